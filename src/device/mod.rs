@@ -1,0 +1,4 @@
+//! One thing's behaviour; pure.
+
+pub mod backoff;
+pub mod behavior;

@@ -1,0 +1,3 @@
+//! The local AWS IoT Jobs endpoint: `fleetsim serve`.
+
+pub mod engine;

@@ -1,0 +1,16 @@
+//! Exit codes. The first that applies wins, in the order 2, 104, 1, 105, 98, 99, 0.
+
+/// The run finished and everything it was asked to hold, holds.
+pub const PASS: u8 = 0;
+/// The run could not be carried out: endpoint unreachable, disk full, ...
+pub const ERROR: u8 = 1;
+/// Wrong usage of the command line.
+pub const USAGE: u8 = 2;
+/// The run is INVALID: the generator was the bottleneck or lost samples.
+pub const INVALID: u8 = 98;
+/// A threshold failed, executions were still open at `end.limit`, or the ledgers disagree.
+pub const FAIL: u8 = 99;
+/// The scenario is wrong.
+pub const SCENARIO: u8 = 104;
+/// Interrupted; results were written.
+pub const INTERRUPTED: u8 = 105;

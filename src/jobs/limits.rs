@@ -1,0 +1,30 @@
+//! Sizes and quotas of AWS IoT Jobs and of the broker around it, named, with units (spec sections 3 and 15).
+
+use std::time::Duration;
+
+pub const THING_NAME_CHARS_MAX: usize = 128;
+pub const JOB_ID_CHARS_MAX: usize = 64;
+pub const DOCUMENT_BYTES_MAX: usize = 32_768;
+pub const STATUS_DETAILS_PAIRS_MAX: usize = 10;
+pub const STATUS_DETAILS_KEY_CHARS_MAX: usize = 128;
+pub const STATUS_DETAILS_VALUE_CHARS_MAX: usize = 1_024;
+/// Step and in-progress timeouts, in minutes.
+pub const TIMEOUT_MINUTES_MAX: i64 = 10_080;
+/// `stepTimeoutInMinutes` that cancels the step timer.
+pub const STEP_TIMEOUT_CANCEL: i64 = -1;
+/// Executions shown in `get` and `notify` (15 with a scheduling configuration).
+pub const PENDING_SHOWN_MAX: usize = 10;
+pub const TARGETS_PER_JOB_MAX: usize = 100;
+pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
+pub const REASON_CODE_CHARS_MAX: usize = 128;
+/// Default account quota of the roll-out rate, executions per minute per job.
+pub const ROLLOUT_PER_MINUTE_QUOTA: u32 = 1_000;
+
+pub const TOPIC_BYTES_MAX: usize = 256;
+pub const TOPIC_SLASHES_MAX: usize = 7;
+pub const CLIENT_ID_BYTES_MAX: usize = 128;
+pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+pub const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
+pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
+pub const KEEP_ALIVE_MIN: Duration = Duration::from_secs(30);
+pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1_200);

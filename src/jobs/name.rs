@@ -1,0 +1,182 @@
+//! Names and texts with their limits (spec section 3). A value of these types is already valid.
+
+use super::limits;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a name or text is refused. Fits after "failed to".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("{what} must have 1 to {max} characters, this has {found}")]
+    Length { what: &'static str, max: usize, found: usize },
+    #[error("{what} may hold only {allowed}; found {found:?}")]
+    Character { what: &'static str, allowed: &'static str, found: char },
+    #[error("statusDetails may have at most {max} pairs, this has {found}")]
+    Pairs { max: usize, found: usize },
+}
+
+fn check(what: &'static str, text: &str, max: usize, allowed: &'static str, ok: fn(char) -> bool) -> Result<(), NameError> {
+    let found = text.chars().count();
+    if found == 0 || found > max {
+        return Err(NameError::Length { what, max, found });
+    }
+    match text.chars().find(|&c| !ok(c)) {
+        Some(found) => Err(NameError::Character { what, allowed, found }),
+        None => Ok(()),
+    }
+}
+
+fn thing_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')
+}
+
+fn job_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $max:expr, $allowed:literal, $ok:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// # Errors
+            /// When the text is empty, too long or has a character that is not allowed.
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                check($what, text, $max, $allowed, $ok)?;
+                Ok(Self(text.into()))
+            }
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A thing of the registry, usually also the MQTT client id: 1 to 128 of `[a-zA-Z0-9:_-]`.
+    ThingName, "a thing name", limits::THING_NAME_CHARS_MAX, "letters, digits, ':', '_' and '-'", thing_char
+);
+name!(
+    /// A job: 1 to 64 of `[a-zA-Z0-9_-]`.
+    JobId, "a job id", limits::JOB_ID_CHARS_MAX, "letters, digits, '_' and '-'", job_char
+);
+name!(
+    /// A thing group: 1 to 128 of `[a-zA-Z0-9:_-]`.
+    GroupName, "a thing group name", limits::THING_NAME_CHARS_MAX, "letters, digits, ':', '_' and '-'", thing_char
+);
+
+/// Correlation of a reply with its request; echoed verbatim by the service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientToken(pub Box<str>);
+
+/// A job document: the text of one JSON value, checked where it enters ([`crate::wire`]) and never taken apart by the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobDocument(Arc<str>);
+
+impl JobDocument {
+    /// `json` must be the text of one JSON value; the caller has parsed it.
+    #[must_use]
+    pub fn from_valid_json(json: &str) -> Self {
+        Self(json.into())
+    }
+
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `statusDetails`: at most 10 pairs; keys 1 to 128 of `[a-zA-Z0-9:_-]`; values 1 to 1,024 characters without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusDetails(BTreeMap<Box<str>, Box<str>>);
+
+impl StatusDetails {
+    /// # Errors
+    /// When a limit of spec section 3 is not kept.
+    pub fn new<K: Into<Box<str>>, V: Into<Box<str>>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, NameError> {
+        let map: BTreeMap<Box<str>, Box<str>> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        if map.len() > limits::STATUS_DETAILS_PAIRS_MAX {
+            return Err(NameError::Pairs { max: limits::STATUS_DETAILS_PAIRS_MAX, found: map.len() });
+        }
+        for (key, value) in &map {
+            check(
+                "a statusDetails key",
+                key,
+                limits::STATUS_DETAILS_KEY_CHARS_MAX,
+                "letters, digits, ':', '_' and '-'",
+                thing_char,
+            )?;
+            check("a statusDetails value", value, limits::STATUS_DETAILS_VALUE_CHARS_MAX, "printable characters", |c| {
+                !in_category_c(c)
+            })?;
+        }
+        Ok(Self(map))
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(AsRef::as_ref)
+    }
+
+    /// Pairs in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))
+    }
+}
+
+/// Unicode category C as far as it can be told without tables: control, the common format characters, private use.
+fn in_category_c(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_limits() {
+        assert!(ThingName::new("meter:0001_a-b").is_ok());
+        assert!(ThingName::new("").is_err());
+        assert!(ThingName::new(&"x".repeat(129)).is_err());
+        assert!(ThingName::new("a/b").is_err());
+        assert!(JobId::new("fw-2026-03").is_ok());
+        assert!(JobId::new("a:b").is_err());
+        assert!(JobId::new(&"x".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn status_details_keep_their_limits() {
+        let pairs = |n: usize| (0..n).map(|i| (format!("k{i}"), "v")).collect::<Vec<_>>();
+        assert!(StatusDetails::new(pairs(10)).is_ok());
+        assert!(matches!(StatusDetails::new(pairs(11)), Err(NameError::Pairs { found: 11, .. })));
+        assert!(StatusDetails::new([("k", "a\nb")]).is_err());
+        assert!(StatusDetails::new([("k", "")]).is_err());
+        assert!(StatusDetails::new([("k", "x".repeat(1024))]).is_ok());
+        assert!(StatusDetails::new([("k", "x".repeat(1025))]).is_err());
+        assert!(StatusDetails::new([("k y", "v")]).is_err());
+    }
+}

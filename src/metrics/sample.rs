@@ -1,0 +1,134 @@
+//! One measured operation, as a `Copy` value without text.
+
+use crate::instant::Mono;
+use std::time::Duration;
+
+/// What is measured. The order is the order of every table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Operation {
+    /// Gate passed -> subscribed, the whole of it.
+    Connect,
+    ConnectTcp,
+    ConnectTls,
+    /// CONNECT -> CONNACK.
+    ConnectMqtt,
+    /// SUBSCRIBE -> last SUBACK.
+    Subscribe,
+    /// Session lost -> subscribed again.
+    Reconnect,
+    GetPending,
+    StartNext,
+    Describe,
+    Update,
+    /// Head changed at the service while subscribed -> seen by the thing.
+    NotifyNext,
+    /// Notified -> terminal update accepted.
+    Execution,
+    /// PUBLISH -> PUBACK of a QoS 1 request.
+    Puback,
+    Telemetry,
+}
+
+impl Operation {
+    pub const COUNT: usize = 14;
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Connect,
+        Self::ConnectTcp,
+        Self::ConnectTls,
+        Self::ConnectMqtt,
+        Self::Subscribe,
+        Self::Reconnect,
+        Self::GetPending,
+        Self::StartNext,
+        Self::Describe,
+        Self::Update,
+        Self::NotifyNext,
+        Self::Execution,
+        Self::Puback,
+        Self::Telemetry,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTcp => "connect_tcp",
+            Self::ConnectTls => "connect_tls",
+            Self::ConnectMqtt => "connect_mqtt",
+            Self::Subscribe => "subscribe",
+            Self::Reconnect => "reconnect",
+            Self::GetPending => "get_pending",
+            Self::StartNext => "start_next",
+            Self::Describe => "describe",
+            Self::Update => "update",
+            Self::NotifyNext => "notify_next",
+            Self::Execution => "execution",
+            Self::Puback => "puback",
+            Self::Telemetry => "telemetry",
+        }
+    }
+
+    /// Whether service and response time are two different things for it.
+    #[must_use]
+    pub fn has_response(self) -> bool {
+        !matches!(self, Self::NotifyNext | Self::Execution)
+    }
+
+    /// Whether it is broken down by cohort and transport too.
+    #[must_use]
+    pub fn is_scoped(self) -> bool {
+        matches!(self, Self::Connect | Self::StartNext | Self::Update | Self::Execution)
+    }
+
+    /// Whether it may last days: recorded in milliseconds up to 30 days instead of microseconds up to 1 hour.
+    #[must_use]
+    pub fn is_long(self) -> bool {
+        matches!(self, Self::NotifyNext | Self::Execution)
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    Ok,
+    /// The service answered `rejected`, or refused the connection or a subscription.
+    Rejected,
+    /// No answer within its deadline.
+    Timeout,
+    /// It broke: connection lost, protocol error.
+    Error,
+}
+
+/// Which things a sample belongs to, besides `all`: indices into the run's cohorts and transports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    pub cohort: u16,
+    pub transport: u8,
+}
+
+/// One finished operation: `service = finished - sent`, `response = finished - intended`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub operation: Operation,
+    pub scope: Scope,
+    pub outcome: Outcome,
+    /// When the plan said it should start.
+    pub intended: Mono,
+    /// When its first byte was handed to the socket.
+    pub sent: Mono,
+    pub finished: Mono,
+}
+
+impl Sample {
+    #[must_use]
+    pub fn service(&self) -> Duration {
+        self.finished.since(self.sent)
+    }
+
+    #[must_use]
+    pub fn response(&self) -> Duration {
+        self.finished.since(self.intended)
+    }
+}

@@ -1,0 +1,3 @@
+//! Scenario text -> Plan.
+
+pub mod plan;

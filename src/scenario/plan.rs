@@ -1,0 +1,152 @@
+//! What a scenario means, with every default filled in, made of the leaf modules' own types.
+
+use crate::device::backoff::Backoff;
+use crate::device::behavior::Behavior;
+use crate::jobs::{JobDocument, JobId, TargetSelection};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A scenario without doubts left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub name: String,
+    pub seed: u64,
+    pub target: TargetPlan,
+    pub fleet: FleetPlan,
+    /// At least one; shares sum to 1. A file without `[[cohort]]` has one, named "all".
+    pub cohorts: Vec<CohortPlan>,
+    pub behaviors: BTreeMap<String, Behavior>,
+    pub rollouts: Vec<RolloutPlan>,
+    pub end: EndPlan,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetPlan {
+    Emulator(EmulatorPlan),
+    Mqtt(MqttPlan),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmulatorPlan {
+    pub minute: Duration,
+}
+
+/// A broker or service that speaks the contract; its jobs are created by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttPlan {
+    pub host: String,
+    pub port: u16,
+    /// Name to verify in the server's certificate and to send as SNI; default `host`.
+    pub server_name: String,
+    pub alpn: Option<String>,
+    /// Path of a PEM file.
+    pub ca: String,
+    /// Path templates: `{thing}`, `{index}`, or one shared file.
+    pub cert: String,
+    pub key: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetPlan {
+    pub things: u64,
+    pub thing_name: NameTemplate,
+    pub first_index: u64,
+    pub connect: ConnectPlan,
+}
+
+/// `"sim-{index:06}"`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate {
+    pub prefix: String,
+    /// Zero-padded width of the index; 0: as wide as it is.
+    pub width: usize,
+    pub suffix: String,
+}
+
+impl NameTemplate {
+    #[must_use]
+    pub fn name(&self, index: u64) -> String {
+        format!("{}{:0width$}{}", self.prefix, index, self.suffix, width = self.width)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrivalKind {
+    Constant,
+    Poisson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConnectPlan {
+    /// Of the whole fleet, per second.
+    pub rate_per_s: f64,
+    pub arrival: ArrivalKind,
+    /// Connects in progress at once, over all shards.
+    pub in_progress: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CohortPlan {
+    pub name: String,
+    pub share: f64,
+    /// A key of [`Plan::behaviors`].
+    pub behavior: String,
+    pub session: SessionPlan,
+}
+
+/// What a session of a thing is like; `[fleet]` gives it, a cohort may override it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionPlan {
+    pub keep_alive: Duration,
+    pub reconnect: Backoff,
+    pub connect_timeout: Duration,
+    pub answer_timeout: Duration,
+    pub retry: Backoff,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutPlan {
+    pub job: JobId,
+    pub start: RolloutStart,
+    pub delay: Duration,
+    pub targets: RolloutTargets,
+    /// Executions per minute (`rate`, or `jobExecutionsRolloutConfig.maximumPerMinute`).
+    pub rate_per_minute: Option<u32>,
+    pub target_selection: TargetSelection,
+    pub in_progress_timeout_minutes: Option<u32>,
+    pub document: JobDocument,
+    /// Instead of the cohort's behavior.
+    pub behavior: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutStart {
+    /// Once every thing is connected.
+    Connected,
+    /// Counted from the first connect arrival.
+    At(Duration),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum RolloutTargets {
+    Share(f64),
+    Cohort(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndPlan {
+    pub when: EndWhen,
+    /// The run never lasts longer than this.
+    pub limit: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndWhen {
+    /// Every execution of every rollout is terminal; with jobs of others, once `expect` executions are.
+    ExecutionsDone {
+        expect: Option<u64>,
+    },
+    Duration(Duration),
+    /// Nothing happened for this long, and all are connected.
+    Idle(Duration),
+}

@@ -1,0 +1,4 @@
+//! The jobs language as text and bytes: topics, JSON payloads, TLS set-up. The only place where either is made or read.
+
+pub mod payload;
+pub mod topic;
