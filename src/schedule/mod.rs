@@ -1,1 +1,5 @@
-//! (to be written)
+//! When things should happen.
+
+mod phases;
+
+pub use phases::Phase;
