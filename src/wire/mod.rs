@@ -1,4 +1,5 @@
 //! The jobs language as text and bytes: topics, JSON payloads, TLS set-up. The only place where either is made or read.
 
 pub mod payload;
+pub mod tls;
 pub mod topic;
