@@ -21,6 +21,10 @@ pub enum Purpose {
     Arrivals = 6,
     /// What the emulator injects.
     Emulator = 7,
+    /// Reaction to a notification.
+    Reaction = 8,
+    /// When an idle thing asks again.
+    AskAgain = 9,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

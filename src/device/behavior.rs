@@ -80,22 +80,25 @@ pub struct Script {
     thing: u64,
     stream: u64,
     pub outcome: ExecutionStatus,
+    /// `IN_PROGRESS` reports before the end: all of them on the way to success, none before a refusal, some before a failure.
+    pub reports: u32,
 }
 
 impl Script {
     #[must_use]
     pub fn draw(behavior: &Behavior, seed: u64, thing: u64, job: &JobId, execution_number: i64) -> Self {
         let stream = seed::digest(job.as_str()) ^ (execution_number as u64).rotate_left(48);
-        let toss: f64 = seed::rng(seed, thing, Purpose::Execution, stream).random();
+        let mut rng = seed::rng(seed, thing, Purpose::Execution, stream);
+        let toss: f64 = rng.random();
         let shares = &behavior.outcome;
-        let outcome = if toss < shares.rejected {
-            ExecutionStatus::Rejected
+        let (outcome, reports) = if toss < shares.rejected {
+            (ExecutionStatus::Rejected, 0)
         } else if toss < shares.rejected + shares.failed {
-            ExecutionStatus::Failed
+            (ExecutionStatus::Failed, rng.random_range(0..=behavior.updates))
         } else {
-            ExecutionStatus::Succeeded
+            (ExecutionStatus::Succeeded, behavior.updates)
         };
-        Self { seed, thing, stream, outcome }
+        Self { seed, thing, stream, outcome, reports }
     }
 
     /// How long step `number` takes.

@@ -1,4 +1,18 @@
-//! One thing's behaviour; pure.
+//! One thing's behaviour; pure: no clock, no IO, no text.
+//!
+//! [`JobsAgent`] is a machine in the `handle_*` in, `poll_*` out manner. A session hands it what arrived, asks what to transmit,
+//! forwards its events, and wakes it at [`JobsAgent::poll_timeout`]. The life of a thing, as spec section 18 describes it:
+//!
+//! 1. **Bootstrap.** Subscribe, wait for the SUBACK, then ask `start-next`: a job queued before is announced to nobody.
+//! 2. **Idle.** Wait for a `notify-next`; react to it after a sampled think time with another `start-next`.
+//! 3. **Work.** Report `IN_PROGRESS` at sampled steps, with `expectedVersion`, then end as sampled.
+//! 4. **Distress.** An answer that does not come, or says try again, is asked for again later with a new token; a lost session
+//!    keeps the work and takes it up again with the next `start-next`.
 
+mod agent;
 pub mod backoff;
 pub mod behavior;
+mod event;
+
+pub use agent::{AgentSettings, JobsAgent};
+pub use event::{AnswerOutcome, Event, ExecutionKey, SubscribeFailure, Transmit};

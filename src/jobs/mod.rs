@@ -18,5 +18,5 @@ pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecut
 pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
 pub use request::{
     Answer, Describe, JobRef, Notification, NotifiedJobs, PendingJobs, Reply, Request, RequestBody, RequestKind, StartNext,
-    StepTimeout, Update, UpdateAnswer,
+    StepTimeout, Subscription, Update, UpdateAnswer,
 };

@@ -138,3 +138,18 @@ pub enum Notification {
 
 /// The lists of a `notify`; an empty one is left out on the wire.
 pub type NotifiedJobs = PendingJobs;
+
+/// What a thing subscribes to; answers reach it without, but portable devices subscribe anyway (spec section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    Notify,
+    NotifyNext,
+    /// `get/+`
+    GetPendingAnswers,
+    /// `start-next/+`
+    StartNextAnswers,
+    /// `+/get/+`
+    DescribeAnswers,
+    /// `+/update/+`
+    UpdateAnswers,
+}

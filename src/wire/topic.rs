@@ -1,6 +1,6 @@
 //! Jobs topics both ways (spec section 4). Nothing else builds or takes apart one.
 
-use crate::jobs::{JobRef, Request, RequestBody, ThingName};
+use crate::jobs::{JobRef, Request, RequestBody, Subscription, ThingName};
 use std::fmt::{self, Write as _};
 
 const PREFIX: &str = "$aws/things/";
@@ -120,34 +120,18 @@ impl fmt::Display for RequestTopic<'_> {
     }
 }
 
-/// What a thing subscribes to; answers reach it without, but portable devices subscribe anyway (spec section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    Notify,
-    NotifyNext,
-    /// `get/+`
-    GetPendingAnswers,
-    /// `start-next/+`
-    StartNextAnswers,
-    /// `+/get/+`
-    DescribeAnswers,
-    /// `+/update/+`
-    UpdateAnswers,
-}
-
-impl Filter {
-    #[must_use]
-    pub fn text(self, thing: &ThingName) -> String {
-        let last = match self {
-            Self::Notify => "notify",
-            Self::NotifyNext => "notify-next",
-            Self::GetPendingAnswers => "get/+",
-            Self::StartNextAnswers => "start-next/+",
-            Self::DescribeAnswers => "+/get/+",
-            Self::UpdateAnswers => "+/update/+",
-        };
-        format!("{PREFIX}{thing}/jobs/{last}")
-    }
+/// The text of a subscription of `thing`.
+#[must_use]
+pub fn filter(thing: &ThingName, subscription: Subscription) -> String {
+    let last = match subscription {
+        Subscription::Notify => "notify",
+        Subscription::NotifyNext => "notify-next",
+        Subscription::GetPendingAnswers => "get/+",
+        Subscription::StartNextAnswers => "start-next/+",
+        Subscription::DescribeAnswers => "+/get/+",
+        Subscription::UpdateAnswers => "+/update/+",
+    };
+    format!("{PREFIX}{thing}/jobs/{last}")
 }
 
 #[cfg(test)]

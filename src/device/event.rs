@@ -1,0 +1,102 @@
+//! What an agent asks for and what it tells.
+
+use crate::instant::Mono;
+use crate::jobs::{ErrorCode, ExecutionStatus, JobId, Request, RequestKind, Subscription};
+
+/// What an agent wants its session to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// One SUBSCRIBE packet, at most 8 filters, QoS 1.
+    Subscribe(&'static [Subscription]),
+    Publish(Request),
+    /// The session is of no use.
+    Disconnect(&'static str),
+}
+
+/// One run of a job on this thing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExecutionKey {
+    pub job: JobId,
+    pub number: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerOutcome {
+    Accepted,
+    Refused(ErrorCode),
+    Timeout,
+    SessionLost,
+}
+
+/// What happened to an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Every subscription was granted; the thing is up.
+    Subscribed {
+        sent: Mono,
+        at: Mono,
+    },
+    SubscribeFailed {
+        sent: Mono,
+        at: Mono,
+        why: SubscribeFailure,
+    },
+    /// A request left. It was planned for `intended` and could be sent from `runnable` on; the rest is the generator's lateness.
+    Sent {
+        kind: RequestKind,
+        runnable: Mono,
+        sent: Mono,
+    },
+    Answered {
+        kind: RequestKind,
+        intended: Mono,
+        sent: Mono,
+        at: Mono,
+        outcome: AnswerOutcome,
+    },
+    /// An answer nobody waits for any more.
+    LateAnswer {
+        kind: RequestKind,
+    },
+    /// `notify-next` named this execution.
+    Notified {
+        execution: ExecutionKey,
+        at: Mono,
+    },
+    /// `start-next` handed it out; `resumed` when the thing was already at work on it before it lost its session.
+    Started {
+        execution: ExecutionKey,
+        at: Mono,
+        resumed: bool,
+    },
+    /// An `IN_PROGRESS` report was accepted.
+    Updated {
+        execution: ExecutionKey,
+        at: Mono,
+    },
+    /// An update was refused.
+    UpdateRefused {
+        execution: ExecutionKey,
+        at: Mono,
+        code: ErrorCode,
+    },
+    /// The terminal update was accepted. `since` is when the thing first heard of the execution.
+    Finished {
+        execution: ExecutionKey,
+        since: Mono,
+        at: Mono,
+        status: ExecutionStatus,
+    },
+    /// The service no longer offers it: canceled, removed, deleted, timed out.
+    Gone {
+        execution: ExecutionKey,
+        at: Mono,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeFailure {
+    Refused,
+    Timeout,
+    SessionLost,
+}
