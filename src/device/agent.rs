@@ -59,7 +59,7 @@ enum Session {
         since: Mono,
     },
     /// To be dropped, and why.
-    Useless(&'static str),
+    Useless(SubscribeFailure),
 }
 
 /// What a request is about.
@@ -183,7 +183,7 @@ impl JobsAgent {
             self.events.push_back(Event::Subscribed { sent, at: now });
             self.plan(now, Ask::StartNext);
         } else {
-            self.fail_subscription(sent, now, SubscribeFailure::Refused, "a subscription was refused");
+            self.fail_subscription(sent, now, SubscribeFailure::Refused);
         }
     }
 
@@ -247,7 +247,7 @@ impl JobsAgent {
         if let Session::Subscribing { sent } = self.session
             && now >= sent + self.settings.answer_timeout
         {
-            self.fail_subscription(sent, now, SubscribeFailure::Timeout, "no SUBACK in time");
+            self.fail_subscription(sent, now, SubscribeFailure::Timeout);
         }
         if let Step::Asked { ask, intended, sent, deadline, .. } = self.step
             && now >= deadline
@@ -477,9 +477,9 @@ impl JobsAgent {
         });
     }
 
-    fn fail_subscription(&mut self, sent: Mono, now: Mono, why: SubscribeFailure, reason: &'static str) {
+    fn fail_subscription(&mut self, sent: Mono, now: Mono, why: SubscribeFailure) {
         self.events.push_back(Event::SubscribeFailed { sent, at: now, why });
-        self.session = Session::Useless(reason);
+        self.session = Session::Useless(why);
     }
 
     fn tell_answered(&mut self, kind: RequestKind, intended: Mono, sent: Mono, at: Mono, outcome: AnswerOutcome) {

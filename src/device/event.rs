@@ -10,7 +10,7 @@ pub enum Transmit {
     Subscribe(&'static [Subscription]),
     Publish(Request),
     /// The session is of no use.
-    Disconnect(&'static str),
+    Disconnect(SubscribeFailure),
 }
 
 /// One run of a job on this thing.

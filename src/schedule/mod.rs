@@ -1,5 +1,9 @@
-//! When things should happen.
+//! When things should happen: intended starts, phases of a run, and the one wake-up that keeps them.
 
+mod arrivals;
+mod pacer;
 mod phases;
 
+pub use arrivals::{ArrivalKind, arrivals};
+pub use pacer::Pacer;
 pub use phases::Phase;

@@ -1,1 +1,79 @@
-//! (to be written)
+//! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
+//! [`Observer`].
+
+pub mod connect;
+pub mod credentials;
+pub mod endpoint;
+pub mod error;
+pub mod mqtt;
+pub mod session;
+pub mod thing;
+
+use crate::device;
+use crate::instant::Mono;
+use error::{Failure, Stage};
+
+/// Who wants to know what happens to the things of a shard. All calls come from the shard's thread.
+pub trait Observer {
+    /// The agent of the thing told something.
+    fn agent(&self, thing: &thing::ThingId, event: device::Event);
+    /// The session of the thing told something.
+    fn session(&self, thing: &thing::ThingId, event: SessionEvent<'_>);
+}
+
+/// What happens to a connection or session.
+#[derive(Debug)]
+pub enum SessionEvent<'a> {
+    /// The gate is passed, the first packet is about to leave.
+    ConnectStarted,
+    StageStarted(Stage),
+    StageEnded {
+        stage: Stage,
+        started: Mono,
+        at: Mono,
+        failure: Option<&'a Failure>,
+    },
+    /// Subscribed. `intended` is when the plan wanted the attempt; `lost` when the session before this one ended.
+    Connected {
+        intended: Mono,
+        started: Mono,
+        at: Mono,
+        lost: Option<Mono>,
+    },
+    ConnectFailed {
+        intended: Mono,
+        started: Mono,
+        at: Mono,
+        failure: &'a Failure,
+    },
+    /// A session that was subscribed is gone.
+    Lost {
+        at: Mono,
+        failure: &'a Failure,
+    },
+    /// The same, because the run wanted it.
+    Closed,
+    MessageOut,
+    MessageIn,
+    /// A message that is not what its topic promises, or on no topic of this thing.
+    Unreadable {
+        at: Mono,
+        why: &'a str,
+    },
+    /// A PUBLISH of QoS 1 left.
+    PublishSent,
+    PublishEnded {
+        sent: Mono,
+        at: Mono,
+        end: PublishEnd,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the wait for a PUBACK ended.
+pub enum PublishEnd {
+    Acknowledged,
+    /// Given up.
+    Timeout,
+    SessionLost,
+}

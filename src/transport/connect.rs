@@ -1,0 +1,95 @@
+//! Dialling: TCP, TLS, CONNECT, each timed apart, all under one deadline.
+
+use super::endpoint::Endpoint;
+use super::error::{Failure, Stage};
+use super::mqtt;
+use super::thing::ThingId;
+use super::{Observer, SessionEvent};
+use crate::clock;
+use crate::instant::Mono;
+use bytes::BytesMut;
+use rumqttc::mqttbytes::v4::Packet;
+use rustls::ClientConfig;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A CONNACK is 4 bytes; what follows it in the same read belongs to the session.
+const FIRST_READ_BYTES: usize = 256;
+
+/// An accepted connection, and what was read behind its CONNACK.
+pub struct Connection {
+    pub stream: TlsStream<TcpStream>,
+    pub read_ahead: BytesMut,
+}
+
+/// Brings up one connection to the point where the CONNACK said yes.
+///
+/// # Errors
+/// With the first stage that failed or was not done at `deadline`.
+pub async fn connect(
+    endpoint: &Endpoint,
+    tls: Arc<ClientConfig>,
+    thing: &ThingId,
+    keep_alive: Duration,
+    deadline: Mono,
+    observer: &impl Observer,
+) -> Result<Connection, Failure> {
+    let tcp = staged(Stage::Tcp, thing, deadline, observer, async {
+        let tcp = TcpStream::connect(endpoint.address).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
+    })
+    .await?;
+    let mut stream = staged(Stage::Tls, thing, deadline, observer, async {
+        Ok(TlsConnector::from(tls).connect(endpoint.server_name.clone(), tcp).await?)
+    })
+    .await?;
+    let read_ahead = staged(Stage::Mqtt, thing, deadline, observer, async {
+        let mut out = BytesMut::new();
+        mqtt::write_connect(thing.name.as_str(), keep_alive, &mut out);
+        stream.write_all(&out).await?;
+        stream.flush().await?;
+        read_connack(&mut stream).await
+    })
+    .await?;
+    Ok(Connection { stream, read_ahead })
+}
+
+async fn read_connack(stream: &mut TlsStream<TcpStream>) -> Result<BytesMut, Failure> {
+    let mut bytes = BytesMut::with_capacity(FIRST_READ_BYTES);
+    loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(Failure::Closed);
+        }
+        match mqtt::read_packet(&mut bytes)? {
+            Some(Packet::ConnAck(ack)) => {
+                mqtt::check_connack(&ack)?;
+                return Ok(if bytes.is_empty() { BytesMut::new() } else { bytes });
+            }
+            Some(_) => return Err(Failure::Protocol("a packet before CONNACK".into())),
+            None => {}
+        }
+    }
+}
+
+async fn staged<T>(
+    stage: Stage,
+    thing: &ThingId,
+    deadline: Mono,
+    observer: &impl Observer,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let started = clock::mono();
+    observer.session(thing, SessionEvent::StageStarted(stage));
+    let result = match tokio::time::timeout(deadline.since(started), work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(Failure::Timeout(stage.as_str())),
+    };
+    observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure: result.as_ref().err() });
+    result
+}

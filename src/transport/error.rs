@@ -1,0 +1,102 @@
+//! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
+
+use crate::device::SubscribeFailure;
+use std::io;
+
+/// The stages of a connection, timed one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    Tcp,
+    Tls,
+    /// CONNECT -> CONNACK.
+    Mqtt,
+    /// SUBSCRIBE -> SUBACK.
+    Subscribe,
+}
+
+impl Stage {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Mqtt => "connack",
+            Self::Subscribe => "suback",
+        }
+    }
+}
+
+/// Why a session ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0} did not complete in time")]
+    Timeout(&'static str),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the endpoint closed the connection")]
+    Closed,
+    /// CONNACK with another code than 0.
+    #[error("the endpoint refused the connection: {0}")]
+    Refused(&'static str),
+    #[error("a subscription was refused")]
+    SubscriptionRefused,
+    #[error("the endpoint broke the protocol: {0}")]
+    Protocol(String),
+}
+
+impl Failure {
+    /// A word that `errors.csv` counts by.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout(what) | Self::Refused(what) => what,
+            Self::Io(error) => io_code(error),
+            Self::Closed => "closed",
+            Self::SubscriptionRefused => "suback_failure",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Refused by the endpoint's decision rather than broken on the way.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::SubscriptionRefused)
+    }
+}
+
+impl From<SubscribeFailure> for Failure {
+    fn from(failure: SubscribeFailure) -> Self {
+        match failure {
+            SubscribeFailure::Refused => Self::SubscriptionRefused,
+            SubscribeFailure::Timeout => Self::Timeout(Stage::Subscribe.as_str()),
+            SubscribeFailure::SessionLost => Self::Closed,
+        }
+    }
+}
+
+fn io_code(error: &io::Error) -> &'static str {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => "invalid_certificate",
+            rustls::Error::AlertReceived(_) => "tls_alert",
+            _ => "tls",
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection_refused",
+        io::ErrorKind::ConnectionReset => "connection_reset",
+        io::ErrorKind::ConnectionAborted => "connection_aborted",
+        io::ErrorKind::BrokenPipe => "broken_pipe",
+        io::ErrorKind::UnexpectedEof => "unexpected_eof",
+        io::ErrorKind::AddrNotAvailable => "no_free_port",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
+        io::ErrorKind::TimedOut => "timed_out",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => "too_many_open_files",
+        _ => "io",
+    }
+}

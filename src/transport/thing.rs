@@ -1,0 +1,202 @@
+//! One thing's life: wait for its arrival, connect, hold the session, and after a loss wait and connect again.
+
+use super::connect::{Connection, connect};
+use super::credentials::Credentials;
+use super::endpoint::Endpoint;
+use super::error::{Failure, Stage};
+use super::mqtt;
+use super::session::{End, Scratch, Session};
+use super::{Observer, SessionEvent};
+use crate::clock;
+use crate::device::backoff::Backoff;
+use crate::device::{Event, JobsAgent};
+use crate::instant::Mono;
+use crate::jobs::ThingName;
+use crate::schedule::Pacer;
+use crate::seed::Purpose;
+use bytes::BytesMut;
+use rustls::ClientConfig;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// An orderly DISCONNECT is not waited for longer than this.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the run wants from its things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    Run,
+    /// No new work; what is under way goes on.
+    Drain,
+    /// Disconnect and end.
+    Close,
+}
+
+/// Who a thing is, here and there.
+#[derive(Clone, Debug)]
+pub struct ThingId {
+    pub name: ThingName,
+    /// Place in the fleet, from 0.
+    pub position: u32,
+    /// Place in the shard, from 0: its slot in the pacer.
+    pub slot: usize,
+    pub cohort: u16,
+}
+
+/// How a thing connects and stays connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    pub seed: u64,
+    pub keep_alive: Duration,
+    pub connect_timeout: Duration,
+    pub answer_timeout: Duration,
+    pub reconnect: Backoff,
+}
+
+/// What the things of a shard share. Everything here belongs to the shard's thread.
+pub struct ShardContext<O> {
+    pub endpoint: Endpoint,
+    pub pacer: Pacer,
+    /// Connects in progress at once.
+    pub gate: Semaphore,
+    pub scratch: RefCell<Scratch>,
+    pub order: Cell<Order>,
+    pub observer: O,
+}
+
+impl<O> ShardContext<O> {
+    fn is_closing(&self) -> bool {
+        self.order.get() == Order::Close
+    }
+}
+
+/// A thing before it lives.
+pub struct Thing {
+    pub id: ThingId,
+    /// Number for random streams: its index in names, not its place in a shard.
+    pub index: u64,
+    pub agent: JobsAgent,
+    pub credentials: Credentials,
+    pub settings: Arc<SessionSettings>,
+    pub arrival: Mono,
+}
+
+/// One attempt to connect: what the plan wanted, and what came of it.
+struct Attempt<'a> {
+    intended: Mono,
+    started: Mono,
+    lost: Option<Mono>,
+    /// Given back once the attempt has succeeded or failed.
+    permit: Option<SemaphorePermit<'a>>,
+    subscribed: Option<Mono>,
+}
+
+impl Thing {
+    /// Lives until the run orders it to close.
+    pub async fn live<O: Observer>(mut self, shard: &ShardContext<O>) {
+        let tls = self.credentials.config(&shard.endpoint.tls);
+        let mut intended = self.arrival;
+        let mut failures = 0;
+        let mut attempts = 0;
+        let mut lost = None;
+        loop {
+            shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
+            let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
+            shard.observer.session(&self.id, SessionEvent::ConnectStarted);
+            let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
+            let now = clock::mono();
+            match (end, attempt.subscribed) {
+                (End::Ordered, subscribed) => {
+                    if subscribed.is_some() {
+                        shard.observer.session(&self.id, SessionEvent::Closed);
+                    }
+                    return;
+                }
+                (End::Failed(failure), Some(since)) => {
+                    shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
+                    lost = Some(now);
+                    if now.since(since) >= STABLE_AFTER {
+                        failures = 0;
+                    }
+                }
+                (End::Failed(failure), None) => {
+                    let Attempt { intended, started, .. } = attempt;
+                    shard.observer.session(&self.id, SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure });
+                }
+            }
+            let SessionSettings { seed, reconnect, .. } = *self.settings;
+            intended = now + reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts);
+            failures = failures.saturating_add(1);
+            attempts += 1;
+        }
+    }
+
+    async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
+        let settings = *self.settings;
+        let deadline = attempt.started + settings.connect_timeout;
+        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, settings.keep_alive, deadline, &shard.observer)).await;
+        let Connection { mut stream, read_ahead } = match dialled {
+            Ok(connection) => connection,
+            Err(failure) => return End::Failed(failure),
+        };
+        let id = &self.id;
+        let mut session =
+            Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, settings.keep_alive, settings.answer_timeout);
+        shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
+        let end = session.run(|event| attempt.follow(event, id, &shard.observer)).await;
+        self.agent.handle_disconnected(clock::mono());
+        while let Some(event) = self.agent.poll_event() {
+            attempt.follow(&event, id, &shard.observer);
+            shard.observer.agent(id, event);
+        }
+        if matches!(end, End::Ordered) {
+            let mut bye = BytesMut::new();
+            mqtt::write_disconnect(&mut bye);
+            let farewell = async {
+                stream.write_all(&bye).await?;
+                stream.shutdown().await
+            };
+            // Whether the peer hears it changes nothing for a thing that is leaving.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell).await;
+        }
+        end
+    }
+}
+
+/// Waits for a place among the connects in progress; `None` when the run closes first.
+async fn pass_gate<O>(shard: &ShardContext<O>, intended: Mono, lost: Option<Mono>) -> Option<Attempt<'_>> {
+    if shard.is_closing() {
+        return None;
+    }
+    // The gate is closed when the run closes.
+    let permit = shard.gate.acquire().await.ok()?;
+    (!shard.is_closing()).then(|| Attempt { intended, started: clock::mono(), lost, permit: Some(permit), subscribed: None })
+}
+
+impl Attempt<'_> {
+    /// The last stage of connecting is the agent's: it subscribes.
+    fn follow(&mut self, event: &Event, thing: &ThingId, observer: &impl Observer) {
+        match *event {
+            Event::Subscribed { sent, at } => {
+                self.permit = None;
+                self.subscribed = Some(at);
+                observer.session(thing, SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
+                let Self { intended, started, lost, .. } = *self;
+                observer.session(thing, SessionEvent::Connected { intended, started, at, lost });
+            }
+            Event::SubscribeFailed { sent, at, why } => {
+                let failure = Failure::from(why);
+                observer.session(
+                    thing,
+                    SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: Some(&failure) },
+                );
+            }
+            _ => {}
+        }
+    }
+}
