@@ -473,7 +473,7 @@ impl JobsAgent {
         self.events.push_back(if work.end_sent {
             Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome }
         } else {
-            Event::Gone { execution: work.key, at: now }
+            Event::Gone { execution: work.key, since: work.since, at: now }
         });
     }
 

@@ -90,6 +90,7 @@ pub enum Event {
     /// The service no longer offers it: canceled, removed, deleted, timed out.
     Gone {
         execution: ExecutionKey,
+        since: Mono,
         at: Mono,
     },
 }

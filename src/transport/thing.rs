@@ -17,10 +17,11 @@ use crate::seed::Purpose;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -67,6 +68,10 @@ pub struct ShardContext<O> {
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
     pub observer: O,
+    /// Things that still live.
+    pub alive: Cell<usize>,
+    /// Told when the last of them has ended.
+    pub all_ended: Notify,
 }
 
 impl<O> ShardContext<O> {
@@ -98,7 +103,15 @@ struct Attempt<'a> {
 
 impl Thing {
     /// Lives until the run orders it to close.
-    pub async fn live<O: Observer>(mut self, shard: &ShardContext<O>) {
+    pub async fn live<O: Observer>(mut self, shard: Rc<ShardContext<O>>) {
+        self.sessions(&shard).await;
+        shard.alive.set(shard.alive.get() - 1);
+        if shard.alive.get() == 0 {
+            shard.all_ended.notify_one();
+        }
+    }
+
+    async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
         let tls = self.credentials.config(&shard.endpoint.tls);
         let mut intended = self.arrival;
         let mut failures = 0;

@@ -1,0 +1,131 @@
+//! The endpoint child: `fleetsim serve` as a process of its own, that never outlives the run.
+//!
+//! It dies with its parent whatever happens to the parent: the child asks the kernel for a death signal (`--exit-with-parent`).
+//! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] belongs on the main thread. The child has its
+//! own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
+
+use serde::Deserialize;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A start includes making or checking the endpoint's certificates.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// From SIGTERM to SIGKILL.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the endpoint is to be like.
+pub struct ChildSettings<'a> {
+    pub dir: &'a Path,
+    /// Length of a minute for every minute-unit.
+    pub minute: Duration,
+    pub ledger: &'a Path,
+    /// Where its stderr goes.
+    pub log: &'a Path,
+}
+
+/// The line `fleetsim serve` prints when it accepts connections.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ready {
+    pub mqtt: SocketAddr,
+    pub api: SocketAddr,
+    pub pid: u32,
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error("start the endpoint {program}: {source}")]
+    Spawn { program: PathBuf, source: io::Error },
+    #[error("write the endpoint's log {path}: {source}")]
+    Log { path: PathBuf, source: io::Error },
+    #[error("start the endpoint: it said nothing within {} s; see {log}", READY_TIMEOUT.as_secs())]
+    Silent { log: PathBuf },
+    #[error("start the endpoint: it ended ({status}); see {log}:\n{tail}")]
+    Ended { status: ExitStatus, log: PathBuf, tail: String },
+    #[error("start the endpoint: {line:?} is not its ready line: {source}")]
+    NotReady { line: String, source: serde_json::Error },
+    #[error("watch the endpoint: {0}")]
+    Watch(#[source] io::Error),
+}
+
+/// A running endpoint.
+pub struct EndpointChild {
+    process: Child,
+    pub ready: Ready,
+}
+
+impl EndpointChild {
+    /// Starts this program's own `serve` on free loopback ports and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends or stays silent instead of getting ready.
+    pub async fn start(settings: &ChildSettings<'_>) -> Result<Self, ChildError> {
+        let program = std::env::current_exe().map_err(|source| ChildError::Spawn { program: "itself".into(), source })?;
+        let log = File::create(settings.log).map_err(|source| ChildError::Log { path: settings.log.into(), source })?;
+        let mut command = std::process::Command::new(&program);
+        command
+            .arg("serve")
+            .arg("--dir")
+            .arg(settings.dir)
+            .args(["--mqtt-port", "0", "--https-port", "0", "--api-port", "0"])
+            .arg("--minute")
+            .arg(format!("{}ms", settings.minute.as_millis()))
+            .arg("--ledger")
+            .arg(settings.ledger)
+            .args(["--exit-with-parent", &std::process::id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0);
+        let mut process = Command::from(command).kill_on_drop(true).spawn().map_err(|source| ChildError::Spawn { program, source })?;
+        let ready = Self::wait_ready(&mut process, settings.log).await?;
+        Ok(Self { process, ready })
+    }
+
+    async fn wait_ready(process: &mut Child, log: &Path) -> Result<Ready, ChildError> {
+        let stdout = process.stdout.take().expect("stdout was asked for as a pipe");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await.map_err(|_elapsed| ChildError::Silent { log: log.into() })?;
+        match line.map_err(ChildError::Watch)? {
+            Some(line) => serde_json::from_str(&line).map_err(|source| ChildError::NotReady { line, source }),
+            None => {
+                let status = process.wait().await.map_err(ChildError::Watch)?;
+                Err(ChildError::Ended { status, log: log.into(), tail: tail(log) })
+            }
+        }
+    }
+
+    /// Completes when the endpoint ends of itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus, ChildError> {
+        self.process.wait().await.map_err(ChildError::Watch)
+    }
+
+    /// SIGTERM, and SIGKILL for what does not heed it.
+    ///
+    /// # Errors
+    /// When the process cannot be waited for.
+    pub async fn stop(mut self) -> Result<(), ChildError> {
+        if let Some(pid) = self.process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
+            // It may have ended a moment ago; waiting tells.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if tokio::time::timeout(STOP_TIMEOUT, self.process.wait()).await.is_err() {
+            self.process.kill().await.map_err(ChildError::Watch)?;
+        }
+        Ok(())
+    }
+}
+
+/// The last lines of a log, for an error message.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
+}

@@ -1,0 +1,245 @@
+//! The fleet: shards that share nothing, each an OS thread with a runtime, a slice of the things and a recorder of its own.
+
+use super::observe::{Gauges, ShardObserver};
+use crate::clock;
+use crate::device::{AgentSettings, JobsAgent};
+use crate::instant::Mono;
+use crate::jobs::ThingName;
+use crate::metrics::{Interval, Recorder};
+use crate::schedule::Pacer;
+use crate::transport::credentials::Credentials;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::session::Scratch;
+use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::LocalOptions;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+
+/// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.
+const INTERVALS_WAITING_MAX: usize = 120;
+/// How long the sessions of a shard may take to close before they are dropped.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One thing as the run plans it.
+pub struct PlannedThing {
+    pub name: ThingName,
+    /// Number in names and random streams.
+    pub index: u64,
+    pub cohort: u16,
+    pub credentials: Credentials,
+    /// Intended first connect, from the origin.
+    pub arrival: Duration,
+}
+
+/// What the things of a cohort have in common.
+#[derive(Clone)]
+pub struct CohortSettings {
+    pub agent: Arc<AgentSettings>,
+    pub session: Arc<SessionSettings>,
+}
+
+/// What a fleet is made of.
+pub struct FleetSettings {
+    pub endpoint: Endpoint,
+    /// In the order of their places; `cohort` of a thing indexes it.
+    pub cohorts: Vec<CohortSettings>,
+    pub shards: usize,
+    /// Connects in progress at once, over all shards.
+    pub connects_in_progress: usize,
+    pub origin: Mono,
+}
+
+/// A second of one shard.
+pub struct ShardInterval {
+    pub shard: usize,
+    pub interval: Interval,
+    /// Intervals lost before this one since the collector did not keep up.
+    pub lost: u64,
+    /// Nothing more will come from this shard.
+    pub last: bool,
+}
+
+/// A running fleet.
+pub struct Fleet {
+    orders: watch::Sender<Order>,
+    pub intervals: mpsc::Receiver<ShardInterval>,
+    pub gauges: Arc<Gauges>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// A shard that did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    #[error("start a shard: {0}")]
+    Start(#[source] io::Error),
+    #[error("run a shard: {0}")]
+    Shard(#[source] io::Error),
+    #[error("run a shard: it panicked")]
+    Panicked,
+}
+
+impl Fleet {
+    /// Deals the things to the shards in turn, so that arrivals spread evenly, and lets them live.
+    ///
+    /// # Errors
+    /// When the host gives no thread.
+    pub fn start(things: impl IntoIterator<Item = PlannedThing>, settings: &FleetSettings) -> Result<Self, FleetError> {
+        let shards = settings.shards.max(1);
+        let mut slices: Vec<Vec<(u32, PlannedThing)>> = std::iter::repeat_with(Vec::new).take(shards).collect();
+        for (position, thing) in things.into_iter().enumerate() {
+            slices[position % shards].push((position as u32, thing));
+        }
+        let (orders, _) = watch::channel(Order::Run);
+        let (out, intervals) = mpsc::channel(INTERVALS_WAITING_MAX * shards);
+        let gauges = Arc::new(Gauges::default());
+        let mut threads = Vec::with_capacity(shards);
+        for (shard, slice) in slices.into_iter().enumerate() {
+            let setup = ShardSetup {
+                shard,
+                endpoint: settings.endpoint.clone(),
+                cohorts: settings.cohorts.clone(),
+                gate: settings.connects_in_progress.div_ceil(shards),
+                origin: settings.origin,
+                orders: orders.subscribe(),
+                out: out.clone(),
+                gauges: Arc::clone(&gauges),
+            };
+            let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || setup.run(slice));
+            threads.push(thread.map_err(FleetError::Start)?);
+        }
+        Ok(Self { orders, intervals, gauges, threads })
+    }
+
+    /// Orders only ever go up: run, drain, close.
+    pub fn order(&self, order: Order) {
+        self.orders.send_if_modified(|current| {
+            let raised = order > *current;
+            *current = order.max(*current);
+            raised
+        });
+    }
+
+    /// Waits for the shards, which must have been ordered to close.
+    ///
+    /// # Errors
+    /// When one of them ended otherwise than by order.
+    pub fn join(self) -> Result<(), FleetError> {
+        self.threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result.map_err(FleetError::Shard),
+            Err(_panic) => Err(FleetError::Panicked),
+        })
+    }
+}
+
+struct ShardSetup {
+    shard: usize,
+    endpoint: Endpoint,
+    cohorts: Vec<CohortSettings>,
+    gate: usize,
+    origin: Mono,
+    orders: watch::Receiver<Order>,
+    out: mpsc::Sender<ShardInterval>,
+    gauges: Arc<Gauges>,
+}
+
+impl ShardSetup {
+    fn run(self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
+        runtime.block_on(async move {
+            let context = self.context(slice.len())?;
+            let pacer = Rc::clone(&context);
+            let pacing = tokio::task::spawn_local(async move { pacer.pacer.run().await });
+            tokio::task::spawn_local(follow_orders(Rc::clone(&context), self.orders.clone()));
+            let ticking = tokio::task::spawn_local(tick(Rc::clone(&context), shard, slice.len(), origin, out.clone()));
+            for (slot, (position, thing)) in slice.into_iter().enumerate() {
+                tokio::task::spawn_local(self.thing(slot, position, thing).live(Rc::clone(&context)));
+            }
+            let result = wait_for_end(&context, self.orders.clone(), pacing).await;
+            ticking.abort();
+            let last = context.observer.with_recorder(|recorder| recorder.finish_run(clock::mono()));
+            // The collector reads until every shard has said its last word.
+            let _ = out.send(ShardInterval { shard, interval: last, lost: 0, last: true }).await;
+            result
+        })
+    }
+
+    fn context(&self, things: usize) -> io::Result<Rc<ShardContext<ShardObserver>>> {
+        let recorder = Recorder::new(self.origin, self.cohorts.len(), 1);
+        Ok(Rc::new(ShardContext {
+            endpoint: self.endpoint.clone(),
+            // One slot a thing, and one for the ticker.
+            pacer: Pacer::new(things + 1)?,
+            gate: Semaphore::new(self.gate),
+            scratch: RefCell::new(Scratch::default()),
+            order: Cell::new(Order::Run),
+            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges)),
+            alive: Cell::new(things),
+            all_ended: Notify::new(),
+        }))
+    }
+
+    fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
+        let cohort = &self.cohorts[usize::from(planned.cohort)];
+        Thing {
+            id: ThingId { name: planned.name, position, slot, cohort: planned.cohort },
+            index: planned.index,
+            agent: JobsAgent::new(Arc::clone(&cohort.agent), planned.index),
+            credentials: planned.credentials,
+            settings: Arc::clone(&cohort.session),
+            arrival: self.origin + planned.arrival,
+        }
+    }
+}
+
+async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: watch::Receiver<Order>) {
+    while orders.changed().await.is_ok() {
+        let order = *orders.borrow_and_update();
+        context.order.set(order);
+        if order == Order::Close {
+            context.gate.close();
+        }
+        context.pacer.wake_all();
+    }
+}
+
+/// Hands over every whole second as it ends.
+async fn tick(context: Rc<ShardContext<ShardObserver>>, shard: usize, slot: usize, origin: Mono, out: mpsc::Sender<ShardInterval>) {
+    let mut lost = 0;
+    for second in 1u64.. {
+        context.pacer.sleep_until(slot, origin + Duration::from_secs(second), || false).await;
+        context.observer.with_recorder(|recorder| {
+            recorder.advance(clock::mono());
+            while let Some(interval) = recorder.poll_interval() {
+                match out.try_send(ShardInterval { shard, interval, lost, last: false }) {
+                    Ok(()) => lost = 0,
+                    Err(_full) => lost += 1,
+                }
+            }
+        });
+    }
+}
+
+/// Until every thing has closed, or the deadline for closing is over, or the schedule breaks.
+async fn wait_for_end(
+    context: &ShardContext<ShardObserver>,
+    mut orders: watch::Receiver<Order>,
+    pacing: tokio::task::JoinHandle<io::Result<()>>,
+) -> io::Result<()> {
+    let closing = async {
+        // An error means that the run is gone, which is an order to close too.
+        let _ = orders.wait_for(|order| *order == Order::Close).await;
+        if context.alive.get() > 0 {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, context.all_ended.notified()).await;
+        }
+    };
+    tokio::select! {
+        () = closing => Ok(()),
+        broken = pacing => broken.unwrap_or_else(|error| Err(io::Error::other(error))),
+    }
+}

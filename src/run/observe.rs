@@ -1,0 +1,190 @@
+//! What the things of a shard tell, as samples and ledger events: the one file that knows both languages.
+
+use crate::device::{AnswerOutcome, Event, ExecutionKey};
+use crate::instant::Mono;
+use crate::jobs::RequestKind;
+use crate::metrics::{Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use crate::transport::error::{Failure, Stage};
+use crate::transport::thing::ThingId;
+use crate::transport::{Observer, PublishEnd, SessionEvent};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Things that were connected at least once.
+    pub ever_connected: AtomicU64,
+    /// Things with an execution under way.
+    pub working: AtomicU64,
+}
+
+/// Feeds a shard's recorder.
+pub struct ShardObserver {
+    recorder: RefCell<Recorder>,
+    gauges: Arc<Gauges>,
+}
+
+impl ShardObserver {
+    #[must_use]
+    pub fn new(recorder: Recorder, gauges: Arc<Gauges>) -> Self {
+        Self { recorder: RefCell::new(recorder), gauges }
+    }
+
+    /// The recorder, between two events.
+    pub fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
+        use_it(&mut self.recorder.borrow_mut())
+    }
+}
+
+fn scope(thing: &ThingId) -> Scope {
+    // One transport so far: MQTT 3.1.1.
+    Scope { cohort: thing.cohort, transport: 0 }
+}
+
+fn stage_operation(stage: Stage) -> Operation {
+    match stage {
+        Stage::Tcp => Operation::ConnectTcp,
+        Stage::Tls => Operation::ConnectTls,
+        Stage::Mqtt => Operation::ConnectMqtt,
+        Stage::Subscribe => Operation::Subscribe,
+    }
+}
+
+fn request_operation(kind: RequestKind) -> Operation {
+    match kind {
+        RequestKind::GetPending => Operation::GetPending,
+        RequestKind::StartNext => Operation::StartNext,
+        RequestKind::Describe => Operation::Describe,
+        RequestKind::Update => Operation::Update,
+    }
+}
+
+fn failure_outcome(failure: &Failure) -> Outcome {
+    if failure.is_timeout() {
+        Outcome::Timeout
+    } else if failure.is_refusal() {
+        Outcome::Rejected
+    } else {
+        Outcome::Error
+    }
+}
+
+impl Observer for ShardObserver {
+    fn session(&self, thing: &ThingId, event: SessionEvent<'_>) {
+        let mut recorder = self.recorder.borrow_mut();
+        let scope = scope(thing);
+        let mut finish = |operation, outcome, intended, sent, finished| {
+            recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished });
+        };
+        match event {
+            SessionEvent::ConnectStarted => recorder.start(Operation::Connect, scope),
+            SessionEvent::StageStarted(stage) => recorder.start(stage_operation(stage), scope),
+            SessionEvent::StageEnded { stage, started, at, failure } => {
+                let operation = stage_operation(stage);
+                finish(operation, failure.map_or(Outcome::Ok, failure_outcome), started, started, at);
+                if let Some(failure) = failure {
+                    recorder.error(operation, stage.as_str(), failure.code(), at, || format!("{}: {failure}", thing.name));
+                }
+            }
+            SessionEvent::Connected { intended, started, at, lost } => {
+                finish(Operation::Connect, Outcome::Ok, intended, started, at);
+                match lost {
+                    Some(lost) => {
+                        recorder.start(Operation::Reconnect, scope);
+                        recorder.finish(&Sample {
+                            operation: Operation::Reconnect,
+                            scope,
+                            outcome: Outcome::Ok,
+                            intended: lost,
+                            sent: lost,
+                            finished: at,
+                        });
+                    }
+                    None => {
+                        self.gauges.ever_connected.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                recorder.connected(1);
+            }
+            SessionEvent::ConnectFailed { intended, started, at, failure } => {
+                finish(Operation::Connect, failure_outcome(failure), intended, started, at);
+            }
+            SessionEvent::Lost { at, failure } => {
+                recorder.connected(-1);
+                recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
+            }
+            SessionEvent::Closed => recorder.connected(-1),
+            SessionEvent::MessageOut => recorder.message_out(),
+            SessionEvent::MessageIn => recorder.message_in(),
+            SessionEvent::Unreadable { at, why } => {
+                recorder.error(Operation::NotifyNext, "unreadable", "payload", at, || format!("{}: {why}", thing.name));
+            }
+            SessionEvent::PublishSent => recorder.start(Operation::Puback, scope),
+            SessionEvent::PublishEnded { sent, at, end } => {
+                let outcome = match end {
+                    PublishEnd::Acknowledged => Outcome::Ok,
+                    PublishEnd::Timeout => Outcome::Timeout,
+                    PublishEnd::SessionLost => Outcome::Error,
+                };
+                finish(Operation::Puback, outcome, sent, sent, at);
+            }
+        }
+    }
+
+    fn agent(&self, thing: &ThingId, event: Event) {
+        let mut recorder = self.recorder.borrow_mut();
+        let scope = scope(thing);
+        let ledger = |recorder: &mut Recorder, execution: ExecutionKey, at: Mono, kind| {
+            recorder.thing_event(ThingEvent { thing: thing.position, job: execution.job, execution_number: execution.number, at, kind });
+        };
+        match event {
+            // The session tells these, with what it knows besides.
+            Event::Subscribed { .. } | Event::SubscribeFailed { .. } => {}
+            Event::Sent { kind, runnable, sent } => {
+                recorder.start(request_operation(kind), scope);
+                recorder.lateness(sent.since(runnable));
+            }
+            Event::Answered { kind, intended, sent, at, outcome } => {
+                let operation = request_operation(kind);
+                let outcome = match outcome {
+                    AnswerOutcome::Accepted => Outcome::Ok,
+                    AnswerOutcome::Refused(code) => {
+                        recorder.error(operation, "rejected", code.as_str(), at, || thing.name.to_string());
+                        Outcome::Rejected
+                    }
+                    AnswerOutcome::Timeout => {
+                        recorder.error(operation, "timeout", "no_answer", at, || thing.name.to_string());
+                        Outcome::Timeout
+                    }
+                    AnswerOutcome::SessionLost => Outcome::Error,
+                };
+                recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
+            }
+            Event::LateAnswer { kind } => recorder.late_answer(request_operation(kind)),
+            Event::Notified { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Notified),
+            Event::Started { execution, at, resumed: true } => ledger(&mut recorder, execution, at, ThingEventKind::Reconnected),
+            Event::Started { execution, at, resumed: false } => {
+                self.gauges.working.fetch_add(1, Ordering::Relaxed);
+                recorder.start(Operation::Execution, scope);
+                ledger(&mut recorder, execution, at, ThingEventKind::Started);
+            }
+            Event::Updated { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Updated),
+            Event::UpdateRefused { execution, at, code } => ledger(&mut recorder, execution, at, ThingEventKind::Refused(code)),
+            Event::Finished { execution, since, at, status } => {
+                self.gauges.working.fetch_sub(1, Ordering::Relaxed);
+                let sample = Sample { operation: Operation::Execution, scope, outcome: Outcome::Ok, intended: since, sent: since, finished: at };
+                recorder.finish(&sample);
+                ledger(&mut recorder, execution, at, ThingEventKind::Finished(status));
+            }
+            Event::Gone { execution, since, at } => {
+                self.gauges.working.fetch_sub(1, Ordering::Relaxed);
+                let sample =
+                    Sample { operation: Operation::Execution, scope, outcome: Outcome::Error, intended: since, sent: since, finished: at };
+                recorder.finish(&sample);
+                ledger(&mut recorder, execution, at, ThingEventKind::Gone);
+            }
+        }
+    }
+}

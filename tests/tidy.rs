@@ -1,0 +1,128 @@
+//! Who may name whom: reads the source and says kindly when the structure drifts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Pure modules: files or folders below `src`, and what they may do without.
+const PURE: &[&str] = &[
+    "jobs",
+    "device",
+    "emulator/engine.rs",
+    "emulator/engine",
+    "schedule/arrivals.rs",
+    "schedule/phases.rs",
+    "metrics/recorder.rs",
+    "seed.rs",
+    "instant.rs",
+];
+
+/// Words a pure module has no business with: runtimes, TLS, packets, JSON, files, environment, clocks, threads.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "rustls",
+    "rumqttc",
+    "rmqtt_codec",
+    "serde_json",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "Instant::now",
+    "SystemTime",
+    "crate::clock",
+    "crate::wire",
+];
+
+/// A module (below `src`) and the sibling modules it may not name.
+const DIRECTION: &[(&str, &[&str])] = &[
+    (
+        "jobs",
+        &["device", "schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"],
+    ),
+    ("device", &["schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("schedule", &["device", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("wire", &["device", "schedule", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("transport", &["metrics", "scenario", "run", "report", "emulator", "ledger", "cli"]),
+    ("metrics", &["device", "wire", "transport", "scenario", "run", "report", "emulator", "pki", "cli"]),
+    ("report", &["device", "wire", "transport", "run", "emulator", "pki", "cli"]),
+    ("scenario", &["wire", "transport", "metrics", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("emulator", &["device", "transport", "metrics", "run", "report", "cli"]),
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
+    entries
+        .flat_map(|entry| rust_files(&entry.unwrap().path()))
+        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
+        .collect()
+}
+
+/// Lines of code with their numbers: no comments, and nothing from the unit tests at the end of a file.
+fn code(file: &Path) -> Vec<(usize, String)> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").enumerate();
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(n, line)| (n + 1, line.to_owned())).collect()
+}
+
+/// Whether `word` stands in `line` as a path of its own, not as a part of another name.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        edge(line[..at].chars().next_back()) && edge(line[at + word.len()..].chars().next())
+    })
+}
+
+#[test]
+fn pure_modules_name_nothing_impure() {
+    let mut drift = Vec::new();
+    let mut files = 0;
+    for module in PURE {
+        for file in rust_files(&source().join(module)) {
+            files += 1;
+            for (number, line) in code(&file) {
+                for word in IMPURE.iter().filter(|word| names(&line, word)) {
+                    drift.push(format!(
+                        "{}:{number} names {word}: a pure module gets it handed in, or leaves it to its caller",
+                        file.display()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(files >= 12, "only {files} pure files were found: has the layout changed?");
+    assert!(drift.is_empty(), "\n{}", drift.join("\n"));
+}
+
+#[test]
+fn dependencies_point_downward() {
+    let mut drift = Vec::new();
+    for (module, forbidden) in DIRECTION {
+        let mut files = rust_files(&source().join(module));
+        files.extend(rust_files(&source().join(format!("{module}.rs"))));
+        assert!(!files.is_empty(), "there is no module {module}");
+        for file in files {
+            for (number, line) in code(&file) {
+                for other in forbidden.iter().filter(|other| names(&line, &format!("crate::{other}"))) {
+                    drift.push(format!("{}:{number}: {module} may not name {other} (docs/ARCHITECTURE.md)", file.display()));
+                }
+            }
+        }
+    }
+    assert!(drift.is_empty(), "\n{}", drift.join("\n"));
+}
+
+#[test]
+fn the_check_itself_sees_what_it_looks_for() {
+    assert!(names("use tokio::time::Instant;", "tokio"));
+    assert!(names("    serde_json::from_str(text)", "serde_json"));
+    assert!(!names("use my_tokio_like::x;", "tokio"));
+    assert!(!names("use crate::wireless;", "crate::wire"));
+}
