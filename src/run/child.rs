@@ -84,7 +84,8 @@ impl EndpointChild {
             .stdout(Stdio::piped())
             .stderr(log)
             .process_group(0);
-        let mut process = Command::from(command).kill_on_drop(true).spawn().map_err(|source| ChildError::Spawn { program, source })?;
+        let mut process =
+            Command::from(command).kill_on_drop(true).spawn().map_err(|source| ChildError::Spawn { program, source })?;
         let ready = Self::wait_ready(&mut process, settings.log).await?;
         Ok(Self { process, ready })
     }
@@ -92,7 +93,9 @@ impl EndpointChild {
     async fn wait_ready(process: &mut Child, log: &Path) -> Result<Ready, ChildError> {
         let stdout = process.stdout.take().expect("stdout was asked for as a pipe");
         let mut lines = BufReader::new(stdout).lines();
-        let line = tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await.map_err(|_elapsed| ChildError::Silent { log: log.into() })?;
+        let line = tokio::time::timeout(READY_TIMEOUT, lines.next_line())
+            .await
+            .map_err(|_elapsed| ChildError::Silent { log: log.into() })?;
         match line.map_err(ChildError::Watch)? {
             Some(line) => serde_json::from_str(&line).map_err(|source| ChildError::NotReady { line, source }),
             None => {
