@@ -1,9 +1,18 @@
 //! The service's ledger: one row per committed change, written by the emulator, tailed by a run.
 //!
-//! Append-only CSV, `mono_ns,thing,job,execution_number,version,status,event,subscribed`; `mono_ns` is `CLOCK_MONOTONIC`.
+//! Append-only CSV, `mono_ns,thing,job,execution_number,version,status,event,subscribed`; `mono_ns` is `CLOCK_MONOTONIC`, so rows
+//! compare with the clock of any process of the host. Names hold no character that CSV would quote.
 
 use crate::instant::Mono;
 use crate::jobs::{ExecutionStatus, JobId, ThingName};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+const HEADER: &str = "mono_ns,thing,job,execution_number,version,status,event,subscribed";
+/// The most of a file that is read in one go.
+const READ_BYTES: usize = 1 << 20;
 
 /// What was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +29,21 @@ pub enum LedgerEvent {
     Terminal,
 }
 
+impl LedgerEvent {
+    const ALL: [Self; 5] = [Self::Queued, Self::Head, Self::Published, Self::Answered, Self::Terminal];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Head => "head",
+            Self::Published => "published",
+            Self::Answered => "answered",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerRow {
     pub at: Mono,
@@ -31,4 +55,203 @@ pub struct LedgerRow {
     pub event: LedgerEvent,
     /// Whether the thing was subscribed to `notify-next` at that moment.
     pub subscribed: bool,
+}
+
+impl fmt::Display for LedgerRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, thing, job, execution_number, version, status, event, subscribed } = self;
+        write!(f, "{},{thing},{job},{execution_number},{version},{status},{},{subscribed}", at.0, event.as_str())
+    }
+}
+
+impl LedgerRow {
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split(',');
+        let mut next = || fields.next();
+        let row = Self {
+            at: Mono(next()?.parse().ok()?),
+            thing: ThingName::new(next()?).ok()?,
+            job: JobId::new(next()?).ok()?,
+            execution_number: next()?.parse().ok()?,
+            version: next()?.parse().ok()?,
+            status: ExecutionStatus::parse(next()?)?,
+            event: next().and_then(|text| LedgerEvent::ALL.into_iter().find(|event| event.as_str() == text))?,
+            subscribed: next()?.parse().ok()?,
+        };
+        next().is_none().then_some(row)
+    }
+}
+
+/// Why a ledger cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{doing} the ledger {path}: {source}")]
+    File { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("read the ledger {path}: line {line} is damaged: {text:?}")]
+    Damaged { path: PathBuf, line: u64, text: String },
+}
+
+/// Appends rows. What is written reaches the file with [`Self::flush`].
+pub struct LedgerWriter {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl LedgerWriter {
+    /// Opens the file for appending; a new one gets its header.
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let failed = |source| LedgerError::File { doing: "open", path: path.into(), source };
+        let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+        let is_new = file.metadata().map_err(failed)?.len() == 0;
+        let mut writer = Self { path: path.into(), out: BufWriter::new(file) };
+        if is_new {
+            writeln!(writer.out, "{HEADER}").map_err(|source| writer.failed(source))?;
+            writer.flush()?;
+        }
+        Ok(writer)
+    }
+
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn write(&mut self, row: &LedgerRow) -> Result<(), LedgerError> {
+        writeln!(self.out, "{row}").map_err(|source| self.failed(source))
+    }
+
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn flush(&mut self) -> Result<(), LedgerError> {
+        self.out.flush().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> LedgerError {
+        LedgerError::File { doing: "write", path: self.path.clone(), source }
+    }
+}
+
+/// Follows a ledger that another process is writing.
+pub struct LedgerTail {
+    path: PathBuf,
+    file: Option<File>,
+    /// A line whose end has not been written yet.
+    partial: Vec<u8>,
+    line: u64,
+}
+
+impl LedgerTail {
+    /// The file may come into being later.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), file: None, partial: Vec::new(), line: 0 }
+    }
+
+    /// Every row that was completed since the last call.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a complete line is no row.
+    pub fn read_new(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
+        let failed = |path: &Path, source| LedgerError::File { doing: "read", path: path.into(), source };
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => match File::open(&self.path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(failed(&self.path, error)),
+            },
+        };
+        let mut rows = Vec::new();
+        let mut chunk = vec![0; READ_BYTES];
+        loop {
+            let count = file.read(&mut chunk).map_err(|error| failed(&self.path, error))?;
+            if count == 0 {
+                break;
+            }
+            self.partial.extend_from_slice(&chunk[..count]);
+            self.take_lines(&mut rows)?;
+        }
+        self.file = Some(file);
+        Ok(rows)
+    }
+
+    fn take_lines(&mut self, rows: &mut Vec<LedgerRow>) -> Result<(), LedgerError> {
+        let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+        let rest = self.partial.split_off(end + 1);
+        let complete = std::mem::replace(&mut self.partial, rest);
+        for line in complete[..end].split(|byte| *byte == b'\n') {
+            self.line += 1;
+            let text = String::from_utf8_lossy(line);
+            if self.line == 1 && text == HEADER {
+                continue;
+            }
+            let damaged = || LedgerError::Damaged { path: self.path.clone(), line: self.line, text: text.clone().into_owned() };
+            rows.push(LedgerRow::parse(&text).ok_or_else(damaged)?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: u64) -> LedgerRow {
+        LedgerRow {
+            at: Mono(n),
+            thing: ThingName::new(&format!("t:{n}")).unwrap(),
+            job: JobId::new("fw-1").unwrap(),
+            execution_number: 1,
+            version: n as i64,
+            status: ExecutionStatus::InProgress,
+            event: LedgerEvent::ALL[n as usize % 5],
+            subscribed: n % 2 == 0,
+        }
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.csv");
+        let mut tail = LedgerTail::new(&path);
+        assert_eq!(tail.read_new().unwrap(), [], "there is no file yet");
+        let mut writer = LedgerWriter::open(&path).unwrap();
+        for n in 0..10 {
+            writer.write(&row(n)).unwrap();
+        }
+        writer.flush().unwrap();
+        assert_eq!(tail.read_new().unwrap(), (0..10).map(row).collect::<Vec<_>>());
+        assert_eq!(tail.read_new().unwrap(), []);
+        drop(writer);
+        let mut again = LedgerWriter::open(&path).unwrap();
+        again.write(&row(10)).unwrap();
+        again.flush().unwrap();
+        assert_eq!(tail.read_new().unwrap(), [row(10)], "appended, with one header");
+    }
+
+    #[test]
+    fn a_line_written_in_pieces_is_read_when_it_is_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.csv");
+        let mut tail = LedgerTail::new(&path);
+        let mut file = File::create(&path).unwrap();
+        let mut seen = Vec::new();
+        for byte in format!("{HEADER}\n{}\n{}\n", row(1), row(2)).bytes() {
+            file.write_all(&[byte]).unwrap();
+            seen.extend(tail.read_new().unwrap());
+        }
+        assert_eq!(seen, [row(1), row(2)]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.csv");
+        let good = row(1).to_string();
+        for bad in [&good[3..], "1,t,j,1,1,QUEUED,queued", "1,t,j,1,1,QUEUED,queued,true,more", "\u{1}"] {
+            std::fs::write(&path, format!("{HEADER}\n{good}\n{bad}\n")).unwrap();
+            let error = LedgerTail::new(&path).read_new().unwrap_err().to_string();
+            assert!(error.contains("line 3"), "{error}");
+        }
+    }
 }
