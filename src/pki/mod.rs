@@ -176,3 +176,16 @@ fn read_pair_of(cert: &Path, key: &Path) -> Result<(CertificateDer<'static>, rcg
     let pair = rcgen::KeyPair::try_from(&der).map_err(|error| PkiError::Broken { path: key.into(), why: error.to_string() })?;
     Ok((chain.swap_remove(0), pair))
 }
+
+/// A bar on stderr for a making that takes long enough to be noticed; nothing when there is no terminal, or little to make.
+#[must_use]
+pub fn progress_bar(total: usize) -> indicatif::ProgressBar {
+    /// Fewer are made before anybody looks.
+    const NOTICED_FROM: usize = 500;
+    if total < NOTICED_FROM {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style =
+        indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} ({eta} left)").expect("the template is well formed");
+    indicatif::ProgressBar::new(total as u64).with_style(style).with_message("device certificates")
+}

@@ -1,5 +1,7 @@
 //! The jobs language as text and bytes: topics, JSON payloads, TLS set-up. The only place where either is made or read.
 
+pub mod control;
 pub mod payload;
+pub mod sigv4;
 pub mod tls;
 pub mod topic;

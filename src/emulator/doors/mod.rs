@@ -1,0 +1,4 @@
+//! Async shells around the engine: one file a way in.
+
+pub(super) mod api;
+pub(super) mod mqtt;

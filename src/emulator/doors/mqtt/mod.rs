@@ -1,0 +1,69 @@
+//! The MQTT door: accept, TLS, identity from the certificate, then one task a connection.
+
+mod connection;
+mod session;
+
+use crate::emulator::service::Service;
+use rustls::ServerConfig;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+/// TLS handshakes in progress at once; the others wait in the listen queue.
+const HANDSHAKES_MAX: usize = 256;
+/// From accept to the end of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long accepting rests when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a session may do; the clamp of the keep-alive can be moved by tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MqttSettings {
+    pub(crate) auto_register: bool,
+    pub(crate) keep_alive_min: Duration,
+    pub(crate) keep_alive_max: Duration,
+}
+
+/// Accepts for ever.
+pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>, settings: MqttSettings) {
+    let acceptor = TlsAcceptor::from(tls);
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
+        tokio::spawn(async move {
+            let Some(stream) = Box::pin(handshake(acceptor, stream)).await else { return };
+            drop(permit);
+            let end = connection::run(stream, &service, settings).await;
+            tracing::debug!(end = %end, "connection closed");
+        });
+    }
+}
+
+async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+        return None;
+    }
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::debug!("TLS handshake did not complete in time");
+            None
+        }
+    }
+}

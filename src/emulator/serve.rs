@@ -1,0 +1,198 @@
+//! `fleetsim serve`: brings the doors up, says so, and takes them down again.
+
+use super::doors::api::{self, ApiSettings};
+use super::doors::mqtt::{self, MqttSettings};
+use super::engine::EngineConfig;
+use super::service::Service;
+use crate::jobs::{NameError, ThingName, limits};
+use crate::ledger::{LedgerError, LedgerWriter};
+use crate::pki::{Pair, PkiError, Store, StoreSpec};
+use crate::scenario::plan::NameTemplate;
+use crate::wire::sigv4::AccessKey;
+use crate::wire::tls;
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Connections that wait to be accepted: a fleet connects in bursts.
+const LISTEN_BACKLOG: u32 = 4096;
+/// How long sessions may take to close when the endpoint stops.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What `fleetsim serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    pub dir: PathBuf,
+    pub bind: IpAddr,
+    /// 0: any free port.
+    pub mqtt_port: u16,
+    pub api_port: u16,
+    /// Things to register and to have certificates for.
+    pub things: u64,
+    pub thing_name: NameTemplate,
+    pub auto_register: bool,
+    /// Length of a minute, for every minute-unit.
+    pub minute: Duration,
+    pub ledger: Option<PathBuf>,
+    /// End when this process is no longer the parent.
+    pub exit_with_parent: Option<u32>,
+}
+
+/// Why the endpoint cannot be, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{0}")]
+    Pki(#[from] PkiError),
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    #[error("listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("set up TLS: {0}")]
+    Tls(String),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("go on: {0}")]
+    Failed(String),
+    #[error("go on: the parent process has ended")]
+    ParentGone,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the store, a port or the ledger cannot be had, or the ledger's disk is full.
+pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
+    if let Some(parent) = options.exit_with_parent {
+        follow_parent(parent)?;
+    }
+    // A refusal shows when descriptors run out; until then the limit costs nothing.
+    let _ = crate::preflight::facts();
+    let names = (0..options.things).map(|n| ThingName::new(&options.thing_name.name(n))).collect::<Result<Vec<_>, _>>()?;
+    let spec = StoreSpec { things: names.clone(), server_names: vec![options.bind.to_string()] };
+    let bar = crate::pki::progress_bar(names.len());
+    let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    let ledger = options.ledger.as_deref().map(LedgerWriter::open).transpose()?;
+    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, ledger));
+    service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(run(options, &store, &service));
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    result
+}
+
+/// The kernel ends this process when the parent's spawning thread ends; a parent that is gone already is noticed here.
+fn follow_parent(parent: u32) -> Result<(), ServeError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| ServeError::Runtime(error.into()))?;
+    let found = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if found == Some(parent) { Ok(()) } else { Err(ServeError::ParentGone) }
+}
+
+async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> Result<(), ServeError> {
+    let mqtt_listener = listen(SocketAddr::new(options.bind, options.mqtt_port))?;
+    let api_listener = listen(SocketAddr::new(options.bind, options.api_port))?;
+    let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
+    let (mqtt_address, api_address) = (address(&mqtt_listener)?, address(&api_listener)?);
+    let server = store.server()?;
+    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert())?);
+    let api_tls = Arc::new(server_tls(&server)?);
+    let mqtt_settings = MqttSettings {
+        auto_register: options.auto_register,
+        keep_alive_min: limits::KEEP_ALIVE_MIN,
+        keep_alive_max: limits::KEEP_ALIVE_MAX,
+    };
+    let credentials = store.credentials();
+    let api_settings = Arc::new(ApiSettings {
+        key: AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone() },
+        data_endpoint: mqtt_address.to_string(),
+    });
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
+    let doors = [
+        tokio::spawn(mqtt::serve(mqtt_listener, mqtt_tls, Arc::clone(service), mqtt_settings)),
+        tokio::spawn(api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
+    ];
+    announce(mqtt_address, api_address, options);
+    let timers = Arc::clone(service);
+    let ledger = Arc::clone(service);
+    tokio::spawn(async move { timers.run_timers().await });
+    tokio::spawn(async move { ledger.run_ledger().await });
+    let result = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        reason = service.failed() => Err(ServeError::Failed(reason)),
+    };
+    doors.iter().for_each(tokio::task::JoinHandle::abort);
+    service.sessions.close_all();
+    tokio::time::sleep(STOP_TIMEOUT / 5).await;
+    service.flush()?;
+    if service.sessions.slow() > 0 {
+        tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
+    }
+    result
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    open().map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The line that says where the doors are. The data plane over HTTPS has none yet.
+fn announce(mqtt: SocketAddr, api: SocketAddr, options: &ServeOptions) {
+    let line = serde_json::json!({
+        "event": "ready",
+        "mqtt": mqtt.to_string(),
+        "https": null,
+        "api": api.to_string(),
+        "dir": options.dir,
+        "pid": std::process::id(),
+    });
+    let mut out = io::stdout().lock();
+    // Whoever started us may not care to read it.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn mutual_tls(server: &Pair, ca: CertificateDer<'static>) -> Result<ServerConfig, ServeError> {
+    let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(|error| failed(&error))?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider()).build().map_err(|error| failed(&error))?;
+    let builder = ServerConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?;
+    let mut config = builder
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(server.chain.clone(), server.key.clone_key())
+        .map_err(|error| failed(&error))?;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    // No ALPN at all is what port 8883 usually sees; a client that offers one must offer one of these.
+    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec(), b"mqtt".to_vec()];
+    Ok(config)
+}
+
+fn server_tls(server: &Pair) -> Result<ServerConfig, ServeError> {
+    let failed = |error: rustls::Error| ServeError::Tls(error.to_string());
+    let builder = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().map_err(failed)?;
+    let mut config =
+        builder.with_no_client_auth().with_single_cert(server.chain.clone(), server.key.clone_key()).map_err(failed)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,130 @@
+//! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
+
+use super::engine::{Engine, EngineConfig};
+use super::sessions::{Push, Sessions};
+use crate::clock;
+use crate::instant::Now;
+use crate::jobs::{Notification, Reply, Request, ThingName};
+use crate::ledger::{LedgerError, LedgerWriter};
+use crate::wire::payload;
+use crate::wire::topic::{Topic, TopicKind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Rows reach the ledger's file at least this often.
+const LEDGER_FLUSH: Duration = Duration::from_millis(100);
+/// The timer never sleeps longer than this, whatever the engine says.
+const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
+
+pub(super) struct Service {
+    core: Mutex<Core>,
+    pub(super) sessions: Sessions,
+    /// An earlier deadline may have appeared.
+    timer: Notify,
+    /// Why the service cannot go on.
+    failure: watch::Sender<Option<String>>,
+}
+
+struct Core {
+    engine: Engine,
+    ledger: Option<LedgerWriter>,
+}
+
+impl Service {
+    pub(super) fn new(config: EngineConfig, ledger: Option<LedgerWriter>) -> Self {
+        Self {
+            core: Mutex::new(Core { engine: Engine::new(config), ledger }),
+            sessions: Sessions::default(),
+            timer: Notify::new(),
+            failure: watch::channel(None).0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call of the engine, and all that follows from it: ledger rows and notifications leave in the order of commitment.
+    pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        let mut core = self.lock();
+        let deadline = core.engine.poll_timeout();
+        let result = call(&mut core.engine, clock::now());
+        let is_earlier = match (core.engine.poll_timeout(), deadline) {
+            (Some((new, _)), Some((old, _))) => new < old,
+            (new, old) => new.is_some() && old.is_none(),
+        };
+        if let Err(error) = core.write_ledger() {
+            self.fail(&error);
+        }
+        while let Some((thing, notification)) = core.engine.poll_notification() {
+            self.sessions.push(&thing, push(&thing, &notification));
+        }
+        drop(core);
+        if is_earlier {
+            self.timer.notify_one();
+        }
+        result
+    }
+
+    pub(super) fn request(&self, thing: &ThingName, request: &Request) -> Reply {
+        self.call(|engine, now| engine.handle_request(thing, request, now))
+    }
+
+    /// Runs the engine's timers and flushes the ledger; never ends.
+    pub(super) async fn run_timers(&self) {
+        loop {
+            let deadline = self.lock().engine.poll_timeout();
+            let wait = deadline.map_or(TIMER_SLEEP_MAX, |(at, _)| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.call(|engine, now| engine.handle_timeout(now)),
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    /// Keeps the ledger's file close behind; never ends.
+    pub(super) async fn run_ledger(&self) {
+        loop {
+            tokio::time::sleep(LEDGER_FLUSH).await;
+            if let Err(error) = self.flush() {
+                self.fail(&error);
+            }
+        }
+    }
+
+    pub(super) fn flush(&self) -> Result<(), LedgerError> {
+        self.lock().ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)
+    }
+
+    fn fail(&self, error: &LedgerError) {
+        self.failure.send_replace(Some(error.to_string()));
+    }
+
+    /// Completes when the service cannot go on, with the reason.
+    pub(super) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_default()
+    }
+}
+
+impl Core {
+    fn write_ledger(&mut self) -> Result<(), LedgerError> {
+        while let Some(row) = self.engine.poll_change() {
+            if let Some(ledger) = &mut self.ledger {
+                ledger.write(&row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push(thing: &ThingName, notification: &Notification) -> Push {
+    let kind = match notification {
+        Notification::Changed { .. } => TopicKind::Notify,
+        Notification::NextChanged { .. } => TopicKind::NotifyNext,
+    };
+    let topic = Topic { thing: thing.as_str(), kind };
+    Push { topic: topic.to_string().into(), payload: payload::encode_notification(notification).into() }
+}

@@ -1,0 +1,277 @@
+//! AWS Signature Version 4, both ways: signing a request, and telling whether a request was signed as it should be.
+//!
+//! The signature itself is computed by `aws-sigv4`; verifying means computing it again for the same time, scope and headers.
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use http::{HeaderMap, Request, Uri};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// How far the clocks of client and service may be apart.
+const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// Headers that `aws-sigv4` puts into the canonical request by itself.
+const IMPLIED_HEADERS: [&str; 1] = ["x-amz-date"];
+
+/// An access key with its secret.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+}
+
+/// A request that cannot be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("sign the request: {0}")]
+pub struct SignError(String);
+
+/// Why a signature is not accepted, in AWS's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("Missing Authentication Token")]
+    MissingAuthenticationToken,
+    #[error("the Authorization header is not {ALGORITHM} with Credential, SignedHeaders and Signature")]
+    IncompleteSignature,
+    #[error("The security token included in the request is invalid.")]
+    UnrecognizedClient,
+    #[error("Signature expired: the request's date is more than 5 minutes from the service's")]
+    SignatureExpired,
+    #[error("the credential is scoped to another region")]
+    WrongRegion,
+    #[error("The request signature we calculated does not match the signature you provided.")]
+    SignatureDoesNotMatch,
+}
+
+impl Refusal {
+    /// The value of `x-amzn-ErrorType`.
+    #[must_use]
+    pub fn error_type(self) -> &'static str {
+        match self {
+            Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
+            Self::IncompleteSignature => "IncompleteSignatureException",
+            Self::UnrecognizedClient => "UnrecognizedClientException",
+            Self::SignatureExpired | Self::WrongRegion | Self::SignatureDoesNotMatch => "InvalidSignatureException",
+        }
+    }
+}
+
+/// Signs `request` (whose URI is absolute) in place, for `service` in `region` at `at`.
+///
+/// # Errors
+/// When a header or the URI cannot be signed.
+pub fn sign_request(
+    request: &mut Request<Vec<u8>>,
+    key: &AccessKey,
+    region: &str,
+    service: &str,
+    at: SystemTime,
+) -> Result<(), SignError> {
+    let headers: Vec<(String, String)> =
+        request.headers().iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect();
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let uri = request.uri().to_string();
+    let instructions = compute(
+        request.method().as_str(),
+        &uri,
+        headers,
+        SignableBody::Bytes(request.body()),
+        key,
+        region,
+        service,
+        at,
+        SigningSettings::default(),
+    )?
+    .0;
+    instructions.apply_to_request_http1x(request);
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "the inputs of SigV4 are that many")]
+fn compute<'a>(
+    method: &'a str,
+    uri: &'a str,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    body: SignableBody<'a>,
+    key: &AccessKey,
+    region: &str,
+    service: &str,
+    at: SystemTime,
+    settings: SigningSettings,
+) -> Result<(aws_sigv4::http_request::SigningInstructions, String), SignError> {
+    let failed = |error: &dyn std::fmt::Display| SignError(error.to_string());
+    let identity = Credentials::new(key.id.clone(), key.secret.clone(), None, None, "fleetsim").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service)
+        .time(at)
+        .settings(settings)
+        .build()
+        .map_err(|error| failed(&error))?
+        .into();
+    let signable = SignableRequest::new(method, uri, headers, body).map_err(|error| failed(&error))?;
+    Ok(sign(signable, &params).map_err(|error| failed(&error))?.into_parts())
+}
+
+/// What an `Authorization` header says.
+struct Authorization<'a> {
+    key_id: &'a str,
+    region: &'a str,
+    service: &'a str,
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Authorization<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let fields = text.strip_prefix(ALGORITHM)?;
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for (name, value) in fields.split(',').filter_map(|field| field.trim().split_once('=')) {
+            match name {
+                "Credential" => credential = Some(value),
+                "SignedHeaders" => signed_headers = Some(value),
+                "Signature" => signature = Some(value),
+                _ => return None,
+            }
+        }
+        let mut scope = credential?.split('/');
+        let (key_id, _date, region, service, end) = (scope.next()?, scope.next()?, scope.next()?, scope.next()?, scope.next()?);
+        (end == "aws4_request" && scope.next().is_none()).then_some(())?;
+        Some(Self { key_id, region, service, signed_headers: signed_headers?, signature: signature? })
+    }
+}
+
+/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
+///
+/// # Errors
+/// With the reason, in AWS's names.
+pub fn verify<'a>(
+    method: &str,
+    uri: &Uri,
+    headers: &'a HeaderMap,
+    body: &[u8],
+    key: &AccessKey,
+    region: &str,
+    now: SystemTime,
+) -> Result<&'a str, Refusal> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let authorization = text("authorization").ok_or(Refusal::MissingAuthenticationToken)?;
+    let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
+    let at = text("x-amz-date").and_then(parse_date).ok_or(Refusal::IncompleteSignature)?;
+    if authorization.key_id != key.id {
+        return Err(Refusal::UnrecognizedClient);
+    }
+    if now.duration_since(at).unwrap_or_else(|error| error.duration()) > SKEW_MAX {
+        return Err(Refusal::SignatureExpired);
+    }
+    if authorization.region != region {
+        return Err(Refusal::WrongRegion);
+    }
+    let host = text("host").ok_or(Refusal::IncompleteSignature)?;
+    let absolute = format!("https://{host}{}", uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
+    let names: Vec<&str> = authorization.signed_headers.split(';').collect();
+    if !names.contains(&"host") || !names.contains(&"x-amz-date") {
+        return Err(Refusal::IncompleteSignature);
+    }
+    let mut signed = Vec::with_capacity(names.len());
+    for name in names.into_iter().filter(|name| !IMPLIED_HEADERS.contains(name)) {
+        signed.push((name, text(name).ok_or(Refusal::SignatureDoesNotMatch)?));
+    }
+    let mut settings = SigningSettings::default();
+    // The client decided which headers count.
+    settings.excluded_headers = None;
+    let (_, expected) =
+        compute(method, &absolute, signed.into_iter(), SignableBody::Bytes(body), key, region, authorization.service, at, settings)
+            .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
+    if same(expected.as_bytes(), authorization.signature.as_bytes()) {
+        Ok(authorization.service)
+    } else {
+        Err(Refusal::SignatureDoesNotMatch)
+    }
+}
+
+/// Compares in constant time.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
+
+fn parse_date(text: &str) -> Option<SystemTime> {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let date = time::PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+    let since = date - OffsetDateTime::UNIX_EPOCH;
+    UNIX_EPOCH.checked_add(since.try_into().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGION: &str = "us-east-1";
+
+    fn key() -> AccessKey {
+        AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into() }
+    }
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_772_000_000)
+    }
+
+    fn signed(path: &str, body: &str) -> Request<Vec<u8>> {
+        let mut request = Request::put(format!("https://127.0.0.1:4443{path}"))
+            .header("host", "127.0.0.1:4443")
+            .header("content-type", "application/json")
+            .body(body.as_bytes().to_vec())
+            .unwrap();
+        sign_request(&mut request, &key(), REGION, "iot", now()).unwrap();
+        request
+    }
+
+    fn check(request: &Request<Vec<u8>>, key: &AccessKey, now: SystemTime) -> Result<String, Refusal> {
+        verify(request.method().as_str(), request.uri(), request.headers(), request.body(), key, REGION, now).map(str::to_owned)
+    }
+
+    #[test]
+    fn what_was_signed_is_accepted_whatever_stands_in_the_path() {
+        for path in ["/jobs/fw-1", "/jobs/fw-1?force=true&b=a%20b", "/things/t:1/jobs/$next", "/things/t/jobs/%24next"] {
+            assert_eq!(check(&signed(path, "{}"), &key(), now()), Ok("iot".into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn anything_changed_is_refused() {
+        let mut changed_body = signed("/jobs/fw-1", "{}");
+        *changed_body.body_mut() = b"{ }".to_vec();
+        assert_eq!(check(&changed_body, &key(), now()), Err(Refusal::SignatureDoesNotMatch));
+        let mut changed_path = signed("/jobs/fw-1", "{}");
+        *changed_path.uri_mut() = "https://127.0.0.1:4443/jobs/fw-2".parse().unwrap();
+        assert_eq!(check(&changed_path, &key(), now()), Err(Refusal::SignatureDoesNotMatch));
+        let mut changed_header = signed("/jobs/fw-1", "{}");
+        changed_header.headers_mut().insert("content-type", "text/plain".parse().unwrap());
+        assert_eq!(check(&changed_header, &key(), now()), Err(Refusal::SignatureDoesNotMatch));
+        let other_secret = AccessKey { secret: "other".into(), ..key() };
+        assert_eq!(check(&signed("/jobs/fw-1", "{}"), &other_secret, now()), Err(Refusal::SignatureDoesNotMatch));
+        let other_id = AccessKey { id: "AKIAOTHER".into(), ..key() };
+        assert_eq!(check(&signed("/jobs/fw-1", "{}"), &other_id, now()), Err(Refusal::UnrecognizedClient));
+    }
+
+    #[test]
+    fn a_stale_date_another_region_and_no_signature_are_refused() {
+        let request = signed("/jobs/fw-1", "{}");
+        for skew in [301, 3600] {
+            assert_eq!(check(&request, &key(), now() + Duration::from_secs(skew)), Err(Refusal::SignatureExpired));
+            assert_eq!(check(&request, &key(), now() - Duration::from_secs(skew)), Err(Refusal::SignatureExpired));
+        }
+        assert_eq!(check(&request, &key(), now() + Duration::from_secs(299)), Ok("iot".into()));
+        let other_region = verify("PUT", request.uri(), request.headers(), request.body(), &key(), "eu-west-1", now());
+        assert_eq!(other_region, Err(Refusal::WrongRegion));
+        let mut unsigned = signed("/jobs/fw-1", "{}");
+        unsigned.headers_mut().remove("authorization");
+        assert_eq!(check(&unsigned, &key(), now()), Err(Refusal::MissingAuthenticationToken));
+        let mut garbled = signed("/jobs/fw-1", "{}");
+        garbled.headers_mut().insert("authorization", "AWS4-HMAC-SHA256 Credential=x".parse().unwrap());
+        assert_eq!(check(&garbled, &key(), now()), Err(Refusal::IncompleteSignature));
+    }
+}
