@@ -2,6 +2,7 @@
 //! [`Observer`].
 
 pub mod connect;
+pub mod control;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;

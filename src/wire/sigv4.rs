@@ -28,6 +28,14 @@ pub struct AccessKey {
 #[error("sign the request: {0}")]
 pub struct SignError(String);
 
+impl SignError {
+    /// For what could not even be made a request.
+    #[must_use]
+    pub fn new(why: &dyn std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
 /// Why a signature is not accepted, in AWS's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -101,7 +109,7 @@ fn compute<'a>(
     at: SystemTime,
     settings: SigningSettings,
 ) -> Result<(aws_sigv4::http_request::SigningInstructions, String), SignError> {
-    let failed = |error: &dyn std::fmt::Display| SignError(error.to_string());
+    let failed = SignError::new;
     let identity = Credentials::new(key.id.clone(), key.secret.clone(), None, None, "fleetsim").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)

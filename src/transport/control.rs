@@ -1,0 +1,231 @@
+//! The control plane's client: what `run` creates things, groups and jobs with, on the local endpoint as on AWS.
+
+use crate::clock;
+use crate::jobs::{CreateJob, GroupName, ThingName};
+use crate::wire::control;
+use crate::wire::sigv4::{self, AccessKey, SignError};
+use futures_util::future::try_join_all;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+
+/// Of one call, connecting included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries of one call, when it was throttled or broke on the way.
+const TRIES_MAX: u32 = 5;
+const RETRY_BASE: Duration = Duration::from_millis(100);
+/// Connections kept alive; also the calls under way at once.
+pub const CONNECTIONS: usize = 8;
+
+/// A call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlCallError {
+    #[error("call {operation}: {status} {error_type}: {message}")]
+    Refused { operation: &'static str, status: u16, error_type: String, message: String },
+    #[error("call {operation}: {why}")]
+    Broken { operation: &'static str, why: String },
+    #[error("call {operation}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    Timeout { operation: &'static str },
+    #[error("call {operation}: {source}")]
+    Sign { operation: &'static str, source: SignError },
+}
+
+impl ControlCallError {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused { status, error_type, .. } => *status >= 500 || error_type.starts_with("Throttling"),
+            Self::Broken { .. } | Self::Timeout { .. } => true,
+            Self::Sign { .. } => false,
+        }
+    }
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// A few kept-alive connections to the control plane.
+pub struct ControlClient {
+    address: SocketAddr,
+    server_name: ServerName<'static>,
+    tls: Arc<ClientConfig>,
+    key: AccessKey,
+    connections: Vec<Mutex<Option<Sender>>>,
+}
+
+impl ControlClient {
+    /// Connects on first use.
+    #[must_use]
+    pub fn new(address: SocketAddr, server_name: ServerName<'static>, tls: Arc<ClientConfig>, key: AccessKey) -> Self {
+        let connections = std::iter::repeat_with(|| Mutex::new(None)).take(CONNECTIONS).collect();
+        Self { address, server_name, tls, key, connections }
+    }
+
+    /// # Errors
+    /// When the call is refused, or breaks too often.
+    pub async fn create_thing(&self, lane: usize, thing: &ThingName) -> Result<(), ControlCallError> {
+        self.call(lane, "CreateThing", &Method::POST, &format!("/things/{thing}"), b"{}").await
+    }
+
+    /// # Errors
+    /// When the call is refused, or breaks too often.
+    pub async fn create_group(&self, group: &GroupName) -> Result<(), ControlCallError> {
+        self.call(0, "CreateThingGroup", &Method::POST, &format!("/thing-groups/{group}"), b"{}").await
+    }
+
+    /// # Errors
+    /// When the call is refused, or breaks too often.
+    pub async fn add_thing_to_group(&self, lane: usize, thing: &ThingName, group: &GroupName) -> Result<(), ControlCallError> {
+        let body = control::encode_add_thing(thing, group);
+        self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await
+    }
+
+    /// # Errors
+    /// When the call is refused, or breaks too often.
+    pub async fn create_job(&self, job: &CreateJob) -> Result<(), ControlCallError> {
+        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &control::encode_create_job(job)).await
+    }
+
+    /// `lane` picks the connection; calls of one lane go one after the other.
+    async fn call(
+        &self,
+        lane: usize,
+        operation: &'static str,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<(), ControlCallError> {
+        let mut connection = self.connections[lane % self.connections.len()].lock().await;
+        let mut tries = 0;
+        loop {
+            let once = self.call_once(&mut connection, operation, method, path, body);
+            let result = match tokio::time::timeout(CALL_TIMEOUT, once).await {
+                Ok(result) => result,
+                Err(_elapsed) => Err(ControlCallError::Timeout { operation }),
+            };
+            tries += 1;
+            match result {
+                Err(error) if error.is_retryable() && tries < TRIES_MAX => {
+                    *connection = None;
+                    tokio::time::sleep(RETRY_BASE * 2u32.pow(tries)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn call_once(
+        &self,
+        connection: &mut Option<Sender>,
+        operation: &'static str,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<(), ControlCallError> {
+        let broken = |why: String| ControlCallError::Broken { operation, why };
+        let mut sender = match connection.take().filter(|sender| !sender.is_closed()) {
+            Some(sender) => sender,
+            None => self.connect().await.map_err(broken)?,
+        };
+        sender.ready().await.map_err(|error| broken(error.to_string()))?;
+        let request = self.signed(method, path, body).map_err(|source| ControlCallError::Sign { operation, source })?;
+        let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+        let outcome = read(operation, response).await;
+        *connection = Some(sender);
+        outcome
+    }
+
+    async fn connect(&self) -> Result<Sender, String> {
+        let dial = async {
+            let tcp = TcpStream::connect(self.address).await?;
+            tcp.set_nodelay(true)?;
+            TlsConnector::from(Arc::clone(&self.tls)).connect(self.server_name.clone(), tcp).await
+        };
+        let stream = dial.await.map_err(|error| error.to_string())?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        // Ends when the sender is dropped, or the peer closes.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "control-plane connection");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn signed(&self, method: &Method, path: &str, body: &[u8]) -> Result<Request<Full<Bytes>>, SignError> {
+        let host = self.address.to_string();
+        let mut request = Request::new(body.to_vec());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() =
+            format!("https://{host}{path}").parse().map_err(|error: http::uri::InvalidUri| SignError::new(&error))?;
+        request
+            .headers_mut()
+            .insert("host", host.parse().map_err(|error: http::header::InvalidHeaderValue| SignError::new(&error))?);
+        request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+        let at = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
+        sigv4::sign_request(&mut request, &self.key, control::REGION, control::SIGNING_NAME, at)?;
+        *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| SignError::new(&error))?;
+        Ok(request.map(|body| Full::new(Bytes::from(body))))
+    }
+}
+
+async fn read(operation: &'static str, response: Response<Incoming>) -> Result<(), ControlCallError> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|error| ControlCallError::Broken { operation, why: error.to_string() })?.to_bytes();
+    if head.status.is_success() {
+        return Ok(());
+    }
+    let error_type =
+        head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or("an error without a name");
+    let message = control::parse_error(&body).unwrap_or_else(|| "no message".into());
+    Err(ControlCallError::Refused { operation, status: head.status.as_u16(), error_type: error_type.to_owned(), message })
+}
+
+/// Registers things and puts them into their groups, in parallel, telling progress (calls done, calls in all).
+///
+/// # Errors
+/// With the first call that fails for good.
+pub async fn provision(
+    client: &ControlClient,
+    things: &[ThingName],
+    groups: &[(GroupName, Vec<ThingName>)],
+    progress: impl Fn(usize, usize),
+) -> Result<(), ControlCallError> {
+    let total = things.len() + groups.iter().map(|(_, members)| members.len()).sum::<usize>();
+    let done = std::cell::Cell::new(0);
+    let step = || {
+        done.set(done.get() + 1);
+        progress(done.get(), total);
+    };
+    for (group, _) in groups {
+        client.create_group(group).await?;
+    }
+    let step = &step;
+    let registering = (0..CONNECTIONS).map(|lane| async move {
+        for thing in things.iter().skip(lane).step_by(CONNECTIONS) {
+            client.create_thing(lane, thing).await?;
+            step();
+        }
+        Ok(())
+    });
+    try_join_all(registering).await?;
+    let joining = (0..CONNECTIONS).map(|lane| async move {
+        for (group, members) in groups {
+            for thing in members.iter().skip(lane).step_by(CONNECTIONS) {
+                client.add_thing_to_group(lane, thing, group).await?;
+                step();
+            }
+        }
+        Ok(())
+    });
+    try_join_all(joining).await?;
+    Ok(())
+}
