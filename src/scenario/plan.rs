@@ -3,6 +3,8 @@
 use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
 use crate::jobs::{JobDocument, JobId, TargetSelection};
+use crate::schedule::ArrivalKind;
+use crate::seed::{self, Purpose};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -52,28 +54,28 @@ pub struct FleetPlan {
     pub thing_name: NameTemplate,
     pub first_index: u64,
     pub connect: ConnectPlan,
+    /// What cohorts start from.
+    pub session: SessionPlan,
 }
 
 /// `"sim-{index:06}"`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate {
     pub prefix: String,
-    /// Zero-padded width of the index; 0: as wide as it is.
-    pub width: usize,
+    /// Zero-padded width of the index, 0: as wide as it is; `None`: the name has no index.
+    pub index: Option<usize>,
     pub suffix: String,
 }
 
 impl NameTemplate {
     #[must_use]
     pub fn name(&self, index: u64) -> String {
-        format!("{}{:0width$}{}", self.prefix, index, self.suffix, width = self.width)
+        let Self { prefix, suffix, .. } = self;
+        match self.index {
+            Some(width) => format!("{prefix}{index:0width$}{suffix}"),
+            None => format!("{prefix}{suffix}"),
+        }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArrivalKind {
-    Constant,
-    Poisson,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,4 +151,33 @@ pub enum EndWhen {
     Duration(Duration),
     /// Nothing happened for this long, and all are connected.
     Idle(Duration),
+}
+
+impl Plan {
+    /// The cohort of the thing at `position`: exact shares, spread by the seed, the same for any number of shards.
+    #[must_use]
+    pub fn cohort_of(&self, position: u64) -> usize {
+        let place = seed::shuffled_place(self.seed, Purpose::Cohort, 0, position, self.fleet.things);
+        let point = (place as f64 + 0.5) / self.fleet.things as f64;
+        let mut sum = 0.0;
+        let found = self.cohorts.iter().position(|cohort| {
+            sum += cohort.share;
+            point < sum
+        });
+        found.unwrap_or(self.cohorts.len() - 1)
+    }
+
+    /// Positions of the things that `rollout` is for, ascending.
+    #[must_use]
+    pub fn targets_of(&self, rollout: &RolloutPlan) -> Vec<u64> {
+        let is_target = |position: &u64| match &rollout.targets {
+            RolloutTargets::Share(share) => {
+                let salt = seed::digest(rollout.job.as_str());
+                let place = seed::shuffled_place(self.seed, Purpose::Target, salt, *position, self.fleet.things);
+                (place as f64 + 0.5) / (self.fleet.things as f64) < *share
+            }
+            RolloutTargets::Cohort(name) => self.cohorts[self.cohort_of(*position)].name == *name,
+        };
+        (0..self.fleet.things).filter(is_target).collect()
+    }
 }

@@ -1,0 +1,145 @@
+//! A plan as the text it could have been read from, every default filled in.
+
+use super::plan::{EndWhen, Plan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan};
+use super::units::{distribution_text, duration_text, name_template_text};
+use crate::device::backoff::{Backoff, BackoffPolicy};
+use crate::jobs::TargetSelection;
+use crate::schedule::ArrivalKind;
+use std::fmt::Write as _;
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn backoff(backoff: &Backoff) -> String {
+    let policy = match backoff.policy {
+        BackoffPolicy::FullJitter => "full-jitter",
+        BackoffPolicy::Exponential => "exponential",
+        BackoffPolicy::Fixed => "fixed",
+    };
+    format!("{{ policy = \"{policy}\", base = \"{}\", cap = \"{}\" }}", duration_text(backoff.base), duration_text(backoff.cap))
+}
+
+/// A TOML float always has a point.
+fn number(value: f64) -> String {
+    format!("{value:?}")
+}
+
+impl Plan {
+    /// The resolved scenario: reads back as the same plan.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).expect("writing to a String does not fail");
+        out
+    }
+
+    /// The resolved scenario as JSON, for the manifest of a run.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        toml::from_str(&self.to_toml()).expect("what is printed is TOML")
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "name = {}\nseed = {}", quoted(&self.name), self.seed)?;
+        self.write_target(out)?;
+        let fleet = &self.fleet;
+        let arrival = match fleet.connect.arrival {
+            ArrivalKind::Constant => "constant",
+            ArrivalKind::Poisson => "poisson",
+        };
+        writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
+        writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
+        writeln!(out, "transport = \"mqtt\"\nclean_session = true")?;
+        let rate = format!("{}/s", fleet.connect.rate_per_s);
+        writeln!(out, "connect = {{ rate = \"{rate}\", arrival = \"{arrival}\", in_progress = {} }}", fleet.connect.in_progress)?;
+        write_session(out, &fleet.session)?;
+        for cohort in &self.cohorts {
+            writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
+            writeln!(out, "workflow = \"start-next\"\nbehavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
+            write_session(out, &cohort.session)?;
+        }
+        for (name, behavior) in &self.behaviors {
+            let outcome = &behavior.outcome;
+            writeln!(out, "\n[behavior.{}]\nreaction = \"{}\"", quoted(name), distribution_text(&behavior.reaction))?;
+            writeln!(out, "updates = {}\nstep = \"{}\"", behavior.updates, distribution_text(&behavior.step))?;
+            let [succeeded, failed, rejected] = [outcome.succeeded, outcome.failed, outcome.rejected].map(number);
+            writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}\nfaults = {{}}")?;
+        }
+        self.write_rollouts(out)?;
+        self.write_end(out)
+    }
+
+    fn write_target(&self, out: &mut String) -> std::fmt::Result {
+        match &self.target {
+            TargetPlan::Emulator(emulator) => {
+                writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]\nquotas = \"none\"")?;
+                writeln!(out, "minute = \"{}\"", duration_text(emulator.minute))
+            }
+            TargetPlan::Mqtt(mqtt) => {
+                writeln!(out, "\n[target]\nkind = \"mqtt\"\nhost = {}\nport = {}", quoted(&mqtt.host), mqtt.port)?;
+                writeln!(out, "server_name = {}", quoted(&mqtt.server_name))?;
+                if let Some(alpn) = &mqtt.alpn {
+                    writeln!(out, "alpn = {}", quoted(alpn))?;
+                }
+                let [ca, cert, key] = [&mqtt.ca, &mqtt.cert, &mqtt.key].map(|path| quoted(path));
+                writeln!(out, "\n[target.tls]\nca = {ca}\ncert = {cert}\nkey = {key}\nresumption = false")
+            }
+        }
+    }
+
+    fn write_rollouts(&self, out: &mut String) -> std::fmt::Result {
+        for rollout in &self.rollouts {
+            writeln!(out, "\n[[rollout]]\njob = {}", quoted(rollout.job.as_str()))?;
+            match rollout.start {
+                RolloutStart::Connected => writeln!(out, "after = \"connected\"")?,
+                RolloutStart::At(at) => writeln!(out, "at = \"{}\"", duration_text(at))?,
+            }
+            writeln!(out, "delay = \"{}\"", duration_text(rollout.delay))?;
+            match &rollout.targets {
+                RolloutTargets::Share(share) => writeln!(out, "targets = {{ share = {} }}", number(*share))?,
+                RolloutTargets::Cohort(cohort) => writeln!(out, "targets = {{ cohort = {} }}", quoted(cohort))?,
+            }
+            if let Some(rate) = rollout.rate_per_minute {
+                writeln!(out, "rate = \"{rate}/min\"")?;
+            }
+            let selection = match rollout.target_selection {
+                TargetSelection::Snapshot => "SNAPSHOT",
+                TargetSelection::Continuous => "CONTINUOUS",
+            };
+            writeln!(out, "targetSelection = \"{selection}\"")?;
+            if let Some(minutes) = rollout.in_progress_timeout_minutes {
+                writeln!(out, "timeoutConfig = {{ inProgressTimeoutInMinutes = {minutes} }}")?;
+            }
+            if let Some(behavior) = &rollout.behavior {
+                writeln!(out, "behavior = {}", quoted(behavior))?;
+            }
+            let document: toml::Value =
+                serde_json::from_str(rollout.document.as_json()).expect("a document was TOML before it was JSON");
+            writeln!(out, "document = {document}")?;
+        }
+        Ok(())
+    }
+
+    fn write_end(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[end]")?;
+        match self.end.when {
+            EndWhen::ExecutionsDone { expect } => {
+                writeln!(out, "when = \"executions-done\"")?;
+                if let Some(expect) = expect {
+                    writeln!(out, "expect = {expect}")?;
+                }
+            }
+            EndWhen::Duration(duration) => writeln!(out, "when = \"duration\"\nduration = \"{}\"", duration_text(duration))?,
+            EndWhen::Idle(idle) => writeln!(out, "when = \"idle\"\nidle = \"{}\"", duration_text(idle))?,
+        }
+        write!(out, "limit = \"{}\"", duration_text(self.end.limit))
+    }
+}
+
+fn write_session(out: &mut String, session: &SessionPlan) -> std::fmt::Result {
+    writeln!(out, "keep_alive = \"{}\"", duration_text(session.keep_alive))?;
+    writeln!(out, "reconnect = {}\nretry = {}", backoff(&session.reconnect), backoff(&session.retry))?;
+    let (connect, answer) = (duration_text(session.connect_timeout), duration_text(session.answer_timeout));
+    writeln!(out, "timeouts = {{ connect = \"{connect}\", answer = \"{answer}\" }}")
+}

@@ -1,0 +1,290 @@
+//! Reads typed values out of the tree and gathers what is wrong, instead of stopping at the first mistake.
+
+use super::problem::{Code, Place, Problem, nearest};
+use super::tree::{Node, Table, Value};
+use super::units;
+use crate::device::behavior::Distribution;
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Gathers problems from everywhere.
+#[derive(Default)]
+pub(super) struct Gathered(RefCell<Vec<Problem>>);
+
+impl Gathered {
+    pub(super) fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
+        self.0.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
+    }
+
+    pub(super) fn into_inner(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}
+
+/// A value with its place, for checks that come later.
+#[derive(Clone, Debug)]
+pub(super) struct Located<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// Reads one table. Every key that is asked for is known; [`Reader::finish`] complains about the others.
+pub(super) struct Reader<'a> {
+    table: &'a Table,
+    /// Of the table itself.
+    pub(super) place: Place,
+    /// How the table is called in messages: empty for the root.
+    path: String,
+    pub(super) gathered: &'a Gathered,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(table: &'a Table, place: Place, path: impl Into<String>, gathered: &'a Gathered) -> Self {
+        Self { table, place, path: path.into(), gathered, known: RefCell::default() }
+    }
+
+    fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.known.borrow_mut().push(key);
+        self.table.get(key)
+    }
+
+    fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn wrong_type(&self, key: &str, node: &Node, wanted: &str) {
+        let message = format!("{} must be {wanted}, not {} ({})", self.name(key), node.value.kind(), node.value.text());
+        self.gathered.push(Code::WrongType, &node.place, message, None);
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        self.table.get(key).map_or_else(|| self.place.clone(), |node| node.place.clone())
+    }
+
+    pub(super) fn string(&self, key: &'static str) -> Option<Located<String>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::String(text) => Some(Located { value: text.clone(), place: node.place.clone() }),
+            _ => {
+                self.wrong_type(key, node, "a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
+        let node = self.node(key)?;
+        match node.value {
+            Value::Boolean(value) => Some(Located { value, place: node.place.clone() }),
+            _ => {
+                self.wrong_type(key, node, "true or false");
+                None
+            }
+        }
+    }
+
+    pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
+        let node = self.node(key)?;
+        let Value::Integer(value) = node.value else {
+            self.wrong_type(key, node, "an integer");
+            return None;
+        };
+        self.check_range(key, node, value, &range).then(|| Located { value, place: node.place.clone() })
+    }
+
+    /// A share: 0 to 1.
+    pub(super) fn share(&self, key: &'static str) -> Option<Located<f64>> {
+        let node = self.node(key)?;
+        let value = match node.value {
+            Value::Float(value) => value,
+            Value::Integer(value) => value as f64,
+            _ => {
+                self.wrong_type(key, node, "a number from 0 to 1");
+                return None;
+            }
+        };
+        self.check_range(key, node, value, &(0.0..=1.0)).then(|| Located { value, place: node.place.clone() })
+    }
+
+    fn check_range<T: PartialOrd + Display>(&self, key: &str, node: &Node, value: T, range: &RangeInclusive<T>) -> bool {
+        let fits = range.contains(&value);
+        if !fits {
+            let message = format!("{} must be {} to {}, not {value}", self.name(key), range.start(), range.end());
+            self.gathered.push(Code::OutOfRange, &node.place, message, None);
+        }
+        fits
+    }
+
+    fn parsed<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+        let node = self.node(key)?;
+        let Value::String(text) = &node.value else {
+            self.wrong_type(key, node, wanted);
+            return None;
+        };
+        match parse(text) {
+            Ok(value) => Some(Located { value, place: node.place.clone() }),
+            Err(error) => {
+                self.gathered.push(Code::BadValue, &node.place, format!("{}: {error}", self.name(key)), None);
+                None
+            }
+        }
+    }
+
+    pub(super) fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Located<Duration>> {
+        let located = self.parsed(key, "a duration such as \"30s\"", units::duration)?;
+        if range.contains(&located.value) {
+            return Some(located);
+        }
+        let text = units::duration_text;
+        let (from, to) = (text(*range.start()), text(*range.end()));
+        let message = format!("{} must be {from} to {to}, not {}", self.name(key), text(located.value));
+        self.gathered.push(Code::OutOfRange, &located.place, message, None);
+        None
+    }
+
+    pub(super) fn rate(&self, key: &'static str) -> Option<Located<f64>> {
+        self.parsed(key, "a rate such as \"500/s\"", units::rate)
+    }
+
+    pub(super) fn distribution(&self, key: &'static str) -> Option<Located<Distribution>> {
+        self.parsed(key, "a distribution such as \"exp(30s)\"", units::distribution)
+    }
+
+    pub(super) fn with<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+        self.parsed(key, wanted, parse)
+    }
+
+    /// One of a few words; those of `later` are known and not built yet.
+    pub(super) fn word<T: Copy>(&self, key: &'static str, built: &[(&str, T)], later: &[&str]) -> Option<Located<T>> {
+        let Located { value, place } = self.string(key)?;
+        if let Some((_, meaning)) = built.iter().find(|(word, _)| *word == value) {
+            return Some(Located { value: *meaning, place });
+        }
+        if later.contains(&value.as_str()) {
+            self.not_built(&place, &format!("{} = {value:?}", self.name(key)));
+            return None;
+        }
+        let words: Vec<&str> = built.iter().map(|(word, _)| *word).collect();
+        let meant = nearest(&value, words.iter().chain(later).copied()).map(|near| format!("did you mean {near:?}?"));
+        let message = format!("{} must be one of {}, not {value:?}", self.name(key), words.join(", "));
+        self.gathered.push(Code::BadValue, &place, message, meant);
+        None
+    }
+
+    /// A flag of which only `built` is built.
+    pub(super) fn flag(&self, key: &'static str, built: bool) {
+        if let Some(Located { value, place }) = self.boolean(key)
+            && value != built
+        {
+            self.not_built(&place, &format!("{} = {value}", self.name(key)));
+        }
+    }
+
+    fn not_built(&self, place: &Place, what: &str) {
+        self.gathered.push(Code::NotBuilt, place, format!("{what} is known, but not built yet"), None);
+    }
+
+    /// Keys of the format that no version has yet.
+    pub(super) fn later(&self, keys: &[&'static str]) {
+        for key in keys {
+            if let Some(node) = self.node(key) {
+                self.not_built(&node.place, &self.name(key));
+            }
+        }
+    }
+
+    pub(super) fn table(&self, key: &'static str) -> Option<Reader<'a>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Table(table) => Some(Reader::new(table, node.place.clone(), self.name(key), self.gathered)),
+            _ => {
+                self.wrong_type(key, node, "a table");
+                None
+            }
+        }
+    }
+
+    /// A table whose keys are names.
+    pub(super) fn named_tables(&self, key: &'static str) -> Vec<(String, Reader<'a>)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Table(table) = &node.value else {
+            self.wrong_type(key, node, "a table");
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for entry in &table.entries {
+            let path = format!("{}.{}", self.name(key), entry.key);
+            match &entry.node.value {
+                Value::Table(inner) => {
+                    named.push((entry.key.clone(), Reader::new(inner, entry.key_place.clone(), path, self.gathered)))
+                }
+                other => {
+                    let message = format!("{path} must be a table, not {} ({})", other.kind(), other.text());
+                    self.gathered.push(Code::WrongType, &entry.node.place, message, None);
+                }
+            }
+        }
+        named
+    }
+
+    /// An array of tables (`[[key]]`).
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Array(elements) = &node.value else {
+            self.wrong_type(key, node, &format!("an array of tables ([[{key}]])"));
+            return Vec::new();
+        };
+        let mut readers = Vec::new();
+        for element in elements {
+            match &element.value {
+                Value::Table(table) => readers.push(Reader::new(table, element.place.clone(), self.name(key), self.gathered)),
+                _ => self.wrong_type(key, element, "a table"),
+            }
+        }
+        readers
+    }
+
+    /// Any value, as JSON.
+    pub(super) fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Table(_) => Some(Located { value: node.value.to_json(), place: node.place.clone() }),
+            _ => {
+                self.wrong_type(key, node, "a table");
+                None
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.entries.is_empty()
+    }
+
+    pub(super) fn missing(&self, key: &str, help: &str) {
+        let message = format!("{} is missing", self.name(key));
+        self.gathered.push(Code::MissingKey, &self.place, message, Some(help.to_owned()));
+    }
+
+    pub(super) fn conflict(&self, place: &Place, message: impl Into<String>, help: &str) {
+        self.gathered.push(Code::Conflict, place, message, Some(help.to_owned()));
+    }
+
+    /// Whatever was not asked for is unknown.
+    pub(super) fn finish(self) {
+        let known = self.known.borrow();
+        for entry in self.table.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let help = match nearest(&entry.key, known.iter().copied()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            self.gathered.push(Code::UnknownKey, &entry.key_place, format!("unknown key {:?}", self.name(&entry.key)), Some(help));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The scenarios that come with the program, embedded in it.
+
+/// A scenario of the `scenarios` folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipped {
+    pub name: &'static str,
+    /// What it is for, in one line: the first line of its text.
+    pub summary: &'static str,
+    pub text: &'static str,
+}
+
+macro_rules! shipped {
+    ($($name:literal: $summary:literal),* $(,)?) => {
+        /// In the order in which a newcomer would try them.
+        pub const SHIPPED: &[Shipped] =
+            &[$(Shipped { name: $name, summary: $summary, text: include_str!(concat!("../../scenarios/", $name, ".toml")) }),*];
+    };
+}
+
+shipped! {
+    "smoke": "50 things, a whole roll-out in under 15 seconds: is everything in place?",
+    "10k": "10,000 things roll out a firmware job at 12,000 executions a minute, in under 3 minutes",
+    "10k-aws": "The same job at AWS's default roll-out rate of 1,000 executions a minute: 10 minutes and more",
+}
+
+/// The shipped scenario of that name.
+#[must_use]
+pub fn shipped(name: &str) -> Option<&'static Shipped> {
+    SHIPPED.iter().find(|shipped| shipped.name == name)
+}

@@ -1,0 +1,251 @@
+//! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
+
+use fleetsim::scenario::plan::{EndWhen, Plan, TargetPlan};
+use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const GOOD: &str = r#"
+name = "demo"
+seed = 1
+
+[fleet]
+things = 10
+
+[[cohort]]
+name = "a"
+share = 0.9
+behavior = "fast"
+
+[[cohort]]
+name = "b"
+share = 0.1
+behavior = "slow"
+
+[behavior.fast]
+step = "1s"
+
+[behavior.slow]
+step = "exp(10s)"
+
+[[rollout]]
+job = "fw-1"
+rate = "600/min"
+document = { operation = "x" }
+"#;
+
+fn set(key: &str, value: &str) -> Override {
+    Override { key: key.into(), value: value.into(), origin: format!("--set {key}={value}") }
+}
+
+fn plan(overrides: &[Override]) -> Result<Plan, Problems> {
+    load("demo.toml", GOOD, overrides)
+}
+
+fn codes(result: Result<Plan, Problems>) -> Vec<&'static str> {
+    result.map_or_else(|problems| problems.iter().map(|problem| problem.code.as_str()).collect(), |_| vec![])
+}
+
+// ---------------------------------------------------------------------------------------------------------- what is right
+
+#[test]
+fn shipped_scenarios_are_those_of_the_folder_and_resolve() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut files: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = SHIPPED.iter().map(|shipped| format!("{}.toml", shipped.name)).collect();
+    files.sort();
+    names.sort();
+    assert_eq!(files, names);
+    for shipped in SHIPPED {
+        let plan = load(shipped.name, shipped.text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(plan.name, shipped.name);
+        assert_eq!(shipped.text.lines().next(), Some(&*format!("# {}", shipped.summary)));
+        let again = load("printed", &plan.to_toml(), &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(plan, again);
+    }
+}
+
+#[test]
+fn the_ten_thousand_resolved() {
+    let shipped = SHIPPED.iter().find(|shipped| shipped.name == "10k").unwrap();
+    insta::assert_snapshot!(load("10k", shipped.text, &[]).unwrap().to_toml());
+}
+
+#[test]
+fn a_resolved_mqtt_target_reads_back() {
+    let text = r#"
+        name = "m"
+        target = { kind = "mqtt", host = "::1", port = 1, alpn = "x-amzn-mqtt-ca", tls = { ca = "c", cert = "{thing}.pem", key = "k{index}" } }
+        [fleet]
+        things = 3
+        thing_name = "m{index}"
+        connect = { rate = "0.5/s", arrival = "poisson" }
+        reconnect = { policy = "fixed", base = "250ms" }
+        [end]
+        expect = 3
+    "#;
+    let plan = load("m", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(matches!(&plan.target, TargetPlan::Mqtt(mqtt) if mqtt.server_name == "::1"));
+    assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
+    assert_eq!(plan.to_json()["target"]["tls"]["cert"], "{thing}.pem");
+}
+
+#[test]
+fn cohorts_get_their_exact_shares() {
+    let plan = plan(&[set("fleet.things", "1000")]).unwrap();
+    let in_b = (0..1000).filter(|position| plan.cohort_of(*position) == 1).count();
+    assert_eq!(in_b, 100);
+    let half = load("demo.toml", GOOD, &[set("rollout.fw-1.targets", "{ share = 0.5 }"), set("fleet.things", "1000")]).unwrap();
+    assert_eq!(half.targets_of(&half.rollouts[0]).len(), 500);
+    let cohort = load("demo.toml", GOOD, &[set("rollout.fw-1.targets.cohort", "'b'"), set("fleet.things", "1000")]).unwrap();
+    assert_eq!(cohort.targets_of(&cohort.rollouts[0]).len(), 100);
+}
+
+#[test]
+fn how_a_run_ends_may_be_left_out_where_it_is_clear() {
+    assert!(matches!(plan(&[]).unwrap().end.when, EndWhen::ExecutionsDone { expect: None }));
+    let when = |overrides: &[Override]| load("x", "name = 'x'\nfleet.things = 1", overrides).map(|plan| plan.end.when);
+    assert_eq!(when(&[set("end.duration", "'5s'")]).unwrap(), EndWhen::Duration(Duration::from_secs(5)));
+    assert_eq!(when(&[set("end.idle", "'5s'")]).unwrap(), EndWhen::Idle(Duration::from_secs(5)));
+    assert_eq!(codes(load("x", "name = 'x'\nfleet.things = 1", &[])), ["conflict"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------- what is wrong
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place() {
+    let text = r#"
+name = "a/b"
+sede = 1
+
+[target]
+kind = "emulater"
+
+[fleet]
+things = 0
+keep_alive = "5 minutes"
+transport = "mqtt5"
+
+[[cohort]]
+name = "a"
+share = 0.5
+behavior = "fsat"
+
+[behavior.fast]
+outcome = { failed = 0.7, rejected = 0.7 }
+step = 4
+
+[[rollout]]
+job = "fw 1"
+rate = "0/min"
+abortConfig = { }
+
+[thresholds]
+"executions.lost" = "== 0"
+"#;
+    let problems = load("bad.toml", text, &[]).unwrap_err();
+    insta::assert_snapshot!(problems.render(false));
+}
+
+#[test]
+fn each_mistake_has_its_code() {
+    for (key, value, code) in [
+        ("fleet.thing", "1", Code::UnknownKey),
+        ("fleet.things", "\"ten\"", Code::WrongType),
+        ("fleet.things", "1.5", Code::WrongType),
+        ("fleet.things", "1_000_001", Code::OutOfRange),
+        ("fleet.things", "99999999999999999999", Code::WrongType),
+        ("fleet.thing_name", "\"same\"", Code::BadValue),
+        ("fleet.thing_name", "\"a/{index}\"", Code::BadValue),
+        ("fleet.keep_alive", "\"10s\"", Code::OutOfRange),
+        ("fleet.connect.rate", "\"fast\"", Code::BadValue),
+        ("fleet.connect.arrival", "\"burst\"", Code::NotBuilt),
+        ("fleet.things_from", "\"fleet.csv\"", Code::NotBuilt),
+        ("fleet.clean_session", "false", Code::NotBuilt),
+        ("fleet.reconnect", "{ base = '2s', cap = '1s' }", Code::Conflict),
+        ("cohort.a.share", "0.8", Code::OutOfRange),
+        ("cohort.a.name", "\"b\"", Code::Duplicate),
+        ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
+        ("cohort.a.workflow", "\"poll\"", Code::NotBuilt),
+        ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
+        ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
+        ("behavior.fast.step", "\"gamma(1s)\"", Code::BadValue),
+        ("rollout.fw-1.targets", "{ share = 0.5, cohort = 'a' }", Code::Conflict),
+        ("rollout.fw-1.targets.cohort", "'c'", Code::UnknownName),
+        ("rollout.fw-1.jobExecutionsRolloutConfig.maximumPerMinute", "5", Code::Conflict),
+        ("rollout.fw-1.rate", "'0.001/min'", Code::OutOfRange),
+        ("rollout.fw-1.count", "20", Code::NotBuilt),
+        ("rollout.fw-1.job", "'fw-{n:03}'", Code::BadValue),
+        ("rollout.fw-2.rate", "'1/s'", Code::Override),
+        ("rollout.fw-1", "1", Code::Override),
+        ("fleet.things", "ten", Code::Override),
+        ("fleet..things", "1", Code::Override),
+        ("seed.x", "1", Code::Override),
+        ("target.host", "'h'", Code::Conflict),
+        ("target.kind", "'aws'", Code::NotBuilt),
+        ("target.emulator.latency", "'1ms'", Code::NotBuilt),
+        ("target.emulator.quotas", "'aws'", Code::NotBuilt),
+        ("end.when", "'never'", Code::BadValue),
+        ("end.when", "'idle'", Code::MissingKey),
+        ("end.duration", "'5s'", Code::Conflict),
+        ("telemetry", "{}", Code::NotBuilt),
+        ("name", "''", Code::BadValue),
+    ] {
+        let found = codes(plan(&[set(key, value)]));
+        assert!(found.contains(&code.as_str()), "{key} = {value}: {found:?}");
+        let rendered = plan(&[set(key, value)]).unwrap_err().render(false);
+        assert!(rendered.contains(code.as_str()) && rendered.contains('─'), "the message shows the place:\n{rendered}");
+    }
+}
+
+#[test]
+fn an_mqtt_target_says_what_it_needs() {
+    assert_eq!(codes(plan(&[set("target.kind", "'mqtt'")])), ["conflict", "missing-key", "missing-key"]);
+}
+
+#[test]
+fn an_ambiguous_path_lists_what_there_is() {
+    let twice = GOOD.replace("name = \"b\"", "name = \"a\"");
+    let message = load("twice.toml", &twice, &[set("cohort.a.share", "0.5")]).unwrap_err().render(false);
+    assert!(message.contains("ambiguous") && message.contains("known here: a, a"), "{message}");
+    let message = plan(&[set("cohort.aa.share", "0.5")]).unwrap_err().render(false);
+    assert!(message.contains("did you mean \"a\"?") && message.contains("known here: a, b"), "{message}");
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_a_problem_with_a_place() {
+    let message = load("x.toml", "name = \"a\"\n[fleet\nthings = 1\n", &[]).unwrap_err().render(false);
+    assert!(message.contains("x.toml:2:"), "{message}");
+}
+
+#[test]
+fn later_overrides_win() {
+    assert_eq!(plan(&[set("fleet.things", "5"), set("fleet.things", "7")]).unwrap().fleet.things, 7);
+    let overridden = plan(&[set("rollout.fw-1.rate", "'60/min'"), set("cohort.a.keep_alive", "'60s'")]).unwrap();
+    assert_eq!(overridden.rollouts[0].rate_per_minute, Some(60));
+    assert_eq!(overridden.cohorts[0].session.keep_alive, Duration::from_secs(60));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = load("x", &text, &[]).map_err(|problems| problems.render(false));
+    }
+
+    #[test]
+    fn no_damage_to_a_scenario_makes_it_panic(at in 0usize..4000, remove in 0usize..40, insert in "[\\[\\]{}=\"'a-z0-9.\n ]{0,8}") {
+        let mut text: Vec<char> = SHIPPED[1].text.chars().collect();
+        let at = at.min(text.len());
+        let end = (at + remove).min(text.len());
+        text.splice(at..end, insert.chars());
+        let text: String = text.into_iter().collect();
+        let _ = load("x", &text, &[set("cohort.slow.share", "0.5")]).map_err(|problems| problems.render(false));
+    }
+
+    #[test]
+    fn no_override_makes_it_panic(key in "[a-z.\\-0-9]{0,30}", value in "\\PC{0,30}") {
+        let _ = plan(&[set(&key, &value)]).map_err(|problems| problems.render(false));
+    }
+}
