@@ -1,6 +1,6 @@
 //! Can this host carry the run? Asked, and mended where it can be, before the first connection.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 
@@ -21,7 +21,7 @@ pub struct Need {
 }
 
 /// What there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct HostFacts {
     pub hostname: String,
     pub kernel: String,

@@ -1,6 +1,7 @@
 //! One measured operation, as a `Copy` value without text.
 
 use crate::instant::Mono;
+use crate::jobs::{ExecutionStatus, JobId};
 use std::time::Duration;
 
 /// What is measured. The order is the order of every table.
@@ -131,4 +132,33 @@ impl Sample {
     pub fn response(&self) -> Duration {
         self.finished.since(self.intended)
     }
+}
+
+/// What a thing says of one of its executions: a row of the things' side of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingEvent {
+    /// Place in the fleet, from 0.
+    pub thing: u32,
+    pub job: JobId,
+    pub execution_number: i64,
+    pub at: Mono,
+    pub kind: ThingEventKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThingEventKind {
+    /// `notify-next` named it.
+    Notified,
+    /// `start-next` handed it out.
+    Started,
+    /// An `IN_PROGRESS` report was accepted.
+    Updated,
+    /// An update was refused.
+    Refused,
+    /// Work went on after a lost session.
+    Reconnected,
+    /// The terminal update was accepted.
+    Finished(ExecutionStatus),
+    /// The service no longer offers it: canceled, removed, deleted, timed out.
+    Gone,
 }

@@ -1,1 +1,39 @@
-//! (to be written)
+//! The results folder and everything that is said about a run: files, lines, the summary. Reads snapshots, decides nothing.
+
+mod column;
+mod dictionary;
+pub mod json;
+mod manifest;
+pub mod plain;
+mod record;
+mod tables;
+mod text;
+mod writer;
+
+pub use dictionary::dictionary;
+pub use manifest::{Manifest, Totals, Verdict};
+pub use record::{RunRecord, load};
+pub use text::summary;
+pub use writer::{ResultsWriter, ThingNames};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why results cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error("write {path}: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("use {path} for results: it is not empty; name a new or empty folder with --out")]
+    NotEmpty { path: PathBuf },
+    #[error("read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("read {path}: {why}")]
+    Damaged { path: PathBuf, why: String },
+}
+
+impl ReportError {
+    fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.into(), source }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a process uses of its host, from `/proc`.
+
+use super::snapshot::ProcessUsage;
+use crate::clock;
+use crate::instant::Mono;
+use procfs::process::Process;
+
+/// Watches one process, from one look to the next.
+pub struct ProcessWatch {
+    process: Process,
+    last: Option<(Mono, f64)>,
+}
+
+impl ProcessWatch {
+    /// `None` when there is no such process, or no `/proc`.
+    #[must_use]
+    pub fn new(pid: u32) -> Option<Self> {
+        Some(Self { process: Process::new(i32::try_from(pid).ok()?).ok()?, last: None })
+    }
+
+    /// CPU since the last look, memory now; `None` when the process has ended.
+    pub fn look(&mut self) -> Option<ProcessUsage> {
+        let stat = self.process.stat().ok()?;
+        let cpu_seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        let now = clock::mono();
+        let cpu_share = self.last.map_or(0.0, |(then, before)| {
+            let elapsed = now.since(then).as_secs_f64();
+            if elapsed > 0.0 { (cpu_seconds - before) / elapsed } else { 0.0 }
+        });
+        self.last = Some((now, cpu_seconds));
+        Some(ProcessUsage { cpu_share, cpu_seconds, rss_bytes: stat.rss * procfs::page_size() })
+    }
+}

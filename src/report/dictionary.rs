@@ -1,0 +1,38 @@
+//! `docs/RESULTS.md`: files and columns of a results folder, made from the same tables as the files.
+
+use super::tables;
+
+const INTRODUCTION: &str = "\
+# Results: files and columns
+
+A run leaves one folder. Files are written as the run goes: a crash leaves every finished second on disk, and `fleetsim report DIR`
+still prints a summary. Every CSV has a header, `.` as decimal point and RFC 4180 quoting. Times are in milliseconds with three
+decimals, instants count from the origin, which is the first connect arrival. What a target cannot show is an empty cell, never 0.
+
+This page is made from the tables that write the files (`src/report/tables.rs`); a test fails when they differ.
+
+| file | what it is |
+|---|---|
+| `run.json` | the manifest: `name`, `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `findings` |
+| `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next` and `execution` milliseconds |
+| `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
+| `endpoint.log` | what the local endpoint wrote to stderr |
+
+Operations: `connect` (the whole of it, from the gate to the last SUBACK), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
+CONNACK), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
+(head changed at the service while subscribed, to seen by the thing), `execution` (first heard of to terminal update accepted), `puback`,
+`telemetry`. **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
+";
+
+/// The page.
+#[must_use]
+pub fn dictionary() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for file in tables::all() {
+        page += &format!("\n## `{}`\n\nA row is {}.\n\n| column | meaning |\n|---|---|\n", file.file, file.row);
+        for (name, meaning) in file.columns {
+            page += &format!("| `{name}` | {meaning} |\n");
+        }
+    }
+    page
+}

@@ -1,0 +1,221 @@
+//! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
+
+use crate::metrics::{Latency, OperationRow, Snapshot};
+use crate::preflight::HostFacts;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a run went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    Pass,
+    Fail,
+    Invalid,
+    Interrupted,
+    Error,
+    Running,
+}
+
+impl Verdict {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Invalid => "INVALID",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Error => "ERROR",
+            Self::Running => "RUNNING",
+        }
+    }
+}
+
+/// The manifest of a run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Manifest {
+    pub name: String,
+    pub verdict: Verdict,
+    pub exit_code: Option<u8>,
+    pub seed: u64,
+    /// SHA-256 of the resolved scenario as TOML, in hex.
+    pub scenario_sha256: String,
+    /// The scenario with every default filled in.
+    pub scenario: serde_json::Value,
+    pub version: String,
+    pub host: HostFacts,
+    pub pid: u32,
+    pub shards: usize,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub finished_at: Option<String>,
+    pub totals: Totals,
+    /// Thresholds are not built yet: always empty.
+    pub thresholds: Vec<serde_json::Value>,
+    /// What a reader must know, in plain words.
+    pub findings: Vec<String>,
+}
+
+/// The run in numbers: all that the summary shows.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Totals {
+    /// Whole seconds of the run so far.
+    pub run_s: u64,
+    pub phase: String,
+    pub things: u64,
+    pub connected: u64,
+    pub messages_in: u64,
+    pub messages_out: u64,
+    /// Executions by state; what the target cannot show is absent.
+    pub executions: BTreeMap<String, u64>,
+    pub rollouts: Vec<RolloutTotals>,
+    pub operations: Vec<OperationTotals>,
+    pub errors: Vec<ErrorTotals>,
+    pub anomalies: BTreeMap<String, u64>,
+    pub lateness_ms: Option<Percentiles>,
+    pub generator: UsageTotals,
+    pub endpoint: Option<UsageTotals>,
+    pub intervals_lost: u64,
+    pub saturated: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RolloutTotals {
+    pub job: String,
+    pub targets: Option<u64>,
+    pub executions: BTreeMap<String, u64>,
+    pub done_share: Option<f64>,
+    /// Seconds until 50, 90 and 99 % of the executions were terminal.
+    pub seconds_to: [Option<f64>; 3],
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OperationTotals {
+    pub scope: String,
+    pub operation: String,
+    pub started: u64,
+    pub ok: u64,
+    pub rejected: u64,
+    pub timeout: u64,
+    pub error: u64,
+    pub open: u64,
+    pub service_ms: Option<Percentiles>,
+    pub response_ms: Option<Percentiles>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ErrorTotals {
+    pub operation: String,
+    pub kind: String,
+    pub code: String,
+    pub count: u64,
+    pub example: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+/// CPU seconds and peak memory of a process.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct UsageTotals {
+    pub cpu_seconds: f64,
+    pub rss_bytes_max: u64,
+}
+
+impl From<Latency> for Percentiles {
+    fn from(latency: Latency) -> Self {
+        Self { p50: latency.p50, p90: latency.p90, p99: latency.p99, max: latency.max }
+    }
+}
+
+impl From<&OperationRow> for OperationTotals {
+    fn from(row: &OperationRow) -> Self {
+        Self {
+            scope: row.scope.to_string(),
+            operation: row.operation.as_str().into(),
+            started: row.counts.started,
+            ok: row.counts.ok,
+            rejected: row.counts.rejected,
+            timeout: row.counts.timeout,
+            error: row.counts.error,
+            open: row.open,
+            service_ms: row.service.map(Percentiles::from),
+            response_ms: row.response.map(Percentiles::from),
+        }
+    }
+}
+
+/// Counts by state, in the order of the funnel; `None` where the target cannot tell.
+pub(super) fn states(counts: &crate::metrics::StateCounts, has_service: bool) -> [(&'static str, Option<u64>); 9] {
+    let told = |value: u64| has_service.then_some(value);
+    [
+        ("queued", told(counts.queued)),
+        ("notified", Some(counts.notified)),
+        ("in_progress", Some(counts.in_progress)),
+        ("succeeded", Some(counts.succeeded)),
+        ("failed", Some(counts.failed)),
+        ("rejected", Some(counts.rejected)),
+        ("timed_out", told(counts.timed_out)),
+        ("canceled", told(counts.canceled)),
+        ("removed", Some(counts.removed)),
+    ]
+}
+
+fn state_map(counts: &crate::metrics::StateCounts, has_service: bool) -> BTreeMap<String, u64> {
+    states(counts, has_service).into_iter().filter_map(|(name, count)| Some((name.to_owned(), count?))).collect()
+}
+
+impl Totals {
+    /// Peaks are kept from the totals before.
+    pub(super) fn update(&mut self, snapshot: &Snapshot) {
+        let peak = |before: u64, now: u64| before.max(now);
+        let generator = UsageTotals {
+            cpu_seconds: snapshot.generator.cpu_seconds,
+            rss_bytes_max: peak(self.generator.rss_bytes_max, snapshot.generator.rss_bytes),
+        };
+        let endpoint = snapshot.endpoint.map(|usage| UsageTotals {
+            cpu_seconds: usage.cpu_seconds,
+            rss_bytes_max: peak(self.endpoint.map_or(0, |before| before.rss_bytes_max), usage.rss_bytes),
+        });
+        let rollout = |row: &crate::metrics::RolloutRow| RolloutTotals {
+            job: row.job.to_string(),
+            targets: row.targets,
+            executions: state_map(&row.counts, snapshot.has_service),
+            done_share: row.done_share(),
+            seconds_to: row.seconds_to,
+        };
+        *self = Self {
+            run_s: snapshot.t_s,
+            phase: snapshot.phase.to_string(),
+            things: snapshot.things,
+            connected: snapshot.connected,
+            messages_in: snapshot.messages_in,
+            messages_out: snapshot.messages_out,
+            executions: state_map(&snapshot.executions, snapshot.has_service),
+            rollouts: snapshot.rollouts.iter().map(rollout).collect(),
+            operations: snapshot.totals.iter().map(OperationTotals::from).collect(),
+            errors: snapshot
+                .errors
+                .iter()
+                .map(|(key, tally)| ErrorTotals {
+                    operation: key.operation.as_str().into(),
+                    kind: key.kind.into(),
+                    code: key.code.into(),
+                    count: tally.count,
+                    example: tally.example.clone(),
+                })
+                .collect(),
+            anomalies: snapshot.anomalies.iter().map(|(anomaly, count)| (anomaly.as_str().into(), *count)).collect(),
+            lateness_ms: snapshot.lateness_total.map(Percentiles::from),
+            generator,
+            endpoint: endpoint.or(self.endpoint),
+            intervals_lost: snapshot.intervals_lost,
+            saturated: snapshot.saturated,
+        };
+    }
+}

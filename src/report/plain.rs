@@ -1,0 +1,39 @@
+//! One line a second, for terminals without a dashboard and for logs.
+
+use crate::metrics::{Operation, Snapshot};
+
+/// `t=90s phase=rollout conn=9998/10000 (+0/s) exec: queued=120 run=431 ok=9401 fail=46 msg=3120/s start_next p99=41ms ...`
+#[must_use]
+pub fn line(snapshot: &Snapshot) -> String {
+    let executions = &snapshot.executions;
+    let mut line = format!(
+        "t={}s phase={} conn={}/{} (+{}/s) exec: queued={} run={} ok={} fail={} msg={}/s",
+        snapshot.t_s,
+        snapshot.phase,
+        snapshot.connected,
+        snapshot.things,
+        snapshot.connects_per_s,
+        executions.queued + executions.notified,
+        executions.in_progress,
+        executions.succeeded,
+        executions.terminal() - executions.succeeded,
+        snapshot.messages_in_per_s + snapshot.messages_out_per_s,
+    );
+    if let Some(latency) = snapshot.of_second(Operation::StartNext).and_then(|row| row.response) {
+        line += &format!(" start_next p99={}", milliseconds(latency.p99));
+    }
+    if let Some(latency) = snapshot.lateness {
+        line += &format!(" lateness p99={}", milliseconds(latency.p99));
+    }
+    line
+}
+
+/// Short for people: three significant digits or so.
+pub(super) fn milliseconds(value: f64) -> String {
+    match value {
+        value if value < 10.0 => format!("{value:.2}ms"),
+        value if value < 100.0 => format!("{value:.1}ms"),
+        value if value < 10_000.0 => format!("{value:.0}ms"),
+        value => format!("{:.1}s", value / 1000.0),
+    }
+}

@@ -1,0 +1,46 @@
+//! A results folder read back, also one whose run was killed.
+
+use super::ReportError;
+use super::manifest::{Manifest, Verdict};
+use super::text;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a folder says of its run.
+pub struct RunRecord {
+    dir: PathBuf,
+    manifest: Manifest,
+}
+
+/// # Errors
+/// When the folder has no manifest that can be read.
+pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
+    let path = dir.join("run.json");
+    let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
+    let mut manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })?;
+    if manifest.verdict == Verdict::Running {
+        let alive = procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0)).is_ok_and(|process| process.is_alive());
+        manifest.findings.push(if alive {
+            "the run is still going on; these are its numbers so far".into()
+        } else {
+            format!(
+                "the run never finished: its process ended after second {}; what it had written is all there",
+                manifest.totals.run_s
+            )
+        });
+    }
+    Ok(RunRecord { dir: dir.into(), manifest })
+}
+
+impl RunRecord {
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    #[must_use]
+    pub fn summary(&self, colour: bool) -> String {
+        text::summary(&self.manifest, &self.dir, colour)
+    }
+}

@@ -1,0 +1,230 @@
+//! The columns of every CSV file. Names are firm; columns may be added at the end, never removed.
+
+use super::column::{Column, Described, describe, ms};
+use crate::instant::Mono;
+use crate::metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
+
+macro_rules! columns {
+    ($($name:literal, $meaning:literal, $cell:expr;)*) => {
+        &[$(Column { name: $name, meaning: $meaning, cell: $cell }),*]
+    };
+}
+
+fn count(value: u64) -> String {
+    value.to_string()
+}
+
+fn optional(value: Option<u64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn part(latency: Option<Latency>, pick: fn(Latency) -> f64) -> String {
+    ms(latency.map(pick))
+}
+
+pub(super) const TIMESERIES: &str = "timeseries.csv";
+pub(super) const OPERATIONS: &str = "operations.csv";
+pub(super) const SUMMARY: &str = "summary.csv";
+pub(super) const ROLLOUTS: &str = "rollouts.csv";
+pub(super) const EXECUTIONS: &str = "executions.csv";
+pub(super) const ERRORS: &str = "errors.csv";
+
+// ------------------------------------------------------------------------------------------------------------ timeseries
+
+fn of_second(
+    snapshot: &Snapshot,
+    operation: Operation,
+    pick: fn(&OperationRow) -> Option<Latency>,
+    quantile: fn(Latency) -> f64,
+) -> String {
+    part(snapshot.of_second(operation).and_then(pick), quantile)
+}
+
+pub(super) const TIMESERIES_COLUMNS: &[Column<Snapshot>] = columns! {
+    "t_s", "end of the second, in whole seconds from the first connect arrival", |s| count(s.t_s);
+    "phase", "connect, steady, rollout, drain or done", |s| s.phase.to_string();
+    "connected", "things whose session is subscribed, at the end of the second", |s| count(s.connected);
+    "connects_per_s", "sessions that became subscribed", |s| count(s.connects_per_s);
+    "messages_in_per_s", "PUBLISH packets things received", |s| count(s.messages_in_per_s);
+    "messages_out_per_s", "PUBLISH packets things sent", |s| count(s.messages_out_per_s);
+    "exec_queued", "executions queued at the service and not announced to their thing yet; empty without the service's ledger",
+        |s| optional(s.has_service.then_some(s.executions.queued));
+    "exec_notified", "executions announced to their thing and not started", |s| count(s.executions.notified);
+    "exec_in_progress", "executions under way", |s| count(s.executions.in_progress);
+    "exec_succeeded", "executions that ended SUCCEEDED, so far", |s| count(s.executions.succeeded);
+    "exec_failed", "executions that ended FAILED, so far", |s| count(s.executions.failed);
+    "exec_rejected", "executions that ended REJECTED by their thing, so far", |s| count(s.executions.rejected);
+    "exec_timed_out", "executions that ended TIMED_OUT, so far; empty without the service's ledger",
+        |s| optional(s.has_service.then_some(s.executions.timed_out));
+    "exec_canceled", "executions that ended CANCELED, so far; empty without the service's ledger",
+        |s| optional(s.has_service.then_some(s.executions.canceled));
+    "exec_removed", "executions that ended REMOVED, so far; without the service's ledger: that vanished for whatever reason",
+        |s| count(s.executions.removed);
+    "start_next_response_ms_p50", "start-next: intended start to answer, of answers in this second",
+        |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p50);
+    "start_next_response_ms_p99", "the same, 99th percentile", |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p99);
+    "update_response_ms_p99", "update: intended start to answer", |s| of_second(s, Operation::Update, |row| row.response, |l| l.p99);
+    "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service's ledger",
+        |s| of_second(s, Operation::NotifyNext, |row| row.service, |l| l.p99);
+    "lateness_ms_p99", "generator's own delay: request runnable to request written", |s| part(s.lateness, |l| l.p99);
+    "cpu_share", "cores the generator kept busy", |s| format!("{:.3}", s.generator.cpu_share);
+    "rss_bytes", "resident memory of the generator", |s| count(s.generator.rss_bytes);
+    "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
+        |s| s.endpoint.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
+    "endpoint_rss_bytes", "resident memory of the local endpoint; empty for other targets",
+        |s| optional(s.endpoint.map(|usage| usage.rss_bytes));
+};
+
+// ------------------------------------------------------------------------------------------------------------ operations
+
+/// An operation's row with the second it is about.
+pub(super) struct OperationSecond {
+    pub(super) t_s: u64,
+    pub(super) row: OperationRow,
+}
+
+pub(super) const OPERATIONS_COLUMNS: &[Column<OperationSecond>] = columns! {
+    "t_s", "end of the second, in whole seconds from the first connect arrival", |o| count(o.t_s);
+    "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
+    "operation", "what was measured", |o| o.row.operation.as_str().into();
+    "started", "operations that began in this second", |o| count(o.row.counts.started);
+    "ok", "that ended well in this second", |o| count(o.row.counts.ok);
+    "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
+    "timeout", "that had no answer within their deadline", |o| count(o.row.counts.timeout);
+    "error", "that broke: connection lost, protocol error", |o| count(o.row.counts.error);
+    "lost_arrivals", "planned starts that nobody was free to take", |o| count(o.row.counts.lost_arrivals);
+    "open", "begun and not ended, at the end of the second", |o| count(o.row.open);
+    "service_ms_p50", "sent to answer, of what ended in this second", |o| part(o.row.service, |l| l.p50);
+    "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
+    "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
+    "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
+    "response_ms_p50", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.p50);
+    "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
+    "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
+    "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
+    "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
+};
+
+// --------------------------------------------------------------------------------------------------------------- summary
+
+/// An operation's row with the length of the run so far.
+pub(super) struct OperationTotal {
+    pub(super) run_s: u64,
+    pub(super) row: OperationRow,
+}
+
+pub(super) const SUMMARY_COLUMNS: &[Column<OperationTotal>] = columns! {
+    "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
+    "operation", "what was measured", |o| o.row.operation.as_str().into();
+    "started", "operations begun: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
+    "ok", "that ended well", |o| count(o.row.counts.ok);
+    "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
+    "timeout", "that had no answer within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
+    "error", "that broke: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
+    "open", "begun and not ended", |o| count(o.row.open);
+    "rate_per_s", "ok over the seconds of the run", |o| format!("{:.3}", o.row.counts.ok as f64 / o.run_s.max(1) as f64);
+    "service_ms_mean", "sent to answer", |o| part(o.row.service, |l| l.mean);
+    "service_ms_p50", "the same, median", |o| part(o.row.service, |l| l.p50);
+    "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
+    "service_ms_p95", "the same, 95th percentile", |o| part(o.row.service, |l| l.p95);
+    "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
+    "service_ms_p999", "the same, 99.9th percentile", |o| part(o.row.service, |l| l.p999);
+    "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
+    "response_ms_mean", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.mean);
+    "response_ms_p50", "the same, median", |o| part(o.row.response, |l| l.p50);
+    "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
+    "response_ms_p95", "the same, 95th percentile", |o| part(o.row.response, |l| l.p95);
+    "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
+    "response_ms_p999", "the same, 99.9th percentile", |o| part(o.row.response, |l| l.p999);
+    "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
+};
+
+// -------------------------------------------------------------------------------------------------------------- rollouts
+
+/// A job's row with the second it is about.
+pub(super) struct RolloutSecond {
+    pub(super) t_s: u64,
+    pub(super) has_service: bool,
+    pub(super) row: RolloutRow,
+}
+
+pub(super) const ROLLOUTS_COLUMNS: &[Column<RolloutSecond>] = columns! {
+    "job", "job id", |r| r.row.job.to_string();
+    "t_s", "end of the second, in whole seconds from the first connect arrival", |r| count(r.t_s);
+    "targets", "things the job is for; empty for jobs of others", |r| optional(r.row.targets);
+    "exec_queued", "queued and not announced yet; empty without the service's ledger",
+        |r| optional(r.has_service.then_some(r.row.counts.queued));
+    "exec_notified", "announced and not started", |r| count(r.row.counts.notified);
+    "exec_in_progress", "under way", |r| count(r.row.counts.in_progress);
+    "exec_succeeded", "ended SUCCEEDED, so far", |r| count(r.row.counts.succeeded);
+    "exec_failed", "ended FAILED, so far", |r| count(r.row.counts.failed);
+    "exec_rejected", "ended REJECTED by the thing, so far", |r| count(r.row.counts.rejected);
+    "exec_timed_out", "ended TIMED_OUT, so far; empty without the service's ledger",
+        |r| optional(r.has_service.then_some(r.row.counts.timed_out));
+    "exec_canceled", "ended CANCELED, so far; empty without the service's ledger",
+        |r| optional(r.has_service.then_some(r.row.counts.canceled));
+    "done_share", "terminal executions over targets", |r| r.row.done_share().map_or_else(String::new, |share| format!("{share:.6}"));
+};
+
+// ------------------------------------------------------------------------------------------------------------ executions
+
+/// A closed execution with what its thing is called.
+pub(super) struct ExecutionLine<'a> {
+    pub(super) thing: &'a str,
+    pub(super) cohort: &'a str,
+    pub(super) origin: Mono,
+    pub(super) execution: ClosedExecution,
+}
+
+fn since_origin(line: &ExecutionLine<'_>, at: Option<Mono>) -> String {
+    ms(at.map(|at| at.ms_since(line.origin)))
+}
+
+pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine<'static>>] = columns! {
+    "thing", "thing name", |e| e.thing.into();
+    "cohort", "cohort of the thing", |e| e.cohort.into();
+    "job", "job id", |e| e.execution.job.to_string();
+    "execution_number", "number of this run of the job on the thing", |e| e.execution.execution_number.to_string();
+    "queued_ms", "when the service queued it; empty without the service's ledger", |e| since_origin(e, e.execution.queued);
+    "notified_ms", "when the thing first saw a notify-next that named it", |e| since_origin(e, e.execution.notified);
+    "started_ms", "when the thing got it from start-next", |e| since_origin(e, e.execution.started);
+    "finished_ms", "when the thing's terminal update was accepted, or the thing learned that it is gone", |e| since_origin(e, e.execution.finished);
+    "status", "how it stands: the service's word, or the thing's where there is no service's ledger",
+        |e| e.execution.status.map_or_else(String::new, |status| status.to_string());
+    "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
+    "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
+    "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
+    "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs",
+        |e| e.execution.anomaly.map_or_else(String::new, |anomaly| anomaly.as_str().into());
+};
+
+// ---------------------------------------------------------------------------------------------------------------- errors
+
+/// A kind of error.
+pub(super) struct ErrorLine {
+    pub(super) origin: Mono,
+    pub(super) key: ErrorKey,
+    pub(super) tally: ErrorTally,
+}
+
+pub(super) const ERRORS_COLUMNS: &[Column<ErrorLine>] = columns! {
+    "operation", "what went wrong", |e| e.key.operation.as_str().into();
+    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable", |e| e.key.kind.into();
+    "code", "how: an error code of the service, or a word for what the network said", |e| e.key.code.into();
+    "count", "how often", |e| count(e.tally.count);
+    "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
+    "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));
+    "example", "the first one in words", |e| e.tally.example.clone();
+};
+
+/// All files, for the dictionary.
+pub(super) fn all() -> Vec<Described> {
+    vec![
+        describe(SUMMARY, "one operation in one scope, over the run; rewritten every second", SUMMARY_COLUMNS),
+        describe(TIMESERIES, "one second", TIMESERIES_COLUMNS),
+        describe(OPERATIONS, "one second of one operation in one scope", OPERATIONS_COLUMNS),
+        describe(ROLLOUTS, "one second of one job", ROLLOUTS_COLUMNS),
+        describe(EXECUTIONS, "one execution of one job on one thing, written when it is over", EXECUTIONS_COLUMNS),
+        describe(ERRORS, "one kind of error; rewritten every second", ERRORS_COLUMNS),
+    ]
+}

@@ -1,0 +1,182 @@
+//! The summary of a run, for people.
+
+use super::manifest::{Manifest, OperationTotals, Percentiles, Totals, Verdict};
+use super::plain::milliseconds;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::path::Path;
+
+const ERRORS_SHOWN: usize = 8;
+
+/// What happened, in tables: executions, jobs, operations, errors, the generator itself.
+#[must_use]
+pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
+    let totals = &manifest.totals;
+    let mut parts = vec![headline(manifest, colour)];
+    if totals.executions.values().sum::<u64>() > 0 {
+        parts.push(executions(totals));
+    }
+    if !totals.rollouts.is_empty() {
+        parts.push(rollouts(totals));
+    }
+    if !totals.operations.is_empty() {
+        parts.push(operations(totals));
+    }
+    if !totals.errors.is_empty() {
+        parts.push(errors(totals));
+    }
+    parts.push(generator(totals));
+    parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
+    parts.push(format!("results: {}", dir.display()));
+    parts.join("\n\n")
+}
+
+fn headline(manifest: &Manifest, colour: bool) -> String {
+    let totals = &manifest.totals;
+    let verdict = manifest.verdict.as_str();
+    let shown = match manifest.verdict {
+        _ if !colour => verdict.to_owned(),
+        Verdict::Pass => format!("\u{1b}[1;32m{verdict}\u{1b}[0m"),
+        Verdict::Running | Verdict::Interrupted => format!("\u{1b}[1;33m{verdict}\u{1b}[0m"),
+        Verdict::Fail | Verdict::Invalid | Verdict::Error => format!("\u{1b}[1;31m{verdict}\u{1b}[0m"),
+    };
+    let seconds = totals.run_s;
+    format!(
+        "{}  {shown}  {} things, {}:{:02} min, {} messages out, {} in, seed {}",
+        manifest.name,
+        grouped(totals.things),
+        seconds / 60,
+        seconds % 60,
+        grouped(totals.messages_out),
+        grouped(totals.messages_in),
+        manifest.seed
+    )
+}
+
+fn table(headers: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headers.iter().copied());
+    table
+}
+
+fn finish(mut table: Table, text_columns: usize) -> String {
+    for column in table.column_iter_mut().skip(text_columns) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    // Lines between rows say nothing; the one below the header stays.
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn executions(totals: &Totals) -> String {
+    const ORDER: [(&str, &str); 9] = [
+        ("succeeded", "succeeded"),
+        ("failed", "failed"),
+        ("rejected", "rejected"),
+        ("timed_out", "timed out"),
+        ("canceled", "canceled"),
+        ("removed", "removed"),
+        ("queued", "queued"),
+        ("notified", "notified"),
+        ("in_progress", "in progress"),
+    ];
+    let all: u64 = totals.executions.values().sum();
+    let told = ORDER.iter().filter_map(|(key, name)| Some((name, *totals.executions.get(*key)?))).filter(|(_, count)| *count > 0);
+    let parts: Vec<String> =
+        told.map(|(name, count)| format!("{} {name} ({:.1} %)", grouped(count), 100.0 * count as f64 / all as f64)).collect();
+    format!("{} executions: {}", grouped(all), parts.join(", "))
+}
+
+fn rollouts(totals: &Totals) -> String {
+    let mut table =
+        table(&["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after"]);
+    for rollout in &totals.rollouts {
+        let count = |key: &str| rollout.executions.get(key).copied().unwrap_or(0);
+        let other = count("timed_out") + count("canceled") + count("removed");
+        let seconds = |n: usize| rollout.seconds_to[n].map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
+        table.add_row([
+            rollout.job.clone(),
+            rollout.targets.map_or_else(|| "-".into(), grouped),
+            rollout.done_share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
+            grouped(count("succeeded")),
+            grouped(count("failed")),
+            grouped(count("rejected")),
+            grouped(other),
+            seconds(0),
+            seconds(1),
+            seconds(2),
+        ]);
+    }
+    finish(table, 1)
+}
+
+fn operations(totals: &Totals) -> String {
+    let headers =
+        ["operation", "ok", "refused", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
+    let mut table = table(&headers);
+    for row in totals.operations.iter().filter(|row| row.scope == "all") {
+        table.add_row(operation(row));
+    }
+    finish(table, 1)
+}
+
+fn operation(row: &OperationTotals) -> Vec<String> {
+    let times = |times: Option<Percentiles>| match times {
+        Some(times) => [times.p50, times.p99, times.max].map(milliseconds),
+        None => ["-", "-", "-"].map(str::to_owned),
+    };
+    let counts = [row.ok, row.rejected, row.timeout, row.error, row.open].map(grouped);
+    [vec![row.operation.clone()], counts.to_vec(), times(row.service_ms).to_vec(), times(row.response_ms).to_vec()].concat()
+}
+
+fn errors(totals: &Totals) -> String {
+    let mut sorted: Vec<_> = totals.errors.iter().collect();
+    sorted.sort_by_key(|error| std::cmp::Reverse(error.count));
+    let mut table = table(&["error", "kind", "code", "example", "count"]);
+    for error in sorted.iter().take(ERRORS_SHOWN) {
+        let example: String = error.example.chars().take(48).collect();
+        table.add_row([error.operation.clone(), error.kind.clone(), error.code.clone(), example, grouped(error.count)]);
+    }
+    let more = sorted.len().saturating_sub(ERRORS_SHOWN);
+    let rest = if more > 0 { format!("\n(and {more} more kinds in errors.csv)") } else { String::new() };
+    finish(table, 4) + &rest
+}
+
+fn generator(totals: &Totals) -> String {
+    let usage = |usage: super::manifest::UsageTotals| {
+        format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20)
+    };
+    let mut text = format!("generator: {}", usage(totals.generator));
+    if totals.things > 0 {
+        text += &format!(" ({:.1} KB a thing)", totals.generator.rss_bytes_max as f64 / 1000.0 / totals.things as f64);
+    }
+    if let Some(lateness) = totals.lateness_ms {
+        text += &format!("; requests left late by p50 {}, p99 {}", milliseconds(lateness.p50), milliseconds(lateness.p99));
+    }
+    if let Some(endpoint) = totals.endpoint {
+        text += &format!("\nendpoint:  {}", usage(endpoint));
+    }
+    text
+}
+
+/// `12345` -> `12,345`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
