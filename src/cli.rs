@@ -1,1 +1,446 @@
-//! (to be written)
+//! The command line: one subcommand, one function.
+
+use crate::emulator::serve::{ServeOptions, serve};
+use crate::run::{RunOptions, Ui, run};
+use crate::scenario::plan::{NameTemplate, Plan};
+use crate::scenario::{self, Override};
+use crate::{exit, preflight, report};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Fleet load-testing simulator for AWS IoT Jobs
+#[derive(Parser)]
+#[command(name = "fleetsim", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Args)]
+struct Logging {
+    /// More log lines on stderr (twice: even more); RUST_LOG says it in detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Drive a fleet through a scenario and write a results folder
+    Run(RunArgs),
+    /// Resolve and validate a scenario, and check this host; opens no connection
+    Check(CheckArgs),
+    /// Run the local AWS IoT Jobs endpoint on its own
+    Serve(ServeArgs),
+    /// Print the summary of a results folder again
+    Report(ReportArgs),
+    /// The shipped scenarios, embedded in the binary
+    Scenarios(ScenariosArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Find the highest load that still meets the thresholds (not built yet)
+    Capacity(NotBuilt),
+    /// Two results folders side by side (not built yet)
+    Compare(NotBuilt),
+    /// The shards of one run into one results folder (not built yet)
+    Merge(NotBuilt),
+    /// Make a CA and device certificates (not built yet: `run` and `serve` make their own)
+    Certs(NotBuilt),
+    /// The account side: endpoint, provision, deprovision (not built yet)
+    Aws(NotBuilt),
+}
+
+#[derive(Args)]
+struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<String>,
+}
+
+/// What shapes a scenario from outside. Precedence: flag, --set, environment, file, default.
+#[derive(Args)]
+struct ScenarioArgs {
+    /// A TOML file, or the name of a shipped scenario
+    scenario: String,
+    /// Override a value of the scenario, as TOML: `--set fleet.things=100 --set rollout.fw-2-4-1.rate='"600/min"'`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// fleet.things
+    #[arg(long, value_name = "N")]
+    things: Option<String>,
+    /// seed
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// target.host
+    #[arg(long)]
+    host: Option<String>,
+    /// target.port
+    #[arg(long)]
+    port: Option<String>,
+    /// target.tls.ca
+    #[arg(long, value_name = "FILE")]
+    ca: Option<String>,
+    /// target.tls.cert: a file, or a template with {thing} or {index}
+    #[arg(long, value_name = "FILE")]
+    cert: Option<String>,
+    /// target.tls.key: a file, or a template with {thing} or {index}
+    #[arg(long, value_name = "FILE")]
+    key: Option<String>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// The results folder itself [default: results/<name>-<UTC stamp>]; must be empty or new
+    #[arg(long, value_name = "DIR", env = "FLEETSIM_RUN_OUT")]
+    out: Option<PathBuf>,
+    /// How the run is shown
+    #[arg(long, value_enum, default_value_t = UiChoice::Auto, env = "FLEETSIM_RUN_UI")]
+    ui: UiChoice,
+    /// Threads that drive things [default: the host's cores]
+    #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: Option<u16>,
+    /// Frames a second of the TUI (not built yet)
+    #[arg(long, value_name = "N", hide = true)]
+    fps: Option<String>,
+    /// Drive slice I of N (not built yet)
+    #[arg(long, value_name = "I/N", hide = true)]
+    shard: Option<String>,
+    /// When all slices start (not built yet)
+    #[arg(long, value_name = "RFC3339", hide = true)]
+    start_at: Option<String>,
+    /// Serve Prometheus metrics (not built yet)
+    #[arg(long, value_name = "ADDR", hide = true)]
+    metrics: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum UiChoice {
+    /// What suits the terminal
+    Auto,
+    /// The dashboard (not built yet)
+    Tui,
+    /// One line a second on stderr, the summary on stdout
+    Plain,
+    /// One JSON object a second on stdout
+    Json,
+    /// Nothing but the exit code and the files
+    None,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// CA, certificates and credentials; made when absent, used again when present
+    #[arg(long)]
+    dir: PathBuf,
+    /// Address to listen on; anything not loopback must be said explicitly
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// MQTT over mutual TLS; 0: any free port
+    #[arg(long, default_value_t = 8883)]
+    mqtt_port: u16,
+    /// HTTPS data plane (not built yet: the port is not opened)
+    #[arg(long, default_value_t = 8443)]
+    https_port: u16,
+    /// HTTPS with SigV4: the control plane; 0: any free port
+    #[arg(long, default_value_t = 4443)]
+    api_port: u16,
+    /// Register this many things, with certificates in DIR/things
+    #[arg(long, default_value_t = 0)]
+    things: u64,
+    #[arg(long, default_value = "sim-{index:06}")]
+    thing_name: String,
+    /// A certificate of this CA whose CN is an unknown thing name registers that thing
+    #[arg(long)]
+    auto_register: bool,
+    /// Account and connection quotas: none (aws and FILE are not built yet)
+    #[arg(long, default_value = "none")]
+    quotas: String,
+    /// Length of a minute, for every minute-unit (timers, roll-out rates)
+    #[arg(long, default_value = "60s")]
+    minute: String,
+    /// Append one CSV row per committed change
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Keep jobs and registrations across restarts (not built yet)
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// End when the process with this number is no longer the parent
+    #[arg(long, value_name = "PID", hide = true)]
+    exit_with_parent: Option<u32>,
+}
+
+#[derive(Args)]
+struct ReportArgs {
+    /// A results folder, also one whose run was killed
+    run: PathBuf,
+}
+
+#[derive(Args)]
+struct ScenariosArgs {
+    #[command(subcommand)]
+    action: Option<ScenariosAction>,
+}
+
+#[derive(Subcommand)]
+enum ScenariosAction {
+    /// Names and summaries
+    List,
+    /// Print one
+    Show { name: String },
+    /// Write one to a file of its own, to be changed
+    Init { name: String, file: Option<PathBuf> },
+}
+
+/// Parses the command line, does what it says, and returns the exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; they go to stdout and a closed pipe is nobody's problem.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::PASS };
+        }
+    };
+    start_logging(&cli.logging);
+    match cli.command {
+        Command::Run(args) => run_command(args),
+        Command::Check(args) => check_command(&args),
+        Command::Serve(args) => serve_command(args),
+        Command::Report(args) => report_command(&args),
+        Command::Scenarios(args) => scenarios_command(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "fleetsim", &mut std::io::stdout());
+            exit::PASS
+        }
+        Command::Capacity(_) => not_built("capacity"),
+        Command::Compare(_) => not_built("compare"),
+        Command::Merge(_) => not_built("merge"),
+        Command::Certs(_) => not_built("certs"),
+        Command::Aws(_) => not_built("aws"),
+    }
+}
+
+fn start_logging(logging: &Logging) {
+    let level = match (logging.quiet, logging.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(use_colour(&std::io::stderr())).init();
+}
+
+fn use_colour(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn complain(message: impl std::fmt::Display) {
+    eprintln!("fleetsim: {message}");
+}
+
+fn usage(message: impl std::fmt::Display) -> u8 {
+    complain(message);
+    exit::USAGE
+}
+
+fn not_built(what: &str) -> u8 {
+    usage(format_args!("{what} is not built yet"))
+}
+
+/// The text of a scenario and where it comes from: a file, or the name of a shipped one.
+fn scenario_text(argument: &str) -> Result<(String, String), String> {
+    match std::fs::read_to_string(argument) {
+        Ok(text) => Ok((argument.to_owned(), text)),
+        Err(error) => match scenario::shipped(argument) {
+            Some(shipped) => Ok((format!("{argument} (shipped)"), shipped.text.to_owned())),
+            None => Err(format!("failed to read the scenario {argument}: {error}; `fleetsim scenarios` lists the shipped ones")),
+        },
+    }
+}
+
+impl ScenarioArgs {
+    fn overrides(&self) -> Result<Vec<Override>, String> {
+        let mut overrides = Vec::new();
+        for set in &self.set {
+            let Some((key, value)) = set.split_once('=') else {
+                return Err(format!("--set {set}: expected KEY=VALUE, for example --set fleet.things=100"));
+            };
+            overrides.push(Override { key: key.trim().to_owned(), value: value.to_owned(), origin: format!("--set {set}") });
+        }
+        let text = |value: &String| toml::Value::String(value.clone()).to_string();
+        let shorthands = [
+            ("--things", "fleet.things", self.things.clone()),
+            ("--seed", "seed", self.seed.clone()),
+            ("--host", "target.host", self.host.as_ref().map(text)),
+            ("--port", "target.port", self.port.clone()),
+            ("--ca", "target.tls.ca", self.ca.as_ref().map(text)),
+            ("--cert", "target.tls.cert", self.cert.as_ref().map(text)),
+            ("--key", "target.tls.key", self.key.as_ref().map(text)),
+        ];
+        // A flag wins over --set: it comes later.
+        overrides.extend(shorthands.into_iter().filter_map(|(flag, key, value)| {
+            value.map(|value| Override { key: key.to_owned(), origin: format!("{flag} {value}"), value })
+        }));
+        Ok(overrides)
+    }
+
+    /// The plan; problems are told here.
+    fn load(&self) -> Result<Plan, u8> {
+        let overrides = self.overrides().map_err(usage)?;
+        let (name, text) = scenario_text(&self.scenario).map_err(|message| {
+            complain(message);
+            exit::SCENARIO
+        })?;
+        match scenario::load(&name, &text, &overrides) {
+            Ok(plan) => Ok(plan),
+            Err(problems) => {
+                eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
+                Err(exit::SCENARIO)
+            }
+        }
+    }
+}
+
+fn run_command(args: RunArgs) -> u8 {
+    let unbuilt = [("--fps", &args.fps), ("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
+    if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
+        return not_built(&format!("run {flag}"));
+    }
+    let ui = match args.ui {
+        UiChoice::Auto | UiChoice::Plain => Ui::Plain,
+        UiChoice::Json => Ui::Json,
+        UiChoice::None => Ui::None,
+        UiChoice::Tui => return not_built("run --ui tui"),
+    };
+    let plan = match args.scenario.load() {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    run(RunOptions { plan, out: args.out, ui, shards: args.shards.map(usize::from) })
+}
+
+fn check_command(args: &CheckArgs) -> u8 {
+    let plan = match args.scenario.load() {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    // A closed pipe (`| head`) is nobody's problem.
+    let _ = writeln!(std::io::stdout(), "{}", plan.to_toml());
+    match preflight::check(&crate::run::needs(&plan)) {
+        Ok(facts) => {
+            eprintln!("this host can carry it: {facts}");
+            exit::PASS
+        }
+        Err(shortages) => {
+            complain(preflight::describe(&shortages));
+            exit::ERROR
+        }
+    }
+}
+
+fn serve_command(args: ServeArgs) -> u8 {
+    if args.quotas != "none" {
+        return not_built("serve --quotas other than none");
+    }
+    if args.state.is_some() {
+        return not_built("serve --state");
+    }
+    let minute: Duration = match scenario::units::duration(&args.minute) {
+        Ok(minute) if !minute.is_zero() => minute,
+        Ok(_) => return usage("--minute must be longer than 0"),
+        Err(error) => return usage(format_args!("--minute {}: {error}", args.minute)),
+    };
+    let thing_name: NameTemplate = match scenario::units::name_template(&args.thing_name) {
+        Ok(template) => template,
+        Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
+    };
+    let options = ServeOptions {
+        dir: args.dir,
+        bind: args.bind,
+        mqtt_port: args.mqtt_port,
+        api_port: args.api_port,
+        things: args.things,
+        thing_name,
+        auto_register: args.auto_register,
+        minute,
+        ledger: args.ledger,
+        exit_with_parent: args.exit_with_parent,
+    };
+    match serve(&options) {
+        Ok(()) => exit::PASS,
+        Err(error) => {
+            complain(format_args!("failed to {error}"));
+            exit::ERROR
+        }
+    }
+}
+
+fn report_command(args: &ReportArgs) -> u8 {
+    match report::load(&args.run) {
+        Ok(record) => {
+            let _ = writeln!(std::io::stdout(), "{}", record.summary(use_colour(&std::io::stdout())));
+            exit::PASS
+        }
+        Err(error) => {
+            complain(format_args!("failed to {error}"));
+            exit::ERROR
+        }
+    }
+}
+
+fn scenarios_command(args: ScenariosArgs) -> u8 {
+    let find = |name: &str| {
+        scenario::shipped(name).ok_or_else(|| {
+            let known: Vec<&str> = scenario::SHIPPED.iter().map(|shipped| shipped.name).collect();
+            usage(format_args!("there is no shipped scenario {name:?}; known: {}", known.join(", ")))
+        })
+    };
+    let outcome = match args.action.unwrap_or(ScenariosAction::List) {
+        ScenariosAction::List => {
+            let width = scenario::SHIPPED.iter().map(|shipped| shipped.name.len()).max().unwrap_or(0);
+            for shipped in scenario::SHIPPED {
+                let _ = writeln!(std::io::stdout(), "{:width$}  {}", shipped.name, shipped.summary);
+            }
+            Ok(())
+        }
+        ScenariosAction::Show { name } => find(&name).map(|shipped| {
+            let _ = write!(std::io::stdout(), "{}", shipped.text);
+        }),
+        ScenariosAction::Init { name, file } => find(&name).and_then(|shipped| {
+            let file = file.unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
+            write_new(&file, shipped.text).map_err(|error| usage(format_args!("failed to write {}: {error}", file.display())))
+        }),
+    };
+    outcome.err().unwrap_or(exit::PASS)
+}
+
+fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::File::create_new(file)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -19,7 +19,7 @@ const MANIFEST: &str = "run.json";
 pub struct ThingNames {
     pub things: Vec<String>,
     /// Name of the cohort of each.
-    pub cohorts: Vec<&'static str>,
+    pub cohorts: Vec<String>,
 }
 
 /// The files of one run.
@@ -86,7 +86,7 @@ impl ResultsWriter {
             let place = execution.thing as usize;
             self.executions.write(&ExecutionLine {
                 thing: &self.names.things[place],
-                cohort: self.names.cohorts[place],
+                cohort: &self.names.cohorts[place],
                 origin: snapshot.origin,
                 execution: execution.clone(),
             })?;

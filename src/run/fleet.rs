@@ -162,9 +162,12 @@ impl ShardSetup {
             }
             let result = wait_for_end(&context, self.orders.clone(), pacing).await;
             ticking.abort();
-            let last = context.observer.with_recorder(|recorder| recorder.finish_run(clock::mono()));
-            // The collector reads until every shard has said its last word.
-            let _ = out.send(ShardInterval { shard, interval: last, lost: 0, last: true }).await;
+            let rest = context.observer.with_recorder(|recorder| recorder.finish_run(clock::mono()));
+            let count = rest.len();
+            for (n, interval) in rest.into_iter().enumerate() {
+                // The collector reads until every shard has said its last word; when it is gone nobody listens.
+                let _ = out.send(ShardInterval { shard, interval, lost: 0, last: n + 1 == count }).await;
+            }
             result
         })
     }

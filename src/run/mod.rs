@@ -1,2 +1,313 @@
-//! (to be written)
-pub mod child;
+//! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
+
+mod child;
+mod conductor;
+mod fleet;
+mod observe;
+mod target;
+
+pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
+pub use observe::Gauges;
+
+use crate::clock;
+use crate::device::AgentSettings;
+use crate::jobs::{NameError, ThingName};
+use crate::metrics::{Collector, CollectorSettings};
+use crate::preflight::{self, HostFacts, Need};
+use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, TargetPlan};
+use crate::schedule::arrivals;
+use crate::transport::credentials::Credentials;
+use crate::transport::thing::SessionSettings;
+use crate::{exit, seed};
+use conductor::{ConductError, Conductor, Ending};
+use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use target::TargetError;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// Between the last preparation and the first connect arrival.
+const LEAD: Duration = Duration::from_millis(200);
+/// What a thing takes, of both processes together, with room to spare.
+const MEMORY_PER_THING_BYTES: u64 = 64 << 10;
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ui {
+    /// One line a second on stderr, the summary on stdout.
+    Plain,
+    /// One object a second on stdout.
+    Json,
+    None,
+}
+
+/// What `fleetsim run` was asked for.
+pub struct RunOptions {
+    pub plan: Plan,
+    /// The results folder; default `results/<name>-<UTC stamp>`.
+    pub out: Option<PathBuf>,
+    pub ui: Ui,
+    /// Default: the host's cores.
+    pub shards: Option<usize>,
+}
+
+/// A run that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("{0}")]
+    Report(#[from] ReportError),
+    #[error("{0}")]
+    Target(#[from] TargetError),
+    #[error("{0}")]
+    Conduct(#[from] ConductError),
+    #[error("{0}")]
+    Fleet(#[from] FleetError),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Runs the plan; returns the exit code.
+#[must_use]
+pub fn run(options: RunOptions) -> u8 {
+    let facts = match preflight::check(&needs(&options.plan)) {
+        Ok(facts) => facts,
+        Err(shortages) => return complain(exit::ERROR, &preflight::describe(&shortages)),
+    };
+    let shards = options.shards.unwrap_or(facts.cores as usize).max(1);
+    let (dir, is_default) = match &options.out {
+        Some(dir) => (dir.clone(), false),
+        None => (PathBuf::from("results").join(format!("{}-{}", options.plan.name, stamp())), true),
+    };
+    match prepare(&options, &dir, facts, shards).and_then(|writer| Ok((writer, runtime()?))) {
+        Ok((mut writer, runtime)) => {
+            if is_default {
+                point_latest(&dir);
+            }
+            let outcome = runtime.block_on(carry_out(&options, shards, &mut writer));
+            conclude(&options, &mut writer, outcome)
+        }
+        Err(RunError::Report(error @ ReportError::NotEmpty { .. })) => complain(exit::USAGE, &format!("failed to {error}")),
+        Err(error) => complain(exit::ERROR, &format!("failed to {error}")),
+    }
+}
+
+/// What a run of this plan needs of its host.
+#[must_use]
+pub fn needs(plan: &Plan) -> Need {
+    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: 1 }
+}
+
+fn complain(code: u8, message: &str) -> u8 {
+    eprintln!("fleetsim: {message}");
+    code
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    // One thread: the shards have their own, and the endpoint child must be started by this one.
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)
+}
+
+fn utc_now() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(clock::epoch_ms())
+}
+
+fn stamp() -> String {
+    utc_now().format(format_description!("[year][month][day]T[hour][minute][second]Z")).expect("a date of our time has this form")
+}
+
+fn rfc3339() -> String {
+    utc_now().format(&Rfc3339).expect("a date of our time has this form")
+}
+
+/// `results/latest` points to the newest folder; a host without links does without it.
+fn point_latest(dir: &Path) {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
+    let aside = parent.join(format!(".latest-{}", std::process::id()));
+    let linked = std::os::unix::fs::symlink(name, &aside).and_then(|()| std::fs::rename(&aside, parent.join("latest")));
+    if let Err(error) = linked {
+        tracing::warn!(%error, "results/latest was not updated");
+    }
+}
+
+/// The things of a plan by place: names and cohorts.
+fn things(plan: &Plan) -> Result<(Vec<ThingName>, Vec<usize>), NameError> {
+    let names = (0..plan.fleet.things).map(|n| ThingName::new(&plan.fleet.thing_name.name(plan.fleet.first_index + n)));
+    Ok((names.collect::<Result<_, _>>()?, (0..plan.fleet.things).map(|n| plan.cohort_of(n)).collect()))
+}
+
+fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> Result<ResultsWriter, RunError> {
+    let plan = &options.plan;
+    let (names, cohorts) = things(plan)?;
+    let manifest = Manifest {
+        name: plan.name.clone(),
+        verdict: Verdict::Running,
+        exit_code: None,
+        seed: plan.seed,
+        scenario_sha256: Sha256::digest(plan.to_toml().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        scenario: plan.to_json(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        host,
+        pid: std::process::id(),
+        shards,
+        started_at: rfc3339(),
+        finished_at: None,
+        totals: Totals { things: plan.fleet.things, ..Totals::default() },
+        thresholds: Vec::new(),
+        findings: Vec::new(),
+    };
+    let names = ThingNames {
+        things: names.iter().map(ToString::to_string).collect(),
+        cohorts: cohorts.into_iter().map(|cohort| plan.cohorts[cohort].name.clone()).collect(),
+    };
+    Ok(ResultsWriter::create(dir, manifest, names)?)
+}
+
+async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWriter) -> Result<Ending, RunError> {
+    let plan = &options.plan;
+    let tell = |text: &str| {
+        if options.ui == Ui::Plain {
+            eprintln!("{text}");
+        }
+    };
+    let (names, cohorts) = things(plan)?;
+    let mut target = target::bring_up(plan, &names, writer.dir(), &tell).await?;
+    tell(&format!("results: {}", writer.dir().display()));
+
+    let origin = clock::mono() + LEAD;
+    let connect = &plan.fleet.connect;
+    let starts = arrivals(connect.arrival, connect.rate_per_s, names.len(), plan.seed);
+    let credentials = std::mem::take(&mut target.credentials);
+    let planned = planned(plan, &names, &cohorts, credentials, starts);
+    let settings = FleetSettings {
+        endpoint: target.endpoint.clone(),
+        cohorts: plan.cohorts.iter().map(|cohort| cohort_settings(plan, cohort)).collect(),
+        shards,
+        connects_in_progress: connect.in_progress as usize,
+        origin,
+    };
+    let fleet = Fleet::start(planned, &settings)?;
+    let collector = Collector::new(CollectorSettings {
+        origin,
+        things: names,
+        cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
+        transports: vec!["mqtt".into()],
+        has_service: matches!(plan.target, TargetPlan::Emulator(_)),
+    });
+    let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui: options.ui };
+    let outcome = conductor.conduct().await;
+    if let Some(local) = target.local {
+        // Its end says nothing about the run; a kill follows when it does not heed the request.
+        if let Err(error) = local.child.stop().await {
+            tracing::warn!(%error, "the endpoint");
+        }
+    }
+    Ok(outcome?)
+}
+
+fn planned<'a>(
+    plan: &'a Plan,
+    names: &'a [ThingName],
+    cohorts: &'a [usize],
+    credentials: Vec<Credentials>,
+    starts: Vec<Duration>,
+) -> impl Iterator<Item = PlannedThing> + 'a {
+    credentials.into_iter().zip(starts).zip(names.iter().zip(cohorts)).enumerate().map(
+        |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
+            name: name.clone(),
+            index: plan.fleet.first_index + n as u64,
+            cohort: *cohort as u16,
+            credentials,
+            arrival,
+        },
+    )
+}
+
+fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
+    let session = &cohort.session;
+    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
+    CohortSettings {
+        agent: Arc::new(AgentSettings {
+            seed: plan.seed,
+            behavior: plan.behaviors[&cohort.behavior].clone(),
+            behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
+            answer_timeout: session.answer_timeout,
+            retry: session.retry,
+            ask_again: AgentSettings::ASK_AGAIN,
+        }),
+        session: Arc::new(SessionSettings {
+            seed: seed::digest(&cohort.name) ^ plan.seed,
+            keep_alive: session.keep_alive,
+            connect_timeout: session.connect_timeout,
+            answer_timeout: session.answer_timeout,
+            reconnect: session.reconnect,
+        }),
+    }
+}
+
+/// Verdict, last words, exit code.
+fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<Ending, RunError>) -> u8 {
+    let mut findings = findings(writer.manifest());
+    let differences: u64 = writer
+        .manifest()
+        .totals
+        .anomalies
+        .iter()
+        .filter(|(name, _)| name.as_str() != crate::metrics::Anomaly::LateNotify.as_str())
+        .map(|(_, count)| count)
+        .sum();
+    let (verdict, code) = match &outcome {
+        Err(error) => {
+            findings.insert(0, format!("failed to {error}"));
+            (Verdict::Error, exit::ERROR)
+        }
+        Ok(Ending::Interrupted) => (Verdict::Interrupted, exit::INTERRUPTED),
+        Ok(Ending::Limit) => {
+            let limit = crate::scenario::units::duration_text(options.plan.end.limit);
+            findings.insert(0, format!("the limit of {limit} was reached before the run was done"));
+            (Verdict::Fail, exit::FAIL)
+        }
+        Ok(Ending::Complete) if differences > 0 => (Verdict::Fail, exit::FAIL),
+        Ok(Ending::Complete) => (Verdict::Pass, exit::PASS),
+    };
+    let code = match writer.finish(verdict, code, rfc3339(), findings) {
+        Ok(()) => code,
+        Err(error) => complain(exit::ERROR, &format!("failed to {error}")),
+    };
+    if let Err(error) = &outcome {
+        complain(code, &format!("failed to {error}"));
+    }
+    let colour =
+        std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = match options.ui {
+        Ui::Plain => format!("\n{}", report::summary(writer.manifest(), writer.dir(), colour)),
+        Ui::Json => report::json::summary(writer.manifest()),
+        Ui::None => return code,
+    };
+    // A reader that has gone away does not change how the run went.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    code
+}
+
+/// What a reader must know besides the numbers.
+fn findings(manifest: &Manifest) -> Vec<String> {
+    let totals = &manifest.totals;
+    let mut findings: Vec<String> = totals
+        .anomalies
+        .iter()
+        .map(|(anomaly, count)| format!("{count} executions with anomaly {anomaly}: see executions.csv"))
+        .collect();
+    if totals.intervals_lost > 0 {
+        findings.push(format!("{} seconds of shards were lost: the files were not written fast enough", totals.intervals_lost));
+    }
+    if totals.saturated > 0 {
+        findings.push(format!("{} times were beyond the range of their histogram, and count as its end", totals.saturated));
+    }
+    findings
+}

@@ -106,16 +106,17 @@ impl Observer for ShardObserver {
                         self.gauges.ever_connected.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                recorder.connected(1);
+                recorder.connected();
             }
             SessionEvent::ConnectFailed { intended, started, at, failure } => {
                 finish(Operation::Connect, failure_outcome(failure), intended, started, at);
             }
             SessionEvent::Lost { at, failure } => {
-                recorder.connected(-1);
+                recorder.disconnected();
+                recorder.session_lost(thing.position);
                 recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
             }
-            SessionEvent::Closed => recorder.connected(-1),
+            SessionEvent::Closed => recorder.disconnected(),
             SessionEvent::MessageOut => recorder.message_out(),
             SessionEvent::MessageIn => recorder.message_in(),
             SessionEvent::Unreadable { at, why } => {
@@ -137,7 +138,13 @@ impl Observer for ShardObserver {
         let mut recorder = self.recorder.borrow_mut();
         let scope = scope(thing);
         let ledger = |recorder: &mut Recorder, execution: ExecutionKey, at: Mono, kind| {
-            recorder.thing_event(ThingEvent { thing: thing.position, job: execution.job, execution_number: execution.number, at, kind });
+            recorder.thing_event(ThingEvent {
+                thing: thing.position,
+                job: execution.job,
+                execution_number: execution.number,
+                at,
+                kind,
+            });
         };
         match event {
             // The session tells these, with what it knows besides.
@@ -162,7 +169,7 @@ impl Observer for ShardObserver {
                 };
                 recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
             }
-            Event::LateAnswer { kind } => recorder.late_answer(request_operation(kind)),
+            Event::LateAnswer { kind } => recorder.late_answer(request_operation(kind), scope),
             Event::Notified { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Notified),
             Event::Started { execution, at, resumed: true } => ledger(&mut recorder, execution, at, ThingEventKind::Reconnected),
             Event::Started { execution, at, resumed: false } => {
@@ -171,17 +178,30 @@ impl Observer for ShardObserver {
                 ledger(&mut recorder, execution, at, ThingEventKind::Started);
             }
             Event::Updated { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Updated),
-            Event::UpdateRefused { execution, at, code } => ledger(&mut recorder, execution, at, ThingEventKind::Refused(code)),
+            Event::UpdateRefused { execution, at, .. } => ledger(&mut recorder, execution, at, ThingEventKind::Refused),
             Event::Finished { execution, since, at, status } => {
                 self.gauges.working.fetch_sub(1, Ordering::Relaxed);
-                let sample = Sample { operation: Operation::Execution, scope, outcome: Outcome::Ok, intended: since, sent: since, finished: at };
+                let sample = Sample {
+                    operation: Operation::Execution,
+                    scope,
+                    outcome: Outcome::Ok,
+                    intended: since,
+                    sent: since,
+                    finished: at,
+                };
                 recorder.finish(&sample);
                 ledger(&mut recorder, execution, at, ThingEventKind::Finished(status));
             }
             Event::Gone { execution, since, at } => {
                 self.gauges.working.fetch_sub(1, Ordering::Relaxed);
-                let sample =
-                    Sample { operation: Operation::Execution, scope, outcome: Outcome::Error, intended: since, sent: since, finished: at };
+                let sample = Sample {
+                    operation: Operation::Execution,
+                    scope,
+                    outcome: Outcome::Error,
+                    intended: since,
+                    sent: since,
+                    finished: at,
+                };
                 recorder.finish(&sample);
                 ledger(&mut recorder, execution, at, ThingEventKind::Gone);
             }

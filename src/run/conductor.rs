@@ -1,0 +1,414 @@
+//! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
+//! here, on the main thread.
+
+use super::Ui;
+use super::fleet::{Fleet, FleetError, ShardInterval};
+use super::target::LocalEndpoint;
+use crate::clock;
+use crate::instant::Mono;
+use crate::jobs::{CreateJob, JobTarget, RolloutConfig};
+use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
+use crate::metrics::host::ProcessWatch;
+use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
+use crate::report::{self, ReportError, ResultsWriter};
+use crate::scenario::plan::{EndWhen, Plan, RolloutPlan, RolloutStart};
+use crate::schedule::Phase;
+use crate::transport::control::ControlCallError;
+use crate::transport::thing::Order;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How often phases are looked at between seconds.
+const TICK: Duration = Duration::from_millis(50);
+/// How long work under way may go on when a run is interrupted.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// From the order to close to the last interval of the last shard.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// A run goes on for a while when its endpoint has died, so that the files show how the things took it.
+const ENDPOINT_GONE_GRACE: Duration = Duration::from_secs(5);
+/// When not one thing could connect for this long, nobody will.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
+/// At the limit, what the service had queued longer ago than this, with its thing not at work on it, is lost.
+const LOST_AFTER: Duration = Duration::from_secs(30);
+/// Seconds of shards that lag behind before they are counted as lost.
+const SECONDS_WAITED: u64 = 5;
+
+/// A run that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ConductError {
+    #[error("{0}")]
+    Report(#[from] ReportError),
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Fleet(#[from] FleetError),
+    #[error("create a job: {0}")]
+    CreateJob(#[from] ControlCallError),
+    #[error("go on: the endpoint ended unexpectedly ({0}); see endpoint.log in the results")]
+    EndpointGone(String),
+    #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]
+    Unreachable { things: u64, example: String },
+    #[error("listen for signals: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+/// How a run that was carried out came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As the scenario wants it.
+    Complete,
+    /// `end.limit` was reached first.
+    Limit,
+    Interrupted,
+}
+
+/// What the conductor needs.
+pub struct Conductor<'a> {
+    pub plan: &'a Plan,
+    pub origin: Mono,
+    pub fleet: Fleet,
+    pub shards: usize,
+    pub local: Option<&'a mut LocalEndpoint>,
+    pub collector: Collector,
+    pub writer: &'a mut ResultsWriter,
+    pub ui: Ui,
+}
+
+/// How a run stands between two looks.
+struct Progress {
+    phase: Phase,
+    connected_at: Option<Mono>,
+    /// Rollouts not created yet.
+    waiting: Vec<usize>,
+    /// When things last happened: a message, a connection, an execution.
+    busy_at: Mono,
+    last: Option<Arc<Snapshot>>,
+}
+
+/// Intervals of shards, by second, until all of a second are there.
+struct Assembly {
+    shards: usize,
+    seconds: BTreeMap<u64, Vec<Interval>>,
+    next: u64,
+    lost: u64,
+    ended: usize,
+}
+
+impl Assembly {
+    fn take(&mut self, shard: ShardInterval) {
+        self.lost += shard.lost;
+        self.ended += usize::from(shard.last);
+        self.seconds.entry(shard.interval.second).or_default().push(shard.interval);
+    }
+
+    /// The next whole second, once every shard has handed it in or is far behind.
+    fn poll(&mut self) -> Option<(u64, Vec<Interval>)> {
+        let newest = *self.seconds.keys().next_back()?;
+        let is_complete = self.seconds.get(&self.next).is_some_and(|intervals| intervals.len() >= self.shards);
+        let is_overdue = newest >= self.next + SECONDS_WAITED;
+        (is_complete || is_overdue).then(|| self.pop())
+    }
+
+    /// What is left at the end, oldest first.
+    fn drain(&mut self) -> Option<(u64, Vec<Interval>)> {
+        let newest = *self.seconds.keys().next_back()?;
+        (self.next <= newest).then(|| self.pop())
+    }
+
+    fn pop(&mut self) -> (u64, Vec<Interval>) {
+        let second = self.next;
+        self.next += 1;
+        (second, self.seconds.remove(&second).unwrap_or_default())
+    }
+}
+
+/// The service's ledger, and the usage of both processes.
+struct Sources {
+    tail: Option<LedgerTail>,
+    generator: Option<ProcessWatch>,
+    endpoint: Option<ProcessWatch>,
+}
+
+impl Sources {
+    fn rows(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
+        self.tail.as_mut().map_or_else(|| Ok(Vec::new()), LedgerTail::read_new)
+    }
+
+    fn usage(&mut self) -> (ProcessUsage, Option<ProcessUsage>) {
+        let generator = self.generator.as_mut().and_then(ProcessWatch::look).unwrap_or_default();
+        (generator, self.endpoint.as_mut().and_then(ProcessWatch::look))
+    }
+}
+
+impl Conductor<'_> {
+    /// Conducts the run to its end; the files are complete whatever the end is.
+    ///
+    /// # Errors
+    /// When the run could not be carried out.
+    pub async fn conduct(mut self) -> Result<Ending, ConductError> {
+        let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
+        let mut sources = Sources {
+            tail: self.local.as_ref().map(|local| LedgerTail::new(&local.ledger)),
+            generator: ProcessWatch::new(std::process::id()),
+            endpoint: self.local.as_ref().and_then(|local| ProcessWatch::new(local.child.ready.pid)),
+        };
+        let mut progress = Progress {
+            phase: Phase::Connect,
+            connected_at: None,
+            waiting: (0..self.plan.rollouts.len()).collect(),
+            busy_at: self.origin,
+            last: None,
+        };
+        let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
+        let closed = self.close(&mut assembly, &mut sources, &mut progress, outcome.as_ref().ok().copied()).await;
+        let ending = outcome?;
+        closed?;
+        self.fleet.join()?;
+        Ok(ending)
+    }
+
+    async fn run(
+        &mut self,
+        assembly: &mut Assembly,
+        sources: &mut Sources,
+        progress: &mut Progress,
+    ) -> Result<Ending, ConductError> {
+        let listen = |kind| signal(kind).map_err(ConductError::Signals);
+        let mut signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let mut tick = tokio::time::interval(TICK);
+        let mut endpoint_gone: Option<(Mono, String)> = None;
+        let mut drain_until: Option<Mono> = None;
+        loop {
+            tokio::select! {
+                Some(interval) = self.fleet.intervals.recv() => {
+                    assembly.take(interval);
+                    while let Some((second, intervals)) = assembly.poll() {
+                        self.second(second, intervals, assembly, sources, progress)?;
+                    }
+                }
+                () = signalled(&mut signals) => match drain_until {
+                    None => {
+                        progress.phase = Phase::Drain;
+                        drain_until = Some(clock::mono() + DRAIN_LIMIT);
+                        self.fleet.order(Order::Drain);
+                        self.tell("interrupted: no new work, draining; once more to stop now");
+                    }
+                    Some(_) => return Ok(Ending::Interrupted),
+                },
+                status = ended(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => {
+                    self.tell(&format!("the endpoint ended unexpectedly ({status})"));
+                    endpoint_gone = Some((clock::mono(), status));
+                }
+                _ = tick.tick() => {}
+            }
+            let now = clock::mono();
+            if let Some((since, status)) = &endpoint_gone
+                && now >= *since + ENDPOINT_GONE_GRACE
+            {
+                return Err(ConductError::EndpointGone(status.clone()));
+            }
+            if let Some(until) = drain_until {
+                if now >= until || self.fleet.gauges.working.load(Ordering::Relaxed) == 0 {
+                    return Ok(Ending::Interrupted);
+                }
+                continue;
+            }
+            if endpoint_gone.is_none() {
+                self.advance(progress, now).await?;
+            }
+            if let Some(ending) = self.ending(progress, now)? {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Phases and rollouts that are due.
+    async fn advance(&mut self, progress: &mut Progress, now: Mono) -> Result<(), ConductError> {
+        let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
+        if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
+            progress.connected_at = Some(now);
+            if progress.phase == Phase::Connect {
+                progress.phase = Phase::Steady;
+            }
+        }
+        let due = |rollout: &RolloutPlan| match rollout.start {
+            RolloutStart::At(at) => Some(self.origin + at + rollout.delay),
+            RolloutStart::Connected => progress.connected_at.map(|at| at + rollout.delay),
+        };
+        let ready: Vec<usize> =
+            progress.waiting.iter().copied().filter(|n| due(&self.plan.rollouts[*n]).is_some_and(|at| now >= at)).collect();
+        for n in ready {
+            self.create_job(&self.plan.rollouts[n]).await?;
+            progress.waiting.retain(|waiting| *waiting != n);
+            progress.phase = Phase::Rollout;
+            progress.busy_at = now;
+        }
+        Ok(())
+    }
+
+    async fn create_job(&mut self, rollout: &RolloutPlan) -> Result<(), ConductError> {
+        let Some(local) = self.local.as_deref() else { return Ok(()) };
+        let targets = self.plan.targets_of(rollout).len() as u64;
+        let create = CreateJob {
+            job_id: rollout.job.clone(),
+            targets: vec![JobTarget::Group(local.groups[&rollout.job].clone())],
+            target_selection: rollout.target_selection,
+            document: rollout.document.clone(),
+            description: Some(format!("fleetsim {}", self.plan.name)),
+            rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute },
+            in_progress_timeout_minutes: rollout.in_progress_timeout_minutes,
+        };
+        self.collector.job_created(&rollout.job, targets, clock::mono());
+        local.control.create_job(&create).await?;
+        self.tell(&format!("job {} created for {targets} things", rollout.job));
+        Ok(())
+    }
+
+    fn ending(&self, progress: &Progress, now: Mono) -> Result<Option<Ending>, ConductError> {
+        let elapsed = now.since(self.origin);
+        let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
+        if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
+            let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
+            let example = errors.map(|tally| tally.example.clone()).next().unwrap_or_else(|| "no error was seen".into());
+            return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
+        }
+        let is_over = match self.plan.end.when {
+            EndWhen::Duration(duration) => elapsed >= duration,
+            EndWhen::Idle(idle) => {
+                progress.connected_at.is_some()
+                    && progress.waiting.is_empty()
+                    && now.since(progress.busy_at) >= idle
+                    && self.nobody_works()
+            }
+            EndWhen::ExecutionsDone { expect } => {
+                progress.waiting.is_empty()
+                    && progress.last.as_ref().is_some_and(|snapshot| self.executions_are_done(snapshot, expect))
+            }
+        };
+        Ok(match is_over {
+            true => Some(Ending::Complete),
+            false => (elapsed >= self.plan.end.limit).then_some(Ending::Limit),
+        })
+    }
+
+    fn nobody_works(&self) -> bool {
+        self.fleet.gauges.working.load(Ordering::Relaxed) == 0
+    }
+
+    fn executions_are_done(&self, snapshot: &Snapshot, expect: Option<u64>) -> bool {
+        let done = match expect {
+            Some(expect) => snapshot.executions.terminal() >= expect,
+            None => self.plan.rollouts.iter().all(|rollout| {
+                let row = snapshot.rollouts.iter().find(|row| row.job == rollout.job);
+                row.is_some_and(|row| row.targets.is_some_and(|targets| row.counts.terminal() >= targets))
+                    || self.plan.targets_of(rollout).is_empty()
+            }),
+        };
+        done && self.nobody_works()
+    }
+
+    fn second(
+        &mut self,
+        second: u64,
+        intervals: Vec<Interval>,
+        assembly: &mut Assembly,
+        sources: &mut Sources,
+        progress: &mut Progress,
+    ) -> Result<(), ConductError> {
+        let (generator, endpoint) = sources.usage();
+        let input = SecondInput {
+            second,
+            phase: progress.phase,
+            intervals_lost: std::mem::take(&mut assembly.lost) + (self.shards - intervals.len().min(self.shards)) as u64,
+            intervals,
+            ledger: sources.rows()?,
+            generator,
+            endpoint,
+        };
+        let snapshot = self.collector.second(input);
+        self.show(&snapshot, progress)
+    }
+
+    fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
+        self.writer.second(snapshot)?;
+        match self.ui {
+            Ui::Plain => eprintln!("{}", report::plain::line(snapshot)),
+            // A reader that has gone away does not end the run.
+            Ui::Json => drop(writeln!(std::io::stdout(), "{}", report::json::line(snapshot))),
+            Ui::None => {}
+        }
+        let moved = snapshot.messages_in_per_s + snapshot.messages_out_per_s + snapshot.connects_per_s > 0;
+        if moved {
+            progress.busy_at = clock::mono();
+        }
+        progress.last = Some(Arc::clone(snapshot));
+        Ok(())
+    }
+
+    /// Closes the sessions and takes in what the shards still have to say.
+    async fn close(
+        &mut self,
+        assembly: &mut Assembly,
+        sources: &mut Sources,
+        progress: &mut Progress,
+        ending: Option<Ending>,
+    ) -> Result<(), ConductError> {
+        progress.phase = Phase::Done;
+        self.fleet.order(Order::Close);
+        let deadline = clock::mono() + CLOSE_LIMIT;
+        while assembly.ended < self.shards {
+            let wait = deadline.since(clock::mono());
+            match tokio::time::timeout(wait, self.fleet.intervals.recv()).await {
+                Ok(Some(interval)) => assembly.take(interval),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let mut last = (assembly.next, Vec::new());
+        while let Some(second) = assembly.drain() {
+            let (number, intervals) = std::mem::replace(&mut last, second);
+            if !intervals.is_empty() {
+                self.second(number, intervals, assembly, sources, progress)?;
+            }
+        }
+        let (generator, endpoint) = sources.usage();
+        let input = SecondInput {
+            second: last.0,
+            phase: progress.phase,
+            intervals_lost: std::mem::take(&mut assembly.lost),
+            intervals: last.1,
+            ledger: sources.rows()?,
+            generator,
+            endpoint,
+        };
+        let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
+        let snapshot = self.collector.finish(input, lost_after);
+        self.show(&snapshot, progress)
+    }
+
+    fn tell(&self, text: &str) {
+        if self.ui == Ui::Plain {
+            eprintln!("{text}");
+        }
+    }
+}
+
+async fn signalled(signals: &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = signals.0.recv() => {}
+        _ = signals.1.recv() => {}
+    }
+}
+
+async fn ended(local: Option<&mut LocalEndpoint>) -> String {
+    match local {
+        Some(local) => match local.child.ended().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        },
+        None => std::future::pending().await,
+    }
+}

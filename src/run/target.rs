@@ -1,0 +1,195 @@
+//! What a run connects to, brought up: certificates, the endpoint child, things registered, or somebody else's broker.
+
+use super::child::{ChildError, ChildSettings, EndpointChild};
+use crate::jobs::{GroupName, JobId, NameError, ThingName};
+use crate::pki::{PkiError, Store, StoreSpec, progress_bar};
+use crate::scenario::plan::{EmulatorPlan, MqttPlan, Plan, TargetPlan};
+use crate::transport::control::{ControlCallError, ControlClient, provision};
+use crate::transport::credentials::Credentials;
+use crate::transport::endpoint::Endpoint;
+use crate::wire::sigv4::AccessKey;
+use crate::wire::tls;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Broken files named in one message; the rest is counted.
+const FAULTS_SHOWN: usize = 10;
+
+/// Why there is nothing to connect to.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("{0}")]
+    Pki(#[from] PkiError),
+    #[error("{0}")]
+    Child(#[from] ChildError),
+    #[error("register the fleet: {0}")]
+    Provision(#[from] ControlCallError),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("read {path}: {why}")]
+    Ca { path: PathBuf, why: String },
+    #[error("use the certificates:\n{}", .0.join("\n"))]
+    Credentials(Vec<String>),
+    #[error("resolve {host}: {why}")]
+    Resolve { host: String, why: String },
+    #[error("{doing}: {source}")]
+    Io { doing: &'static str, source: io::Error },
+}
+
+/// A target that is ready.
+pub struct Target {
+    pub endpoint: Endpoint,
+    /// Of each thing, by place.
+    pub credentials: Vec<Credentials>,
+    /// Present with the local endpoint.
+    pub local: Option<LocalEndpoint>,
+}
+
+/// The endpoint child, its control plane and its ledger.
+pub struct LocalEndpoint {
+    pub child: EndpointChild,
+    pub control: ControlClient,
+    pub ledger: PathBuf,
+    /// Group of the things of each rollout's job.
+    pub groups: BTreeMap<JobId, GroupName>,
+}
+
+/// Brings the target up. Must be called on the main thread: the child dies with the thread that starts it.
+///
+/// # Errors
+/// With what is missing.
+pub async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, tell: &dyn Fn(&str)) -> Result<Target, TargetError> {
+    match &plan.target {
+        TargetPlan::Emulator(emulator) => local(plan, emulator, things, out, tell).await,
+        TargetPlan::Mqtt(mqtt) => remote(plan, mqtt, things).await,
+    }
+}
+
+async fn local(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    things: &[ThingName],
+    out: &Path,
+    tell: &dyn Fn(&str),
+) -> Result<Target, TargetError> {
+    let dir = Path::new("certs").join(&plan.name);
+    tell(&format!("certificates: {}", dir.display()));
+    let bar = progress_bar(things.len());
+    let spec = StoreSpec { things: things.to_vec(), server_names: vec![] };
+    let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
+    let credentials = things
+        .iter()
+        .map(|thing| {
+            let pair = store.thing(thing)?;
+            Ok(Credentials::new(pair.chain, pair.key)?)
+        })
+        .collect::<Result<Vec<_>, TargetError>>()?;
+
+    let (ledger, log) = (out.join("service_ledger.csv"), out.join("endpoint.log"));
+    let settings = ChildSettings { dir: store.dir(), minute: emulator.minute, ledger: &ledger, log: &log };
+    let child = EndpointChild::start(&settings).await?;
+    tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
+
+    let tls = Arc::new(tls::client_config([store.ca_cert()], None)?);
+    let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
+    let key = AccessKey { id: store.credentials().access_key_id.clone(), secret: store.credentials().secret_access_key.clone() };
+    let control = ControlClient::new(child.ready.api, server_name.clone(), Arc::clone(&tls), key);
+    let groups = register(plan, things, &control, tell).await?;
+    let endpoint = Endpoint { address: child.ready.mqtt, server_name, tls };
+    Ok(Target { endpoint, credentials, local: Some(LocalEndpoint { child, control, ledger, groups }) })
+}
+
+/// Registers the things, and a group of targets for every rollout, through the control plane as on AWS.
+async fn register(
+    plan: &Plan,
+    things: &[ThingName],
+    control: &ControlClient,
+    tell: &dyn Fn(&str),
+) -> Result<BTreeMap<JobId, GroupName>, TargetError> {
+    let mut groups = BTreeMap::new();
+    let mut members = Vec::new();
+    for rollout in &plan.rollouts {
+        let group = GroupName::new(&format!("targets-{}", rollout.job))?;
+        let targets = plan.targets_of(rollout).into_iter().map(|position| things[position as usize].clone()).collect();
+        groups.insert(rollout.job.clone(), group.clone());
+        members.push((group, targets));
+    }
+    tell(&format!("registering {} things", things.len()));
+    let bar = progress_bar(things.len() + members.iter().map(|(_, targets): &(_, Vec<_>)| targets.len()).sum::<usize>());
+    bar.set_message("registering things");
+    provision(control, things, &members, |done, _| bar.set_position(done as u64)).await?;
+    bar.finish_and_clear();
+    Ok(groups)
+}
+
+async fn remote(plan: &Plan, mqtt: &MqttPlan, things: &[ThingName]) -> Result<Target, TargetError> {
+    let ca = CertificateDer::pem_file_iter(&mqtt.ca)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| TargetError::Ca { path: (&mqtt.ca).into(), why: error.to_string() })?;
+    if ca.is_empty() {
+        return Err(TargetError::Ca { path: (&mqtt.ca).into(), why: "it holds no certificate".into() });
+    }
+    let tls = Arc::new(tls::client_config(ca, mqtt.alpn.as_deref())?);
+    let credentials = load_credentials(plan, mqtt, things)?;
+    let unresolved = |why: String| TargetError::Resolve { host: mqtt.host.clone(), why };
+    let addresses = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((mqtt.host.as_str(), mqtt.port)));
+    let address: SocketAddr = addresses
+        .await
+        .map_err(|_elapsed| unresolved(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())))?
+        .map_err(|error| unresolved(error.to_string()))?
+        .next()
+        .ok_or_else(|| unresolved("it has no address".into()))?;
+    let server_name = ServerName::try_from(mqtt.server_name.clone()).map_err(|error| unresolved(error.to_string()))?;
+    Ok(Target { endpoint: Endpoint { address, server_name, tls }, credentials, local: None })
+}
+
+/// Every file that cannot be used is named, all at once; files that things share are read once.
+fn load_credentials(plan: &Plan, mqtt: &MqttPlan, things: &[ThingName]) -> Result<Vec<Credentials>, TargetError> {
+    let mut loaded: BTreeMap<(String, String), Option<Credentials>> = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut credentials = Vec::with_capacity(things.len());
+    for (position, thing) in things.iter().enumerate() {
+        let index = (plan.fleet.first_index + position as u64).to_string();
+        let path = |template: &str| template.replace("{thing}", thing.as_str()).replace("{index}", &index);
+        let paths = (path(&mqtt.cert), path(&mqtt.key));
+        let found = loaded.entry(paths.clone()).or_insert_with(|| match read_credentials(&paths.0, &paths.1) {
+            Ok(credentials) => Some(credentials),
+            Err(why) => {
+                faults.push(format!("  - {why}"));
+                None
+            }
+        });
+        credentials.extend(found.clone());
+    }
+    if faults.is_empty() {
+        return Ok(credentials);
+    }
+    let more = faults.len().saturating_sub(FAULTS_SHOWN);
+    faults.truncate(FAULTS_SHOWN);
+    if more > 0 {
+        faults.push(format!("  - and {more} more"));
+    }
+    Err(TargetError::Credentials(faults))
+}
+
+fn read_credentials(cert: &str, key: &str) -> Result<Credentials, String> {
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("{cert}: {error}"))?;
+    if chain.is_empty() {
+        return Err(format!("{cert}: it holds no certificate"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{key}: {error}"))?;
+    Credentials::new(chain, private).map_err(|error| format!("{key}: it does not fit {cert}: {error}"))
+}
