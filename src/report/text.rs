@@ -2,7 +2,7 @@
 
 use super::manifest::{Manifest, OperationTotals, Percentiles, Totals, Verdict};
 use super::plain::milliseconds;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::path::Path;
 
 const ERRORS_SHOWN: usize = 8;
@@ -54,7 +54,8 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
 
 fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(line)).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headers.iter().copied());
     table
 }
@@ -63,7 +64,6 @@ fn finish(mut table: Table, text_columns: usize) -> String {
     for column in table.column_iter_mut().skip(text_columns) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    // Lines between rows say nothing; the one below the header stays.
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
