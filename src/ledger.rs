@@ -205,7 +205,7 @@ mod tests {
             version: n as i64,
             status: ExecutionStatus::InProgress,
             event: LedgerEvent::ALL[n as usize % 5],
-            subscribed: n % 2 == 0,
+            subscribed: n.is_multiple_of(2),
         }
     }
 

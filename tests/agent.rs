@@ -370,7 +370,7 @@ fn work_survives_a_lost_session() {
     assert!(bench.has(|e| matches!(e, Event::Answered { outcome: AnswerOutcome::SessionLost, .. })));
     assert_eq!(bench.agent.poll_timeout(), None, "without a session there is nothing to wait for");
 
-    bench.now = bench.now + ms(5000);
+    bench.now += ms(5000);
     bench.subscribe();
     let ask = bench.request();
     bench.answer(&ask, Ok(Answer::Started(Some(execution("fw", ExecutionStatus::InProgress, 2)))));

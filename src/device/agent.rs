@@ -176,9 +176,8 @@ impl JobsAgent {
     /// SUBACK: one entry per filter, whether it was granted.
     pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
         let Session::Subscribing { sent } = self.session else { return };
-        let mut count = 0;
-        let all = granted.into_iter().inspect(|_| count += 1).fold(true, |all, one| all && one);
-        if all && count == SUBSCRIPTIONS.len() {
+        let granted: Vec<bool> = granted.into_iter().collect();
+        if granted == [true; SUBSCRIPTIONS.len()] {
             self.session = Session::Subscribed { since: now };
             self.events.push_back(Event::Subscribed { sent, at: now });
             self.plan(now, Ask::StartNext);

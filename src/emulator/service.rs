@@ -77,7 +77,7 @@ impl Service {
             let deadline = self.lock().engine.poll_timeout();
             let wait = deadline.map_or(TIMER_SLEEP_MAX, |(at, _)| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
             tokio::select! {
-                () = tokio::time::sleep(wait) => self.call(|engine, now| engine.handle_timeout(now)),
+                () = tokio::time::sleep(wait) => self.call(super::engine::Engine::handle_timeout),
                 () = self.timer.notified() => {}
             }
         }

@@ -63,7 +63,7 @@ impl Lock {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if clock::mono() < deadline => {
-                    std::thread::sleep(POLL)
+                    std::thread::sleep(POLL);
                 }
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => return Err(PkiError::Locked { path: path.into() }),
                 Err(error) => return Err(failed(error.into())),

@@ -21,7 +21,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the endpoint is to be like.
-pub struct ChildSettings<'a> {
+pub(super) struct ChildSettings<'a> {
     pub dir: &'a Path,
     /// Length of a minute for every minute-unit.
     pub minute: Duration,
@@ -32,7 +32,7 @@ pub struct ChildSettings<'a> {
 
 /// The line `fleetsim serve` prints when it accepts connections.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Ready {
+pub(super) struct Ready {
     pub mqtt: SocketAddr,
     pub api: SocketAddr,
     pub pid: u32,
@@ -40,7 +40,7 @@ pub struct Ready {
 
 /// Why there is no endpoint.
 #[derive(Debug, thiserror::Error)]
-pub enum ChildError {
+pub(super) enum ChildError {
     #[error("start the endpoint {program}: {source}")]
     Spawn { program: PathBuf, source: io::Error },
     #[error("write the endpoint's log {path}: {source}")]
@@ -56,7 +56,7 @@ pub enum ChildError {
 }
 
 /// A running endpoint.
-pub struct EndpointChild {
+pub(super) struct EndpointChild {
     process: Child,
     pub ready: Ready,
 }
@@ -66,7 +66,7 @@ impl EndpointChild {
     ///
     /// # Errors
     /// When it cannot be started, or ends or stays silent instead of getting ready.
-    pub async fn start(settings: &ChildSettings<'_>) -> Result<Self, ChildError> {
+    pub(super) async fn start(settings: &ChildSettings<'_>) -> Result<Self, ChildError> {
         let program = std::env::current_exe().map_err(|source| ChildError::Spawn { program: "itself".into(), source })?;
         let log = File::create(settings.log).map_err(|source| ChildError::Log { path: settings.log.into(), source })?;
         let mut command = std::process::Command::new(&program);
@@ -106,7 +106,7 @@ impl EndpointChild {
     }
 
     /// Completes when the endpoint ends of itself.
-    pub async fn ended(&mut self) -> Result<ExitStatus, ChildError> {
+    pub(super) async fn ended(&mut self) -> Result<ExitStatus, ChildError> {
         self.process.wait().await.map_err(ChildError::Watch)
     }
 
@@ -114,7 +114,7 @@ impl EndpointChild {
     ///
     /// # Errors
     /// When the process cannot be waited for.
-    pub async fn stop(mut self) -> Result<(), ChildError> {
+    pub(super) async fn stop(mut self) -> Result<(), ChildError> {
         if let Some(pid) = self.process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
             // It may have ended a moment ago; waiting tells.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);

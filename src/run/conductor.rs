@@ -39,7 +39,7 @@ const SECONDS_WAITED: u64 = 5;
 
 /// A run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
-pub enum ConductError {
+pub(super) enum ConductError {
     #[error("{0}")]
     Report(#[from] ReportError),
     #[error("{0}")]
@@ -58,7 +58,7 @@ pub enum ConductError {
 
 /// How a run that was carried out came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// As the scenario wants it.
     Complete,
     /// `end.limit` was reached first.
@@ -67,7 +67,7 @@ pub enum Ending {
 }
 
 /// What the conductor needs.
-pub struct Conductor<'a> {
+pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
     pub origin: Mono,
     pub fleet: Fleet,
@@ -149,7 +149,7 @@ impl Conductor<'_> {
     ///
     /// # Errors
     /// When the run could not be carried out.
-    pub async fn conduct(mut self) -> Result<Ending, ConductError> {
+    pub(super) async fn conduct(mut self) -> Result<Ending, ConductError> {
         let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
         let mut sources = Sources {
             tail: self.local.as_ref().map(|local| LedgerTail::new(&local.ledger)),

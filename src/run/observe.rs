@@ -21,19 +21,19 @@ pub struct Gauges {
 }
 
 /// Feeds a shard's recorder.
-pub struct ShardObserver {
+pub(super) struct ShardObserver {
     recorder: RefCell<Recorder>,
     gauges: Arc<Gauges>,
 }
 
 impl ShardObserver {
     #[must_use]
-    pub fn new(recorder: Recorder, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>) -> Self {
         Self { recorder: RefCell::new(recorder), gauges }
     }
 
     /// The recorder, between two events.
-    pub fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
+    pub(super) fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
         use_it(&mut self.recorder.borrow_mut())
     }
 }

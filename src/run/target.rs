@@ -12,7 +12,6 @@ use crate::wire::tls;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ const FAULTS_SHOWN: usize = 10;
 
 /// Why there is nothing to connect to.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+pub(super) enum TargetError {
     #[error("{0}")]
     Pki(#[from] PkiError),
     #[error("{0}")]
@@ -41,12 +40,10 @@ pub enum TargetError {
     Credentials(Vec<String>),
     #[error("resolve {host}: {why}")]
     Resolve { host: String, why: String },
-    #[error("{doing}: {source}")]
-    Io { doing: &'static str, source: io::Error },
 }
 
 /// A target that is ready.
-pub struct Target {
+pub(super) struct Target {
     pub endpoint: Endpoint,
     /// Of each thing, by place.
     pub credentials: Vec<Credentials>,
@@ -55,7 +52,7 @@ pub struct Target {
 }
 
 /// The endpoint child, its control plane and its ledger.
-pub struct LocalEndpoint {
+pub(super) struct LocalEndpoint {
     pub child: EndpointChild,
     pub control: ControlClient,
     pub ledger: PathBuf,
@@ -67,7 +64,7 @@ pub struct LocalEndpoint {
 ///
 /// # Errors
 /// With what is missing.
-pub async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, tell: &dyn Fn(&str)) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, tell: &dyn Fn(&str)) -> Result<Target, TargetError> {
     match &plan.target {
         TargetPlan::Emulator(emulator) => local(plan, emulator, things, out, tell).await,
         TargetPlan::Mqtt(mqtt) => remote(plan, mqtt, things).await,

@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn table(&self, key: &'static str) -> Option<Reader<'a>> {
+    pub(super) fn table(&self, key: &'static str) -> Option<Self> {
         let node = self.node(key)?;
         match &node.value {
             Value::Table(table) => Some(Reader::new(table, node.place.clone(), self.name(key), self.gathered)),
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A table whose keys are names.
-    pub(super) fn named_tables(&self, key: &'static str) -> Vec<(String, Reader<'a>)> {
+    pub(super) fn named_tables(&self, key: &'static str) -> Vec<(String, Self)> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let Value::Table(table) = &node.value else {
             self.wrong_type(key, node, "a table");
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
             let path = format!("{}.{}", self.name(key), entry.key);
             match &entry.node.value {
                 Value::Table(inner) => {
-                    named.push((entry.key.clone(), Reader::new(inner, entry.key_place.clone(), path, self.gathered)))
+                    named.push((entry.key.clone(), Reader::new(inner, entry.key_place.clone(), path, self.gathered)));
                 }
                 other => {
                     let message = format!("{path} must be a table, not {} ({})", other.kind(), other.text());
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An array of tables (`[[key]]`).
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Self> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let Value::Array(elements) = &node.value else {
             self.wrong_type(key, node, &format!("an array of tables ([[{key}]])"));

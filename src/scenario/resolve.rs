@@ -173,7 +173,7 @@ fn mqtt(target: &Reader<'_>) -> MqttPlan {
             *into = value;
         }
         None if !tls.has(key) => {
-            tls.missing(key, "a path of a PEM file; cert and key may have {thing} or {index}, or be one shared file")
+            tls.missing(key, "a path of a PEM file; cert and key may have {thing} or {index}, or be one shared file");
         }
         None => {}
     };

@@ -44,7 +44,7 @@ pub fn duration_text(duration: Duration) -> String {
     if nanos == 0 {
         return "0s".into();
     }
-    let (unit, scale) = units.into_iter().find(|(_, scale)| nanos % scale == 0).expect("every number is a multiple of 1");
+    let (unit, scale) = units.into_iter().find(|(_, scale)| nanos.is_multiple_of(*scale)).expect("every number is a multiple of 1");
     format!("{}{unit}", nanos / scale)
 }
 

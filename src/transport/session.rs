@@ -172,7 +172,7 @@ impl<'a, O: Observer> Session<'a, O> {
             }
             Incoming::Granted(granted) => self.agent.handle_suback(granted, now),
             Incoming::Acknowledged { sent } => {
-                self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Acknowledged })
+                self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Acknowledged });
             }
             Incoming::Nothing => {}
         }

@@ -1,0 +1,428 @@
+//! The program as its users meet it: whole runs on real sockets, exit codes, interruptions, deaths.
+
+use assert_cmd::cargo::cargo_bin;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder of its own for each test; results and certificates stay in it.
+struct Bench {
+    dir: tempfile::TempDir,
+}
+
+const SMALL: &[&str] = &["run", "smoke", "--ui", "plain", "--things", "8", "--out", "out"];
+/// Things that work for a long time.
+const SLOW: &[&str] = &["--set", "behavior.quick.step='60s'"];
+
+impl Bench {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(cargo_bin("fleetsim"));
+        command.args(args).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    fn manifest(&self, out: &str) -> serde_json::Value {
+        serde_json::from_str(&self.text(&format!("{out}/run.json"))).unwrap()
+    }
+
+    /// The columns of a CSV, as rows of cells.
+    fn cells(&self, file: &str, columns: &[&str]) -> Vec<Vec<String>> {
+        let mut reader = csv::Reader::from_path(self.path(file)).unwrap();
+        let headers = reader.headers().unwrap().clone();
+        let places: Vec<usize> = columns
+            .iter()
+            .map(|column| headers.iter().position(|header| header == *column).unwrap_or_else(|| panic!("{file} has no {column}")))
+            .collect();
+        reader
+            .records()
+            .map(|record| record.unwrap())
+            .map(|record| places.iter().map(|place| record[*place].to_owned()).collect())
+            .collect()
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Ends `child` when the test ends, however it ends.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Guard {
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn wait(&mut self, limit: Duration) -> i32 {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(Instant::now() < deadline, "the run did not end within {limit:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn endpoint_pid(parent: u32) -> Option<u32> {
+    procfs::process::all_processes().unwrap().flatten().find_map(|process| {
+        let stat = process.stat().ok()?;
+        (stat.ppid == parent as i32 && process.cmdline().ok()?.iter().any(|argument| argument == "serve"))
+            .then_some(stat.pid as u32)
+    })
+}
+
+fn is_alive(pid: u32) -> bool {
+    procfs::process::Process::new(pid as i32).and_then(|process| process.stat()).is_ok_and(|stat| stat.state != 'Z')
+}
+
+/// Rows of a growing results folder.
+fn seconds(bench: &Bench) -> usize {
+    fs::read_to_string(bench.path("out/timeseries.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
+}
+
+fn in_progress(bench: &Bench) -> bool {
+    seconds(bench) > 0 && bench.cells("out/timeseries.csv", &["exec_in_progress"]).iter().any(|row| row[0] != "0")
+}
+
+// ------------------------------------------------------------------------------------------------------------ the ordinary
+
+#[test]
+fn every_shipped_scenario_runs_small() {
+    for (scenario, rollout) in [("smoke", "fw-smoke"), ("10k", "fw-2-4-1"), ("10k-aws", "fw-2-4-1")] {
+        let bench = Bench::new();
+        let quick = ["fast-ota", "slow-ota", "flaky-ota"]
+            .map(|name| format!("behavior.{name}={{ step = '100ms', reaction = '0s', updates = 2 }}"));
+        let rate = format!("rollout.{rollout}.rate='600/s'");
+        let mut args = vec!["run", scenario, "--things", "100", "--ui", "json", "--out", "out", "--set", &rate];
+        if scenario != "smoke" {
+            quick.iter().for_each(|set| args.extend(["--set", set]));
+        }
+        let output = bench.run(&args);
+        assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
+        let last = String::from_utf8(output.stdout).unwrap();
+        let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &"PASS".into()), "{scenario}");
+        let rows =
+            bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
+        assert_eq!(rows.len(), 100, "{scenario}");
+        for row in rows {
+            assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{row:?}");
+            let times: Vec<f64> = row[1..5].iter().map(|cell| cell.parse().unwrap()).collect();
+            assert!(times.is_sorted(), "{row:?}");
+            assert_eq!(row[5], "");
+        }
+    }
+}
+
+#[test]
+fn the_files_agree_with_each_other() {
+    let bench = Bench::new();
+    assert!(bench.run(SMALL).status.success());
+    let counts = ["started", "ok", "rejected", "timeout", "error"];
+    let number = |cell: &String| cell.parse::<u64>().unwrap();
+    let key = [&["scope", "operation"][..], &counts].concat();
+    let summary = bench.cells("out/summary.csv", &[&key[..], &["open"]].concat());
+    assert!(summary.len() > 8);
+    let operations = bench.cells("out/operations.csv", &key);
+    for row in &summary {
+        let values: Vec<u64> = row[2..].iter().map(number).collect();
+        assert_eq!(values[0], values[1..].iter().sum::<u64>(), "started = ok + rejected + timeout + error + open: {row:?}");
+        for (n, column) in counts.iter().enumerate() {
+            let sum: u64 = operations.iter().filter(|other| other[..2] == row[..2]).map(|other| number(&other[2 + n])).sum();
+            assert_eq!(sum, values[n], "sum of {column} in operations.csv: {row:?}");
+        }
+    }
+    let of = |operation: &str| summary.iter().find(|row| row[0] == "all" && row[1] == operation).unwrap();
+    assert_eq!((&*of("connect")[3], &*of("execution")[3], &*of("notify_next")[3]), ("8", "8", "8"));
+    let ledger = bench.text("out/service_ledger.csv");
+    assert_eq!(ledger.lines().filter(|line| line.contains(",terminal,")).count(), 8);
+
+    // The interval log, decoded by hdrhistogram's own reader, gives the percentiles of the summary.
+    let log = fs::read(bench.path("out/histograms.hlog")).unwrap();
+    let p99 = |tag: &str| {
+        use base64::Engine as _;
+        use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+        let mut merged = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).unwrap();
+        for entry in IntervalLogIterator::new(&log) {
+            if let LogEntry::Interval(interval) = entry.unwrap()
+                && interval.tag().map(|found| found.as_str().to_owned()).as_deref() == Some(tag)
+            {
+                let bytes = base64::engine::general_purpose::STANDARD.decode(interval.encoded_histogram()).unwrap();
+                merged
+                    .add(hdrhistogram::serialization::Deserializer::new().deserialize::<u64, _>(&mut &bytes[..]).unwrap())
+                    .unwrap();
+            }
+        }
+        format!("{:.3}", merged.value_at_quantile(0.99) as f64 / 1000.0)
+    };
+    let rows = bench.cells("out/summary.csv", &["scope", "operation", "service_ms_p99", "response_ms_p99"]);
+    for operation in ["start_next", "update", "connect_tls"] {
+        let row = rows.iter().find(|row| row[0] == "all" && row[1] == operation).unwrap();
+        assert_eq!(
+            (&p99(&format!("{operation}.service")), &p99(&format!("{operation}.response"))),
+            (&row[2], &row[3]),
+            "{operation}"
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_outcomes_for_any_number_of_shards() {
+    let outcomes = |shards: &str, seed: &str| -> BTreeSet<Vec<String>> {
+        let bench = Bench::new();
+        let args = ["run", "10k", "--things", "60", "--shards", shards, "--seed", seed, "--ui", "none", "--out", "out"];
+        let quick = ["fast-ota", "slow-ota", "flaky-ota"].map(|name| format!("behavior.{name}.step='50ms'"));
+        let shares = "behavior.fast-ota.outcome={ failed = 0.3, rejected = 0.2 }";
+        let sets = [&quick[0], &quick[1], &quick[2], shares, "rollout.fw-2-4-1.rate='100/s'"].map(|set| ["--set", set]).concat();
+        assert!(bench.run(&[&args[..], &sets].concat()).status.success());
+        bench.cells("out/executions.csv", &["thing", "cohort", "job", "status"]).into_iter().collect()
+    };
+    let first = outcomes("1", "42");
+    assert_eq!(first.len(), 60);
+    assert_eq!(first, outcomes("1", "42"));
+    assert_eq!(first, outcomes("2", "42"));
+    assert_ne!(first, outcomes("2", "43"));
+}
+
+#[test]
+fn a_fleet_without_a_rollout_runs_for_its_duration() {
+    let bench = Bench::new();
+    fs::write(bench.path("idle.toml"), "name = 'idle'\n[fleet]\nthings = 5\n[end]\nduration = '2s'\n").unwrap();
+    let output = bench.run(&["run", "idle.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(bench.cells("out/executions.csv", &["thing"]).len(), 0);
+    assert!(bench.cells("out/timeseries.csv", &["phase"]).iter().any(|row| row[0] == "steady"));
+}
+
+#[test]
+fn things_of_another_endpoint_are_driven_with_files_and_shorthands() {
+    let bench = Bench::new();
+    let mut serve = Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--things", "3"]));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(serve.0.stdout.take().unwrap()), &mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let port = ready["mqtt"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    let scenario = "name = 'm'\n[target]\nkind = 'mqtt'\n[fleet]\nthings = 3\n[end]\nidle = '1s'\nlimit = '20s'\n";
+    fs::write(bench.path("m.toml"), scenario).unwrap();
+    let certificates = ["--ca", "pki/ca.cert.pem", "--cert", "pki/things/{thing}.cert.pem", "--key", "pki/things/{thing}.key.pem"];
+    let args =
+        [&["run", "m.toml", "--ui", "none", "--out", "out", "--host", "127.0.0.1", "--port", &port][..], &certificates].concat();
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(bench.manifest("out")["totals"]["operations"][0]["ok"], 3);
+    // What the target cannot show is an empty cell.
+    assert!(
+        bench
+            .cells("out/timeseries.csv", &["exec_queued", "endpoint_rss_bytes"])
+            .iter()
+            .all(|row| row.iter().all(String::is_empty))
+    );
+    let broken = bench.run(&[&args[..5], &["out2"], &args[6..], &["--set", "fleet.thing_name='x-{index}'"]].concat());
+    assert_eq!(broken.status.code(), Some(1));
+    let message = String::from_utf8(broken.stderr).unwrap();
+    assert!(["x-0.cert.pem", "x-1.cert.pem", "x-2.cert.pem"].iter().all(|file| message.contains(file)), "all at once: {message}");
+    serve.signal(rustix::process::Signal::TERM);
+    assert_eq!(serve.wait(Duration::from_secs(10)), 0);
+}
+
+// -------------------------------------------------------------------------------------------------------------- exit codes
+
+#[test]
+fn wrong_usage_and_wrong_scenarios_have_their_codes() {
+    let bench = Bench::new();
+    fs::write(bench.path("bad.toml"), "name = 'x'\nsede = 1\n").unwrap();
+    fs::create_dir(bench.path("full")).unwrap();
+    fs::write(bench.path("full/file"), "mine").unwrap();
+    for (args, code, says) in [
+        (&["run"][..], 2, "SCENARIO"),
+        (&["walk"], 2, "unrecognized subcommand"),
+        (&["run", "smoke", "--set", "fleet.things"], 2, "KEY=VALUE"),
+        (&["run", "smoke", "--out", "full"], 2, "not empty"),
+        (&["run", "smoke", "--ui", "tui"], 2, "not built yet"),
+        (&["run", "smoke", "--shard", "1/2"], 2, "not built yet"),
+        (&["capacity", "smoke"], 2, "not built yet"),
+        (&["serve", "--dir", "d", "--quotas", "aws"], 2, "not built yet"),
+        (&["run", "nowhere.toml"], 104, "nowhere.toml"),
+        (&["run", "bad.toml"], 104, "did you mean \"seed\"?"),
+        (&["check", "bad.toml"], 104, "fleet is missing"),
+        (&["run", "smoke", "--things", "many"], 104, "--things many"),
+        (&["report", "full"], 1, "run.json"),
+        (&["scenarios", "show", "no"], 2, "known: smoke"),
+    ] {
+        let output = bench.run(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(says), "{args:?}: {stderr}");
+    }
+    assert_eq!(fs::read_to_string(bench.path("full/file")).unwrap(), "mine");
+    assert!(!bench.path("certs").exists(), "nothing was begun");
+}
+
+#[test]
+fn more_things_than_the_host_can_hold_are_refused_with_the_remedy() {
+    let bench = Bench::new();
+    let output = bench.run(&["run", "smoke", "--things", "900000", "--out", "out"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("900100 needed") && stderr.contains("--things"), "{stderr}");
+    assert!(!bench.path("out").exists() && !bench.path("certs").exists());
+}
+
+#[test]
+fn what_is_open_at_the_limit_fails_the_run() {
+    let bench = Bench::new();
+    let output = bench.run(&[SMALL, SLOW, &["--set", "end.limit='5s'"]].concat());
+    assert_eq!(output.status.code(), Some(99));
+    let manifest = bench.manifest("out");
+    assert_eq!((&manifest["verdict"], &manifest["exit_code"]), (&"FAIL".into(), &99.into()));
+    assert_eq!(bench.cells("out/executions.csv", &["status"]).iter().filter(|row| row[0] == "IN_PROGRESS").count(), 8);
+}
+
+#[test]
+fn the_other_commands_speak() {
+    let bench = Bench::new();
+    let stdout = |args: &[&str]| {
+        let output = bench.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(stdout(&["--help"]).contains("AWS IoT Jobs"));
+    assert!(stdout(&["check", "10k"]).contains("things = 10000"));
+    assert!(stdout(&["scenarios"]).contains("10k-aws"));
+    stdout(&["scenarios", "init", "smoke", "mine.toml"]);
+    assert!(stdout(&["check", "mine.toml", "--set", "seed=9"]).contains("seed = 9"));
+    assert!(stdout(&["completions", "bash"]).contains("fleetsim"));
+}
+
+// ---------------------------------------------------------------------------------------------------- interruption and death
+
+#[test]
+fn one_interrupt_drains_and_a_second_one_stops_now() {
+    let bench = Bench::new();
+    let mut run = Guard(bench.spawn(&[SMALL, SLOW].concat()));
+    wait_until("things are at work", || in_progress(&bench));
+    let endpoint = endpoint_pid(run.0.id()).expect("there is an endpoint");
+    run.signal(rustix::process::Signal::TERM);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(run.0.try_wait().unwrap().is_none(), "it drains: work under way may go on");
+    run.signal(rustix::process::Signal::INT);
+    assert_eq!(run.wait(Duration::from_secs(10)), 105);
+    wait_until("the endpoint is gone", || !is_alive(endpoint));
+    assert_eq!(bench.manifest("out")["verdict"], "INTERRUPTED");
+    assert_eq!(bench.cells("out/executions.csv", &["thing"]).len(), 8, "open executions are in the file too");
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_reaches_the_run_and_not_its_endpoint() {
+    let bench = Bench::new();
+    // `script` gives the run a pseudo-terminal; its line discipline turns ^C into SIGINT for the foreground group.
+    let command = format!("{} {} --set behavior.quick.step='\"1s\"'; echo rc=$?", cargo_bin("fleetsim").display(), SMALL.join(" "));
+    let mut script = Command::new("script");
+    script.args(["-q", "-e", "-c", &command, "typescript"]).current_dir(bench.dir.path()).stdin(Stdio::piped());
+    let mut script = Guard(script.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("script (util-linux) is installed"));
+    wait_until("things are at work", || in_progress(&bench));
+    std::io::Write::write_all(script.0.stdin.as_mut().unwrap(), b"\x03").unwrap();
+    script.wait(Duration::from_secs(25));
+    assert!(bench.text("typescript").contains("rc=105"), "{}", bench.text("typescript"));
+    let manifest = bench.manifest("out");
+    assert_eq!(manifest["verdict"], "INTERRUPTED");
+    let finished = bench.cells("out/executions.csv", &["status"]).iter().filter(|row| row[0] == "SUCCEEDED").count();
+    assert!(finished > 0, "the endpoint lived through the drain, so that work could end");
+}
+
+#[test]
+fn an_endpoint_that_dies_ends_the_run_with_whole_files() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    let mut run = Guard(bench.spawn(&[SMALL, SLOW].concat()));
+    wait_until("things are at work", || in_progress(&bench));
+    let endpoint = endpoint_pid(run.0.id()).expect("there is an endpoint");
+    rustix::process::kill_process(rustix::process::Pid::from_raw(endpoint as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
+    assert_eq!(run.wait(Duration::from_secs(30)), 1, "after {:?}", started.elapsed());
+    let manifest = bench.manifest("out");
+    assert_eq!((&manifest["verdict"], &manifest["exit_code"]), (&"ERROR".into(), &1.into()));
+    assert!(manifest["findings"][0].as_str().unwrap().contains("endpoint ended unexpectedly"), "{}", manifest["findings"]);
+    let errors = bench.cells("out/errors.csv", &["operation", "kind", "code", "count"]);
+    assert!(errors.iter().any(|row| row[..2] == ["connect", "lost"] && row[3] == "8"), "{errors:?}");
+    let refused: u64 = errors.iter().filter(|row| row[2] == "connection_refused").map(|row| row[3].parse::<u64>().unwrap()).sum();
+    assert!((1..200).contains(&refused), "they try again, and back off: {refused} tries");
+    assert_eq!(bench.cells("out/executions.csv", &["thing"]).len(), 8);
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_every_finished_second_and_no_child() {
+    let bench = Bench::new();
+    let mut run = Guard(bench.spawn(&[SMALL, SLOW].concat()));
+    wait_until("three seconds are on disk", || seconds(&bench) >= 3 && in_progress(&bench));
+    let endpoint = endpoint_pid(run.0.id()).expect("there is an endpoint");
+    run.0.kill().unwrap();
+    run.0.wait().unwrap();
+    wait_until("the endpoint is gone", || !is_alive(endpoint));
+    let t = bench.cells("out/timeseries.csv", &["t_s"]);
+    assert!(t.len() >= 3 && t.iter().enumerate().all(|(n, row)| row[0] == (n + 1).to_string()), "{t:?}");
+    assert_eq!(bench.manifest("out")["verdict"], "RUNNING");
+    let report = bench.run(&["report", "out"]);
+    let text = String::from_utf8(report.stdout).unwrap();
+    assert!(report.status.success() && text.contains("never finished") && text.contains("start_next"), "{text}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_names_the_file() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        return;
+    }
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("d")).unwrap();
+    let mut serve = Guard(bench.spawn(&["serve", "--dir", "d", "--mqtt-port", "0", "--api-port", "0", "--ledger", "/dev/full"]));
+    assert_eq!(serve.wait(Duration::from_secs(20)), 1);
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(serve.0.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+    assert!(stderr.contains("write the ledger /dev/full"), "{stderr}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let bench = Bench::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = bench.run(&["serve", "--dir", "d", "--mqtt-port", &port, "--api-port", "0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("listen on 127.0.0.1:{port}")));
+}
