@@ -1,9 +1,9 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
-use super::Ui;
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::target::LocalEndpoint;
+use super::{Ui, say};
 use crate::clock;
 use crate::instant::Mono;
 use crate::jobs::{CreateJob, JobTarget, RolloutConfig};
@@ -336,7 +336,7 @@ impl Conductor<'_> {
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         match self.ui {
-            Ui::Plain => eprintln!("{}", report::plain::line(snapshot)),
+            Ui::Plain => say(&report::plain::line(snapshot)),
             // A reader that has gone away does not end the run.
             Ui::Json => drop(writeln!(std::io::stdout(), "{}", report::json::line(snapshot))),
             Ui::None => {}
@@ -391,7 +391,7 @@ impl Conductor<'_> {
 
     fn tell(&self, text: &str) {
         if self.ui == Ui::Plain {
-            eprintln!("{text}");
+            say(text);
         }
     }
 }

@@ -11,6 +11,7 @@ pub use observe::Gauges;
 
 use crate::clock;
 use crate::device::AgentSettings;
+use crate::exit;
 use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings};
 use crate::preflight::{self, HostFacts, Need};
@@ -19,7 +20,6 @@ use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, TargetPlan};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
 use crate::transport::thing::SessionSettings;
-use crate::{exit, seed};
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
@@ -104,8 +104,13 @@ pub fn needs(plan: &Plan) -> Need {
     Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: 1 }
 }
 
+/// One line on stderr. A reader that has gone away does not end a run.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 fn complain(code: u8, message: &str) -> u8 {
-    eprintln!("fleetsim: {message}");
+    say(&format!("fleetsim: {message}"));
     code
 }
 
@@ -173,11 +178,11 @@ async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWrit
     let plan = &options.plan;
     let tell = |text: &str| {
         if options.ui == Ui::Plain {
-            eprintln!("{text}");
+            say(text);
         }
     };
     let (names, cohorts) = things(plan)?;
-    let mut target = target::bring_up(plan, &names, writer.dir(), &tell).await?;
+    let mut target = target::bring_up(plan, &names, writer.dir(), options.ui, &tell).await?;
     tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
@@ -242,7 +247,7 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
             ask_again: AgentSettings::ASK_AGAIN,
         }),
         session: Arc::new(SessionSettings {
-            seed: seed::digest(&cohort.name) ^ plan.seed,
+            seed: plan.seed,
             keep_alive: session.keep_alive,
             connect_timeout: session.connect_timeout,
             answer_timeout: session.answer_timeout,

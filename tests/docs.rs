@@ -1,0 +1,54 @@
+//! Pages that promise something are held to it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn page(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn the_dictionary_of_results_is_that_of_the_tables() {
+    let expected = fleetsim::report::dictionary();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(page("docs/RESULTS.md"), &expected).unwrap();
+    }
+    let found = fs::read_to_string(page("docs/RESULTS.md")).unwrap();
+    assert_eq!(found, expected, "run `UPDATE_DOCS=1 cargo test --test docs`");
+}
+
+#[test]
+fn the_two_commands_of_the_readme_are_what_they_were() {
+    let readme = fs::read_to_string(page("README.md")).unwrap();
+    assert!(readme.contains("```console\ncargo run --release -- run scenarios/10k.toml\n```"));
+    assert!(readme.contains("```console\nscripts/test\n```"));
+    assert!(fs::read_to_string(page(".ci/run")).unwrap().contains("scripts/test"));
+}
+
+#[test]
+fn every_page_that_is_linked_exists() {
+    for name in ["README.md", "CONTRIBUTING.md", "certs/README.md", "results/README.md", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(page(name)).unwrap();
+        for target in
+            text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.starts_with("http"))
+        {
+            let path = page(name).parent().unwrap().join(target.split('#').next().unwrap());
+            assert!(path.exists(), "{name} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn every_room_of_the_map_exists() {
+    let map = fs::read_to_string(page("docs/ARCHITECTURE.md")).unwrap();
+    let rooms = map
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split('|').nth(1).unwrap().split(',').map(str::trim));
+    let mut count = 0;
+    for room in rooms.map(|room| room.trim_matches('`')) {
+        assert!(page("src").join(room).exists() || page("src/emulator").join(room).exists(), "the map names {room}");
+        count += 1;
+    }
+    assert!(count >= 15);
+}

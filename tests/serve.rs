@@ -1,0 +1,567 @@
+//! The local endpoint on real sockets, spoken to in bytes written from the MQTT 3.1.1 specification rather than by a codec.
+
+use assert_cmd::cargo::cargo_bin;
+use fleetsim::wire::sigv4::{AccessKey, sign_request};
+use fleetsim::wire::tls;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+/// An endpoint with four things, t-0 to t-3, registered.
+struct Endpoint {
+    process: Child,
+    dir: tempfile::TempDir,
+    mqtt: String,
+    api: String,
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Endpoint {
+    fn start(more: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Command::new(cargo_bin("fleetsim"))
+            .args([
+                "serve",
+                "--mqtt-port",
+                "0",
+                "--api-port",
+                "0",
+                "--things",
+                "4",
+                "--thing-name",
+                "t-{index}",
+                "--minute",
+                "1s",
+                "--dir",
+            ])
+            .arg(dir.path())
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&ready["event"], &ready["pid"]), (&json!("ready"), &json!(process.id())));
+        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        Self { process, mqtt: text("mqtt"), api: text("api"), dir }
+    }
+
+    fn pem(&self, file: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.dir.path().join(file)).unwrap()
+    }
+
+    fn tls(&self, address: &str, certificate_of: Option<(&Path, &str)>) -> std::io::Result<Tls> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.pem("ca.cert.pem")).unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        let config = match certificate_of {
+            Some((dir, thing)) => {
+                let cert = CertificateDer::from_pem_file(dir.join(format!("things/{thing}.cert.pem"))).unwrap();
+                let key = PrivateKeyDer::from_pem_file(dir.join(format!("things/{thing}.key.pem"))).unwrap();
+                builder.with_client_auth_cert(vec![cert], key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let tcp = TcpStream::connect(address)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut stream = StreamOwned::new(connection, tcp);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(stream)
+    }
+
+    /// A TLS connection with the thing's certificate, nothing sent yet.
+    fn dial(&self, thing: &str) -> Client {
+        Client { stream: self.tls(&self.mqtt, Some((self.dir.path(), thing))).unwrap(), thing: thing.to_owned() }
+    }
+
+    /// Connected with client id = thing name.
+    fn connect(&self, thing: &str) -> Client {
+        let mut client = self.dial(thing);
+        client.send(&connect_packet(thing, 300, 4, 2));
+        assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
+        client
+    }
+
+    /// One signed call of the control plane: status, error type, body.
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        change: impl FnOnce(&mut http::Request<Vec<u8>>),
+    ) -> (u16, Option<String>, Value) {
+        let credentials = std::fs::read_to_string(self.dir.path().join("aws-credentials")).unwrap();
+        let value =
+            |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
+        let key = AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") };
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("https://{}{path}", self.api))
+            .header("host", &self.api)
+            .body(body.as_bytes().to_vec())
+            .unwrap();
+        sign_request(&mut request, &key, "us-east-1", "iot", SystemTime::now()).unwrap();
+        change(&mut request);
+        let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\nconnection: close\r\n", request.body().len());
+        for (name, value) in request.headers() {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        let mut stream = self.tls(&self.api, None).unwrap();
+        stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+        stream.write_all(request.body()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let error = head
+            .lines()
+            .find_map(|line| line.to_lowercase().starts_with("x-amzn-errortype:").then(|| line[17..].trim().to_owned()));
+        (status, error, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    #[track_caller]
+    fn create_job(&self, job: &str, thing: &str) {
+        let body =
+            json!({"targets": [format!("arn:aws:iot:us-east-1:111122223333:thing/{thing}")], "document": r#"{"operation":"x"}"#});
+        let (status, error, answer) = self.call("PUT", &format!("/jobs/{job}"), &body.to_string(), |_| {});
+        assert_eq!((status, &error, &answer["jobId"]), (200, &None, &json!(job)));
+    }
+}
+
+struct Client {
+    stream: Tls,
+    thing: String,
+}
+
+fn field(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![first];
+    let mut length = body.len();
+    loop {
+        out.push((length % 128) as u8 | if length > 127 { 0x80 } else { 0 });
+        length /= 128;
+        if length == 0 {
+            return [out, body.to_vec()].concat();
+        }
+    }
+}
+
+fn connect_packet(client_id: &str, keep_alive: u16, level: u8, flags: u8) -> Vec<u8> {
+    packet(0x10, &[&field(b"MQTT")[..], &[level, flags], &keep_alive.to_be_bytes(), &field(client_id.as_bytes())].concat())
+}
+
+fn subscribe_packet(id: u16, filters: &[String], qos: u8) -> Vec<u8> {
+    let filters: Vec<u8> = filters.iter().flat_map(|filter| [field(filter.as_bytes()), vec![qos]].concat()).collect();
+    packet(0x82, &[&id.to_be_bytes()[..], &filters].concat())
+}
+
+fn publish_packet(topic: &str, qos: u8, id: u16, payload: &[u8], retain: bool) -> Vec<u8> {
+    let id = if qos > 0 { id.to_be_bytes().to_vec() } else { vec![] };
+    packet(0x30 | qos << 1 | u8::from(retain), &[&field(topic.as_bytes())[..], &id, payload].concat())
+}
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).unwrap();
+    }
+
+    /// The next packet, or `None` when the endpoint has closed the connection.
+    fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut byte = [0u8];
+        match self.stream.read_exact(&mut byte) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) =>
+            {
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let first = byte[0];
+        let (mut length, mut shift) = (0usize, 0);
+        loop {
+            self.stream.read_exact(&mut byte).unwrap();
+            length |= usize::from(byte[0] & 0x7f) << shift;
+            shift += 7;
+            if byte[0] & 0x80 == 0 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        Some((first, body))
+    }
+
+    fn is_closed(&mut self) -> bool {
+        self.packet().is_none()
+    }
+
+    /// Answers a ping: the connection is alive and has nothing else to say.
+    #[track_caller]
+    fn expect_quiet(&mut self) {
+        self.send(&[0xc0, 0]);
+        assert_eq!(self.packet(), Some((0xd0, vec![])));
+    }
+
+    fn topic(&self, last: &str) -> String {
+        format!("$aws/things/{}/jobs/{last}", self.thing)
+    }
+
+    fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        let filters: Vec<String> =
+            filters.iter().map(|filter| if filter.starts_with('=') { filter[1..].into() } else { self.topic(filter) }).collect();
+        self.send(&subscribe_packet(9, &filters, 1));
+        let (first, body) = self.packet().expect("a SUBACK");
+        assert_eq!((first, &body[..2]), (0x90, &[0, 9][..]));
+        body[2..].to_vec()
+    }
+
+    /// A message, acknowledged when it wants to be: last part of the topic, payload.
+    #[track_caller]
+    fn message(&mut self) -> (String, Value) {
+        let (first, body) = self.packet().expect("a message");
+        assert_eq!(first & 0xf0, 0x30, "a PUBLISH, not {first:#x}");
+        let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let topic = std::str::from_utf8(&body[2..2 + length]).unwrap().to_owned();
+        let mut rest = &body[2 + length..];
+        if first & 0x06 == 0x02 {
+            self.send(&[0x40, 2, rest[0], rest[1]]);
+            rest = &rest[2..];
+        }
+        let last = topic.strip_prefix(&self.topic("")).unwrap_or(&topic).to_owned();
+        (last, serde_json::from_slice(rest).unwrap())
+    }
+
+    /// A request at QoS 1 and its answer.
+    #[track_caller]
+    fn request(&mut self, last: &str, payload: &Value) -> (String, Value) {
+        self.send(&publish_packet(&self.topic(last), 1, 7, payload.to_string().as_bytes(), false));
+        assert_eq!(self.packet(), Some((0x40, vec![0, 7])), "PUBACK first");
+        self.message()
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------- jobs over MQTT
+
+#[test]
+fn a_job_from_creation_to_success_with_every_message() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.connect("t-1");
+    assert_eq!(client.subscribe(&["notify", "notify-next", "start-next/+"]), [1, 1, 1]);
+    endpoint.create_job("fw", "t-1");
+    let mut told = [client.message(), client.message()];
+    told.sort_by_key(|(topic, _)| topic.clone());
+    assert_eq!((&*told[0].0, &told[0].1["jobs"]["QUEUED"][0]["jobId"]), ("notify", &json!("fw")));
+    assert_eq!((&*told[1].0, &told[1].1["execution"]["jobDocument"]), ("notify-next", &json!({"operation": "x"})));
+    let (topic, started) = client.request("start-next", &json!({"clientToken": "a"}));
+    assert_eq!(
+        (&*topic, &started["clientToken"], &started["execution"]["versionNumber"]),
+        ("start-next/accepted", &json!("a"), &json!(2))
+    );
+    let (topic, mismatch) = client.request("fw/update", &json!({"status": "SUCCEEDED", "expectedVersion": "9"}));
+    assert_eq!(
+        (&*topic, &mismatch["code"], &mismatch["executionState"]["status"]),
+        ("fw/update/rejected", &json!("VersionMismatch"), &json!("IN_PROGRESS"))
+    );
+    let (topic, _) = client.request("fw/update", &json!({"status": "SUCCEEDED", "expectedVersion": "2"}));
+    assert_eq!(topic, "fw/update/accepted", "answers come without a subscription");
+    let mut told = [client.message(), client.message()];
+    told.sort_by_key(|(topic, _)| topic.clone());
+    assert_eq!((&told[0].1["jobs"], told[1].1.as_object().unwrap().len()), (&json!({}), 1), "an empty queue");
+    client.expect_quiet();
+    let (status, _, described) = endpoint.call("GET", "/jobs/fw", "", |_| {});
+    assert_eq!(
+        (status, &described["job"]["status"], &described["job"]["jobProcessDetails"]["numberOfSucceededThings"]),
+        (200, &json!("COMPLETED"), &json!(1))
+    );
+}
+
+#[test]
+fn an_answer_with_a_matching_subscription_comes_once_and_at_its_qos() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.connect("t-1");
+    client.send(&subscribe_packet(1, &[client.topic("get/+"), client.topic("#")], 0));
+    client.packet();
+    let (topic, _) = client.request("get", &json!({}));
+    assert_eq!(topic, "get/accepted");
+    client.expect_quiet();
+    // Without a subscription at the request's own QoS.
+    let mut other = endpoint.connect("t-2");
+    other.send(&publish_packet(&other.topic("get"), 0, 0, b"{}", false));
+    let (first, _) = other.packet().unwrap();
+    assert_eq!(first, 0x30);
+}
+
+#[test]
+fn an_unknown_operation_and_a_bad_payload_are_rejected_and_the_connection_stays() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.connect("t-1");
+    for (topic, payload, code) in [
+        ("foo", "{}", "InvalidTopic"),
+        ("fw/delete", "{}", "InvalidTopic"),
+        ("start-next", "{", "InvalidJson"),
+        ("fw/update", "{}", "InvalidRequest"),
+        ("fw/get", "{}", "ResourceNotFound"),
+    ] {
+        client.send(&publish_packet(&client.topic(topic), 1, 7, payload.as_bytes(), false));
+        client.packet();
+        let (answered, body) = client.message();
+        assert_eq!((answered, &body["code"]), (format!("{topic}/rejected"), &json!(code)));
+    }
+}
+
+#[test]
+fn a_timer_of_the_job_ends_an_execution() {
+    let endpoint = Endpoint::start(&[]);
+    let body = json!({
+        "targets": ["arn:aws:iot:us-east-1:111122223333:thing/t-1"], "document": "{}", "timeoutConfig": {"inProgressTimeoutInMinutes": 1},
+    });
+    assert_eq!(endpoint.call("PUT", "/jobs/fw", &body.to_string(), |_| {}).0, 200);
+    let mut client = endpoint.connect("t-1");
+    client.subscribe(&["notify-next"]);
+    client.request("start-next", &json!({}));
+    // A minute is a second here.
+    let (topic, body) = client.message();
+    assert_eq!((&*topic, body.get("execution")), ("notify-next", None));
+    let (_, late) = client.request("fw/update", &json!({"status": "SUCCEEDED"}));
+    assert_eq!(late["executionState"]["status"], "TIMED_OUT");
+}
+
+// --------------------------------------------------------------------------------------------------------------- identity
+
+#[test]
+fn a_connection_needs_a_certificate_of_this_ca_and_its_things_name() {
+    let endpoint = Endpoint::start(&[]);
+    let foreign = Endpoint::start(&[]);
+    let refused = |result: std::io::Result<Tls>| match result {
+        Err(_) => true,
+        // With TLS 1.3 the refusal arrives after the client's side of the handshake.
+        Ok(stream) => {
+            let mut client = Client { stream, thing: "t-1".into() };
+            let _ = client.stream.write_all(&connect_packet("t-1", 300, 4, 2));
+            let mut byte = [0];
+            client.stream.read(&mut byte).map_or(true, |count| count == 0)
+        }
+    };
+    assert!(refused(endpoint.tls(&endpoint.mqtt, None)), "without a certificate");
+    assert!(refused(endpoint.tls(&endpoint.mqtt, Some((foreign.dir.path(), "t-1")))), "with one of another CA");
+    let mut other_name = endpoint.dial("t-1");
+    other_name.send(&connect_packet("t-2", 300, 4, 2));
+    assert_eq!(other_name.packet(), Some((0x20, vec![0, 5])));
+    assert!(other_name.is_closed());
+}
+
+#[test]
+fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
+    for (more, code) in [(&[][..], 5), (&["--auto-register"], 0)] {
+        let endpoint = Endpoint::start(more);
+        // A pair for a thing that the endpoint does not know, from the same CA.
+        let name = fleetsim::jobs::ThingName::new("stranger").unwrap();
+        let spec = fleetsim::pki::StoreSpec { things: vec![name], server_names: vec!["127.0.0.1".into()] };
+        fleetsim::pki::Store::ensure(endpoint.dir.path(), &spec, &mut |_, _| {}).unwrap();
+        let mut client = endpoint.dial("stranger");
+        client.send(&connect_packet("stranger", 300, 4, 2));
+        assert_eq!(client.packet(), Some((0x20, vec![0, code])));
+    }
+}
+
+#[test]
+fn topics_of_another_thing_are_refused_the_way_aws_does() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.connect("t-1");
+    let codes = client.subscribe(&[
+        "notify",
+        "=$aws/things/t-2/jobs/notify",
+        "=$aws/things/+/jobs/notify",
+        "=$aws/events/#",
+        "=a/#/b",
+        "=dt/#",
+    ]);
+    assert_eq!(codes, [1, 0x80, 0x80, 0x80, 0x80, 1]);
+    client.expect_quiet();
+    client.send(&publish_packet("$aws/things/t-2/jobs/get", 1, 7, b"{}", false));
+    let first = client.packet();
+    assert!(first.is_none() || (first == Some((0x40, vec![0, 7])) && client.is_closed()), "the connection is closed");
+}
+
+#[test]
+fn the_newest_session_of_a_client_id_wins() {
+    let endpoint = Endpoint::start(&[]);
+    let mut first = endpoint.connect("t-1");
+    first.subscribe(&["notify-next"]);
+    let mut second = endpoint.connect("t-1");
+    assert!(first.is_closed());
+    second.subscribe(&["notify-next"]);
+    std::thread::sleep(Duration::from_millis(200));
+    endpoint.create_job("fw", "t-1");
+    assert_eq!(second.message().0, "notify-next", "the end of the first does not take the second's subscription away");
+}
+
+// --------------------------------------------------------------------------------------------------------------- protocol
+
+#[test]
+fn what_breaks_the_protocol_closes_the_connection() {
+    let endpoint = Endpoint::start(&[]);
+    let connected = |bytes: &[u8]| {
+        let mut client = endpoint.connect("t-1");
+        client.send(bytes);
+        // A PUBACK may come first.
+        let first = client.packet();
+        assert!(
+            first.is_none() || (first.as_ref().is_some_and(|(kind, _)| *kind == 0x40) && client.is_closed()),
+            "{:?} {first:?}",
+            &bytes[..bytes.len().min(20)]
+        );
+    };
+    let nine: Vec<String> = (0..9).map(|n| format!("dt/{n}")).collect();
+    connected(&connect_packet("t-1", 300, 4, 2));
+    connected(&subscribe_packet(1, &nine, 1));
+    connected(&subscribe_packet(1, &[], 1));
+    connected(&publish_packet("dt/+/x", 0, 0, b"", false));
+    connected(&publish_packet("$aws/things/t-1/jobs/get", 1, 7, b"{}", true));
+    connected(&publish_packet("$aws/nothing", 1, 7, b"{}", false));
+    connected(&publish_packet("a/b/c/d/e/f/g/h/i", 0, 0, b"", false));
+    connected(&publish_packet(&"x".repeat(257), 0, 0, b"", false));
+    connected(&publish_packet("dt", 0, 0, &vec![0; 128 * 1024 + 1], false));
+    connected(&[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    connected(&[0x00, 0x00]);
+    connected(&[0xe0, 0x00]);
+    let before = |bytes: &[u8]| {
+        let mut client = endpoint.dial("t-1");
+        client.send(bytes);
+        let answer = client.packet();
+        assert!(answer.is_none() || (answer == Some((0x20, vec![0, 1])) && client.is_closed()), "{bytes:?} {answer:?}");
+    };
+    before(&[0xc0, 0x00]);
+    before(&connect_packet("t-1", 300, 4, 3));
+    before(&connect_packet("t-1", 300, 5, 2));
+    before(&connect_packet("t-1", 300, 3, 2));
+    before(&connect_packet(&"x".repeat(20_000), 300, 4, 2));
+}
+
+#[test]
+fn packets_in_pieces_and_several_in_one_piece_are_understood() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.dial("t-1");
+    for byte in connect_packet("t-1", 300, 4, 2) {
+        client.send(&[byte]);
+    }
+    assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
+    let get = publish_packet(&client.topic("get"), 1, 7, b"{}", false);
+    client.send(&get.repeat(3));
+    let mut kinds: Vec<u8> = (0..6).map(|_| client.packet().unwrap().0 & 0xf0).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [0x30, 0x30, 0x30, 0x40, 0x40, 0x40]);
+}
+
+#[test]
+fn qos_2_gets_silence_and_more_than_50_subscriptions_a_failure() {
+    let endpoint = Endpoint::start(&[]);
+    let mut client = endpoint.connect("t-1");
+    client.send(&publish_packet("dt/x", 2, 7, b"", false));
+    client.send(&subscribe_packet(1, &["dt/x".into()], 2));
+    client.expect_quiet();
+    let mut codes = Vec::new();
+    for chunk in 0..7 {
+        let filters: Vec<String> = (0..8).map(|n| format!("=dt/{chunk}/{n}")).collect();
+        codes.extend(client.subscribe(&filters.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    assert_eq!((codes[..50].iter().all(|code| *code == 1), codes[50..].iter().all(|code| *code == 0x80)), (true, true));
+}
+
+#[test]
+fn ordinary_topics_are_acknowledged_and_routed() {
+    let endpoint = Endpoint::start(&[]);
+    let mut listener = endpoint.connect("t-2");
+    listener.subscribe(&["=dt/+/state"]);
+    let mut client = endpoint.connect("t-1");
+    client.send(&publish_packet("dt/t-1/state", 1, 7, b"{\"v\":1}", false));
+    assert_eq!(client.packet(), Some((0x40, vec![0, 7])));
+    assert_eq!(listener.message(), ("dt/t-1/state".into(), json!({"v": 1})));
+    listener.send(&packet(0xa2, &[&[0, 3][..], &field(b"dt/+/state")].concat()));
+    assert_eq!(listener.packet(), Some((0xb0, vec![0, 3])));
+    client.send(&publish_packet("dt/t-1/state", 0, 0, b"{}", false));
+    client.expect_quiet();
+    listener.expect_quiet();
+}
+
+// ---------------------------------------------------------------------------------------------------------- control plane
+
+#[test]
+fn the_control_plane_in_awss_shapes() {
+    let endpoint = Endpoint::start(&[]);
+    let ok = |method: &str, path: &str, body: &str| {
+        let (status, error, answer) = endpoint.call(method, path, body, |_| {});
+        assert_eq!(status, 200, "{method} {path}: {error:?} {answer}");
+        answer
+    };
+    assert_eq!(ok("POST", "/things/new", "{}")["thingArn"], "arn:aws:iot:us-east-1:111122223333:thing/new");
+    assert_eq!(ok("POST", "/thing-groups/all", "{}")["thingGroupName"], "all");
+    for thing in ["new", "t-0"] {
+        ok("PUT", "/thing-groups/addThingToThingGroup", &json!({"thingName": thing, "thingGroupName": "all"}).to_string());
+    }
+    let body = json!({"targets": ["arn:aws:iot:us-east-1:111122223333:thinggroup/all"], "document": "{}"}).to_string();
+    assert_eq!(ok("PUT", "/jobs/j", &body)["jobArn"], "arn:aws:iot:us-east-1:111122223333:job/j");
+    assert_eq!(ok("GET", "/jobs/j", "")["job"]["jobProcessDetails"]["numberOfQueuedThings"], 2);
+    assert_eq!(ok("PUT", "/jobs/j/cancel?force=true", r#"{"reasonCode":"X"}"#)["jobId"], "j");
+    let job = ok("GET", "/jobs/j", "")["job"].clone();
+    assert_eq!((&job["status"], &job["reasonCode"], &job["forceCanceled"]), (&json!("CANCELED"), &json!("X"), &json!(true)));
+    ok("GET", "/endpoint", "");
+    for (method, path, body, status, error) in [
+        ("PUT", "/jobs/j", &*body, 409, "ResourceAlreadyExistsException"),
+        ("GET", "/jobs/none", "", 404, "ResourceNotFoundException"),
+        ("PUT", "/jobs/a:b", &body, 400, "InvalidRequestException"),
+        ("PUT", "/jobs/k", "{", 400, "InvalidRequestException"),
+        ("PUT", "/jobs/k", r#"{"targets":[],"document":"{}","abortConfig":{}}"#, 400, "InvalidRequestException"),
+        ("GET", "/nothing", "", 404, "UnknownOperationException"),
+    ] {
+        let (found, kind, answer) = endpoint.call(method, path, body, |_| {});
+        assert_eq!((found, kind.as_deref()), (status, Some(error)), "{method} {path}");
+        assert!(answer["message"].is_string());
+    }
+}
+
+#[test]
+fn signatures_are_verified_really() {
+    let endpoint = Endpoint::start(&[]);
+    let refused = |change: &dyn Fn(&mut http::Request<Vec<u8>>)| {
+        let (status, error, _) = endpoint.call("POST", "/things/x", "{}", |request| change(request));
+        assert_eq!(status, 403);
+        error.unwrap()
+    };
+    assert_eq!(refused(&|request| *request.body_mut() = b"{ }".to_vec()), "InvalidSignatureException");
+    assert_eq!(refused(&|request| drop(request.headers_mut().remove("authorization"))), "MissingAuthenticationTokenException");
+    assert_eq!(
+        refused(&|request| drop(request.headers_mut().insert("x-amz-date", "20200101T000000Z".parse().unwrap()))),
+        "InvalidSignatureException"
+    );
+    let other_key = |request: &mut http::Request<Vec<u8>>| {
+        request.headers_mut().remove("authorization");
+        let key = AccessKey { id: "AKIAOTHER".into(), secret: "x".into() };
+        sign_request(request, &key, "us-east-1", "iot", SystemTime::now()).unwrap();
+    };
+    assert_eq!(refused(&other_key), "UnrecognizedClientException");
+}
