@@ -232,7 +232,7 @@ impl Client {
 
     fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
         let filters: Vec<String> =
-            filters.iter().map(|filter| if filter.starts_with('=') { filter[1..].into() } else { self.topic(filter) }).collect();
+            filters.iter().map(|filter| filter.strip_prefix('=').map_or_else(|| self.topic(filter), str::to_owned)).collect();
         self.send(&subscribe_packet(9, &filters, 1));
         let (first, body) = self.packet().expect("a SUBACK");
         assert_eq!((first, &body[..2]), (0x90, &[0, 9][..]));

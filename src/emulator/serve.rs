@@ -79,7 +79,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let _ = crate::preflight::facts();
     let names = (0..options.things).map(|n| ThingName::new(&options.thing_name.name(n))).collect::<Result<Vec<_>, _>>()?;
     let spec = StoreSpec { things: names.clone(), server_names: vec![options.bind.to_string()] };
-    let bar = crate::pki::progress_bar(names.len());
+    let bar = crate::pki::progress_bar(names.len(), "device certificates");
     let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     let ledger = options.ledger.as_deref().map(LedgerWriter::open).transpose()?;

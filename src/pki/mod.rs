@@ -177,9 +177,9 @@ fn read_pair_of(cert: &Path, key: &Path) -> Result<(CertificateDer<'static>, rcg
     Ok((chain.swap_remove(0), pair))
 }
 
-/// A bar on stderr for a making that takes long enough to be noticed; nothing when there is no terminal, or little to make.
+/// A bar on stderr for a work that takes long enough to be noticed; nothing when there is no terminal, or little to do.
 #[must_use]
-pub fn progress_bar(total: usize) -> indicatif::ProgressBar {
+pub fn progress_bar(total: usize, what: &'static str) -> indicatif::ProgressBar {
     /// Fewer are made before anybody looks.
     const NOTICED_FROM: usize = 500;
     if total < NOTICED_FROM {
@@ -187,5 +187,5 @@ pub fn progress_bar(total: usize) -> indicatif::ProgressBar {
     }
     let style =
         indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} ({eta} left)").expect("the template is well formed");
-    indicatif::ProgressBar::new(total as u64).with_style(style).with_message("device certificates")
+    indicatif::ProgressBar::new(total as u64).with_style(style).with_message(what)
 }

@@ -1,9 +1,9 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
+use super::Ui;
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::target::LocalEndpoint;
-use super::{Ui, say};
 use crate::clock;
 use crate::instant::Mono;
 use crate::jobs::{CreateJob, JobTarget, RolloutConfig};
@@ -195,12 +195,12 @@ impl Conductor<'_> {
                         progress.phase = Phase::Drain;
                         drain_until = Some(clock::mono() + DRAIN_LIMIT);
                         self.fleet.order(Order::Drain);
-                        self.tell("interrupted: no new work, draining; once more to stop now");
+                        self.ui.tell("interrupted: no new work, draining; once more to stop now");
                     }
                     Some(_) => return Ok(Ending::Interrupted),
                 },
                 status = ended(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => {
-                    self.tell(&format!("the endpoint ended unexpectedly ({status})"));
+                    self.ui.tell(&format!("the endpoint ended unexpectedly ({status})"));
                     endpoint_gone = Some((clock::mono(), status));
                 }
                 _ = tick.tick() => {}
@@ -264,7 +264,7 @@ impl Conductor<'_> {
         };
         self.collector.job_created(&rollout.job, targets, clock::mono());
         local.control.create_job(&create).await?;
-        self.tell(&format!("job {} created for {targets} things", rollout.job));
+        self.ui.tell(&format!("job {} created for {targets} things", rollout.job));
         Ok(())
     }
 
@@ -336,7 +336,7 @@ impl Conductor<'_> {
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         match self.ui {
-            Ui::Plain => say(&report::plain::line(snapshot)),
+            Ui::Plain => self.ui.tell(&report::plain::line(snapshot)),
             // A reader that has gone away does not end the run.
             Ui::Json => drop(writeln!(std::io::stdout(), "{}", report::json::line(snapshot))),
             Ui::None => {}
@@ -387,12 +387,6 @@ impl Conductor<'_> {
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
-    }
-
-    fn tell(&self, text: &str) {
-        if self.ui == Ui::Plain {
-            say(text);
-        }
     }
 }
 

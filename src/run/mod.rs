@@ -46,6 +46,20 @@ pub enum Ui {
     None,
 }
 
+impl Ui {
+    /// What people want to know while they wait.
+    fn tell(self, text: &str) {
+        if self == Self::Plain {
+            say(text);
+        }
+    }
+
+    /// Progress of something long.
+    fn bar(self, total: usize, what: &'static str) -> indicatif::ProgressBar {
+        if self == Self::Plain { crate::pki::progress_bar(total, what) } else { indicatif::ProgressBar::hidden() }
+    }
+}
+
 /// What `fleetsim run` was asked for.
 pub struct RunOptions {
     pub plan: Plan,
@@ -176,14 +190,9 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
 
 async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWriter) -> Result<Ending, RunError> {
     let plan = &options.plan;
-    let tell = |text: &str| {
-        if options.ui == Ui::Plain {
-            say(text);
-        }
-    };
     let (names, cohorts) = things(plan)?;
-    let mut target = target::bring_up(plan, &names, writer.dir(), options.ui, &tell).await?;
-    tell(&format!("results: {}", writer.dir().display()));
+    let mut target = target::bring_up(plan, &names, writer.dir(), options.ui).await?;
+    options.ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
     let connect = &plan.fleet.connect;

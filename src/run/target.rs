@@ -1,8 +1,9 @@
 //! What a run connects to, brought up: certificates, the endpoint child, things registered, or somebody else's broker.
 
+use super::Ui;
 use super::child::{ChildError, ChildSettings, EndpointChild};
 use crate::jobs::{GroupName, JobId, NameError, ThingName};
-use crate::pki::{PkiError, Store, StoreSpec, progress_bar};
+use crate::pki::{PkiError, Store, StoreSpec};
 use crate::scenario::plan::{EmulatorPlan, MqttPlan, Plan, TargetPlan};
 use crate::transport::control::{ControlCallError, ControlClient, provision};
 use crate::transport::credentials::Credentials;
@@ -64,27 +65,21 @@ pub(super) struct LocalEndpoint {
 ///
 /// # Errors
 /// With what is missing.
-pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, tell: &dyn Fn(&str)) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: Ui) -> Result<Target, TargetError> {
     match &plan.target {
-        TargetPlan::Emulator(emulator) => local(plan, emulator, things, out, tell).await,
+        TargetPlan::Emulator(emulator) => local(plan, emulator, things, out, ui).await,
         TargetPlan::Mqtt(mqtt) => remote(plan, mqtt, things).await,
     }
 }
 
-async fn local(
-    plan: &Plan,
-    emulator: &EmulatorPlan,
-    things: &[ThingName],
-    out: &Path,
-    tell: &dyn Fn(&str),
-) -> Result<Target, TargetError> {
+async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: &Path, ui: Ui) -> Result<Target, TargetError> {
     let dir = Path::new("certs").join(&plan.name);
-    tell(&format!("certificates: {}", dir.display()));
-    let bar = progress_bar(things.len());
+    ui.tell(&format!("certificates: {}", dir.display()));
+    let bar = ui.bar(things.len(), "device certificates");
     let spec = StoreSpec { things: things.to_vec(), server_names: vec![] };
     let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
-    tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
+    ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
     let credentials = things
         .iter()
         .map(|thing| {
@@ -96,13 +91,13 @@ async fn local(
     let (ledger, log) = (out.join("service_ledger.csv"), out.join("endpoint.log"));
     let settings = ChildSettings { dir: store.dir(), minute: emulator.minute, ledger: &ledger, log: &log };
     let child = EndpointChild::start(&settings).await?;
-    tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
+    ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
 
     let tls = Arc::new(tls::client_config([store.ca_cert()], None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
     let key = AccessKey { id: store.credentials().access_key_id.clone(), secret: store.credentials().secret_access_key.clone() };
     let control = ControlClient::new(child.ready.api, server_name.clone(), Arc::clone(&tls), key);
-    let groups = register(plan, things, &control, tell).await?;
+    let groups = register(plan, things, &control, ui).await?;
     let endpoint = Endpoint { address: child.ready.mqtt, server_name, tls };
     Ok(Target { endpoint, credentials, local: Some(LocalEndpoint { child, control, ledger, groups }) })
 }
@@ -112,7 +107,7 @@ async fn register(
     plan: &Plan,
     things: &[ThingName],
     control: &ControlClient,
-    tell: &dyn Fn(&str),
+    ui: Ui,
 ) -> Result<BTreeMap<JobId, GroupName>, TargetError> {
     let mut groups = BTreeMap::new();
     let mut members = Vec::new();
@@ -122,9 +117,9 @@ async fn register(
         groups.insert(rollout.job.clone(), group.clone());
         members.push((group, targets));
     }
-    tell(&format!("registering {} things", things.len()));
-    let bar = progress_bar(things.len() + members.iter().map(|(_, targets): &(_, Vec<_>)| targets.len()).sum::<usize>());
-    bar.set_message("registering things");
+    ui.tell(&format!("registering {} things", things.len()));
+    let calls = things.len() + members.iter().map(|(_, targets): &(_, Vec<_>)| targets.len()).sum::<usize>();
+    let bar = ui.bar(calls, "registrations");
     provision(control, things, &members, |done, _| bar.set_position(done as u64)).await?;
     bar.finish_and_clear();
     Ok(groups)
