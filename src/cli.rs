@@ -275,7 +275,37 @@ fn scenario_text(argument: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A flag that is short for a value of the scenario.
+struct Shorthand<'a> {
+    flag: &'static str,
+    key: &'static str,
+    /// Text, which TOML wants quoted.
+    is_text: bool,
+    given: Option<&'a str>,
+}
+
+impl Shorthand<'_> {
+    fn lay(&self, value: &str, origin: String) -> Override {
+        let value = if self.is_text { toml::Value::String(value.to_owned()).to_string() } else { value.to_owned() };
+        Override { key: self.key.to_owned(), value, origin }
+    }
+}
+
 impl ScenarioArgs {
+    fn shorthands(&self) -> [Shorthand<'_>; 7] {
+        let number = |flag, key, given| Shorthand { flag, key, is_text: false, given };
+        let text = |flag, key, given| Shorthand { flag, key, is_text: true, given };
+        [
+            number("things", "fleet.things", self.things.as_deref()),
+            number("seed", "seed", self.seed.as_deref()),
+            text("host", "target.host", self.host.as_deref()),
+            number("port", "target.port", self.port.as_deref()),
+            text("ca", "target.tls.ca", self.ca.as_deref()),
+            text("cert", "target.tls.cert", self.cert.as_deref()),
+            text("key", "target.tls.key", self.key.as_deref()),
+        ]
+    }
+
     fn overrides(&self) -> Result<Vec<Override>, String> {
         let mut overrides = Vec::new();
         for set in &self.set {
@@ -284,20 +314,19 @@ impl ScenarioArgs {
             };
             overrides.push(Override { key: key.trim().to_owned(), value: value.to_owned(), origin: format!("--set {set}") });
         }
-        let text = |value: &String| toml::Value::String(value.clone()).to_string();
-        let shorthands = [
-            ("--things", "fleet.things", self.things.clone()),
-            ("--seed", "seed", self.seed.clone()),
-            ("--host", "target.host", self.host.as_ref().map(text)),
-            ("--port", "target.port", self.port.clone()),
-            ("--ca", "target.tls.ca", self.ca.as_ref().map(text)),
-            ("--cert", "target.tls.cert", self.cert.as_ref().map(text)),
-            ("--key", "target.tls.key", self.key.as_ref().map(text)),
-        ];
-        // A flag wins over --set: it comes later.
-        overrides.extend(shorthands.into_iter().filter_map(|(flag, key, value)| {
-            value.map(|value| Override { key: key.to_owned(), origin: format!("{flag} {value}"), value })
-        }));
+        // A flag wins over --set, and --set over the environment: what comes later is laid over what came before.
+        let shorthands = self.shorthands();
+        let environment = shorthands.iter().filter_map(|shorthand| {
+            let name = format!("FLEETSIM_RUN_{}", shorthand.flag.to_uppercase());
+            let value = std::env::var(&name).ok()?;
+            Some(shorthand.lay(&value, format!("{name}={value}")))
+        });
+        overrides.splice(0..0, environment);
+        let flags = shorthands.iter().filter_map(|shorthand| {
+            let value = shorthand.given?;
+            Some(shorthand.lay(value, format!("--{} {value}", shorthand.flag)))
+        });
+        overrides.extend(flags);
         Ok(overrides)
     }
 

@@ -330,6 +330,19 @@ fn the_other_commands_speak() {
     assert!(stdout(&["completions", "bash"]).contains("fleetsim"));
 }
 
+#[test]
+fn flags_win_over_set_and_set_over_the_environment() {
+    let bench = Bench::new();
+    let things = |args: &[&str]| {
+        let output = bench.command(&[&["check", "smoke"], args].concat()).env("FLEETSIM_RUN_THINGS", "11").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("things = ")).unwrap().to_owned()
+    };
+    assert_eq!(things(&[]), "11");
+    assert_eq!(things(&["--set", "fleet.things=12"]), "12");
+    assert_eq!(things(&["--things", "13", "--set", "fleet.things=12"]), "13");
+}
+
 // ---------------------------------------------------------------------------------------------------- interruption and death
 
 #[test]

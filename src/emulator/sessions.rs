@@ -54,15 +54,15 @@ impl Sessions {
         (epoch, receiver)
     }
 
-    /// A session has ended. Says whether it was still the right one.
+    /// A session has ended. Says whether no other has taken its place.
     pub(super) fn end(&self, thing: &ThingName, epoch: Epoch) -> bool {
         let mut inner = self.lock();
-        let is_current = inner.by_thing.get(thing).is_some_and(|handle| handle.epoch == epoch);
-        if is_current {
+        let is_last = inner.by_thing.get(thing).is_none_or(|handle| handle.epoch == epoch);
+        if is_last {
             inner.by_thing.remove(thing);
             inner.ordinary.remove(thing);
         }
-        is_current
+        is_last
     }
 
     pub(super) fn is_current(&self, thing: &ThingName, epoch: Epoch) -> bool {

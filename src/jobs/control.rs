@@ -100,7 +100,6 @@ pub enum ControlError {
     ResourceNotFound(String),
     ResourceAlreadyExists(String),
     InvalidStateTransition(String),
-    LimitExceeded(String),
 }
 
 impl ControlError {
@@ -110,8 +109,7 @@ impl ControlError {
             Self::InvalidRequest(m)
             | Self::ResourceNotFound(m)
             | Self::ResourceAlreadyExists(m)
-            | Self::InvalidStateTransition(m)
-            | Self::LimitExceeded(m) => m,
+            | Self::InvalidStateTransition(m) => m,
         }
     }
 }

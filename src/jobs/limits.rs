@@ -17,8 +17,6 @@ pub const PENDING_SHOWN_MAX: usize = 10;
 pub const TARGETS_PER_JOB_MAX: usize = 100;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
 pub const REASON_CODE_CHARS_MAX: usize = 128;
-/// Default account quota of the roll-out rate, executions per minute per job.
-pub const ROLLOUT_PER_MINUTE_QUOTA: u32 = 1_000;
 
 pub const TOPIC_BYTES_MAX: usize = 256;
 pub const TOPIC_SLASHES_MAX: usize = 7;

@@ -329,7 +329,7 @@ pub fn parse_error(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get("message")?.as_str().map(str::to_owned)
 }
 
-/// Status and `x-amzn-ErrorType` of a refusal (spec section 11.6; `LimitExceededException` really is 410).
+/// Status and `x-amzn-ErrorType` of a refusal (spec section 11.6).
 #[must_use]
 pub fn error_status(error: &ControlError) -> (u16, &'static str) {
     match error {
@@ -337,7 +337,6 @@ pub fn error_status(error: &ControlError) -> (u16, &'static str) {
         ControlError::ResourceNotFound(_) => (404, "ResourceNotFoundException"),
         ControlError::ResourceAlreadyExists(_) => (409, "ResourceAlreadyExistsException"),
         ControlError::InvalidStateTransition(_) => (409, "InvalidStateTransitionException"),
-        ControlError::LimitExceeded(_) => (410, "LimitExceededException"),
     }
 }
 

@@ -30,6 +30,8 @@ pub fn client_config(
         .with_root_certificates(store)
         .with_no_client_auth();
     config.resumption = rustls::client::Resumption::disabled();
+    // Writes to the file that SSLKEYLOGFILE names, if it names one.
+    config.key_log = Arc::new(rustls::KeyLogFile::new());
     config.alpn_protocols = alpn.into_iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
 }

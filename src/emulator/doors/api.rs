@@ -26,7 +26,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Also ends kept-alive connections that stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the door needs besides the service.
 pub(crate) struct ApiSettings {
@@ -41,20 +40,10 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let stream = super::accept(&listener).await;
         let (acceptor, service, settings) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&settings));
         tokio::spawn(async move {
             let _permit = permit;
-            if stream.set_nodelay(true).is_err() {
-                return;
-            }
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else { return };
             let answer = service_fn(|request| {
                 let (service, settings) = (Arc::clone(&service), Arc::clone(&settings));

@@ -2,3 +2,22 @@
 
 pub(super) mod api;
 pub(super) mod mqtt;
+
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long accepting rests when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The next connection, whatever happens to the ones before; answers leave it at once (TCP_NODELAY).
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream)) {
+            Ok(stream) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

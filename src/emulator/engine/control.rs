@@ -105,8 +105,9 @@ impl Engine {
     /// Ends the roll-out and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (spec section 11.5).
     ///
     /// # Errors
-    /// `ResourceNotFound`; `InvalidRequest` for a completed job (inferred).
+    /// `ResourceNotFound`; `InvalidRequest` for a completed job (inferred), or a reason code or comment out of its limits.
     pub fn cancel_job(&mut self, job: &JobId, cancel: CancelJob, now: Now) -> Result<(), ControlError> {
+        check_cancel(&cancel)?;
         let key = self.job_key(job)?;
         let state = &mut self.store.jobs[key as usize];
         if state.status == JobStatus::Completed {
@@ -182,6 +183,24 @@ impl Engine {
 
 fn not_found(what: &str, name: &str) -> ControlError {
     ControlError::ResourceNotFound(format!("{what} {name} does not exist"))
+}
+
+fn check_cancel(cancel: &CancelJob) -> Result<(), ControlError> {
+    let fits = |code: &String| {
+        let allowed = |c: char| c.is_uppercase() || c.is_numeric() || c == '_';
+        code.chars().count() <= limits::REASON_CODE_CHARS_MAX && code.chars().all(allowed)
+    };
+    if !cancel.reason_code.as_ref().is_none_or(fits) {
+        let max = limits::REASON_CODE_CHARS_MAX;
+        return Err(ControlError::InvalidRequest(format!("reasonCode may have {max} upper-case letters, digits and underscores")));
+    }
+    if cancel.comment.as_ref().is_some_and(|text| text.chars().count() > limits::DESCRIPTION_CHARS_MAX) {
+        return Err(ControlError::InvalidRequest(format!(
+            "a comment may have at most {} characters",
+            limits::DESCRIPTION_CHARS_MAX
+        )));
+    }
+    Ok(())
 }
 
 fn check_limits(create: &CreateJob) -> Result<(), ControlError> {

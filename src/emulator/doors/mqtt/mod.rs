@@ -12,11 +12,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// TLS handshakes in progress at once; the others wait in the listen queue.
-const HANDSHAKES_MAX: usize = 256;
+const HANDSHAKES_MAX: usize = 1024;
 /// From accept to the end of the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long accepting rests when the process has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a session may do; the clamp of the keep-alive can be moved by tests.
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +30,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let stream = super::accept(&listener).await;
         let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
         tokio::spawn(async move {
             let Some(stream) = Box::pin(handshake(acceptor, stream)).await else { return };
@@ -51,10 +42,6 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
 }
 
 async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-        return None;
-    }
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
