@@ -188,7 +188,7 @@ fn each_mistake_has_its_code() {
         ("target.emulator.quotas", "'aws'", Code::NotBuilt),
         ("end.when", "'never'", Code::BadValue),
         ("end.when", "'idle'", Code::MissingKey),
-        ("end.duration", "'5s'", Code::Conflict),
+        ("end", "{ when = 'executions-done', duration = '5s' }", Code::Conflict),
         ("telemetry", "{}", Code::NotBuilt),
         ("name", "''", Code::BadValue),
     ] {

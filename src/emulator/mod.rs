@@ -1,6 +1,6 @@
 //! The local AWS IoT Jobs endpoint: `fleetsim serve`.
 //!
-//! A pure [`engine`] that knows the rules, a [`service`] that shares it between the doors and keeps the ledger, the sessions that
+//! A pure [`engine`] that knows the rules, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
 pub mod doors;

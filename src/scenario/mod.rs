@@ -1,5 +1,5 @@
-//! Scenario text -> [`plan::Plan`]: a small compiler. [`tree`] parses and keeps places, [`reader`] gathers what is wrong instead of
-//! stopping, [`resolve`] fills in defaults and cross-checks, [`print`] writes the plan back.
+//! Scenario text -> [`plan::Plan`]: a small compiler. `tree` parses and keeps places, `reader` gathers what is wrong instead of
+//! stopping, `resolve` fills in defaults and cross-checks, `print` writes the plan back.
 
 pub mod plan;
 mod print;
