@@ -146,7 +146,8 @@ fn generator(totals: &Totals) -> String {
         format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20)
     };
     let mut text = format!("generator: {}", usage(totals.generator));
-    if totals.things > 0 {
+    // The program itself weighs as much as a thousand things.
+    if totals.things >= 1000 {
         text += &format!(" ({:.1} KB a thing)", totals.generator.rss_bytes_max as f64 / 1000.0 / totals.things as f64);
     }
     if let Some(lateness) = totals.lateness_ms {
