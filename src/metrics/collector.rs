@@ -1,21 +1,21 @@
 //! Merges the seconds of all shards, and the service's ledger, into snapshots.
 
-use super::executions::{ClosedExecution, ExecutionBook, StateCounts};
-use super::recorder::{ErrorKey, ErrorTally, Interval, ScopeLayout, Series, new_lateness};
-use super::sample::{Operation, Outcome, Sample, Scope};
-use super::snapshot::{Latency, OperationRow, ProcessUsage, RolloutRow, ScopeName, Snapshot, TaggedHistogram, units_per_ms};
-use super::{Anomaly, Recorder};
+use super::executions::{ClosedExecution, ExecutionBook};
+use super::histogram::{Distribution, Latency, Resolution};
+use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+use super::sample::{Operation, ThingEvent};
+use super::scope::ScopeId;
+use super::snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
 use crate::instant::Mono;
 use crate::jobs::{JobId, ThingName};
 use crate::ledger::LedgerRow;
 use crate::schedule::Phase;
-use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shares of a job whose times are kept.
-const MILESTONES: [f64; 3] = [0.5, 0.9, 0.99];
+/// Kinds of error that are told apart over all shards. Beyond that they count as [`ErrorKey::other`].
+const ERROR_KINDS_MAX: usize = 256;
 
 /// What the collector must know of the run.
 pub struct CollectorSettings {
@@ -29,6 +29,7 @@ pub struct CollectorSettings {
 }
 
 /// Everything about one second.
+#[derive(Debug)]
 pub struct SecondInput {
     /// Whole seconds from the origin to its beginning.
     pub second: u64,
@@ -36,249 +37,374 @@ pub struct SecondInput {
     /// One a shard; a shard that lost it has none.
     pub intervals: Vec<Interval>,
     pub intervals_lost: u64,
+    /// What the service committed since the last second, in its order.
     pub ledger: Vec<LedgerRow>,
     pub generator: ProcessUsage,
     pub endpoint: Option<ProcessUsage>,
 }
 
-struct Rollout {
-    targets: u64,
-    created: Mono,
-    seconds_to: [Option<f64>; 3],
-}
-
 pub struct Collector {
     origin: Mono,
     things: u64,
-    layout: ScopeLayout,
     scopes: Vec<ScopeName>,
-    totals: Vec<Series>,
-    lateness: Histogram<u64>,
+    /// Everything that was ever seen, in the order of all tables.
+    series: BTreeMap<(Operation, ScopeId), Series>,
+    lateness: Times,
     book: ExecutionBook,
-    rollouts: BTreeMap<JobId, Rollout>,
     errors: BTreeMap<ErrorKey, ErrorTally>,
-    anomalies: BTreeMap<Anomaly, u64>,
     messages_in: u64,
     messages_out: u64,
     intervals_lost: u64,
+    events_lost: u64,
+}
+
+/// One operation in one scope: of the second that is being merged, and of the run.
+#[derive(Default)]
+struct Series {
+    second: Counts,
+    total: Counts,
+    service: Times,
+    response: Times,
+}
+
+#[derive(Default)]
+struct Times {
+    second: Distribution,
+    total: Distribution,
+}
+
+impl Times {
+    fn add(&mut self, part: &Distribution) {
+        self.second.merge(part);
+        self.total.merge(part);
+    }
+}
+
+/// What a second sums up to over all shards.
+#[derive(Default)]
+struct Sums {
+    messages_in: u64,
+    messages_out: u64,
+    connects: u64,
+    connected: i64,
 }
 
 impl Collector {
     #[must_use]
     pub fn new(settings: CollectorSettings) -> Self {
-        let layout = ScopeLayout { cohorts: settings.cohorts.len(), transports: settings.transports.len() };
         let cohorts = settings.cohorts.iter().map(|name| ScopeName::Cohort(name.as_str().into()));
         let transports = settings.transports.iter().map(|name| ScopeName::Transport(name.as_str().into()));
         Self {
             origin: settings.origin,
             things: settings.things.len() as u64,
-            layout,
             scopes: std::iter::once(ScopeName::All).chain(cohorts).chain(transports).collect(),
-            totals: std::iter::repeat_with(Series::default).take(Operation::COUNT * layout.count()).collect(),
-            lateness: new_lateness(),
+            series: BTreeMap::new(),
+            lateness: Times::default(),
             book: ExecutionBook::new(settings.things, settings.has_service),
-            rollouts: BTreeMap::new(),
             errors: BTreeMap::new(),
-            anomalies: BTreeMap::new(),
             messages_in: 0,
             messages_out: 0,
             intervals_lost: 0,
+            events_lost: 0,
         }
     }
 
     /// A job was created for this many things.
     pub fn job_created(&mut self, job: &JobId, targets: u64, created: Mono) {
-        self.rollouts.insert(job.clone(), Rollout { targets, created, seconds_to: [None; 3] });
+        self.book.job_created(job, targets, created);
     }
 
     /// Takes one second in, and says how things stand after it.
     pub fn second(&mut self, input: SecondInput) -> Arc<Snapshot> {
-        let end = self.origin + Duration::from_secs(input.second + 1);
-        for interval in &input.intervals {
-            interval.sessions_lost.iter().for_each(|thing| self.book.session_lost(*thing));
-            interval.thing_events.iter().for_each(|event| self.book.thing_event(event));
-        }
-        input.ledger.iter().for_each(|row| self.book.ledger_row(row));
-        let closed = self.book.close_finished(end);
-        self.snapshot(input, closed, end)
+        self.merge(input, ExecutionBook::close_settled)
     }
 
-    /// The last word: what is still open is closed as it is.
+    /// The last word: what is still open is closed as it is, and lost what [`ExecutionBook::close_all`] says.
     pub fn finish(&mut self, input: SecondInput, lost_after: Option<Duration>) -> Arc<Snapshot> {
-        let end = self.origin + Duration::from_secs(input.second + 1);
-        for interval in &input.intervals {
-            interval.thing_events.iter().for_each(|event| self.book.thing_event(event));
-        }
-        input.ledger.iter().for_each(|row| self.book.ledger_row(row));
-        let closed = self.book.close_all(end, lost_after);
-        self.snapshot(input, closed, end)
+        self.merge(input, |book, now| {
+            let mut closed = book.close_settled(now);
+            closed.extend(book.close_all(now, lost_after));
+            closed
+        })
     }
 
-    fn snapshot(&mut self, input: SecondInput, closed: Vec<ClosedExecution>, end: Mono) -> Arc<Snapshot> {
-        let mut second: Vec<Series> = std::iter::repeat_with(Series::default).take(self.totals.len()).collect();
-        let mut lateness = new_lateness();
-        let (mut messages_in, mut messages_out, mut connects, mut connected) = (0, 0, 0, 0);
-        let notify_series = self.notify_series();
-        for interval in &input.intervals {
-            second.iter_mut().zip(&interval.series).for_each(|(sum, part)| sum.add(part));
-            if let Some(part) = &interval.lateness {
-                lateness.add(part).expect("histograms of lateness have the same bounds");
-            }
-            messages_in += interval.messages_in;
-            messages_out += interval.messages_out;
-            connects += interval.connects;
-            connected += interval.connected;
-            self.take_errors(&interval.errors);
+    fn merge(
+        &mut self,
+        mut input: SecondInput,
+        close: impl FnOnce(&mut ExecutionBook, Mono) -> Vec<ClosedExecution>,
+    ) -> Arc<Snapshot> {
+        let border = self.origin + Duration::from_secs(input.second + 1);
+        let now = input.intervals.iter().map(|interval| interval.until).max().unwrap_or(border);
+        let mut sums = Sums::default();
+        let (mut events, mut sessions) = (Vec::new(), Vec::new());
+        for interval in &mut input.intervals {
+            self.add_interval(interval, &mut sums);
+            events.append(&mut interval.thing_events);
+            sessions.append(&mut interval.sessions);
         }
-        second.iter_mut().zip(&notify_series).for_each(|(sum, part)| sum.add(part));
-        self.totals.iter_mut().zip(&second).for_each(|(sum, part)| sum.add(part));
-        self.lateness.add(&lateness).expect("histograms of lateness have the same bounds");
-        self.messages_in += messages_in;
-        self.messages_out += messages_out;
         self.intervals_lost += input.intervals_lost;
-        for anomaly in closed.iter().filter_map(|execution| execution.anomaly) {
-            *self.anomalies.entry(anomaly).or_default() += 1;
+        self.tell_book(events, sessions, &input.ledger);
+        let closed = close(&mut self.book, now);
+        self.add_notify_next();
+        self.snapshot(&input, &sums, closed)
+    }
+
+    fn add_interval(&mut self, interval: &Interval, sums: &mut Sums) {
+        sums.messages_in += interval.messages_in;
+        sums.messages_out += interval.messages_out;
+        sums.connects += interval.connects;
+        sums.connected += interval.connected;
+        self.messages_in += interval.messages_in;
+        self.messages_out += interval.messages_out;
+        self.events_lost += interval.events_lost;
+        self.lateness.add(&interval.lateness);
+        interval.operations.iter().for_each(|part| self.add_operation(part));
+        interval.errors.iter().for_each(|(key, tally)| self.add_error(*key, tally));
+    }
+
+    fn add_operation(&mut self, part: &OperationInterval) {
+        let series = self.series.entry((part.operation, part.scope)).or_default();
+        series.second += part.counts;
+        series.total += part.counts;
+        series.service.add(&part.service);
+        series.response.add(&part.response);
+    }
+
+    fn add_error(&mut self, mut key: ErrorKey, tally: &ErrorTally) {
+        if self.errors.len() >= ERROR_KINDS_MAX && !self.errors.contains_key(&key) {
+            key = ErrorKey::other(key.operation);
         }
-        let rollouts = self.rollouts(end);
+        match self.errors.get_mut(&key) {
+            Some(known) => {
+                known.count += tally.count;
+                known.first = known.first.min(tally.first);
+                known.last = known.last.max(tally.last);
+            }
+            None => {
+                self.errors.insert(key, tally.clone());
+            }
+        }
+    }
+
+    /// The things' word in the order of its instants, whichever shard it comes from; then the service's.
+    fn tell_book(&mut self, mut events: Vec<ThingEvent>, mut sessions: Vec<SessionChange>, ledger: &[LedgerRow]) {
+        events.sort_by_key(|event| event.at);
+        sessions.sort_by_key(|change| change.at);
+        let mut sessions = sessions.iter().peekable();
+        for event in &events {
+            while let Some(change) = sessions.next_if(|change| change.at <= event.at) {
+                self.book.session_changed(change);
+            }
+            self.book.thing_event(event);
+        }
+        sessions.for_each(|change| self.book.session_changed(change));
+        ledger.iter().for_each(|row| self.book.ledger_row(row));
+    }
+
+    /// `notify_next` is measured by the join of the two ledgers, not by a shard.
+    fn add_notify_next(&mut self) {
+        let (counts, service) = self.book.take_notify_next();
+        let (operation, scope) = (Operation::NotifyNext, ScopeId::ALL);
+        if counts != Counts::default() {
+            self.add_operation(&OperationInterval { operation, scope, counts, service, response: Distribution::default() });
+        }
+    }
+
+    fn snapshot(&mut self, input: &SecondInput, sums: &Sums, closed: Vec<ClosedExecution>) -> Arc<Snapshot> {
+        let mut second = Vec::with_capacity(self.series.len());
+        let mut totals = Vec::with_capacity(self.series.len());
+        let mut times = Vec::new();
+        let mut saturated = 0;
+        for ((operation, scope), series) in &mut self.series {
+            let resolution = Resolution::of(*operation, *scope != ScopeId::ALL);
+            let row = |counts, service: &Distribution, response: &Distribution| OperationRow {
+                scope: self.scopes[usize::from(scope.0)].clone(),
+                operation: *operation,
+                counts,
+                open: series.total.open(),
+                service: service.latency(resolution),
+                response: response.latency(resolution),
+            };
+            second.push(row(series.second, &series.service.second, &series.response.second));
+            totals.push(row(series.total, &series.service.total, &series.response.total));
+            series.second = Counts::default();
+            for (measure, counted) in [("service", &mut series.service), ("response", &mut series.response)] {
+                let distribution = std::mem::take(&mut counted.second);
+                if *scope == ScopeId::ALL {
+                    saturated += counted.total.saturated();
+                    if !distribution.is_empty() {
+                        times.push(TaggedTimes { operation: *operation, measure, distribution });
+                    }
+                }
+            }
+        }
+        let take_lateness =
+            |lateness: &mut Times| -> Option<Latency> { std::mem::take(&mut lateness.second).latency(Resolution::SHORT) };
         Arc::new(Snapshot {
             t_s: input.second + 1,
             origin: self.origin,
             phase: input.phase,
             things: self.things,
-            connected: u64::try_from(connected).unwrap_or(0),
-            connects_per_s: connects,
-            messages_in_per_s: messages_in,
-            messages_out_per_s: messages_out,
+            connected: u64::try_from(sums.connected).unwrap_or(0),
+            connects_per_s: sums.connects,
+            messages_in_per_s: sums.messages_in,
+            messages_out_per_s: sums.messages_out,
             messages_in: self.messages_in,
             messages_out: self.messages_out,
-            executions: sum(rollouts.iter().map(|rollout| &rollout.counts)),
+            executions: self.book.counts(),
             has_service: self.book.has_service(),
-            rollouts,
-            second: self.rows(&second),
-            totals: self.rows(&self.totals),
-            lateness: Latency::of(&lateness, 1000.0),
-            lateness_total: Latency::of(&self.lateness, 1000.0),
+            rollouts: self.book.rollouts(),
+            second,
+            totals,
+            lateness: take_lateness(&mut self.lateness),
+            lateness_total: self.lateness.total.latency(Resolution::SHORT),
             generator: input.generator,
             endpoint: input.endpoint,
             errors: self.errors.clone(),
             closed,
-            anomalies: self.anomalies.clone(),
-            histograms: self.tagged(second),
+            anomalies: self.book.anomalies().clone(),
+            times,
             intervals_lost: self.intervals_lost,
-            saturated: self.totals.iter().filter_map(|series| series.times.as_ref()).map(|times| times.saturated).sum(),
+            events_lost: self.events_lost,
+            saturated,
         })
-    }
-
-    /// `notify_next` is measured by the join of the two ledgers, not by a shard.
-    fn notify_series(&mut self) -> Vec<Series> {
-        let mut recorder = Recorder::new(Mono(0), self.layout.cohorts, self.layout.transports);
-        for time in self.book.take_notify_times() {
-            recorder.start(Operation::NotifyNext, Scope::default());
-            let sample = Sample {
-                operation: Operation::NotifyNext,
-                scope: Scope::default(),
-                outcome: Outcome::Ok,
-                intended: Mono(0),
-                sent: Mono(0),
-                finished: Mono(0) + time,
-            };
-            recorder.finish(&sample);
-        }
-        let mut series: Vec<Series> = std::iter::repeat_with(Series::default).take(self.totals.len()).collect();
-        for interval in recorder.finish_run(Mono(0)) {
-            series.iter_mut().zip(&interval.series).for_each(|(sum, part)| sum.add(part));
-        }
-        series
-    }
-
-    fn take_errors(&mut self, errors: &BTreeMap<ErrorKey, ErrorTally>) {
-        for (key, tally) in errors {
-            match self.errors.get_mut(key) {
-                Some(known) => {
-                    known.count += tally.count;
-                    known.first = known.first.min(tally.first);
-                    known.last = known.last.max(tally.last);
-                }
-                None => {
-                    self.errors.insert(*key, tally.clone());
-                }
-            }
-        }
-    }
-
-    fn rollouts(&mut self, end: Mono) -> Vec<RolloutRow> {
-        let mut rows = Vec::new();
-        for (job, counts) in self.book.jobs() {
-            let rollout = self.rollouts.get_mut(job);
-            let mut row = RolloutRow { job: job.clone(), targets: None, counts: *counts, seconds_to: [None; 3] };
-            if let Some(rollout) = rollout {
-                row.targets = Some(rollout.targets);
-                let done = row.done_share().unwrap_or(0.0);
-                for (reached, share) in rollout.seconds_to.iter_mut().zip(MILESTONES) {
-                    if reached.is_none() && done >= share {
-                        *reached = Some(end.since(rollout.created).as_secs_f64());
-                    }
-                }
-                row.seconds_to = rollout.seconds_to;
-            }
-            rows.push(row);
-        }
-        rows
-    }
-
-    fn each(&self) -> impl Iterator<Item = (usize, Operation, &ScopeName)> {
-        let layout = self.layout;
-        Operation::ALL.into_iter().flat_map(move |operation| {
-            self.scopes.iter().enumerate().map(move |(n, scope)| (layout.place(operation, n), operation, scope))
-        })
-    }
-
-    /// Rows of everything that was ever started; `open` comes from the totals.
-    fn rows(&self, series: &[Series]) -> Vec<OperationRow> {
-        self.each()
-            .filter(|(place, ..)| self.totals[*place].counts.started > 0)
-            .map(|(place, operation, scope)| {
-                let total = &self.totals[place].counts;
-                let times = series[place].times.as_ref();
-                let per_ms = units_per_ms(operation);
-                OperationRow {
-                    scope: scope.clone(),
-                    operation,
-                    counts: series[place].counts,
-                    open: total.started.saturating_sub(total.finished()),
-                    service: times.and_then(|times| Latency::of(&times.service, per_ms)),
-                    response: times.and_then(|times| Latency::of(times.response.as_ref()?, per_ms)),
-                }
-            })
-            .collect()
-    }
-
-    fn tagged(&self, series: Vec<Series>) -> Vec<TaggedHistogram> {
-        let wanted: Vec<(usize, Operation)> =
-            self.each().filter(|(.., scope)| **scope == ScopeName::All).map(|(place, operation, _)| (place, operation)).collect();
-        let mut series: Vec<Option<Series>> = series.into_iter().map(Some).collect();
-        let mut tagged = Vec::new();
-        for (place, operation) in wanted {
-            let Some(times) = series[place].take().and_then(|series| series.times) else { continue };
-            tagged.push(TaggedHistogram { tag: format!("{}.service", operation.as_str()), histogram: times.service });
-            if let Some(histogram) = times.response {
-                tagged.push(TaggedHistogram { tag: format!("{}.response", operation.as_str()), histogram });
-            }
-        }
-        tagged
     }
 }
 
-fn sum<'a>(counts: impl Iterator<Item = &'a StateCounts>) -> StateCounts {
-    counts.fold(StateCounts::default(), |sum, part| StateCounts {
-        queued: sum.queued + part.queued,
-        notified: sum.notified + part.notified,
-        in_progress: sum.in_progress + part.in_progress,
-        succeeded: sum.succeeded + part.succeeded,
-        failed: sum.failed + part.failed,
-        rejected: sum.rejected + part.rejected,
-        timed_out: sum.timed_out + part.timed_out,
-        canceled: sum.canceled + part.canceled,
-        removed: sum.removed + part.removed,
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{ExecutionStatus, ThingName};
+    use crate::ledger::LedgerEvent;
+    use crate::metrics::{Outcome, Recorder, Sample, Scope, ThingEventKind};
+
+    const ORIGIN: Mono = Mono(7_000_000_000);
+
+    fn at(ms: u64) -> Mono {
+        ORIGIN + Duration::from_millis(ms)
+    }
+
+    fn collector() -> Collector {
+        Collector::new(CollectorSettings {
+            origin: ORIGIN,
+            things: (0..4).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect(),
+            cohorts: vec!["a".into(), "b".into()],
+            transports: vec!["mqtt".into()],
+            has_service: true,
+        })
+    }
+
+    fn input(second: u64, intervals: Vec<Interval>) -> SecondInput {
+        let (ledger, generator) = (Vec::new(), ProcessUsage::default());
+        SecondInput { second, phase: Phase::Steady, intervals, intervals_lost: 0, ledger, generator, endpoint: None }
+    }
+
+    fn work(recorder: &mut Recorder, cohort: u16, sent: u64, finished: u64, outcome: Outcome) {
+        let scope = Scope { cohort, transport: 0 };
+        recorder.start(Operation::Update, scope);
+        let (intended, sent) = (at(sent), at(sent));
+        recorder.finish(&Sample { operation: Operation::Update, scope, outcome, intended, sent, finished: at(finished) });
+    }
+
+    #[test]
+    fn what_started_is_what_ended_and_what_is_open_in_every_row_of_every_second() {
+        let mut collector = collector();
+        let mut shards = [Recorder::new(ORIGIN, 2, 1), Recorder::new(ORIGIN, 2, 1)];
+        let mut started = 0;
+        for t_s in 1..=5 {
+            for (cohort, shard) in shards.iter_mut().enumerate() {
+                let cohort = cohort as u16;
+                for (n, outcome) in [Outcome::Ok, Outcome::Rejected, Outcome::Timeout, Outcome::Error].into_iter().enumerate() {
+                    work(shard, cohort, t_s * 1_000 - 900, t_s * 1_000 - 800 + 10 * n as u64, outcome);
+                }
+                shard.start(Operation::Update, Scope { cohort, transport: 0 });
+                started += 5;
+                shard.advance(at(t_s * 1_000));
+            }
+            let intervals = shards.iter_mut().map(|shard| shard.poll_interval().unwrap()).collect();
+            let snapshot = collector.second(input(t_s - 1, intervals));
+            let names: Vec<_> = snapshot.totals.iter().map(|row| row.scope.to_string()).collect();
+            assert_eq!(names, ["all", "cohort:a", "cohort:b", "transport:mqtt"]);
+            for OperationRow { counts, open, .. } in &snapshot.totals {
+                assert_eq!(counts.started, counts.ok + counts.rejected + counts.timeout + counts.error + open);
+            }
+            let all = snapshot.of_run(Operation::Update).unwrap();
+            assert_eq!((all.counts.started, all.open), (started, 2 * t_s));
+            let second = snapshot.of_second(Operation::Update).unwrap();
+            assert_eq!((second.counts.finished(), second.open), (8, 2 * t_s), "counts of this second only");
+            let timed: u64 = snapshot.times.iter().map(|times| times.distribution.count()).sum();
+            assert_eq!(timed, 2 * 6, "service and response; what broke has no time");
+            let started_in = |n: usize| snapshot.totals[n].counts.started;
+            assert_eq!((started_in(1) + started_in(2), started_in(3)), (started, started));
+        }
+    }
+
+    #[test]
+    fn head_changes_of_the_ledger_meet_the_events_of_the_shards() {
+        let mut collector = collector();
+        let mut shard = Recorder::new(ORIGIN, 2, 1);
+        let (thing, job) = (ThingName::new("t-3").unwrap(), JobId::new("j").unwrap());
+        let event = |ms, kind| ThingEvent { thing: 3, job: job.clone(), execution_number: 1, at: at(ms), kind };
+        shard.thing_event(event(120, ThingEventKind::Notified));
+        shard.thing_event(event(400, ThingEventKind::Finished(ExecutionStatus::Succeeded)));
+        let row = |ms, status, event| LedgerRow {
+            at: at(ms),
+            thing: thing.clone(),
+            job: job.clone(),
+            execution_number: 1,
+            version: 1,
+            status,
+            event,
+            subscribed: true,
+        };
+        let ledger = vec![
+            row(100, ExecutionStatus::Queued, LedgerEvent::Queued),
+            row(100, ExecutionStatus::Queued, LedgerEvent::Head),
+            row(399, ExecutionStatus::Succeeded, LedgerEvent::Terminal),
+        ];
+        let snapshot = collector.second(SecondInput { ledger, ..input(0, shard.finish_run(at(900))) });
+        let notify_next = snapshot.of_run(Operation::NotifyNext).unwrap();
+        assert_eq!((notify_next.counts.started, notify_next.counts.ok, notify_next.open), (1, 1, 0));
+        assert_eq!((notify_next.service.unwrap().p50, notify_next.response), (20.0, None));
+        assert_eq!((snapshot.executions.succeeded, snapshot.closed.len()), (1, 1));
+        let next = collector.second(input(1, Vec::new()));
+        assert_eq!((next.closed.len(), next.times.len(), next.executions.succeeded), (0, 0, 1));
+        assert_eq!(next.of_second(Operation::NotifyNext).unwrap().service, None);
+    }
+
+    #[test]
+    fn gauges_and_errors_add_up_over_shards_and_seconds() {
+        let mut collector = collector();
+        let mut shards = [Recorder::new(ORIGIN, 2, 1), Recorder::new(ORIGIN, 2, 1)];
+        for (n, shard) in (0..).zip(&mut shards) {
+            shard.connected(2 * n, at(10));
+            shard.connected(2 * n + 1, at(10));
+            shard.message_in();
+            shard.error(Operation::Connect, "tls", "alert", at(100 * u64::from(2 - n)), || format!("from shard {n}"));
+            shard.advance(at(1_000));
+        }
+        let first = collector.second(input(0, shards.iter_mut().map(|shard| shard.poll_interval().unwrap()).collect()));
+        assert_eq!((first.connected, first.connects_per_s, first.messages_in_per_s), (4, 4, 2));
+        let error = first.errors.values().next().unwrap();
+        assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 0"));
+        shards[0].session_lost(1, at(1_100));
+        let rest = shards.iter_mut().flat_map(|shard| shard.finish_run(at(1_500))).collect();
+        let last = collector.finish(SecondInput { intervals_lost: 1, ..input(1, rest) }, None);
+        assert_eq!((last.connected, last.connects_per_s, last.messages_in_per_s, last.messages_in), (3, 0, 0, 2));
+        assert_eq!((last.t_s, last.intervals_lost), (2, 1));
+    }
+
+    #[test]
+    fn kinds_of_errors_are_bounded_over_all_shards() {
+        let mut collector = collector();
+        let codes: Vec<&'static str> = (0..300).map(|n| &*Box::leak(format!("code-{n}").into_boxed_str())).collect();
+        for part in codes.chunks(60) {
+            let mut shard = Recorder::new(ORIGIN, 2, 1);
+            part.iter().for_each(|code| shard.error(Operation::Connect, "tcp", code, at(1), String::new));
+            collector.second(input(0, shard.finish_run(at(2))));
+        }
+        let errors = &collector.second(input(1, Vec::new())).errors;
+        assert_eq!(errors.len(), ERROR_KINDS_MAX + 1);
+        assert_eq!(errors.values().map(|tally| tally.count).sum::<u64>(), 300);
+    }
 }

@@ -6,13 +6,21 @@
 
 mod collector;
 mod executions;
+mod finding;
+mod histogram;
 pub mod host;
+mod interval;
 mod recorder;
 mod sample;
+mod scope;
 mod snapshot;
 
 pub use collector::{Collector, CollectorSettings, SecondInput};
-pub use executions::{Anomaly, ClosedExecution, ExecutionBook, StateCounts};
-pub use recorder::{Counts, ErrorKey, ErrorTally, Interval, Recorder, Series};
+pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
+pub use finding::{Finding, findings};
+pub use histogram::{Distribution, Histogram, Latency, Resolution};
+pub use interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+pub use recorder::Recorder;
 pub use sample::{Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
-pub use snapshot::{Latency, OperationRow, ProcessUsage, RolloutRow, ScopeName, Snapshot, TaggedHistogram};
+pub use scope::{ScopeId, Scopes};
+pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};

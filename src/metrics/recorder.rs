@@ -1,229 +1,119 @@
-//! What one shard has seen, second by second: owned, unlocked, without allocation per sample.
+//! What one shard saw: owned by the shard, unlocked, without an allocation per sample.
+//!
+//! Counts, histograms and events gather in a running interval, which is cut at whole seconds from the origin **by finish time**: a
+//! sample that finished at or after the border first closes the interval, however late the shard gets to tell.
 
+use super::histogram::{Distribution, Histogram, Resolution};
+use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
+use super::scope::{ScopeId, Scopes};
 use crate::instant::Mono;
-use hdrhistogram::Histogram;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Different errors that are told apart in one second; more are counted as `other`.
-const ERRORS_MAX: usize = 64;
-/// Histograms of operations: 1 us to 1 h.
-const MICROS_MAX: u64 = 3_600_000_000;
-/// Of operations that may last days: 1 ms to 30 days.
-const MILLIS_MAX: u64 = 30 * 24 * 3_600_000;
+/// Closed intervals that may wait to be polled. Beyond that the running one goes on: its second gets longer, nothing is lost.
+const CLOSED_MAX: usize = 120;
+/// Events, and session changes, of one interval. Beyond that they are lost, and counted.
+const EVENTS_MAX: usize = 262_144;
+/// Kinds of error that are told apart in a run. Beyond that they count as [`ErrorKey::other`].
+const ERROR_KINDS_MAX: usize = 64;
 
-/// How often something happened; `open` is what was started and has not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub started: u64,
-    pub ok: u64,
-    pub rejected: u64,
-    pub timeout: u64,
-    pub error: u64,
-    /// Arrivals nobody was free to take.
-    pub lost_arrivals: u64,
-    /// Answers that came after they had been given up.
-    pub late_answers: u64,
+pub struct Recorder {
+    /// End of the running interval.
+    border: Mono,
+    scopes: Scopes,
+    /// One cell for each operation in each scope, operations first.
+    cells: Vec<Cell>,
+    lateness: Histogram,
+    /// Every kind seen so far; those of the running interval have a count.
+    errors: Vec<(ErrorKey, ErrorTally)>,
+    /// What needs no counting: it is filled in place and handed over as it is.
+    running: Interval,
+    closed: VecDeque<Interval>,
 }
 
-impl Counts {
-    #[must_use]
-    pub fn finished(&self) -> u64 {
-        self.ok + self.rejected + self.timeout + self.error
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        self.started += other.started;
-        self.ok += other.ok;
-        self.rejected += other.rejected;
-        self.timeout += other.timeout;
-        self.error += other.error;
-        self.lost_arrivals += other.lost_arrivals;
-        self.late_answers += other.late_answers;
-    }
+#[derive(Default)]
+struct Cell {
+    counts: Counts,
+    times: Option<Box<Times>>,
 }
 
-/// Service and response times of one operation in one scope.
-#[derive(Clone, Debug)]
-pub struct Times {
-    pub service: Histogram<u64>,
-    /// Absent where it is no different thing.
-    pub response: Option<Histogram<u64>>,
-    /// Values beyond the range, recorded at its end.
-    pub saturated: u64,
+/// Made with the first sample that has them.
+struct Times {
+    service: Histogram,
+    response: Option<Histogram>,
 }
 
 impl Times {
-    fn new(operation: Operation, scoped: bool) -> Self {
-        let (high, digits) = (if operation.is_long() { MILLIS_MAX } else { MICROS_MAX }, if scoped { 2 } else { 3 });
-        let make = || Histogram::new_with_bounds(1, high, digits).expect("the bounds and digits are constants that fit");
-        Self { service: make(), response: operation.has_response().then(make), saturated: 0 }
+    fn new(operation: Operation, scope: ScopeId) -> Self {
+        let histogram = || Histogram::new(Resolution::of(operation, scope != ScopeId::ALL));
+        Self { service: histogram(), response: operation.has_response().then(histogram) }
     }
-
-    fn record(&mut self, operation: Operation, service: Duration, response: Duration) {
-        let unit = |time: Duration| {
-            let value = if operation.is_long() { time.as_millis() } else { time.as_micros() };
-            u64::try_from(value).unwrap_or(u64::MAX).max(1)
-        };
-        let mut record = |histogram: &mut Histogram<u64>, time| {
-            let value = unit(time);
-            self.saturated += u64::from(value > histogram.high());
-            histogram.saturating_record(value);
-        };
-        record(&mut self.service, service);
-        if let Some(histogram) = &mut self.response {
-            record(histogram, response);
-        }
-    }
-
-    /// # Panics
-    /// When the other is of another operation or scope.
-    pub fn add(&mut self, other: &Self) {
-        self.service.add(&other.service).expect("histograms of one series have the same bounds");
-        if let (Some(mine), Some(theirs)) = (&mut self.response, &other.response) {
-            mine.add(theirs).expect("histograms of one series have the same bounds");
-        }
-        self.saturated += other.saturated;
-    }
-}
-
-/// Counters and times of one operation in one scope.
-#[derive(Clone, Debug, Default)]
-pub struct Series {
-    pub counts: Counts,
-    /// Absent until something has ended.
-    pub times: Option<Box<Times>>,
-}
-
-impl Series {
-    fn finish(&mut self, sample: &Sample, scoped: bool) {
-        match sample.outcome {
-            Outcome::Ok => self.counts.ok += 1,
-            Outcome::Rejected => self.counts.rejected += 1,
-            Outcome::Timeout => self.counts.timeout += 1,
-            Outcome::Error => self.counts.error += 1,
-        }
-        // What broke on the way says nothing about how long an answer takes; a timeout counts at its age.
-        if sample.outcome != Outcome::Error {
-            let times = self.times.get_or_insert_with(|| Box::new(Times::new(sample.operation, scoped)));
-            times.record(sample.operation, sample.service(), sample.response());
-        }
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        self.counts.add(&other.counts);
-        match (&mut self.times, &other.times) {
-            (Some(mine), Some(theirs)) => mine.add(theirs),
-            (None, Some(theirs)) => self.times = Some(theirs.clone()),
-            (_, None) => {}
-        }
-    }
-}
-
-/// What an error is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ErrorKey {
-    pub operation: Operation,
-    pub kind: &'static str,
-    pub code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorTally {
-    pub count: u64,
-    pub first: Mono,
-    pub last: Mono,
-    pub example: String,
-}
-
-/// One second of one shard.
-#[derive(Debug)]
-pub struct Interval {
-    /// Whole seconds from the origin to its beginning.
-    pub second: u64,
-    /// By operation, then by scope: all, cohorts, transports.
-    pub series: Vec<Series>,
-    pub lateness: Option<Histogram<u64>>,
-    pub messages_in: u64,
-    pub messages_out: u64,
-    /// Things that became connected.
-    pub connects: u64,
-    /// Things connected at its end.
-    pub connected: i64,
-    pub errors: BTreeMap<ErrorKey, ErrorTally>,
-    pub thing_events: Vec<ThingEvent>,
-    /// Things that lost a session, by place.
-    pub sessions_lost: Vec<u32>,
-}
-
-/// How many scopes there are, and where each one's series stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ScopeLayout {
-    pub(super) cohorts: usize,
-    pub(super) transports: usize,
-}
-
-impl ScopeLayout {
-    /// Scopes in all: `all`, then cohorts, then transports.
-    #[must_use]
-    pub(super) fn count(self) -> usize {
-        1 + self.cohorts + self.transports
-    }
-
-    /// Place of the series of `operation` in scope number `scope`.
-    #[must_use]
-    pub(super) fn place(self, operation: Operation, scope: usize) -> usize {
-        operation as usize * self.count() + scope
-    }
-
-    fn scopes(self, scope: Scope) -> [usize; 3] {
-        [0, 1 + usize::from(scope.cohort), 1 + self.cohorts + usize::from(scope.transport)]
-    }
-}
-
-/// The recorder of one shard.
-#[derive(Debug)]
-pub struct Recorder {
-    layout: ScopeLayout,
-    /// End of the running interval.
-    border: Mono,
-    running: Interval,
-    done: VecDeque<Interval>,
 }
 
 impl Recorder {
-    /// Seconds are cut at whole seconds after `origin`.
+    /// `cohorts` and `transports` are how many there are: a sample's [`Scope`] indexes them.
     #[must_use]
     pub fn new(origin: Mono, cohorts: usize, transports: usize) -> Self {
-        let layout = ScopeLayout { cohorts, transports };
-        Self { layout, border: origin + SECOND, running: empty(layout, 0, 0), done: VecDeque::new() }
+        let scopes = Scopes::new(cohorts, transports);
+        Self {
+            border: origin + SECOND,
+            scopes,
+            cells: std::iter::repeat_with(Cell::default).take(Operation::COUNT * scopes.count()).collect(),
+            lateness: Histogram::new(Resolution::SHORT),
+            errors: Vec::new(),
+            running: Interval::default(),
+            closed: VecDeque::new(),
+        }
     }
+
+    // ---------------------------------------------------------------------------------------------------- operations
 
     pub fn start(&mut self, operation: Operation, scope: Scope) {
-        self.each_series(operation, scope, |series, _| series.counts.started += 1);
+        self.count(operation, scope, |counts| counts.started += 1);
     }
 
-    /// Belongs to the second in which it finished.
+    /// Answers, accepted or rejected, count with their time, and timeouts at their age; what broke has no time.
     pub fn finish(&mut self, sample: &Sample) {
         self.advance(sample.finished);
-        self.each_series(sample.operation, sample.scope, |series, scoped| series.finish(sample, scoped));
+        let Sample { operation, scope, outcome, .. } = *sample;
+        let (service, response) = (sample.service(), sample.response());
+        for id in self.scopes.of(operation, scope) {
+            let cell = &mut self.cells[cell_index(self.scopes, operation, id)];
+            cell.counts.finish(outcome);
+            if outcome != Outcome::Error {
+                let times = cell.times.get_or_insert_with(|| Box::new(Times::new(operation, id)));
+                times.service.record(service);
+                if let Some(histogram) = &mut times.response {
+                    histogram.record(response);
+                }
+            }
+        }
     }
 
+    /// An answer nobody waited for any more.
     pub fn late_answer(&mut self, operation: Operation, scope: Scope) {
-        self.each_series(operation, scope, |series, _| series.counts.late_answers += 1);
+        self.count(operation, scope, |counts| counts.late_answers += 1);
     }
 
+    /// A planned start that nobody was free to take.
     pub fn lost_arrival(&mut self, operation: Operation, scope: Scope) {
-        self.each_series(operation, scope, |series, _| series.counts.lost_arrivals += 1);
+        self.count(operation, scope, |counts| counts.lost_arrivals += 1);
     }
 
-    /// From runnable to written: the generator's own delay.
-    pub fn lateness(&mut self, delay: Duration) {
-        let histogram = self.running.lateness.get_or_insert_with(new_lateness);
-        histogram.saturating_record(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX).max(1));
+    /// Runnable -> written, with the session up and a slot free: the generator's own delay.
+    pub fn lateness(&mut self, lateness: Duration) {
+        self.lateness.record(lateness);
     }
+
+    fn count(&mut self, operation: Operation, scope: Scope, change: impl Fn(&mut Counts)) {
+        for id in self.scopes.of(operation, scope) {
+            change(&mut self.cells[cell_index(self.scopes, operation, id)].counts);
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- traffic and sessions
 
     pub fn message_in(&mut self) {
         self.running.messages_in += 1;
@@ -233,20 +123,31 @@ impl Recorder {
         self.running.messages_out += 1;
     }
 
-    pub fn connected(&mut self) {
+    /// The thing at this place is subscribed from `at` on.
+    pub fn connected(&mut self, thing: u32, at: Mono) {
+        self.session_changed(SessionChange { thing, at, is_up: true });
         self.running.connected += 1;
         self.running.connects += 1;
     }
 
-    pub fn disconnected(&mut self) {
+    /// The thing at this place lost its session.
+    pub fn session_lost(&mut self, thing: u32, at: Mono) {
+        self.session_changed(SessionChange { thing, at, is_up: false });
         self.running.connected -= 1;
     }
 
-    pub fn session_lost(&mut self, thing: u32) {
-        self.running.sessions_lost.push(thing);
+    /// A session ended since the run wanted it.
+    pub fn closed(&mut self) {
+        self.running.connected -= 1;
     }
 
-    /// Counts an error; the text of an example is made only for the first of its kind in a second.
+    fn session_changed(&mut self, change: SessionChange) {
+        self.advance(change.at);
+        let Interval { sessions, events_lost, .. } = &mut self.running;
+        push_bounded(sessions, change, events_lost);
+    }
+
+    /// `example` is asked for once per kind.
     pub fn error(
         &mut self,
         operation: Operation,
@@ -255,151 +156,255 @@ impl Recorder {
         at: Mono,
         example: impl FnOnce() -> String,
     ) {
-        let errors = &mut self.running.errors;
+        self.advance(at);
+        let place = |errors: &[(ErrorKey, ErrorTally)], key| errors.iter().position(|(known, _)| *known == key);
         let mut key = ErrorKey { operation, kind, code };
-        if errors.len() >= ERRORS_MAX && !errors.contains_key(&key) {
-            key = ErrorKey { operation, kind: "other", code: "other" };
+        if self.errors.len() >= ERROR_KINDS_MAX && place(&self.errors, key).is_none() {
+            key = ErrorKey::other(operation);
         }
-        let tally = errors.entry(key).or_insert_with(|| ErrorTally { count: 0, first: at, last: at, example: example() });
+        let place = place(&self.errors, key).unwrap_or_else(|| {
+            self.errors.push((key, ErrorTally { count: 0, first: at, last: at, example: example() }));
+            self.errors.len() - 1
+        });
+        let tally = &mut self.errors[place].1;
+        if tally.count == 0 {
+            tally.first = at;
+        }
         tally.count += 1;
         tally.last = at;
     }
 
     pub fn thing_event(&mut self, event: ThingEvent) {
-        self.running.thing_events.push(event);
+        self.advance(event.at);
+        let Interval { thing_events, events_lost, .. } = &mut self.running;
+        push_bounded(thing_events, event, events_lost);
     }
+
+    // ------------------------------------------------------------------------------------------------------ intervals
 
     /// Closes every second that has ended at `now`.
     pub fn advance(&mut self, now: Mono) {
-        while now >= self.border {
-            let next = empty(self.layout, self.running.second + 1, self.running.connected);
-            self.done.push_back(std::mem::replace(&mut self.running, next));
+        while now >= self.border && self.closed.len() < CLOSED_MAX {
+            let interval = self.take(self.border);
+            self.closed.push_back(interval);
             self.border += SECOND;
         }
     }
 
     /// Seconds that have ended, oldest first.
     pub fn poll_interval(&mut self) -> Option<Interval> {
-        self.done.pop_front()
+        self.closed.pop_front()
     }
 
     /// Ends recording: what is left, the last second incomplete.
     pub fn finish_run(&mut self, now: Mono) -> Vec<Interval> {
         self.advance(now);
-        let last = empty(self.layout, self.running.second + 1, self.running.connected);
-        self.done.push_back(std::mem::replace(&mut self.running, last));
-        self.done.drain(..).collect()
+        let last = self.take(now);
+        self.closed.drain(..).chain([last]).collect()
     }
 
-    fn each_series(&mut self, operation: Operation, scope: Scope, mut apply: impl FnMut(&mut Series, bool)) {
-        let scopes = self.layout.scopes(scope);
-        let wanted = if operation.is_scoped() { &scopes[..] } else { &scopes[..1] };
-        for scope in wanted {
-            apply(&mut self.running.series[self.layout.place(operation, *scope)], *scope > 0);
+    fn take(&mut self, until: Mono) -> Interval {
+        let next = Interval { second: self.running.second + 1, connected: self.running.connected, ..Interval::default() };
+        let mut interval = std::mem::replace(&mut self.running, next);
+        interval.until = until;
+        interval.lateness = self.lateness.take();
+        let scopes = self.scopes.count();
+        for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| !cell.counts.is_zero()) {
+            let (service, response) = cell.times.as_deref_mut().map_or_else(Default::default, |times| {
+                (times.service.take(), times.response.as_mut().map_or_else(Distribution::default, Histogram::take))
+            });
+            interval.operations.push(OperationInterval {
+                operation: Operation::ALL[index / scopes],
+                scope: ScopeId((index % scopes) as u16),
+                counts: std::mem::take(&mut cell.counts),
+                service,
+                response,
+            });
         }
+        for (key, tally) in self.errors.iter_mut().filter(|(_, tally)| tally.count > 0) {
+            interval.errors.push((*key, ErrorTally { example: std::mem::take(&mut tally.example), ..*tally }));
+            tally.count = 0;
+        }
+        interval
     }
 }
 
-pub(super) fn new_lateness() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, MICROS_MAX, 3).expect("the bounds and digits are constants that fit")
+fn cell_index(scopes: Scopes, operation: Operation, scope: ScopeId) -> usize {
+    operation as usize * scopes.count() + usize::from(scope.0)
 }
 
-fn empty(layout: ScopeLayout, second: u64, connected: i64) -> Interval {
-    Interval {
-        second,
-        series: std::iter::repeat_with(Series::default).take(Operation::COUNT * layout.count()).collect(),
-        lateness: None,
-        messages_in: 0,
-        messages_out: 0,
-        connects: 0,
-        connected,
-        errors: BTreeMap::new(),
-        thing_events: Vec::new(),
-        sessions_lost: Vec::new(),
+fn push_bounded<T>(list: &mut Vec<T>, item: T, lost: &mut u64) {
+    if list.len() < EVENTS_MAX {
+        list.push(item);
+    } else {
+        *lost += 1;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::JobId;
+    use crate::metrics::ThingEventKind;
 
-    const ORIGIN: Mono = Mono(5_000_000_000);
+    const ORIGIN: Mono = Mono(5_000_000_123);
 
     fn at(ms: u64) -> Mono {
         ORIGIN + Duration::from_millis(ms)
     }
 
-    fn sample(finished: u64, outcome: Outcome) -> Sample {
+    fn recorder() -> Recorder {
+        Recorder::new(ORIGIN, 2, 1)
+    }
+
+    fn sample(operation: Operation, outcome: Outcome, intended: u64, sent: u64, finished: u64) -> Sample {
         let scope = Scope { cohort: 1, transport: 0 };
-        let (intended, sent) = (at(finished - 30), at(finished - 10));
-        Sample { operation: Operation::StartNext, scope, outcome, intended, sent, finished: at(finished) }
+        Sample { operation, scope, outcome, intended: at(intended), sent: at(sent), finished: at(finished) }
+    }
+
+    fn ok(finished: u64) -> Sample {
+        sample(Operation::StartNext, Outcome::Ok, finished - 30, finished - 10, finished)
+    }
+
+    fn find(interval: &Interval, operation: Operation, scope: ScopeId) -> &OperationInterval {
+        interval.operations.iter().find(|o| o.operation == operation && o.scope == scope).unwrap()
+    }
+
+    fn end(recorder: &mut Recorder, now: Mono) -> Interval {
+        recorder.finish_run(now).pop().unwrap()
     }
 
     #[test]
-    fn seconds_are_cut_by_finish_time() {
-        let mut recorder = Recorder::new(ORIGIN, 2, 1);
-        for ms in [999, 1000, 2999, 3000] {
-            recorder.finish(&sample(ms, Outcome::Ok));
-        }
-        let ok: Vec<(u64, u64)> = std::iter::from_fn(|| recorder.poll_interval())
-            .chain(recorder_last(&mut Recorder::new(ORIGIN, 2, 1)))
-            .map(|interval| {
-                (
-                    interval.second,
-                    interval.series[ScopeLayout { cohorts: 2, transports: 1 }.place(Operation::StartNext, 0)].counts.ok,
-                )
-            })
-            .collect();
-        assert_eq!(ok, [(0, 1), (1, 1), (2, 1), (0, 0)]);
-    }
-
-    fn recorder_last(recorder: &mut Recorder) -> Vec<Interval> {
-        recorder.finish_run(ORIGIN)
+    fn intervals_are_cut_by_finish_time_and_not_by_when_they_are_told() {
+        let mut recorder = recorder();
+        recorder.finish(&ok(999));
+        assert!(recorder.poll_interval().is_none());
+        recorder.finish(&ok(1_000));
+        let first = recorder.poll_interval().unwrap();
+        assert_eq!(first.second, 0);
+        assert_eq!(find(&first, Operation::StartNext, ScopeId::ALL).counts.ok, 1, "the one at the border belongs to the next");
+        recorder.advance(at(3_500));
+        let seconds: Vec<_> = std::iter::from_fn(|| recorder.poll_interval()).map(|i| (i.second, i.operations.len())).collect();
+        assert_eq!(seconds, [(1, 3), (2, 0)], "all, cohort and transport; then a second in which nothing happened");
+        recorder.finish(&ok(3_600));
+        let last = end(&mut recorder, at(3_700));
+        assert_eq!((last.second, last.operations.len()), (3, 3));
     }
 
     #[test]
-    fn a_scoped_operation_is_counted_for_all_its_cohort_and_its_transport() {
-        let layout = ScopeLayout { cohorts: 2, transports: 1 };
-        let mut recorder = Recorder::new(ORIGIN, 2, 1);
-        recorder.start(Operation::StartNext, Scope { cohort: 1, transport: 0 });
-        recorder.finish(&sample(100, Outcome::Ok));
-        let interval = recorder.finish_run(at(100)).remove(0);
-        let counts = |scope| interval.series[layout.place(Operation::StartNext, scope)].counts.ok;
-        assert_eq!([counts(0), counts(1), counts(2), counts(3)], [1, 0, 1, 1]);
-        let times = interval.series[layout.place(Operation::StartNext, 0)].times.as_ref().unwrap();
-        assert_eq!((times.service.max(), times.response.as_ref().unwrap().max()), (10_007, 30_015), "3 digits");
+    fn service_and_response_are_told_apart() {
+        let mut recorder = recorder();
+        recorder.start(Operation::StartNext, Scope::default());
+        recorder.finish(&ok(100));
+        let interval = end(&mut recorder, at(200));
+        let told = find(&interval, Operation::StartNext, ScopeId::ALL);
+        let p50 = |d: &Distribution| d.latency(Resolution::SHORT).unwrap().p50;
+        assert!((p50(&told.service) - 10.0).abs() < 0.02 && (p50(&told.response) - 30.0).abs() < 0.04);
+        assert_eq!(told.counts, Counts { started: 1, ok: 1, ..Counts::default() });
     }
 
     #[test]
-    fn what_is_too_long_is_counted_as_saturated() {
-        let mut recorder = Recorder::new(ORIGIN, 1, 1);
-        let day = ORIGIN + Duration::from_secs(86_400);
-        recorder.finish(&Sample { intended: ORIGIN, sent: ORIGIN, finished: day, ..sample(100, Outcome::Ok) });
-        let last = recorder.finish_run(day).pop().unwrap();
-        assert_eq!(
-            last.series[ScopeLayout { cohorts: 1, transports: 1 }.place(Operation::StartNext, 0)].times.as_ref().unwrap().saturated,
-            2
-        );
+    fn only_scoped_operations_are_broken_down() {
+        let mut recorder = recorder();
+        recorder.start(Operation::Puback, Scope { cohort: 1, transport: 0 });
+        recorder.start(Operation::Update, Scope { cohort: 1, transport: 0 });
+        let told: Vec<_> = end(&mut recorder, at(1)).operations.iter().map(|o| (o.operation, o.scope.0)).collect();
+        let update = Operation::Update;
+        assert_eq!(told, [(update, 0), (update, 2), (update, 3), (Operation::Puback, 0)]);
     }
 
     #[test]
-    fn kinds_of_errors_are_bounded() {
-        const CODES: [&str; 70] = {
-            let mut codes = [""; 70];
-            let all = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-            let mut n = 0;
-            while n < 70 {
-                codes[n] = all.split_at(n + 1).0;
-                n += 1;
+    fn timeouts_count_at_their_age_and_what_broke_has_no_time() {
+        let mut recorder = recorder();
+        recorder.finish(&sample(Operation::Describe, Outcome::Timeout, 0, 0, 900));
+        recorder.finish(&sample(Operation::Describe, Outcome::Rejected, 0, 0, 5));
+        recorder.finish(&sample(Operation::Describe, Outcome::Error, 0, 0, 5));
+        let interval = end(&mut recorder, at(950));
+        let told = find(&interval, Operation::Describe, ScopeId::ALL);
+        assert_eq!((told.counts.timeout, told.counts.rejected, told.counts.error), (1, 1, 1));
+        assert_eq!(told.service.count(), 2);
+        assert!((told.service.latency(Resolution::SHORT).unwrap().max - 900.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn long_operations_have_no_response() {
+        let mut recorder = recorder();
+        recorder.finish(&sample(Operation::Execution, Outcome::Ok, 0, 0, 700));
+        let interval = end(&mut recorder, at(950));
+        let told = find(&interval, Operation::Execution, ScopeId::ALL);
+        assert_eq!((told.service.count(), told.response.count()), (1, 0));
+        assert_eq!(told.service.latency(Resolution::of(Operation::Execution, false)).unwrap().p50, 700.0);
+    }
+
+    #[test]
+    fn an_interval_that_was_told_is_not_told_again() {
+        let mut recorder = recorder();
+        recorder.finish(&ok(50));
+        recorder.message_in();
+        recorder.connected(0, at(12));
+        recorder.lateness(Duration::from_micros(7));
+        recorder.error(Operation::Update, "rejected", "VersionMismatch", at(11), || "t".into());
+        recorder.advance(at(1_000));
+        assert!(recorder.poll_interval().is_some());
+        let next = end(&mut recorder, at(1_500));
+        assert_eq!(next, Interval { second: 1, until: at(1_500), connected: 1, ..Interval::default() }, "but for the gauge");
+    }
+
+    #[test]
+    fn error_kinds_are_bounded_and_examples_are_asked_for_once() {
+        let mut recorder = recorder();
+        let codes: Vec<&'static str> = (0..100).map(|n| &*Box::leak(format!("code-{n}").into_boxed_str())).collect();
+        let mut asked = 0;
+        for _round in 0..3 {
+            for code in &codes {
+                recorder.error(Operation::Connect, "tls", code, at(1), || {
+                    asked += 1;
+                    (*code).to_owned()
+                });
             }
-            codes
-        };
-        let mut recorder = Recorder::new(ORIGIN, 1, 1);
-        for code in CODES {
-            recorder.error(Operation::Connect, "tcp", code, ORIGIN, String::new);
         }
-        let interval = recorder.finish_run(ORIGIN).remove(0);
-        assert_eq!(interval.errors.len(), ERRORS_MAX + 1);
-        assert_eq!(interval.errors.values().map(|tally| tally.count).sum::<u64>(), 70);
+        let interval = end(&mut recorder, at(2));
+        assert_eq!(interval.errors.iter().map(|(_, tally)| tally.count).sum::<u64>(), 300, "none is forgotten");
+        assert_eq!(interval.errors.len(), ERROR_KINDS_MAX + 1);
+        let (key, tally) = interval.errors.last().unwrap();
+        assert_eq!((*key, tally.count), (ErrorKey::other(Operation::Connect), 3 * 36));
+        assert_eq!(asked, ERROR_KINDS_MAX + 1);
+        recorder.error(Operation::Connect, "tls", codes[0], at(3), || unreachable!("it was told before"));
+        assert_eq!(end(&mut recorder, at(4)).errors[0].1.example, "");
+    }
+
+    #[test]
+    fn events_beyond_the_limit_are_counted() {
+        let mut recorder = recorder();
+        let job = JobId::new("j").unwrap();
+        for _ in 0..EVENTS_MAX + 3 {
+            recorder.thing_event(ThingEvent {
+                thing: 0,
+                job: job.clone(),
+                execution_number: 1,
+                at: at(1),
+                kind: ThingEventKind::Updated,
+            });
+        }
+        let interval = end(&mut recorder, at(2));
+        assert_eq!((interval.thing_events.len(), interval.events_lost), (EVENTS_MAX, 3));
+    }
+
+    #[test]
+    fn a_shard_that_stood_still_loses_nothing() {
+        let mut recorder = recorder();
+        for second in 1..=500 {
+            recorder.finish(&ok(second * 1_000 - 1));
+        }
+        let mut told = 0;
+        let mut seconds = 0;
+        loop {
+            recorder.advance(at(500_000));
+            let Some(interval) = recorder.poll_interval() else { break };
+            assert_eq!(interval.second, seconds);
+            seconds += 1;
+            told += interval.operations.iter().filter(|o| o.scope == ScopeId::ALL).map(|o| o.counts.ok).sum::<u64>();
+        }
+        assert_eq!((told, seconds), (500, 500));
     }
 }

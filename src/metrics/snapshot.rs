@@ -1,12 +1,11 @@
 //! The merged view of one moment: everything that files, lines, a summary or a screen may show. Immutable.
 
-use super::executions::{Anomaly, ClosedExecution, StateCounts};
-use super::recorder::{Counts, ErrorKey, ErrorTally};
+use super::executions::{Anomaly, ClosedExecution, RolloutRow, StateCounts};
+use super::histogram::{Distribution, Latency, Resolution};
+use super::interval::{Counts, ErrorKey, ErrorTally};
 use super::sample::Operation;
 use crate::instant::Mono;
-use crate::jobs::JobId;
 use crate::schedule::Phase;
-use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -39,41 +38,6 @@ impl fmt::Display for ScopeName {
     }
 }
 
-/// Percentiles of one distribution, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Latency {
-    pub mean: f64,
-    pub p50: f64,
-    pub p90: f64,
-    pub p95: f64,
-    pub p99: f64,
-    pub p999: f64,
-    pub max: f64,
-}
-
-impl Latency {
-    /// `None` for a histogram without values. `per_ms`: histogram units in a millisecond.
-    #[must_use]
-    pub fn of(histogram: &Histogram<u64>, per_ms: f64) -> Option<Self> {
-        let quantile = |q| histogram.value_at_quantile(q) as f64 / per_ms;
-        (!histogram.is_empty()).then(|| Self {
-            mean: histogram.mean() / per_ms,
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p95: quantile(0.95),
-            p99: quantile(0.99),
-            p999: quantile(0.999),
-            max: histogram.max() as f64 / per_ms,
-        })
-    }
-}
-
-/// Units of an operation's histograms in a millisecond.
-#[must_use]
-pub(super) fn units_per_ms(operation: Operation) -> f64 {
-    if operation.is_long() { 1.0 } else { 1000.0 }
-}
-
 /// One operation in one scope, over a second or over the run.
 #[derive(Clone, Debug)]
 pub struct OperationRow {
@@ -86,31 +50,20 @@ pub struct OperationRow {
     pub response: Option<Latency>,
 }
 
-/// One job.
+/// A second of one distribution over the whole fleet, for the interval log.
 #[derive(Clone, Debug)]
-pub struct RolloutRow {
-    pub job: JobId,
-    /// Executions the roll-out will have, where that is known.
-    pub targets: Option<u64>,
-    pub counts: StateCounts,
-    /// Seconds from the job's creation until this share of its executions was terminal: 50, 90, 99 %.
-    pub seconds_to: [Option<f64>; 3],
+pub struct TaggedTimes {
+    pub operation: Operation,
+    /// `service` or `response`.
+    pub measure: &'static str,
+    pub distribution: Distribution,
 }
 
-impl RolloutRow {
-    /// Terminal executions over targets.
+impl TaggedTimes {
     #[must_use]
-    pub fn done_share(&self) -> Option<f64> {
-        let targets = self.targets.unwrap_or_else(|| self.counts.all());
-        (targets > 0).then(|| self.counts.terminal() as f64 / targets as f64)
+    pub fn resolution(&self) -> Resolution {
+        Resolution::of(self.operation, false)
     }
-}
-
-/// A second of one histogram, for the interval log.
-#[derive(Clone, Debug)]
-pub struct TaggedHistogram {
-    pub tag: String,
-    pub histogram: Histogram<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,7 +84,7 @@ pub struct Snapshot {
     /// Whether the service's own ledger stands behind `executions`; without it nobody knows what is queued.
     pub has_service: bool,
     pub rollouts: Vec<RolloutRow>,
-    /// Of the last second; operations that did nothing are left out.
+    /// Of the last second, for every operation seen so far.
     pub second: Vec<OperationRow>,
     /// Of the run so far.
     pub totals: Vec<OperationRow>,
@@ -144,10 +97,12 @@ pub struct Snapshot {
     /// Executions that closed in the last second.
     pub closed: Vec<ClosedExecution>,
     pub anomalies: BTreeMap<Anomaly, u64>,
-    pub histograms: Vec<TaggedHistogram>,
+    pub times: Vec<TaggedTimes>,
     /// Shard seconds that never reached the collector.
     pub intervals_lost: u64,
-    /// Values beyond the range of their histogram.
+    /// What things told of executions and sessions beyond the limit of an interval.
+    pub events_lost: u64,
+    /// Values beyond the range of their histogram, at the operation's own service or response time.
     pub saturated: u64,
 }
 

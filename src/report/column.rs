@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// One column of rows `R`.
@@ -24,44 +24,76 @@ pub(super) fn describe<R>(file: &'static str, row: &'static str, columns: &[Colu
     Described { file, row, columns: columns.iter().map(|column| (column.name, column.meaning)).collect() }
 }
 
-/// A CSV file that grows while the run goes; every flush leaves whole rows on disk.
-pub(super) struct GrowingFile<R: 'static> {
+/// A file that grows by whole seconds: each is handed to the system in one piece, so that no row is left torn.
+pub(super) struct Appender {
     path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Appender {
+    pub(super) fn create(path: PathBuf) -> Result<Self, ReportError> {
+        match File::create_new(&path) {
+            Ok(file) => Ok(Self { path, file, length: 0 }),
+            Err(source) => Err(ReportError::write(&path, source)),
+        }
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ReportError> {
+        self.file.write_all(bytes).map_err(|source| {
+            // A disk that took a part of it is as it was before, if it can be; the first error is the one to tell.
+            let _ = self.file.set_len(self.length);
+            ReportError::write(&self.path, source)
+        })?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// A CSV file that grows while the run goes.
+pub(super) struct GrowingFile<R: 'static> {
+    out: Appender,
     columns: &'static [Column<R>],
-    out: csv::Writer<BufWriter<File>>,
+    /// Rows since the last flush.
+    rows: csv::Writer<Vec<u8>>,
 }
 
 impl<R> GrowingFile<R> {
     pub(super) fn create(dir: &Path, name: &str, columns: &'static [Column<R>]) -> Result<Self, ReportError> {
-        let path = dir.join(name);
-        let file = File::create_new(&path).map_err(|source| ReportError::write(&path, source))?;
-        let mut file = Self { path, columns, out: csv::Writer::from_writer(BufWriter::new(file)) };
-        file.write_record(columns.iter().map(|column| column.name.to_owned()))?;
+        let mut file = Self { out: Appender::create(dir.join(name))?, columns, rows: memory() };
+        write_record(&mut file.rows, columns.iter().map(|column| column.name));
         file.flush()?;
         Ok(file)
     }
 
-    pub(super) fn write(&mut self, row: &R) -> Result<(), ReportError> {
-        let columns = self.columns;
-        self.write_record(columns.iter().map(|column| (column.cell)(row)))
+    pub(super) fn write(&mut self, row: &R) {
+        write_record(&mut self.rows, self.columns.iter().map(|column| (column.cell)(row)));
     }
 
     pub(super) fn flush(&mut self) -> Result<(), ReportError> {
-        self.out.flush().map_err(|source| ReportError::write(&self.path, source))
-    }
-
-    fn write_record(&mut self, cells: impl Iterator<Item = String>) -> Result<(), ReportError> {
-        self.out.write_record(cells).map_err(|error| ReportError::write(&self.path, error.into()))
+        let rows = std::mem::replace(&mut self.rows, memory());
+        self.out.append(&bytes(rows))
     }
 }
 
 /// A whole CSV text, for files that are rewritten.
 pub(super) fn to_csv<R>(columns: &[Column<R>], rows: impl Iterator<Item = R>) -> Vec<u8> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    let written = out
-        .write_record(columns.iter().map(|column| column.name))
-        .and_then(|()| rows.into_iter().try_for_each(|row| out.write_record(columns.iter().map(|column| (column.cell)(&row)))));
-    written.ok().and_then(|()| out.into_inner().ok()).expect("writing CSV to memory does not fail")
+    let mut out = memory();
+    write_record(&mut out, columns.iter().map(|column| column.name));
+    rows.for_each(|row| write_record(&mut out, columns.iter().map(|column| (column.cell)(&row))));
+    bytes(out)
+}
+
+fn memory() -> csv::Writer<Vec<u8>> {
+    csv::Writer::from_writer(Vec::new())
+}
+
+fn write_record<T: AsRef<[u8]>>(out: &mut csv::Writer<Vec<u8>>, cells: impl Iterator<Item = T>) {
+    out.write_record(cells).expect("rows of one table have as many cells, and memory takes them");
+}
+
+fn bytes(out: csv::Writer<Vec<u8>>) -> Vec<u8> {
+    out.into_inner().expect("memory takes every row")
 }
 
 /// Replaces a file in one step: a reader, and a crash, sees the old one or the new one.

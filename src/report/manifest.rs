@@ -171,6 +171,12 @@ fn state_map(counts: &crate::metrics::StateCounts, has_service: bool) -> BTreeMa
 }
 
 impl Totals {
+    /// Executions that have not ended.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        ["queued", "notified", "in_progress"].iter().filter_map(|state| self.executions.get(*state)).sum()
+    }
+
     /// Peaks are kept from the totals before.
     pub(super) fn update(&mut self, snapshot: &Snapshot) {
         let peak = |before: u64, now: u64| before.max(now);

@@ -2,6 +2,7 @@
 
 mod column;
 mod dictionary;
+mod hlog;
 pub mod json;
 mod manifest;
 pub mod plain;

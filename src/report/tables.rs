@@ -2,7 +2,9 @@
 
 use super::column::{Column, Described, describe, ms};
 use crate::instant::Mono;
+use crate::jobs::ThingName;
 use crate::metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
+use std::sync::Arc;
 
 macro_rules! columns {
     ($($name:literal, $meaning:literal, $cell:expr;)*) => {
@@ -169,20 +171,20 @@ pub(super) const ROLLOUTS_COLUMNS: &[Column<RolloutSecond>] = columns! {
 // ------------------------------------------------------------------------------------------------------------ executions
 
 /// A closed execution with what its thing is called.
-pub(super) struct ExecutionLine<'a> {
-    pub(super) thing: &'a str,
-    pub(super) cohort: &'a str,
+pub(super) struct ExecutionLine {
+    pub(super) thing: ThingName,
+    pub(super) cohort: Arc<str>,
     pub(super) origin: Mono,
     pub(super) execution: ClosedExecution,
 }
 
-fn since_origin(line: &ExecutionLine<'_>, at: Option<Mono>) -> String {
+fn since_origin(line: &ExecutionLine, at: Option<Mono>) -> String {
     ms(at.map(|at| at.ms_since(line.origin)))
 }
 
-pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine<'static>>] = columns! {
-    "thing", "thing name", |e| e.thing.into();
-    "cohort", "cohort of the thing", |e| e.cohort.into();
+pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine>] = columns! {
+    "thing", "thing name", |e| e.thing.to_string();
+    "cohort", "cohort of the thing", |e| e.cohort.to_string();
     "job", "job id", |e| e.execution.job.to_string();
     "execution_number", "number of this run of the job on the thing", |e| e.execution.execution_number.to_string();
     "queued_ms", "when the service queued it; empty without the service's ledger", |e| since_origin(e, e.execution.queued);
@@ -194,8 +196,8 @@ pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine<'static>>] = columns
     "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
     "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
     "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
-    "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs",
-        |e| e.execution.anomaly.map_or_else(String::new, |anomaly| anomaly.as_str().into());
+    "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs; several are joined by a semicolon",
+        |e| e.execution.anomalies.to_string();
 };
 
 // ---------------------------------------------------------------------------------------------------------------- errors

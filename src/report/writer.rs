@@ -2,36 +2,36 @@
 
 use super::ReportError;
 use super::column::{GrowingFile, replace, to_csv};
+use super::hlog::IntervalLog;
 use super::manifest::{Manifest, Verdict};
 use super::tables::{self, ErrorLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
-use crate::metrics::{Snapshot, TaggedHistogram};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use crate::jobs::ThingName;
+use crate::metrics::{Finding, Snapshot, findings};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-const HLOG: &str = "histograms.hlog";
-const MANIFEST: &str = "run.json";
+pub(super) const HLOG: &str = "histograms.hlog";
+pub(super) const MANIFEST: &str = "run.json";
 
 /// What the things of a run are called, by place.
 pub struct ThingNames {
-    pub things: Vec<String>,
+    pub things: Vec<ThingName>,
     /// Name of the cohort of each.
-    pub cohorts: Vec<String>,
+    pub cohorts: Vec<Arc<str>>,
 }
 
 /// The files of one run.
 pub struct ResultsWriter {
     dir: PathBuf,
     manifest: Manifest,
-    names: &'static ThingNames,
+    findings: Vec<Finding>,
+    names: ThingNames,
     timeseries: GrowingFile<Snapshot>,
     operations: GrowingFile<OperationSecond>,
     rollouts: GrowingFile<RolloutSecond>,
-    executions: GrowingFile<ExecutionLine<'static>>,
-    hlog: Hlog,
+    executions: GrowingFile<ExecutionLine>,
+    hlog: IntervalLog,
 }
 
 impl ResultsWriter {
@@ -41,18 +41,16 @@ impl ResultsWriter {
     /// When the folder holds anything already, or cannot be written.
     pub fn create(dir: &Path, manifest: Manifest, names: ThingNames) -> Result<Self, ReportError> {
         Self::claim(dir)?;
-        // Names live as long as the process: rows refer to them from every file.
-        let names = Box::leak(Box::new(names));
-        let started_ms = crate::clock::epoch_ms();
         let writer = Self {
             dir: dir.into(),
             manifest,
+            findings: Vec::new(),
             names,
             timeseries: GrowingFile::create(dir, tables::TIMESERIES, tables::TIMESERIES_COLUMNS)?,
             operations: GrowingFile::create(dir, tables::OPERATIONS, tables::OPERATIONS_COLUMNS)?,
             rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::ROLLOUTS_COLUMNS)?,
             executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::EXECUTIONS_COLUMNS)?,
-            hlog: Hlog::create(&dir.join(HLOG), started_ms)?,
+            hlog: IntervalLog::create(dir.join(HLOG))?,
         };
         writer.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, std::iter::empty()))?;
         writer.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, std::iter::empty()))?;
@@ -75,23 +73,23 @@ impl ResultsWriter {
     /// # Errors
     /// When the disk does not take it.
     pub fn second(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
-        self.timeseries.write(snapshot)?;
+        self.timeseries.write(snapshot);
         for row in &snapshot.second {
-            self.operations.write(&OperationSecond { t_s: snapshot.t_s, row: row.clone() })?;
+            self.operations.write(&OperationSecond { t_s: snapshot.t_s, row: row.clone() });
         }
         for row in &snapshot.rollouts {
-            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, has_service: snapshot.has_service, row: row.clone() })?;
+            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, has_service: snapshot.has_service, row: row.clone() });
         }
         for execution in &snapshot.closed {
             let place = execution.thing as usize;
             self.executions.write(&ExecutionLine {
-                thing: &self.names.things[place],
-                cohort: &self.names.cohorts[place],
+                thing: self.names.things[place].clone(),
+                cohort: Arc::clone(&self.names.cohorts[place]),
                 origin: snapshot.origin,
                 execution: execution.clone(),
-            })?;
+            });
         }
-        self.hlog.write(snapshot.t_s, &snapshot.histograms)?;
+        self.hlog.second(snapshot)?;
         self.timeseries.flush()?;
         self.operations.flush()?;
         self.rollouts.flush()?;
@@ -102,6 +100,8 @@ impl ResultsWriter {
             snapshot.errors.iter().map(|(key, tally)| ErrorLine { origin: snapshot.origin, key: *key, tally: tally.clone() });
         self.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, errors))?;
         self.manifest.totals.update(snapshot);
+        self.findings = findings(snapshot);
+        self.manifest.findings = self.findings.iter().map(ToString::to_string).collect();
         self.write_manifest()
     }
 
@@ -128,6 +128,12 @@ impl ResultsWriter {
         &self.manifest
     }
 
+    /// What the figures so far tell; in the manifest too.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -140,40 +146,5 @@ impl ResultsWriter {
 
     fn rewrite(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
         replace(&self.dir.join(name), bytes)
-    }
-}
-
-/// The HdrHistogram log, format V2, written line by line so that it is complete after every second.
-///
-/// hdrhistogram's own interval log writer borrows its output and its serializer for as long as the log lives; the format is four
-/// fields a line.
-struct Hlog {
-    path: PathBuf,
-    out: BufWriter<File>,
-    serializer: V2DeflateSerializer,
-}
-
-impl Hlog {
-    fn create(path: &Path, started_ms: i64) -> Result<Self, ReportError> {
-        let failed = |source| ReportError::write(path, source);
-        let mut out = BufWriter::new(File::create_new(path).map_err(failed)?);
-        let seconds = started_ms as f64 / 1000.0;
-        let header = format!(
-            "#[Histogram log format version 1.3]\n#[StartTime: {seconds:.3} (seconds since epoch), microseconds; notify_next and execution: milliseconds]\n\
-             \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
-        );
-        out.write_all(header.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
-        Ok(Self { path: path.into(), out, serializer: V2DeflateSerializer::new() })
-    }
-
-    fn write(&mut self, t_s: u64, histograms: &[TaggedHistogram]) -> Result<(), ReportError> {
-        let start = t_s.saturating_sub(1);
-        for TaggedHistogram { tag, histogram } in histograms {
-            let mut bytes = Vec::new();
-            self.serializer.serialize(histogram, &mut bytes).expect("a histogram serializes into memory");
-            let line = format!("Tag={tag},{start}.000,1.000,{:.3},{}\n", histogram.max() as f64, STANDARD.encode(&bytes));
-            self.out.write_all(line.as_bytes()).map_err(|source| ReportError::write(&self.path, source))?;
-        }
-        self.out.flush().map_err(|source| ReportError::write(&self.path, source))
     }
 }

@@ -320,10 +320,12 @@ impl Conductor<'_> {
         progress: &mut Progress,
     ) -> Result<(), ConductError> {
         let (generator, endpoint) = sources.usage();
+        // A shard that has ended has nothing more to say.
+        let expected = if progress.phase == Phase::Done { 0 } else { self.shards };
         let input = SecondInput {
             second,
             phase: progress.phase,
-            intervals_lost: std::mem::take(&mut assembly.lost) + (self.shards - intervals.len().min(self.shards)) as u64,
+            intervals_lost: std::mem::take(&mut assembly.lost) + expected.saturating_sub(intervals.len()) as u64,
             intervals,
             ledger: sources.rows()?,
             generator,

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::device::AgentSettings;
 use crate::exit;
 use crate::jobs::{NameError, ThingName};
-use crate::metrics::{Collector, CollectorSettings};
+use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, TargetPlan};
@@ -181,10 +181,9 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         thresholds: Vec::new(),
         findings: Vec::new(),
     };
-    let names = ThingNames {
-        things: names.iter().map(ToString::to_string).collect(),
-        cohorts: cohorts.into_iter().map(|cohort| plan.cohorts[cohort].name.clone()).collect(),
-    };
+    let cohort_names: Vec<Arc<str>> = plan.cohorts.iter().map(|cohort| cohort.name.as_str().into()).collect();
+    let names =
+        ThingNames { things: names, cohorts: cohorts.into_iter().map(|cohort| Arc::clone(&cohort_names[cohort])).collect() };
     Ok(ResultsWriter::create(dir, manifest, names)?)
 }
 
@@ -267,15 +266,9 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
 
 /// Verdict, last words, exit code.
 fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<Ending, RunError>) -> u8 {
-    let mut findings = findings(writer.manifest());
-    let differences: u64 = writer
-        .manifest()
-        .totals
-        .anomalies
-        .iter()
-        .filter(|(name, _)| name.as_str() != crate::metrics::Anomaly::LateNotify.as_str())
-        .map(|(_, count)| count)
-        .sum();
+    let mut findings = writer.manifest().findings.clone();
+    let is_invalid = writer.findings().iter().any(Finding::is_invalidating);
+    let is_different = writer.findings().iter().any(Finding::is_difference);
     let (verdict, code) = match &outcome {
         Err(error) => {
             findings.insert(0, format!("failed to {error}"));
@@ -284,10 +277,12 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Interrupted) => (Verdict::Interrupted, exit::INTERRUPTED),
         Ok(Ending::Limit) => {
             let limit = crate::scenario::units::duration_text(options.plan.end.limit);
-            findings.insert(0, format!("the limit of {limit} was reached before the run was done"));
-            (Verdict::Fail, exit::FAIL)
+            let open = writer.manifest().totals.open();
+            findings.insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open"));
+            if is_invalid { (Verdict::Invalid, exit::INVALID) } else { (Verdict::Fail, exit::FAIL) }
         }
-        Ok(Ending::Complete) if differences > 0 => (Verdict::Fail, exit::FAIL),
+        Ok(Ending::Complete) if is_invalid => (Verdict::Invalid, exit::INVALID),
+        Ok(Ending::Complete) if is_different => (Verdict::Fail, exit::FAIL),
         Ok(Ending::Complete) => (Verdict::Pass, exit::PASS),
     };
     let code = match writer.finish(verdict, code, rfc3339(), findings) {
@@ -307,21 +302,4 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
     // A reader that has gone away does not change how the run went.
     let _ = writeln!(std::io::stdout(), "{text}");
     code
-}
-
-/// What a reader must know besides the numbers.
-fn findings(manifest: &Manifest) -> Vec<String> {
-    let totals = &manifest.totals;
-    let mut findings: Vec<String> = totals
-        .anomalies
-        .iter()
-        .map(|(anomaly, count)| format!("{count} executions with anomaly {anomaly}: see executions.csv"))
-        .collect();
-    if totals.intervals_lost > 0 {
-        findings.push(format!("{} seconds of shards were lost: the files were not written fast enough", totals.intervals_lost));
-    }
-    if totals.saturated > 0 {
-        findings.push(format!("{} times were beyond the range of their histogram, and count as its end", totals.saturated));
-    }
-    findings
 }

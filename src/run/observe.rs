@@ -106,17 +106,16 @@ impl Observer for ShardObserver {
                         self.gauges.ever_connected.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                recorder.connected();
+                recorder.connected(thing.position, at);
             }
             SessionEvent::ConnectFailed { intended, started, at, failure } => {
                 finish(Operation::Connect, failure_outcome(failure), intended, started, at);
             }
             SessionEvent::Lost { at, failure } => {
-                recorder.disconnected();
-                recorder.session_lost(thing.position);
+                recorder.session_lost(thing.position, at);
                 recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
             }
-            SessionEvent::Closed => recorder.disconnected(),
+            SessionEvent::Closed => recorder.closed(),
             SessionEvent::MessageOut => recorder.message_out(),
             SessionEvent::MessageIn => recorder.message_in(),
             SessionEvent::Unreadable { at, why } => {

@@ -1,0 +1,134 @@
+//! What a reader must know besides the numbers: conclusions in plain words, and what they mean for the verdict.
+
+use super::executions::Anomaly;
+use super::snapshot::Snapshot;
+use std::fmt;
+
+/// A conclusion about a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The figures are incomplete.
+    SamplesLost { intervals: u64, events: u64 },
+    /// Percentiles near the end of a histogram's range are lower bounds.
+    Saturated { count: u64 },
+    /// What should never be, of so many executions.
+    Anomalous { anomaly: Anomaly, count: u64 },
+}
+
+impl Finding {
+    /// Whether the figures are no evidence.
+    #[must_use]
+    pub fn is_invalidating(&self) -> bool {
+        matches!(self, Self::SamplesLost { .. })
+    }
+
+    /// Whether the things and the service contradict each other.
+    #[must_use]
+    pub fn is_difference(&self) -> bool {
+        matches!(self, Self::Anomalous { anomaly, .. } if anomaly.is_difference())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SamplesLost { intervals, events } => {
+                write!(f, "{intervals} seconds of shards and {events} events of things were lost: the collector did not keep up")
+            }
+            Self::Saturated { count } => {
+                write!(f, "{count} times were beyond the range of their histogram, and count as its end")
+            }
+            Self::Anomalous { anomaly, count } => {
+                write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
+            }
+        }
+    }
+}
+
+fn meaning(anomaly: Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::Lost => "open at the service, and their subscribed things are not at work on them",
+        Anomaly::DuplicateStart => "handed out to their thing twice",
+        Anomaly::MissingNotify => "never announced to their thing, which was subscribed throughout",
+        Anomaly::LateNotify => "announced over 1 s late to their thing, which was subscribed throughout",
+        Anomaly::TerminalTwice => "ended twice",
+        Anomaly::StatusDiffers => "thing and service name different ends",
+    }
+}
+
+/// What the figures so far tell.
+#[must_use]
+pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+    let (intervals, events) = (snapshot.intervals_lost, snapshot.events_lost);
+    let lost = (intervals + events > 0).then_some(Finding::SamplesLost { intervals, events });
+    let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
+    let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
+    lost.into_iter().chain(saturated).chain(anomalies).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instant::Mono;
+    use crate::jobs::{JobId, ThingName};
+    use crate::metrics::{
+        Collector, CollectorSettings, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, ThingEvent,
+        ThingEventKind,
+    };
+    use crate::schedule::Phase;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const TWO_HOURS: Mono = Mono(7_200_000_000_000);
+
+    fn snapshot(intervals_lost: u64, see: impl FnOnce(&mut Recorder)) -> Arc<Snapshot> {
+        let mut recorder = Recorder::new(Mono(0), 1, 1);
+        see(&mut recorder);
+        let mut collector = Collector::new(CollectorSettings {
+            origin: Mono(0),
+            things: vec![ThingName::new("t").unwrap()],
+            cohorts: vec!["all".into()],
+            transports: vec!["mqtt".into()],
+            has_service: false,
+        });
+        let intervals = recorder.finish_run(TWO_HOURS + Duration::from_secs(1));
+        let (ledger, generator, phase) = (Vec::new(), ProcessUsage::default(), Phase::Drain);
+        let input = SecondInput { second: 7_200, phase, intervals, intervals_lost, ledger, generator, endpoint: None };
+        collector.finish(input, None)
+    }
+
+    fn started(recorder: &mut Recorder) {
+        let (job, kind) = (JobId::new("j").unwrap(), ThingEventKind::Started);
+        recorder.thing_event(ThingEvent { thing: 0, job, execution_number: 1, at: Mono(1), kind });
+    }
+
+    #[test]
+    fn a_clean_run_has_none() {
+        assert_eq!(findings(&snapshot(0, |_| {})), []);
+    }
+
+    #[test]
+    fn every_trouble_is_told_once() {
+        let snapshot = snapshot(2, |recorder| {
+            recorder.finish(&Sample {
+                operation: Operation::Update,
+                scope: Scope::default(),
+                outcome: Outcome::Timeout,
+                intended: Mono(0),
+                sent: Mono(TWO_HOURS.0 - 1),
+                finished: TWO_HOURS,
+            });
+            started(recorder);
+            started(recorder);
+        });
+        let expected = [
+            Finding::SamplesLost { intervals: 2, events: 0 },
+            Finding::Saturated { count: 1 },
+            Finding::Anomalous { anomaly: Anomaly::DuplicateStart, count: 1 },
+        ];
+        assert_eq!(findings(&snapshot), expected, "the long response is told once, whatever its scopes");
+        assert!(expected[0].is_invalidating() && !expected[2].is_invalidating());
+        assert!(expected[2].is_difference() && !expected[1].is_difference());
+        assert!(!Finding::Anomalous { anomaly: Anomaly::LateNotify, count: 1 }.is_difference());
+    }
+}

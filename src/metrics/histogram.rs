@@ -1,0 +1,264 @@
+//! Histograms of durations: how fine and how far they go, what is shipped of them, and the percentiles that are told.
+
+use super::sample::Operation;
+use std::cmp::Ordering;
+use std::time::Duration;
+
+/// How fine a histogram is and how far it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Nanoseconds of one tick, the unit in which values are counted.
+    tick_ns: u64,
+    ticks_max: u64,
+    digits: u8,
+}
+
+impl Resolution {
+    /// 1 us to 1 h, three digits: about 184 KiB, so one for a shard and not one for a thing.
+    pub const SHORT: Self = Self { tick_ns: 1_000, ticks_max: 3_600_000_000, digits: 3 };
+    /// The same with two digits, for breakdowns by scope.
+    const SHORT_SCOPED: Self = Self { digits: 2, ..Self::SHORT };
+    /// 1 ms to 30 days, for what may last that long.
+    const LONG: Self = Self { tick_ns: 1_000_000, ticks_max: 30 * 24 * 3_600_000, digits: 3 };
+    pub(super) const LONG_COARSE: Self = Self { digits: 2, ..Self::LONG };
+
+    #[must_use]
+    pub fn of(operation: Operation, is_breakdown: bool) -> Self {
+        match (operation.is_long(), is_breakdown) {
+            (false, false) => Self::SHORT,
+            (false, true) => Self::SHORT_SCOPED,
+            (true, false) => Self::LONG,
+            (true, true) => Self::LONG_COARSE,
+        }
+    }
+
+    fn ms(self, ticks: f64) -> f64 {
+        ticks / (1e6 / self.tick_ns as f64)
+    }
+
+    /// An empty histogram of the crate, as the interval log writes it.
+    #[must_use]
+    pub fn histogram(self) -> hdrhistogram::Histogram<u64> {
+        hdrhistogram::Histogram::new_with_bounds(1, self.ticks_max, self.digits).expect("the resolutions are within its bounds")
+    }
+}
+
+/// Counts durations; recording neither allocates nor fails.
+#[derive(Debug)]
+pub struct Histogram {
+    resolution: Resolution,
+    inner: hdrhistogram::Histogram<u64>,
+    sum_ticks: u64,
+    saturated: u64,
+}
+
+impl Histogram {
+    #[must_use]
+    pub fn new(resolution: Resolution) -> Self {
+        Self { resolution, inner: resolution.histogram(), sum_ticks: 0, saturated: 0 }
+    }
+
+    /// To the nearest tick; what lies beyond the range is counted at its end, and as saturated.
+    pub fn record(&mut self, duration: Duration) {
+        let Resolution { tick_ns, ticks_max, .. } = self.resolution;
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let ticks = ns.saturating_add(tick_ns / 2) / tick_ns;
+        self.saturated += u64::from(ticks > ticks_max);
+        let ticks = ticks.min(ticks_max);
+        self.sum_ticks += ticks;
+        self.inner.saturating_record(ticks);
+    }
+
+    /// Hands over what was counted and starts again.
+    pub fn take(&mut self) -> Distribution {
+        if self.inner.is_empty() {
+            return Distribution::default();
+        }
+        let buckets = self.inner.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect();
+        self.inner.reset();
+        Distribution { buckets, sum_ticks: std::mem::take(&mut self.sum_ticks), saturated: std::mem::take(&mut self.saturated) }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.is_empty()
+    }
+}
+
+/// What was counted, without the empty buckets: a hundred or so pairs where the histogram has 20,000.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distribution {
+    /// (highest value of the bucket in ticks, count), ascending.
+    buckets: Vec<(u64, u64)>,
+    sum_ticks: u64,
+    saturated: u64,
+}
+
+impl Distribution {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Values beyond the range, counted at its end.
+    #[must_use]
+    pub fn saturated(&self) -> u64 {
+        self.saturated
+    }
+
+    /// Pairs of value in ticks and count, ascending.
+    #[must_use]
+    pub fn buckets(&self) -> &[(u64, u64)] {
+        &self.buckets
+    }
+
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.1).sum()
+    }
+
+    /// Adds what another histogram of the same resolution counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum_ticks += other.sum_ticks;
+        self.saturated += other.saturated;
+        if other.is_empty() {
+            return;
+        }
+        let room = self.buckets.len().max(other.buckets.len());
+        let mine = std::mem::replace(&mut self.buckets, Vec::with_capacity(room));
+        let (mut left, mut right) = (mine.iter().copied().peekable(), other.buckets.iter().copied().peekable());
+        while let (Some(a), Some(b)) = (left.peek().copied(), right.peek().copied()) {
+            self.buckets.push(match a.0.cmp(&b.0) {
+                Ordering::Less => a,
+                Ordering::Greater => b,
+                Ordering::Equal => (a.0, a.1 + b.1),
+            });
+            left.next_if(|_| a.0 <= b.0);
+            right.next_if(|_| b.0 <= a.0);
+        }
+        self.buckets.extend(left);
+        self.buckets.extend(right);
+    }
+
+    /// The percentiles as HdrHistogram defines them; `None` when nothing was counted. The mean is exact.
+    #[must_use]
+    pub fn latency(&self, resolution: Resolution) -> Option<Latency> {
+        let count = self.count();
+        let max = self.buckets.last()?.0;
+        let at = |quantile| resolution.ms(self.value_at(quantile, count) as f64);
+        Some(Latency {
+            mean: resolution.ms(self.sum_ticks as f64 / count as f64),
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: resolution.ms(max as f64),
+        })
+    }
+
+    /// The value that `quantile` of all values do not exceed, in ticks.
+    fn value_at(&self, quantile: f64, count: u64) -> u64 {
+        let rank = ((quantile * count as f64).ceil() as u64).max(1);
+        let mut below = 0;
+        let reached = self.buckets.iter().find(|bucket| {
+            below += bucket.1;
+            below >= rank
+        });
+        reached.map_or(0, |bucket| bucket.0)
+    }
+
+    /// The duration within which the first `rank` values lie, in milliseconds; `None` when there are fewer.
+    #[must_use]
+    pub fn ms_at_rank(&self, rank: u64, resolution: Resolution) -> Option<f64> {
+        let count = self.count();
+        (rank >= 1 && rank <= count).then(|| resolution.ms(self.value_at(rank as f64 / count as f64, count) as f64))
+    }
+}
+
+/// A distribution in seven figures, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn distribution(resolution: Resolution, micros: &[u64]) -> Distribution {
+        let mut histogram = Histogram::new(resolution);
+        micros.iter().for_each(|us| histogram.record(Duration::from_micros(*us)));
+        histogram.take()
+    }
+
+    proptest! {
+        #[test]
+        fn merged_parts_have_the_percentiles_of_the_crate(
+            parts in prop::collection::vec(prop::collection::vec(0u64..4_000_000_000, 0..50), 1..5)
+        ) {
+            let mut merged = Distribution::default();
+            let mut whole = Resolution::SHORT.histogram();
+            for part in &parts {
+                merged.merge(&distribution(Resolution::SHORT, part));
+                part.iter().for_each(|us| whole.saturating_record((*us).min(Resolution::SHORT.ticks_max)));
+            }
+            match merged.latency(Resolution::SHORT) {
+                None => prop_assert!(whole.is_empty()),
+                Some(latency) => {
+                    prop_assert_eq!(merged.count(), whole.len());
+                    let told = [latency.p50, latency.p90, latency.p95, latency.p99, latency.p999];
+                    for (quantile, told) in [0.5, 0.9, 0.95, 0.99, 0.999].into_iter().zip(told) {
+                        prop_assert_eq!(told, whole.value_at_quantile(quantile) as f64 / 1e3);
+                    }
+                    prop_assert_eq!(latency.max, whole.max() as f64 / 1e3);
+                    prop_assert!((latency.mean - whole.mean() / 1e3).abs() <= latency.mean * 1e-3 + 1e-3);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_range_is_counted_at_its_end_and_told() {
+        let hour_us = 3_600_000_000;
+        let counted = distribution(Resolution::SHORT, &[5, hour_us, hour_us + 1, u64::MAX / 1_000]);
+        assert_eq!((counted.count(), counted.saturated()), (4, 2));
+        let max = counted.latency(Resolution::SHORT).unwrap().max;
+        assert!((3_600_000.0..3_604_000.0).contains(&max), "{max}");
+    }
+
+    #[test]
+    fn long_operations_are_counted_to_the_nearest_millisecond() {
+        let resolution = Resolution::of(Operation::NotifyNext, false);
+        let latency = distribution(resolution, &[499, 500, 1_499]).latency(resolution).unwrap();
+        assert_eq!((latency.p50, latency.max), (1.0, 1.0));
+        let month = distribution(resolution, &[29 * 24 * 3_600_000_000]);
+        assert_eq!(month.saturated(), 0);
+    }
+
+    #[test]
+    fn taking_starts_again() {
+        let mut histogram = Histogram::new(Resolution::SHORT);
+        histogram.record(Duration::from_millis(3));
+        assert_eq!(histogram.take().count(), 1);
+        assert!(histogram.take().is_empty());
+        histogram.record(Duration::from_millis(5));
+        let next = histogram.take();
+        assert_eq!((next.count(), next.latency(Resolution::SHORT).unwrap().mean), (1, 5.0));
+    }
+
+    #[test]
+    fn ranks_count_from_one() {
+        let ms = |n: u64| n * 1_000;
+        let counted = distribution(Resolution::LONG_COARSE, &[ms(10), ms(20), ms(30)]);
+        let at = |rank| counted.ms_at_rank(rank, Resolution::LONG_COARSE);
+        assert_eq!([at(0), at(1), at(2), at(3), at(4)], [None, Some(10.0), Some(20.0), Some(30.0), None]);
+    }
+}

@@ -1,0 +1,50 @@
+//! `histograms.hlog`: the seconds of every histogram as an HdrHistogram interval log, V2 with deflate.
+
+use super::ReportError;
+use super::column::Appender;
+use crate::clock;
+use crate::metrics::Snapshot;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+const UNITS: &str = "values are microseconds; of notify_next and execution they are milliseconds";
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) struct IntervalLog {
+    out: Appender,
+    serializer: V2DeflateSerializer,
+    is_begun: bool,
+}
+
+impl IntervalLog {
+    pub(super) fn create(path: PathBuf) -> Result<Self, ReportError> {
+        Ok(Self { out: Appender::create(path)?, serializer: V2DeflateSerializer::new(), is_begun: false })
+    }
+
+    /// One line for each histogram with values, tagged `OPERATION.service` or `OPERATION.response`; time stamps count from the origin,
+    /// whose place on the wall clock is the log's start time.
+    pub(super) fn second(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        let mut lines = Vec::new();
+        let mut builder = IntervalLogWriterBuilder::new();
+        if !self.is_begun {
+            let since_origin = clock::mono().since(snapshot.origin);
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
+            builder.add_comment("[Histogram log format version 1.3]").add_comment(UNITS).with_start_time(now - since_origin);
+            builder.with_base_time(now - since_origin);
+            self.is_begun = true;
+        }
+        let mut log = builder.begin_log_with(&mut lines, &mut self.serializer).expect("memory takes every line");
+        let start = Duration::from_secs(snapshot.t_s.saturating_sub(1));
+        for times in &snapshot.times {
+            let mut histogram = times.resolution().histogram();
+            for (value, count) in times.distribution.buckets() {
+                histogram.record_n(*value, *count).expect("a value that was counted is within its bounds");
+            }
+            let tag = format!("{}.{}", times.operation.as_str(), times.measure);
+            log.write_histogram(&histogram, start, SECOND, Tag::new(&tag)).expect("a histogram serializes into memory");
+        }
+        self.out.append(&lines)
+    }
+}
