@@ -12,7 +12,7 @@ use fleetsim::device::AgentSettings;
 use fleetsim::device::backoff::{Backoff, BackoffPolicy};
 use fleetsim::device::behavior::{Behavior, Distribution, OutcomeShares};
 use fleetsim::jobs::ThingName;
-use fleetsim::metrics::Operation;
+use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
 use fleetsim::transport::credentials::Credentials;
 use fleetsim::transport::endpoint::Endpoint;
@@ -329,9 +329,9 @@ fn fleet(options: &Options) -> Measured {
     let mut pairs = 0;
     let mut take = |fleet: &mut Fleet| {
         while let Ok(interval) = fleet.intervals.try_recv() {
-            // All scopes of an operation stand together; the first is the whole fleet.
-            let scopes = interval.interval.series.len() / Operation::COUNT;
-            pairs += interval.interval.series[Operation::StartNext as usize * scopes].counts.ok;
+            let operations = interval.interval.operations.iter();
+            let of_all = operations.filter(|row| row.operation == Operation::StartNext && row.scope == ScopeId::ALL);
+            pairs += of_all.map(|row| row.counts.ok).sum::<u64>();
         }
         pairs
     };
