@@ -362,6 +362,18 @@ fn one_interrupt_drains_and_a_second_one_stops_now() {
 }
 
 #[test]
+fn an_interrupt_before_the_first_connection_is_an_interruption_too() {
+    let bench = Bench::new();
+    let mut run = Guard(bench.spawn(&["run", "smoke", "--things", "3000", "--ui", "none", "--out", "out"]));
+    wait_until("the endpoint is being used", || endpoint_pid(run.0.id()).is_some());
+    let endpoint = endpoint_pid(run.0.id()).unwrap();
+    run.signal(rustix::process::Signal::INT);
+    assert_eq!(run.wait(Duration::from_secs(20)), 105);
+    wait_until("the endpoint is gone", || !is_alive(endpoint));
+    assert_eq!(bench.manifest("out")["verdict"], "INTERRUPTED");
+}
+
+#[test]
 fn ctrl_c_on_a_terminal_reaches_the_run_and_not_its_endpoint() {
     let bench = Bench::new();
     // `script` gives the run a pseudo-terminal; its line discipline turns ^C into SIGINT for the foreground group.

@@ -3,6 +3,7 @@
 
 use super::Ui;
 use super::fleet::{Fleet, FleetError, ShardInterval};
+use super::stop::StopRequests;
 use super::target::LocalEndpoint;
 use crate::clock;
 use crate::instant::Mono;
@@ -20,7 +21,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often phases are looked at between seconds.
 const TICK: Duration = Duration::from_millis(50);
@@ -52,8 +52,6 @@ pub(super) enum ConductError {
     EndpointGone(String),
     #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]
     Unreachable { things: u64, example: String },
-    #[error("listen for signals: {0}")]
-    Signals(#[source] std::io::Error),
 }
 
 /// How a run that was carried out came to its end.
@@ -76,6 +74,7 @@ pub(super) struct Conductor<'a> {
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: Ui,
+    pub stop: StopRequests,
 }
 
 /// How a run stands between two looks.
@@ -177,8 +176,6 @@ impl Conductor<'_> {
         sources: &mut Sources,
         progress: &mut Progress,
     ) -> Result<Ending, ConductError> {
-        let listen = |kind| signal(kind).map_err(ConductError::Signals);
-        let mut signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let mut tick = tokio::time::interval(TICK);
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
@@ -190,7 +187,7 @@ impl Conductor<'_> {
                         self.second(second, intervals, assembly, sources, progress)?;
                     }
                 }
-                () = signalled(&mut signals) => match drain_until {
+                () = self.stop.next() => match drain_until {
                     None => {
                         progress.phase = Phase::Drain;
                         drain_until = Some(clock::mono() + DRAIN_LIMIT);
@@ -389,13 +386,6 @@ impl Conductor<'_> {
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
-    }
-}
-
-async fn signalled(signals: &mut (Signal, Signal)) {
-    tokio::select! {
-        _ = signals.0.recv() => {}
-        _ = signals.1.recv() => {}
     }
 }
 

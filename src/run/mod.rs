@@ -4,6 +4,7 @@ mod child;
 mod conductor;
 mod fleet;
 mod observe;
+mod stop;
 mod target;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
@@ -26,6 +27,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use stop::StopRequests;
 use target::TargetError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -85,6 +87,8 @@ enum RunError {
     Name(#[from] NameError),
     #[error("start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
+    #[error("listen for signals: {0}")]
+    Signals(#[source] std::io::Error),
 }
 
 /// Runs the plan; returns the exit code.
@@ -190,7 +194,11 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
 async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWriter) -> Result<Ending, RunError> {
     let plan = &options.plan;
     let (names, cohorts) = things(plan)?;
-    let mut target = target::bring_up(plan, &names, writer.dir(), options.ui).await?;
+    let mut stop = StopRequests::listen().map_err(RunError::Signals)?;
+    let mut target = tokio::select! {
+        target = target::bring_up(plan, &names, writer.dir(), options.ui) => target?,
+        () = stop.next() => return Ok(Ending::Interrupted),
+    };
     options.ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
@@ -213,7 +221,8 @@ async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWrit
         transports: vec!["mqtt".into()],
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
     });
-    let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui: options.ui };
+    let conductor =
+        Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui: options.ui, stop };
     let outcome = conductor.conduct().await;
     if let Some(local) = target.local {
         // Its end says nothing about the run; a kill follows when it does not heed the request.
