@@ -12,6 +12,10 @@ const PURE: &[&str] = &[
     "schedule/arrivals.rs",
     "schedule/phases.rs",
     "metrics/recorder.rs",
+    "metrics/histogram.rs",
+    "metrics/executions",
+    "metrics/collector.rs",
+    "metrics/finding.rs",
     "seed.rs",
     "instant.rs",
 ];

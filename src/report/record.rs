@@ -1,8 +1,8 @@
 //! A results folder read back, also one whose run was killed.
 
-use super::ReportError;
 use super::manifest::{Manifest, Verdict};
-use super::text;
+use super::writer::{HLOG, MANIFEST};
+use super::{ReportError, tables, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,13 @@ pub struct RunRecord {
 /// # Errors
 /// When the folder has no manifest that can be read.
 pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
-    let path = dir.join("run.json");
+    let path = dir.join(MANIFEST);
     let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
     let mut manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })?;
+    for file in tables::all().iter().map(|table| table.file).chain([HLOG]).filter(|file| !dir.join(file).exists()) {
+        manifest.findings.push(format!("{file} is missing from the folder"));
+    }
     if manifest.verdict == Verdict::Running {
         let alive = procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0)).is_ok_and(|process| process.is_alive());
         manifest.findings.push(if alive {

@@ -61,6 +61,9 @@ fn table(headers: &[&str]) -> Table {
 }
 
 fn finish(mut table: Table, text_columns: usize) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
     for column in table.column_iter_mut().skip(text_columns) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -175,6 +178,26 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operations_of_a_large_run_fit_120_columns() {
+        let times = Percentiles { p50: 123.4, p90: 1_234.5, p99: 99_999.9, max: 3_600_000.0 };
+        let row = |operation: &str, count| OperationTotals {
+            scope: "all".into(),
+            operation: operation.into(),
+            started: count,
+            ok: count,
+            rejected: 99_999,
+            timeout: 99_999,
+            error: 99_999,
+            open: 10_000,
+            service_ms: Some(times),
+            response_ms: Some(times),
+        };
+        let text =
+            operations(&Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() });
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
 
     #[test]
     fn thousands_are_grouped() {

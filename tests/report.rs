@@ -1,0 +1,485 @@
+//! The results folder: made from what shards and service told, read back as anybody would.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetsim::instant::Mono;
+use fleetsim::jobs::{ExecutionStatus, JobId, ThingName};
+use fleetsim::ledger::{LedgerEvent, LedgerRow};
+use fleetsim::metrics::{
+    Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
+    ThingEvent, ThingEventKind,
+};
+use fleetsim::preflight::HostFacts;
+use fleetsim::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use fleetsim::schedule::Phase;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const ORIGIN: Mono = Mono(3_000_000_000);
+const THINGS: u32 = 12;
+const COHORTS: [&str; 2] = ["healthy", "slow"];
+
+/// The columns that others rely on, in their order; more may follow.
+const CONTRACT: [(&str, &str); 6] = [
+    (
+        "summary.csv",
+        "scope,operation,started,ok,rejected,timeout,error,open,rate_per_s,service_ms_mean,service_ms_p50,service_ms_p90,\
+         service_ms_p95,service_ms_p99,service_ms_p999,service_ms_max,response_ms_mean,response_ms_p50,response_ms_p90,\
+         response_ms_p95,response_ms_p99,response_ms_p999,response_ms_max",
+    ),
+    (
+        "timeseries.csv",
+        "t_s,phase,connected,connects_per_s,messages_in_per_s,messages_out_per_s,exec_queued,exec_notified,exec_in_progress,\
+         exec_succeeded,exec_failed,exec_rejected,exec_timed_out,exec_canceled,exec_removed,start_next_response_ms_p50,\
+         start_next_response_ms_p99,update_response_ms_p99,notify_next_ms_p99,lateness_ms_p99,cpu_share,rss_bytes,\
+         endpoint_cpu_share,endpoint_rss_bytes",
+    ),
+    (
+        "operations.csv",
+        "t_s,scope,operation,started,ok,rejected,timeout,error,lost_arrivals,open,service_ms_p50,service_ms_p90,service_ms_p99,\
+         service_ms_max,response_ms_p50,response_ms_p90,response_ms_p99,response_ms_max",
+    ),
+    (
+        "rollouts.csv",
+        "job,t_s,targets,exec_queued,exec_notified,exec_in_progress,exec_succeeded,exec_failed,exec_rejected,exec_timed_out,\
+         exec_canceled,done_share",
+    ),
+    (
+        "executions.csv",
+        "thing,cohort,job,execution_number,queued_ms,notified_ms,started_ms,finished_ms,status,updates,rejections,reconnects,anomaly",
+    ),
+    ("errors.csv", "operation,kind,code,count,first_ms,last_ms,example"),
+];
+
+fn at(ms: u64) -> Mono {
+    ORIGIN + Duration::from_millis(ms)
+}
+
+fn thing(place: u32) -> ThingName {
+    ThingName::new(&format!("sim-{place:06}")).unwrap()
+}
+
+/// A run of two shards whose things each work through one job, second by second.
+struct Run {
+    dir: tempfile::TempDir,
+    has_service: bool,
+    collector: Collector,
+    shards: [Recorder; 2],
+    ledger: Vec<LedgerRow>,
+    next: u64,
+}
+
+impl Run {
+    fn new(has_service: bool) -> Self {
+        let mut collector = Collector::new(CollectorSettings {
+            origin: ORIGIN,
+            things: (0..THINGS).map(thing).collect(),
+            cohorts: COHORTS.map(str::to_owned).to_vec(),
+            transports: vec!["mqtt".into()],
+            has_service,
+        });
+        if has_service {
+            collector.job_created(&JobId::new("fw-1").unwrap(), u64::from(THINGS), ORIGIN);
+        }
+        let shards = [Recorder::new(ORIGIN, 2, 1), Recorder::new(ORIGIN, 2, 1)];
+        Self { dir: tempfile::tempdir().unwrap(), has_service, collector, shards, ledger: Vec::new(), next: 0 }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("out").join(name)
+    }
+
+    fn writer(&self) -> ResultsWriter {
+        create(&self.path("")).unwrap()
+    }
+
+    /// One operation of the thing at `place`, answered `ms` milliseconds after it was meant to start.
+    fn operation(&mut self, place: u32, operation: Operation, begin: u64, ms: u64, outcome: Option<Outcome>) {
+        let scope = Scope { cohort: (place % 2) as u16, transport: 0 };
+        let shard = &mut self.shards[place as usize % 2];
+        shard.start(operation, scope);
+        if let Some(outcome) = outcome {
+            let (intended, sent, finished) = (at(begin), at(begin + ms / 3), at(begin + ms));
+            shard.finish(&Sample { operation, scope, outcome, intended, sent, finished });
+        }
+    }
+
+    fn event(&mut self, place: u32, ms: u64, kind: ThingEventKind) {
+        let job = JobId::new("fw-1").unwrap();
+        self.shards[place as usize % 2].thing_event(ThingEvent { thing: place, job, execution_number: 1, at: at(ms), kind });
+    }
+
+    fn row(&mut self, place: u32, ms: u64, status: ExecutionStatus, event: LedgerEvent) {
+        let (thing, job) = (thing(place), JobId::new("fw-1").unwrap());
+        self.ledger.push(LedgerRow { at: at(ms), thing, job, execution_number: 1, version: 1, status, event, subscribed: true });
+    }
+
+    /// Things 2n and 2n + 1 get connected and do their job in second n; what goes wrong goes wrong in second 2.
+    fn live(&mut self, second: u64) {
+        let begin = second * 1_000;
+        for place in [2 * second as u32, 2 * second as u32 + 1] {
+            self.shards[place as usize % 2].connected(place, at(begin + 30));
+            self.operation(place, Operation::Connect, begin, 30, Some(Outcome::Ok));
+            self.row(place, begin + 100, ExecutionStatus::Queued, LedgerEvent::Queued);
+            self.row(place, begin + 100, ExecutionStatus::Queued, LedgerEvent::Head);
+            self.event(place, begin + 103 + second, ThingEventKind::Notified);
+            self.operation(place, Operation::StartNext, begin + 150, 9 + 7 * u64::from(place), Some(Outcome::Ok));
+            self.row(place, begin + 200, ExecutionStatus::InProgress, LedgerEvent::Answered);
+            self.event(place, begin + 240, ThingEventKind::Started);
+            self.operation(place, Operation::Update, begin + 300, 90, Some(Outcome::Ok));
+            if second == 2 {
+                self.operation(place, Operation::Update, begin + 400, 70, Some(Outcome::Rejected));
+                self.operation(place, Operation::Update, begin + 500, 400, Some(Outcome::Timeout));
+                self.operation(place, Operation::Update, begin + 600, 1, Some(Outcome::Error));
+                self.operation(place, Operation::Describe, begin + 700, 0, None);
+                let shard = &mut self.shards[place as usize % 2];
+                shard.error(Operation::Update, "rejected", "VersionMismatch", at(begin + 470), || "said \"no\",\nthen no".into());
+            }
+            self.row(place, begin + 790, ExecutionStatus::Succeeded, LedgerEvent::Terminal);
+            self.operation(place, Operation::Execution, begin + 100, 700, Some(Outcome::Ok));
+            self.event(place, begin + 800, ThingEventKind::Finished(ExecutionStatus::Succeeded));
+        }
+        for shard in &mut self.shards {
+            shard.message_in();
+            shard.lateness(Duration::from_micros(250 + 10 * second));
+        }
+    }
+
+    fn input(&mut self, intervals: Vec<Interval>) -> SecondInput {
+        let second = self.next;
+        self.next += 1;
+        let ledger = std::mem::take(&mut self.ledger);
+        let usage = ProcessUsage { cpu_share: 0.5, cpu_seconds: second as f64, rss_bytes: 50_000_000 };
+        SecondInput {
+            second,
+            phase: Phase::Rollout,
+            intervals,
+            intervals_lost: 0,
+            ledger: if self.has_service { ledger } else { Vec::new() },
+            generator: usage,
+            endpoint: self.has_service.then_some(usage),
+        }
+    }
+
+    fn second(&mut self) -> Arc<Snapshot> {
+        self.live(self.next);
+        let end = at((self.next + 1) * 1_000);
+        let intervals = self.shards.iter_mut().map(|shard| {
+            shard.advance(end);
+            shard.poll_interval().unwrap()
+        });
+        let intervals = intervals.collect();
+        let input = self.input(intervals);
+        self.collector.second(input)
+    }
+
+    fn last(&mut self) -> Arc<Snapshot> {
+        let now = at(self.next * 1_000 + 10);
+        let rest = self.shards.iter_mut().flat_map(|shard| shard.finish_run(now)).collect();
+        let input = self.input(rest);
+        self.collector.finish(input, None)
+    }
+
+    /// A whole run: six seconds of work and its last word.
+    fn whole(has_service: bool) -> Self {
+        let mut run = Self::new(has_service);
+        let mut writer = run.writer();
+        for _ in 0..6 {
+            writer.second(&run.second()).unwrap();
+        }
+        writer.second(&run.last()).unwrap();
+        writer.finish(Verdict::Pass, 0, "2026-01-01T00:00:10Z".into(), writer.manifest().findings.clone()).unwrap();
+        run
+    }
+
+    fn rows(&self, file: &str) -> Vec<BTreeMap<String, String>> {
+        let mut reader = csv::Reader::from_path(self.path(file)).unwrap();
+        reader.deserialize().map(|row| row.unwrap_or_else(|error| panic!("{file}: {error}"))).collect()
+    }
+
+    fn log(&self) -> BTreeMap<String, Histogram<u64>> {
+        let text = fs::read(self.path("histograms.hlog")).unwrap();
+        let mut merged = BTreeMap::<String, Histogram<u64>>::new();
+        for entry in IntervalLogIterator::new(&text) {
+            let LogEntry::Interval(line) = entry.unwrap() else { continue };
+            let bytes = STANDARD.decode(line.encoded_histogram()).unwrap();
+            let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
+            let tag = line.tag().unwrap().as_str().to_owned();
+            match merged.get_mut(&tag) {
+                Some(sum) => sum.add(&histogram).unwrap(),
+                None => drop(merged.insert(tag, histogram)),
+            }
+        }
+        merged
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        name: "test".into(),
+        verdict: Verdict::Running,
+        exit_code: None,
+        seed: 42,
+        scenario_sha256: "00".into(),
+        scenario: serde_json::json!({ "name": "test" }),
+        version: "0.0.0".into(),
+        host: HostFacts {
+            hostname: "here".into(),
+            kernel: "6.0".into(),
+            cores: 2,
+            memory_available_bytes: 8 << 30,
+            descriptors: 20_000,
+            ephemeral_ports: 28_000,
+        },
+        pid: u32::MAX >> 1,
+        shards: 2,
+        started_at: "2026-01-01T00:00:00Z".into(),
+        finished_at: None,
+        totals: Totals { things: u64::from(THINGS), ..Totals::default() },
+        thresholds: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn create(dir: &Path) -> Result<ResultsWriter, ReportError> {
+    let names = ThingNames {
+        things: (0..THINGS).map(thing).collect(),
+        cohorts: (0..THINGS).map(|place| COHORTS[place as usize % 2].into()).collect(),
+    };
+    ResultsWriter::create(dir, manifest(), names)
+}
+
+fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {
+    row[column].parse().unwrap_or_else(|_| panic!("{column} is {:?}", row[column]))
+}
+
+// ------------------------------------------------------------------------------------------------------------ what is in it
+
+#[test]
+fn columns_are_those_of_the_contract_and_all_are_documented() {
+    let run = Run::whole(true);
+    let dictionary = report::dictionary();
+    for (file, expected) in CONTRACT {
+        let text = fs::read_to_string(run.path(file)).unwrap();
+        let header = text.lines().next().unwrap();
+        assert!(header.starts_with(expected), "{file}: {header}");
+        let section = dictionary.split(&format!("\n## `{file}`\n")).nth(1).unwrap_or_else(|| panic!("{file} is not documented"));
+        let section = section.split("\n## ").next().unwrap();
+        let documented: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert_eq!(documented, header.split(',').collect::<Vec<_>>(), "{file}");
+    }
+}
+
+#[test]
+fn counts_add_up_in_every_row_and_over_the_files() {
+    let run = Run::whole(true);
+    let summary = run.rows("summary.csv");
+    let operations = run.rows("operations.csv");
+    let counts = ["started", "ok", "rejected", "timeout", "error"];
+    for row in &summary {
+        let ended: u64 = counts[1..].iter().map(|column| number(row, column)).sum();
+        assert_eq!(number(row, "started"), ended + number(row, "open"), "{row:?}");
+        let seconds: Vec<_> = operations.iter().filter(|o| ["scope", "operation"].iter().all(|c| o[*c] == row[*c])).collect();
+        for column in counts {
+            assert_eq!(seconds.iter().map(|second| number(second, column)).sum::<u64>(), number(row, column), "{column}: {row:?}");
+        }
+        let (mut started, mut ended) = (0, 0);
+        for second in seconds {
+            started += number(second, "started");
+            ended += counts[1..].iter().map(|column| number(second, column)).sum::<u64>();
+            assert_eq!(number(second, "open"), started - ended, "{second:?}");
+        }
+    }
+    let of = |scope: &str, operation: &str| {
+        let row = summary.iter().find(|row| row["scope"] == scope && row["operation"] == operation).unwrap();
+        counts.map(|column| number(row, column))
+    };
+    assert_eq!(of("all", "update"), [18, 12, 2, 2, 2]);
+    assert_eq!(of("cohort:slow", "update"), [9, 6, 1, 1, 1]);
+    assert_eq!(of("transport:mqtt", "connect"), [12, 12, 0, 0, 0]);
+    assert_eq!(of("all", "describe"), [2, 0, 0, 0, 0]);
+    assert_eq!(of("all", "notify_next"), [12, 12, 0, 0, 0]);
+    let update = summary.iter().find(|row| row["operation"] == "update").unwrap();
+    assert_eq!(update["rate_per_s"], format!("{:.3}", 12.0 / 7.0));
+}
+
+#[test]
+fn the_interval_log_has_the_percentiles_of_the_summary() {
+    let run = Run::whole(true);
+    let log = run.log();
+    let mut compared = 0;
+    for row in run.rows("summary.csv").iter().filter(|row| row["scope"] == "all") {
+        let operation = row["operation"].as_str();
+        let per_ms = if ["notify_next", "execution"].contains(&operation) { 1.0 } else { 1_000.0 };
+        for measure in ["service", "response"] {
+            let cell = |figure: &str| row[&format!("{measure}_ms_{figure}")].clone();
+            let Some(histogram) = log.get(&format!("{operation}.{measure}")) else {
+                assert_eq!(cell("p50"), "", "{operation}.{measure} is not in the log");
+                continue;
+            };
+            for (figure, quantile) in [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
+                let logged = histogram.value_at_quantile(quantile) as f64 / per_ms;
+                assert_eq!(cell(figure), format!("{logged:.3}"), "{operation}.{measure} {figure}");
+            }
+            let mean: f64 = cell("mean").parse().unwrap();
+            assert!((mean - histogram.mean() / per_ms).abs() <= mean * 0.001, "{operation}.{measure}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 8, "connect, start_next and update twice, execution and notify_next once");
+    let text = fs::read_to_string(run.path("histograms.hlog")).unwrap();
+    assert!(text.contains("#[StartTime: ") && text.contains("milliseconds"), "{}", &text[..200]);
+}
+
+#[test]
+fn executions_are_told_by_both_sides_once_each() {
+    let run = Run::whole(true);
+    let executions = run.rows("executions.csv");
+    assert_eq!(executions.len(), THINGS as usize);
+    let first = &executions[0];
+    let cells = ["thing", "cohort", "job", "queued_ms", "notified_ms", "started_ms", "finished_ms", "status", "anomaly"];
+    let expected = ["sim-000000", "healthy", "fw-1", "100.000", "103.000", "240.000", "800.000", "SUCCEEDED", ""];
+    assert_eq!(cells.map(|cell| first[cell].as_str()), expected);
+    let rollouts = run.rows("rollouts.csv");
+    assert_eq!((rollouts[0]["targets"].as_str(), rollouts[0]["exec_succeeded"].as_str()), ("12", "2"));
+    assert_eq!(rollouts.last().unwrap()["done_share"], "1.000000");
+    let last = run.rows("timeseries.csv").pop().unwrap();
+    assert_eq!((last["t_s"].as_str(), last["connected"].as_str(), last["exec_succeeded"].as_str()), ("7", "12", "12"));
+}
+
+#[test]
+fn text_with_commas_quotes_and_lines_comes_back() {
+    let run = Run::whole(true);
+    let error = run.rows("errors.csv").pop().unwrap();
+    assert_eq!((error["example"].as_str(), error["count"].as_str()), ("said \"no\",\nthen no", "2"));
+    assert_eq!((error["first_ms"].as_str(), error["last_ms"].as_str()), ("2470.000", "2470.000"));
+}
+
+#[test]
+fn what_a_target_cannot_show_is_empty_and_never_zero() {
+    let run = Run::whole(false);
+    let seconds = run.rows("timeseries.csv");
+    for row in &seconds {
+        for column in ["exec_queued", "notify_next_ms_p99", "endpoint_cpu_share", "endpoint_rss_bytes"] {
+            assert_eq!(row[column], "", "{column}");
+        }
+    }
+    assert_eq!(seconds[6]["start_next_response_ms_p99"], "", "nothing was asked in the last second");
+    assert_ne!(seconds[5]["start_next_response_ms_p99"], "");
+    assert_eq!(run.rows("rollouts.csv")[0]["targets"], "");
+    let executions = run.rows("executions.csv");
+    assert!(executions.len() == THINGS as usize && executions.iter().all(|row| row["queued_ms"].is_empty()));
+    assert!(run.rows("summary.csv").iter().all(|row| row["operation"] != "notify_next"));
+    let execution = run.rows("summary.csv").into_iter().find(|row| row["operation"] == "execution").unwrap();
+    assert_eq!((execution["service_ms_p50"].is_empty(), execution["response_ms_p50"].as_str()), (false, ""));
+}
+
+// ---------------------------------------------------------------------------------------------------- written as the run goes
+
+#[test]
+fn every_finished_second_is_on_disk_before_the_next() {
+    let mut run = Run::new(true);
+    let mut writer = run.writer();
+    for file in CONTRACT.map(|(file, _)| file) {
+        assert_eq!(run.rows(file).len(), 0, "{file} has its header from the start");
+    }
+    for second in 1..=3 {
+        writer.second(&run.second()).unwrap();
+        for (file, _) in CONTRACT {
+            assert!(fs::read_to_string(run.path(file)).unwrap().ends_with('\n'), "{file} ends with a whole row");
+        }
+        assert_eq!(run.rows("timeseries.csv").len(), second);
+        assert_eq!(run.rows("rollouts.csv").len(), second);
+        assert_eq!(run.rows("executions.csv").len(), 2 * second);
+        let connect = run.rows("summary.csv").into_iter().find(|row| row["operation"] == "connect").unwrap();
+        assert_eq!(number(&connect, "ok"), 2 * second as u64);
+        assert_eq!(run.log()["connect.service"].len(), 2 * second as u64);
+    }
+    let left: Vec<_> = fs::read_dir(run.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".part")), "{left:?}");
+}
+
+#[test]
+fn a_folder_that_holds_anything_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+    let Err(error) = create(dir.path()) else { panic!("it was taken") };
+    assert!(matches!(error, ReportError::NotEmpty { .. }), "{error}");
+    assert!(error.to_string().contains(&dir.path().display().to_string()));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let mut run = Run::new(true);
+    let mut writer = run.writer();
+    fs::remove_dir_all(run.path("")).unwrap();
+    let error = writer.second(&run.second()).unwrap_err().to_string();
+    assert!(error.contains("summary.csv"), "{error}");
+}
+
+// ------------------------------------------------------------------------------------------------------------------ read back
+
+#[test]
+fn a_finished_run_is_summed_up_again_within_the_width_of_a_terminal() {
+    let run = Run::whole(true);
+    let record = report::load(&run.path("")).unwrap();
+    assert_eq!((record.manifest().verdict, record.manifest().exit_code), (Verdict::Pass, Some(0)));
+    let text = record.summary(false);
+    for part in
+        ["PASS", "12 executions: 12 succeeded", "fw-1", "start_next", "VersionMismatch", "generator:", "endpoint:", "results:"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours only where they are asked for");
+    let wide = text.lines().find(|line| !line.starts_with("results:") && line.chars().count() > 120);
+    assert_eq!(wide, None, "{text}");
+}
+
+#[test]
+fn a_run_that_was_killed_says_so_and_shows_what_there_is() {
+    let mut run = Run::new(true);
+    let mut writer = run.writer();
+    writer.second(&run.second()).unwrap();
+    drop(writer);
+    let text = report::load(&run.path("")).unwrap().summary(false);
+    assert!(text.contains("RUNNING") && text.contains("never finished") && text.contains("start_next"), "{text}");
+}
+
+#[test]
+fn files_that_are_missing_or_damaged_are_named() {
+    let run = Run::whole(true);
+    fs::remove_file(run.path("operations.csv")).unwrap();
+    let text = report::load(&run.path("")).unwrap().summary(false);
+    assert!(text.contains("operations.csv is missing"), "{text}");
+    let manifest = fs::read_to_string(run.path("run.json")).unwrap();
+    fs::write(run.path("run.json"), &manifest[..manifest.len() / 2]).unwrap();
+    let told = |run: &Run| report::load(&run.path("")).err().unwrap().to_string();
+    assert!(told(&run).contains("run.json"), "{}", told(&run));
+    fs::remove_file(run.path("run.json")).unwrap();
+    assert!(told(&run).contains("run.json"), "{}", told(&run));
+}
+
+#[test]
+fn a_second_is_one_line_for_people_and_one_object_for_programs() {
+    let mut run = Run::new(true);
+    run.second();
+    let snapshot = run.second();
+    let line = report::plain::line(&snapshot);
+    let head =
+        "t=2s phase=rollout conn=4/12 (+2/s) exec: queued=0 run=0 ok=4 fail=0 msg=2/s start_next p99=30.0ms lateness p99=0.26ms";
+    assert_eq!(line, head);
+    let json = report::json::line(&snapshot);
+    assert!(!json.contains('\n'));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["type"], &json["t_s"], &json["executions"]["succeeded"]), (&"second".into(), &2.into(), &4.into()));
+    assert_eq!(json["operations"]["start_next"]["ok"], 2);
+    let summary: serde_json::Value = serde_json::from_str(&report::json::summary(&manifest())).unwrap();
+    assert_eq!((&summary["type"], &summary["verdict"]), (&"summary".into(), &"RUNNING".into()));
+}
