@@ -2,7 +2,7 @@
 //! settings, filters and payload sizes. `scripts/prove` runs both and divides.
 //!
 //! ```text
-//! floor (bare|fleet) (connect|pairs|rate|idle) --address A --dir DIR --things N --seconds S
+//! floor (bare|fleet) (connect|ask|pairs|rate|idle) --address A --dir DIR --things N --seconds S
 //! ```
 //! One line of JSON on stdout.
 
@@ -36,11 +36,15 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 const CONNECTS_IN_PROGRESS: usize = 64;
+/// From making the shards to the first connect arrival.
+const LEAD: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Load {
     /// Connect as fast as possible, then leave.
     Connect,
+    /// The same, and ask once as soon as subscribed, as every thing of a fleet does.
+    Ask,
     /// Connect, then ask again as soon as an answer is there: as many requests in flight as things.
     Pairs,
     /// Connect, then ask once a second.
@@ -67,6 +71,7 @@ impl Options {
             bare: arguments.first()? == "bare",
             load: match arguments.get(1)?.as_str() {
                 "connect" => Load::Connect,
+                "ask" => Load::Ask,
                 "pairs" => Load::Pairs,
                 "rate" => Load::Rate,
                 "idle" => Load::Idle,
@@ -148,10 +153,17 @@ fn bare(options: &Options) -> Measured {
             .into_iter()
             .enumerate()
             .map(|(n, config)| {
-                let (gate, endpoint) = (Rc::clone(&gate), endpoint.clone());
+                let (gate, endpoint, load) = (Rc::clone(&gate), endpoint.clone(), options.load);
                 tokio::task::spawn_local(async move {
-                    let _permit = gate.acquire().await.unwrap();
-                    bare_connect(n, config, &endpoint).await
+                    let permit = gate.acquire().await.unwrap();
+                    let mut stream = bare_connect(n, config, &endpoint).await?;
+                    drop(permit);
+                    if load == Load::Ask {
+                        let mut out = BytesMut::new();
+                        bare_ask(n, 0, &mut stream, &mut BytesMut::new(), &mut out).await?;
+                        stream.write_all(&out).await?;
+                    }
+                    std::io::Result::Ok(stream)
                 })
             })
             .collect();
@@ -165,7 +177,7 @@ fn bare(options: &Options) -> Measured {
         }
         let connects_per_s = streams.len() as f64 / clock::mono().since(started).as_secs_f64();
         let pairs = Rc::new(Cell::new(0));
-        if options.load == Load::Connect {
+        if matches!(options.load, Load::Connect | Load::Ask) {
             return Measured { connects_per_s, pairs: 0, cpu_seconds: cpu_seconds(), rss_bytes: rss_bytes(), failures };
         }
         let count = streams.len();
@@ -228,6 +240,24 @@ async fn read_packet(stream: &mut Stream, bytes: &mut BytesMut) -> std::io::Resu
     }
 }
 
+/// Sends what is in `out` and a `start-next`, and reads the answer; its PUBACK is left in `out`.
+async fn bare_ask(n: usize, number: u64, stream: &mut Stream, bytes: &mut BytesMut, out: &mut BytesMut) -> std::io::Result<()> {
+    let topic = format!("$aws/things/{}/jobs/start-next", Options::name(n));
+    // As long as an agent's token is.
+    let mut publish = Publish::new(topic, QoS::AtLeastOnce, format!("{{\"clientToken\":\"{n:x}-{number:x}\"}}"));
+    publish.pkid = (number % 60_000) as u16 + 1;
+    publish.write(out).unwrap();
+    stream.write_all(out).await?;
+    stream.flush().await?;
+    out.clear();
+    loop {
+        if let Packet::Publish(answer) = read_packet(stream, bytes).await? {
+            PubAck::new(answer.pkid).write(out).unwrap();
+            return Ok(());
+        }
+    }
+}
+
 async fn bare_session(
     n: usize,
     mut stream: Stream,
@@ -236,7 +266,6 @@ async fn bare_session(
     pairs: &Cell<u64>,
     stop: &Cell<bool>,
 ) -> std::io::Result<()> {
-    let topic = format!("$aws/things/{}/jobs/start-next", Options::name(n));
     let (mut bytes, mut out) = (BytesMut::new(), BytesMut::new());
     let mut next = tokio::time::Instant::now() + phase;
     if load == Load::Idle {
@@ -251,19 +280,7 @@ async fn bare_session(
         if stop.get() {
             break;
         }
-        // As long as an agent's token is.
-        let mut publish = Publish::new(topic.as_str(), QoS::AtLeastOnce, format!("{{\"clientToken\":\"{n:x}-{number:x}\"}}"));
-        publish.pkid = (number % 60_000) as u16 + 1;
-        publish.write(&mut out).unwrap();
-        stream.write_all(&out).await?;
-        stream.flush().await?;
-        out.clear();
-        loop {
-            if let Packet::Publish(answer) = read_packet(&mut stream, &mut bytes).await? {
-                PubAck::new(answer.pkid).write(&mut out).unwrap();
-                break;
-            }
-        }
+        bare_ask(n, number, &mut stream, &mut bytes, &mut out).await?;
         pairs.set(pairs.get() + 1);
         // Back to back, the PUBACK leaves with the next request.
         if load == Load::Rate {
@@ -284,7 +301,7 @@ fn fleet(options: &Options) -> Measured {
         Load::Pairs => Duration::ZERO,
         // Uniform from half of it to all of it: once a second on average.
         Load::Rate => Duration::from_secs_f64(4.0 / 3.0),
-        Load::Connect | Load::Idle => AgentSettings::ASK_AGAIN,
+        Load::Connect | Load::Ask | Load::Idle => AgentSettings::ASK_AGAIN,
     };
     let behavior = Behavior {
         reaction: Distribution::Constant(Duration::ZERO),
@@ -316,9 +333,10 @@ fn fleet(options: &Options) -> Measured {
         cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session) }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,
-        origin: clock::mono(),
+        // As in a run, shards are up when the first connect is due.
+        origin: clock::mono() + LEAD,
     };
-    let started = clock::mono();
+    let started = settings.origin;
     let mut fleet = Fleet::start(things, &settings).expect("the host gives a thread");
     let deadline = started + seconds(120);
     let connected = |fleet: &Fleet| fleet.gauges.ever_connected.load(std::sync::atomic::Ordering::Relaxed);
@@ -336,7 +354,7 @@ fn fleet(options: &Options) -> Measured {
         pairs
     };
     let (mut cpu, mut before, mut after) = (0.0, 0, 0);
-    if options.load != Load::Connect {
+    if !matches!(options.load, Load::Connect | Load::Ask) {
         std::thread::sleep(seconds(2));
         // Intervals come at whole seconds after the origin: measure from one border to another.
         let mut border = |fleet: &mut Fleet| {
