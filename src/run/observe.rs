@@ -32,6 +32,12 @@ impl ShardObserver {
         Self { recorder: RefCell::new(recorder), gauges }
     }
 
+    /// A thing is done with an execution it has known `since`.
+    fn end_execution(&self, recorder: &mut Recorder, scope: Scope, outcome: Outcome, since: Mono, at: Mono) {
+        self.gauges.working.fetch_sub(1, Ordering::Relaxed);
+        recorder.finish(&Sample { operation: Operation::Execution, scope, outcome, intended: since, sent: since, finished: at });
+    }
+
     /// The recorder, between two events.
     pub(super) fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
         use_it(&mut self.recorder.borrow_mut())
@@ -179,29 +185,11 @@ impl Observer for ShardObserver {
             Event::Updated { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Updated),
             Event::UpdateRefused { execution, at, .. } => ledger(&mut recorder, execution, at, ThingEventKind::Refused),
             Event::Finished { execution, since, at, status } => {
-                self.gauges.working.fetch_sub(1, Ordering::Relaxed);
-                let sample = Sample {
-                    operation: Operation::Execution,
-                    scope,
-                    outcome: Outcome::Ok,
-                    intended: since,
-                    sent: since,
-                    finished: at,
-                };
-                recorder.finish(&sample);
+                self.end_execution(&mut recorder, scope, Outcome::Ok, since, at);
                 ledger(&mut recorder, execution, at, ThingEventKind::Finished(status));
             }
             Event::Gone { execution, since, at } => {
-                self.gauges.working.fetch_sub(1, Ordering::Relaxed);
-                let sample = Sample {
-                    operation: Operation::Execution,
-                    scope,
-                    outcome: Outcome::Error,
-                    intended: since,
-                    sent: since,
-                    finished: at,
-                };
-                recorder.finish(&sample);
+                self.end_execution(&mut recorder, scope, Outcome::Error, since, at);
                 ledger(&mut recorder, execution, at, ThingEventKind::Gone);
             }
         }
