@@ -335,6 +335,7 @@ fn fleet(options: &Options) -> Measured {
         connects_in_progress: CONNECTS_IN_PROGRESS,
         // As in a run, shards are up when the first connect is due.
         origin: clock::mono() + LEAD,
+        inspect: false,
     };
     let started = settings.origin;
     let mut fleet = Fleet::start(things, &settings).expect("the host gives a thread");

@@ -1,16 +1,20 @@
 //! The command line: one subcommand, one function.
 
 use crate::emulator::serve::{ServeOptions, serve};
-use crate::run::{RunOptions, Ui, run};
+use crate::logging::LogLine;
+use crate::run::{RunOptions, UiKind, run, use_colour};
 use crate::scenario::plan::{NameTemplate, Plan};
 use crate::scenario::{self, Override};
 use crate::{exit, preflight, report};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+
+/// Frames a second of the dashboard, where nobody says otherwise.
+const FPS: u32 = 8;
 
 /// Fleet load-testing simulator for AWS IoT Jobs
 #[derive(Parser)]
@@ -108,9 +112,9 @@ struct RunArgs {
     /// Threads that drive things [default: the host's cores]
     #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
-    /// Frames a second of the TUI (not built yet)
-    #[arg(long, value_name = "N", hide = true)]
-    fps: Option<String>,
+    /// Frames a second of the dashboard, at most [default: 8]
+    #[arg(long, value_name = "N", env = "FLEETSIM_RUN_FPS", value_parser = clap::value_parser!(u32).range(1..=60))]
+    fps: Option<u32>,
     /// Drive slice I of N (not built yet)
     #[arg(long, value_name = "I/N", hide = true)]
     shard: Option<String>,
@@ -122,11 +126,30 @@ struct RunArgs {
     metrics: Option<String>,
 }
 
+impl RunArgs {
+    fn ui_kind(&self) -> Result<UiKind, &'static str> {
+        let tui = UiKind::Tui { fps: self.fps.unwrap_or(FPS) };
+        match self.ui {
+            UiChoice::Auto | UiChoice::Tui if can_show_dashboard() => Ok(tui),
+            UiChoice::Tui => Err("--ui tui needs a terminal on stdin and stdout, and TERM other than dumb; --ui plain needs none"),
+            UiChoice::Plain | UiChoice::Json | UiChoice::None if self.fps.is_some() => Err("--fps is for the dashboard: --ui tui"),
+            UiChoice::Auto | UiChoice::Plain => Ok(UiKind::Plain),
+            UiChoice::Json => Ok(UiKind::Json),
+            UiChoice::None => Ok(UiKind::None),
+        }
+    }
+}
+
+fn can_show_dashboard() -> bool {
+    let is_capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    is_capable && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum UiChoice {
-    /// What suits the terminal
+    /// The dashboard on a terminal, plain otherwise
     Auto,
-    /// The dashboard (not built yet)
+    /// The dashboard
     Tui,
     /// One line a second on stderr, the summary on stdout
     Plain,
@@ -217,7 +240,8 @@ pub fn main() -> u8 {
             return if error.use_stderr() { exit::USAGE } else { exit::PASS };
         }
     };
-    start_logging(&cli.logging);
+    let to_dashboard = matches!(&cli.command, Command::Run(args) if matches!(args.ui_kind(), Ok(UiKind::Tui { .. })));
+    start_logging(&cli.logging, to_dashboard);
     match cli.command {
         Command::Run(args) => run_command(args),
         Command::Check(args) => check_command(&args),
@@ -236,7 +260,7 @@ pub fn main() -> u8 {
     }
 }
 
-fn start_logging(logging: &Logging) {
+fn start_logging(logging: &Logging, to_dashboard: bool) {
     let level = match (logging.quiet, logging.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
@@ -244,11 +268,8 @@ fn start_logging(logging: &Logging) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(use_colour(&std::io::stderr())).init();
-}
-
-fn use_colour(stream: &impl std::io::IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let colour = use_colour(&std::io::stderr()) && !to_dashboard;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(LogLine::default).with_ansi(colour).init();
 }
 
 fn complain(message: impl std::fmt::Display) {
@@ -348,15 +369,13 @@ impl ScenarioArgs {
 }
 
 fn run_command(args: RunArgs) -> u8 {
-    let unbuilt = [("--fps", &args.fps), ("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
+    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
     if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
         return not_built(&format!("run {flag}"));
     }
-    let ui = match args.ui {
-        UiChoice::Auto | UiChoice::Plain => Ui::Plain,
-        UiChoice::Json => Ui::Json,
-        UiChoice::None => Ui::None,
-        UiChoice::Tui => return not_built("run --ui tui"),
+    let ui = match args.ui_kind() {
+        Ok(ui) => ui,
+        Err(message) => return usage(message),
     };
     let plan = match args.scenario.load() {
         Ok(plan) => plan,

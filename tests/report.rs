@@ -155,7 +155,7 @@ impl Run {
         let second = self.next;
         self.next += 1;
         let ledger = std::mem::take(&mut self.ledger);
-        let usage = ProcessUsage { cpu_share: 0.5, cpu_seconds: second as f64, rss_bytes: 50_000_000 };
+        let usage = ProcessUsage { cpu_share: 0.5, cpu_seconds: second as f64, rss_bytes: 50_000_000, descriptors: 40 };
         SecondInput {
             second,
             phase: Phase::Rollout,

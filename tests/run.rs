@@ -378,7 +378,11 @@ fn ctrl_c_on_a_terminal_reaches_the_run_and_not_its_endpoint() {
     let bench = Bench::new();
     // `script` gives the run a pseudo-terminal; its line discipline turns ^C into SIGINT for the foreground group, the shell
     // among them: the trap keeps every kind of shell alive to print the code, and resets to the default in the run.
-    let command = format!("trap : INT; {} {} --set behavior.quick.step='\"1s\"'; echo rc=$?", cargo_bin("fleetsim").display(), SMALL.join(" "));
+    let command = format!(
+        "trap : INT; {} {} --set behavior.quick.step='\"1s\"'; echo rc=$?",
+        cargo_bin("fleetsim").display(),
+        SMALL.join(" ")
+    );
     let mut script = Command::new("script");
     script.args(["-q", "-e", "-c", &command, "typescript"]).current_dir(bench.dir.path()).stdin(Stdio::piped());
     let mut script = Guard(script.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("script (util-linux) is installed"));

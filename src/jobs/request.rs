@@ -4,6 +4,7 @@ use super::error::Rejection;
 use super::execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 use super::name::{ClientToken, JobDocument, JobId, StatusDetails};
 use crate::instant::EpochSeconds;
+use std::fmt;
 
 /// One data-plane request, whatever transport carried it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,17 @@ pub enum RequestKind {
     StartNext,
     Describe,
     Update,
+}
+
+impl fmt::Display for RequestKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GetPending => "get-pending",
+            Self::StartNext => "start-next",
+            Self::Describe => "describe",
+            Self::Update => "update",
+        })
+    }
 }
 
 impl RequestBody {

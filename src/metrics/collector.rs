@@ -178,7 +178,10 @@ impl Collector {
             Some(known) => {
                 known.count += tally.count;
                 known.first = known.first.min(tally.first);
-                known.last = known.last.max(tally.last);
+                if tally.last >= known.last {
+                    known.last = tally.last;
+                    known.last_example.clone_from(&tally.last_example);
+                }
             }
             None => {
                 self.errors.insert(key, tally.clone());

@@ -32,7 +32,9 @@ impl Resolution {
         }
     }
 
-    fn ms(self, ticks: f64) -> f64 {
+    /// Ticks in milliseconds.
+    #[must_use]
+    pub fn ms(self, ticks: f64) -> f64 {
         ticks / (1e6 / self.tick_ns as f64)
     }
 

@@ -28,6 +28,13 @@ impl ProcessWatch {
             if elapsed > 0.0 { (cpu_seconds - before) / elapsed } else { 0.0 }
         });
         self.last = Some((now, cpu_seconds));
-        Some(ProcessUsage { cpu_share, cpu_seconds, rss_bytes: stat.rss * procfs::page_size() })
+        let (rss_bytes, descriptors) = (stat.rss * procfs::page_size(), self.descriptors());
+        Some(ProcessUsage { cpu_share, cpu_seconds, rss_bytes, descriptors })
+    }
+
+    /// Linux 6.2 and later tell the number as the size of the folder; before that, and for 10,000 of them in 3 ms, they are counted.
+    fn descriptors(&self) -> u64 {
+        let told = std::fs::metadata(format!("/proc/{}/fd", self.process.pid)).map_or(0, |folder| folder.len());
+        if told > 0 { told } else { self.process.fd_count().map_or(0, |count| count as u64) }
     }
 }

@@ -90,8 +90,10 @@ pub struct ErrorTally {
     pub count: u64,
     pub first: Mono,
     pub last: Mono,
-    /// The first one in words; a shard tells it once.
+    /// The first one in words.
     pub example: String,
+    /// The same of the newest second that has any.
+    pub last_example: String,
 }
 
 /// A thing was subscribed, or lost its session.

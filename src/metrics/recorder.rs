@@ -147,7 +147,7 @@ impl Recorder {
         push_bounded(sessions, change, events_lost);
     }
 
-    /// `example` is asked for once per kind.
+    /// `example` is asked for once per kind and interval.
     pub fn error(
         &mut self,
         operation: Operation,
@@ -163,12 +163,14 @@ impl Recorder {
             key = ErrorKey::other(operation);
         }
         let place = place(&self.errors, key).unwrap_or_else(|| {
-            self.errors.push((key, ErrorTally { count: 0, first: at, last: at, example: example() }));
+            self.errors
+                .push((key, ErrorTally { count: 0, first: at, last: at, example: String::new(), last_example: String::new() }));
             self.errors.len() - 1
         });
         let tally = &mut self.errors[place].1;
         if tally.count == 0 {
             tally.first = at;
+            tally.example = example();
         }
         tally.count += 1;
         tally.last = at;
@@ -222,7 +224,8 @@ impl Recorder {
             });
         }
         for (key, tally) in self.errors.iter_mut().filter(|(_, tally)| tally.count > 0) {
-            interval.errors.push((*key, ErrorTally { example: std::mem::take(&mut tally.example), ..*tally }));
+            let example = std::mem::take(&mut tally.example);
+            interval.errors.push((*key, ErrorTally { last_example: example.clone(), example, ..*tally }));
             tally.count = 0;
         }
         interval
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn error_kinds_are_bounded_and_examples_are_asked_for_once() {
+    fn error_kinds_are_bounded_and_examples_are_asked_for_once_an_interval() {
         let mut recorder = recorder();
         let codes: Vec<&'static str> = (0..100).map(|n| &*Box::leak(format!("code-{n}").into_boxed_str())).collect();
         let mut asked = 0;
@@ -369,8 +372,8 @@ mod tests {
         let (key, tally) = interval.errors.last().unwrap();
         assert_eq!((*key, tally.count), (ErrorKey::other(Operation::Connect), 3 * 36));
         assert_eq!(asked, ERROR_KINDS_MAX + 1);
-        recorder.error(Operation::Connect, "tls", codes[0], at(3), || unreachable!("it was told before"));
-        assert_eq!(end(&mut recorder, at(4)).errors[0].1.example, "");
+        recorder.error(Operation::Connect, "tls", codes[0], at(3), || "the next second's".into());
+        assert_eq!(end(&mut recorder, at(4)).errors[0].1.example, "the next second's");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct ProcessUsage {
     /// CPU seconds since the process began.
     pub cpu_seconds: f64,
     pub rss_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
 }
 
 /// Which things a row is about.

@@ -1,5 +1,6 @@
 //! One line a second, for terminals without a dashboard and for logs.
 
+use crate::figures::milliseconds;
 use crate::metrics::{Operation, Snapshot};
 
 /// `t=90s phase=rollout conn=9998/10000 (+0/s) exec: queued=120 run=431 ok=9401 fail=46 msg=3120/s start_next p99=41ms ...`
@@ -26,14 +27,4 @@ pub fn line(snapshot: &Snapshot) -> String {
         line += &format!(" lateness p99={}", milliseconds(latency.p99));
     }
     line
-}
-
-/// Short for people: three significant digits or so.
-pub(super) fn milliseconds(value: f64) -> String {
-    match value {
-        value if value < 10.0 => format!("{value:.2}ms"),
-        value if value < 100.0 => format!("{value:.1}ms"),
-        value if value < 10_000.0 => format!("{value:.0}ms"),
-        value => format!("{:.1}s", value / 1000.0),
-    }
 }

@@ -1,7 +1,7 @@
 //! The summary of a run, for people.
 
 use super::manifest::{Manifest, OperationTotals, Percentiles, Totals, Verdict};
-use super::plain::milliseconds;
+use crate::figures::{grouped, milliseconds};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::path::Path;
 
@@ -162,19 +162,6 @@ fn generator(totals: &Totals) -> String {
     text
 }
 
-/// `12345` -> `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,10 +184,5 @@ mod tests {
         let text =
             operations(&Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() });
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

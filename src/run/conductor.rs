@@ -1,23 +1,22 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
-use super::Ui;
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::stop::StopRequests;
 use super::target::LocalEndpoint;
+use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
 use crate::jobs::{CreateJob, JobTarget, RolloutConfig};
 use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
 use crate::metrics::host::ProcessWatch;
 use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
-use crate::report::{self, ReportError, ResultsWriter};
+use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, Plan, RolloutPlan, RolloutStart};
 use crate::schedule::Phase;
 use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -73,8 +72,8 @@ pub(super) struct Conductor<'a> {
     pub local: Option<&'a mut LocalEndpoint>,
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
-    pub ui: Ui,
-    pub stop: StopRequests,
+    pub ui: &'a Ui,
+    pub stop: &'a mut StopRequests,
 }
 
 /// How a run stands between two looks.
@@ -334,12 +333,7 @@ impl Conductor<'_> {
 
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
-        match self.ui {
-            Ui::Plain => self.ui.tell(&report::plain::line(snapshot)),
-            // A reader that has gone away does not end the run.
-            Ui::Json => drop(writeln!(std::io::stdout(), "{}", report::json::line(snapshot))),
-            Ui::None => {}
-        }
+        self.ui.second(snapshot);
         let moved = snapshot.messages_in_per_s + snapshot.messages_out_per_s + snapshot.connects_per_s > 0;
         if moved {
             progress.busy_at = clock::mono();

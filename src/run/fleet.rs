@@ -3,6 +3,7 @@
 use super::observe::{Gauges, ShardObserver};
 use crate::clock;
 use crate::device::{AgentSettings, JobsAgent};
+use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::metrics::{Interval, Recorder};
@@ -52,6 +53,8 @@ pub struct FleetSettings {
     /// Connects in progress at once, over all shards.
     pub connects_in_progress: usize,
     pub origin: Mono,
+    /// Whether somebody may want to look at single things.
+    pub inspect: bool,
 }
 
 /// A second of one shard.
@@ -69,6 +72,8 @@ pub struct Fleet {
     orders: watch::Sender<Order>,
     pub intervals: mpsc::Receiver<ShardInterval>,
     pub gauges: Arc<Gauges>,
+    /// Present where it was asked for.
+    pub inspector: Option<Inspector>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -97,6 +102,8 @@ impl Fleet {
         let (orders, _) = watch::channel(Order::Run);
         let (out, intervals) = mpsc::channel(INTERVALS_WAITING_MAX * shards);
         let gauges = Arc::new(Gauges::default());
+        let (inspector, asks) = Inspector::new(shards);
+        let mut asks = asks.into_iter();
         let mut threads = Vec::with_capacity(shards);
         for (shard, slice) in slices.into_iter().enumerate() {
             let setup = ShardSetup {
@@ -108,11 +115,12 @@ impl Fleet {
                 orders: orders.subscribe(),
                 out: out.clone(),
                 gauges: Arc::clone(&gauges),
+                asks: asks.next().filter(|_| settings.inspect),
             };
             let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || setup.run(slice));
             threads.push(thread.map_err(FleetError::Start)?);
         }
-        Ok(Self { orders, intervals, gauges, threads })
+        Ok(Self { orders, intervals, gauges, inspector: settings.inspect.then_some(inspector), threads })
     }
 
     /// Orders only ever go up: run, drain, close.
@@ -145,14 +153,19 @@ struct ShardSetup {
     orders: watch::Receiver<Order>,
     out: mpsc::Sender<ShardInterval>,
     gauges: Arc<Gauges>,
+    /// Questions about single things, where they are allowed.
+    asks: Option<mpsc::Receiver<Ask>>,
 }
 
 impl ShardSetup {
-    fn run(self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
+    fn run(mut self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
         runtime.block_on(async move {
-            let context = self.context(slice.len())?;
+            let context = self.context(&slice)?;
+            if let Some(asks) = self.asks.take() {
+                tokio::task::spawn_local(answer(Rc::clone(&context), asks));
+            }
             let pacer = Rc::clone(&context);
             let pacing = tokio::task::spawn_local(async move { pacer.pacer.run().await });
             tokio::task::spawn_local(follow_orders(Rc::clone(&context), self.orders.clone()));
@@ -172,8 +185,10 @@ impl ShardSetup {
         })
     }
 
-    fn context(&self, things: usize) -> io::Result<Rc<ShardContext<ShardObserver>>> {
+    fn context(&self, slice: &[(u32, PlannedThing)]) -> io::Result<Rc<ShardContext<ShardObserver>>> {
+        let things = slice.len();
         let recorder = Recorder::new(self.origin, self.cohorts.len(), 1);
+        let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
             endpoint: self.endpoint.clone(),
             // One slot a thing, and one for the ticker.
@@ -181,7 +196,7 @@ impl ShardSetup {
             gate: Semaphore::new(self.gate),
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
-            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges)),
+            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards),
             alive: Cell::new(things),
             all_ended: Notify::new(),
         }))
@@ -208,6 +223,15 @@ async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: wat
             context.gate.close();
         }
         context.pacer.wake_all();
+    }
+}
+
+/// Answers what is asked of the shard's things.
+async fn answer(context: Rc<ShardContext<ShardObserver>>, mut asks: mpsc::Receiver<Ask>) {
+    while let Some(ask) = asks.recv().await {
+        let Some(mut cards) = context.observer.cards() else { return };
+        // Who asked may have turned to something else.
+        let _ = ask.reply.send(cards.answer(&ask.question));
     }
 }
 

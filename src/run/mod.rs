@@ -6,9 +6,12 @@ mod fleet;
 mod observe;
 mod stop;
 mod target;
+mod ui;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub use observe::Gauges;
+pub use ui::UiKind;
+pub(crate) use ui::use_colour;
 
 use crate::clock;
 use crate::device::AgentSettings;
@@ -16,11 +19,12 @@ use crate::exit;
 use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, TargetPlan};
+use crate::report::{Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
 use crate::transport::thing::SessionSettings;
+use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
@@ -32,42 +36,19 @@ use target::TargetError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use ui::Ui;
 
 /// Between the last preparation and the first connect arrival.
 const LEAD: Duration = Duration::from_millis(200);
 /// What a thing takes, of both processes together, with room to spare.
 const MEMORY_PER_THING_BYTES: u64 = 64 << 10;
 
-/// How a run is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ui {
-    /// One line a second on stderr, the summary on stdout.
-    Plain,
-    /// One object a second on stdout.
-    Json,
-    None,
-}
-
-impl Ui {
-    /// What people want to know while they wait.
-    fn tell(self, text: &str) {
-        if self == Self::Plain {
-            say(text);
-        }
-    }
-
-    /// Progress of something long.
-    fn bar(self, total: usize, what: &'static str) -> indicatif::ProgressBar {
-        if self == Self::Plain { crate::pki::progress_bar(total, what) } else { indicatif::ProgressBar::hidden() }
-    }
-}
-
 /// What `fleetsim run` was asked for.
 pub struct RunOptions {
     pub plan: Plan,
     /// The results folder; default `results/<name>-<UTC stamp>`.
     pub out: Option<PathBuf>,
-    pub ui: Ui,
+    pub ui: UiKind,
     /// Default: the host's cores.
     pub shards: Option<usize>,
 }
@@ -89,6 +70,8 @@ enum RunError {
     Runtime(#[source] std::io::Error),
     #[error("listen for signals: {0}")]
     Signals(#[source] std::io::Error),
+    #[error("take the terminal over for the dashboard: {0}; --ui plain does without")]
+    Terminal(#[source] std::io::Error),
 }
 
 /// Runs the plan; returns the exit code.
@@ -103,16 +86,64 @@ pub fn run(options: RunOptions) -> u8 {
         Some(dir) => (dir.clone(), false),
         None => (PathBuf::from("results").join(format!("{}-{}", options.plan.name, stamp())), true),
     };
-    match prepare(&options, &dir, facts, shards).and_then(|writer| Ok((writer, runtime()?))) {
+    match prepare(&options, &dir, facts.clone(), shards).and_then(|writer| Ok((writer, runtime()?))) {
         Ok((mut writer, runtime)) => {
             if is_default {
                 point_latest(&dir);
             }
-            let outcome = runtime.block_on(carry_out(&options, shards, &mut writer));
-            conclude(&options, &mut writer, outcome)
+            let code = runtime.block_on(show(&options, &facts, shards, &mut writer));
+            // Certificates that nobody waits for any more may still be in the making.
+            runtime.shutdown_background();
+            code
         }
         Err(RunError::Report(error @ ReportError::NotEmpty { .. })) => complain(exit::USAGE, &format!("failed to {error}")),
         Err(error) => complain(exit::ERROR, &format!("failed to {error}")),
+    }
+}
+
+/// The run, shown from its first moment to its last.
+async fn show(options: &RunOptions, facts: &HostFacts, shards: usize, writer: &mut ResultsWriter) -> u8 {
+    let started = Ui::start(options.ui, writer.dir(), || brief(&options.plan, facts, shards, writer.dir()));
+    let listening = started.map_err(RunError::Terminal).and_then(|(ui, stops)| {
+        let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
+        Ok((ui, stop))
+    });
+    let (ui, mut stop) = match listening {
+        Ok(listening) => listening,
+        Err(error) => {
+            let (code, failures) = conclude(options, writer, Err(error));
+            Ui::Plain.conclude(writer.manifest(), writer.dir(), &failures);
+            return code;
+        }
+    };
+    let outcome = carry_out(options, shards, writer, &ui, &mut stop).await;
+    let (code, failures) = conclude(options, writer, outcome);
+    // Who asked for the end, or never saw a beginning, does not need a last screen.
+    if !stop.was_asked() && writer.manifest().totals.run_s > 0 {
+        ui.finished(writer.manifest(), stop.next()).await;
+    }
+    ui.conclude(writer.manifest(), writer.dir(), &failures);
+    code
+}
+
+fn brief(plan: &Plan, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
+    let (names, cohorts) = things(plan).expect("the names were made before");
+    let cohort_names: Vec<Arc<str>> = plan.cohorts.iter().map(|cohort| cohort.name.as_str().into()).collect();
+    Brief {
+        name: plan.name.clone(),
+        seed: plan.seed,
+        things: names.into(),
+        cohorts: cohorts.into_iter().map(|cohort| Arc::clone(&cohort_names[cohort])).collect(),
+        shards,
+        cores: facts.cores,
+        descriptors_max: facts.descriptors,
+        end: ui::end_in_words(&plan.end),
+        duration: match plan.end.when {
+            EndWhen::Duration(duration) => Some(duration.min(plan.end.limit)),
+            EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
+        },
+        results: dir.display().to_string(),
+        rates: plan.rollouts.iter().filter_map(|rollout| Some((rollout.job.clone(), rollout.rate_per_minute?))).collect(),
     }
 }
 
@@ -191,15 +222,20 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
     Ok(ResultsWriter::create(dir, manifest, names)?)
 }
 
-async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWriter) -> Result<Ending, RunError> {
+async fn carry_out(
+    options: &RunOptions,
+    shards: usize,
+    writer: &mut ResultsWriter,
+    ui: &Ui,
+    stop: &mut StopRequests,
+) -> Result<Ending, RunError> {
     let plan = &options.plan;
     let (names, cohorts) = things(plan)?;
-    let mut stop = StopRequests::listen().map_err(RunError::Signals)?;
     let mut target = tokio::select! {
-        target = target::bring_up(plan, &names, writer.dir(), options.ui) => target?,
+        target = target::bring_up(plan, &names, writer.dir(), ui) => target?,
         () = stop.next() => return Ok(Ending::Interrupted),
     };
-    options.ui.tell(&format!("results: {}", writer.dir().display()));
+    ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
     let connect = &plan.fleet.connect;
@@ -212,8 +248,10 @@ async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWrit
         shards,
         connects_in_progress: connect.in_progress as usize,
         origin,
+        inspect: ui.wants_cards(),
     };
     let fleet = Fleet::start(planned, &settings)?;
+    ui.fleet(fleet.inspector.clone());
     let collector = Collector::new(CollectorSettings {
         origin,
         things: names,
@@ -221,8 +259,7 @@ async fn carry_out(options: &RunOptions, shards: usize, writer: &mut ResultsWrit
         transports: vec!["mqtt".into()],
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
     });
-    let conductor =
-        Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui: options.ui, stop };
+    let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, stop };
     let outcome = conductor.conduct().await;
     if let Some(local) = target.local {
         // Its end says nothing about the run; a kill follows when it does not heed the request.
@@ -273,8 +310,8 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
     }
 }
 
-/// Verdict, last words, exit code.
-fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<Ending, RunError>) -> u8 {
+/// Verdict and exit code, and what failed in words; the files are complete.
+fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<Ending, RunError>) -> (u8, Vec<String>) {
     let mut findings = writer.manifest().findings.clone();
     let is_invalid = writer.findings().iter().any(Finding::is_invalidating);
     let is_different = writer.findings().iter().any(Finding::is_difference);
@@ -294,21 +331,16 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Complete) if is_different => (Verdict::Fail, exit::FAIL),
         Ok(Ending::Complete) => (Verdict::Pass, exit::PASS),
     };
-    let code = match writer.finish(verdict, code, rfc3339(), findings) {
-        Ok(()) => code,
-        Err(error) => complain(exit::ERROR, &format!("failed to {error}")),
-    };
+    let mut failures = Vec::new();
+    let code = writer.finish(verdict, code, rfc3339(), findings).map_or_else(
+        |error| {
+            failures.push(format!("failed to {error}"));
+            exit::ERROR
+        },
+        |()| code,
+    );
     if let Err(error) = &outcome {
-        complain(code, &format!("failed to {error}"));
+        failures.push(format!("failed to {error}"));
     }
-    let colour =
-        std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = match options.ui {
-        Ui::Plain => format!("\n{}", report::summary(writer.manifest(), writer.dir(), colour)),
-        Ui::Json => report::json::summary(writer.manifest()),
-        Ui::None => return code,
-    };
-    // A reader that has gone away does not change how the run went.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    code
+    (code, failures)
 }

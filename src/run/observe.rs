@@ -1,13 +1,15 @@
 //! What the things of a shard tell, as samples and ledger events: the one file that knows both languages.
 
+use crate::clock;
 use crate::device::{AnswerOutcome, Event, ExecutionKey};
+use crate::inspect::{Cards, What};
 use crate::instant::Mono;
 use crate::jobs::RequestKind;
 use crate::metrics::{Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use crate::transport::error::{Failure, Stage};
 use crate::transport::thing::ThingId;
 use crate::transport::{Observer, PublishEnd, SessionEvent};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,16 +22,22 @@ pub struct Gauges {
     pub working: AtomicU64,
 }
 
-/// Feeds a shard's recorder.
+/// Feeds a shard's recorder, and the cards of its things where somebody may look at them.
 pub(super) struct ShardObserver {
     recorder: RefCell<Recorder>,
     gauges: Arc<Gauges>,
+    cards: Option<RefCell<Cards>>,
 }
 
 impl ShardObserver {
     #[must_use]
-    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>) -> Self {
-        Self { recorder: RefCell::new(recorder), gauges }
+    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>) -> Self {
+        Self { recorder: RefCell::new(recorder), gauges, cards: cards.map(RefCell::new) }
+    }
+
+    /// The cards, between two events.
+    pub(super) fn cards(&self) -> Option<RefMut<'_, Cards>> {
+        self.cards.as_ref().map(RefCell::borrow_mut)
     }
 
     /// A thing is done with an execution it has known `since`.
@@ -79,6 +87,9 @@ fn failure_outcome(failure: &Failure) -> Outcome {
 
 impl Observer for ShardObserver {
     fn session(&self, thing: &ThingId, event: SessionEvent<'_>) {
+        if let Some(mut cards) = self.cards() {
+            note_session(&mut cards, thing.slot, &event);
+        }
         let mut recorder = self.recorder.borrow_mut();
         let scope = scope(thing);
         let mut finish = |operation, outcome, intended, sent, finished| {
@@ -122,8 +133,8 @@ impl Observer for ShardObserver {
                 recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
             }
             SessionEvent::Closed => recorder.closed(),
-            SessionEvent::MessageOut => recorder.message_out(),
-            SessionEvent::MessageIn => recorder.message_in(),
+            SessionEvent::MessageOut { .. } => recorder.message_out(),
+            SessionEvent::MessageIn { .. } => recorder.message_in(),
             SessionEvent::Unreadable { at, why } => {
                 recorder.error(Operation::NotifyNext, "unreadable", "payload", at, || format!("{}: {why}", thing.name));
             }
@@ -140,6 +151,9 @@ impl Observer for ShardObserver {
     }
 
     fn agent(&self, thing: &ThingId, event: Event) {
+        if let Some(mut cards) = self.cards() {
+            note_agent(&mut cards, thing.slot, &event);
+        }
         let mut recorder = self.recorder.borrow_mut();
         let scope = scope(thing);
         let ledger = |recorder: &mut Recorder, execution: ExecutionKey, at: Mono, kind| {
@@ -194,4 +208,50 @@ impl Observer for ShardObserver {
             }
         }
     }
+}
+
+fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<'_>) {
+    let (at, what) = match *event {
+        SessionEvent::ConnectStarted => (clock::mono(), What::Connecting),
+        SessionEvent::Connected { at, .. } => (at, What::Connected),
+        SessionEvent::ConnectFailed { at, failure, .. } => (at, What::ConnectFailed(failure.code())),
+        SessionEvent::Lost { at, failure } => (at, What::Lost(failure.code())),
+        SessionEvent::Closed => (clock::mono(), What::Closed),
+        SessionEvent::MessageOut { topic, payload } | SessionEvent::MessageIn { topic, payload } => {
+            if cards.is_watched(slot) {
+                let is_out = matches!(event, SessionEvent::MessageOut { .. });
+                cards.message(slot, clock::mono(), is_out, topic, payload);
+            }
+            return;
+        }
+        SessionEvent::StageStarted(_)
+        | SessionEvent::StageEnded { .. }
+        | SessionEvent::Unreadable { .. }
+        | SessionEvent::PublishSent
+        | SessionEvent::PublishEnded { .. } => return,
+    };
+    cards.note(slot, at, what);
+}
+
+fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
+    let (at, what) = match event {
+        Event::Sent { kind, sent, .. } => (*sent, What::Asked(*kind)),
+        Event::Answered { kind, at, outcome, .. } => {
+            let what = match outcome {
+                AnswerOutcome::Accepted => What::Accepted(*kind),
+                AnswerOutcome::Refused(code) => What::Refused(*kind, *code),
+                AnswerOutcome::Timeout => What::NoAnswer(*kind),
+                AnswerOutcome::SessionLost => What::Unanswered(*kind),
+            };
+            (*at, what)
+        }
+        Event::LateAnswer { kind } => (clock::mono(), What::Late(*kind)),
+        Event::Notified { execution, at } => (*at, What::Notified(execution.job.clone(), execution.number)),
+        Event::Started { execution, at, .. } => (*at, What::Started(execution.job.clone(), execution.number)),
+        Event::Finished { at, status, .. } => (*at, What::Finished(*status)),
+        Event::Gone { at, .. } => (*at, What::Gone),
+        // The session tells of subscribing, and the answer of what became of an update.
+        Event::Subscribed { .. } | Event::SubscribeFailed { .. } | Event::Updated { .. } | Event::UpdateRefused { .. } => return,
+    };
+    cards.note(slot, at, what);
 }

@@ -1,9 +1,9 @@
 //! What a run connects to, brought up: certificates, the endpoint child, things registered, or somebody else's broker.
 
-use super::Ui;
 use super::child::{ChildError, ChildSettings, EndpointChild};
+use super::ui::Ui;
 use crate::jobs::{GroupName, JobId, NameError, ThingName};
-use crate::pki::{PkiError, Store, StoreSpec};
+use crate::pki::{Made, PkiError, Store, StoreSpec};
 use crate::scenario::plan::{EmulatorPlan, MqttPlan, Plan, TargetPlan};
 use crate::transport::control::{ControlCallError, ControlClient, provision};
 use crate::transport::credentials::Credentials;
@@ -65,28 +65,18 @@ pub(super) struct LocalEndpoint {
 ///
 /// # Errors
 /// With what is missing.
-pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: Ui) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: &Ui) -> Result<Target, TargetError> {
     match &plan.target {
         TargetPlan::Emulator(emulator) => local(plan, emulator, things, out, ui).await,
         TargetPlan::Mqtt(mqtt) => remote(plan, mqtt, things).await,
     }
 }
 
-async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: &Path, ui: Ui) -> Result<Target, TargetError> {
+async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: &Path, ui: &Ui) -> Result<Target, TargetError> {
     let dir = Path::new("certs").join(&plan.name);
     ui.tell(&format!("certificates: {}", dir.display()));
-    let bar = ui.bar(things.len(), "device certificates");
-    let spec = StoreSpec { things: things.to_vec(), server_names: vec![] };
-    let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
-    bar.finish_and_clear();
+    let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
-    let credentials = things
-        .iter()
-        .map(|thing| {
-            let pair = store.thing(thing)?;
-            Ok(Credentials::new(pair.chain, pair.key)?)
-        })
-        .collect::<Result<Vec<_>, TargetError>>()?;
 
     let (ledger, log) = (out.join("service_ledger.csv"), out.join("endpoint.log"));
     let settings = ChildSettings { dir: store.dir(), minute: emulator.minute, ledger: &ledger, log: &log };
@@ -102,12 +92,40 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     Ok(Target { endpoint, credentials, local: Some(LocalEndpoint { child, control, ledger, groups }) })
 }
 
+/// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
+async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made, Vec<Credentials>), TargetError> {
+    let progress = ui.progress("device certificates", things.len());
+    let (store, made, things) = off_thread(move || {
+        let spec = StoreSpec { things, server_names: vec![] };
+        let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;
+        progress.finish();
+        Ok::<_, TargetError>((store, made, spec.things))
+    })
+    .await?;
+    let progress = ui.progress("keys read", things.len());
+    off_thread(move || {
+        let mut credentials = Vec::with_capacity(things.len());
+        for thing in &things {
+            let pair = store.thing(thing)?;
+            credentials.push(Credentials::new(pair.chain, pair.key)?);
+            progress.set(credentials.len());
+        }
+        progress.finish();
+        Ok((store, made, credentials))
+    })
+    .await
+}
+
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
+}
+
 /// Registers the things, and a group of targets for every rollout, through the control plane as on AWS.
 async fn register(
     plan: &Plan,
     things: &[ThingName],
     control: &ControlClient,
-    ui: Ui,
+    ui: &Ui,
 ) -> Result<BTreeMap<JobId, GroupName>, TargetError> {
     let mut groups = BTreeMap::new();
     let mut members = Vec::new();
@@ -119,9 +137,9 @@ async fn register(
     }
     ui.tell(&format!("registering {} things", things.len()));
     let calls = things.len() + members.iter().map(|(_, targets): &(_, Vec<_>)| targets.len()).sum::<usize>();
-    let bar = ui.bar(calls, "registrations");
-    provision(control, things, &members, |done, _| bar.set_position(done as u64)).await?;
-    bar.finish_and_clear();
+    let progress = ui.progress("registrations", calls);
+    provision(control, things, &members, |done, _| progress.set(done)).await?;
+    progress.finish();
     Ok(groups)
 }
 

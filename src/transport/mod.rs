@@ -54,8 +54,14 @@ pub enum SessionEvent<'a> {
     },
     /// The same, because the run wanted it.
     Closed,
-    MessageOut,
-    MessageIn,
+    MessageOut {
+        topic: &'a str,
+        payload: &'a [u8],
+    },
+    MessageIn {
+        topic: &'a str,
+        payload: &'a [u8],
+    },
     /// A message that is not what its topic promises, or on no topic of this thing.
     Unreadable {
         at: Mono,

@@ -167,7 +167,7 @@ impl<'a, O: Observer> Session<'a, O> {
     fn handle(&mut self, packet: rumqttc::mqttbytes::v4::Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
         match self.mqtt.handle_packet(packet, now, out)? {
             Incoming::Message { topic, payload } => {
-                self.tell(SessionEvent::MessageIn);
+                self.tell(SessionEvent::MessageIn { topic: &topic, payload: &payload });
                 self.deliver(&topic, &payload, now);
             }
             Incoming::Granted(granted) => self.agent.handle_suback(granted, now),
@@ -214,9 +214,10 @@ impl<'a, O: Observer> Session<'a, O> {
                 }
                 Transmit::Publish(request) => {
                     let topic = Topic::of_request(&self.thing.name, &request).to_string();
-                    self.mqtt.write_publish(topic, payload::encode_request(&request), now, out);
+                    let payload = payload::encode_request(&request);
                     self.tell(SessionEvent::PublishSent);
-                    self.tell(SessionEvent::MessageOut);
+                    self.tell(SessionEvent::MessageOut { topic: &topic, payload: &payload });
+                    self.mqtt.write_publish(topic, payload, now, out);
                 }
                 Transmit::Disconnect(why) => return Some(why.into()),
             }

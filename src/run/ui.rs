@@ -1,0 +1,249 @@
+//! How a run is shown: every word to people goes through here.
+
+use super::say;
+use crate::figures::grouped;
+use crate::inspect::Inspector;
+use crate::logging::Redirect;
+use crate::metrics::Snapshot;
+use crate::report::{self, Manifest};
+use crate::tui::app::{Brief, Conclusion, Step};
+use crate::tui::theme::Theme;
+use crate::tui::{Dashboard, Teller};
+use indicatif::ProgressBar;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often a dashboard hears of progress.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(50);
+/// Log lines of a run with a dashboard, in the results folder.
+const LOG_FILE: &str = "generator.log";
+/// For tests: who is to panic in the second second, `dashboard` or `run`.
+const PANIC_HOOK: &str = "FLEETSIM_TEST_PANIC";
+const PANIC_AT_S: u64 = 2;
+
+/// How a run is to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UiKind {
+    /// The dashboard, then the summary on stdout.
+    Tui {
+        fps: u32,
+    },
+    /// One line a second on stderr, the summary on stdout.
+    Plain,
+    /// One object a second on stdout.
+    Json,
+    None,
+}
+
+/// How a run is shown.
+pub(super) enum Ui {
+    Tui {
+        dashboard: Dashboard,
+        /// Log lines would tear the screen.
+        _logs: Redirect,
+    },
+    Plain,
+    Json,
+    None,
+}
+
+/// Wishes of somebody at the dashboard to stop the run.
+pub(super) type Stops = mpsc::UnboundedReceiver<()>;
+
+/// Whether text for this stream may have colours.
+pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && has_colour()
+}
+
+fn has_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+impl Ui {
+    /// Starts showing. `dir` is the results folder.
+    ///
+    /// # Errors
+    /// When the terminal cannot be taken over.
+    pub(super) fn start(kind: UiKind, dir: &Path, brief: impl FnOnce() -> Brief) -> io::Result<(Self, Option<Stops>)> {
+        Ok(match kind {
+            UiKind::Tui { fps } => {
+                let (dashboard, stops) = Dashboard::start(brief(), Theme { has_colour: has_colour() }, fps)?;
+                let mut log = LogFile { path: dir.join(LOG_FILE), file: None };
+                let teller = dashboard.teller();
+                let logs = Redirect::to(move |line| {
+                    log.write(line);
+                    // What the dashboard does not take is in the file.
+                    let _ = teller.line(line);
+                });
+                (Self::Tui { dashboard, _logs: logs }, Some(stops))
+            }
+            UiKind::Plain => (Self::Plain, None),
+            UiKind::Json => (Self::Json, None),
+            UiKind::None => (Self::None, None),
+        })
+    }
+
+    /// Whether single things may be looked at.
+    pub(super) fn wants_cards(&self) -> bool {
+        matches!(self, Self::Tui { .. })
+    }
+
+    /// What people want to know while they wait.
+    pub(super) fn tell(&self, text: &str) {
+        match self {
+            Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.teller().line(text)),
+            Self::Tui { .. } | Self::Plain => say(text),
+            Self::Json | Self::None => {}
+        }
+    }
+
+    /// Progress of something long.
+    pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
+        match self {
+            Self::Tui { dashboard, .. } => {
+                let progress =
+                    Progress::Step { teller: dashboard.teller(), what, of, begun: Instant::now(), told: Cell::new(None) };
+                progress.set(0);
+                progress
+            }
+            Self::Plain => Progress::Bar(crate::pki::progress_bar(of, what)),
+            Self::Json | Self::None => Progress::Silent,
+        }
+    }
+
+    /// The things live; they may be looked at.
+    pub(super) fn fleet(&self, inspector: Option<Inspector>) {
+        if let (Self::Tui { dashboard, .. }, Some(inspector)) = (self, inspector) {
+            dashboard.fleet(inspector);
+        }
+    }
+
+    /// A second is over.
+    pub(super) fn second(&self, snapshot: &Arc<Snapshot>) {
+        match self {
+            Self::Tui { dashboard, .. } => {
+                if dashboard.is_alive() {
+                    dashboard.second(snapshot);
+                } else {
+                    say(&report::plain::line(snapshot));
+                }
+                if snapshot.t_s == PANIC_AT_S {
+                    self.panic_if_asked();
+                }
+            }
+            Self::Plain => say(&report::plain::line(snapshot)),
+            // A reader that has gone away does not end the run.
+            Self::Json => drop(writeln!(io::stdout(), "{}", report::json::line(snapshot))),
+            Self::None => {}
+        }
+    }
+
+    fn panic_if_asked(&self) {
+        match (self, std::env::var(PANIC_HOOK).as_deref()) {
+            (Self::Tui { dashboard, .. }, Ok("dashboard")) => dashboard.panic(),
+            (_, Ok("run")) => panic!("asked to panic"),
+            _ => {}
+        }
+    }
+
+    /// The run is over: the last screen stays until a key, or until `hurry` completes.
+    pub(super) async fn finished(&self, manifest: &Manifest, hurry: impl Future<Output = ()>) {
+        let Self::Tui { dashboard, .. } = self else { return };
+        dashboard.finished(Conclusion {
+            verdict: manifest.verdict.as_str(),
+            exit_code: manifest.exit_code.unwrap_or_default(),
+            findings: manifest.findings.clone(),
+        });
+        tokio::select! {
+            () = dashboard.left() => {}
+            () = hurry => {}
+        }
+    }
+
+    /// Gives the terminal back and says how it went: what failed on stderr, the summary on stdout.
+    pub(super) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String]) {
+        let is_json = matches!(self, Self::Json);
+        let is_silent = matches!(self, Self::None);
+        drop(self);
+        for failure in failures {
+            say(&format!("fleetsim: {failure}"));
+        }
+        if is_silent {
+            return;
+        }
+        let text = if is_json {
+            report::json::summary(manifest)
+        } else {
+            format!("\n{}", report::summary(manifest, dir, use_colour(&io::stdout())))
+        };
+        // A reader that has gone away does not change how the run went.
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+}
+
+/// Progress of something long.
+pub(super) enum Progress {
+    Bar(ProgressBar),
+    Step { teller: Teller, what: &'static str, of: usize, begun: Instant, told: Cell<Option<Instant>> },
+    Silent,
+}
+
+impl Progress {
+    pub(super) fn set(&self, done: usize) {
+        match self {
+            Self::Bar(bar) => bar.set_position(done as u64),
+            Self::Step { teller, what, of, begun, told } => {
+                let is_due = told.get().is_none_or(|told| told.elapsed() >= PROGRESS_PERIOD);
+                if is_due || done >= *of {
+                    told.set(Some(Instant::now()));
+                    teller.step(Step { what, done: done as u64, of: *of as u64, elapsed: begun.elapsed() });
+                }
+            }
+            Self::Silent => {}
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            Self::Step { of, .. } => self.set(*of),
+            Self::Silent => {}
+        }
+    }
+}
+
+/// Made with the first line.
+struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl LogFile {
+    /// A log that cannot be written is no reason to end a run, and there is nobody to tell.
+    fn write(&mut self, line: &str) {
+        if self.file.is_none() {
+            self.file = File::options().create(true).append(true).open(&self.path).ok();
+        }
+        if let Some(file) = &mut self.file {
+            let _ = writeln!(file, "{line}");
+        }
+    }
+}
+
+/// When a run ends, in words.
+pub(super) fn end_in_words(end: &crate::scenario::plan::EndPlan) -> String {
+    use crate::scenario::plan::EndWhen;
+    use crate::scenario::units::duration_text;
+    let limit = duration_text(end.limit);
+    match end.when {
+        EndWhen::ExecutionsDone { expect: None } => format!("executions done, {limit} at most"),
+        EndWhen::ExecutionsDone { expect: Some(expect) } => format!("{} executions done, {limit} at most", grouped(expect)),
+        EndWhen::Duration(duration) => format!("after {}", duration_text(duration.min(end.limit))),
+        EndWhen::Idle(idle) => format!("idle for {}, {limit} at most", duration_text(idle)),
+    }
+}

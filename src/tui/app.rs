@@ -1,0 +1,336 @@
+//! What the dashboard shows, as plain values: no terminal, no clock, no channel.
+
+use super::finder::Finder;
+use super::history::Measure;
+use super::model::Model;
+use super::theme::Theme;
+use crate::inspect::{Card, Question, Reply};
+use crate::jobs::{JobId, ThingName};
+use crate::metrics::{ErrorKey, ErrorTally, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
+use crate::schedule::Phase;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines of the log kept for its pane.
+const LOG_MAX: usize = 500;
+/// Things with the most errors that are shown.
+pub const MOST_HIT: usize = 20;
+/// Time windows of the charts, in seconds.
+pub const WINDOWS: [u64; 9] = [30, 60, 120, 300, 600, 1_800, 3_600, 6 * 3_600, 24 * 3_600];
+
+/// What the dashboard must know of a run besides its seconds.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    pub name: String,
+    pub seed: u64,
+    /// By place.
+    pub things: Arc<[ThingName]>,
+    /// Name of each thing's cohort, by place.
+    pub cohorts: Vec<Arc<str>>,
+    pub shards: usize,
+    pub cores: u64,
+    /// Descriptors this process may have open.
+    pub descriptors_max: u64,
+    /// When the run ends, in words.
+    pub end: String,
+    /// How long it lasts, where that is what ends it.
+    pub duration: Option<Duration>,
+    /// The results folder.
+    pub results: String,
+    /// Executions a minute that a job is rolled out at.
+    pub rates: BTreeMap<JobId, u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    #[default]
+    Overview,
+    Latency,
+    Rollouts,
+    Errors,
+    Things,
+}
+
+impl Tab {
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Latency, Self::Rollouts, Self::Errors, Self::Things];
+
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Latency => "Latency",
+            Self::Rollouts => "Roll-outs",
+            Self::Errors => "Errors",
+            Self::Things => "Things",
+        }
+    }
+
+    /// What its table can be sorted by.
+    #[must_use]
+    pub fn sorts(self) -> &'static [&'static str] {
+        match self {
+            Self::Overview => &[],
+            Self::Latency => &["operation", "count", "p99"],
+            Self::Rollouts => &["start", "done", "failed"],
+            Self::Errors => &["count", "rate", "last seen"],
+            Self::Things => &["name", "errors"],
+        }
+    }
+
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What lies over the panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    Help,
+    /// Really abort?
+    Question,
+}
+
+/// How the run stands, as far as keys are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    Preparing,
+    Running,
+    /// It was asked to stop, and drains.
+    Stopping,
+    Finished(Conclusion),
+}
+
+/// How a run went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    pub verdict: &'static str,
+    pub exit_code: u8,
+    pub findings: Vec<String>,
+}
+
+/// Something long before the run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub what: &'static str,
+    pub done: u64,
+    pub of: u64,
+    /// Since it began.
+    pub elapsed: Duration,
+}
+
+pub struct App {
+    pub brief: Brief,
+    pub theme: Theme,
+    pub tab: Tab,
+    pub overlay: Option<Overlay>,
+    pub shows_log: bool,
+    pub state: RunState,
+    live: Model,
+    /// What is shown instead of the live values.
+    frozen: Option<Box<Model>>,
+    pub log: VecDeque<String>,
+    pub steps: Vec<Step>,
+    /// Index into [`WINDOWS`]; `None`: the whole run.
+    pub window: Option<usize>,
+    /// `None`: the one [`Model::telling_operation`] names.
+    pub operation: Option<Operation>,
+    pub measure: Measure,
+    /// Selected row by tab.
+    pub selected: [usize; Tab::ALL.len()],
+    /// Index into [`Tab::sorts`] by tab.
+    pub sorts: [usize; Tab::ALL.len()],
+    pub finder: Finder,
+    pub most_hit: Vec<Card>,
+    /// The shards do not answer questions, or not any more.
+    pub unanswered: bool,
+}
+
+impl App {
+    #[must_use]
+    pub fn new(brief: Brief, theme: Theme) -> Self {
+        let finder = Finder::new(Arc::clone(&brief.things));
+        Self {
+            brief,
+            theme,
+            tab: Tab::Overview,
+            overlay: None,
+            shows_log: false,
+            state: RunState::Preparing,
+            live: Model::default(),
+            frozen: None,
+            log: VecDeque::new(),
+            steps: Vec::new(),
+            window: None,
+            operation: None,
+            measure: Measure::Response,
+            selected: [0; Tab::ALL.len()],
+            sorts: [0; Tab::ALL.len()],
+            finder,
+            most_hit: Vec::new(),
+            unanswered: false,
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------- what comes in
+
+    pub fn second(&mut self, snapshot: Arc<Snapshot>) {
+        if self.state == RunState::Preparing {
+            self.state = RunState::Running;
+        }
+        if snapshot.phase == Phase::Drain && self.state == RunState::Running {
+            self.state = RunState::Stopping;
+        }
+        self.live.take(snapshot);
+    }
+
+    pub fn log(&mut self, line: String) {
+        if self.log.len() == LOG_MAX {
+            self.log.pop_front();
+        }
+        self.log.push_back(line);
+    }
+
+    pub fn step(&mut self, step: Step) {
+        match self.steps.iter_mut().find(|known| known.what == step.what) {
+            Some(known) => *known = step,
+            None => self.steps.push(step),
+        }
+    }
+
+    pub fn finished(&mut self, conclusion: Conclusion) {
+        if self.overlay == Some(Overlay::Question) {
+            self.overlay = None;
+        }
+        self.state = RunState::Finished(conclusion);
+    }
+
+    // --------------------------------------------------------------------------------------------------- what is shown
+
+    /// What the panels read.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        self.frozen.as_deref().unwrap_or(&self.live)
+    }
+
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    pub fn toggle_freeze(&mut self) {
+        self.frozen = if self.is_frozen() { None } else { Some(Box::new(self.live.clone())) };
+    }
+
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, RunState::Finished(_))
+    }
+
+    /// Seconds the charts show; `None`: the whole run.
+    #[must_use]
+    pub fn window_s(&self) -> Option<u64> {
+        self.window.map(|window| WINDOWS[window])
+    }
+
+    /// The operation that the latency charts show.
+    #[must_use]
+    pub fn chosen_operation(&self) -> Operation {
+        self.operation.unwrap_or_else(|| self.model().telling_operation())
+    }
+
+    #[must_use]
+    pub fn sort(&self) -> &'static str {
+        self.tab.sorts().get(self.sorts[self.tab.index()]).copied().unwrap_or("")
+    }
+
+    fn sort_of(&self, tab: Tab) -> &'static str {
+        tab.sorts()[self.sorts[tab.index()]]
+    }
+
+    /// The operations over the run, as the table of latencies lists them.
+    #[must_use]
+    pub fn operations(&self) -> Vec<&OperationRow> {
+        let Some(snapshot) = &self.model().snapshot else { return Vec::new() };
+        let mut rows: Vec<&OperationRow> = snapshot.totals.iter().filter(|row| row.scope == ScopeName::All).collect();
+        let p99 = |row: &OperationRow| row.response.or(row.service).map_or(0.0, |latency| latency.p99);
+        match self.sort_of(Tab::Latency) {
+            "count" => rows.sort_by_key(|row| std::cmp::Reverse(row.counts.finished())),
+            "p99" => rows.sort_by(|a, b| p99(b).total_cmp(&p99(a))),
+            _ => {}
+        }
+        rows
+    }
+
+    /// The jobs, with their places in a slot of the history.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<(usize, &RolloutRow)> {
+        let Some(snapshot) = &self.model().snapshot else { return Vec::new() };
+        let mut rows: Vec<_> = snapshot.rollouts.iter().enumerate().collect();
+        match self.sort_of(Tab::Rollouts) {
+            "done" => rows.sort_by(|a, b| b.1.done_share().unwrap_or(0.0).total_cmp(&a.1.done_share().unwrap_or(0.0))),
+            "failed" => rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.counts.failed)),
+            _ => {}
+        }
+        rows
+    }
+
+    /// The kinds of errors with their rates per second.
+    #[must_use]
+    pub fn errors(&self) -> Vec<(&ErrorKey, &ErrorTally, f64)> {
+        let model = self.model();
+        let Some(snapshot) = &model.snapshot else { return Vec::new() };
+        let mut rows: Vec<_> = snapshot.errors.iter().map(|(key, tally)| (key, tally, model.error_rate(key))).collect();
+        match self.sort_of(Tab::Errors) {
+            "rate" => rows.sort_by(|a, b| b.2.total_cmp(&a.2)),
+            "last seen" => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.last)),
+            _ => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.count)),
+        }
+        rows
+    }
+
+    /// Rows of the present tab's table.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self.tab {
+            Tab::Overview => 0,
+            Tab::Latency => self.operations().len(),
+            Tab::Rollouts => self.rollouts().len(),
+            Tab::Errors => self.errors().len(),
+            Tab::Things => self.finder.found().len(),
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- what is asked of shards
+
+    /// What the present screen needs to know of single things.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        if self.is_frozen() || self.is_finished() {
+            return Vec::new();
+        }
+        match self.tab {
+            Tab::Errors => vec![Question::MostHit(MOST_HIT)],
+            Tab::Things => self.finder.questions(self.selected[Tab::Things.index()], self.sort_of(Tab::Things) == "errors"),
+            Tab::Overview | Tab::Latency | Tab::Rollouts => Vec::new(),
+        }
+    }
+
+    pub fn answered(&mut self, question: &Question, reply: Reply) {
+        self.unanswered = false;
+        if *question == Question::MostHit(MOST_HIT) {
+            self.most_hit = reply.cards;
+        } else {
+            self.finder.answered(question, reply);
+        }
+        self.keep_selection();
+    }
+
+    /// Rows come and go; the selected one is always one of them.
+    pub fn keep_selection(&mut self) {
+        let last = self.rows().saturating_sub(1);
+        let selected = &mut self.selected[self.tab.index()];
+        *selected = (*selected).min(last);
+    }
+}

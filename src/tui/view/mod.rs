@@ -1,0 +1,145 @@
+//! Drawing: reads the [`App`], changes nothing.
+
+mod charts;
+mod errors;
+mod heat;
+mod latency;
+mod overlay;
+mod overview;
+mod plot;
+mod rollouts;
+mod table;
+mod things;
+
+use super::app::{App, RunState, Tab};
+use super::input::{self, Mode};
+use super::update::mode;
+use crate::figures::{clock, grouped};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders};
+use std::time::Duration;
+
+/// Below this nothing readable fits.
+const WIDTH_MIN: u16 = 60;
+const HEIGHT_MIN: u16 = 16;
+const LOG_HEIGHT: u16 = 10;
+
+/// Draws one frame.
+pub fn render(frame: &mut Frame, app: &App) {
+    let area = frame.area();
+    if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
+        let text = format!("{}x{} is too small: {WIDTH_MIN}x{HEIGHT_MIN} at least", area.width, area.height);
+        frame.render_widget(Line::raw(text), area);
+        return;
+    }
+    let log = if app.shows_log { LOG_HEIGHT.min(area.height / 3) } else { 0 };
+    let rows = [Constraint::Length(2), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
+    let [header, body, log, footer] = Layout::vertical(rows).areas(area);
+    render_header(frame, header, app);
+    if app.model().snapshot.is_none() && !app.is_finished() {
+        overlay::preparation(frame, body, app);
+    } else {
+        match app.tab {
+            Tab::Overview => overview::render(frame, body, app),
+            Tab::Latency => latency::render(frame, body, app),
+            Tab::Rollouts => rollouts::render(frame, body, app),
+            Tab::Errors => errors::render(frame, body, app),
+            Tab::Things => things::render(frame, body, app),
+        }
+    }
+    if app.shows_log {
+        overlay::log(frame, log, app);
+    }
+    render_footer(frame, footer, app);
+    overlay::render(frame, body, app);
+}
+
+fn render_header(frame: &mut Frame, area: Rect, app: &App) {
+    let theme = app.theme;
+    let [title, tabs] = Layout::vertical([Constraint::Length(1); 2]).areas(area);
+    let mut left = vec![Span::styled(format!(" fleetsim {}", app.brief.name), theme.title())];
+    if let Some(snapshot) = &app.model().snapshot {
+        left.push(Span::raw(format!("  t={}s {}", snapshot.t_s, clock(Duration::from_secs(snapshot.t_s)))));
+    }
+    left.push(Span::styled(format!("  {} things, seed {}", grouped(app.brief.things.len() as u64), app.brief.seed), theme.muted()));
+    frame.render_widget(Line::from(left), title);
+    frame.render_widget(Line::from(status(app)).right_aligned(), title);
+
+    let mut spans = vec![Span::raw(" ")];
+    for (n, tab) in Tab::ALL.into_iter().enumerate() {
+        let style = if tab == app.tab { theme.selected() } else { Style::new() };
+        spans.push(Span::styled(format!(" {} {} ", n + 1, tab.title()), style));
+    }
+    frame.render_widget(Line::from(spans), tabs);
+    let window = app.window_s().map_or("whole run".to_owned(), |s| format!("last {}", clock(Duration::from_secs(s))));
+    frame.render_widget(Line::styled(format!("charts: {window} "), theme.muted()).right_aligned(), tabs);
+}
+
+/// In a word or two, whether the run goes on and how it went.
+fn status(app: &App) -> Vec<Span<'static>> {
+    let theme = app.theme;
+    let mut spans = Vec::new();
+    if app.is_frozen() {
+        spans.push(Span::styled(" FROZEN ", theme.selected()));
+        spans.push(Span::raw(" "));
+    }
+    spans.push(match &app.state {
+        RunState::Preparing => Span::raw("preparing "),
+        RunState::Running => Span::styled("running ", theme.accent()),
+        RunState::Stopping => Span::styled("stopping ", theme.bad()),
+        RunState::Finished(conclusion) => {
+            let style = if conclusion.exit_code == 0 { theme.accent() } else { theme.bad() };
+            Span::styled(format!("{} (exit {}) ", conclusion.verdict, conclusion.exit_code), style)
+        }
+    });
+    spans
+}
+
+fn render_footer(frame: &mut Frame, area: Rect, app: &App) {
+    let theme = app.theme;
+    let mode = mode(app);
+    let mut spans = vec![Span::raw(" ")];
+    if mode == Mode::Typing {
+        spans.push(Span::styled("find: ", theme.title()));
+        spans.push(Span::raw(format!("{}_  ", app.finder.text)));
+    }
+    for binding in input::bindings(mode) {
+        if let Some(hint) = binding.hint {
+            spans.push(Span::styled(binding.shown, theme.title()));
+            spans.push(Span::raw(format!(" {hint}  ")));
+        }
+    }
+    if app.tab == Tab::Things && mode == Mode::Typing {
+        let states: Vec<_> = super::finder::states().collect();
+        spans.push(Span::styled(format!("states: {}", states.join(" ")), theme.muted()));
+    } else if !app.sort().is_empty() {
+        spans.push(Span::styled(format!("sorted by {}", app.sort()), theme.muted()));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// A panel: a line with its title, and what is below it.
+fn section<'a>(app: &App, title: impl Into<Line<'a>>) -> Block<'a> {
+    Block::new().borders(Borders::TOP).border_style(app.theme.muted()).title_style(app.theme.title()).title(title)
+}
+
+/// Draws the frame of a panel and gives what is inside it.
+fn panel<'a>(frame: &mut Frame, area: Rect, app: &App, title: impl Into<Line<'a>>) -> Rect {
+    let block = section(app, title);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    inner
+}
+
+/// A bar that is `share` full.
+fn bar(width: u16, share: f64, style: Style, rest: Style) -> Vec<Span<'static>> {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let width = usize::from(width);
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
+    let full = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
+    let used = eighths / 8 + usize::from(eighths % 8 > 0);
+    vec![Span::styled(full, style), Span::styled("░".repeat(width - used), rest)]
+}

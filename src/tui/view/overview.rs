@@ -1,0 +1,232 @@
+//! The run at a glance.
+
+use super::{bar, charts, heat, panel};
+use crate::figures::{bytes, clock, grouped, milliseconds, short};
+use crate::metrics::{Snapshot, StateCounts, findings};
+use crate::schedule::Phase;
+use crate::tui::app::App;
+use crate::tui::model::RATE_S;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span, Text};
+use std::time::Duration;
+
+const PHASES: [Phase; 5] = [Phase::Connect, Phase::Steady, Phase::Rollout, Phase::Drain, Phase::Done];
+/// Above this the generator's own delay makes its figures doubtful.
+const LATENESS_LIMIT_MS: f64 = 10.0;
+/// Rows of the lowest panels, with their titles.
+const LOWER: u16 = 8;
+const LOWER_TALL: u16 = 10;
+/// A chart needs this much to be read.
+const CHART_MIN: u16 = 10;
+const WIDE: u16 = 150;
+
+pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
+    let Some(snapshot) = app.model().snapshot.clone() else { return };
+    let is_wide = area.width >= WIDE;
+    let lower = if area.height >= 30 { LOWER_TALL } else { LOWER };
+    let [progress, charts, lower] =
+        Layout::vertical([Constraint::Length(3), Constraint::Fill(1), Constraint::Length(lower)]).areas(area);
+    render_progress(frame, progress, app, &snapshot);
+
+    let columns = if is_wide { 3 } else { 2 };
+    let rows = if charts.height >= 2 * CHART_MIN { 2 } else { 1 };
+    let bands = Layout::vertical(vec![Constraint::Fill(1); rows]).spacing(0).split(charts);
+    let cells = |row: Rect| Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(2).split(row);
+    let top = cells(bands[0]);
+    charts::messages(frame, top[0], app);
+    charts::latency(frame, top[1], app);
+    if is_wide {
+        charts::connections(frame, top[2], app);
+    }
+    if rows == 2 {
+        let second = cells(bands[1]);
+        charts::progress(frame, second[0], app);
+        heat::render(frame, second[1], app);
+        if is_wide {
+            charts::connect_rate(frame, second[2], app);
+        }
+    }
+    let lower = cells(lower);
+    render_funnel(frame, lower[0], app, &snapshot);
+    render_health(frame, lower[1], app, &snapshot);
+    if is_wide {
+        render_errors(frame, lower[2], app);
+    }
+}
+
+fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
+    let [timeline, goal, connections] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
+    frame.render_widget(phases(app, snapshot), timeline);
+
+    let theme = app.theme;
+    let width = (area.width / 3).clamp(20, 60);
+    let labelled = |label: &str, share: f64, style: Style, text: String| {
+        let mut spans = vec![Span::raw(format!(" {label:<9}"))];
+        spans.extend(bar(width, share, style, theme.muted()));
+        spans.push(Span::raw(format!(" {text}")));
+        Line::from(spans)
+    };
+    let line = match app.model().goal(app.brief.duration) {
+        Some(goal) => {
+            let left = goal.left.map_or("-".to_owned(), |left| clock(left));
+            let eta = if goal.share() >= 1.0 { String::new() } else { format!("  ETA {left}") };
+            let text = format!("{:>3.0} %  {}/{} {}{eta}", 100.0 * goal.share(), grouped(goal.done), grouped(goal.of), goal.what);
+            labelled("progress", goal.share(), theme.accent(), text)
+        }
+        None => Line::raw(format!(" progress  until {}", app.brief.end)),
+    };
+    frame.render_widget(line, goal);
+
+    let share = if snapshot.things == 0 { 0.0 } else { snapshot.connected as f64 / snapshot.things as f64 };
+    let rate = short(app.model().rate(RATE_S, |slot| slot.connected));
+    let text = format!(
+        "{:>3.0} %  {}/{} connected  +{}/s  net {rate}/s",
+        100.0 * share,
+        grouped(snapshot.connected),
+        grouped(snapshot.things),
+        grouped(snapshot.connects_per_s)
+    );
+    frame.render_widget(labelled("things", share, theme.second(), text), connections);
+}
+
+/// `connect 0:22 > steady 0:01 > ROLLOUT 0:20 > drain > done`.
+fn phases(app: &App, snapshot: &Snapshot) -> Line<'static> {
+    let theme = app.theme;
+    let seen = &app.model().phases;
+    let mut spans = vec![Span::raw(" phases   ")];
+    for (n, phase) in PHASES.into_iter().enumerate() {
+        if n > 0 {
+            spans.push(Span::styled(" > ", theme.muted()));
+        }
+        let place = seen.iter().position(|(known, _)| *known == phase);
+        let lasted = place.map(|place| {
+            let end = seen.get(place + 1).map_or(snapshot.t_s, |(_, next)| *next);
+            clock(Duration::from_secs(end - seen[place].1))
+        });
+        let style = match lasted {
+            _ if phase == snapshot.phase => theme.title(),
+            Some(_) => Style::new(),
+            None => theme.muted(),
+        };
+        let name = if phase == snapshot.phase { phase.as_str().to_uppercase() } else { phase.as_str().to_owned() };
+        spans.push(Span::styled(lasted.map_or(name.clone(), |lasted| format!("{name} {lasted}")), style));
+    }
+    spans.push(Span::styled(format!("   ends: {}", app.brief.end), theme.muted()));
+    Line::from(spans)
+}
+
+/// A stage of the roll-out: name, how to count it, whether ending there is bad.
+type Stage = (&'static str, fn(&StateCounts) -> u64, bool);
+
+const FUNNEL: [Stage; 9] = [
+    ("queued", |counts| counts.queued, false),
+    ("notified", |counts| counts.notified, false),
+    ("in progress", |counts| counts.in_progress, false),
+    ("succeeded", |counts| counts.succeeded, false),
+    ("failed", |counts| counts.failed, true),
+    ("rejected", |counts| counts.rejected, true),
+    ("timed out", |counts| counts.timed_out, true),
+    ("canceled", |counts| counts.canceled, true),
+    ("removed", |counts| counts.removed, true),
+];
+
+fn render_funnel(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
+    let counts = &snapshot.executions;
+    let inner = panel(frame, area, app, format!("roll-out funnel  {} executions ", grouped(counts.all())));
+    let all = counts.all().max(1) as f64;
+    let mut lines = Vec::new();
+    for (name, count, is_bad) in FUNNEL.into_iter().take(usize::from(inner.height)) {
+        let value = count(counts);
+        let is_unknown = !snapshot.has_service && matches!(name, "queued" | "timed out" | "canceled");
+        let style = if is_bad { app.theme.bad() } else { app.theme.accent() };
+        let mut spans = vec![Span::raw(format!("{name:<12}{:>9}", if is_unknown { "?".to_owned() } else { grouped(value) }))];
+        let rate = app.model().rate(RATE_S, |slot| count(&slot.executions));
+        let sign = if rate > 0.0 { "+" } else { "" };
+        spans.push(Span::styled(format!("{:>8}/s ", format!("{sign}{}", short(rate))), app.theme.muted()));
+        spans.extend(bar(inner.width.saturating_sub(33), value as f64 / all, style, app.theme.muted()));
+        lines.push(Line::from(spans));
+    }
+    frame.render_widget(Text::from(lines), inner);
+}
+
+fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
+    let theme = app.theme;
+    let told = findings(snapshot);
+    let is_late = snapshot.lateness.is_some_and(|lateness| lateness.p99 > LATENESS_LIMIT_MS);
+    let (word, style) = match told.first() {
+        Some(finding) if finding.is_invalidating() => ("! figures incomplete", theme.bad()),
+        _ if is_late => ("! late", theme.bad()),
+        _ => ("sound", theme.accent()),
+    };
+    let title = Line::from(vec![Span::raw("generator  "), Span::styled(format!("{word} "), style)]);
+    let inner = panel(frame, area, app, title);
+    let (generator, endpoint) = (snapshot.generator, snapshot.endpoint);
+    let each = generator.rss_bytes as f64 / 1000.0 / snapshot.things.max(1) as f64;
+    let lateness = snapshot.lateness.map_or("-".into(), |l| format!("p50 {} p99 {}", milliseconds(l.p50), milliseconds(l.p99)));
+    let run = snapshot.lateness_total.map_or(String::new(), |l| format!(", run {}", milliseconds(l.p99)));
+    let seen: u64 = snapshot.errors.values().map(|tally| tally.count).sum();
+    let mut rows = vec![
+        ("lateness", format!("{lateness}{run}"), is_late),
+        (
+            "CPU",
+            format!(
+                "{:.2} of {} cores{}",
+                generator.cpu_share,
+                app.brief.cores,
+                endpoint.map_or(String::new(), |e| format!(", endpoint {:.2}", e.cpu_share))
+            ),
+            false,
+        ),
+        (
+            "memory",
+            format!(
+                "{} ({each:.1} KB/thing){}",
+                bytes(generator.rss_bytes),
+                endpoint.map_or(String::new(), |e| format!(", endp. {}", bytes(e.rss_bytes)))
+            ),
+            false,
+        ),
+        (
+            "descr.",
+            format!("{} of {} open", grouped(generator.descriptors), grouped(app.brief.descriptors_max)),
+            generator.descriptors + 64 > app.brief.descriptors_max,
+        ),
+        (
+            "samples",
+            format!(
+                "{} lost, {} beyond range",
+                grouped(snapshot.intervals_lost + snapshot.events_lost),
+                grouped(snapshot.saturated)
+            ),
+            snapshot.intervals_lost + snapshot.events_lost > 0,
+        ),
+        ("messages", format!("{} out, {} in", grouped(snapshot.messages_out), grouped(snapshot.messages_in)), false),
+        ("errors", format!("{} in {} kinds", grouped(seen), snapshot.errors.len()), seen > 0),
+    ];
+    rows.extend(told.iter().map(|finding| ("finding", finding.to_string(), true)));
+    let lines = rows.into_iter().take(usize::from(inner.height)).map(|(name, text, is_bad)| {
+        let style = if is_bad { theme.bad() } else { Style::new() };
+        let mark = if is_bad { "!" } else { " " };
+        Line::from(vec![Span::raw(format!("{name:<9}")), Span::styled(format!("{mark}{text}"), style)])
+    });
+    frame.render_widget(Text::from(lines.collect::<Vec<_>>()), inner);
+}
+
+fn render_errors(frame: &mut Frame, area: Rect, app: &App) {
+    let inner = panel(frame, area, app, "errors ");
+    let rows = app.errors();
+    let mut lines: Vec<Line> = rows
+        .iter()
+        .take(usize::from(inner.height))
+        .map(|(key, tally, rate)| {
+            let what = format!("{} {} {}", key.operation.as_str(), key.kind, key.code);
+            Line::styled(format!("! {what:<44}{:>9} {:>7}/s", grouped(tally.count), short(*rate)), app.theme.bad())
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push(Line::styled("none", app.theme.muted()));
+    }
+    frame.render_widget(Text::from(lines), inner);
+}
