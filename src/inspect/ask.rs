@@ -1,7 +1,7 @@
 //! Questions to the shards, and their answers as one.
 
 use super::card::Card;
-use super::cards::Message;
+use super::cards::{Cards, Message};
 use crate::clock;
 use crate::instant::Mono;
 use std::sync::{Arc, mpsc as answers};
@@ -42,6 +42,13 @@ pub struct Reply {
 pub struct Ask {
     pub question: Arc<Question>,
     pub reply: answers::Sender<Reply>,
+}
+
+impl Ask {
+    /// Who asked may have turned to something else.
+    pub fn answer(&self, cards: &mut Cards) {
+        let _ = self.reply.send(cards.answer(&self.question));
+    }
 }
 
 /// Asks the shards.

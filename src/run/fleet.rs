@@ -163,9 +163,10 @@ impl ShardSetup {
         let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
         runtime.block_on(async move {
             let context = self.context(&slice)?;
-            if let Some(asks) = self.asks.take() {
-                tokio::task::spawn_local(answer(Rc::clone(&context), asks));
-            }
+            let answering = self.asks.take().map(|asks| {
+                let answering = answer(Rc::clone(&context), asks, self.orders.clone());
+                tokio::task::spawn_local(answering)
+            });
             let pacer = Rc::clone(&context);
             let pacing = tokio::task::spawn_local(async move { pacer.pacer.run().await });
             tokio::task::spawn_local(follow_orders(Rc::clone(&context), self.orders.clone()));
@@ -180,6 +181,12 @@ impl ShardSetup {
             for (n, interval) in rest.into_iter().enumerate() {
                 // The collector reads until every shard has said its last word; when it is gone nobody listens.
                 let _ = out.send(ShardInterval { shard, interval, lost: 0, last: n + 1 == count }).await;
+            }
+            if let Some(answering) = answering {
+                // What the things looked like at last may be asked for as long as somebody looks.
+                let asks = answering.await.map_err(io::Error::other)?;
+                let cards = context.observer.take_cards();
+                std::thread::Builder::new().name(format!("cards-{shard}")).spawn(move || answer_on(cards, asks))?;
             }
             result
         })
@@ -226,12 +233,30 @@ async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: wat
     }
 }
 
-/// Answers what is asked of the shard's things.
-async fn answer(context: Rc<ShardContext<ShardObserver>>, mut asks: mpsc::Receiver<Ask>) {
-    while let Some(ask) = asks.recv().await {
-        let Some(mut cards) = context.observer.cards() else { return };
-        // Who asked may have turned to something else.
-        let _ = ask.reply.send(cards.answer(&ask.question));
+/// Answers what is asked of the shard's things while they live.
+async fn answer(
+    context: Rc<ShardContext<ShardObserver>>,
+    mut asks: mpsc::Receiver<Ask>,
+    mut orders: watch::Receiver<Order>,
+) -> mpsc::Receiver<Ask> {
+    loop {
+        let ask = tokio::select! {
+            Some(ask) = asks.recv() => ask,
+            // Ordered to close, the things tell the last of their lives; who asks meanwhile is answered after that.
+            _ = orders.wait_for(|order| *order == Order::Close) => return asks,
+            else => return asks,
+        };
+        if let Some(mut cards) = context.observer.cards() {
+            ask.answer(&mut cards);
+        }
+    }
+}
+
+/// The same when the things have gone, until nobody can ask any more.
+fn answer_on(cards: Option<Cards>, mut asks: mpsc::Receiver<Ask>) {
+    let Some(mut cards) = cards else { return };
+    while let Some(ask) = asks.blocking_recv() {
+        ask.answer(&mut cards);
     }
 }
 

@@ -26,18 +26,23 @@ pub struct Gauges {
 pub(super) struct ShardObserver {
     recorder: RefCell<Recorder>,
     gauges: Arc<Gauges>,
-    cards: Option<RefCell<Cards>>,
+    cards: RefCell<Option<Cards>>,
 }
 
 impl ShardObserver {
     #[must_use]
     pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>) -> Self {
-        Self { recorder: RefCell::new(recorder), gauges, cards: cards.map(RefCell::new) }
+        Self { recorder: RefCell::new(recorder), gauges, cards: RefCell::new(cards) }
     }
 
     /// The cards, between two events.
     pub(super) fn cards(&self) -> Option<RefMut<'_, Cards>> {
-        self.cards.as_ref().map(RefCell::borrow_mut)
+        RefMut::filter_map(self.cards.borrow_mut(), Option::as_mut).ok()
+    }
+
+    /// The cards, when nothing will happen any more.
+    pub(super) fn take_cards(&self) -> Option<Cards> {
+        self.cards.take()
     }
 
     /// A thing is done with an execution it has known `since`.

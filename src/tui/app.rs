@@ -307,7 +307,7 @@ impl App {
     /// What the present screen needs to know of single things.
     #[must_use]
     pub fn questions(&self) -> Vec<Question> {
-        if self.is_frozen() || self.is_finished() {
+        if self.is_frozen() {
             return Vec::new();
         }
         match self.tab {

@@ -104,8 +104,8 @@ bindings! {
     LOOKING, [code(KeyCode::PageUp)] => Action::PageUp, "PgUp", "20 rows up", None;
     LOOKING, [code(KeyCode::Home), key('g')] => Action::First, "Home g", "first row", None;
     LOOKING, [code(KeyCode::End), key('G'), (KeyModifiers::SHIFT, KeyCode::Char('G'))] => Action::Last, "End G", "last row", None;
-    &[Live], [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
-    &[Live], [code(KeyCode::Esc)] => Action::Back, "Esc", "out of it; forget what was looked for", None;
+    LOOKING, [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
+    LOOKING, [code(KeyCode::Esc)] => Action::Back, "Esc", "out of it; forget what was looked for", None;
     LOOKING, [key('/')] => Action::Find, "/", "find things by name or state", Some("find");
     LOOKING, [key('s')] => Action::Sort, "s", "sort by the next column", Some("sort");
     LOOKING, [key('m')] => Action::Measure, "m", "service or response times", None;
@@ -117,8 +117,7 @@ bindings! {
     LOOKING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
     LOOKING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
     &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "stop the run: no new work, drain; again to abort", Some("stop");
-    &[Finished], [key('q'), code(KeyCode::Enter), code(KeyCode::Esc), key(' '), CTRL_C] => Action::Leave, "q Enter",
-        "leave, and print the summary", Some("leave");
+    &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave, and print the summary", Some("leave");
     &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "look at what was found", Some("done");
     &[Typing], [code(KeyCode::Esc)] => Action::Clear, "Esc", "forget what was typed", Some("clear");
     &[Typing], [code(KeyCode::Backspace)] => Action::Erase, "Backspace", "erase a character", None;

@@ -128,16 +128,21 @@ fn open(app: &mut App) -> Option<Command> {
         }
         // The things most hit are one step away.
         Tab::Errors => {
-            let position = app.most_hit.first()?.position;
+            let Some(position) = app.most_hit.first().map(|card| card.position) else { return leave_if_over(app) };
             app.tab = Tab::Things;
             app.finder.set_text(String::new());
             app.selected[Tab::Things.index()] = app.finder.found().binary_search(&position).unwrap_or(0);
             app.finder.detail = Some(position);
             app.finder.messages.clear();
         }
-        Tab::Overview | Tab::Latency | Tab::Rollouts => return None,
+        Tab::Overview | Tab::Latency | Tab::Rollouts => return leave_if_over(app),
     }
     Some(Command::Look)
+}
+
+/// Keys with nothing to do on this screen leave the last one.
+fn leave_if_over(app: &App) -> Option<Command> {
+    app.is_finished().then_some(Command::Leave)
 }
 
 fn back(app: &mut App) -> Option<Command> {
@@ -147,9 +152,10 @@ fn back(app: &mut App) -> Option<Command> {
     }
     match app.tab {
         Tab::Things if app.finder.detail.is_some() => app.finder.detail = None,
+        Tab::Things if app.finder.text.is_empty() => return leave_if_over(app),
         Tab::Things => return find(app, String::new()),
-        Tab::Latency => app.operation = None,
-        Tab::Overview | Tab::Rollouts | Tab::Errors => {}
+        Tab::Latency if app.operation.is_some() => app.operation = None,
+        Tab::Overview | Tab::Latency | Tab::Rollouts | Tab::Errors => return leave_if_over(app),
     }
     Some(Command::Look)
 }

@@ -1,6 +1,6 @@
 //! The charts that more than one screen shows.
 
-use super::plot::{Across, Series, plot};
+use super::plot::{Across, Plot, Series, plot};
 use crate::tui::app::App;
 use crate::tui::history::{Measure, Slot};
 use crate::tui::model::Model;
@@ -19,42 +19,48 @@ pub(super) fn slots(app: &App) -> (Vec<&Slot>, Across) {
     (slots, Across::time(from, history.end_s().max(from + 10)))
 }
 
-fn over_time<'a>(slots: &'a [&Slot], value: impl Fn(&Slot) -> Option<f64> + 'a) -> impl Iterator<Item = (f64, Option<f64>)> + 'a {
-    slots.iter().map(move |slot| (slot.t_s as f64, value(slot)))
+/// The first series: a line.
+fn first(app: &App, slots: &[&Slot], name: &'static str, value: impl Fn(&Slot) -> Option<f64>) -> Series {
+    Series::new(name, app.theme.accent(), Marker::Braille, slots.iter().map(|slot| (slot.t_s as f64, value(slot))))
+}
+
+/// The second series: dots, so that it is told from the first one without colours too.
+fn second(app: &App, slots: &[&Slot], name: &'static str, value: impl Fn(&Slot) -> Option<f64>) -> Series {
+    Series::new(name, app.theme.second(), Marker::Dot, slots.iter().map(|slot| (slot.t_s as f64, value(slot))))
 }
 
 pub(super) fn connections(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
-    let things = app.brief.things.len() as f64;
-    let connected =
-        Series::new("connected", app.theme.accent(), Marker::Braille, over_time(&slots, |slot| Some(slot.connected as f64)));
-    plot(frame, area, app, "things".into(), "things", across, &[connected], Some(things));
+    let series = [first(app, &slots, "connected", |slot| Some(slot.connected as f64))];
+    let top = Some(app.brief.things.len() as f64);
+    plot(frame, area, app, Plot { title: "things".into(), unit: "things", across, series: &series, top });
 }
 
 pub(super) fn connect_rate(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
-    let rate =
-        Series::new("connects", app.theme.accent(), Marker::Braille, over_time(&slots, |slot| Some(slot.per_s(slot.connects))));
-    plot(frame, area, app, "connect rate".into(), "per s", across, &[rate], None);
+    let series = [first(app, &slots, "connects", |slot| Some(slot.per_s(slot.connects)))];
+    plot(frame, area, app, Plot { title: "connect rate".into(), unit: "per s", across, series: &series, top: None });
 }
 
 pub(super) fn messages(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
-    let out =
-        Series::new("out", app.theme.accent(), Marker::Braille, over_time(&slots, |slot| Some(slot.per_s(slot.messages_out))));
-    let inward = Series::new("in", app.theme.second(), Marker::Dot, over_time(&slots, |slot| Some(slot.per_s(slot.messages_in))));
-    plot(frame, area, app, "messages".into(), "per s", across, &[inward, out], None);
+    let series = [
+        second(app, &slots, "in", |slot| Some(slot.per_s(slot.messages_in))),
+        first(app, &slots, "out", |slot| Some(slot.per_s(slot.messages_out))),
+    ];
+    plot(frame, area, app, Plot { title: "messages".into(), unit: "per s", across, series: &series, top: None });
 }
 
 /// p50 and p99 of the chosen operation.
 pub(super) fn latency(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
     let (operation, measure) = (app.chosen_operation(), shown_measure(app));
-    let times = |slot: &Slot| slot.times(operation, measure).map(|times| (times.p50, times.p99));
-    let p50 = Series::new("p50", app.theme.accent(), Marker::Dot, over_time(&slots, |slot| times(slot).map(|times| times.0)));
-    let p99 = Series::new("p99", app.theme.second(), Marker::Braille, over_time(&slots, |slot| times(slot).map(|times| times.1)));
+    let series = [
+        second(app, &slots, "p50", |slot| slot.times(operation, measure).map(|times| times.p50)),
+        first(app, &slots, "p99", |slot| slot.times(operation, measure).map(|times| times.p99)),
+    ];
     let title = format!("{} {}", operation.as_str(), measure.as_str());
-    plot(frame, area, app, title, "ms", across, &[p99, p50], None);
+    plot(frame, area, app, Plot { title, unit: "ms", across, series: &series, top: None });
 }
 
 /// What is not measured from an intended start has a service time only.
@@ -62,39 +68,22 @@ pub(super) fn shown_measure(app: &App) -> Measure {
     if app.chosen_operation().has_response() { app.measure } else { Measure::Service }
 }
 
-/// How far the roll-outs have come: started and ended executions.
+/// How far the roll-outs have come: queued and ended executions.
 pub(super) fn progress(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
-    let ended = Series::new(
-        "ended",
-        app.theme.accent(),
-        Marker::Braille,
-        over_time(&slots, |slot| Some(slot.executions.terminal() as f64)),
-    );
-    let begun =
-        Series::new("queued so far", app.theme.second(), Marker::Dot, over_time(&slots, |slot| Some(slot.executions.all() as f64)));
-    plot(frame, area, app, "executions".into(), "executions", across, &[begun, ended], None);
+    let series = [
+        second(app, &slots, "queued so far", |slot| Some(slot.executions.all() as f64)),
+        first(app, &slots, "ended", |slot| Some(slot.executions.terminal() as f64)),
+    ];
+    plot(frame, area, app, Plot { title: "executions".into(), unit: "", across, series: &series, top: None });
 }
 
 /// One job's ended executions over time: its S-curve. `place` is its row in the slots.
 pub(super) fn s_curve(frame: &mut Frame, area: Rect, app: &App, title: String, place: usize, targets: Option<u64>) {
     let (slots, across) = slots(app);
-    let ended = Series::new(
-        "ended",
-        app.theme.accent(),
-        Marker::Braille,
-        over_time(&slots, |slot| slot.terminal.get(place).map(|count| *count as f64)),
-    );
-    plot(
-        frame,
-        area,
-        app,
-        title,
-        "executions",
-        across,
-        &[ended],
-        targets.filter(|targets| *targets > 0).map(|targets| targets as f64),
-    );
+    let series = [first(app, &slots, "ended", |slot| slot.terminal.get(place).map(|count| *count as f64))];
+    let top = targets.filter(|targets| *targets > 0).map(|targets| targets as f64);
+    plot(frame, area, app, Plot { title, unit: "executions", across, series: &series, top });
 }
 
 /// The times of the chosen operation over the run, by percentile: every step to the right has a tenth of the values above it.
@@ -105,11 +94,13 @@ pub(super) fn percentiles(frame: &mut Frame, area: Rect, app: &App) {
     let nines = (count.max(10) as f64).log10().ceil().clamp(1.0, 5.0);
     let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"];
     let across = Across { bounds: [0.0, nines], labels: labels[..=nines as usize].iter().map(|label| (*label).into()).collect() };
-    let mut series = vec![Series::new("service", app.theme.accent(), Marker::Braille, curve(model, app, Measure::Service, nines))];
+    let service = curve(model, app, Measure::Service, nines);
+    let mut series = vec![Series::new("service", app.theme.accent(), Marker::Braille, service)];
     if operation.has_response() {
-        series.push(Series::new("response", app.theme.second(), Marker::Dot, curve(model, app, Measure::Response, nines)));
+        let response = curve(model, app, Measure::Response, nines);
+        series.insert(0, Series::new("response", app.theme.second(), Marker::Dot, response));
     }
-    plot(frame, area, app, format!("{} by percentile", operation.as_str()), "ms", across, &series, None);
+    plot(frame, area, app, Plot { title: operation.as_str().into(), unit: "ms", across, series: &series, top: None });
 }
 
 fn curve(model: &Model, app: &App, measure: Measure, nines: f64) -> impl Iterator<Item = (f64, Option<f64>)> {

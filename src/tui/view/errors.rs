@@ -1,7 +1,7 @@
 //! What went wrong: how often, how, and on which things.
 
 use super::panel;
-use super::table::{Column, table};
+use super::table::{Column, Table, table};
 use crate::figures::{clock, grouped, short};
 use crate::inspect::Card;
 use crate::metrics::{ErrorKey, ErrorTally};
@@ -58,8 +58,8 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let [upper, example, lower] = Layout::vertical(parts).areas(area);
     let all: u64 = rows.iter().map(|row| row.tally.count).sum();
     let selected = app.selected[Tab::Errors.index()].min(rows.len().saturating_sub(1));
-    let title = format!("{} errors in {} kinds ", grouped(all), rows.len());
-    table(frame, upper, app, title, &columns(), &rows, Some(selected), |_| Style::new());
+    let title = format!("{} errors in {} kinds by {} ", grouped(all), rows.len(), app.sort());
+    table(frame, upper, app, Table { title, columns: &columns(), rows: &rows, selected: Some(selected) }, |_| Style::new());
 
     let inner = panel(frame, example, app, "examples of the selected kind ");
     if let Some(row) = rows.get(selected) {
@@ -69,5 +69,5 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     }
     let hits: Vec<Hit> = app.most_hit.iter().map(|card| Hit { name: app.finder.name(card.position), card }).collect();
     let title = if app.unanswered { "the shards do not answer " } else { "things most hit (Enter: the first one) " };
-    table(frame, lower, app, title.into(), &hit_columns(), &hits, None, |_| Style::new());
+    table(frame, lower, app, Table { title: title.into(), columns: &hit_columns(), rows: &hits, selected: None }, |_| Style::new());
 }

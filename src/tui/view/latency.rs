@@ -2,7 +2,7 @@
 
 use super::charts;
 use super::heat;
-use super::table::{Column, table};
+use super::table::{Column, Table, table};
 use crate::figures::{grouped, milliseconds};
 use crate::metrics::{Latency, OperationRow};
 use crate::tui::app::App;
@@ -66,11 +66,11 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let chosen = rows.iter().position(|row| row.0.operation == app.chosen_operation());
     let is_wide = area.width >= 140;
     let (columns, title) = if is_wide {
-        (wide(), "operations over the run ".to_owned())
+        (wide(), format!("operations over the run by {} ", app.sort()))
     } else {
-        (narrow(), format!("operations over the run: {} times (m: the other) ", app.measure.as_str()))
+        (narrow(), format!("operations over the run by {}: {} times (m: the other) ", app.sort(), app.measure.as_str()))
     };
-    table(frame, upper, app, title, &columns, &rows, chosen, |row| {
+    table(frame, upper, app, Table { title, columns: &columns, rows: &rows, selected: chosen }, |row| {
         if row.0.counts.timeout + row.0.counts.error > 0 { app.theme.bad() } else { Style::new() }
     });
     let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(lower);

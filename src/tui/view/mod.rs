@@ -18,7 +18,7 @@ use crate::figures::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use std::time::Duration;
 const WIDTH_MIN: u16 = 60;
 const HEIGHT_MIN: u16 = 16;
 const LOG_HEIGHT: u16 = 10;
+/// Findings on the last screen; the summary has all.
+const FINDINGS_MAX: usize = 3;
 
 /// Draws one frame.
 pub fn render(frame: &mut Frame, app: &App) {
@@ -36,9 +38,14 @@ pub fn render(frame: &mut Frame, app: &App) {
         return;
     }
     let log = if app.shows_log { LOG_HEIGHT.min(area.height / 3) } else { 0 };
-    let rows = [Constraint::Length(2), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
-    let [header, body, log, footer] = Layout::vertical(rows).areas(area);
+    let said = if let RunState::Finished(conclusion) = &app.state { &conclusion.findings[..] } else { &[] };
+    let findings = said.len().min(FINDINGS_MAX) as u16;
+    let rows =
+        [Constraint::Length(2), Constraint::Length(findings), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
+    let [header, findings, body, log, footer] = Layout::vertical(rows).areas(area);
     render_header(frame, header, app);
+    let lines: Vec<Line> = said.iter().take(FINDINGS_MAX).map(|text| Line::styled(format!(" ! {text}"), app.theme.bad())).collect();
+    frame.render_widget(Text::from(lines), findings);
     if app.model().snapshot.is_none() && !app.is_finished() {
         overlay::preparation(frame, body, app);
     } else {
@@ -112,12 +119,6 @@ fn render_footer(frame: &mut Frame, area: Rect, app: &App) {
             spans.push(Span::raw(format!(" {hint}  ")));
         }
     }
-    if app.tab == Tab::Things && mode == Mode::Typing {
-        let states: Vec<_> = super::finder::states().collect();
-        spans.push(Span::styled(format!("states: {}", states.join(" ")), theme.muted()));
-    } else if !app.sort().is_empty() {
-        spans.push(Span::styled(format!("sorted by {}", app.sort()), theme.muted()));
-    }
     frame.render_widget(Line::from(spans), area);
 }
 
@@ -140,6 +141,6 @@ fn bar(width: u16, share: f64, style: Style, rest: Style) -> Vec<Span<'static>> 
     let width = usize::from(width);
     let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
     let full = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
-    let used = eighths / 8 + usize::from(eighths % 8 > 0);
+    let used = eighths / 8 + usize::from(!eighths.is_multiple_of(8));
     vec![Span::styled(full, style), Span::styled("░".repeat(width - used), rest)]
 }

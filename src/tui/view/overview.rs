@@ -2,7 +2,7 @@
 
 use super::{bar, charts, heat, panel};
 use crate::figures::{bytes, clock, grouped, milliseconds, short};
-use crate::metrics::{Snapshot, StateCounts, findings};
+use crate::metrics::{ProcessUsage, Snapshot, StateCounts, findings};
 use crate::schedule::Phase;
 use crate::tui::app::App;
 use crate::tui::model::RATE_S;
@@ -15,6 +15,8 @@ use std::time::Duration;
 const PHASES: [Phase; 5] = [Phase::Connect, Phase::Steady, Phase::Rollout, Phase::Drain, Phase::Done];
 /// Above this the generator's own delay makes its figures doubtful.
 const LATENESS_LIMIT_MS: f64 = 10.0;
+/// Fewer free descriptors than that are a worry.
+const DESCRIPTORS_SPARE: u64 = 64;
 /// Rows of the lowest panels, with their titles.
 const LOWER: u16 = 8;
 const LOWER_TALL: u16 = 10;
@@ -58,7 +60,7 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
 
 fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
     let [timeline, goal, connections] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
-    frame.render_widget(phases(app, snapshot), timeline);
+    frame.render_widget(phases(app, snapshot, timeline.width), timeline);
 
     let theme = app.theme;
     let width = (area.width / 3).clamp(20, 60);
@@ -70,7 +72,7 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
     };
     let line = match app.model().goal(app.brief.duration) {
         Some(goal) => {
-            let left = goal.left.map_or("-".to_owned(), |left| clock(left));
+            let left = goal.left.map_or("-".to_owned(), clock);
             let eta = if goal.share() >= 1.0 { String::new() } else { format!("  ETA {left}") };
             let text = format!("{:>3.0} %  {}/{} {}{eta}", 100.0 * goal.share(), grouped(goal.done), grouped(goal.of), goal.what);
             labelled("progress", goal.share(), theme.accent(), text)
@@ -92,7 +94,7 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
 }
 
 /// `connect 0:22 > steady 0:01 > ROLLOUT 0:20 > drain > done`.
-fn phases(app: &App, snapshot: &Snapshot) -> Line<'static> {
+fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
     let theme = app.theme;
     let seen = &app.model().phases;
     let mut spans = vec![Span::raw(" phases   ")];
@@ -113,8 +115,9 @@ fn phases(app: &App, snapshot: &Snapshot) -> Line<'static> {
         let name = if phase == snapshot.phase { phase.as_str().to_uppercase() } else { phase.as_str().to_owned() };
         spans.push(Span::styled(lasted.map_or(name.clone(), |lasted| format!("{name} {lasted}")), style));
     }
-    spans.push(Span::styled(format!("   ends: {}", app.brief.end), theme.muted()));
-    Line::from(spans)
+    let line = Line::from(spans);
+    let end = Span::styled(format!("   ends: {}", app.brief.end), theme.muted());
+    if line.width() + end.width() <= usize::from(width) { line + end } else { line }
 }
 
 /// A stage of the roll-out: name, how to count it, whether ending there is bad.
@@ -162,46 +165,35 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
     };
     let title = Line::from(vec![Span::raw("generator  "), Span::styled(format!("{word} "), style)]);
     let inner = panel(frame, area, app, title);
+    let is_roomy = inner.width >= 56;
+    let roomy = |text: String| if is_roomy { text } else { String::new() };
     let (generator, endpoint) = (snapshot.generator, snapshot.endpoint);
-    let each = generator.rss_bytes as f64 / 1000.0 / snapshot.things.max(1) as f64;
     let lateness = snapshot.lateness.map_or("-".into(), |l| format!("p50 {} p99 {}", milliseconds(l.p50), milliseconds(l.p99)));
-    let run = snapshot.lateness_total.map_or(String::new(), |l| format!(", run {}", milliseconds(l.p99)));
+    let run = snapshot.lateness_total.map_or(String::new(), |l| format!(", of the run p99 {}", milliseconds(l.p99)));
+    let of_endpoint =
+        |text: fn(ProcessUsage) -> String| endpoint.map_or(String::new(), |usage| format!(", endpoint {}", text(usage)));
+    let each = generator.rss_bytes as f64 / 1000.0 / snapshot.things.max(1) as f64;
+    let lost = snapshot.intervals_lost + snapshot.events_lost;
     let seen: u64 = snapshot.errors.values().map(|tally| tally.count).sum();
     let mut rows = vec![
-        ("lateness", format!("{lateness}{run}"), is_late),
-        (
-            "CPU",
-            format!(
-                "{:.2} of {} cores{}",
-                generator.cpu_share,
-                app.brief.cores,
-                endpoint.map_or(String::new(), |e| format!(", endpoint {:.2}", e.cpu_share))
-            ),
-            false,
-        ),
+        ("lateness", format!("{lateness}{}", roomy(run)), is_late),
+        ("CPU", format!("{:.2}/{}{}", generator.cpu_share, app.brief.cores, of_endpoint(|e| format!("{:.2}", e.cpu_share))), false),
         (
             "memory",
             format!(
-                "{} ({each:.1} KB/thing){}",
+                "{}{}{}",
                 bytes(generator.rss_bytes),
-                endpoint.map_or(String::new(), |e| format!(", endp. {}", bytes(e.rss_bytes)))
+                of_endpoint(|e| bytes(e.rss_bytes)),
+                roomy(format!(", {each:.1} KB a thing"))
             ),
             false,
         ),
         (
             "descr.",
             format!("{} of {} open", grouped(generator.descriptors), grouped(app.brief.descriptors_max)),
-            generator.descriptors + 64 > app.brief.descriptors_max,
+            generator.descriptors + DESCRIPTORS_SPARE > app.brief.descriptors_max,
         ),
-        (
-            "samples",
-            format!(
-                "{} lost, {} beyond range",
-                grouped(snapshot.intervals_lost + snapshot.events_lost),
-                grouped(snapshot.saturated)
-            ),
-            snapshot.intervals_lost + snapshot.events_lost > 0,
-        ),
+        ("samples", format!("{} lost, {} beyond range", grouped(lost), grouped(snapshot.saturated)), lost > 0),
         ("messages", format!("{} out, {} in", grouped(snapshot.messages_out), grouped(snapshot.messages_in)), false),
         ("errors", format!("{} in {} kinds", grouped(seen), snapshot.errors.len()), seen > 0),
     ];

@@ -62,17 +62,19 @@ impl Across {
     }
 }
 
-/// Draws a chart; `top` is the end of the y axis where that is known.
-pub(super) fn plot(
-    frame: &mut Frame,
-    area: Rect,
-    app: &App,
-    title: String,
-    unit: &str,
-    across: Across,
-    series: &[Series],
-    top: Option<f64>,
-) {
+/// A chart.
+pub(super) struct Plot<'a> {
+    pub title: String,
+    pub unit: &'a str,
+    pub across: Across,
+    /// What comes later lies above.
+    pub series: &'a [Series],
+    /// The end of the y axis, where that is known.
+    pub top: Option<f64>,
+}
+
+pub(super) fn plot(frame: &mut Frame, area: Rect, app: &App, plot: Plot) {
+    let Plot { title, unit, across, series, top } = plot;
     let mut heading = vec![Span::raw(title)];
     for series in series {
         heading.push(Span::styled(format!("  {} {}", series.sample(), series.name), series.style));

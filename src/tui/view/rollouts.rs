@@ -1,7 +1,7 @@
 //! Jobs: a row each with its S-curve, and the selected one in full.
 
 use super::charts;
-use super::table::{Column, table};
+use super::table::{Column, Table, table};
 use crate::figures::{clock, grouped, short};
 use crate::metrics::RolloutRow;
 use crate::tui::app::{App, Tab};
@@ -54,7 +54,13 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let selected = app.selected[Tab::Rollouts.index()].min(rows.len().saturating_sub(1));
     let height = (rows.len() as u16 + 2).clamp(3, area.height / 2);
     let [upper, lower] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
-    table(frame, upper, app, "roll-outs ".into(), &columns(), &shown, Some(selected), |_| Style::new());
+    table(
+        frame,
+        upper,
+        app,
+        Table { title: format!("roll-outs by {} ", app.sort()), columns: &columns(), rows: &shown, selected: Some(selected) },
+        |_| Style::new(),
+    );
     let Some((place, job)) = rows.get(selected) else { return };
     let title = format!("{}: ended of {}", job.job, job.targets.map_or("?".into(), grouped));
     charts::s_curve(frame, lower, app, title, *place, job.targets);

@@ -35,17 +35,16 @@ impl<R> Column<R> {
     }
 }
 
-/// Draws a table with a heading; the selected row is on its page. The last text column takes the room that is left.
-pub(super) fn table<R>(
-    frame: &mut Frame,
-    area: Rect,
-    app: &App,
-    title: String,
-    columns: &[Column<R>],
-    rows: &[R],
-    selected: Option<usize>,
-    style: impl Fn(&R) -> Style,
-) {
+/// A table; the selected row is on its page, and the last text column takes the room that is left.
+pub(super) struct Table<'a, R> {
+    pub title: String,
+    pub columns: &'a [Column<R>],
+    pub rows: &'a [R],
+    pub selected: Option<usize>,
+}
+
+pub(super) fn table<R>(frame: &mut Frame, area: Rect, app: &App, table: Table<R>, style: impl Fn(&R) -> Style) {
+    let Table { title, columns, rows, selected } = table;
     let inner = panel(frame, area, app, title);
     if inner.height < 2 {
         return;

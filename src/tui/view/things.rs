@@ -1,11 +1,12 @@
 //! Single things: found by name or state, and one of them in full.
 
 use super::panel;
-use super::table::{Column, table};
+use super::table::{Column, Table, table};
 use crate::figures::{clock, grouped};
 use crate::inspect::{Card, Moment};
 use crate::instant::Mono;
 use crate::tui::app::{App, Tab};
+use crate::tui::finder;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -62,14 +63,16 @@ fn list(frame: &mut Frame, area: Rect, app: &App) {
     let found = app.finder.found();
     let rows: Vec<Row> = found.iter().map(|position| row(app, *position)).collect();
     let looked_for = if app.finder.text.is_empty() { String::new() } else { format!(" for {:?}", app.finder.text) };
-    let note = match (app.is_finished(), app.unanswered) {
-        (true, _) => "; the run is over, nobody answers",
-        (false, true) => "; the shards do not answer",
-        (false, false) => "",
+    let counted = format!("{} of {} things", grouped(found.len() as u64), grouped(app.brief.things.len() as u64));
+    let title = if app.finder.is_typing {
+        format!("{counted}, states: {} ", finder::states().collect::<Vec<_>>().join(" "))
+    } else if app.unanswered {
+        format!("{counted}{looked_for}; the shards do not answer ")
+    } else {
+        format!("{counted}{looked_for} by {} ", app.sort())
     };
-    let title = format!("{} of {} things{looked_for}{note} ", grouped(found.len() as u64), grouped(app.brief.things.len() as u64));
     let selected = app.selected[Tab::Things.index()];
-    table(frame, area, app, title, &columns(), &rows, Some(selected), |row| {
+    table(frame, area, app, Table { title, columns: &columns(), rows: &rows, selected: Some(selected) }, |row| {
         if row.card.is_some_and(|card| card.errors > 0) { app.theme.bad() } else { Style::new() }
     });
 }
