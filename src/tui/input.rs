@@ -91,9 +91,9 @@ macro_rules! bindings {
 
 bindings! {
     LOOKING, [key('1')] => Action::Show(Tab::Overview), "1", "the run at a glance", None;
-    LOOKING, [key('2')] => Action::Show(Tab::Latency), "2", "latency of every operation", None;
+    LOOKING, [key('2')] => Action::Show(Tab::Latency), "2", "latency of operations", None;
     LOOKING, [key('3')] => Action::Show(Tab::Rollouts), "3", "roll-outs, one row a job", None;
-    LOOKING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by operation, kind and code", None;
+    LOOKING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by kind and code", None;
     LOOKING, [key('5')] => Action::Show(Tab::Things), "5", "single things", None;
     LOOKING, [code(KeyCode::Tab), code(KeyCode::Right)] => Action::NextTab, "Tab Right", "next tab", None;
     LOOKING, [code(KeyCode::BackTab), (KeyModifiers::SHIFT, KeyCode::BackTab), code(KeyCode::Left)] => Action::PreviousTab,
@@ -105,19 +105,19 @@ bindings! {
     LOOKING, [code(KeyCode::Home), key('g')] => Action::First, "Home g", "first row", None;
     LOOKING, [code(KeyCode::End), key('G'), (KeyModifiers::SHIFT, KeyCode::Char('G'))] => Action::Last, "End G", "last row", None;
     LOOKING, [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
-    LOOKING, [code(KeyCode::Esc)] => Action::Back, "Esc", "out of it; forget what was looked for", None;
-    LOOKING, [key('/')] => Action::Find, "/", "find things by name or state", Some("find");
+    LOOKING, [code(KeyCode::Esc)] => Action::Back, "Esc", "back; forget the search", None;
+    LOOKING, [key('/')] => Action::Find, "/", "find by name or state", Some("find");
     LOOKING, [key('s')] => Action::Sort, "s", "sort by the next column", Some("sort");
     LOOKING, [key('m')] => Action::Measure, "m", "service or response times", None;
-    &[Live], [key('p')] => Action::Freeze, "p", "freeze the display, not the run", Some("freeze");
+    &[Live], [key('p')] => Action::Freeze, "p", "freeze display, not the run", Some("freeze");
     LOOKING, [key('+'), key('='), (KeyModifiers::SHIFT, KeyCode::Char('+'))] => Action::Longer, "+", "charts over a longer time", None;
     LOOKING, [key('-')] => Action::Shorter, "-", "charts over a shorter time", Some("time");
     LOOKING, [key('a')] => Action::WholeRun, "a", "charts over the whole run", None;
     LOOKING, [key('l')] => Action::Log, "l", "log", Some("log");
     LOOKING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
     LOOKING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
-    &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "stop the run: no new work, drain; again to abort", Some("stop");
-    &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave, and print the summary", Some("leave");
+    &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "drain; again: abort now", Some("stop");
+    &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave; print the summary", Some("leave");
     &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "look at what was found", Some("done");
     &[Typing], [code(KeyCode::Esc)] => Action::Clear, "Esc", "forget what was typed", Some("clear");
     &[Typing], [code(KeyCode::Backspace)] => Action::Erase, "Backspace", "erase a character", None;
@@ -169,6 +169,13 @@ mod tests {
                     assert_eq!(press(key.0, key.1, mode), Some(binding.action));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_help_fits_two_columns_of_the_smallest_common_terminal() {
+        for binding in BINDINGS {
+            assert!(binding.shown.len() <= 10 && binding.help.len() <= 27, "{}: {}", binding.shown, binding.help);
         }
     }
 

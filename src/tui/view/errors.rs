@@ -28,7 +28,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::number("count", 9, 0, |row| grouped(row.tally.count)),
         Column::number("per s", 6, 0, |row| short(row.rate)),
         Column::number("last at", 8, 0, |row| clock(Duration::from_secs(row.last_s))),
-        Column::text("last example", 10, 1, |row| row.tally.last_example.clone()),
+        Column::text("example", 10, 1, |row| row.tally.last_example.clone()),
     ]
 }
 
@@ -58,7 +58,7 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let [upper, example, lower] = Layout::vertical(parts).areas(area);
     let all: u64 = rows.iter().map(|row| row.tally.count).sum();
     let selected = app.selected[Tab::Errors.index()].min(rows.len().saturating_sub(1));
-    let title = format!("{} errors in {} kinds by {} ", grouped(all), rows.len(), app.sort());
+    let title = format!("errors by {}: {} kinds, {} in all ", app.sort(), rows.len(), grouped(all));
     table(frame, upper, app, Table { title, columns: &columns(), rows: &rows, selected: Some(selected) }, |_| Style::new());
 
     let inner = panel(frame, example, app, "examples of the selected kind ");

@@ -48,18 +48,24 @@ fn wide<'a>() -> Vec<Column<Row<'a>>> {
 
 fn counts<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::text("operation", 12, 0, |row| row.0.operation.as_str().into()),
+        Column::text("operation", 12, 0, |row| name(row)),
         Column::number("ended", 10, 0, |row| grouped(row.0.counts.finished())),
         Column::number("open", 6, 0, |row| grouped(row.0.open)),
         Column::number("timeouts", 8, 1, |row| grouped(row.0.counts.timeout)),
     ]
 }
 
+/// Marked where the times shown are service times for want of others.
+fn name((row, shown): &Row) -> String {
+    let is_service = row.response.is_none() && row.service.is_some() && *shown == row.service;
+    format!("{}{}", row.operation.as_str(), if is_service { "*" } else { "" })
+}
+
 pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let rows: Vec<Row> = app
         .operations()
         .into_iter()
-        .map(|row| (row, if app.measure == Measure::Response { row.response } else { row.service }))
+        .map(|row| (row, if app.measure == Measure::Response { row.response.or(row.service) } else { row.service }))
         .collect();
     let height = (rows.len() as u16 + 2).min(area.height / 2).max(4);
     let [upper, lower] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
@@ -68,7 +74,8 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let (columns, title) = if is_wide {
         (wide(), format!("operations over the run by {} ", app.sort()))
     } else {
-        (narrow(), format!("operations over the run by {}: {} times (m: the other) ", app.sort(), app.measure.as_str()))
+        let note = if app.measure == Measure::Response { "response times (* service)" } else { "service times" };
+        (narrow(), format!("operations over the run by {}: {note}, m: the other ", app.sort()))
     };
     table(frame, upper, app, Table { title, columns: &columns, rows: &rows, selected: chosen }, |row| {
         if row.0.counts.timeout + row.0.counts.error > 0 { app.theme.bad() } else { Style::new() }

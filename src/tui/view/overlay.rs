@@ -10,6 +10,10 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Clear};
 use std::time::Duration;
 
+const HELP_COLUMNS: usize = 2;
+/// Both columns, with their border.
+const HELP_WIDTH: u16 = 80;
+
 /// What is being prepared, with progress.
 pub(super) fn preparation(frame: &mut Frame, area: Rect, app: &App) {
     let steps = app.steps.len() as u16 + 3;
@@ -68,19 +72,15 @@ fn popup(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &'static
 fn help(frame: &mut Frame, area: Rect, app: &App) {
     let mode = if app.is_finished() { Mode::Finished } else { Mode::Live };
     let bindings: Vec<_> = input::bindings(mode).collect();
-    let columns = if area.width >= 100 { 2 } else { 1 };
-    let rows = bindings.len().div_ceil(columns);
-    let inner = popup(frame, area, 52 * columns as u16 + 2, rows as u16 + 2, " keys (any key closes) ");
-    // Where the rows do not fit, two keys share one.
-    let columns = if usize::from(inner.height) < rows { 2 } else { columns };
-    let rows = bindings.len().div_ceil(columns);
-    let width = usize::from(inner.width) / columns;
+    let rows = bindings.len().div_ceil(HELP_COLUMNS);
+    let inner = popup(frame, area, HELP_WIDTH, rows as u16 + 2, " keys (any key closes) ");
+    let width = usize::from(inner.width) / HELP_COLUMNS;
     let lines = (0..rows).map(|row| {
-        let cells = (0..columns).filter_map(|column| bindings.get(column * rows + row)).flat_map(|binding| {
-            let text: String = format!(" {:<10} {}", binding.shown, binding.help).chars().take(width.saturating_sub(1)).collect();
-            [Span::raw(format!("{text:width$}"))]
+        let cells = (0..HELP_COLUMNS).filter_map(|column| bindings.get(column * rows + row)).map(|binding| {
+            let text: String = format!(" {:<10} {}", binding.shown, binding.help).chars().take(width).collect();
+            format!("{text:width$}")
         });
-        Line::from(cells.collect::<Vec<_>>())
+        Line::raw(cells.collect::<String>())
     });
     frame.render_widget(Text::from(lines.collect::<Vec<_>>()), inner);
 }

@@ -73,8 +73,8 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
     let line = match app.model().goal(app.brief.duration) {
         Some(goal) => {
             let left = goal.left.map_or("-".to_owned(), clock);
-            let eta = if goal.share() >= 1.0 { String::new() } else { format!("  ETA {left}") };
-            let text = format!("{:>3.0} %  {}/{} {}{eta}", 100.0 * goal.share(), grouped(goal.done), grouped(goal.of), goal.what);
+            let eta = if goal.share() >= 1.0 { String::new() } else { format!("ETA {left}  ") };
+            let text = format!("{:>3.0} %  {eta}{}/{} {}", 100.0 * goal.share(), grouped(goal.done), grouped(goal.of), goal.what);
             labelled("progress", goal.share(), theme.accent(), text)
         }
         None => Line::raw(format!(" progress  until {}", app.brief.end)),
@@ -84,11 +84,11 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
     let share = if snapshot.things == 0 { 0.0 } else { snapshot.connected as f64 / snapshot.things as f64 };
     let rate = short(app.model().rate(RATE_S, |slot| slot.connected));
     let text = format!(
-        "{:>3.0} %  {}/{} connected  +{}/s  net {rate}/s",
+        "{:>3.0} %  +{}/s  {}/{} connected  net {rate}/s",
         100.0 * share,
+        grouped(snapshot.connects_per_s),
         grouped(snapshot.connected),
-        grouped(snapshot.things),
-        grouped(snapshot.connects_per_s)
+        grouped(snapshot.things)
     );
     frame.render_widget(labelled("things", share, theme.second(), text), connections);
 }
@@ -172,22 +172,17 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
     let run = snapshot.lateness_total.map_or(String::new(), |l| format!(", of the run p99 {}", milliseconds(l.p99)));
     let of_endpoint =
         |text: fn(ProcessUsage) -> String| endpoint.map_or(String::new(), |usage| format!(", endpoint {}", text(usage)));
-    let each = generator.rss_bytes as f64 / 1000.0 / snapshot.things.max(1) as f64;
+    // The program itself weighs as much as a thousand things.
+    let each = match snapshot.things {
+        0..1000 => String::new(),
+        things => format!(", {:.1} KB a thing", generator.rss_bytes as f64 / 1000.0 / things as f64),
+    };
     let lost = snapshot.intervals_lost + snapshot.events_lost;
     let seen: u64 = snapshot.errors.values().map(|tally| tally.count).sum();
     let mut rows = vec![
         ("lateness", format!("{lateness}{}", roomy(run)), is_late),
         ("CPU", format!("{:.2}/{}{}", generator.cpu_share, app.brief.cores, of_endpoint(|e| format!("{:.2}", e.cpu_share))), false),
-        (
-            "memory",
-            format!(
-                "{}{}{}",
-                bytes(generator.rss_bytes),
-                of_endpoint(|e| bytes(e.rss_bytes)),
-                roomy(format!(", {each:.1} KB a thing"))
-            ),
-            false,
-        ),
+        ("memory", format!("{}{}{}", bytes(generator.rss_bytes), of_endpoint(|e| bytes(e.rss_bytes)), roomy(each)), false),
         (
             "descr.",
             format!("{} of {} open", grouped(generator.descriptors), grouped(app.brief.descriptors_max)),
@@ -195,7 +190,7 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
         ),
         ("samples", format!("{} lost, {} beyond range", grouped(lost), grouped(snapshot.saturated)), lost > 0),
         ("messages", format!("{} out, {} in", grouped(snapshot.messages_out), grouped(snapshot.messages_in)), false),
-        ("errors", format!("{} in {} kinds", grouped(seen), snapshot.errors.len()), seen > 0),
+        ("errors", format!("{}, kinds {}", grouped(seen), snapshot.errors.len()), seen > 0),
     ];
     rows.extend(told.iter().map(|finding| ("finding", finding.to_string(), true)));
     let lines = rows.into_iter().take(usize::from(inner.height)).map(|(name, text, is_bad)| {

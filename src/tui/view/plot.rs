@@ -102,13 +102,13 @@ pub(super) fn plot(frame: &mut Frame, area: Rect, app: &App, plot: Plot) {
     frame.render_widget(chart, area);
 }
 
-/// The next of 1, 2, 4, 5, 6, 8, 10 times a power of ten.
+/// The next of 1, 2, 3, 4, 5, 6, 8, 10 times a power of ten.
 fn nice_top(max: f64) -> f64 {
     if max <= 0.0 {
         return 1.0;
     }
     let power = 10f64.powf(max.log10().floor());
-    let factor = [1.0, 2.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().find(|factor| factor * power >= max * 0.999_999);
+    let factor = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().find(|factor| factor * power >= max * 0.999_999);
     factor.unwrap_or(10.0) * power
 }
 

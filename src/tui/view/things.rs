@@ -112,7 +112,7 @@ fn detail(frame: &mut Frame, area: Rect, app: &App, position: u32) {
     }
     frame.render_widget(ratatui::text::Text::from(lines), inner);
 
-    let inner = panel(frame, recent, app, "what happened last, in seconds of the run ");
+    let inner = panel(frame, recent, app, "what happened last (s of the run) ");
     let newest_first = card.recent.iter().rev().map(|moment| Line::raw(format!("{:>9}  {}", at(origin, moment.at), moment.what)));
     frame.render_widget(ratatui::text::Text::from(newest_first.collect::<Vec<_>>()), inner);
 
