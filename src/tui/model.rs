@@ -112,18 +112,17 @@ impl Model {
         };
         let terminal = |slot: &Slot| slot.executions.terminal();
         match (snapshot.phase, duration) {
-            (Phase::Connect, _) => {
-                goal("things connected", snapshot.connected, snapshot.things, self.rate(ETA_S, |slot| slot.connected))
-            }
-            (Phase::Done, _) => goal("of the run", 1, 1, 1.0),
+            (Phase::Connect, _) => goal("connected", snapshot.connected, snapshot.things, self.rate(ETA_S, |slot| slot.connected)),
             (Phase::Drain, _) => {
                 let done = snapshot.executions.terminal();
-                goal("executions ended", done, done + snapshot.executions.in_progress, self.rate(ETA_S, terminal))
+                goal("ended", done, done + snapshot.executions.in_progress, self.rate(ETA_S, terminal))
             }
-            (Phase::Steady | Phase::Rollout, Some(duration)) => goal("seconds of the run", snapshot.t_s, duration.as_secs(), 1.0),
-            (Phase::Rollout, None) => {
+            (Phase::Steady | Phase::Rollout | Phase::Done, Some(duration)) => {
+                goal("seconds of the run", snapshot.t_s, duration.as_secs(), 1.0)
+            }
+            (Phase::Rollout | Phase::Done, None) => {
                 let targets: u64 = snapshot.rollouts.iter().map(|row| row.targets.unwrap_or_else(|| row.counts.all())).sum();
-                goal("executions ended", snapshot.executions.terminal(), targets, self.rate(ETA_S, terminal))
+                goal("ended", snapshot.executions.terminal(), targets, self.rate(ETA_S, terminal))
             }
             (Phase::Steady, None) => None,
         }

@@ -82,9 +82,8 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
     frame.render_widget(line, goal);
 
     let share = if snapshot.things == 0 { 0.0 } else { snapshot.connected as f64 / snapshot.things as f64 };
-    let rate = short(app.model().rate(RATE_S, |slot| slot.connected));
     let text = format!(
-        "{:>3.0} %  +{}/s  {}/{} connected  net {rate}/s",
+        "{:>3.0} %  +{}/s  {}/{} connected",
         100.0 * share,
         grouped(snapshot.connects_per_s),
         grouped(snapshot.connected),

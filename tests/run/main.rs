@@ -1,124 +1,15 @@
 //! The program as its users meet it: whole runs on real sockets, exit codes, interruptions, deaths.
 
+mod bench;
+mod terminal;
+
 use assert_cmd::cargo::cargo_bin;
+use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-/// A folder of its own for each test; results and certificates stay in it.
-struct Bench {
-    dir: tempfile::TempDir,
-}
-
-const SMALL: &[&str] = &["run", "smoke", "--ui", "plain", "--things", "8", "--out", "out"];
-/// Things that work for a long time.
-const SLOW: &[&str] = &["--set", "behavior.quick.step='60s'"];
-
-impl Bench {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(cargo_bin("fleetsim"));
-        command.args(args).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.dir.path().join(file)
-    }
-
-    fn text(&self, file: &str) -> String {
-        fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-    }
-
-    fn manifest(&self, out: &str) -> serde_json::Value {
-        serde_json::from_str(&self.text(&format!("{out}/run.json"))).unwrap()
-    }
-
-    /// The columns of a CSV, as rows of cells.
-    fn cells(&self, file: &str, columns: &[&str]) -> Vec<Vec<String>> {
-        let mut reader = csv::Reader::from_path(self.path(file)).unwrap();
-        let headers = reader.headers().unwrap().clone();
-        let places: Vec<usize> = columns
-            .iter()
-            .map(|column| headers.iter().position(|header| header == *column).unwrap_or_else(|| panic!("{file} has no {column}")))
-            .collect();
-        reader
-            .records()
-            .map(|record| record.unwrap())
-            .map(|record| places.iter().map(|place| record[*place].to_owned()).collect())
-            .collect()
-    }
-}
-
-#[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timed out waiting until {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Ends `child` when the test ends, however it ends.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Guard {
-    fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    fn wait(&mut self, limit: Duration) -> i32 {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(Instant::now() < deadline, "the run did not end within {limit:?}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn endpoint_pid(parent: u32) -> Option<u32> {
-    procfs::process::all_processes().unwrap().flatten().find_map(|process| {
-        let stat = process.stat().ok()?;
-        (stat.ppid == parent as i32 && process.cmdline().ok()?.iter().any(|argument| argument == "serve"))
-            .then_some(stat.pid as u32)
-    })
-}
-
-fn is_alive(pid: u32) -> bool {
-    procfs::process::Process::new(pid as i32).and_then(|process| process.stat()).is_ok_and(|stat| stat.state != 'Z')
-}
-
-/// Rows of a growing results folder.
-fn seconds(bench: &Bench) -> usize {
-    fs::read_to_string(bench.path("out/timeseries.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
-}
-
-fn in_progress(bench: &Bench) -> bool {
-    seconds(bench) > 0 && bench.cells("out/timeseries.csv", &["exec_in_progress"]).iter().any(|row| row[0] != "0")
-}
 
 // ------------------------------------------------------------------------------------------------------------ the ordinary
 
