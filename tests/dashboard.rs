@@ -163,7 +163,7 @@ fn cards(positions: impl IntoIterator<Item = u32>) -> Vec<Card> {
         card.note(at(start + 1), What::Connected);
         card.note(at(start + 1), What::Asked(RequestKind::StartNext));
         card.note(at(start + 2), What::Accepted(RequestKind::StartNext));
-        if position % 3 > 0 {
+        if !position.is_multiple_of(3) {
             card.note(at(30_000 + start), What::Notified(JobId::new("fw-2-4-1").unwrap(), 1));
         }
         if position % 3 > 1 {

@@ -16,6 +16,17 @@ const PURE: &[&str] = &[
     "metrics/executions",
     "metrics/collector.rs",
     "metrics/finding.rs",
+    "tui/app.rs",
+    "tui/finder.rs",
+    "tui/history.rs",
+    "tui/input.rs",
+    "tui/model.rs",
+    "tui/theme.rs",
+    "tui/update.rs",
+    "tui/view",
+    "inspect/card.rs",
+    "inspect/cards.rs",
+    "figures.rs",
     "seed.rs",
     "instant.rs",
 ];
@@ -47,11 +58,16 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("device", &["schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
     ("schedule", &["device", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
     ("wire", &["device", "schedule", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
-    ("transport", &["metrics", "scenario", "run", "report", "emulator", "ledger", "cli"]),
-    ("metrics", &["device", "wire", "transport", "scenario", "run", "report", "emulator", "pki", "cli"]),
-    ("report", &["device", "wire", "transport", "run", "emulator", "pki", "cli"]),
+    ("transport", &["metrics", "tui", "inspect", "scenario", "run", "report", "emulator", "ledger", "cli"]),
+    ("metrics", &["tui", "inspect", "device", "wire", "transport", "scenario", "run", "report", "emulator", "pki", "cli"]),
+    ("report", &["tui", "inspect", "device", "wire", "transport", "run", "emulator", "pki", "cli"]),
     ("scenario", &["wire", "transport", "metrics", "run", "report", "emulator", "ledger", "pki", "cli"]),
-    ("emulator", &["device", "transport", "metrics", "run", "report", "cli"]),
+    ("emulator", &["device", "transport", "metrics", "run", "report", "tui", "inspect", "cli"]),
+    (
+        "inspect",
+        &["device", "wire", "transport", "metrics", "scenario", "run", "report", "tui", "emulator", "ledger", "pki", "cli"],
+    ),
+    ("tui", &["device", "wire", "transport", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),
 ];
 
 fn source() -> PathBuf {

@@ -74,12 +74,13 @@ fn gather<'a>(
     bands: impl Fn(&'a Slot) -> &'a [(u8, u32)],
 ) -> Vec<Vec<u64>> {
     let mut grid = vec![vec![0; columns]; rows];
-    let column = |t_s: f64| (((t_s - from) / (to - from) * columns as f64) as usize).min(columns - 1);
+    let edge = |t_s: u64| (((t_s as f64 - from) / (to - from) * columns as f64) as usize).min(columns);
     for slot in slots {
-        let (first, end) = (column((slot.t_s - slot.span_s) as f64), column(slot.t_s as f64));
+        let first = edge(slot.t_s - slot.span_s).min(columns - 1);
+        let end = edge(slot.t_s).max(first + 1);
         for (band, count) in bands(slot) {
             // A slot wider than a column fills all of its columns: time has no holes.
-            for cell in &mut grid[row(usize::from(*band))][first..end.max(first + 1)] {
+            for cell in &mut grid[row(usize::from(*band))][first..end] {
                 *cell += u64::from(*count);
             }
         }

@@ -48,7 +48,7 @@ fn wide<'a>() -> Vec<Column<Row<'a>>> {
 
 fn counts<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::text("operation", 12, 0, |row| name(row)),
+        Column::text("operation", 12, 0, name),
         Column::number("ended", 10, 0, |row| grouped(row.0.counts.finished())),
         Column::number("open", 6, 0, |row| grouped(row.0.open)),
         Column::number("timeouts", 8, 1, |row| grouped(row.0.counts.timeout)),

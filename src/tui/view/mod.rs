@@ -17,7 +17,7 @@ use super::update::mode;
 use crate::figures::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders};
 use std::time::Duration;
@@ -124,7 +124,9 @@ fn render_footer(frame: &mut Frame, area: Rect, app: &App) {
 
 /// A panel: a line with its title, and what is below it.
 fn section<'a>(app: &App, title: impl Into<Line<'a>>) -> Block<'a> {
-    Block::new().borders(Borders::TOP).border_style(app.theme.muted()).title_style(app.theme.title()).title(title)
+    // A title lies on the line and would be as faint as it.
+    let title_style = app.theme.title().remove_modifier(Modifier::DIM);
+    Block::new().borders(Borders::TOP).border_style(app.theme.muted()).title_style(title_style).title(title)
 }
 
 /// Draws the frame of a panel and gives what is inside it.
