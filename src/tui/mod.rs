@@ -1,4 +1,4 @@
-//! The dashboard: state ([`app`]), what keys mean ([`input`]) and change ([`update`]), and drawing ([`view`]), each for itself; and a
+//! The dashboard: state ([`app`]), what keys mean ([`input`]) and change ([`mod@update`]), and drawing ([`view`]), each for itself; and a
 //! thread of its own that puts them together. It reads one immutable snapshot a frame and touches no shard, but for questions about
 //! single things that somebody looks at.
 
