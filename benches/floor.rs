@@ -10,7 +10,9 @@ use bytes::BytesMut;
 use fleetsim::clock;
 use fleetsim::device::AgentSettings;
 use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, Distribution, OutcomeShares};
+use fleetsim::device::behavior::{Behavior, OutcomeShares};
+use fleetsim::device::workflow::Workflow;
+use fleetsim::distribution::Distribution;
 use fleetsim::jobs::ThingName;
 use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
@@ -310,8 +312,15 @@ fn fleet(options: &Options) -> Measured {
         outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
     };
     let backoff = Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) };
-    let agent =
-        AgentSettings { seed: 1, behavior, behavior_of_job: [].into(), answer_timeout: seconds(10), retry: backoff, ask_again };
+    let agent = AgentSettings {
+        seed: 1,
+        workflow: Workflow::StartNext,
+        behavior,
+        behavior_of_job: [].into(),
+        answer_timeout: seconds(10),
+        retry: backoff,
+        ask_again,
+    };
     let session = SessionSettings {
         seed: 1,
         keep_alive: seconds(300),

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod clock;
 pub mod device;
+pub mod distribution;
 pub mod emulator;
 pub mod exit;
 pub mod figures;

@@ -25,6 +25,10 @@ pub enum Purpose {
     Reaction = 8,
     /// When an idle thing asks again.
     AskAgain = 9,
+    /// Where in its period a thing polls.
+    PollPhase = 10,
+    /// How much later each poll is.
+    PollJitter = 11,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

@@ -1,8 +1,10 @@
 //! The life of a thing, told as stories against the agent's public face: no sockets, a clock that the test moves.
 
 use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, Distribution, OutcomeShares};
+use fleetsim::device::behavior::{Behavior, OutcomeShares};
+use fleetsim::device::workflow::Workflow;
 use fleetsim::device::{AgentSettings, AnswerOutcome, Event, JobsAgent, SubscribeFailure, Transmit};
+use fleetsim::distribution::Distribution;
 use fleetsim::instant::{EpochSeconds, Mono};
 use fleetsim::jobs::{
     Answer, ClientToken, ErrorCode, ExecutionState, ExecutionStatus, JobExecution, JobId, Notification, Rejection, Reply, Request,
@@ -24,6 +26,7 @@ struct Bench {
 
 fn settings(outcome: OutcomeShares) -> AgentSettings {
     AgentSettings {
+        workflow: Workflow::StartNext,
         seed: 42,
         behavior: Behavior {
             reaction: Distribution::Constant(ms(200)),
@@ -44,7 +47,7 @@ const FAILS: OutcomeShares = OutcomeShares { succeeded: 0.0, failed: 1.0, reject
 
 impl Bench {
     fn new(outcome: OutcomeShares) -> Self {
-        Self { agent: JobsAgent::new(Arc::new(settings(outcome)), 7), now: Mono(1_000_000_000), events: Vec::new() }
+        Self { agent: JobsAgent::new(Arc::new(settings(outcome)), 7, Mono(0)), now: Mono(1_000_000_000), events: Vec::new() }
     }
 
     /// Connected, subscribed, and told that nothing is pending.

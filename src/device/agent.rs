@@ -1,22 +1,20 @@
-//! The job agent of one thing: the `start-next` workflow of spec section 18.
+//! The job agent of one thing: the workflows of spec section 18.
 
 use super::backoff::Backoff;
 use super::behavior::{Behavior, Script};
 use super::event::{AnswerOutcome, Event, ExecutionKey, SubscribeFailure, Transmit};
+use super::poll::PollSchedule;
+use super::workflow::Workflow;
 use crate::instant::Mono;
 use crate::jobs::{
     Answer, ClientToken, Describe, ErrorCode, ExecutionStatus, JobExecution, JobId, JobRef, Notification, Rejection, Reply,
-    Request, RequestBody, RequestKind, StartNext, StatusDetails, Subscription, Update,
+    Request, RequestBody, RequestKind, StartNext, StatusDetails, Update,
 };
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What the workflow subscribes to, one packet.
-const SUBSCRIPTIONS: &[Subscription] =
-    &[Subscription::NotifyNext, Subscription::StartNextAnswers, Subscription::DescribeAnswers, Subscription::UpdateAnswers];
 
 /// `statusDetails` keys: how far the work is, one mark per report, and why it did not succeed.
 const PROGRESS: &str = "progress";
@@ -28,6 +26,7 @@ const MARKS_MAX: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
     pub seed: u64,
+    pub workflow: Workflow,
     pub behavior: Behavior,
     /// For jobs whose rollout names another behavior.
     pub behavior_of_job: BTreeMap<JobId, Behavior>,
@@ -57,6 +56,8 @@ enum Session {
     },
     Subscribed {
         since: Mono,
+        /// An execution was announced in this session.
+        is_told: bool,
     },
     /// To be dropped, and why.
     Useless(SubscribeFailure),
@@ -66,6 +67,8 @@ enum Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     StartNext,
+    /// Is there anything to do? The next of the schedule.
+    Poll,
     /// Is the execution we work on still ours?
     Describe,
     /// The next report, or the end.
@@ -76,7 +79,7 @@ impl Ask {
     fn kind(self) -> RequestKind {
         match self {
             Self::StartNext => RequestKind::StartNext,
-            Self::Describe => RequestKind::Describe,
+            Self::Poll | Self::Describe => RequestKind::Describe,
             Self::Update => RequestKind::Update,
         }
     }
@@ -86,8 +89,8 @@ impl Ask {
 enum Step {
     /// Nothing planned; a notification, or a session, will change that.
     Idle,
-    /// `ask` is planned for `at`.
-    Planned { at: Mono, ask: Ask },
+    /// `ask` is planned for `at`, and could not be sent before `runnable`, which is later only for what is overdue.
+    Planned { at: Mono, runnable: Mono, ask: Ask },
     /// Asked, and waiting for the answer with this number.
     Asked { ask: Ask, number: u32, intended: Mono, sent: Mono, deadline: Mono },
 }
@@ -118,6 +121,8 @@ pub struct JobsAgent {
     thing: u64,
     session: Session,
     step: Step,
+    /// Of a thing that polls.
+    polls: Option<Box<PollSchedule>>,
     work: Option<Box<Work>>,
     /// The last execution announced, and when.
     announced: Option<Box<(ExecutionKey, Mono)>>,
@@ -134,8 +139,10 @@ pub struct JobsAgent {
 
 impl JobsAgent {
     #[must_use]
-    pub fn new(settings: Arc<AgentSettings>, thing: u64) -> Self {
+    /// `origin`: where its schedule begins.
+    pub fn new(settings: Arc<AgentSettings>, thing: u64, origin: Mono) -> Self {
         Self {
+            polls: settings.workflow.poll().map(|poll| Box::new(PollSchedule::new(poll, settings.seed, thing, origin))),
             settings,
             thing,
             session: Session::Down,
@@ -177,10 +184,14 @@ impl JobsAgent {
     pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
         let Session::Subscribing { sent } = self.session else { return };
         let granted: Vec<bool> = granted.into_iter().collect();
-        if granted == [true; SUBSCRIPTIONS.len()] {
-            self.session = Session::Subscribed { since: now };
+        if !granted.is_empty() && granted == vec![true; self.settings.workflow.subscriptions().len()] {
+            self.session = Session::Subscribed { since: now, is_told: false };
             self.events.push_back(Event::Subscribed { sent, at: now });
-            self.plan(now, Ask::StartNext);
+            if self.polls.is_some() && self.work.is_none() {
+                self.rest(now);
+            } else {
+                self.plan(now, Ask::StartNext);
+            }
         } else {
             self.fail_subscription(sent, now, SubscribeFailure::Refused);
         }
@@ -189,10 +200,14 @@ impl JobsAgent {
     /// `notify` tells nothing that `notify-next` and answers do not.
     pub fn handle_notification(&mut self, notification: &Notification, now: Mono) {
         let Notification::NextChanged { execution, .. } = notification else { return };
-        let announced = execution.as_ref().map(|e| ExecutionKey { job: e.job_id.clone(), number: e.execution_number });
-        if let Some(key) = announced.clone().filter(|key| self.announced.as_ref().is_none_or(|known| known.0 != *key)) {
-            self.events.push_back(Event::Notified { execution: key.clone(), at: now });
-            self.announced = Some(Box::new((key, now)));
+        let announced = execution.as_deref().map(key_of);
+        if let Some(key) = &announced {
+            if let Session::Subscribed { since, is_told } = &mut self.session
+                && !std::mem::replace(is_told, true)
+            {
+                self.events.push_back(Event::FirstNotification { since: *since, at: now });
+            }
+            self.hear_of(key, now);
         }
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
@@ -229,6 +244,7 @@ impl JobsAgent {
                 self.failures = 0;
                 match answer {
                     Answer::Started(execution) => self.on_started(execution, now),
+                    Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
                     Answer::Described(Some(execution)) => self.on_described(&execution, now),
                     Answer::Updated(_) => self.on_updated(now),
                     Answer::Described(None) | Answer::Pending(_) => {}
@@ -252,14 +268,14 @@ impl JobsAgent {
             && now >= deadline
         {
             self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout);
-            self.retry(ask, now);
+            if ask == Ask::Poll { self.rest(now) } else { self.retry(ask, now) }
         }
     }
 
     /// From now on no new work is taken up; what is under way goes on.
     pub fn handle_drain(&mut self) {
         self.draining = true;
-        if matches!(self.step, Step::Planned { ask: Ask::StartNext, .. }) && self.work.is_none() {
+        if matches!(self.step, Step::Planned { ask: Ask::StartNext | Ask::Poll, .. }) && self.work.is_none() {
             self.step = Step::Idle;
         }
     }
@@ -271,14 +287,14 @@ impl JobsAgent {
         match self.session {
             Session::Up => {
                 self.session = Session::Subscribing { sent: now };
-                Some(Transmit::Subscribe(SUBSCRIPTIONS))
+                Some(Transmit::Subscribe(self.settings.workflow.subscriptions()))
             }
             Session::Useless(why) => {
                 self.session = Session::Down;
                 Some(Transmit::Disconnect(why))
             }
-            Session::Subscribed { since } => {
-                let Step::Planned { at, ask } = self.step else { return None };
+            Session::Subscribed { since, .. } => {
+                let Step::Planned { at, runnable, ask } = self.step else { return None };
                 if now < at {
                     return None;
                 }
@@ -291,7 +307,8 @@ impl JobsAgent {
                     sent: now,
                     deadline: now + self.settings.answer_timeout,
                 };
-                self.events.push_back(Event::Sent { kind: ask.kind(), runnable: at.max(since), sent: now });
+                let runnable = runnable.max(since);
+                self.events.push_back(Event::Sent { kind: ask.kind(), intended: at, runnable, sent: now });
                 Some(Transmit::Publish(request))
             }
             Session::Down | Session::Subscribing { .. } => None,
@@ -332,7 +349,7 @@ impl JobsAgent {
             self.rest(now);
             return;
         };
-        let key = ExecutionKey { job: execution.job_id.clone(), number: execution.execution_number };
+        let key = key_of(&execution);
         if let Some(work) = self.work.as_mut().filter(|work| work.key == key) {
             work.version = execution.version_number;
             work.end_sent = false;
@@ -356,6 +373,25 @@ impl JobsAgent {
             Some(Box::new(Work { key, version: execution.version_number, script, reports, next_at, since, end_sent: false }));
         self.more = false;
         self.plan(next_at, Ask::Update);
+    }
+
+    /// What a poll found: work, or nothing until the next one.
+    fn on_polled(&mut self, execution: Option<&JobExecution>, now: Mono) {
+        match execution {
+            Some(execution) => {
+                self.hear_of(&key_of(execution), now);
+                self.react(now);
+            }
+            None => self.rest(now),
+        }
+    }
+
+    /// An execution waits for this thing.
+    fn hear_of(&mut self, key: &ExecutionKey, now: Mono) {
+        if self.announced.as_ref().is_none_or(|known| known.0 != *key) {
+            self.events.push_back(Event::Notified { execution: key.clone(), at: now });
+            self.announced = Some(Box::new((key.clone(), now)));
+        }
     }
 
     fn on_described(&mut self, execution: &JobExecution, now: Mono) {
@@ -412,6 +448,8 @@ impl JobsAgent {
             }
         }
         match (ask, rejection.code.is_retryable()) {
+            // The next poll is the retry.
+            (Ask::Poll, _) => self.rest(now),
             (_, true) | (Ask::StartNext, false) => self.retry(ask, now),
             (Ask::Describe | Ask::Update, false) => {
                 if let Some(work) = &mut self.work {
@@ -426,8 +464,13 @@ impl JobsAgent {
     // ---------------------------------------------------------------------------------------------------------- steps
 
     fn plan(&mut self, at: Mono, ask: Ask) {
-        self.step =
-            if self.draining && ask == Ask::StartNext && self.work.is_none() { Step::Idle } else { Step::Planned { at, ask } };
+        self.plan_from(at, at, ask);
+    }
+
+    /// The same for what was due before it can be sent.
+    fn plan_from(&mut self, at: Mono, runnable: Mono, ask: Ask) {
+        let is_new_work = matches!(ask, Ask::StartNext | Ask::Poll) && self.work.is_none();
+        self.step = if self.draining && is_new_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
     }
 
     /// Asks again after a wait with full jitter, with a new token.
@@ -448,8 +491,16 @@ impl JobsAgent {
         self.plan(now + delay, Ask::StartNext);
     }
 
-    /// Nothing is pending: wait to be told, and ask again one day.
+    /// Nothing is pending: wait to be told, or for the next poll, and ask again one day.
     fn rest(&mut self, now: Mono) {
+        if let Some(polls) = &mut self.polls {
+            let (at, lost) = polls.next(now);
+            if lost > 0 {
+                self.events.push_back(Event::LostArrivals { kind: Ask::Poll.kind(), count: lost });
+            }
+            self.plan_from(at, now.max(at), Ask::Poll);
+            return;
+        }
         if self.more {
             self.react(now);
             return;
@@ -463,12 +514,21 @@ impl JobsAgent {
             self.events.push_back(Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome });
         }
         self.failures = 0;
+        self.skip_polls(now);
         self.rest(now);
+    }
+
+    /// A thing at work does not poll, and has lost nothing by it.
+    fn skip_polls(&mut self, now: Mono) {
+        if let Some(polls) = &mut self.polls {
+            polls.skip_until(now);
+        }
     }
 
     /// The service no longer offers what we work on. If our end was on its way, that is what happened.
     fn drop_work(&mut self, now: Mono) {
         let Some(work) = self.work.take() else { return };
+        self.skip_polls(now);
         self.events.push_back(if work.end_sent {
             Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome }
         } else {
@@ -490,6 +550,7 @@ impl JobsAgent {
     fn request(&mut self, ask: Ask) -> Option<Request> {
         let body = match ask {
             Ask::StartNext => RequestBody::StartNext(StartNext::default()),
+            Ask::Poll => RequestBody::Describe(Describe { job: JobRef::Next, execution_number: None, include_job_document: false }),
             Ask::Describe => RequestBody::Describe(Describe {
                 job: JobRef::Id(self.work.as_ref()?.key.job.clone()),
                 execution_number: None,
@@ -526,6 +587,10 @@ impl JobsAgent {
     fn is_token(&self, reply: &Reply, number: u32) -> bool {
         reply.client_token.as_ref().is_some_and(|token| *token == self.token(number))
     }
+}
+
+fn key_of(execution: &JobExecution) -> ExecutionKey {
+    ExecutionKey { job: execution.job_id.clone(), number: execution.execution_number }
 }
 
 /// Grows with every report: what is done stays marked.

@@ -44,6 +44,7 @@ pub enum Event {
     /// A request left. It was planned for `intended` and could be sent from `runnable` on; the rest is the generator's lateness.
     Sent {
         kind: RequestKind,
+        intended: Mono,
         runnable: Mono,
         sent: Mono,
     },
@@ -54,11 +55,21 @@ pub enum Event {
         at: Mono,
         outcome: AnswerOutcome,
     },
+    /// Planned requests that came due while an earlier one was waited for, or the session was down; they are not made up for.
+    LostArrivals {
+        kind: RequestKind,
+        count: u64,
+    },
     /// An answer nobody waits for any more.
     LateAnswer {
         kind: RequestKind,
     },
-    /// `notify-next` named this execution.
+    /// The first `notify-next` of this session that names an execution; the thing is subscribed since `since`.
+    FirstNotification {
+        since: Mono,
+        at: Mono,
+    },
+    /// `notify-next`, or the answer to a poll, named this execution.
     Notified {
         execution: ExecutionKey,
         at: Mono,

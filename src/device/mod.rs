@@ -4,7 +4,7 @@
 //! forwards its events, and wakes it at [`JobsAgent::poll_timeout`]. The life of a thing, as spec section 18 describes it:
 //!
 //! 1. **Bootstrap.** Subscribe, wait for the SUBACK, then ask `start-next`: a job queued before is announced to nobody.
-//! 2. **Idle.** Wait for a `notify-next`; react to it after a sampled think time with another `start-next`.
+//! 2. **Idle.** Wait for a `notify-next`, or poll; react to an execution after a sampled think time with another `start-next`.
 //! 3. **Work.** Report `IN_PROGRESS` at sampled steps, with `expectedVersion`, then end as sampled.
 //! 4. **Distress.** An answer that does not come, or says try again, is asked for again later with a new token; a lost session
 //!    keeps the work and takes it up again with the next `start-next`.
@@ -13,6 +13,8 @@ mod agent;
 pub mod backoff;
 pub mod behavior;
 mod event;
+mod poll;
+pub mod workflow;
 
 pub use agent::{AgentSettings, JobsAgent};
 pub use event::{AnswerOutcome, Event, ExecutionKey, SubscribeFailure, Transmit};

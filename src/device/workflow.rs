@@ -1,0 +1,42 @@
+//! How a thing learns of its jobs (spec section 18).
+
+use crate::jobs::Subscription;
+use std::time::Duration;
+
+/// How a thing learns of its jobs; once it has one, all work alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Workflow {
+    /// It is told by `notify-next`, and asks `start-next`.
+    #[default]
+    StartNext,
+    /// It asks `$next/get` every so often.
+    Poll(Poll),
+}
+
+/// A schedule of polls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Poll {
+    pub every: Duration,
+    /// Part of `every` by which each poll may be later than its place in the schedule, from 0 to 1.
+    pub jitter: f64,
+}
+
+impl Workflow {
+    /// What it subscribes to, one packet.
+    #[must_use]
+    pub fn subscriptions(self) -> &'static [Subscription] {
+        use Subscription::{DescribeAnswers, NotifyNext, StartNextAnswers, UpdateAnswers};
+        match self {
+            Self::StartNext => &[NotifyNext, StartNextAnswers, DescribeAnswers, UpdateAnswers],
+            Self::Poll(_) => &[StartNextAnswers, DescribeAnswers, UpdateAnswers],
+        }
+    }
+
+    #[must_use]
+    pub fn poll(self) -> Option<Poll> {
+        match self {
+            Self::StartNext => None,
+            Self::Poll(poll) => Some(poll),
+        }
+    }
+}
