@@ -1,9 +1,11 @@
 //! The command line: one subcommand, one function.
 
-use crate::emulator::serve::{ServeOptions, serve};
+use crate::emulator::serve::{FaultSettings, ServeOptions, serve};
+use crate::jobs::ErrorCode;
 use crate::logging::LogLine;
+use crate::metrics::Metric;
 use crate::run::{RunOptions, UiKind, run, use_colour};
-use crate::scenario::plan::{NameTemplate, Plan};
+use crate::scenario::plan::{NameTemplate, Plan, RejectPlan};
 use crate::scenario::{self, Override};
 use crate::{exit, preflight, report};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -199,6 +201,21 @@ struct ServeArgs {
     /// Append one CSV row per committed change
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// Write one CSV row per data-plane request: when it came, when its answer left
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
+    /// Let every data-plane request wait before it is handled, as in 'uniform(2ms, 8ms)'
+    #[arg(long, value_name = "DURATION")]
+    latency: Option<String>,
+    /// Refuse this share of the data-plane requests without a look at them
+    #[arg(long, value_name = "SHARE")]
+    reject: Option<f64>,
+    /// Codes to refuse with, drawn with equal chances
+    #[arg(long, value_name = "CODE", value_delimiter = ',', default_value = "RequestThrottled")]
+    reject_codes: Vec<String>,
+    /// For what --latency and --reject draw
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
     /// Keep jobs and registrations across restarts (not built yet)
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -227,6 +244,8 @@ enum ScenariosAction {
     Show { name: String },
     /// Write one to a file of its own, to be changed
     Init { name: String, file: Option<PathBuf> },
+    /// Everything that [thresholds] can check
+    Thresholds,
 }
 
 /// Parses the command line, does what it says, and returns the exit code.
@@ -419,6 +438,10 @@ fn serve_command(args: ServeArgs) -> u8 {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
+    let faults = match faults(&args) {
+        Ok(faults) => faults,
+        Err(message) => return usage(message),
+    };
     let options = ServeOptions {
         dir: args.dir,
         bind: args.bind,
@@ -429,6 +452,8 @@ fn serve_command(args: ServeArgs) -> u8 {
         auto_register: args.auto_register,
         minute,
         ledger: args.ledger,
+        requests: args.requests,
+        faults,
         exit_with_parent: args.exit_with_parent,
     };
     match serve(&options) {
@@ -438,6 +463,19 @@ fn serve_command(args: ServeArgs) -> u8 {
             exit::ERROR
         }
     }
+}
+
+fn faults(args: &ServeArgs) -> Result<FaultSettings, String> {
+    let latency = args.latency.as_deref().map(scenario::units::distribution).transpose();
+    let latency = latency.map_err(|error| format!("--latency: {error}"))?;
+    let share = args.reject.unwrap_or(0.0);
+    if !(0.0..=1.0).contains(&share) {
+        return Err(format!("--reject {share}: a share is 0 to 1"));
+    }
+    let known = ErrorCode::ALL.map(ErrorCode::as_str).join(", ");
+    let code = |text: &String| ErrorCode::parse(text).ok_or_else(|| format!("--reject-codes {text}: known codes are {known}"));
+    let codes = args.reject_codes.iter().map(code).collect::<Result<Vec<_>, _>>()?;
+    Ok(FaultSettings { seed: args.seed, latency, reject: args.reject.map(|share| RejectPlan { share, codes }) })
 }
 
 fn report_command(args: &ReportArgs) -> u8 {
@@ -468,6 +506,10 @@ fn scenarios_command(args: ScenariosArgs) -> u8 {
             }
             Ok(())
         }
+        ScenariosAction::Thresholds => {
+            let _ = print_thresholds(&mut std::io::stdout().lock());
+            Ok(())
+        }
         ScenariosAction::Show { name } => find(&name).map(|shipped| {
             let _ = write!(std::io::stdout(), "{}", shipped.text);
         }),
@@ -477,6 +519,16 @@ fn scenarios_command(args: ScenariosArgs) -> u8 {
         }),
     };
     outcome.err().unwrap_or(exit::PASS)
+}
+
+fn print_thresholds(out: &mut impl std::io::Write) -> std::io::Result<()> {
+    writeln!(out, "[thresholds]")?;
+    writeln!(
+        out,
+        "# \"METRIC\" = \"< 250\", or {{ check = \"< 250\", over = \"last 60s\", phase = \"rollout\", cohort = \"NAME\" }}"
+    )?;
+    writeln!(out, "# Signs: < <= > >= == !=. Without a single sample a threshold fails.")?;
+    Metric::vocabulary().try_for_each(|metric| writeln!(out, "{metric}"))
 }
 
 fn write_new(file: &Path, text: &str) -> std::io::Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::instant::{Mono, Now};
 use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 fn nanos(clock: ClockId) -> i128 {
     let t = clock_gettime(clock);
@@ -12,6 +13,12 @@ fn nanos(clock: ClockId) -> i128 {
 #[must_use]
 pub fn mono() -> Mono {
     Mono(nanos(ClockId::Monotonic) as u64)
+}
+
+/// CPU time of the calling thread.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    Duration::from_nanos(nanos(ClockId::ThreadCPUTime) as u64)
 }
 
 /// Milliseconds since the Unix epoch.

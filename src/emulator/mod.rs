@@ -3,9 +3,12 @@
 //! A pure [`engine`] that knows the rules, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
+mod delays;
 pub mod doors;
 pub mod engine;
+mod faults;
 mod filter;
+mod request_log;
 pub mod serve;
 mod service;
 mod sessions;

@@ -1,9 +1,12 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
+use super::delays::Delays;
 use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
-use super::service::Service;
+pub use super::faults::FaultSettings;
+use super::request_log::{RequestLog, RequestLogError};
+use super::service::{FileError, Files, Service};
 use crate::jobs::{NameError, ThingName, limits};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::pki::{Pair, PkiError, Store, StoreSpec};
@@ -42,6 +45,9 @@ pub struct ServeOptions {
     /// Length of a minute, for every minute-unit.
     pub minute: Duration,
     pub ledger: Option<PathBuf>,
+    /// Where to write when each request came and its answer left.
+    pub requests: Option<PathBuf>,
+    pub faults: FaultSettings,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -53,6 +59,10 @@ pub enum ServeError {
     Pki(#[from] PkiError),
     #[error("{0}")]
     Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Requests(#[from] RequestLogError),
+    #[error("{0}")]
+    Files(#[from] FileError),
     #[error("listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("set up TLS: {0}")]
@@ -82,8 +92,12 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let bar = crate::pki::progress_bar(names.len(), "device certificates");
     let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
-    let ledger = options.ledger.as_deref().map(LedgerWriter::open).transpose()?;
-    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, ledger));
+    let files = Files {
+        ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose()?,
+        requests: options.requests.as_deref().map(RequestLog::create).transpose()?,
+    };
+    let delays = Delays::start().map_err(ServeError::Runtime)?;
+    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, options.faults.clone(), delays, files));
     service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
@@ -125,9 +139,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     ];
     announce(mqtt_address, api_address, options);
     let timers = Arc::clone(service);
-    let ledger = Arc::clone(service);
+    let files = Arc::clone(service);
     tokio::spawn(async move { timers.run_timers().await });
-    tokio::spawn(async move { ledger.run_ledger().await });
+    tokio::spawn(async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),

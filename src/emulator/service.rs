@@ -1,6 +1,9 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
+use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
+use super::faults::{FaultSettings, Faults};
+use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::{Push, Sessions};
 use crate::clock;
 use crate::instant::Now;
@@ -12,18 +15,37 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// Rows reach the ledger's file at least this often.
-const LEDGER_FLUSH: Duration = Duration::from_millis(100);
+/// Rows reach their files at least this often.
+const FLUSH: Duration = Duration::from_millis(100);
 /// The timer never sleeps longer than this, whatever the engine says.
 const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Service {
     core: Mutex<Core>,
     pub(super) sessions: Sessions,
+    pub(super) faults: Faults,
+    pub(super) delays: Delays,
+    requests: Option<RequestLog>,
     /// An earlier deadline may have appeared.
     timer: Notify,
     /// Why the service cannot go on.
     failure: watch::Sender<Option<String>>,
+}
+
+/// What the service writes.
+#[derive(Default)]
+pub(super) struct Files {
+    pub(super) ledger: Option<LedgerWriter>,
+    pub(super) requests: Option<RequestLog>,
+}
+
+/// Why a file cannot be written any more.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Requests(#[from] RequestLogError),
 }
 
 struct Core {
@@ -32,10 +54,13 @@ struct Core {
 }
 
 impl Service {
-    pub(super) fn new(config: EngineConfig, ledger: Option<LedgerWriter>) -> Self {
+    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
         Self {
-            core: Mutex::new(Core { engine: Engine::new(config), ledger }),
+            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger }),
             sessions: Sessions::default(),
+            faults: Faults::new(faults),
+            delays,
+            requests: files.requests,
             timer: Notify::new(),
             failure: watch::channel(None).0,
         }
@@ -71,6 +96,20 @@ impl Service {
         self.call(|engine, now| engine.handle_request(thing, request, now))
     }
 
+    /// Whether requests are to be remembered until their answers have left.
+    pub(super) fn logs_requests(&self) -> bool {
+        self.requests.is_some()
+    }
+
+    /// The answers of these requests have left.
+    pub(super) fn log_requests(&self, thing: &ThingName, answered: &[Answered]) {
+        if let Some(log) = &self.requests
+            && let Err(error) = log.write(thing, answered, clock::mono())
+        {
+            self.fail(&error);
+        }
+    }
+
     /// Runs the engine's timers and flushes the ledger; never ends.
     pub(super) async fn run_timers(&self) {
         loop {
@@ -83,21 +122,27 @@ impl Service {
         }
     }
 
-    /// Keeps the ledger's file close behind; never ends.
-    pub(super) async fn run_ledger(&self) {
+    /// Keeps the files close behind; never ends.
+    pub(super) async fn run_files(&self) {
         loop {
-            tokio::time::sleep(LEDGER_FLUSH).await;
+            tokio::time::sleep(FLUSH).await;
             if let Err(error) = self.flush() {
                 self.fail(&error);
             }
         }
     }
 
-    pub(super) fn flush(&self) -> Result<(), LedgerError> {
-        self.lock().ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)
+    pub(super) fn flush(&self) -> Result<(), FileError> {
+        if let Some(ledger) = &mut self.lock().ledger {
+            ledger.flush()?;
+        }
+        if let Some(requests) = &self.requests {
+            requests.flush()?;
+        }
+        Ok(())
     }
 
-    fn fail(&self, error: &LedgerError) {
+    fn fail(&self, error: &impl std::error::Error) {
         self.failure.send_replace(Some(error.to_string()));
     }
 

@@ -1,19 +1,37 @@
 //! The sessions that are connected: how to reach them, and which of two with the same client id is the right one.
 
 use super::filter;
-use crate::jobs::ThingName;
+use crate::instant::Mono;
+use crate::jobs::{Rejection, ThingName};
+use rmqtt_codec::types::Publish;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// Messages that may wait for a session's task. A session that is further behind is slow, and is disconnected.
-const PUSHES_WAITING_MAX: usize = 64;
+const DELIVERIES_WAITING_MAX: usize = 64;
 
 /// A message the service sends unasked.
 #[derive(Clone, Debug)]
 pub(super) struct Push {
     pub(super) topic: Box<str>,
     pub(super) payload: Box<[u8]>,
+}
+
+/// What reaches the task of a session.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    Message(Push),
+    /// A request of its own, when it has waited long enough.
+    Request(Box<Delayed>),
+}
+
+/// A request that waited, and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Delayed {
+    pub(super) publish: Publish,
+    pub(super) received: Mono,
+    pub(super) refusal: Option<Rejection>,
 }
 
 /// Which of the sessions of one client id this is: the newest wins.
@@ -35,7 +53,7 @@ struct Inner {
 
 struct Handle {
     epoch: Epoch,
-    pushes: mpsc::Sender<Push>,
+    deliveries: mpsc::Sender<Delivery>,
 }
 
 impl Sessions {
@@ -44,14 +62,15 @@ impl Sessions {
     }
 
     /// A session begins. One with the same client id loses its handle, which ends it (spec section 13.2).
-    pub(super) fn begin(&self, thing: &ThingName) -> (Epoch, mpsc::Receiver<Push>) {
-        let (pushes, receiver) = mpsc::channel(PUSHES_WAITING_MAX);
+    pub(super) fn begin(&self, thing: &ThingName) -> (Epoch, mpsc::Receiver<Delivery>, mpsc::WeakSender<Delivery>) {
+        let (deliveries, receiver) = mpsc::channel(DELIVERIES_WAITING_MAX);
+        let later = deliveries.downgrade();
         let mut inner = self.lock();
         inner.epoch += 1;
         let epoch = inner.epoch;
-        inner.by_thing.insert(thing.clone(), Handle { epoch, pushes });
+        inner.by_thing.insert(thing.clone(), Handle { epoch, deliveries });
         inner.ordinary.remove(thing);
-        (epoch, receiver)
+        (epoch, receiver, later)
     }
 
     /// A session has ended. Says whether no other has taken its place.
@@ -111,7 +130,7 @@ impl Sessions {
 impl Inner {
     fn push(&mut self, thing: &ThingName, push: Push) {
         let Some(handle) = self.by_thing.get(thing) else { return };
-        match handle.pushes.try_send(push) {
+        match handle.deliveries.try_send(Delivery::Message(push)) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.slow += 1;

@@ -4,6 +4,8 @@
 //! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] belongs on the main thread. The child has its
 //! own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
+use crate::scenario::plan::{EmulatorPlan, RejectPlan};
+use crate::scenario::units;
 use serde::Deserialize;
 use std::fs::File;
 use std::io;
@@ -23,9 +25,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the endpoint is to be like.
 pub(super) struct ChildSettings<'a> {
     pub dir: &'a Path,
-    /// Length of a minute for every minute-unit.
-    pub minute: Duration,
     pub ledger: &'a Path,
+    pub plan: &'a EmulatorPlan,
+    /// For what the endpoint draws.
+    pub seed: u64,
     /// Where its stderr goes.
     pub log: &'a Path,
 }
@@ -76,9 +79,10 @@ impl EndpointChild {
             .arg(settings.dir)
             .args(["--mqtt-port", "0", "--https-port", "0", "--api-port", "0"])
             .arg("--minute")
-            .arg(format!("{}ms", settings.minute.as_millis()))
+            .arg(format!("{}ms", settings.plan.minute.as_millis()))
             .arg("--ledger")
             .arg(settings.ledger)
+            .args(faults(settings))
             .args(["--exit-with-parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -110,12 +114,26 @@ impl EndpointChild {
         self.process.wait().await.map_err(ChildError::Watch)
     }
 
+    /// Stops the process where it is, or lets it go on. What is sent to it meanwhile waits in its sockets.
+    pub(super) fn freeze(&self, is_frozen: bool) {
+        let signal = if is_frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        if let Some(pid) = self.pid() {
+            // It may have ended a moment ago; whoever waits for it will know.
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    fn pid(&self) -> Option<rustix::process::Pid> {
+        self.process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32))
+    }
+
     /// SIGTERM, and SIGKILL for what does not heed it.
     ///
     /// # Errors
     /// When the process cannot be waited for.
     pub(super) async fn stop(mut self) -> Result<(), ChildError> {
-        if let Some(pid) = self.process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
+        self.freeze(false);
+        if let Some(pid) = self.pid() {
             // It may have ended a moment ago; waiting tells.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
@@ -124,6 +142,19 @@ impl EndpointChild {
         }
         Ok(())
     }
+}
+
+/// What the endpoint is told to do wrong, as arguments.
+fn faults(settings: &ChildSettings<'_>) -> Vec<String> {
+    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string()];
+    if let Some(latency) = &settings.plan.latency {
+        arguments.extend(["--latency".to_owned(), units::distribution_text(latency)]);
+    }
+    if let Some(RejectPlan { share, codes }) = &settings.plan.reject {
+        let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+        arguments.extend(["--reject".to_owned(), share.to_string(), "--reject-codes".to_owned(), codes.join(",")]);
+    }
+    arguments
 }
 
 /// The last lines of a log, for an error message.

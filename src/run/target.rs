@@ -79,7 +79,7 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
     let (ledger, log) = (out.join("service_ledger.csv"), out.join("endpoint.log"));
-    let settings = ChildSettings { dir: store.dir(), minute: emulator.minute, ledger: &ledger, log: &log };
+    let settings = ChildSettings { dir: store.dir(), plan: emulator, seed: plan.seed, ledger: &ledger, log: &log };
     let child = EndpointChild::start(&settings).await?;
     ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
 

@@ -25,8 +25,13 @@ pub trait Observer {
 /// What happens to a connection or session.
 #[derive(Debug)]
 pub enum SessionEvent<'a> {
-    /// The gate is passed, the first packet is about to leave.
-    ConnectStarted,
+    /// The gate is passed, the first packet is about to leave. The attempt was planned for `intended`, its thing awake at `woke`;
+    /// `is_blocked` when it had to wait at the gate.
+    ConnectStarted {
+        intended: Mono,
+        woke: Mono,
+        is_blocked: bool,
+    },
     StageStarted(Stage),
     StageEnded {
         stage: Stage,

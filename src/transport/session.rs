@@ -293,11 +293,6 @@ impl<'a, O: Observer> Session<'a, O> {
 }
 
 fn parse(request: RequestTopic<'_>, accepted: bool, payload: &[u8]) -> Result<(RequestKind, Reply), payload::PayloadError> {
-    let kind = match request {
-        RequestTopic::GetPending => RequestKind::GetPending,
-        RequestTopic::StartNext => RequestKind::StartNext,
-        RequestTopic::Describe(_) => RequestKind::Describe,
-        RequestTopic::Update(_) => RequestKind::Update,
-    };
+    let kind = request.kind();
     Ok((kind, payload::parse_reply(kind, accepted, payload)?))
 }

@@ -119,8 +119,10 @@ impl Thing {
         let mut lost = None;
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
+            let woke = clock::mono();
+            let is_blocked = shard.gate.available_permits() == 0;
             let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
-            shard.observer.session(&self.id, SessionEvent::ConnectStarted);
+            shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
             let now = clock::mono();
             match (end, attempt.subscribed) {

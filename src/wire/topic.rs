@@ -1,6 +1,6 @@
 //! Jobs topics both ways (spec section 4). Nothing else builds or takes apart one.
 
-use crate::jobs::{JobRef, Request, RequestBody, Subscription, ThingName};
+use crate::jobs::{JobRef, Request, RequestBody, RequestKind, Subscription, ThingName};
 use std::fmt::{self, Write as _};
 
 const PREFIX: &str = "$aws/things/";
@@ -30,6 +30,18 @@ pub enum RequestTopic<'a> {
     StartNext,
     Describe(&'a str),
     Update(&'a str),
+}
+
+impl RequestTopic<'_> {
+    #[must_use]
+    pub fn kind(self) -> RequestKind {
+        match self {
+            Self::GetPending => RequestKind::GetPending,
+            Self::StartNext => RequestKind::StartNext,
+            Self::Describe(_) => RequestKind::Describe,
+            Self::Update(_) => RequestKind::Update,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

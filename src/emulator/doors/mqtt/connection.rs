@@ -4,6 +4,7 @@ use super::MqttSettings;
 use super::session::{Close, Session, encode};
 use crate::clock;
 use crate::emulator::service::Service;
+use crate::emulator::sessions::Delivery;
 use crate::instant::Mono;
 use crate::jobs::{ThingName, limits};
 use bytes::BytesMut;
@@ -74,12 +75,12 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     };
     let keep_alive = keep_alive(connect.keep_alive, settings);
     drop(connect);
-    let (epoch, mut pushes) = service.sessions.begin(&thing);
-    let mut session = Session::new(thing, epoch);
+    let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
+    let mut session = Session::new(thing, epoch, later);
     let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted).await {
         Ok(()) => {
             codec.set_max_size(PACKET_BYTES_MAX);
-            serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut pushes, service, keep_alive).await
+            serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut deliveries, service, keep_alive).await
         }
         Err(end) => end,
     };
@@ -175,7 +176,7 @@ async fn serve(
     codec: &mut Codec,
     inbound: &mut BytesMut,
     session: &mut Session,
-    pushes: &mut tokio::sync::mpsc::Receiver<crate::emulator::sessions::Push>,
+    deliveries: &mut tokio::sync::mpsc::Receiver<Delivery>,
     service: &Service,
     keep_alive: Duration,
 ) -> End {
@@ -205,6 +206,7 @@ async fn serve(
         if let Err(end) = write(stream, &mut out).await {
             return end;
         }
+        session.handle_written(service);
         if let Some(end) = closing {
             return end;
         }
@@ -221,13 +223,13 @@ async fn serve(
                 Ok(_) => {}
                 Err(error) => return error.into(),
             },
-            push = pushes.recv() => {
-                let Some(push) = push else { return End::Dismissed };
-                if let Err(close) = session.push(push, &mut out) {
+            delivery = deliveries.recv() => {
+                let Some(delivery) = delivery else { return End::Dismissed };
+                if let Err(close) = session.deliver(delivery, service, &mut out) {
                     return close.into();
                 }
-                while let Ok(push) = pushes.try_recv() {
-                    if let Err(close) = session.push(push, &mut out) {
+                while let Ok(delivery) = deliveries.try_recv() {
+                    if let Err(close) = session.deliver(delivery, service, &mut out) {
                         return close.into();
                     }
                 }

@@ -1,8 +1,10 @@
 //! The server side of an MQTT 3.1.1 session, without IO: what each packet means, and what is answered (spec section 13).
 
+use crate::emulator::faults::Fault;
 use crate::emulator::filter;
+use crate::emulator::request_log::Answered;
 use crate::emulator::service::Service;
-use crate::emulator::sessions::{Epoch, Push};
+use crate::emulator::sessions::{Delayed, Delivery, Epoch, Push};
 use crate::jobs::{ErrorCode, Rejection, Reply, ThingName, limits};
 use crate::wire::payload;
 use crate::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
@@ -11,6 +13,7 @@ use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, Packet, SubscribeReturnCode};
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
+use tokio::sync::mpsc::WeakSender;
 use tokio_util::codec::Encoder;
 
 /// QoS 1 messages a client has not acknowledged; more are held back (spec section 15.2).
@@ -41,10 +44,14 @@ struct Subscription {
 pub(crate) struct Session {
     thing: ThingName,
     epoch: Epoch,
+    /// Where requests that have to wait come back.
+    later: WeakSender<Delivery>,
     subscriptions: Vec<Subscription>,
     last_id: u16,
     unacknowledged: Vec<NonZeroU16>,
     held_back: VecDeque<Push>,
+    /// Requests whose answers are about to leave, where a log wants to know.
+    answered: Vec<Answered>,
 }
 
 /// QoS of an answer: as granted to a matching subscription, else as the request had it (inferred; spec section 4, table QoS).
@@ -53,8 +60,17 @@ fn answer_qos(request: QoS, subscription: Option<QoS>) -> QoS {
 }
 
 impl Session {
-    pub(crate) fn new(thing: ThingName, epoch: Epoch) -> Self {
-        Self { thing, epoch, subscriptions: Vec::new(), last_id: 0, unacknowledged: Vec::new(), held_back: VecDeque::new() }
+    pub(crate) fn new(thing: ThingName, epoch: Epoch, later: WeakSender<Delivery>) -> Self {
+        Self {
+            thing,
+            epoch,
+            later,
+            subscriptions: Vec::new(),
+            last_id: 0,
+            unacknowledged: Vec::new(),
+            held_back: VecDeque::new(),
+            answered: Vec::new(),
+        }
     }
 
     /// Handles one packet; what is to be answered is written to `out`.
@@ -105,11 +121,26 @@ impl Session {
         }
     }
 
-    /// A message of the service, for a topic this session may be subscribed to.
+    /// What others have for this session.
     ///
     /// # Errors
     /// When the client is too far behind.
-    pub(crate) fn push(&mut self, push: Push, out: &mut BytesMut) -> Result<(), Close> {
+    pub(crate) fn deliver(&mut self, delivery: Delivery, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+        match delivery {
+            Delivery::Message(push) => self.push(push, out),
+            Delivery::Request(delayed) => self.answer(*delayed, service, out),
+        }
+    }
+
+    /// What was written to `out` has left.
+    pub(crate) fn handle_written(&mut self, service: &Service) {
+        if !self.answered.is_empty() {
+            service.log_requests(&self.thing, &std::mem::take(&mut self.answered));
+        }
+    }
+
+    /// A message of the service, for a topic this session may be subscribed to.
+    fn push(&mut self, push: Push, out: &mut BytesMut) -> Result<(), Close> {
         if self.unacknowledged.len() < UNACKNOWLEDGED_MAX {
             return self.send(&push, out);
         }
@@ -155,18 +186,39 @@ impl Session {
         if publish.retain {
             return Err(Close::Protocol("RETAIN on a reserved topic"));
         }
-        let request = match Topic::parse(&publish.topic) {
+        match Topic::parse(&publish.topic) {
             Ok(Topic { thing, .. }) | Err(TopicError::InvalidOperation { thing }) if thing != self.thing.as_str() => {
                 return Err(Close::NotAuthorized("a topic of another thing"));
             }
-            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
-            Ok(_) | Err(TopicError::InvalidOperation { .. }) => None,
+            Ok(_) | Err(TopicError::InvalidOperation { .. }) => {}
             Err(TopicError::NotJobs) => return Err(Close::Protocol("a reserved topic that does not exist")),
+        }
+        let Fault { delay, refusal } = service.faults.next(&self.thing);
+        let received = crate::clock::mono();
+        let request = Delayed { publish: publish.clone(), received, refusal };
+        match delay {
+            Some(delay) => {
+                service.delays.add(received + delay, self.later.clone(), Delivery::Request(Box::new(request)));
+                Ok(())
+            }
+            None => self.answer(request, service, out),
+        }
+    }
+
+    /// Asks the engine, and answers straight to this connection.
+    fn answer(&mut self, request: Delayed, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+        let Delayed { publish, received, refusal } = request;
+        let topic = match Topic::parse(&publish.topic) {
+            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
+            _ => None,
         };
-        let reply = match request {
-            Some(request) => answer(&self.thing, request, &publish.payload, service),
+        let reply = match topic {
+            Some(topic) => answer(&self.thing, topic, &publish.payload, refusal, service),
             None => invalid_topic(),
         };
+        if service.logs_requests() {
+            self.answered.push(Answered::new(received, topic.map(RequestTopic::kind), &reply));
+        }
         // Where an InvalidTopic answer goes is inferred: the request topic plus /rejected.
         let leg = if reply.result.is_ok() { "accepted" } else { "rejected" };
         let topic = format!("{}/{leg}", publish.topic);
@@ -247,10 +299,11 @@ impl Session {
     }
 }
 
-fn answer(thing: &ThingName, request: RequestTopic<'_>, payload: &[u8], service: &Service) -> Reply {
-    match payload::parse_request(request, payload) {
-        Ok(request) => service.request(thing, &request),
-        Err(refusal) => refuse(refusal.client_token, refusal.rejection),
+fn answer(thing: &ThingName, request: RequestTopic<'_>, payload: &[u8], injected: Option<Rejection>, service: &Service) -> Reply {
+    match (payload::parse_request(request, payload), injected) {
+        (Ok(request), Some(rejection)) => refuse(request.client_token, rejection),
+        (Ok(request), None) => service.request(thing, &request),
+        (Err(refusal), _) => refuse(refusal.client_token, refusal.rejection),
     }
 }
 
