@@ -47,6 +47,8 @@ fn collector() -> Collector {
         cohorts: (0..COHORTS).map(|n| n.to_string()).collect(),
         transports: vec!["mqtt".into()],
         has_service: true,
+        thresholds: Vec::new(),
+        cores: 2,
     })
 }
 
@@ -67,6 +69,7 @@ fn merge(criterion: &mut Criterion) {
     let input = |interval: &Interval| SecondInput {
         second: 0,
         phase: Phase::Rollout,
+        phases: Phase::Rollout.into(),
         intervals: vec![interval.clone()],
         intervals_lost: 0,
         ledger: Vec::new(),

@@ -45,6 +45,18 @@ fn grouped_signed(number: f64) -> String {
     format!("{sign}{}", grouped(number.abs() as u64))
 }
 
+/// A number of any kind, with four digits behind it where they tell anything: `0.9787`, `31.27`, `12,345`.
+#[must_use]
+pub fn plain(number: f64) -> String {
+    match number.abs() {
+        _ if number.fract() == 0.0 => grouped_signed(number),
+        size if size < 1.0 => format!("{number:.4}"),
+        size if size < 100.0 => format!("{number:.2}"),
+        size if size < 10_000.0 => format!("{number:.1}"),
+        _ => grouped_signed(number.round()),
+    }
+}
+
 /// `155 MB`, `1.2 GB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
@@ -78,6 +90,11 @@ mod tests {
         let shown = cases.map(short);
         assert_eq!(shown, ["0", "0.2", "9.9", "10", "812", "9,999", "12.3k", "100k", "1.2M", "123M", "-3"]);
         assert!(shown.iter().all(|text| text.len() <= 5));
+    }
+
+    #[test]
+    fn numbers_of_any_kind() {
+        assert_eq!([0.0, 0.978_66, 31.274, 312.44, 12_345.6].map(plain), ["0", "0.9787", "31.27", "312.4", "12,346"]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use fleetsim::inspect::{Card, Message, Question, Reply, What};
 use fleetsim::instant::Mono;
 use fleetsim::jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
 use fleetsim::metrics::{
-    Counts, ErrorKey, ErrorTally, Histogram, Latency, Operation, OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName,
-    Snapshot, StateCounts, TaggedTimes,
+    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, Excess, Histogram, Latency, Measure, Metric, Operation, OperationRow,
+    ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
 };
 use fleetsim::schedule::Phase;
 use fleetsim::tui::app::{App, Brief, Conclusion, Overlay, RunState, Step, Tab};
@@ -74,6 +74,9 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         errors: BTreeMap::new(),
         closed: Vec::new(),
         anomalies: BTreeMap::new(),
+        thresholds: Vec::new(),
+        breaches: Vec::new(),
+        busy: vec![0.1, 0.2],
         times: Vec::new(),
         intervals_lost: 0,
         events_lost: 0,
@@ -93,7 +96,7 @@ fn row(operation: Operation, ok: u64, timeout: u64, p50: f64) -> OperationRow {
 }
 
 /// So many values around `p50_us`, the same ones for the same second.
-fn times(operation: Operation, measure: &'static str, count: u64, p50_us: u64) -> TaggedTimes {
+fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> TaggedTimes {
     let mut histogram = Histogram::new(Resolution::of(operation, false));
     for n in 0..count {
         let spread = 1 + (n * 7_919 % 97) / 40 + if n % 50 == 49 { 20 } else { 0 };
@@ -104,6 +107,11 @@ fn times(operation: Operation, measure: &'static str, count: u64, p50_us: u64) -
 
 fn job(name: &str, targets: u64, counts: StateCounts) -> RolloutRow {
     RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, seconds_to: [Some(31.2), None, None] }
+}
+
+fn threshold(metric: &str, check: &str, value: Option<f64>) -> ThresholdRow {
+    let (metric, check) = (Metric::parse(metric).unwrap(), Check::parse(check).unwrap());
+    ThresholdRow { threshold: Threshold { metric, check, over: None, phase: None, cohort: None }, value }
 }
 
 /// 10,000 things connect within 20 s and roll out two jobs.
@@ -123,7 +131,7 @@ fn full_second(t_s: u64) -> Snapshot {
     let times = [Operation::Connect, Operation::StartNext, Operation::Update].into_iter().flat_map(|operation| {
         let busy = if operation == Operation::Connect { t_s <= 20 } else { t_s > 20 };
         let count = if busy { 200 } else { 0 };
-        [times(operation, "service", count, 80 + t_s), times(operation, "response", count, 110 + 9 * (t_s % 11))]
+        [times(operation, Measure::Service, count, 80 + t_s), times(operation, Measure::Response, count, 110 + 9 * (t_s % 11))]
     });
     let rest = StateCounts { in_progress: 12, succeeded: 388, ..StateCounts::default() };
     Snapshot {
@@ -222,7 +230,22 @@ fn failing() -> App {
             executions: counts,
             rollouts: vec![job("fw-2-4-1", 800, counts)],
             totals: vec![row(Operation::Connect, 500, 4_321, 2_500.0), row(Operation::Update, 900, 3 * t_s, 812.0)],
-            times: vec![times(Operation::Update, "service", 30, 300_000), times(Operation::Update, "response", 30, 900_000)],
+            times: vec![
+                times(Operation::Update, Measure::Service, 30, 300_000),
+                times(Operation::Update, Measure::Response, 30, 900_000),
+            ],
+            thresholds: vec![
+                threshold("connect.response_ms.p99", "< 2000", Some(8_123.0)),
+                threshold("executions.lost", "== 0", None),
+                threshold("executions.succeeded_share", "> 0.95", Some(0.977_31)),
+            ],
+            breaches: vec![Breach {
+                excess: Excess::Late { p99: 45.0, limit: 10.0 },
+                cause: Cause::Shard { shard: 1, share: 0.99, shards: 2, cores: 2 },
+                phase: Phase::Rollout,
+                until_s: 20,
+            }],
+            busy: vec![0.98, 0.99],
             lateness: Some(latency(9.0)),
             lateness_total: Some(latency(8.0)),
             errors,

@@ -83,6 +83,8 @@ impl Run {
             cohorts: COHORTS.map(str::to_owned).to_vec(),
             transports: vec!["mqtt".into()],
             has_service,
+            thresholds: Vec::new(),
+            cores: 2,
         });
         if has_service {
             collector.job_created(&JobId::new("fw-1").unwrap(), u64::from(THINGS), ORIGIN);
@@ -147,7 +149,8 @@ impl Run {
         }
         for shard in &mut self.shards {
             shard.message_in();
-            shard.lateness(Duration::from_micros(250 + 10 * second));
+            let left = ORIGIN + Duration::from_secs(second);
+            shard.departed(left, left + Duration::from_micros(250 + 10 * second));
         }
     }
 
@@ -159,6 +162,7 @@ impl Run {
         SecondInput {
             second,
             phase: Phase::Rollout,
+            phases: Phase::Rollout.into(),
             intervals,
             intervals_lost: 0,
             ledger: if self.has_service { ledger } else { Vec::new() },

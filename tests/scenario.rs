@@ -1,5 +1,6 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
+use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::scenario::plan::{EndWhen, Plan, TargetPlan};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
@@ -142,7 +143,8 @@ rate = "0/min"
 abortConfig = { }
 
 [thresholds]
-"executions.lost" = "== 0"
+"start_next.p99" = "< 250"
+"executions.lost" = { check = "0", cohort = "a" }
 "#;
     let problems = load("bad.toml", text, &[]).unwrap_err();
     insta::assert_snapshot!(problems.render(false));
@@ -167,7 +169,8 @@ fn each_mistake_has_its_code() {
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
-        ("cohort.a.workflow", "\"poll\"", Code::NotBuilt),
+        ("cohort.a.workflow", "\"list\"", Code::NotBuilt),
+        ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
         ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
         ("behavior.fast.step", "\"gamma(1s)\"", Code::BadValue),
@@ -184,7 +187,22 @@ fn each_mistake_has_its_code() {
         ("seed.x", "1", Code::Override),
         ("target.host", "'h'", Code::Conflict),
         ("target.kind", "'aws'", Code::NotBuilt),
-        ("target.emulator.latency", "'1ms'", Code::NotBuilt),
+        ("target.emulator.latency", "'soon'", Code::BadValue),
+        ("target.emulator.server", "{}", Code::NotBuilt),
+        ("target.emulator.reject", "{ codes = ['InternalError'] }", Code::MissingKey),
+        ("target.emulator.reject", "{ share = 1.5 }", Code::OutOfRange),
+        ("target.emulator.reject", "{ share = 0.1, codes = ['Throttled'] }", Code::UnknownName),
+        ("target.emulator.reject", "{ share = 0.1, codes = [] }", Code::BadValue),
+        ("event", "[{ at = '1s', kind = 'outage', for = '1s' }]", Code::NotBuilt),
+        ("event", "[{ at = '1s', kind = 'endpoint-freeze' }]", Code::MissingKey),
+        ("thresholds", "{ 'update.timeout' = '0' }", Code::BadValue),
+        ("thresholds", "{ 'update.timeouts' = '== 0' }", Code::UnknownName),
+        ("thresholds", "{ 'update.timeout' = { over = 'last 60s' } }", Code::MissingKey),
+        ("thresholds", "{ 'update.timeout' = { check = '== 0', over = '60s' } }", Code::BadValue),
+        ("thresholds", "{ 'update.timeout' = { check = '== 0', phase = 'rolout' } }", Code::BadValue),
+        ("thresholds", "{ 'update.timeout' = { check = '== 0', cohort = 'c' } }", Code::UnknownName),
+        ("thresholds", "{ 'puback.timeout' = { check = '== 0', cohort = 'a' } }", Code::Conflict),
+        ("thresholds", "{ 'executions.lost' = { check = '== 0', over = 'last 5s' } }", Code::Conflict),
         ("target.emulator.quotas", "'aws'", Code::NotBuilt),
         ("end.when", "'never'", Code::BadValue),
         ("end.when", "'idle'", Code::MissingKey),
@@ -225,6 +243,38 @@ fn later_overrides_win() {
     let overridden = plan(&[set("rollout.fw-1.rate", "'60/min'"), set("cohort.a.keep_alive", "'60s'")]).unwrap();
     assert_eq!(overridden.rollouts[0].rate_per_minute, Some(60));
     assert_eq!(overridden.cohorts[0].session.keep_alive, Duration::from_secs(60));
+}
+
+#[test]
+fn thresholds_are_read_in_either_spelling_and_overridden_by_name() {
+    let shown =
+        |overrides: &[Override]| -> Vec<String> { plan(overrides).unwrap().thresholds.iter().map(ToString::to_string).collect() };
+    let file =
+        set("thresholds", "{ 'update.response_ms.p99' = { check = '< 250', over = 'last 60s', phase = 'rollout', cohort = 'a' } }");
+    let line = "update.response_ms.p99 < 250 over the last 60 s in rollout of a";
+    assert_eq!(shown(std::slice::from_ref(&file)), [line]);
+    let nested = set("thresholds.update.response_ms.p99", "'< 300'");
+    assert_eq!(shown(std::slice::from_ref(&nested)), ["update.response_ms.p99 < 300"]);
+    assert_eq!(shown(&[file.clone(), nested]), ["update.response_ms.p99 < 300"]);
+    let twice = format!("{GOOD}\n[thresholds]\n'update.timeout' = '== 0'\nupdate.timeout = '< 3'\n");
+    assert_eq!(codes(load("twice", &twice, &[])), ["duplicate"]);
+    let printed = plan(&[file]).unwrap();
+    assert_eq!(load("printed", &printed.to_toml(), &[]).unwrap(), printed);
+}
+
+#[test]
+fn faults_events_and_polls_are_read_and_printed() {
+    let overrides = [
+        set("target.emulator.latency", "'uniform(2ms, 8ms)'"),
+        set("target.emulator.reject", "{ share = 0.01, codes = ['RequestThrottled', 'InternalError'] }"),
+        set("event", "[{ at = '20s', kind = 'endpoint-freeze', for = '5s' }]"),
+        set("cohort.a.workflow", "'poll'"),
+        set("cohort.a.poll", "{ every = '10s', jitter = 0 }"),
+    ];
+    let read = plan(&overrides).unwrap();
+    assert_eq!(read.events[0].at, Duration::from_secs(20));
+    assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
 }
 
 proptest! {

@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "tui/view",
     "inspect/card.rs",
     "inspect/cards.rs",
+    "distribution.rs",
     "figures.rs",
     "seed.rs",
     "instant.rs",
@@ -61,7 +62,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("transport", &["metrics", "tui", "inspect", "scenario", "run", "report", "emulator", "ledger", "cli"]),
     ("metrics", &["tui", "inspect", "device", "wire", "transport", "scenario", "run", "report", "emulator", "pki", "cli"]),
     ("report", &["tui", "inspect", "device", "wire", "transport", "run", "emulator", "pki", "cli"]),
-    ("scenario", &["wire", "transport", "metrics", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("scenario", &["wire", "transport", "run", "report", "emulator", "ledger", "pki", "cli"]),
     ("emulator", &["device", "transport", "metrics", "run", "report", "tui", "inspect", "cli"]),
     (
         "inspect",

@@ -1,15 +1,17 @@
 //! Merges the seconds of all shards, and the service's ledger, into snapshots.
 
 use super::executions::{ClosedExecution, ExecutionBook};
+use super::health::{Health, HealthSecond};
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
-use super::sample::{Operation, ThingEvent};
+use super::sample::{Measure, Operation, ThingEvent};
 use super::scope::ScopeId;
 use super::snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
+use super::threshold::{SecondView, Threshold, ThresholdRow, Watch};
 use crate::instant::Mono;
 use crate::jobs::{JobId, ThingName};
 use crate::ledger::LedgerRow;
-use crate::schedule::Phase;
+use crate::schedule::{Phase, PhaseSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,9 @@ pub struct CollectorSettings {
     pub transports: Vec<String>,
     /// Whether the service's ledger will be fed in.
     pub has_service: bool,
+    pub thresholds: Vec<Threshold>,
+    /// Of the host that carries the generator.
+    pub cores: u64,
 }
 
 /// Everything about one second.
@@ -33,7 +38,10 @@ pub struct CollectorSettings {
 pub struct SecondInput {
     /// Whole seconds from the origin to its beginning.
     pub second: u64,
+    /// At its end.
     pub phase: Phase,
+    /// All that it has a part of.
+    pub phases: PhaseSet,
     /// One a shard; a shard that lost it has none.
     pub intervals: Vec<Interval>,
     pub intervals_lost: u64,
@@ -51,6 +59,8 @@ pub struct Collector {
     series: BTreeMap<(Operation, ScopeId), Series>,
     lateness: Times,
     book: ExecutionBook,
+    watches: Vec<Watch>,
+    health: Health,
     errors: BTreeMap<ErrorKey, ErrorTally>,
     messages_in: u64,
     messages_out: u64,
@@ -87,6 +97,15 @@ struct Sums {
     messages_out: u64,
     connects: u64,
     connected: i64,
+    /// CPU time of each shard, as a share of one core.
+    busy: Vec<f64>,
+    starts: Vec<(u64, u64)>,
+}
+
+impl Sums {
+    fn connected(&self) -> u64 {
+        u64::try_from(self.connected).unwrap_or(0)
+    }
 }
 
 impl Collector {
@@ -94,13 +113,18 @@ impl Collector {
     pub fn new(settings: CollectorSettings) -> Self {
         let cohorts = settings.cohorts.iter().map(|name| ScopeName::Cohort(name.as_str().into()));
         let transports = settings.transports.iter().map(|name| ScopeName::Transport(name.as_str().into()));
+        let things = settings.things.len() as u64;
+        let health = Health::new(settings.thresholds.clone(), things, settings.cores);
+        let watches = settings.thresholds.into_iter().map(|threshold| Watch::new(threshold, &settings.cohorts)).collect();
         Self {
             origin: settings.origin,
-            things: settings.things.len() as u64,
+            things,
             scopes: std::iter::once(ScopeName::All).chain(cohorts).chain(transports).collect(),
             series: BTreeMap::new(),
             lateness: Times::default(),
             book: ExecutionBook::new(settings.things, settings.has_service),
+            watches,
+            health,
             errors: BTreeMap::new(),
             messages_in: 0,
             messages_out: 0,
@@ -121,6 +145,7 @@ impl Collector {
 
     /// The last word: what is still open is closed as it is, and lost what [`ExecutionBook::close_all`] says.
     pub fn finish(&mut self, input: SecondInput, lost_after: Option<Duration>) -> Arc<Snapshot> {
+        self.health.finish();
         self.merge(input, |book, now| {
             let mut closed = book.close_settled(now);
             closed.extend(book.close_all(now, lost_after));
@@ -146,7 +171,9 @@ impl Collector {
         self.tell_book(events, sessions, &input.ledger);
         let closed = close(&mut self.book, now);
         self.add_notify_next();
-        self.snapshot(&input, &sums, closed)
+        let thresholds = self.watch(&input, &sums);
+        self.watch_generator(&input, &mut sums);
+        self.snapshot(&input, &sums, closed, thresholds)
     }
 
     fn add_interval(&mut self, interval: &Interval, sums: &mut Sums) {
@@ -154,6 +181,11 @@ impl Collector {
         sums.messages_out += interval.messages_out;
         sums.connects += interval.connects;
         sums.connected += interval.connected;
+        if sums.busy.len() <= interval.shard {
+            sums.busy.resize(interval.shard + 1, 0.0);
+        }
+        sums.busy[interval.shard] = interval.busy.as_secs_f64();
+        sums.starts.extend_from_slice(&interval.starts);
         self.messages_in += interval.messages_in;
         self.messages_out += interval.messages_out;
         self.events_lost += interval.events_lost;
@@ -213,7 +245,45 @@ impl Collector {
         }
     }
 
-    fn snapshot(&mut self, input: &SecondInput, sums: &Sums, closed: Vec<ClosedExecution>) -> Arc<Snapshot> {
+    /// Shows the second that is being merged to every threshold.
+    fn watch(&mut self, input: &SecondInput, sums: &Sums) -> Vec<ThresholdRow> {
+        let view = SecondView {
+            phase: input.phase,
+            phases: input.phases,
+            has_service: self.book.has_service(),
+            lateness: &self.lateness.second,
+            states: self.book.counts(),
+            anomalies: self.book.anomalies(),
+            connected: sums.connected(),
+            things: self.things,
+        };
+        for watch in &mut self.watches {
+            let series = watch.operation().and_then(|operation| self.series.get(&(operation, watch.scope)));
+            watch.second(&view, series.map(|series| (series.second, &series.service.second, &series.response.second)));
+        }
+        self.watches.iter().map(Watch::row).collect()
+    }
+
+    fn watch_generator(&mut self, input: &SecondInput, sums: &mut Sums) {
+        let endpoint = input.endpoint.map_or(0.0, |usage| usage.cpu_share);
+        self.health.second(HealthSecond {
+            second: input.second,
+            phase: input.phase,
+            lateness: &self.lateness.second,
+            busy: sums.busy.clone(),
+            starts: std::mem::take(&mut sums.starts),
+            connects: sums.connects,
+            machine: input.generator.cpu_share + endpoint,
+        });
+    }
+
+    fn snapshot(
+        &mut self,
+        input: &SecondInput,
+        sums: &Sums,
+        closed: Vec<ClosedExecution>,
+        thresholds: Vec<ThresholdRow>,
+    ) -> Arc<Snapshot> {
         let mut second = Vec::with_capacity(self.series.len());
         let mut totals = Vec::with_capacity(self.series.len());
         let mut times = Vec::new();
@@ -231,7 +301,7 @@ impl Collector {
             second.push(row(series.second, &series.service.second, &series.response.second));
             totals.push(row(series.total, &series.service.total, &series.response.total));
             series.second = Counts::default();
-            for (measure, counted) in [("service", &mut series.service), ("response", &mut series.response)] {
+            for (measure, counted) in [(Measure::Service, &mut series.service), (Measure::Response, &mut series.response)] {
                 let distribution = std::mem::take(&mut counted.second);
                 if *scope == ScopeId::ALL {
                     saturated += counted.total.saturated();
@@ -248,7 +318,7 @@ impl Collector {
             origin: self.origin,
             phase: input.phase,
             things: self.things,
-            connected: u64::try_from(sums.connected).unwrap_or(0),
+            connected: sums.connected(),
             connects_per_s: sums.connects,
             messages_in_per_s: sums.messages_in,
             messages_out_per_s: sums.messages_out,
@@ -266,6 +336,9 @@ impl Collector {
             errors: self.errors.clone(),
             closed,
             anomalies: self.book.anomalies().clone(),
+            thresholds,
+            breaches: self.health.breaches(),
+            busy: sums.busy.clone(),
             times,
             intervals_lost: self.intervals_lost,
             events_lost: self.events_lost,
@@ -294,12 +367,23 @@ mod tests {
             cohorts: vec!["a".into(), "b".into()],
             transports: vec!["mqtt".into()],
             has_service: true,
+            thresholds: Vec::new(),
+            cores: 2,
         })
     }
 
     fn input(second: u64, intervals: Vec<Interval>) -> SecondInput {
         let (ledger, generator) = (Vec::new(), ProcessUsage::default());
-        SecondInput { second, phase: Phase::Steady, intervals, intervals_lost: 0, ledger, generator, endpoint: None }
+        SecondInput {
+            second,
+            phase: Phase::Steady,
+            phases: Phase::Steady.into(),
+            intervals,
+            intervals_lost: 0,
+            ledger,
+            generator,
+            endpoint: None,
+        }
     }
 
     fn work(recorder: &mut Recorder, cohort: u16, sent: u64, finished: u64, outcome: Outcome) {

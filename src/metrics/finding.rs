@@ -1,16 +1,20 @@
 //! What a reader must know besides the numbers: conclusions in plain words, and what they mean for the verdict.
 
 use super::executions::Anomaly;
+use super::health::{Breach, Cause, Excess};
 use super::snapshot::Snapshot;
+use crate::figures::milliseconds;
 use std::fmt;
 
 /// A conclusion about a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// The figures are incomplete.
     SamplesLost { intervals: u64, events: u64 },
     /// Percentiles near the end of a histogram's range are lower bounds.
     Saturated { count: u64 },
+    /// The generator was the bottleneck.
+    Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
 }
@@ -19,7 +23,7 @@ impl Finding {
     /// Whether the figures are no evidence.
     #[must_use]
     pub fn is_invalidating(&self) -> bool {
-        matches!(self, Self::SamplesLost { .. })
+        matches!(self, Self::SamplesLost { .. } | Self::Bottleneck(_))
     }
 
     /// Whether the things and the service contradict each other.
@@ -38,10 +42,45 @@ impl fmt::Display for Finding {
             Self::Saturated { count } => {
                 write!(f, "{count} times were beyond the range of their histogram, and count as its end")
             }
+            Self::Bottleneck(breach) => write_breach(f, breach),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
         }
+    }
+}
+
+/// `starts ran 40.1ms late at p99 (limit 10.0ms) in the 10 s up to t=34s of rollout, because shard 1 was busy 99 %: use ...`.
+fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
+    match breach.excess {
+        Excess::Late { p99, limit } => {
+            write!(f, "starts ran {} late at p99 (limit {})", milliseconds(p99), milliseconds(limit))?;
+        }
+        Excess::Busy { shard, share } => write!(f, "shard {shard} was busy {:.0} %", 100.0 * share)?,
+        Excess::Missed { achieved } => write!(f, "only {:.1} % of the starts that were due were made", 100.0 * achieved)?,
+    }
+    write!(f, " in the 10 s up to t={}s of {}", breach.until_s, breach.phase)?;
+    match breach.cause {
+        Cause::Machine { used, cores } => write!(
+            f,
+            ", because this is machine-bound: generator and endpoint kept {used:.2} of {cores} cores busy: use fewer things, a lower \
+             rate, or a machine of its own for the endpoint"
+        ),
+        Cause::Shard { shard, share, shards, cores } => {
+            if !matches!(breach.excess, Excess::Busy { .. }) {
+                write!(f, ", because shard {shard} was busy {:.0} %", 100.0 * share)?;
+            }
+            if shards < cores as usize {
+                write!(f, ": use --shards {cores} or fewer things")
+            } else {
+                write!(f, ": use fewer things, a lower rate, or a machine with more than {cores} cores")
+            }
+        }
+        Cause::Elsewhere { busiest } => write!(
+            f,
+            ", though no shard was busy for more than {:.0} %: something else held this machine up; stop it, or run elsewhere",
+            100.0 * busiest
+        ),
     }
 }
 
@@ -61,9 +100,10 @@ fn meaning(anomaly: Anomaly) -> &'static str {
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let (intervals, events) = (snapshot.intervals_lost, snapshot.events_lost);
     let lost = (intervals + events > 0).then_some(Finding::SamplesLost { intervals, events });
+    let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter().chain(saturated).chain(anomalies).collect()
+    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).collect()
 }
 
 #[cfg(test)]
@@ -90,10 +130,21 @@ mod tests {
             cohorts: vec!["all".into()],
             transports: vec!["mqtt".into()],
             has_service: false,
+            thresholds: Vec::new(),
+            cores: 2,
         });
         let intervals = recorder.finish_run(TWO_HOURS + Duration::from_secs(1));
         let (ledger, generator, phase) = (Vec::new(), ProcessUsage::default(), Phase::Drain);
-        let input = SecondInput { second: 7_200, phase, intervals, intervals_lost, ledger, generator, endpoint: None };
+        let input = SecondInput {
+            second: 7_200,
+            phase,
+            phases: phase.into(),
+            intervals,
+            intervals_lost,
+            ledger,
+            generator,
+            endpoint: None,
+        };
         collector.finish(input, None)
     }
 
@@ -105,6 +156,26 @@ mod tests {
     #[test]
     fn a_clean_run_has_none() {
         assert_eq!(findings(&snapshot(0, |_| {})), []);
+    }
+
+    #[test]
+    fn a_bottleneck_is_told_with_its_remedy() {
+        let breach = |excess, cause| Finding::Bottleneck(Breach { excess, cause, phase: Phase::Rollout, until_s: 34 }).to_string();
+        let late = Excess::Late { p99: 40.1, limit: 10.0 };
+        let shard = |cores| Cause::Shard { shard: 1, share: 0.99, shards: 2, cores };
+        assert_eq!(
+            breach(late, shard(4)),
+            "starts ran 40.1ms late at p99 (limit 10.0ms) in the 10 s up to t=34s of rollout, because shard 1 was busy 99 %: \
+             use --shards 4 or fewer things"
+        );
+        assert!(breach(Excess::Busy { shard: 1, share: 0.99 }, shard(2)).contains("a machine with more than 2 cores"));
+        assert!(
+            breach(late, Cause::Machine { used: 1.97, cores: 2 }).contains("machine-bound: generator and endpoint kept 1.97 of 2")
+        );
+        assert!(
+            breach(Excess::Missed { achieved: 0.9 }, Cause::Elsewhere { busiest: 0.3 })
+                .contains("no shard was busy for more than 30 %")
+        );
     }
 
     #[test]

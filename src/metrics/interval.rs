@@ -5,6 +5,7 @@ use super::sample::{Operation, Outcome, ThingEvent};
 use super::scope::ScopeId;
 use crate::instant::Mono;
 use std::ops::AddAssign;
+use std::time::Duration;
 
 /// How often an operation was started and how it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Counts {
     pub lost_arrivals: u64,
     /// Answers that came after their deadline.
     pub late_answers: u64,
+    /// Starts that waited for a session or a free slot: nobody's delay but the endpoint's, or the plan's.
+    pub blocked: u64,
 }
 
 impl Counts {
@@ -56,6 +59,7 @@ impl AddAssign for Counts {
         self.error += other.error;
         self.lost_arrivals += other.lost_arrivals;
         self.late_answers += other.late_answers;
+        self.blocked += other.blocked;
     }
 }
 
@@ -115,6 +119,11 @@ pub struct Interval {
     pub operations: Vec<OperationInterval>,
     /// Runnable -> written.
     pub lateness: Distribution,
+    /// (second from the origin in which they were due, starts): those that left in this one, and where they belong.
+    pub starts: Vec<(u64, u64)>,
+    /// Which shard this is of, and the CPU time it took; told by who runs the shard.
+    pub shard: usize,
+    pub busy: Duration,
     pub messages_in: u64,
     pub messages_out: u64,
     /// Things that became connected.

@@ -7,6 +7,7 @@
 mod collector;
 mod executions;
 mod finding;
+mod health;
 mod histogram;
 pub mod host;
 mod interval;
@@ -14,13 +15,16 @@ mod recorder;
 mod sample;
 mod scope;
 mod snapshot;
+mod threshold;
 
 pub use collector::{Collector, CollectorSettings, SecondInput};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
 pub use finding::{Finding, findings};
+pub use health::{Breach, Cause, Excess};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
 pub use interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
 pub use recorder::Recorder;
-pub use sample::{Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
+pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
 pub use scope::{ScopeId, Scopes};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
+pub use threshold::{Check, Metric, Threshold, ThresholdRow};

@@ -3,6 +3,7 @@
 //! Counts, histograms and events gather in a running interval, which is cut at whole seconds from the origin **by finish time**: a
 //! sample that finished at or after the border first closes the interval, however late the shard gets to tell.
 
+use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
@@ -20,6 +21,7 @@ const EVENTS_MAX: usize = 262_144;
 const ERROR_KINDS_MAX: usize = 64;
 
 pub struct Recorder {
+    origin: Mono,
     /// End of the running interval.
     border: Mono,
     scopes: Scopes,
@@ -58,6 +60,7 @@ impl Recorder {
     pub fn new(origin: Mono, cohorts: usize, transports: usize) -> Self {
         let scopes = Scopes::new(cohorts, transports);
         Self {
+            origin,
             border: origin + SECOND,
             scopes,
             cells: std::iter::repeat_with(Cell::default).take(Operation::COUNT * scopes.count()).collect(),
@@ -97,14 +100,27 @@ impl Recorder {
         self.count(operation, scope, |counts| counts.late_answers += 1);
     }
 
-    /// A planned start that nobody was free to take.
-    pub fn lost_arrival(&mut self, operation: Operation, scope: Scope) {
-        self.count(operation, scope, |counts| counts.lost_arrivals += 1);
+    /// Planned starts that nobody was free to take.
+    pub fn lost_arrivals(&mut self, operation: Operation, scope: Scope, count: u64) {
+        self.count(operation, scope, |counts| counts.lost_arrivals += count);
     }
 
-    /// Runnable -> written, with the session up and a slot free: the generator's own delay.
-    pub fn lateness(&mut self, lateness: Duration) {
+    /// A start that had to wait for a session, or for a free slot.
+    pub fn blocked(&mut self, operation: Operation, scope: Scope) {
+        self.count(operation, scope, |counts| counts.blocked += 1);
+    }
+
+    /// A start could be made from `runnable` on, with the session up and a slot free, and was: the rest is the generator's own delay.
+    pub fn departed(&mut self, runnable: Mono, at: Mono) {
+        self.advance(at);
+        let lateness = at.since(runnable);
         self.lateness.record(lateness);
+        let due = if lateness <= START_SLACK { at } else { runnable };
+        let second = due.since(self.origin).as_secs();
+        match self.running.starts.iter_mut().find(|(known, _)| *known == second) {
+            Some((_, count)) => *count += 1,
+            None => self.running.starts.push((second, 1)),
+        }
     }
 
     fn count(&mut self, operation: Operation, scope: Scope, change: impl Fn(&mut Counts)) {
@@ -345,7 +361,7 @@ mod tests {
         recorder.finish(&ok(50));
         recorder.message_in();
         recorder.connected(0, at(12));
-        recorder.lateness(Duration::from_micros(7));
+        recorder.departed(at(20), at(21));
         recorder.error(Operation::Update, "rejected", "VersionMismatch", at(11), || "t".into());
         recorder.advance(at(1_000));
         assert!(recorder.poll_interval().is_some());

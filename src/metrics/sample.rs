@@ -24,6 +24,8 @@ pub enum Operation {
     Update,
     /// Head changed at the service while subscribed -> seen by the thing.
     NotifyNext,
+    /// Subscribed -> first `notify-next` of the session that names an execution.
+    FirstNotification,
     /// Notified -> terminal update accepted.
     Execution,
     /// PUBLISH -> PUBACK of a QoS 1 request.
@@ -32,7 +34,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Connect,
         Self::ConnectTcp,
@@ -45,6 +47,7 @@ impl Operation {
         Self::Describe,
         Self::Update,
         Self::NotifyNext,
+        Self::FirstNotification,
         Self::Execution,
         Self::Puback,
         Self::Telemetry,
@@ -64,6 +67,7 @@ impl Operation {
             Self::Describe => "describe",
             Self::Update => "update",
             Self::NotifyNext => "notify_next",
+            Self::FirstNotification => "first_notification",
             Self::Execution => "execution",
             Self::Puback => "puback",
             Self::Telemetry => "telemetry",
@@ -73,19 +77,45 @@ impl Operation {
     /// Whether service and response time are two different things for it.
     #[must_use]
     pub fn has_response(self) -> bool {
-        !matches!(self, Self::NotifyNext | Self::Execution)
+        !self.is_long()
     }
 
     /// Whether it is broken down by cohort and transport too.
     #[must_use]
     pub fn is_scoped(self) -> bool {
-        matches!(self, Self::Connect | Self::StartNext | Self::Update | Self::Execution)
+        self.is_connecting()
+            || matches!(self, Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution)
+    }
+
+    /// Whether it is a way to get a session, or a stage of it.
+    #[must_use]
+    pub fn is_connecting(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTcp | Self::ConnectTls | Self::ConnectMqtt | Self::Subscribe | Self::Reconnect)
     }
 
     /// Whether it may last days: recorded in milliseconds up to 30 days instead of microseconds up to 1 hour.
     #[must_use]
     pub fn is_long(self) -> bool {
-        matches!(self, Self::NotifyNext | Self::Execution)
+        matches!(self, Self::NotifyNext | Self::FirstNotification | Self::Execution)
+    }
+}
+
+/// Which of the two times of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Sent -> answered.
+    Service,
+    /// Intended -> answered.
+    Response,
+}
+
+impl Measure {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Response => "response",
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The merged view of one moment: everything that files, lines, a summary or a screen may show. Immutable.
 
 use super::executions::{Anomaly, ClosedExecution, RolloutRow, StateCounts};
+use super::health::Breach;
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally};
-use super::sample::Operation;
+use super::sample::{Measure, Operation};
+use super::threshold::ThresholdRow;
 use crate::instant::Mono;
 use crate::schedule::Phase;
 use std::collections::BTreeMap;
@@ -56,8 +58,7 @@ pub struct OperationRow {
 #[derive(Clone, Debug)]
 pub struct TaggedTimes {
     pub operation: Operation,
-    /// `service` or `response`.
-    pub measure: &'static str,
+    pub measure: Measure,
     pub distribution: Distribution,
 }
 
@@ -99,6 +100,12 @@ pub struct Snapshot {
     /// Executions that closed in the last second.
     pub closed: Vec<ClosedExecution>,
     pub anomalies: BTreeMap<Anomaly, u64>,
+    /// How every threshold stands, in the order of the scenario.
+    pub thresholds: Vec<ThresholdRow>,
+    /// What shows that the generator was the bottleneck.
+    pub breaches: Vec<Breach>,
+    /// CPU time of each shard in the last second, as a share of one core.
+    pub busy: Vec<f64>,
     pub times: Vec<TaggedTimes>,
     /// Shard seconds that never reached the collector.
     pub intervals_lost: u64,

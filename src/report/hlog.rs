@@ -9,7 +9,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-const UNITS: &str = "values are microseconds; of notify_next and execution they are milliseconds";
+const UNITS: &str = "values are microseconds; of notify_next, first_notification and execution they are milliseconds";
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) struct IntervalLog {
@@ -42,7 +42,7 @@ impl IntervalLog {
             for (value, count) in times.distribution.buckets() {
                 histogram.record_n(*value, *count).expect("a value that was counted is within its bounds");
             }
-            let tag = format!("{}.{}", times.operation.as_str(), times.measure);
+            let tag = format!("{}.{}", times.operation.as_str(), times.measure.as_str());
             log.write_histogram(&histogram, start, SECOND, Tag::new(&tag)).expect("a histogram serializes into memory");
         }
         self.out.append(&lines)

@@ -1,6 +1,6 @@
 //! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
 
-use crate::metrics::{Latency, OperationRow, Snapshot};
+use crate::metrics::{Latency, OperationRow, Snapshot, ThresholdRow};
 use crate::preflight::HostFacts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,8 +50,8 @@ pub struct Manifest {
     pub started_at: String,
     pub finished_at: Option<String>,
     pub totals: Totals,
-    /// Thresholds are not built yet: always empty.
-    pub thresholds: Vec<serde_json::Value>,
+    /// In the order of the scenario.
+    pub thresholds: Vec<ThresholdTotals>,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
 }
@@ -77,6 +77,49 @@ pub struct Totals {
     pub endpoint: Option<UsageTotals>,
     pub intervals_lost: u64,
     pub saturated: u64,
+}
+
+/// A threshold and how it stands.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ThresholdTotals {
+    pub metric: String,
+    pub check: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<String>,
+    /// Absent: there is no sample.
+    pub value: Option<f64>,
+    /// Absent while the run goes on and there is no sample; at its end that is a failure.
+    pub holds: Option<bool>,
+}
+
+impl ThresholdTotals {
+    /// What it is about besides its metric: ` (last 60 s, rollout, cohort slow)`, or nothing.
+    #[must_use]
+    pub fn about(&self) -> String {
+        let over = self.over_s.map(|seconds| format!("last {seconds} s"));
+        let cohort = self.cohort.as_ref().map(|cohort| format!("cohort {cohort}"));
+        let parts: Vec<String> = [over, self.phase.clone(), cohort].into_iter().flatten().collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    }
+}
+
+impl From<&ThresholdRow> for ThresholdTotals {
+    fn from(row: &ThresholdRow) -> Self {
+        let threshold = &row.threshold;
+        Self {
+            metric: threshold.metric.to_string(),
+            check: threshold.check.to_string(),
+            over_s: threshold.over.map(|over| over.as_secs()),
+            phase: threshold.phase.map(|phase| phase.to_string()),
+            cohort: threshold.cohort.clone(),
+            value: row.value,
+            holds: row.holds(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -1,6 +1,6 @@
 //! One line a second, for terminals without a dashboard and for logs.
 
-use crate::figures::milliseconds;
+use crate::figures::{milliseconds, plain};
 use crate::metrics::{Operation, Snapshot};
 
 /// `t=90s phase=rollout conn=9998/10000 (+0/s) exec: queued=120 run=431 ok=9401 fail=46 msg=3120/s start_next p99=41ms ...`
@@ -25,6 +25,13 @@ pub fn line(snapshot: &Snapshot) -> String {
     }
     if let Some(latency) = snapshot.lateness {
         line += &format!(" lateness p99={}", milliseconds(latency.p99));
+    }
+    if !snapshot.thresholds.is_empty() {
+        let that = |holds| snapshot.thresholds.iter().filter(move |row| row.holds() == Some(holds));
+        line += &format!(" thresholds={}/{}", that(true).count(), snapshot.thresholds.len());
+        for row in that(false) {
+            line += &format!(" !{}={}", row.threshold.metric, row.value.map_or_else(String::new, plain));
+        }
     }
     line
 }

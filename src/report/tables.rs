@@ -75,6 +75,8 @@ pub(super) const TIMESERIES_COLUMNS: &[Column<Snapshot>] = columns! {
         |s| s.endpoint.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
     "endpoint_rss_bytes", "resident memory of the local endpoint; empty for other targets",
         |s| optional(s.endpoint.map(|usage| usage.rss_bytes));
+    "shard_busy_max", "CPU time of the busiest shard, as a share of one core",
+        |s| format!("{:.3}", s.busy.iter().copied().fold(0.0, f64::max));
 };
 
 // ------------------------------------------------------------------------------------------------------------ operations
@@ -105,6 +107,7 @@ pub(super) const OPERATIONS_COLUMNS: &[Column<OperationSecond>] = columns! {
     "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
     "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
     "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
+    "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
 };
 
 // --------------------------------------------------------------------------------------------------------------- summary
@@ -139,6 +142,9 @@ pub(super) const SUMMARY_COLUMNS: &[Column<OperationTotal>] = columns! {
     "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
     "response_ms_p999", "the same, 99.9th percentile", |o| part(o.row.response, |l| l.p999);
     "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
+    "lost_arrivals", "planned starts that nobody was free to take; they are not among the started", |o| count(o.row.counts.lost_arrivals);
+    "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
+    "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
 };
 
 // -------------------------------------------------------------------------------------------------------------- rollouts

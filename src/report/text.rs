@@ -1,7 +1,7 @@
 //! The summary of a run, for people.
 
-use super::manifest::{Manifest, OperationTotals, Percentiles, Totals, Verdict};
-use crate::figures::{grouped, milliseconds};
+use super::manifest::{Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
+use crate::figures::{grouped, milliseconds, plain};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::path::Path;
 
@@ -23,6 +23,9 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     }
     if !totals.errors.is_empty() {
         parts.push(errors(totals));
+    }
+    if !manifest.thresholds.is_empty() {
+        parts.push(thresholds(&manifest.thresholds));
     }
     parts.push(generator(totals));
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
@@ -142,6 +145,20 @@ fn errors(totals: &Totals) -> String {
     let more = sorted.len().saturating_sub(ERRORS_SHOWN);
     let rest = if more > 0 { format!("\n(and {more} more kinds in errors.csv)") } else { String::new() };
     finish(table, 4) + &rest
+}
+
+fn thresholds(thresholds: &[ThresholdTotals]) -> String {
+    let mut table = table(&["threshold", "must be", "is", ""]);
+    for threshold in thresholds {
+        let is = threshold.value.map_or_else(|| "no sample".into(), plain);
+        let word = match threshold.holds {
+            Some(true) => "holds",
+            Some(false) => "FAILS",
+            None => "-",
+        };
+        table.add_row([threshold.metric.clone() + &threshold.about(), threshold.check.clone(), is, word.into()]);
+    }
+    finish(table, 1)
 }
 
 fn generator(totals: &Totals) -> String {

@@ -3,7 +3,7 @@
 use super::ReportError;
 use super::column::{GrowingFile, replace, to_csv};
 use super::hlog::IntervalLog;
-use super::manifest::{Manifest, Verdict};
+use super::manifest::{Manifest, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use crate::jobs::ThingName;
 use crate::metrics::{Finding, Snapshot, findings};
@@ -100,6 +100,7 @@ impl ResultsWriter {
             snapshot.errors.iter().map(|(key, tally)| ErrorLine { origin: snapshot.origin, key: *key, tally: tally.clone() });
         self.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, errors))?;
         self.manifest.totals.update(snapshot);
+        self.manifest.thresholds = snapshot.thresholds.iter().map(ThresholdTotals::from).collect();
         self.findings = findings(snapshot);
         self.manifest.findings = self.findings.iter().map(ToString::to_string).collect();
         self.write_manifest()
@@ -120,6 +121,8 @@ impl ResultsWriter {
         self.manifest.exit_code = Some(exit_code);
         self.manifest.finished_at = Some(finished_at);
         self.manifest.findings = findings;
+        // What never had a sample has not held.
+        self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
         self.write_manifest()
     }
 

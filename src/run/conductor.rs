@@ -1,6 +1,7 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
+use super::events::{Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::stop::StopRequests;
 use super::target::LocalEndpoint;
@@ -13,7 +14,8 @@ use crate::metrics::host::ProcessWatch;
 use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, Plan, RolloutPlan, RolloutStart};
-use crate::schedule::Phase;
+use crate::scenario::units::duration_text;
+use crate::schedule::{Phase, PhaseSet};
 use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
@@ -79,12 +81,25 @@ pub(super) struct Conductor<'a> {
 /// How a run stands between two looks.
 struct Progress {
     phase: Phase,
+    /// Since the last second that was taken in.
+    phases: PhaseSet,
     connected_at: Option<Mono>,
     /// Rollouts not created yet.
     waiting: Vec<usize>,
     /// When things last happened: a message, a connection, an execution.
     busy_at: Mono,
     last: Option<Arc<Snapshot>>,
+}
+
+impl Progress {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.phases.insert(phase);
+    }
+
+    fn take_phases(&mut self) -> PhaseSet {
+        std::mem::replace(&mut self.phases, self.phase.into())
+    }
 }
 
 /// Intervals of shards, by second, until all of a second are there.
@@ -156,6 +171,7 @@ impl Conductor<'_> {
         };
         let mut progress = Progress {
             phase: Phase::Connect,
+            phases: Phase::Connect.into(),
             connected_at: None,
             waiting: (0..self.plan.rollouts.len()).collect(),
             busy_at: self.origin,
@@ -178,6 +194,7 @@ impl Conductor<'_> {
         let mut tick = tokio::time::interval(TICK);
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
+        let mut timetable = Timetable::new(&self.plan.events, self.origin);
         loop {
             tokio::select! {
                 Some(interval) = self.fleet.intervals.recv() => {
@@ -188,7 +205,7 @@ impl Conductor<'_> {
                 }
                 () = self.stop.next() => match drain_until {
                     None => {
-                        progress.phase = Phase::Drain;
+                        progress.enter(Phase::Drain);
                         drain_until = Some(clock::mono() + DRAIN_LIMIT);
                         self.fleet.order(Order::Drain);
                         self.ui.tell("interrupted: no new work, draining; once more to stop now");
@@ -198,6 +215,11 @@ impl Conductor<'_> {
                 status = ended(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => {
                     self.ui.tell(&format!("the endpoint ended unexpectedly ({status})"));
                     endpoint_gone = Some((clock::mono(), status));
+                }
+                () = sleep_until(timetable.next()) => {
+                    while let Some(step) = timetable.poll(clock::mono()) {
+                        self.step(step);
+                    }
                 }
                 _ = tick.tick() => {}
             }
@@ -222,13 +244,22 @@ impl Conductor<'_> {
         }
     }
 
+    fn step(&self, step: Step) {
+        let Some(local) = self.local.as_deref() else { return };
+        local.child.freeze(matches!(step, Step::Freeze { .. }));
+        match step {
+            Step::Freeze { lasts } => self.ui.tell(&format!("the endpoint stands still for {}", duration_text(lasts))),
+            Step::Thaw => self.ui.tell("the endpoint goes on"),
+        }
+    }
+
     /// Phases and rollouts that are due.
     async fn advance(&mut self, progress: &mut Progress, now: Mono) -> Result<(), ConductError> {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
             progress.connected_at = Some(now);
             if progress.phase == Phase::Connect {
-                progress.phase = Phase::Steady;
+                progress.enter(Phase::Steady);
             }
         }
         let due = |rollout: &RolloutPlan| match rollout.start {
@@ -240,7 +271,7 @@ impl Conductor<'_> {
         for n in ready {
             self.create_job(&self.plan.rollouts[n]).await?;
             progress.waiting.retain(|waiting| *waiting != n);
-            progress.phase = Phase::Rollout;
+            progress.enter(Phase::Rollout);
             progress.busy_at = now;
         }
         Ok(())
@@ -321,6 +352,7 @@ impl Conductor<'_> {
         let input = SecondInput {
             second,
             phase: progress.phase,
+            phases: progress.take_phases(),
             intervals_lost: std::mem::take(&mut assembly.lost) + expected.saturating_sub(intervals.len()) as u64,
             intervals,
             ledger: sources.rows()?,
@@ -350,7 +382,7 @@ impl Conductor<'_> {
         progress: &mut Progress,
         ending: Option<Ending>,
     ) -> Result<(), ConductError> {
-        progress.phase = Phase::Done;
+        progress.enter(Phase::Done);
         self.fleet.order(Order::Close);
         let deadline = clock::mono() + CLOSE_LIMIT;
         while assembly.ended < self.shards {
@@ -371,6 +403,7 @@ impl Conductor<'_> {
         let input = SecondInput {
             second: last.0,
             phase: progress.phase,
+            phases: progress.take_phases(),
             intervals_lost: std::mem::take(&mut assembly.lost),
             intervals: last.1,
             ledger: sources.rows()?,
@@ -380,6 +413,14 @@ impl Conductor<'_> {
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
+    }
+}
+
+/// Never, where there is nothing to wait for.
+async fn sleep_until(at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -178,7 +178,8 @@ impl ShardSetup {
             ticking.abort();
             let rest = context.observer.with_recorder(|recorder| recorder.finish_run(clock::mono()));
             let count = rest.len();
-            for (n, interval) in rest.into_iter().enumerate() {
+            for (n, mut interval) in rest.into_iter().enumerate() {
+                interval.shard = shard;
                 // The collector reads until every shard has said its last word; when it is gone nobody listens.
                 let _ = out.send(ShardInterval { shard, interval, lost: 0, last: n + 1 == count }).await;
             }
@@ -214,7 +215,7 @@ impl ShardSetup {
         Thing {
             id: ThingId { name: planned.name, position, slot, cohort: planned.cohort },
             index: planned.index,
-            agent: JobsAgent::new(Arc::clone(&cohort.agent), planned.index),
+            agent: JobsAgent::new(Arc::clone(&cohort.agent), planned.index, self.origin + planned.arrival),
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
             arrival: self.origin + planned.arrival,
@@ -260,14 +261,36 @@ fn answer_on(cards: Option<Cards>, mut asks: mpsc::Receiver<Ask>) {
     }
 }
 
+/// CPU time of this thread.
+struct Usage {
+    cpu: Duration,
+    at: Mono,
+}
+
+impl Usage {
+    fn now() -> Self {
+        Self { cpu: clock::thread_cpu(), at: clock::mono() }
+    }
+
+    /// Per second, since the last call.
+    fn take(&mut self) -> Duration {
+        let before = std::mem::replace(self, Self::now());
+        let elapsed = self.at.since(before.at).as_secs_f64();
+        if elapsed > 0.0 { (self.cpu - before.cpu).div_f64(elapsed) } else { Duration::ZERO }
+    }
+}
+
 /// Hands over every whole second as it ends.
 async fn tick(context: Rc<ShardContext<ShardObserver>>, shard: usize, slot: usize, origin: Mono, out: mpsc::Sender<ShardInterval>) {
     let mut lost = 0;
+    let mut usage = Usage::now();
     for second in 1u64.. {
         context.pacer.sleep_until(slot, origin + Duration::from_secs(second), || false).await;
+        let busy = usage.take();
         context.observer.with_recorder(|recorder| {
             recorder.advance(clock::mono());
-            while let Some(interval) = recorder.poll_interval() {
+            while let Some(mut interval) = recorder.poll_interval() {
+                (interval.shard, interval.busy) = (shard, busy);
                 match out.try_send(ShardInterval { shard, interval, lost, last: false }) {
                     Ok(()) => lost = 0,
                     Err(_full) => lost += 1,

@@ -2,6 +2,7 @@
 
 mod child;
 mod conductor;
+mod events;
 mod fleet;
 mod observe;
 mod stop;
@@ -116,7 +117,7 @@ async fn show(options: &RunOptions, facts: &HostFacts, shards: usize, writer: &m
             return code;
         }
     };
-    let outcome = carry_out(options, shards, writer, &ui, &mut stop).await;
+    let outcome = carry_out(options, facts.cores, shards, writer, &ui, &mut stop).await;
     let (code, failures) = conclude(options, writer, outcome);
     // Who asked for the end, or never saw a beginning, does not need a last screen.
     if !stop.was_asked() && writer.manifest().totals.run_s > 0 {
@@ -224,6 +225,7 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
 
 async fn carry_out(
     options: &RunOptions,
+    cores: u64,
     shards: usize,
     writer: &mut ResultsWriter,
     ui: &Ui,
@@ -258,6 +260,8 @@ async fn carry_out(
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
         transports: vec!["mqtt".into()],
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
+        thresholds: plan.thresholds.clone(),
+        cores,
     });
     let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, stop };
     let outcome = conductor.conduct().await;
@@ -290,10 +294,12 @@ fn planned<'a>(
 
 fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
     let session = &cohort.session;
+    let workflow = cohort.workflow;
     let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
     CohortSettings {
         agent: Arc::new(AgentSettings {
             seed: plan.seed,
+            workflow,
             behavior: plan.behaviors[&cohort.behavior].clone(),
             behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
             answer_timeout: session.answer_timeout,
@@ -315,6 +321,7 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
     let mut findings = writer.manifest().findings.clone();
     let is_invalid = writer.findings().iter().any(Finding::is_invalidating);
     let is_different = writer.findings().iter().any(Finding::is_difference);
+    let holds = writer.manifest().thresholds.iter().all(|threshold| threshold.holds == Some(true));
     let (verdict, code) = match &outcome {
         Err(error) => {
             findings.insert(0, format!("failed to {error}"));
@@ -328,7 +335,7 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
             if is_invalid { (Verdict::Invalid, exit::INVALID) } else { (Verdict::Fail, exit::FAIL) }
         }
         Ok(Ending::Complete) if is_invalid => (Verdict::Invalid, exit::INVALID),
-        Ok(Ending::Complete) if is_different => (Verdict::Fail, exit::FAIL),
+        Ok(Ending::Complete) if is_different || !holds => (Verdict::Fail, exit::FAIL),
         Ok(Ending::Complete) => (Verdict::Pass, exit::PASS),
     };
     let mut failures = Vec::new();

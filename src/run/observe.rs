@@ -57,6 +57,12 @@ impl ShardObserver {
     }
 }
 
+/// What is known when it is over: begun and ended well.
+fn span(recorder: &mut Recorder, operation: Operation, scope: Scope, since: Mono, at: Mono) {
+    recorder.start(operation, scope);
+    recorder.finish(&Sample { operation, scope, outcome: Outcome::Ok, intended: since, sent: since, finished: at });
+}
+
 fn scope(thing: &ThingId) -> Scope {
     // One transport so far: MQTT 3.1.1.
     Scope { cohort: thing.cohort, transport: 0 }
@@ -101,7 +107,13 @@ impl Observer for ShardObserver {
             recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished });
         };
         match event {
-            SessionEvent::ConnectStarted => recorder.start(Operation::Connect, scope),
+            SessionEvent::ConnectStarted { intended, woke, is_blocked } => {
+                recorder.start(Operation::Connect, scope);
+                recorder.departed(intended, woke);
+                if is_blocked {
+                    recorder.blocked(Operation::Connect, scope);
+                }
+            }
             SessionEvent::StageStarted(stage) => recorder.start(stage_operation(stage), scope),
             SessionEvent::StageEnded { stage, started, at, failure } => {
                 let operation = stage_operation(stage);
@@ -113,17 +125,7 @@ impl Observer for ShardObserver {
             SessionEvent::Connected { intended, started, at, lost } => {
                 finish(Operation::Connect, Outcome::Ok, intended, started, at);
                 match lost {
-                    Some(lost) => {
-                        recorder.start(Operation::Reconnect, scope);
-                        recorder.finish(&Sample {
-                            operation: Operation::Reconnect,
-                            scope,
-                            outcome: Outcome::Ok,
-                            intended: lost,
-                            sent: lost,
-                            finished: at,
-                        });
-                    }
+                    Some(lost) => span(&mut recorder, Operation::Reconnect, scope, lost, at),
                     None => {
                         self.gauges.ever_connected.fetch_add(1, Ordering::Relaxed);
                     }
@@ -173,10 +175,15 @@ impl Observer for ShardObserver {
         match event {
             // The session tells these, with what it knows besides.
             Event::Subscribed { .. } | Event::SubscribeFailed { .. } => {}
-            Event::Sent { kind, runnable, sent } => {
+            Event::Sent { kind, intended, runnable, sent } => {
                 recorder.start(request_operation(kind), scope);
-                recorder.lateness(sent.since(runnable));
+                recorder.departed(runnable, sent);
+                if runnable > intended {
+                    recorder.blocked(request_operation(kind), scope);
+                }
             }
+            Event::LostArrivals { kind, count } => recorder.lost_arrivals(request_operation(kind), scope, count),
+            Event::FirstNotification { since, at } => span(&mut recorder, Operation::FirstNotification, scope, since, at),
             Event::Answered { kind, intended, sent, at, outcome } => {
                 let operation = request_operation(kind);
                 let outcome = match outcome {
@@ -217,7 +224,7 @@ impl Observer for ShardObserver {
 
 fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<'_>) {
     let (at, what) = match *event {
-        SessionEvent::ConnectStarted => (clock::mono(), What::Connecting),
+        SessionEvent::ConnectStarted { .. } => (clock::mono(), What::Connecting),
         SessionEvent::Connected { at, .. } => (at, What::Connected),
         SessionEvent::ConnectFailed { at, failure, .. } => (at, What::ConnectFailed(failure.code())),
         SessionEvent::Lost { at, failure } => (at, What::Lost(failure.code())),
@@ -256,7 +263,12 @@ fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
         Event::Finished { at, status, .. } => (*at, What::Finished(*status)),
         Event::Gone { at, .. } => (*at, What::Gone),
         // The session tells of subscribing, and the answer of what became of an update.
-        Event::Subscribed { .. } | Event::SubscribeFailed { .. } | Event::Updated { .. } | Event::UpdateRefused { .. } => return,
+        Event::Subscribed { .. }
+        | Event::SubscribeFailed { .. }
+        | Event::LostArrivals { .. }
+        | Event::FirstNotification { .. }
+        | Event::Updated { .. }
+        | Event::UpdateRefused { .. } => return,
     };
     cards.note(slot, at, what);
 }

@@ -7,6 +7,7 @@ mod problem;
 mod reader;
 mod resolve;
 mod shipped;
+mod thresholds;
 mod tree;
 pub mod units;
 

@@ -2,7 +2,10 @@
 
 use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
-use crate::jobs::{JobDocument, JobId, TargetSelection};
+use crate::device::workflow::Workflow;
+use crate::distribution::Distribution;
+use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection};
+use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
 use std::collections::BTreeMap;
@@ -19,7 +22,9 @@ pub struct Plan {
     pub cohorts: Vec<CohortPlan>,
     pub behaviors: BTreeMap<String, Behavior>,
     pub rollouts: Vec<RolloutPlan>,
+    pub events: Vec<EventPlan>,
     pub end: EndPlan,
+    pub thresholds: Vec<Threshold>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -28,9 +33,21 @@ pub enum TargetPlan {
     Mqtt(MqttPlan),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EmulatorPlan {
     pub minute: Duration,
+    /// From a request's arrival to its way into the service.
+    pub latency: Option<Distribution>,
+    pub reject: Option<RejectPlan>,
+}
+
+/// Requests that are refused without a look at them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectPlan {
+    /// Of all requests.
+    pub share: f64,
+    /// Drawn with equal chances; at least one.
+    pub codes: Vec<ErrorCode>,
 }
 
 /// A broker or service that speaks the contract; its jobs are created by others.
@@ -56,6 +73,19 @@ pub struct FleetPlan {
     pub connect: ConnectPlan,
     /// What cohorts start from.
     pub session: SessionPlan,
+}
+
+/// What happens to the endpoint, `at` after the first connect arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPlan {
+    pub at: Duration,
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The endpoint stands still: it answers nothing, and nothing is lost.
+    EndpointFreeze { lasts: Duration },
 }
 
 /// `"sim-{index:06}"`, parsed.
@@ -91,6 +121,7 @@ pub struct ConnectPlan {
 pub struct CohortPlan {
     pub name: String,
     pub share: f64,
+    pub workflow: Workflow,
     /// A key of [`Plan::behaviors`].
     pub behavior: String,
     pub session: SessionPlan,

@@ -1,8 +1,9 @@
 //! A plan as the text it could have been read from, every default filled in.
 
-use super::plan::{EndWhen, Plan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan};
+use super::plan::{EndWhen, EventKind, Plan, RejectPlan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan};
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
+use crate::device::workflow::{Poll, Workflow};
 use crate::jobs::TargetSelection;
 use crate::schedule::ArrivalKind;
 use std::fmt::Write as _;
@@ -56,7 +57,14 @@ impl Plan {
         write_session(out, &fleet.session)?;
         for cohort in &self.cohorts {
             writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
-            writeln!(out, "workflow = \"start-next\"\nbehavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
+            match cohort.workflow {
+                Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
+                Workflow::Poll(Poll { every, jitter }) => {
+                    let (every, jitter) = (duration_text(every), number(jitter));
+                    writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;
+                }
+            }
+            writeln!(out, "behavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
             write_session(out, &cohort.session)?;
         }
         for (name, behavior) in &self.behaviors {
@@ -67,14 +75,48 @@ impl Plan {
             writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}\nfaults = {{}}")?;
         }
         self.write_rollouts(out)?;
-        self.write_end(out)
+        for event in &self.events {
+            let EventKind::EndpointFreeze { lasts } = event.kind;
+            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"endpoint-freeze\"", duration_text(event.at))?;
+            writeln!(out, "for = \"{}\"", duration_text(lasts))?;
+        }
+        self.write_end(out)?;
+        self.write_thresholds(out)
+    }
+
+    fn write_thresholds(&self, out: &mut String) -> std::fmt::Result {
+        if !self.thresholds.is_empty() {
+            write!(out, "\n\n[thresholds]")?;
+        }
+        for threshold in &self.thresholds {
+            write!(out, "\n\"{}\" = {{ check = \"{}\"", threshold.metric, threshold.check)?;
+            if let Some(over) = threshold.over {
+                write!(out, ", over = \"last {}\"", duration_text(over))?;
+            }
+            if let Some(phase) = threshold.phase {
+                write!(out, ", phase = \"{phase}\"")?;
+            }
+            if let Some(cohort) = &threshold.cohort {
+                write!(out, ", cohort = {}", quoted(cohort))?;
+            }
+            write!(out, " }}")?;
+        }
+        Ok(())
     }
 
     fn write_target(&self, out: &mut String) -> std::fmt::Result {
         match &self.target {
             TargetPlan::Emulator(emulator) => {
                 writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]\nquotas = \"none\"")?;
-                writeln!(out, "minute = \"{}\"", duration_text(emulator.minute))
+                writeln!(out, "minute = \"{}\"", duration_text(emulator.minute))?;
+                if let Some(latency) = &emulator.latency {
+                    writeln!(out, "latency = \"{}\"", distribution_text(latency))?;
+                }
+                if let Some(RejectPlan { share, codes }) = &emulator.reject {
+                    let codes: Vec<String> = codes.iter().map(|code| quoted(code.as_str())).collect();
+                    writeln!(out, "reject = {{ share = {}, codes = [{}] }}", number(*share), codes.join(", "))?;
+                }
+                Ok(())
             }
             TargetPlan::Mqtt(mqtt) => {
                 writeln!(out, "\n[target]\nkind = \"mqtt\"\nhost = {}\nport = {}", quoted(&mqtt.host), mqtt.port)?;

@@ -3,7 +3,7 @@
 use super::problem::{Code, Place, Problem, nearest};
 use super::tree::{Node, Table, Value};
 use super::units;
-use crate::device::behavior::Distribution;
+use crate::distribution::Distribution;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -211,6 +211,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A table as it stands.
+    pub(super) fn raw_table(&self, key: &'static str) -> Option<&'a Table> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Table(table) => Some(table),
+            _ => {
+                self.wrong_type(key, node, "a table");
+                None
+            }
+        }
+    }
+
     /// A table whose keys are names.
     pub(super) fn named_tables(&self, key: &'static str) -> Vec<(String, Self)> {
         let Some(node) = self.node(key) else { return Vec::new() };
@@ -249,6 +261,25 @@ impl<'a> Reader<'a> {
             }
         }
         readers
+    }
+
+    /// An array of texts.
+    pub(super) fn strings(&self, key: &'static str) -> Option<Vec<Located<String>>> {
+        let node = self.node(key)?;
+        let texts: Option<Vec<Located<String>>> = match &node.value {
+            Value::Array(elements) => elements
+                .iter()
+                .map(|element| match &element.value {
+                    Value::String(text) => Some(Located { value: text.clone(), place: element.place.clone() }),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.wrong_type(key, node, "an array of strings");
+        }
+        texts
     }
 
     /// Any value, as JSON.

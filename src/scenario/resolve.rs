@@ -1,16 +1,19 @@
 //! What was meant: defaults, cross-checks, sections into the plan. Every section is read to its end whatever is wrong with it.
 
 use super::plan::{
-    CohortPlan, ConnectPlan, EmulatorPlan, EndPlan, EndWhen, FleetPlan, MqttPlan, Plan, RolloutPlan, RolloutStart, RolloutTargets,
-    SessionPlan, TargetPlan,
+    CohortPlan, ConnectPlan, EmulatorPlan, EndPlan, EndWhen, EventKind, EventPlan, FleetPlan, MqttPlan, Plan, RejectPlan,
+    RolloutPlan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan,
 };
 use super::problem::{Code, Place, nearest};
 use super::reader::{Gathered, Located, Reader};
+use super::thresholds::thresholds;
 use super::tree::Table;
 use super::units;
 use crate::device::backoff::{Backoff, BackoffPolicy};
-use crate::device::behavior::{Behavior, Distribution, OutcomeShares};
-use crate::jobs::{JobDocument, JobId, TargetSelection, ThingName, limits};
+use crate::device::behavior::{Behavior, OutcomeShares};
+use crate::device::workflow::{Poll, Workflow};
+use crate::distribution::Distribution;
+use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection, ThingName, limits};
 use crate::schedule::ArrivalKind;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -25,6 +28,10 @@ const NAME_CHARS_MAX: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 const SOME_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
+/// More often than that is no poll.
+const POLL_MIN: Duration = Duration::from_millis(10);
+/// Where nothing is said.
+const POLL: Poll = Poll { every: Duration::from_secs(60), jitter: 0.2 };
 /// How far shares may be from their sum.
 const SUM_TOLERANCE: f64 = 1e-9;
 const DEFAULT_BEHAVIOR: &str = "default";
@@ -40,9 +47,11 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let cohorts = cohorts(&root, &fleet, &behaviors);
     let rollouts = rollouts(&root, &target, &cohorts, &behaviors);
     let end = end(&root, &target, &rollouts);
-    root.later(&["thresholds", "event", "telemetry"]);
+    let thresholds = thresholds(&root, &cohorts);
+    let events = events(&root, &target);
+    root.later(&["telemetry"]);
     root.finish();
-    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, end }
+    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
 }
 
 /// The name is part of paths.
@@ -75,8 +84,8 @@ enum Kind {
 }
 
 fn target(root: &Reader<'_>) -> TargetPlan {
-    let minute = Duration::from_secs(60);
-    let Some(reader) = root.table("target") else { return TargetPlan::Emulator(EmulatorPlan { minute }) };
+    let plain = EmulatorPlan { minute: Duration::from_secs(60), latency: None, reject: None };
+    let Some(reader) = root.table("target") else { return TargetPlan::Emulator(plain) };
     let kind = reader.word("kind", &[("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt)], &["aws"]);
     let kind = kind.map_or(Kind::Emulator, |kind| kind.value);
     let plan = match kind {
@@ -94,7 +103,7 @@ fn target(root: &Reader<'_>) -> TargetPlan {
             reader.integer("port", 0..=i64::MAX);
             reader.table("ports");
             reader.table("tls");
-            TargetPlan::Emulator(emulator(&reader, minute))
+            TargetPlan::Emulator(emulator(&reader, plain))
         }
         Kind::Mqtt => {
             if reader.has("emulator") {
@@ -110,8 +119,8 @@ fn target(root: &Reader<'_>) -> TargetPlan {
     plan
 }
 
-fn emulator(target: &Reader<'_>, default_minute: Duration) -> EmulatorPlan {
-    let Some(reader) = target.table("emulator") else { return EmulatorPlan { minute: default_minute } };
+fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
+    let Some(reader) = target.table("emulator") else { return plain };
     let minute = reader.duration("minute", Duration::from_millis(100)..=Duration::from_secs(3600));
     if let Some(Located { value, place }) = reader.string("quotas")
         && value != "none"
@@ -123,9 +132,38 @@ fn emulator(target: &Reader<'_>, default_minute: Duration) -> EmulatorPlan {
             None,
         );
     }
-    reader.later(&["latency", "server", "reject"]);
+    let latency = reader.distribution("latency").map(|latency| latency.value);
+    let reject = reader.table("reject").and_then(reject);
+    reader.later(&["server"]);
     reader.finish();
-    EmulatorPlan { minute: minute.map_or(default_minute, |minute| minute.value) }
+    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), latency, reject }
+}
+
+fn reject(reader: Reader<'_>) -> Option<RejectPlan> {
+    let share = reader.share("share");
+    if share.is_none() && !reader.has("share") {
+        reader.missing("share", "the part of all requests that is refused, as in share = 0.01");
+    }
+    let codes = reader.strings("codes").map(|codes| {
+        let known = |code: Located<String>| match ErrorCode::parse(&code.value) {
+            Some(known) => Some(known),
+            None => {
+                let all = ErrorCode::ALL.map(ErrorCode::as_str);
+                let near = nearest(&code.value, all).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+                let help = Some(format!("{near}known: {}", all.join(", ")));
+                reader.gathered.push(Code::UnknownName, &code.place, format!("unknown error code {:?}", code.value), help);
+                None
+            }
+        };
+        codes.into_iter().filter_map(known).collect::<Vec<_>>()
+    });
+    if codes.as_ref().is_some_and(Vec::is_empty) {
+        let message = "reject.codes must name at least one error code";
+        reader.gathered.push(Code::BadValue, &reader.place_of("codes"), message, None);
+    }
+    reader.finish();
+    let codes = codes.unwrap_or_else(|| vec![ErrorCode::RequestThrottled]);
+    Some(RejectPlan { share: share?.value, codes })
 }
 
 fn mqtt(target: &Reader<'_>) -> MqttPlan {
@@ -354,7 +392,8 @@ fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Be
             let help = "add a [[cohort]] that says which one its things have";
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
-        return vec![CohortPlan { name: "all".into(), share: 1.0, behavior: only_behavior(), session: fleet.session }];
+        let (name, workflow) = ("all".into(), Workflow::StartNext);
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), session: fleet.session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let mut shares_are_read = true;
@@ -374,11 +413,11 @@ fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Be
                 0.0
             }
         };
-        reader.word("workflow", &[("start-next", ())], &["describe-update", "list", "poll"]);
+        let workflow = workflow(reader);
         reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
         reader.flag("verify_signature", false);
         reader.flag("clean_session", true);
-        reader.later(&["poll", "connect"]);
+        reader.later(&["connect"]);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
@@ -393,7 +432,7 @@ fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Be
             reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
         }
         let name = name.map_or_else(String::new, |name| name.value);
-        cohorts.push(CohortPlan { name, share, behavior, session: session(reader, fleet.session) });
+        cohorts.push(CohortPlan { name, share, workflow, behavior, session: session(reader, fleet.session) });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {
@@ -402,6 +441,32 @@ fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Be
     }
     readers.into_iter().for_each(Reader::finish);
     cohorts
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Learns {
+    Told,
+    Polls,
+}
+
+fn workflow(cohort: &Reader<'_>) -> Workflow {
+    let words = [("start-next", Learns::Told), ("poll", Learns::Polls)];
+    let learns = cohort.word("workflow", &words, &["describe-update", "list"]).map_or(Learns::Told, |word| word.value);
+    let poll = cohort.table("poll").map(|reader| {
+        let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
+        let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);
+        reader.finish();
+        Poll { every, jitter }
+    });
+    match (learns, poll) {
+        (Learns::Told, None) => Workflow::StartNext,
+        (Learns::Told, Some(_)) => {
+            let help = "add workflow = \"poll\", or leave poll out";
+            cohort.conflict(&cohort.place_of("poll"), "poll is for workflow = \"poll\"", help);
+            Workflow::StartNext
+        }
+        (Learns::Polls, poll) => Workflow::Poll(poll.unwrap_or(POLL)),
+    }
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
@@ -548,6 +613,37 @@ fn document(reader: &Reader<'_>) -> JobDocument {
         reader.gathered.push(Code::OutOfRange, &place, message, None);
     }
     JobDocument::from_valid_json(&text)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- events
+
+fn events(root: &Reader<'_>, target: &TargetPlan) -> Vec<EventPlan> {
+    let mut events = Vec::new();
+    for reader in root.tables("event") {
+        let later = ["disconnect", "outage", "reconnect-storm", "endpoint-restart"];
+        let kind = reader.word("kind", &[("endpoint-freeze", ())], &later);
+        if kind.is_none() && !reader.has("kind") {
+            reader.missing("kind", "say what happens, as in kind = \"endpoint-freeze\"");
+        }
+        let at = reader.duration("at", ANY_DURATION);
+        if at.is_none() && !reader.has("at") {
+            reader.missing("at", "say when, counted from the first connect arrival, as in at = \"20s\"");
+        }
+        let lasts = reader.duration("for", SOME_DURATION);
+        if lasts.is_none() && !reader.has("for") {
+            reader.missing("for", "say how long it lasts, as in for = \"5s\"");
+        }
+        if matches!(target, TargetPlan::Mqtt(_)) && kind.is_some() {
+            let help = "use it with target.kind = \"emulator\"";
+            reader.conflict(&reader.place_of("kind"), "only the local endpoint can be made to stand still", help);
+        }
+        reader.later(&["share"]);
+        reader.finish();
+        if let (Some(_), Some(at), Some(lasts)) = (kind, at, lasts) {
+            events.push(EventPlan { at: at.value, kind: EventKind::EndpointFreeze { lasts: lasts.value } });
+        }
+    }
+    events
 }
 
 // ------------------------------------------------------------------------------------------------------------------- end

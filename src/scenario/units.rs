@@ -1,7 +1,7 @@
 //! Durations, rates, distributions and name templates as text, both ways.
 
 use super::plan::NameTemplate;
-use crate::device::behavior::Distribution;
+use crate::distribution::Distribution;
 use std::time::Duration;
 
 /// Longest first, so that `ms` is not read as `m`.

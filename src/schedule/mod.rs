@@ -6,4 +6,4 @@ mod phases;
 
 pub use arrivals::{ArrivalKind, arrivals};
 pub use pacer::Pacer;
-pub use phases::Phase;
+pub use phases::{Phase, PhaseSet};

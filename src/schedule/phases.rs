@@ -17,6 +17,8 @@ pub enum Phase {
 }
 
 impl Phase {
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Steady, Self::Rollout, Self::Drain, Self::Done];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +28,27 @@ impl Phase {
             Self::Drain => "drain",
             Self::Done => "done",
         }
+    }
+}
+
+/// Phases that a run was in, one after the other, within a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseSet(u8);
+
+impl PhaseSet {
+    pub fn insert(&mut self, phase: Phase) {
+        self.0 |= Self::from(phase).0;
+    }
+
+    #[must_use]
+    pub fn contains(self, phase: Phase) -> bool {
+        self.0 & Self::from(phase).0 != 0
+    }
+}
+
+impl From<Phase> for PhaseSet {
+    fn from(phase: Phase) -> Self {
+        Self(1 << phase as u8)
     }
 }
 

@@ -1,12 +1,11 @@
 //! What the dashboard shows, as plain values: no terminal, no clock, no channel.
 
 use super::finder::Finder;
-use super::history::Measure;
 use super::model::Model;
 use super::theme::Theme;
 use crate::inspect::{Card, Question, Reply};
 use crate::jobs::{JobId, ThingName};
-use crate::metrics::{ErrorKey, ErrorTally, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
+use crate::metrics::{ErrorKey, ErrorTally, Measure, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
 use crate::schedule::Phase;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What charts draw: every second of the run as a small slot, the newest ones each for themselves, all of them in a bounded number.
 
-use crate::metrics::{Operation, Snapshot, StateCounts, TaggedTimes};
+use crate::metrics::{Measure, Operation, Snapshot, StateCounts, TaggedTimes};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,28 +11,6 @@ const WHOLE_MAX: usize = 1024;
 /// Bands of the heat map per factor of ten, and how many there are from 1 us to 1,000 s.
 pub const BANDS_PER_DECADE: usize = 6;
 pub const BANDS: usize = 9 * BANDS_PER_DECADE;
-
-/// Which of the two times of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Measure {
-    Service,
-    Response,
-}
-
-impl Measure {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::Response => "response",
-        }
-    }
-
-    #[must_use]
-    pub fn of(times: &TaggedTimes) -> Self {
-        if times.measure == "service" { Self::Service } else { Self::Response }
-    }
-}
 
 /// The times of one operation in one slot, in milliseconds; of a slot of several seconds, of its worst one.
 #[derive(Clone, Debug)]
@@ -121,7 +99,7 @@ fn slot_times(times: &TaggedTimes) -> Option<SlotTimes> {
     for (ticks, count) in times.distribution.buckets() {
         add(&mut bands, (band(times.resolution().ms(*ticks as f64)), u32::try_from(*count).unwrap_or(u32::MAX)));
     }
-    Some(SlotTimes { operation: times.operation, measure: Measure::of(times), p50: latency.p50, p99: latency.p99, bands })
+    Some(SlotTimes { operation: times.operation, measure: times.measure, p50: latency.p50, p99: latency.p99, bands })
 }
 
 fn add(bands: &mut Vec<(u8, u32)>, (band, count): (u8, u32)) {

@@ -1,7 +1,7 @@
 //! What is known of the run, as of one second: the newest snapshot and what was gathered from those before.
 
-use super::history::{History, Measure, Slot};
-use crate::metrics::{Distribution, ErrorKey, Operation, Resolution, Snapshot};
+use super::history::{History, Slot};
+use crate::metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, Snapshot};
 use crate::schedule::Phase;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Model {
             self.phases.push((snapshot.phase, snapshot.t_s.saturating_sub(1)));
         }
         for times in &snapshot.times {
-            let known = self.times.entry((times.operation, Measure::of(times)));
+            let known = self.times.entry((times.operation, times.measure));
             known.or_insert_with(|| (times.resolution(), Distribution::default())).1.merge(&times.distribution);
         }
         if self.errors.len() as u64 > RATE_S {

@@ -1,8 +1,8 @@
 //! What an action changes. What is to be done outside comes back as a command.
 
 use super::app::{App, Overlay, RunState, Tab, WINDOWS};
-use super::history::Measure;
 use super::input::{Action, Mode};
+use crate::metrics::Measure;
 
 /// Rows of a page.
 const PAGE: usize = 20;

@@ -1,8 +1,9 @@
 //! The charts that more than one screen shows.
 
 use super::plot::{Across, Plot, Series, plot};
+use crate::metrics::Measure;
 use crate::tui::app::App;
-use crate::tui::history::{Measure, Slot};
+use crate::tui::history::Slot;
 use crate::tui::model::Model;
 use ratatui::Frame;
 use ratatui::layout::Rect;

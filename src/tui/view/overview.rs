@@ -1,8 +1,8 @@
 //! The run at a glance.
 
 use super::{bar, charts, heat, panel};
-use crate::figures::{bytes, clock, grouped, milliseconds, short};
-use crate::metrics::{ProcessUsage, Snapshot, StateCounts, findings};
+use crate::figures::{bytes, clock, grouped, milliseconds, plain, short};
+use crate::metrics::{Finding, ProcessUsage, Snapshot, StateCounts, findings};
 use crate::schedule::Phase;
 use crate::tui::app::App;
 use crate::tui::model::RATE_S;
@@ -12,9 +12,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 use std::time::Duration;
 
-const PHASES: [Phase; 5] = [Phase::Connect, Phase::Steady, Phase::Rollout, Phase::Drain, Phase::Done];
 /// Above this the generator's own delay makes its figures doubtful.
 const LATENESS_LIMIT_MS: f64 = 10.0;
+/// The same, for a shard's share of a core.
+const BUSY_LIMIT: f64 = 0.9;
 /// Fewer free descriptors than that are a worry.
 const DESCRIPTORS_SPARE: u64 = 64;
 /// Rows of the lowest panels, with their titles.
@@ -28,8 +29,9 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let Some(snapshot) = app.model().snapshot.clone() else { return };
     let is_wide = area.width >= WIDE;
     let lower = if area.height >= 30 { LOWER_TALL } else { LOWER };
+    let progress = 3 + u16::from(!snapshot.thresholds.is_empty());
     let [progress, charts, lower] =
-        Layout::vertical([Constraint::Length(3), Constraint::Fill(1), Constraint::Length(lower)]).areas(area);
+        Layout::vertical([Constraint::Length(progress), Constraint::Fill(1), Constraint::Length(lower)]).areas(area);
     render_progress(frame, progress, app, &snapshot);
 
     let columns = if is_wide { 3 } else { 2 };
@@ -59,7 +61,8 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
 }
 
 fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
-    let [timeline, goal, connections] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
+    let [timeline, goal, connections, thresholds] = Layout::vertical([Constraint::Length(1); 4]).areas(area);
+    frame.render_widget(threshold_line(app, snapshot), thresholds);
     frame.render_widget(phases(app, snapshot, timeline.width), timeline);
 
     let theme = app.theme;
@@ -92,12 +95,28 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
     frame.render_widget(labelled("things", share, theme.second(), text), connections);
 }
 
+/// `thresholds 3 of 4 hold  ! start_next.response_ms.p99 312 (< 250)`, what fails first.
+fn threshold_line(app: &App, snapshot: &Snapshot) -> Line<'static> {
+    let rows = &snapshot.thresholds;
+    let holding = rows.iter().filter(|row| row.holds() == Some(true)).count();
+    let mut spans = vec![Span::raw(format!(" thresholds  {holding} of {} hold", rows.len()))];
+    for wanted in [Some(false), None, Some(true)] {
+        for row in rows.iter().filter(|row| row.holds() == wanted) {
+            let value = row.value.map_or_else(|| "-".into(), plain);
+            let mark = if wanted == Some(false) { "!" } else { " " };
+            let style = if wanted == Some(false) { app.theme.bad() } else { Style::new() };
+            spans.push(Span::styled(format!("  {mark}{} {value} ({})", row.threshold.metric, row.threshold.check), style));
+        }
+    }
+    Line::from(spans)
+}
+
 /// `connect 0:22 > steady 0:01 > ROLLOUT 0:20 > drain > done`.
 fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
     let theme = app.theme;
     let seen = &app.model().phases;
     let mut spans = vec![Span::raw(" phases   ")];
-    for (n, phase) in PHASES.into_iter().enumerate() {
+    for (n, phase) in Phase::ALL.into_iter().enumerate() {
         if n > 0 {
             spans.push(Span::styled(" > ", theme.muted()));
         }
@@ -158,7 +177,8 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
     let told = findings(snapshot);
     let is_late = snapshot.lateness.is_some_and(|lateness| lateness.p99 > LATENESS_LIMIT_MS);
     let (word, style) = match told.first() {
-        Some(finding) if finding.is_invalidating() => ("! figures incomplete", theme.bad()),
+        Some(Finding::SamplesLost { .. }) => ("! figures incomplete", theme.bad()),
+        Some(finding) if finding.is_invalidating() => ("! INVALID", theme.bad()),
         _ if is_late => ("! late", theme.bad()),
         _ => ("sound", theme.accent()),
     };
@@ -176,11 +196,22 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
         0..1000 => String::new(),
         things => format!(", {:.1} KB a thing", generator.rss_bytes as f64 / 1000.0 / things as f64),
     };
+    let busiest = snapshot.busy.iter().copied().fold(0.0, f64::max);
     let lost = snapshot.intervals_lost + snapshot.events_lost;
     let seen: u64 = snapshot.errors.values().map(|tally| tally.count).sum();
     let mut rows = vec![
         ("lateness", format!("{lateness}{}", roomy(run)), is_late),
-        ("CPU", format!("{:.2}/{}{}", generator.cpu_share, app.brief.cores, of_endpoint(|e| format!("{:.2}", e.cpu_share))), false),
+        (
+            "CPU",
+            format!(
+                "{:.2}/{}{}{}",
+                generator.cpu_share,
+                app.brief.cores,
+                of_endpoint(|e| format!("{:.2}", e.cpu_share)),
+                roomy(format!(", busiest shard {:.0} %", 100.0 * busiest))
+            ),
+            busiest > BUSY_LIMIT,
+        ),
         ("memory", format!("{}{}{}", bytes(generator.rss_bytes), of_endpoint(|e| bytes(e.rss_bytes)), roomy(each)), false),
         (
             "descr.",
