@@ -390,8 +390,11 @@ fn an_end_that_was_accepted_just_before_the_session_broke_is_known_after_the_rec
     bench.update();
     bench.agent.handle_disconnected(bench.now);
     bench.subscribe();
-    let ask = bench.request();
-    bench.answer(&ask, Ok(Answer::Started(None)));
+    let (again, update) = bench.update();
+    assert_eq!((update.status, update.expected_version), (ExecutionStatus::Rejected, Some(2)), "the service is asked once more");
+    let state = ExecutionState { status: ExecutionStatus::Rejected, status_details: StatusDetails::default(), version_number: 3 };
+    let refusal = Rejection { execution_state: Some(state), ..Rejection::new(ErrorCode::VersionMismatch, "found version 3") };
+    bench.answer(&again, Err(refusal));
     assert!(bench.has(finished(ExecutionStatus::Rejected)));
 }
 

@@ -187,10 +187,11 @@ impl JobsAgent {
         if !granted.is_empty() && granted == vec![true; self.settings.workflow.subscriptions().len()] {
             self.session = Session::Subscribed { since: now, is_told: false };
             self.events.push_back(Event::Subscribed { sent, at: now });
-            if self.polls.is_some() && self.work.is_none() {
-                self.rest(now);
-            } else {
-                self.plan(now, Ask::StartNext);
+            match &self.work {
+                // Only the service knows whether our end arrived, and it tells when it is asked again.
+                Some(work) if work.end_sent => self.plan(now, Ask::Update),
+                None if self.polls.is_some() => self.rest(now),
+                _ => self.plan(now, Ask::StartNext),
             }
         } else {
             self.fail_subscription(sent, now, SubscribeFailure::Refused);
@@ -525,15 +526,11 @@ impl JobsAgent {
         }
     }
 
-    /// The service no longer offers what we work on. If our end was on its way, that is what happened.
+    /// The service no longer offers what we work on.
     fn drop_work(&mut self, now: Mono) {
         let Some(work) = self.work.take() else { return };
         self.skip_polls(now);
-        self.events.push_back(if work.end_sent {
-            Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome }
-        } else {
-            Event::Gone { execution: work.key, since: work.since, at: now }
-        });
+        self.events.push_back(Event::Gone { execution: work.key, since: work.since, at: now });
     }
 
     fn fail_subscription(&mut self, sent: Mono, now: Mono, why: SubscribeFailure) {

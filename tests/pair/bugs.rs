@@ -1,0 +1,22 @@
+//! Bugs as agents and engines of others had them, planted between the two: what is sent or heard is what a machine with this bug would
+//! send or hear.
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// The agent uses one client token for all its requests.
+    ReusedToken,
+    /// The agent asks before its subscriptions are granted.
+    IgnoredSuback,
+    /// The agent sends the update that ends an execution twice.
+    DoubleTerminalUpdate,
+    /// The engine forgets to tell of a new head.
+    LostHeadChange,
+    /// The agent does not ask again after a time-out.
+    NoRetry,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::ReusedToken, Self::IgnoredSuback, Self::DoubleTerminalUpdate, Self::LostHeadChange, Self::NoRetry];
+}

@@ -1,0 +1,468 @@
+//! Things, service and network, and the time they share.
+
+use crate::bugs::Bug;
+use crate::oracle::Oracle;
+use fleetsim::device::backoff::{Backoff, BackoffPolicy};
+use fleetsim::device::behavior::{Behavior, OutcomeShares};
+use fleetsim::device::workflow::{Poll, Workflow};
+use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, JobsAgent, Transmit};
+use fleetsim::distribution::Distribution;
+use fleetsim::emulator::engine::{Engine, EngineConfig};
+use fleetsim::instant::{Mono, Now};
+use fleetsim::jobs::{
+    Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, JobDocument, JobId, JobRef, JobTarget, Notification, Rejection,
+    Reply, Request, RequestBody, RequestKind, RolloutConfig, Subscription, TargetSelection, ThingName,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const START: Mono = Mono(1_000_000_000_000);
+/// Until then the network is bad, sessions are lost, and people interfere.
+const TROUBLE: Duration = Duration::from_secs(60);
+/// After that much peace everything must have ended.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// More steps than any story has: somebody runs in circles.
+const STEPS_MAX: u32 = 30_000;
+
+const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// A connection of a thing, as both sides see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down { until: Mono },
+    Up { epoch: u64, is_granted: bool },
+}
+
+struct Thing {
+    name: ThingName,
+    agent: JobsAgent,
+    link: Link,
+    /// What the service has granted: of this session, and whether `notify-next` is among it.
+    hears_next: bool,
+    /// With [`Bug::NoRetry`]: it has given up.
+    is_stuck: bool,
+    last_token: Option<ClientToken>,
+}
+
+/// What is under way.
+#[derive(Clone, Debug)]
+enum Flight {
+    Subscribe { filters: &'static [Subscription] },
+    Suback { count: usize },
+    Request(Request),
+    Reply(RequestKind, Reply),
+    Note(Notification),
+}
+
+/// What people and chance do to the fleet.
+#[derive(Clone, Debug)]
+enum Deed {
+    Create(CreateJob),
+    Cancel(JobId, CancelJob),
+    Delete(usize, JobId),
+    Disconnect { thing: usize, lasts: Duration },
+}
+
+/// How bad the network is.
+struct Weather {
+    drop: f64,
+    duplicate: f64,
+    /// Requests that the service is too busy for.
+    throttle: f64,
+    delay_max: Duration,
+}
+
+pub(crate) struct World {
+    rng: ChaCha8Rng,
+    now: Mono,
+    engine: Engine,
+    things: Vec<Thing>,
+    weather: Weather,
+    air: BTreeMap<(Mono, u64), (usize, u64, Flight)>,
+    deeds: BTreeMap<(Mono, u64), Deed>,
+    number: u64,
+    epoch: u64,
+    oracle: Oracle,
+    bug: Option<Bug>,
+    tells: bool,
+    /// What happened, in words, where somebody listens.
+    pub(crate) story: Vec<String>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count = rng.random_range(1..=4usize);
+        let names: Vec<ThingName> = (0..count).map(|n| ThingName::new(&format!("t-{n}")).expect("a valid name")).collect();
+        let mut engine = Engine::new(EngineConfig { minute: Duration::from_secs(rng.random_range(5..=60)) });
+        names.iter().for_each(|name| engine.create_thing(name));
+        let things = names.iter().enumerate().map(|(n, name)| Thing {
+            name: name.clone(),
+            agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
+            link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
+            hears_next: false,
+            is_stuck: false,
+            last_token: None,
+        });
+        let things: Vec<Thing> = things.collect();
+        let weather = Weather {
+            drop: [0.0, 0.02, 0.1, 0.3][rng.random_range(0..4)],
+            duplicate: [0.0, 0.05, 0.3][rng.random_range(0..3)],
+            throttle: [0.0, 0.0, 0.1][rng.random_range(0..3)],
+            delay_max: [ms(5), ms(400), ms(3_000), ms(9_000)][rng.random_range(0..4)],
+        };
+        let mut world = Self {
+            oracle: Oracle::new(&names),
+            rng,
+            now: START,
+            engine,
+            things,
+            weather,
+            air: BTreeMap::new(),
+            deeds: BTreeMap::new(),
+            number: 0,
+            epoch: 0,
+            bug,
+            tells,
+            story: Vec::new(),
+        };
+        world.plan();
+        world
+    }
+
+    /// Jobs, and what will be done to them and to the sessions.
+    fn plan(&mut self) {
+        let trouble = TROUBLE.as_millis() as u64;
+        for n in 0..self.rng.random_range(1..=3) {
+            let job = JobId::new(&format!("j-{n}")).expect("a valid job id");
+            let created = START + ms(self.rng.random_range(0..trouble / 2));
+            let targets = self.things.iter().map(|thing| JobTarget::Thing(thing.name.clone())).collect();
+            let per_minute = [None, Some(30), Some(300)][self.rng.random_range(0..3)];
+            let timeout = [None, None, Some(1), Some(3)][self.rng.random_range(0..4)];
+            let create = CreateJob {
+                job_id: job.clone(),
+                targets,
+                target_selection: TargetSelection::Snapshot,
+                document: JobDocument::from_valid_json("{}"),
+                description: None,
+                rollout: RolloutConfig { maximum_per_minute: per_minute },
+                in_progress_timeout_minutes: timeout,
+            };
+            self.deed(created, Deed::Create(create));
+            let later = |rng: &mut ChaCha8Rng| created + ms(rng.random_range(0..trouble / 2));
+            if self.rng.random_bool(0.2) {
+                let (at, force) = (later(&mut self.rng), self.rng.random_bool(0.5));
+                self.deed(at, Deed::Cancel(job.clone(), CancelJob { force, ..CancelJob::default() }));
+            }
+            if self.rng.random_bool(0.1) {
+                let (at, thing) = (later(&mut self.rng), self.rng.random_range(0..self.things.len()));
+                self.deed(at, Deed::Delete(thing, job));
+            }
+        }
+        for thing in 0..self.things.len() {
+            for _ in 0..self.rng.random_range(0..=4) {
+                let at = START + ms(self.rng.random_range(0..trouble));
+                let lasts = ms(self.rng.random_range(1..8_000));
+                self.deed(at, Deed::Disconnect { thing, lasts });
+            }
+        }
+    }
+
+    fn deed(&mut self, at: Mono, deed: Deed) {
+        self.number += 1;
+        self.deeds.insert((at, self.number), deed);
+    }
+
+    fn clock(&self) -> Now {
+        Now { mono: self.now, epoch_ms: 1_772_000_000_000 + self.now.since(START).as_millis() as i64 }
+    }
+
+    fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.tells {
+            let line = format!("{:>9.3} s  {}", self.now.since(START).as_secs_f64(), what());
+            println!("{line}");
+            self.story.push(line);
+        }
+    }
+
+    // --------------------------------------------------------------------------------------------------------- the course
+
+    /// Safety at every step, then liveness.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        let healed = START + TROUBLE;
+        for _ in 0..STEPS_MAX {
+            let Some(next) = self.next_instant() else { break };
+            if next > healed + PATIENCE {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.step();
+            if let Some(violation) = self.oracle.violation.take() {
+                return Err(violation);
+            }
+            let is_over = self.now > healed && self.deeds.is_empty() && self.air.is_empty();
+            if is_over && self.oracle.open_executions().is_empty() && !self.things.iter().any(|t| t.agent.is_working()) {
+                self.oracle.settle(self.now);
+                return self.oracle.violation.take().map_or(Ok(()), Err);
+            }
+        }
+        let working: Vec<usize> = (0..self.things.len()).filter(|n| self.things[*n].agent.is_working()).collect();
+        let open = self.oracle.open_executions();
+        Err(format!("long after the network has healed, open are {open:?}, and at work are things {working:?}"))
+    }
+
+    fn next_instant(&self) -> Option<Mono> {
+        let of_thing = |thing: &Thing| match thing.link {
+            Link::Down { until } => Some(until),
+            Link::Up { .. } if thing.is_stuck => None,
+            Link::Up { .. } => thing.agent.poll_timeout().map(|(at, _)| at),
+        };
+        let things = self.things.iter().filter_map(of_thing);
+        let air = self.air.keys().next().map(|(at, _)| *at);
+        let deed = self.deeds.keys().next().map(|(at, _)| *at);
+        things.chain(air).chain(deed).chain(self.engine.poll_timeout().map(|(at, _)| at)).min()
+    }
+
+    fn step(&mut self) {
+        if self.engine.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+            self.engine_call(Engine::handle_timeout);
+        }
+        while let Some(entry) = self.deeds.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let deed = entry.remove();
+            self.tell(|| format!("{deed:?}"));
+            self.act(deed);
+        }
+        if let Some(entry) = self.air.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (thing, epoch, flight) = entry.remove();
+            self.land(thing, epoch, flight);
+        }
+        for thing in 0..self.things.len() {
+            match self.things[thing].link {
+                Link::Down { until } if until <= self.now => self.connect(thing),
+                Link::Down { .. } => {}
+                Link::Up { .. } => self.drive(thing),
+            }
+        }
+    }
+
+    fn act(&mut self, deed: Deed) {
+        match deed {
+            // A job that exists no more, or has ended, may refuse: that is an answer too.
+            Deed::Create(create) => drop(self.engine_call(|engine, now| engine.create_job(create, now))),
+            Deed::Cancel(job, cancel) => drop(self.engine_call(|engine, now| engine.cancel_job(&job, cancel, now))),
+            Deed::Delete(thing, job) => {
+                let name = self.things[thing].name.clone();
+                drop(self.engine_call(|engine, now| engine.delete_execution(&name, &job, 1, true, now)));
+            }
+            Deed::Disconnect { thing, lasts } => self.disconnect(thing, lasts),
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------- the sessions
+
+    fn connect(&mut self, thing: usize) {
+        self.epoch += 1;
+        self.things[thing].link = Link::Up { epoch: self.epoch, is_granted: false };
+        self.things[thing].is_stuck = false;
+        self.tell(|| format!("thing {thing} connects"));
+        self.things[thing].agent.handle_connected();
+        self.drive(thing);
+    }
+
+    fn disconnect(&mut self, thing: usize, lasts: Duration) {
+        let Link::Up { epoch, .. } = self.things[thing].link else { return };
+        self.things[thing].link = Link::Down { until: self.now + lasts };
+        self.things[thing].hears_next = false;
+        self.oracle.session_lost(thing, self.now);
+        // What the service has not read yet it may still read; what it answers goes nowhere.
+        let is_read = self.rng.random_bool(0.5);
+        self.air.retain(|_, (to, of, flight)| !(*to == thing && *of == epoch) || (is_read && matches!(flight, Flight::Request(_))));
+        let name = self.things[thing].name.clone();
+        self.engine_call(|engine, _| engine.handle_subscription(&name, false, false));
+        self.things[thing].agent.handle_disconnected(self.now);
+        self.collect(thing);
+    }
+
+    /// Lets an agent do what it wants to do now.
+    fn drive(&mut self, thing: usize) {
+        let Link::Up { epoch, .. } = self.things[thing].link else { return };
+        if self.things[thing].is_stuck {
+            return;
+        }
+        self.things[thing].agent.handle_timeout(self.now);
+        self.collect(thing);
+        if self.things[thing].is_stuck {
+            return;
+        }
+        while let Some(transmit) = self.things[thing].agent.poll_transmit(self.now) {
+            self.tell(|| format!("thing {thing} sends {transmit:?}"));
+            match transmit {
+                Transmit::Subscribe(filters) => {
+                    self.send(thing, epoch, Flight::Subscribe { filters });
+                    if self.bug == Some(Bug::IgnoredSuback) {
+                        self.things[thing].agent.handle_suback(filters.iter().map(|_| true), self.now);
+                    }
+                }
+                Transmit::Publish(request) => self.publish(thing, epoch, request),
+                Transmit::Disconnect(_) => {
+                    self.disconnect(thing, ms(500));
+                    return;
+                }
+            }
+            self.collect(thing);
+        }
+        self.collect(thing);
+    }
+
+    fn publish(&mut self, thing: usize, epoch: u64, mut request: Request) {
+        self.things[thing].last_token.clone_from(&request.client_token);
+        if self.bug == Some(Bug::ReusedToken) {
+            request.client_token = Some(ClientToken("token".into()));
+        }
+        let is_granted = matches!(self.things[thing].link, Link::Up { is_granted: true, .. });
+        self.oracle.request(thing, &request, is_granted);
+        let ends = matches!(&request.body, RequestBody::Update(update) if update.status.is_terminal());
+        if self.bug == Some(Bug::DoubleTerminalUpdate) && ends {
+            let again = Request { client_token: Some(ClientToken("again".into())), body: request.body.clone() };
+            self.oracle.request(thing, &again, is_granted);
+            self.send(thing, epoch, Flight::Request(again));
+        }
+        self.send(thing, epoch, Flight::Request(request));
+    }
+
+    fn collect(&mut self, thing: usize) {
+        while let Some(event) = self.things[thing].agent.poll_event() {
+            self.tell(|| format!("thing {thing} tells {event:?}"));
+            let gave_up = matches!(event, Event::Answered { outcome: AnswerOutcome::Timeout, .. });
+            self.things[thing].is_stuck |= gave_up && self.bug == Some(Bug::NoRetry);
+            self.oracle.event(thing, event, self.now);
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------------- the network
+
+    fn send(&mut self, thing: usize, epoch: u64, flight: Flight) {
+        let is_bad = self.now < START + TROUBLE;
+        // A SUBSCRIBE or its SUBACK that is lost is lost with its connection.
+        let is_fragile = !matches!(flight, Flight::Subscribe { .. } | Flight::Suback { .. });
+        if is_bad && is_fragile && self.rng.random_bool(self.weather.drop) {
+            self.tell(|| format!("lost: {flight:?}"));
+            return;
+        }
+        let copies = if is_bad && is_fragile && self.rng.random_bool(self.weather.duplicate) { 2 } else { 1 };
+        for _ in 0..copies {
+            let most = if is_bad { self.weather.delay_max.as_micros() as u64 } else { 5_000 };
+            let delay = Duration::from_micros(self.rng.random_range(100..=most.max(101)));
+            self.number += 1;
+            self.air.insert((self.now + delay, self.number), (thing, epoch, flight.clone()));
+        }
+    }
+
+    fn land(&mut self, thing: usize, epoch: u64, flight: Flight) {
+        let is_current = matches!(self.things[thing].link, Link::Up { epoch: current, .. } if current == epoch);
+        match flight {
+            Flight::Request(request) => self.serve(thing, epoch, &request),
+            _ if !is_current => {}
+            Flight::Subscribe { filters } => {
+                self.things[thing].hears_next = filters.contains(&Subscription::NotifyNext);
+                let (name, next) = (self.things[thing].name.clone(), self.things[thing].hears_next);
+                let all = filters.contains(&Subscription::Notify);
+                self.engine_call(|engine, _| engine.handle_subscription(&name, all, next));
+                self.send(thing, epoch, Flight::Suback { count: filters.len() });
+            }
+            Flight::Suback { count } => {
+                self.things[thing].link = Link::Up { epoch, is_granted: true };
+                self.things[thing].agent.handle_suback((0..count).map(|_| true), self.now);
+                self.drive(thing);
+            }
+            Flight::Reply(kind, mut reply) => {
+                if self.bug == Some(Bug::ReusedToken) {
+                    reply.client_token.clone_from(&self.things[thing].last_token);
+                }
+                self.tell(|| format!("thing {thing} hears {reply:?}"));
+                self.things[thing].agent.handle_reply(kind, reply, self.now);
+                self.drive(thing);
+            }
+            Flight::Note(note) => {
+                self.tell(|| format!("thing {thing} hears {note:?}"));
+                self.things[thing].agent.handle_notification(&note, self.now);
+                self.drive(thing);
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------------- the service
+
+    fn serve(&mut self, thing: usize, epoch: u64, request: &Request) {
+        let name = self.things[thing].name.clone();
+        let is_throttled = self.now < START + TROUBLE && self.rng.random_bool(self.weather.throttle);
+        let reply = if is_throttled {
+            let result = Err(Rejection::new(ErrorCode::RequestThrottled, "Rate exceeded"));
+            Reply { client_token: request.client_token.clone(), timestamp: self.clock().epoch_seconds(), result }
+        } else {
+            self.engine_call(|engine, now| engine.handle_request(&name, request, now))
+        };
+        if matches!(self.things[thing].link, Link::Up { epoch: current, .. } if current == epoch) {
+            self.send(thing, epoch, Flight::Reply(request.body.kind(), reply));
+        }
+    }
+
+    /// One call, all that follows from it, and whether that was right.
+    fn engine_call<T>(&mut self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        let now = self.clock();
+        let result = call(&mut self.engine, now);
+        while let Some(row) = self.engine.poll_change() {
+            self.tell(|| format!("service: {} {} {} v{} {}", row.event.as_str(), row.thing, row.job, row.version, row.status));
+            self.oracle.row(&row);
+        }
+        let mut notes: Vec<(ThingName, Notification)> = std::iter::from_fn(|| self.engine.poll_notification()).collect();
+        if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
+            notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
+        }
+        for thing in 0..self.things.len() {
+            let name = self.things[thing].name.clone();
+            let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
+            let head = head(&mut self.engine, &name, now);
+            self.oracle.head(thing, head, self.things[thing].hears_next, &told);
+            if let Link::Up { epoch, .. } = self.things[thing].link {
+                let told: Vec<Notification> = told.into_iter().cloned().collect();
+                told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note)));
+            }
+        }
+        result
+    }
+}
+
+/// What the engine would hand out next: asked, and nothing is changed by that.
+fn head(engine: &mut Engine, thing: &ThingName, now: Now) -> Option<ExecutionKey> {
+    let describe = Describe { job: JobRef::Next, execution_number: None, include_job_document: false };
+    let request = Request { client_token: None, body: RequestBody::Describe(describe) };
+    match engine.handle_request(thing, &request, now).result {
+        Ok(Answer::Described(execution)) => execution.map(|e| ExecutionKey { job: e.job_id, number: e.execution_number }),
+        other => panic!("$next is always described, not {other:?}"),
+    }
+}
+
+fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
+    let polls = rng.random_bool(0.25);
+    let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
+    AgentSettings {
+        seed,
+        workflow: if polls { Workflow::Poll(poll) } else { Workflow::StartNext },
+        behavior: Behavior {
+            reaction: Distribution::Uniform(Duration::ZERO, ms(1_000)),
+            updates: rng.random_range(0..4),
+            step: Distribution::Exp(ms([50, 1_000, 6_000][rng.random_range(0..3)])),
+            outcome: OutcomeShares { succeeded: 0.6, failed: 0.2, rejected: 0.2 },
+        },
+        behavior_of_job: BTreeMap::new(),
+        answer_timeout: ms(4_000),
+        retry: Backoff { policy: BackoffPolicy::FullJitter, base: ms(500), cap: ms(5_000) },
+        ask_again: Duration::from_secs(90),
+    }
+}
