@@ -46,7 +46,7 @@ enum Command {
     Check(CheckArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
     Serve(ServeArgs),
-    /// Print the summary of a results folder again
+    /// Print the summary of a results folder again, and compare its two ledgers once more
     Report(ReportArgs),
     /// The shipped scenarios, embedded in the binary
     Scenarios(ScenariosArgs),
@@ -482,7 +482,7 @@ fn report_command(args: &ReportArgs) -> u8 {
     match report::load(&args.run) {
         Ok(record) => {
             let _ = writeln!(std::io::stdout(), "{}", record.summary(use_colour(&std::io::stdout())));
-            exit::PASS
+            if record.differences().is_empty() { exit::PASS } else { exit::FAIL }
         }
         Err(error) => {
             complain(format_args!("failed to {error}"));

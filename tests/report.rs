@@ -198,7 +198,7 @@ impl Run {
             writer.second(&run.second()).unwrap();
         }
         writer.second(&run.last()).unwrap();
-        writer.finish(Verdict::Pass, 0, "2026-01-01T00:00:10Z".into(), writer.manifest().findings.clone()).unwrap();
+        writer.finish(Verdict::Pass, 0, "2026-01-01T00:00:10Z".into(), writer.manifest().findings.clone(), None).unwrap();
         run
     }
 
@@ -248,6 +248,7 @@ fn manifest() -> Manifest {
         totals: Totals { things: u64::from(THINGS), ..Totals::default() },
         thresholds: Vec::new(),
         findings: Vec::new(),
+        differences: None,
     }
 }
 

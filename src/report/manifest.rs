@@ -54,6 +54,9 @@ pub struct Manifest {
     pub thresholds: Vec<ThresholdTotals>,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
+    /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.
+    #[serde(default)]
+    pub differences: Option<u64>,
 }
 
 /// The run in numbers: all that the summary shows.
@@ -77,6 +80,9 @@ pub struct Totals {
     pub endpoint: Option<UsageTotals>,
     pub intervals_lost: u64,
     pub saturated: u64,
+    /// `CLOCK_MONOTONIC` at the first connect arrival, in nanoseconds: what instants in the files count from.
+    #[serde(default)]
+    pub origin_mono_ns: u64,
 }
 
 /// A threshold and how it stands.
@@ -265,6 +271,7 @@ impl Totals {
             endpoint: endpoint.or(self.endpoint),
             intervals_lost: snapshot.intervals_lost,
             saturated: snapshot.saturated,
+            origin_mono_ns: snapshot.origin.0,
         };
     }
 }

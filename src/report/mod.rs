@@ -1,5 +1,6 @@
 //! The results folder and everything that is said about a run: files, lines, the summary. Reads snapshots, decides nothing.
 
+mod audit;
 mod column;
 mod dictionary;
 mod hlog;
@@ -11,6 +12,7 @@ mod tables;
 mod text;
 mod writer;
 
+pub use audit::{Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
 pub use manifest::{Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};

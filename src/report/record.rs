@@ -1,8 +1,10 @@
 //! A results folder read back, also one whose run was killed.
 
+use super::audit::{Difference, audit};
 use super::manifest::{Manifest, Verdict};
 use super::writer::{HLOG, MANIFEST};
 use super::{ReportError, tables, text};
+use crate::instant::Mono;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct RunRecord {
     dir: PathBuf,
     manifest: Manifest,
+    differences: Vec<Difference>,
 }
 
 /// # Errors
@@ -33,13 +36,26 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
             )
         });
     }
-    Ok(RunRecord { dir: dir.into(), manifest })
+    let mut differences = Vec::new();
+    // What is still being written, or was cut short, has no last word to compare.
+    if manifest.differences.is_some() {
+        differences = audit(dir, Mono(manifest.totals.origin_mono_ns))?.unwrap_or_default();
+        manifest.findings.retain(|finding| !finding.starts_with("the ledgers differ"));
+        manifest.findings.extend(differences.iter().map(|difference| format!("the ledgers differ: {difference}")));
+    }
+    Ok(RunRecord { dir: dir.into(), manifest, differences })
 }
 
 impl RunRecord {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Between the two ledgers, as their files are now.
+    #[must_use]
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
     }
 
     #[must_use]

@@ -116,11 +116,13 @@ impl ResultsWriter {
         exit_code: u8,
         finished_at: String,
         findings: Vec<String>,
+        differences: Option<u64>,
     ) -> Result<(), ReportError> {
         self.manifest.verdict = verdict;
         self.manifest.exit_code = Some(exit_code);
         self.manifest.finished_at = Some(finished_at);
         self.manifest.findings = findings;
+        self.manifest.differences = differences;
         // What never had a sample has not held.
         self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
         self.write_manifest()

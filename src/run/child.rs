@@ -131,7 +131,7 @@ impl EndpointChild {
     ///
     /// # Errors
     /// When the process cannot be waited for.
-    pub(super) async fn stop(mut self) -> Result<(), ChildError> {
+    pub(super) async fn stop(&mut self) -> Result<(), ChildError> {
         self.freeze(false);
         if let Some(pid) = self.pid() {
             // It may have ended a moment ago; waiting tells.

@@ -374,6 +374,15 @@ impl Conductor<'_> {
         Ok(())
     }
 
+    /// What it has committed is in its ledger then, to the last row.
+    async fn stop_endpoint(&mut self) {
+        let Some(local) = self.local.as_deref_mut() else { return };
+        // Its end says nothing about the run; a kill follows when it does not heed the request.
+        if let Err(error) = local.child.stop().await {
+            tracing::warn!(%error, "the endpoint");
+        }
+    }
+
     /// Closes the sessions and takes in what the shards still have to say.
     async fn close(
         &mut self,
@@ -392,6 +401,8 @@ impl Conductor<'_> {
                 Ok(None) | Err(_) => break,
             }
         }
+        let usage = sources.usage();
+        self.stop_endpoint().await;
         let mut last = (assembly.next, Vec::new());
         while let Some(second) = assembly.drain() {
             let (number, intervals) = std::mem::replace(&mut last, second);
@@ -399,7 +410,7 @@ impl Conductor<'_> {
                 self.second(number, intervals, assembly, sources, progress)?;
             }
         }
-        let (generator, endpoint) = sources.usage();
+        let (generator, endpoint) = usage;
         let input = SecondInput {
             second: last.0,
             phase: progress.phase,

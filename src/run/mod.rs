@@ -17,10 +17,11 @@ pub(crate) use ui::use_colour;
 use crate::clock;
 use crate::device::AgentSettings;
 use crate::exit;
+use crate::instant::Mono;
 use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
@@ -216,6 +217,7 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
         thresholds: Vec::new(),
         findings: Vec::new(),
+        differences: None,
     };
     let cohort_names: Vec<Arc<str>> = plan.cohorts.iter().map(|cohort| cohort.name.as_str().into()).collect();
     let names =
@@ -264,14 +266,7 @@ async fn carry_out(
         cores,
     });
     let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, stop };
-    let outcome = conductor.conduct().await;
-    if let Some(local) = target.local {
-        // Its end says nothing about the run; a kill follows when it does not heed the request.
-        if let Err(error) = local.child.stop().await {
-            tracing::warn!(%error, "the endpoint");
-        }
-    }
-    Ok(outcome?)
+    Ok(conductor.conduct().await?)
 }
 
 fn planned<'a>(
@@ -316,11 +311,30 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
     }
 }
 
+/// Joins the two ledgers once more, from their files; says how many differences there are, where there is a ledger of the service.
+fn audit_findings(writer: &ResultsWriter, findings: &mut Vec<String>) -> Option<u64> {
+    const SHOWN: usize = 5;
+    let differences = match report::audit(writer.dir(), Mono(writer.manifest().totals.origin_mono_ns)) {
+        Ok(differences) => differences?,
+        Err(error) => {
+            findings.push(format!("the audit failed to {error}"));
+            return Some(1);
+        }
+    };
+    findings.extend(differences.iter().take(SHOWN).map(|difference| format!("the ledgers differ: {difference}")));
+    if differences.len() > SHOWN {
+        findings.push(format!("and {} more differences: `fleetsim report` lists all", differences.len() - SHOWN));
+    }
+    Some(differences.len() as u64)
+}
+
 /// Verdict and exit code, and what failed in words; the files are complete.
 fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<Ending, RunError>) -> (u8, Vec<String>) {
     let mut findings = writer.manifest().findings.clone();
     let is_invalid = writer.findings().iter().any(Finding::is_invalidating);
     let is_different = writer.findings().iter().any(Finding::is_difference);
+    let differences = outcome.as_ref().ok().and_then(|_| audit_findings(writer, &mut findings));
+    let is_different = is_different || differences.is_some_and(|count| count > 0);
     let holds = writer.manifest().thresholds.iter().all(|threshold| threshold.holds == Some(true));
     let (verdict, code) = match &outcome {
         Err(error) => {
@@ -339,7 +353,7 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Complete) => (Verdict::Pass, exit::PASS),
     };
     let mut failures = Vec::new();
-    let code = writer.finish(verdict, code, rfc3339(), findings).map_or_else(
+    let code = writer.finish(verdict, code, rfc3339(), findings, differences).map_or_else(
         |error| {
             failures.push(format!("failed to {error}"));
             exit::ERROR

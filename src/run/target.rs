@@ -4,6 +4,7 @@ use super::child::{ChildError, ChildSettings, EndpointChild};
 use super::ui::Ui;
 use crate::jobs::{GroupName, JobId, NameError, ThingName};
 use crate::pki::{Made, PkiError, Store, StoreSpec};
+use crate::report::SERVICE_LEDGER;
 use crate::scenario::plan::{EmulatorPlan, MqttPlan, Plan, TargetPlan};
 use crate::transport::control::{ControlCallError, ControlClient, provision};
 use crate::transport::credentials::Credentials;
@@ -78,7 +79,7 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
-    let (ledger, log) = (out.join("service_ledger.csv"), out.join("endpoint.log"));
+    let (ledger, log) = (out.join(SERVICE_LEDGER), out.join("endpoint.log"));
     let settings = ChildSettings { dir: store.dir(), plan: emulator, seed: plan.seed, ledger: &ledger, log: &log };
     let child = EndpointChild::start(&settings).await?;
     ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
