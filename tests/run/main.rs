@@ -38,13 +38,13 @@ fn every_shipped_scenario_runs_small() {
             assert!(times.is_sorted(), "{row:?}");
             assert_eq!(row[5], "");
         }
+        reconcile(&bench);
+        assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{scenario}: the ledgers agree");
     }
 }
 
-#[test]
-fn the_files_agree_with_each_other() {
-    let bench = Bench::new();
-    assert!(bench.run(SMALL).status.success());
+/// Started = ok + rejected + timeout + error + open, and the seconds sum up to the run; gives the summary.
+fn reconcile(bench: &Bench) -> Vec<Vec<String>> {
     let counts = ["started", "ok", "rejected", "timeout", "error"];
     let number = |cell: &String| cell.parse::<u64>().unwrap();
     let key = [&["scope", "operation"][..], &counts].concat();
@@ -59,6 +59,14 @@ fn the_files_agree_with_each_other() {
             assert_eq!(sum, values[n], "sum of {column} in operations.csv: {row:?}");
         }
     }
+    summary
+}
+
+#[test]
+fn the_files_agree_with_each_other() {
+    let bench = Bench::new();
+    assert!(bench.run(SMALL).status.success());
+    let summary = reconcile(&bench);
     let of = |operation: &str| summary.iter().find(|row| row[0] == "all" && row[1] == operation).unwrap();
     assert_eq!((&*of("connect")[3], &*of("execution")[3], &*of("notify_next")[3]), ("8", "8", "8"));
     let ledger = bench.text("out/service_ledger.csv");
@@ -119,6 +127,116 @@ fn a_fleet_without_a_rollout_runs_for_its_duration() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(bench.cells("out/executions.csv", &["thing"]).len(), 0);
     assert!(bench.cells("out/timeseries.csv", &["phase"]).iter().any(|row| row[0] == "steady"));
+}
+
+// ---------------------------------------------------------------------------------------------------------- what must hold
+
+/// A fleet that polls, told in the fewest words.
+const POLLERS: &str = "
+name = 'pollers'
+[fleet]
+things = 20
+connect = { rate = '100/s' }
+timeouts = { answer = '5s' }
+[[cohort]]
+name = 'all'
+workflow = 'poll'
+poll = { every = '500ms', jitter = 0.2 }
+[behavior.quick]
+reaction = '0s'
+step = '50ms'
+updates = 1
+";
+
+#[test]
+fn a_threshold_that_fails_or_has_no_sample_fails_the_run() {
+    for (threshold, code, word) in [
+        ("'start_next.response_ms.p99' = '< 60_000'", 0, "holds"),
+        ("'start_next.response_ms.p99' = '< 0.000_1'", 99, "FAILS"),
+        ("'reconnect.response_ms.p99' = '< 60_000'", 99, "no sample"),
+        ("'executions.succeeded_share' = { check = '>= 0', phase = 'rollout' }", 0, "holds"),
+    ] {
+        let bench = Bench::new();
+        let set = format!("thresholds={{ {threshold} }}");
+        let output = bench.run(&[&SMALL[..], &["--set", &set]].concat());
+        assert_eq!(output.status.code(), Some(code), "{threshold}: {}", String::from_utf8_lossy(&output.stderr));
+        let manifest: serde_json::Value = serde_json::from_str(&bench.text("out/run.json")).unwrap();
+        assert_eq!(manifest["thresholds"][0]["holds"], code == 0, "{threshold}");
+        assert_eq!(manifest["verdict"], if code == 0 { "PASS" } else { "FAIL" });
+        let report = bench.run(&["report", "out"]);
+        assert!(String::from_utf8_lossy(&report.stdout).contains(word), "{threshold}");
+    }
+}
+
+#[test]
+fn a_corrupted_row_of_either_ledger_is_found_and_named() {
+    let bench = Bench::new();
+    assert!(bench.run(SMALL).status.success());
+    let told = || {
+        let report = bench.run(&["report", "out"]);
+        (report.status.code(), String::from_utf8(report.stdout).unwrap())
+    };
+    assert_eq!(told().0, Some(0));
+    for (file, from, to) in
+        [("out/executions.csv", ",SUCCEEDED,", ",FAILED,"), ("out/service_ledger.csv", ",1,QUEUED,queued,", ",7,QUEUED,queued,")]
+    {
+        let whole = bench.text(file);
+        let row = whole.lines().find(|line| line.contains(from)).unwrap();
+        let thing = row.split(',').find(|cell| cell.starts_with("sim-")).unwrap();
+        fs::write(bench.path(file), whole.replacen(row, &row.replace(from, to), 1)).unwrap();
+        let (code, text) = told();
+        assert_eq!(code, Some(99), "{text}");
+        assert!(text.contains("the ledgers differ") && text.contains(thing), "{text}");
+        fs::write(bench.path(file), whole).unwrap();
+    }
+    assert_eq!(told().0, Some(0));
+}
+
+#[test]
+fn injected_rejections_hit_the_same_requests_for_any_number_of_shards() {
+    let outcomes = |shards: &str| -> BTreeSet<Vec<String>> {
+        let bench = Bench::new();
+        let reject = "target.emulator.reject={ share = 0.2, codes = ['RequestThrottled', 'InternalError'] }";
+        let sets = ["fleet.retry={ base = '20ms', cap = '100ms' }", "fleet.things=40", "seed=5", reject];
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let run = bench.run(&[&["run", "smoke", "--ui", "none", "--out", "out", "--shards", shards], &sets[..]].concat());
+        assert!(run.status.success(), "{}", bench.text("out/run.json"));
+        let rejected = bench.cells("out/summary.csv", &["scope", "operation", "rejected"]);
+        assert!(rejected.iter().any(|row| row[0] == "all" && row[1] == "update" && row[2] != "0"), "{rejected:?}");
+        bench.cells("out/executions.csv", &["thing", "status", "updates", "rejections"]).into_iter().collect()
+    };
+    assert_eq!(outcomes("1"), outcomes("2"));
+}
+
+#[test]
+fn things_that_poll_find_their_jobs_and_every_poll_is_accounted_for() {
+    let bench = Bench::new();
+    let rollout = "[[rollout]]\njob = 'fw-1'\nafter = 'connected'\nrate = '600/s'\ndocument = {}\n[end]\nlimit = '60s'\n";
+    fs::write(bench.path("pollers.toml"), format!("{POLLERS}{rollout}")).unwrap();
+    let output = bench.run(&["run", "pollers.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    let ends = bench.cells("out/executions.csv", &["status", "anomaly"]);
+    assert_eq!((ends.len(), ends.iter().all(|row| row[0] == "SUCCEEDED" && row[1].is_empty())), (20, true), "{ends:?}");
+    let summary = bench.cells("out/summary.csv", &["scope", "operation", "ok"]);
+    assert!(summary.iter().any(|row| row[1] == "describe" && row[2].parse::<u64>().unwrap() >= 20), "{summary:?}");
+    assert!(!summary.iter().any(|row| row[1] == "notify_next"), "nobody is told who did not subscribe");
+}
+
+#[test]
+fn a_freeze_shows_in_response_times_and_in_lost_arrivals_and_loses_nothing() {
+    let bench = Bench::new();
+    let freeze = "[[event]]\nat = '2s'\nkind = 'endpoint-freeze'\nfor = '2s'\n[end]\nduration = '6s'\n";
+    fs::write(bench.path("freeze.toml"), format!("{POLLERS}{freeze}")).unwrap();
+    let output = bench.run(&["run", "freeze.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    let columns = ["scope", "operation", "started", "ok", "open", "lost_arrivals", "blocked", "response_ms_max", "service_ms_p50"];
+    let summary = bench.cells("out/summary.csv", &columns);
+    let polls = summary.iter().find(|row| row[0] == "all" && row[1] == "describe").unwrap();
+    let number = |n: usize| polls[n].parse::<f64>().unwrap();
+    assert_eq!(number(2), number(3) + number(4), "{polls:?}");
+    // Each thing has one poll open when the endpoint stops; the next is late, and about two more are lost.
+    assert!(number(5) >= 20.0 && number(6) >= 15.0, "{polls:?}");
+    assert!((1_400.0..3_000.0).contains(&number(7)) && number(8) < 500.0, "{polls:?}");
 }
 
 #[test]
