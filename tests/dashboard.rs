@@ -53,6 +53,7 @@ fn app(name: &str, things: usize) -> App {
 fn nothing(t_s: u64, things: u64) -> Snapshot {
     Snapshot {
         t_s,
+        span_s: 1,
         origin: ORIGIN,
         phase: Phase::Connect,
         things,
@@ -102,7 +103,7 @@ fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> Tag
         let spread = 1 + (n * 7_919 % 97) / 40 + if n % 50 == 49 { 20 } else { 0 };
         histogram.record(Duration::from_micros(p50_us * spread + n % 13));
     }
-    TaggedTimes { operation, measure, distribution: histogram.take() }
+    TaggedTimes { scope: ScopeName::All, operation, measure, distribution: histogram.take() }
 }
 
 fn job(name: &str, targets: u64, counts: StateCounts) -> RolloutRow {

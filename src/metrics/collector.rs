@@ -305,9 +305,10 @@ impl Collector {
                 let distribution = std::mem::take(&mut counted.second);
                 if *scope == ScopeId::ALL {
                     saturated += counted.total.saturated();
-                    if !distribution.is_empty() {
-                        times.push(TaggedTimes { operation: *operation, measure, distribution });
-                    }
+                }
+                if !distribution.is_empty() {
+                    let scope = self.scopes[usize::from(scope.0)].clone();
+                    times.push(TaggedTimes { scope, operation: *operation, measure, distribution });
                 }
             }
         }
@@ -315,6 +316,7 @@ impl Collector {
             |lateness: &mut Times| -> Option<Latency> { std::mem::take(&mut lateness.second).latency(Resolution::SHORT) };
         Arc::new(Snapshot {
             t_s: input.second + 1,
+            span_s: 1,
             origin: self.origin,
             phase: input.phase,
             things: self.things,
@@ -419,7 +421,7 @@ mod tests {
             assert_eq!((all.counts.started, all.open), (started, 2 * t_s));
             let second = snapshot.of_second(Operation::Update).unwrap();
             assert_eq!((second.counts.finished(), second.open), (8, 2 * t_s), "counts of this second only");
-            let timed: u64 = snapshot.times.iter().map(|times| times.distribution.count()).sum();
+            let timed: u64 = snapshot.fleet_times().map(|times| times.distribution.count()).sum();
             assert_eq!(timed, 2 * 6, "service and response; what broke has no time");
             let started_in = |n: usize| snapshot.totals[n].counts.started;
             assert_eq!((started_in(1) + started_in(2), started_in(3)), (started, started));

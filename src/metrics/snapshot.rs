@@ -54,9 +54,10 @@ pub struct OperationRow {
     pub response: Option<Latency>,
 }
 
-/// A second of one distribution over the whole fleet, for the interval log.
+/// A second of one distribution.
 #[derive(Clone, Debug)]
 pub struct TaggedTimes {
+    pub scope: ScopeName,
     pub operation: Operation,
     pub measure: Measure,
     pub distribution: Distribution,
@@ -65,7 +66,7 @@ pub struct TaggedTimes {
 impl TaggedTimes {
     #[must_use]
     pub fn resolution(&self) -> Resolution {
-        Resolution::of(self.operation, false)
+        Resolution::of(self.operation, self.scope != ScopeName::All)
     }
 }
 
@@ -73,6 +74,8 @@ impl TaggedTimes {
 pub struct Snapshot {
     /// Seconds from the origin to the end of the last second in it.
     pub t_s: u64,
+    /// Seconds that the figures of the last second stand for: one, but for rows of files that were widened.
+    pub span_s: u64,
     pub origin: Mono,
     pub phase: Phase,
     pub things: u64,
@@ -116,6 +119,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The distributions of the last second over the whole fleet.
+    pub fn fleet_times(&self) -> impl Iterator<Item = &TaggedTimes> {
+        self.times.iter().filter(|times| times.scope == ScopeName::All)
+    }
+
     /// The row of `operation` over the whole fleet in the last second.
     #[must_use]
     pub fn of_second(&self, operation: Operation) -> Option<&OperationRow> {

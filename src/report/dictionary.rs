@@ -7,7 +7,9 @@ const INTRODUCTION: &str = "\
 
 A run leaves one folder. Files are written as the run goes: a crash leaves every finished second on disk, and `fleetsim report DIR`
 still prints a summary. Every CSV has a header, `.` as decimal point and RFC 4180 quoting. Times are in milliseconds with three
-decimals, instants count from the origin, which is the first connect arrival. What a target cannot show is an empty cell, never 0.
+decimals, instants count from the origin, which is the first connect arrival. After the first hour the rows of `timeseries.csv`,
+`operations.csv`, `rollouts.csv` and `histograms.hlog` cover a minute instead of a second: counts are its sums, gauges its end, rates per
+second its mean, `lateness_ms_p99` its worst second. What a target cannot show is an empty cell, never 0.
 
 This page is made from the tables that write the files (`src/report/tables.rs`); a test fails when they differ.
 

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 const UNITS: &str = "values are microseconds; of notify_next, first_notification and execution they are milliseconds";
-const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) struct IntervalLog {
     out: Appender,
@@ -36,14 +35,15 @@ impl IntervalLog {
             self.is_begun = true;
         }
         let mut log = builder.begin_log_with(&mut lines, &mut self.serializer).expect("memory takes every line");
-        let start = Duration::from_secs(snapshot.t_s.saturating_sub(1));
-        for times in &snapshot.times {
+        let span = Duration::from_secs(snapshot.span_s);
+        let start = Duration::from_secs(snapshot.t_s).saturating_sub(span);
+        for times in snapshot.fleet_times() {
             let mut histogram = times.resolution().histogram();
             for (value, count) in times.distribution.buckets() {
                 histogram.record_n(*value, *count).expect("a value that was counted is within its bounds");
             }
             let tag = format!("{}.{}", times.operation.as_str(), times.measure.as_str());
-            log.write_histogram(&histogram, start, SECOND, Tag::new(&tag)).expect("a histogram serializes into memory");
+            log.write_histogram(&histogram, start, span, Tag::new(&tag)).expect("a histogram serializes into memory");
         }
         self.out.append(&lines)
     }

@@ -10,6 +10,7 @@ pub mod plain;
 mod record;
 mod tables;
 mod text;
+mod widen;
 mod writer;
 
 pub use audit::{Difference, SERVICE_LEDGER, audit};

@@ -5,8 +5,10 @@ use super::column::{GrowingFile, replace, to_csv};
 use super::hlog::IntervalLog;
 use super::manifest::{Manifest, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
+use super::widen::Widening;
 use crate::jobs::ThingName;
 use crate::metrics::{Finding, Snapshot, findings};
+use crate::schedule::Phase;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub struct ResultsWriter {
     rollouts: GrowingFile<RolloutSecond>,
     executions: GrowingFile<ExecutionLine>,
     hlog: IntervalLog,
+    widening: Widening,
 }
 
 impl ResultsWriter {
@@ -51,6 +54,7 @@ impl ResultsWriter {
             rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::ROLLOUTS_COLUMNS)?,
             executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::EXECUTIONS_COLUMNS)?,
             hlog: IntervalLog::create(dir.join(HLOG))?,
+            widening: Widening::default(),
         };
         writer.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, std::iter::empty()))?;
         writer.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, std::iter::empty()))?;
@@ -73,12 +77,8 @@ impl ResultsWriter {
     /// # Errors
     /// When the disk does not take it.
     pub fn second(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
-        self.timeseries.write(snapshot);
-        for row in &snapshot.second {
-            self.operations.write(&OperationSecond { t_s: snapshot.t_s, row: row.clone() });
-        }
-        for row in &snapshot.rollouts {
-            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, has_service: snapshot.has_service, row: row.clone() });
+        if let Some(row) = self.widening.push(snapshot, snapshot.phase == Phase::Done) {
+            self.row(&row)?;
         }
         for execution in &snapshot.closed {
             let place = execution.thing as usize;
@@ -89,10 +89,6 @@ impl ResultsWriter {
                 execution: execution.clone(),
             });
         }
-        self.hlog.second(snapshot)?;
-        self.timeseries.flush()?;
-        self.operations.flush()?;
-        self.rollouts.flush()?;
         self.executions.flush()?;
         let totals = snapshot.totals.iter().map(|row| OperationTotal { run_s: snapshot.t_s, row: row.clone() });
         self.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, totals))?;
@@ -104,6 +100,21 @@ impl ResultsWriter {
         self.findings = findings(snapshot);
         self.manifest.findings = self.findings.iter().map(ToString::to_string).collect();
         self.write_manifest()
+    }
+
+    /// One second, or what was widened.
+    fn row(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        self.timeseries.write(snapshot);
+        for row in &snapshot.second {
+            self.operations.write(&OperationSecond { t_s: snapshot.t_s, row: row.clone() });
+        }
+        for row in &snapshot.rollouts {
+            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, has_service: snapshot.has_service, row: row.clone() });
+        }
+        self.hlog.second(snapshot)?;
+        self.timeseries.flush()?;
+        self.operations.flush()?;
+        self.rollouts.flush()
     }
 
     /// The last word on the run.

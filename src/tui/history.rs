@@ -52,7 +52,7 @@ impl Slot {
             connects: snapshot.connects_per_s,
             messages_in: snapshot.messages_in_per_s,
             messages_out: snapshot.messages_out_per_s,
-            times: snapshot.times.iter().filter_map(slot_times).collect(),
+            times: snapshot.fleet_times().filter_map(slot_times).collect(),
             executions: snapshot.executions,
             terminal: snapshot.rollouts.iter().map(|row| row.counts.terminal()).collect(),
         }

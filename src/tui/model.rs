@@ -49,7 +49,7 @@ impl Model {
         if self.phases.last().is_none_or(|(phase, _)| *phase != snapshot.phase) {
             self.phases.push((snapshot.phase, snapshot.t_s.saturating_sub(1)));
         }
-        for times in &snapshot.times {
+        for times in snapshot.fleet_times() {
             let known = self.times.entry((times.operation, times.measure));
             known.or_insert_with(|| (times.resolution(), Distribution::default())).1.merge(&times.distribution);
         }
