@@ -345,6 +345,7 @@ fn fleet(options: &Options) -> Measured {
         // As in a run, shards are up when the first connect is due.
         origin: clock::mono() + LEAD,
         inspect: false,
+        has_ledger: true,
     };
     let started = settings.origin;
     let mut fleet = Fleet::start(things, &settings).expect("the host gives a thread");

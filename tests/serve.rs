@@ -565,3 +565,42 @@ fn signatures_are_verified_really() {
     };
     assert_eq!(refused(&other_key), "UnrecognizedClientException");
 }
+
+/// Where the service shows no ledger its whole seconds bound how long the news of a job took.
+#[test]
+fn things_of_an_endpoint_without_a_ledger_say_what_a_notification_took_at_least_and_at_most() {
+    let endpoint = Endpoint::start(&[]);
+    let dir = endpoint.dir.path();
+    let (host, port) = endpoint.mqtt.rsplit_once(':').unwrap();
+    let scenario = format!(
+        "name = 'bounds'\n[target]\nkind = 'mqtt'\nhost = '{host}'\nport = {port}\nserver_name = 'localhost'\n\
+         [target.tls]\nca = 'ca.cert.pem'\ncert = 'things/{{thing}}.cert.pem'\nkey = 'things/{{thing}}.key.pem'\n\
+         [fleet]\nthings = 4\nthing_name = 't-{{index}}'\n[behavior.quick]\nreaction = '0s'\nupdates = 0\nstep = '10ms'\n\
+         [end]\nexpect = 8\nlimit = '30s'\n"
+    );
+    std::fs::write(dir.join("bounds.toml"), scenario).unwrap();
+    let mut run = Command::new(cargo_bin("fleetsim"))
+        .args(["run", "bounds.toml", "--ui", "none", "--out", "out"])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Jobs come once the things have asked and been told that there is nothing, and again when those are done.
+    for (n, job) in ["fw-1", "fw-2"].into_iter().enumerate() {
+        std::thread::sleep(Duration::from_millis(2_500 + 300 * n as u64));
+        (0..4).for_each(|thing| endpoint.create_job(&format!("{job}-{thing}"), &format!("t-{thing}")));
+    }
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let mut summary = csv::Reader::from_path(dir.join("out/summary.csv")).unwrap();
+    let headers = summary.headers().unwrap().clone();
+    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let rows: Vec<csv::StringRecord> = summary.records().map(Result::unwrap).collect();
+    let of = |operation: &str, name: &str| -> f64 {
+        let row = rows.iter().find(|row| &row[0] == "all" && &row[1] == operation).unwrap_or_else(|| panic!("no {operation}"));
+        row[column(name)].parse().unwrap()
+    };
+    assert_eq!((of("notify_next", "ok"), of("notify_next_at_least", "ok")), (8.0, 8.0));
+    // On one machine the news takes milliseconds: less than the upper bound, and more than the lower one.
+    assert!(of("notify_next_at_least", "service_ms_max") <= 500.0, "{rows:?}");
+    assert!((1.0..=2_500.0).contains(&of("notify_next", "service_ms_max")), "{rows:?}");
+}

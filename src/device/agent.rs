@@ -5,7 +5,7 @@ use super::behavior::{Behavior, Script};
 use super::event::{AnswerOutcome, Event, ExecutionKey, SubscribeFailure, Transmit};
 use super::poll::PollSchedule;
 use super::workflow::Workflow;
-use crate::instant::Mono;
+use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::{
     Answer, ClientToken, Describe, ErrorCode, ExecutionStatus, JobExecution, JobId, JobRef, Notification, Rejection, Reply,
     Request, RequestBody, RequestKind, StartNext, StatusDetails, Update,
@@ -126,6 +126,8 @@ pub struct JobsAgent {
     work: Option<Box<Work>>,
     /// The last execution announced, and when.
     announced: Option<Box<(ExecutionKey, Mono)>>,
+    /// The service said in this session that nothing is pending, and has announced nothing since.
+    is_nothing_pending: bool,
     /// Another execution was announced while a request was open or work was under way.
     more: bool,
     /// No new work is taken up.
@@ -149,6 +151,7 @@ impl JobsAgent {
             step: Step::Idle,
             work: None,
             announced: None,
+            is_nothing_pending: false,
             more: false,
             draining: false,
             requests: 0,
@@ -173,9 +176,10 @@ impl JobsAgent {
             Session::Down | Session::Up | Session::Subscribed { .. } | Session::Useless(_) => {}
         }
         if let Step::Asked { ask, intended, sent, .. } = self.step {
-            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost);
+            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost, None);
         }
         self.session = Session::Down;
+        self.is_nothing_pending = false;
         self.step = Step::Idle;
         self.failures = 0;
     }
@@ -202,13 +206,14 @@ impl JobsAgent {
     pub fn handle_notification(&mut self, notification: &Notification, now: Mono) {
         let Notification::NextChanged { execution, .. } = notification else { return };
         let announced = execution.as_deref().map(key_of);
-        if let Some(key) = &announced {
+        let was_empty = std::mem::replace(&mut self.is_nothing_pending, execution.is_none());
+        if let (Some(key), Some(execution)) = (&announced, execution) {
             if let Session::Subscribed { since, is_told } = &mut self.session
                 && !std::mem::replace(is_told, true)
             {
                 self.events.push_back(Event::FirstNotification { since: *since, at: now });
             }
-            self.hear_of(key, now);
+            self.hear_of(key, was_empty.then_some(execution.queued_at), now);
         }
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
@@ -239,9 +244,10 @@ impl JobsAgent {
             }
         };
         self.step = Step::Idle;
+        let timestamp = Some(reply.timestamp);
         match reply.result {
             Ok(answer) => {
-                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Accepted);
+                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Accepted, timestamp);
                 self.failures = 0;
                 match answer {
                     Answer::Started(execution) => self.on_started(execution, now),
@@ -252,7 +258,7 @@ impl JobsAgent {
                 }
             }
             Err(rejection) => {
-                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Refused(rejection.code));
+                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Refused(rejection.code), timestamp);
                 self.on_rejected(ask, &rejection, now);
             }
         }
@@ -268,7 +274,7 @@ impl JobsAgent {
         if let Step::Asked { ask, intended, sent, deadline, .. } = self.step
             && now >= deadline
         {
-            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout);
+            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout, None);
             if ask == Ask::Poll { self.rest(now) } else { self.retry(ask, now) }
         }
     }
@@ -347,9 +353,11 @@ impl JobsAgent {
     fn on_started(&mut self, execution: Option<Box<JobExecution>>, now: Mono) {
         let Some(execution) = execution else {
             self.drop_work(now);
+            self.is_nothing_pending = true;
             self.rest(now);
             return;
         };
+        self.is_nothing_pending = false;
         let key = key_of(&execution);
         if let Some(work) = self.work.as_mut().filter(|work| work.key == key) {
             work.version = execution.version_number;
@@ -380,7 +388,7 @@ impl JobsAgent {
     fn on_polled(&mut self, execution: Option<&JobExecution>, now: Mono) {
         match execution {
             Some(execution) => {
-                self.hear_of(&key_of(execution), now);
+                self.hear_of(&key_of(execution), None, now);
                 self.react(now);
             }
             None => self.rest(now),
@@ -388,9 +396,9 @@ impl JobsAgent {
     }
 
     /// An execution waits for this thing.
-    fn hear_of(&mut self, key: &ExecutionKey, now: Mono) {
+    fn hear_of(&mut self, key: &ExecutionKey, queued_at: Option<EpochSeconds>, now: Mono) {
         if self.announced.as_ref().is_none_or(|known| known.0 != *key) {
-            self.events.push_back(Event::Notified { execution: key.clone(), at: now });
+            self.events.push_back(Event::Notified { execution: key.clone(), at: now, queued_at });
             self.announced = Some(Box::new((key.clone(), now)));
         }
     }
@@ -538,8 +546,16 @@ impl JobsAgent {
         self.session = Session::Useless(why);
     }
 
-    fn tell_answered(&mut self, kind: RequestKind, intended: Mono, sent: Mono, at: Mono, outcome: AnswerOutcome) {
-        self.events.push_back(Event::Answered { kind, intended, sent, at, outcome });
+    fn tell_answered(
+        &mut self,
+        kind: RequestKind,
+        intended: Mono,
+        sent: Mono,
+        at: Mono,
+        outcome: AnswerOutcome,
+        timestamp: Option<EpochSeconds>,
+    ) {
+        self.events.push_back(Event::Answered { kind, intended, sent, at, outcome, timestamp });
     }
 
     // ------------------------------------------------------------------------------------------------------- requests

@@ -1,6 +1,6 @@
 //! What an agent asks for and what it tells.
 
-use crate::instant::Mono;
+use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::{ErrorCode, ExecutionStatus, JobId, Request, RequestKind, Subscription};
 
 /// What an agent wants its session to do.
@@ -54,6 +54,8 @@ pub enum Event {
         sent: Mono,
         at: Mono,
         outcome: AnswerOutcome,
+        /// The service's clock, where it answered.
+        timestamp: Option<EpochSeconds>,
     },
     /// Planned requests that came due while an earlier one was waited for, or the session was down; they are not made up for.
     LostArrivals {
@@ -69,10 +71,12 @@ pub enum Event {
         since: Mono,
         at: Mono,
     },
-    /// `notify-next`, or the answer to a poll, named this execution.
+    /// `notify-next`, or the answer to a poll, named this execution. `queued_at` where that is when it became the next one: nothing
+    /// was pending before, and the thing was subscribed all the while.
     Notified {
         execution: ExecutionKey,
         at: Mono,
+        queued_at: Option<EpochSeconds>,
     },
     /// `start-next` handed it out; `resumed` when the thing was already at work on it before it lost its session.
     Started {

@@ -4,6 +4,7 @@
 //! Sample --Recorder (a shard's own)--> Interval (a second) --Collector--> Arc<Snapshot> --> files, lines, summary
 //! ```
 
+mod clock_offset;
 mod collector;
 mod executions;
 mod finding;
@@ -17,6 +18,7 @@ mod scope;
 mod snapshot;
 mod threshold;
 
+pub use clock_offset::ClockOffset;
 pub use collector::{Collector, CollectorSettings, SecondInput};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
 pub use finding::{Finding, findings};

@@ -22,8 +22,10 @@ pub enum Operation {
     StartNext,
     Describe,
     Update,
-    /// Head changed at the service while subscribed -> seen by the thing.
+    /// Head changed at the service while subscribed -> seen by the thing; where the service shows no ledger, at most that long.
     NotifyNext,
+    /// The same, at least that long: only where the service shows no ledger.
+    NotifyNextAtLeast,
     /// Subscribed -> first `notify-next` of the session that names an execution.
     FirstNotification,
     /// Notified -> terminal update accepted.
@@ -34,7 +36,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Connect,
         Self::ConnectTcp,
@@ -47,6 +49,7 @@ impl Operation {
         Self::Describe,
         Self::Update,
         Self::NotifyNext,
+        Self::NotifyNextAtLeast,
         Self::FirstNotification,
         Self::Execution,
         Self::Puback,
@@ -67,6 +70,7 @@ impl Operation {
             Self::Describe => "describe",
             Self::Update => "update",
             Self::NotifyNext => "notify_next",
+            Self::NotifyNextAtLeast => "notify_next_at_least",
             Self::FirstNotification => "first_notification",
             Self::Execution => "execution",
             Self::Puback => "puback",
@@ -96,7 +100,7 @@ impl Operation {
     /// Whether it may last days: recorded in milliseconds up to 30 days instead of microseconds up to 1 hour.
     #[must_use]
     pub fn is_long(self) -> bool {
-        matches!(self, Self::NotifyNext | Self::FirstNotification | Self::Execution)
+        matches!(self, Self::NotifyNext | Self::NotifyNextAtLeast | Self::FirstNotification | Self::Execution)
     }
 }
 

@@ -16,13 +16,14 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | file | what it is |
 |---|---|
 | `run.json` | the manifest: `name`, `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `findings` |
-| `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `first_notification` and `execution` milliseconds |
+| `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `endpoint.log` | what the local endpoint wrote to stderr |
 
 Operations: `connect` (the whole of it, from the gate to the last SUBACK), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
 CONNACK), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
-(head changed at the service while subscribed, to seen by the thing), `first_notification` (subscribed to the session's first `notify-next`
+(head changed at the service while subscribed, to seen by the thing; without the service's ledger an upper bound, and
+`notify_next_at_least` the lower one), `first_notification` (subscribed to the session's first `notify-next`
 that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry`. **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
 `docs/MEASUREMENT.md` says what each figure means and what it cannot mean.
 ";

@@ -9,7 +9,8 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-const UNITS: &str = "values are microseconds; of notify_next, first_notification and execution they are milliseconds";
+const UNITS: &str =
+    "values are microseconds; of notify_next, notify_next_at_least, first_notification and execution they are milliseconds";
 
 pub(super) struct IntervalLog {
     out: Appender,

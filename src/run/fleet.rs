@@ -55,6 +55,8 @@ pub struct FleetSettings {
     pub origin: Mono,
     /// Whether somebody may want to look at single things.
     pub inspect: bool,
+    /// Whether the service's ledger will tell when it had news for a thing.
+    pub has_ledger: bool,
 }
 
 /// A second of one shard.
@@ -115,6 +117,7 @@ impl Fleet {
                 orders: orders.subscribe(),
                 out: out.clone(),
                 gauges: Arc::clone(&gauges),
+                has_ledger: settings.has_ledger,
                 asks: asks.next().filter(|_| settings.inspect),
             };
             let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || setup.run(slice));
@@ -153,6 +156,7 @@ struct ShardSetup {
     orders: watch::Receiver<Order>,
     out: mpsc::Sender<ShardInterval>,
     gauges: Arc<Gauges>,
+    has_ledger: bool,
     /// Questions about single things, where they are allowed.
     asks: Option<mpsc::Receiver<Ask>>,
 }
@@ -204,7 +208,7 @@ impl ShardSetup {
             gate: Semaphore::new(self.gate),
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
-            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards),
+            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger),
             alive: Cell::new(things),
             all_ended: Notify::new(),
         }))

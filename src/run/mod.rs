@@ -253,6 +253,7 @@ async fn carry_out(
         connects_in_progress: connect.in_progress as usize,
         origin,
         inspect: ui.wants_cards(),
+        has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());

@@ -3,9 +3,9 @@
 use crate::clock;
 use crate::device::{AnswerOutcome, Event, ExecutionKey};
 use crate::inspect::{Cards, What};
-use crate::instant::Mono;
+use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
-use crate::metrics::{Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use crate::metrics::{ClockOffset, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use crate::transport::error::{Failure, Stage};
 use crate::transport::thing::ThingId;
 use crate::transport::{Observer, PublishEnd, SessionEvent};
@@ -27,12 +27,15 @@ pub(super) struct ShardObserver {
     recorder: RefCell<Recorder>,
     gauges: Arc<Gauges>,
     cards: RefCell<Option<Cards>>,
+    /// Where the service shows no ledger: its clock, as its answers tell it.
+    service_clock: RefCell<Option<ClockOffset>>,
 }
 
 impl ShardObserver {
     #[must_use]
-    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>) -> Self {
-        Self { recorder: RefCell::new(recorder), gauges, cards: RefCell::new(cards) }
+    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>, has_ledger: bool) -> Self {
+        let service_clock = RefCell::new((!has_ledger).then(ClockOffset::default));
+        Self { recorder: RefCell::new(recorder), gauges, cards: RefCell::new(cards), service_clock }
     }
 
     /// The cards, between two events.
@@ -51,10 +54,24 @@ impl ShardObserver {
         recorder.finish(&Sample { operation: Operation::Execution, scope, outcome, intended: since, sent: since, finished: at });
     }
 
+    /// Both bounds of how long the news took, where only whole seconds of the service tell of it.
+    fn measure_notification(&self, recorder: &mut Recorder, scope: Scope, queued_at: EpochSeconds, at: Mono) {
+        let service_clock = self.service_clock.borrow();
+        let Some((least, most)) = service_clock.as_ref().and_then(|clock| clock.delay(queued_at, epoch_ms(at))) else { return };
+        span(recorder, Operation::NotifyNextAtLeast, scope, at - least, at);
+        span(recorder, Operation::NotifyNext, scope, at - most, at);
+    }
+
     /// The recorder, between two events.
     pub(super) fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
         use_it(&mut self.recorder.borrow_mut())
     }
+}
+
+/// The same instant on the wall clock, as it stands now.
+fn epoch_ms(at: Mono) -> i64 {
+    let now = clock::now();
+    now.epoch_ms - now.mono.since(at).as_millis() as i64
 }
 
 /// What is known when it is over: begun and ended well.
@@ -184,7 +201,10 @@ impl Observer for ShardObserver {
             }
             Event::LostArrivals { kind, count } => recorder.lost_arrivals(request_operation(kind), scope, count),
             Event::FirstNotification { since, at } => span(&mut recorder, Operation::FirstNotification, scope, since, at),
-            Event::Answered { kind, intended, sent, at, outcome } => {
+            Event::Answered { kind, intended, sent, at, outcome, timestamp } => {
+                if let (Some(service_clock), Some(timestamp)) = (self.service_clock.borrow_mut().as_mut(), timestamp) {
+                    service_clock.answer(epoch_ms(sent), epoch_ms(at), timestamp);
+                }
                 let operation = request_operation(kind);
                 let outcome = match outcome {
                     AnswerOutcome::Accepted => Outcome::Ok,
@@ -201,7 +221,12 @@ impl Observer for ShardObserver {
                 recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
             }
             Event::LateAnswer { kind } => recorder.late_answer(request_operation(kind), scope),
-            Event::Notified { execution, at } => ledger(&mut recorder, execution, at, ThingEventKind::Notified),
+            Event::Notified { execution, at, queued_at } => {
+                if let Some(queued_at) = queued_at {
+                    self.measure_notification(&mut recorder, scope, queued_at, at);
+                }
+                ledger(&mut recorder, execution, at, ThingEventKind::Notified);
+            }
             Event::Started { execution, at, resumed: true } => ledger(&mut recorder, execution, at, ThingEventKind::Reconnected),
             Event::Started { execution, at, resumed: false } => {
                 self.gauges.working.fetch_add(1, Ordering::Relaxed);
@@ -258,7 +283,7 @@ fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
             (*at, what)
         }
         Event::LateAnswer { kind } => (clock::mono(), What::Late(*kind)),
-        Event::Notified { execution, at } => (*at, What::Notified(execution.job.clone(), execution.number)),
+        Event::Notified { execution, at, .. } => (*at, What::Notified(execution.job.clone(), execution.number)),
         Event::Started { execution, at, .. } => (*at, What::Started(execution.job.clone(), execution.number)),
         Event::Finished { at, status, .. } => (*at, What::Finished(*status)),
         Event::Gone { at, .. } => (*at, What::Gone),

@@ -74,7 +74,7 @@ impl Oracle {
                 let open = self.open[thing];
                 self.must(open == 0, || format!("thing {thing} was answered more often than it asked: {open}"));
             }
-            Event::Notified { execution, at } => tell(execution, at, ThingEventKind::Notified),
+            Event::Notified { execution, at, .. } => tell(execution, at, ThingEventKind::Notified),
             Event::Started { execution, at, resumed: true } => tell(execution, at, ThingEventKind::Reconnected),
             Event::Started { execution, at, resumed: false } => tell(execution, at, ThingEventKind::Started),
             Event::Updated { execution, at } => tell(execution, at, ThingEventKind::Updated),

@@ -158,7 +158,7 @@ fn a_threshold_that_fails_or_has_no_sample_fails_the_run() {
     ] {
         let bench = Bench::new();
         let set = format!("thresholds={{ {threshold} }}");
-        let output = bench.run(&[&SMALL[..], &["--set", &set]].concat());
+        let output = bench.run(&[SMALL, &["--set", &set]].concat());
         assert_eq!(output.status.code(), Some(code), "{threshold}: {}", String::from_utf8_lossy(&output.stderr));
         let manifest: serde_json::Value = serde_json::from_str(&bench.text("out/run.json")).unwrap();
         assert_eq!(manifest["thresholds"][0]["holds"], code == 0, "{threshold}");
