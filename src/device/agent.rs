@@ -140,8 +140,8 @@ pub struct JobsAgent {
 }
 
 impl JobsAgent {
-    #[must_use]
     /// `origin`: where its schedule begins.
+    #[must_use]
     pub fn new(settings: Arc<AgentSettings>, thing: u64, origin: Mono) -> Self {
         Self {
             polls: settings.workflow.poll().map(|poll| Box::new(PollSchedule::new(poll, settings.seed, thing, origin))),
@@ -188,7 +188,7 @@ impl JobsAgent {
     pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
         let Session::Subscribing { sent } = self.session else { return };
         let granted: Vec<bool> = granted.into_iter().collect();
-        if !granted.is_empty() && granted == vec![true; self.settings.workflow.subscriptions().len()] {
+        if granted.len() == self.settings.workflow.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
             self.session = Session::Subscribed { since: now, is_told: false };
             self.events.push_back(Event::Subscribed { sent, at: now });
             match &self.work {

@@ -5,10 +5,10 @@ use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
-use super::request_log::{RequestLog, RequestLogError};
+use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
 use crate::jobs::{NameError, ThingName, limits};
-use crate::ledger::{LedgerError, LedgerWriter};
+use crate::ledger::LedgerWriter;
 use crate::pki::{Pair, PkiError, Store, StoreSpec};
 use crate::scenario::plan::NameTemplate;
 use crate::wire::sigv4::AccessKey;
@@ -58,10 +58,6 @@ pub enum ServeError {
     #[error("{0}")]
     Pki(#[from] PkiError),
     #[error("{0}")]
-    Ledger(#[from] LedgerError),
-    #[error("{0}")]
-    Requests(#[from] RequestLogError),
-    #[error("{0}")]
     Files(#[from] FileError),
     #[error("listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
@@ -93,8 +89,8 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     let files = Files {
-        ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose()?,
-        requests: options.requests.as_deref().map(RequestLog::create).transpose()?,
+        ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
+        requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
     };
     let delays = Delays::start().map_err(ServeError::Runtime)?;
     let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, options.faults.clone(), delays, files));

@@ -17,11 +17,11 @@ const HINDSIGHT: usize = 10;
 /// Fewer starts than that say nothing of a percentile, or of a share.
 const STARTS_MIN: u64 = 100;
 /// Of the starts of a window, at p99.
-const LATENESS_MAX_MS: f64 = 10.0;
+pub const LATENESS_MAX_MS: f64 = 10.0;
 /// The same as a part of the latency that is to be held.
 const LATENESS_OF_THRESHOLD: f64 = 0.05;
 /// Of one core, over a window.
-const BUSY_MAX: f64 = 0.9;
+pub const BUSY_MAX: f64 = 0.9;
 /// Of the starts that were due in a window.
 const ACHIEVED_MIN: f64 = 0.98;
 /// Of a machine's cores, by generator and endpoint together.

@@ -22,7 +22,7 @@ pub use clock_offset::ClockOffset;
 pub use collector::{Collector, CollectorSettings, SecondInput};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
 pub use finding::{Finding, findings};
-pub use health::{Breach, Cause, Excess};
+pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
 pub use interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
 pub use recorder::Recorder;

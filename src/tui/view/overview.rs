@@ -2,7 +2,7 @@
 
 use super::{bar, charts, heat, panel};
 use crate::figures::{bytes, clock, grouped, milliseconds, plain, short};
-use crate::metrics::{Finding, ProcessUsage, Snapshot, StateCounts, findings};
+use crate::metrics::{BUSY_MAX, Finding, LATENESS_MAX_MS, ProcessUsage, Snapshot, StateCounts, findings};
 use crate::schedule::Phase;
 use crate::tui::app::App;
 use crate::tui::model::RATE_S;
@@ -12,10 +12,6 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 use std::time::Duration;
 
-/// Above this the generator's own delay makes its figures doubtful.
-const LATENESS_LIMIT_MS: f64 = 10.0;
-/// The same, for a shard's share of a core.
-const BUSY_LIMIT: f64 = 0.9;
 /// Fewer free descriptors than that are a worry.
 const DESCRIPTORS_SPARE: u64 = 64;
 /// Rows of the lowest panels, with their titles.
@@ -175,7 +171,7 @@ fn render_funnel(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
 fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
     let theme = app.theme;
     let told = findings(snapshot);
-    let is_late = snapshot.lateness.is_some_and(|lateness| lateness.p99 > LATENESS_LIMIT_MS);
+    let is_late = snapshot.lateness.is_some_and(|lateness| lateness.p99 > LATENESS_MAX_MS);
     let (word, style) = match told.first() {
         Some(Finding::SamplesLost { .. }) => ("! figures incomplete", theme.bad()),
         Some(finding) if finding.is_invalidating() => ("! INVALID", theme.bad()),
@@ -210,7 +206,7 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
                 of_endpoint(|e| format!("{:.2}", e.cpu_share)),
                 roomy(format!(", busiest shard {:.0} %", 100.0 * busiest))
             ),
-            busiest > BUSY_LIMIT,
+            busiest > BUSY_MAX,
         ),
         ("memory", format!("{}{}{}", bytes(generator.rss_bytes), of_endpoint(|e| bytes(e.rss_bytes)), roomy(each)), false),
         (
