@@ -1,12 +1,12 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
-use super::delays::Delays;
 use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
+pub use super::shape::ShapeSettings;
 use crate::jobs::{NameError, ThingName, limits};
 use crate::ledger::LedgerWriter;
 use crate::pki::{Pair, PkiError, Store, StoreSpec};
@@ -47,7 +47,7 @@ pub struct ServeOptions {
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
-    pub faults: FaultSettings,
+    pub shape: ShapeSettings,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -92,8 +92,8 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
         ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
     };
-    let delays = Delays::start().map_err(ServeError::Runtime)?;
-    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, options.faults.clone(), delays, files));
+    let service = Service::new(EngineConfig { minute: options.minute }, &options.shape, files).map_err(ServeError::Runtime)?;
+    let service = Arc::new(service);
     service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
@@ -149,6 +149,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     service.flush()?;
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
+    }
+    if service.shape.dropped() > 0 {
+        tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
     }
     result
 }

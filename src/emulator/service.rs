@@ -1,17 +1,17 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
-use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
-use super::faults::{FaultSettings, Faults};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::{Push, Sessions};
+use super::shape::{Shape, ShapeSettings};
 use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -22,9 +22,8 @@ const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Service {
     core: Mutex<Core>,
-    pub(super) sessions: Sessions,
-    pub(super) faults: Faults,
-    pub(super) delays: Delays,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shape: Shape,
     requests: Option<RequestLog>,
     /// An earlier deadline may have appeared.
     timer: Notify,
@@ -54,16 +53,18 @@ struct Core {
 }
 
 impl Service {
-    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
-        Self {
+    /// # Errors
+    /// When the host gives no thread for what happens later.
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> io::Result<Self> {
+        let sessions = Arc::new(Sessions::default());
+        Ok(Self {
             core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger }),
-            sessions: Sessions::default(),
-            faults: Faults::new(faults),
-            delays,
+            shape: Shape::new(shape, &sessions)?,
+            sessions,
             requests: files.requests,
             timer: Notify::new(),
             failure: watch::channel(None).0,
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -83,7 +84,7 @@ impl Service {
             self.fail(&error);
         }
         while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.sessions.push(&thing, push(&thing, &notification));
+            self.shape.notify(&thing, push(&thing, &notification), &self.sessions);
         }
         drop(core);
         if is_earlier {

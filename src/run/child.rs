@@ -4,7 +4,7 @@
 //! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] belongs on the main thread. The child has its
 //! own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
-use crate::scenario::plan::{EmulatorPlan, RejectPlan};
+use crate::scenario::plan::{EmulatorPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan};
 use crate::scenario::units;
 use serde::Deserialize;
 use std::fs::File;
@@ -82,7 +82,7 @@ impl EndpointChild {
             .arg(format!("{}ms", settings.plan.minute.as_millis()))
             .arg("--ledger")
             .arg(settings.ledger)
-            .args(faults(settings))
+            .args(shape(settings))
             .args(["--exit-with-parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -144,15 +144,37 @@ impl EndpointChild {
     }
 }
 
-/// What the endpoint is told to do wrong, as arguments.
-fn faults(settings: &ChildSettings<'_>) -> Vec<String> {
-    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string()];
-    if let Some(latency) = &settings.plan.latency {
-        arguments.extend(["--latency".to_owned(), units::distribution_text(latency)]);
+/// What the endpoint is to be like, as arguments.
+fn shape(settings: &ChildSettings<'_>) -> Vec<String> {
+    let EmulatorPlan { quotas, faults, .. } = settings.plan;
+    let quotas = match quotas {
+        QuotasPlan::None => "none",
+        QuotasPlan::Aws => "aws",
+        QuotasPlan::File(path) => path,
+    };
+    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string(), "--quotas".to_owned(), quotas.to_owned()];
+    let mut give = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
+    if let Some(latency) = &faults.latency {
+        give("--latency", units::distribution_text(latency));
     }
-    if let Some(RejectPlan { share, codes }) = &settings.plan.reject {
+    if let Some(ServerPlan { workers, service }) = &faults.server {
+        give("--server", units::distribution_text(service));
+        give("--server-workers", workers.to_string());
+    }
+    if let Some(RejectPlan { share, codes }) = &faults.reject {
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        arguments.extend(["--reject".to_owned(), share.to_string(), "--reject-codes".to_owned(), codes.join(",")]);
+        give("--reject", share.to_string());
+        give("--reject-codes", codes.join(","));
+    }
+    if let Some(share) = faults.drop {
+        give("--drop", share.to_string());
+    }
+    if let Some(every) = &faults.disconnect {
+        give("--disconnect", units::distribution_text(every));
+    }
+    if let Some(NotificationsPlan { delay, shuffle }) = &faults.notifications {
+        give("--notification-delay", units::distribution_text(delay));
+        arguments.extend(shuffle.then(|| "--notification-shuffle".to_owned()));
     }
     arguments
 }
