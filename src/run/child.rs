@@ -185,3 +185,25 @@ fn tail(log: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::plan::TargetPlan;
+
+    #[test]
+    fn the_endpoint_is_told_all_of_its_shape() {
+        let text = "name = 'x'\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
+                    reject = { share = 0.5, codes = ['InternalError', 'RequestThrottled'] }\ndrop = { share = 0.25 }\n\
+                    disconnect = { every = 'exp(10m)' }\nnotifications = { delay = 'uniform(0s, 1s)', shuffle = true }\n\
+                    [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
+        let plan = crate::scenario::load("x.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let TargetPlan::Emulator(emulator) = &plan.target else { panic!("{:?}", plan.target) };
+        let path = Path::new("p");
+        let settings = ChildSettings { dir: path, ledger: path, plan: emulator, seed: 7, log: path };
+        let expected = "--seed 7 --quotas aws --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
+                        --reject-codes InternalError,RequestThrottled --drop 0.25 --disconnect exp(10m) \
+                        --notification-delay uniform(0s, 1s) --notification-shuffle";
+        assert_eq!(shape(&settings).join(" "), expected);
+    }
+}
