@@ -52,7 +52,7 @@ pub(super) enum End {
     #[error("refused: {0}")]
     Refused(&'static str),
     #[error("the endpoint was told to end it")]
-    EndOfLife,
+    Lifetime,
     #[error("taken over, too slow, or the endpoint stops")]
     Dismissed,
 }
@@ -269,7 +269,7 @@ async fn serve(
             () = &mut silence => {
                 let now = clock::mono();
                 if now >= patience.until {
-                    return End::EndOfLife;
+                    return End::Lifetime;
                 }
                 let left = patience.left(heard, now);
                 if left.is_zero() {
