@@ -93,7 +93,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
     };
     let delays = Delays::start().map_err(ServeError::Runtime)?;
-    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, options.faults.clone(), delays, files));
+    let service = Arc::new(Service::new(EngineConfig::new(options.minute), options.faults.clone(), delays, files));
     service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));

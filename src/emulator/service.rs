@@ -9,8 +9,8 @@ use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
-use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
+use crate::wire::{execution, payload};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -51,12 +51,14 @@ pub enum FileError {
 struct Core {
     engine: Engine,
     ledger: Option<LedgerWriter>,
+    /// Events told so far.
+    events: u64,
 }
 
 impl Service {
     pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
         Self {
-            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger }),
+            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger, events: 0 }),
             sessions: Sessions::default(),
             faults: Faults::new(faults),
             delays,
@@ -74,7 +76,8 @@ impl Service {
     pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
-        let result = call(&mut core.engine, clock::now());
+        let now = clock::now();
+        let result = call(&mut core.engine, now);
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),
@@ -84,6 +87,11 @@ impl Service {
         }
         while let Some((thing, notification)) = core.engine.poll_notification() {
             self.sessions.push(&thing, push(&thing, &notification));
+        }
+        while let Some(event) = core.engine.poll_event() {
+            core.events += 1;
+            let (topic, payload) = execution::encode_event(&event, core.events, now.epoch_seconds());
+            self.sessions.route(&topic, &payload);
         }
         drop(core);
         if is_earlier {
