@@ -216,7 +216,7 @@ struct ServeArgs {
     /// For what --latency and --reject draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Keep jobs and registrations across restarts (not built yet)
+    /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// End when the process with this number is no longer the parent
@@ -426,9 +426,6 @@ fn serve_command(args: ServeArgs) -> u8 {
     if args.quotas != "none" {
         return not_built("serve --quotas other than none");
     }
-    if args.state.is_some() {
-        return not_built("serve --state");
-    }
     let minute: Duration = match scenario::units::duration(&args.minute) {
         Ok(minute) if !minute.is_zero() => minute,
         Ok(_) => return usage("--minute must be longer than 0"),
@@ -453,6 +450,7 @@ fn serve_command(args: ServeArgs) -> u8 {
         minute,
         ledger: args.ledger,
         requests: args.requests,
+        state: args.state,
         faults,
         exit_with_parent: args.exit_with_parent,
     };

@@ -12,3 +12,4 @@ mod request_log;
 pub mod serve;
 mod service;
 mod sessions;
+mod state;

@@ -7,6 +7,7 @@ use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
+use super::state::Opened;
 use crate::jobs::{NameError, ThingName, limits};
 use crate::ledger::LedgerWriter;
 use crate::pki::{Pair, PkiError, Store, StoreSpec};
@@ -47,6 +48,8 @@ pub struct ServeOptions {
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
+    /// Where to keep what is known.
+    pub state: Option<PathBuf>,
     pub faults: FaultSettings,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
@@ -91,9 +94,10 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let files = Files {
         ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
+        state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
     let delays = Delays::start().map_err(ServeError::Runtime)?;
-    let service = Arc::new(Service::new(EngineConfig::new(options.minute), options.faults.clone(), delays, files));
+    let service = Arc::new(Service::new(EngineConfig::new(options.minute), options.faults.clone(), delays, files)?);
     service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
@@ -146,6 +150,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     doors.iter().for_each(tokio::task::JoinHandle::abort);
     service.sessions.close_all();
     tokio::time::sleep(STOP_TIMEOUT / 5).await;
+    service.close();
     service.flush()?;
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");

@@ -5,6 +5,7 @@ use super::engine::{Engine, EngineConfig};
 use super::faults::{FaultSettings, Faults};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::{Push, Sessions};
+use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
@@ -17,6 +18,8 @@ use tokio::sync::{Notify, watch};
 
 /// Rows reach their files at least this often.
 const FLUSH: Duration = Duration::from_millis(100);
+/// How long a change may take to reach the disk.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timer never sleeps longer than this, whatever the engine says.
 const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -26,6 +29,7 @@ pub(super) struct Service {
     pub(super) faults: Faults,
     pub(super) delays: Delays,
     requests: Option<RequestLog>,
+    state: Option<State>,
     /// An earlier deadline may have appeared.
     timer: Notify,
     /// Why the service cannot go on.
@@ -37,6 +41,7 @@ pub(super) struct Service {
 pub(super) struct Files {
     pub(super) ledger: Option<LedgerWriter>,
     pub(super) requests: Option<RequestLog>,
+    pub(super) state: Option<Opened>,
 }
 
 /// Why a file cannot be written any more.
@@ -46,6 +51,8 @@ pub enum FileError {
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Requests(#[from] RequestLogError),
+    #[error("{0}")]
+    State(#[from] StateError),
 }
 
 struct Core {
@@ -56,16 +63,28 @@ struct Core {
 }
 
 impl Service {
-    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
-        Self {
-            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger, events: 0 }),
+    /// What stands in the state is read back first.
+    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Result<Self, FileError> {
+        let failure = watch::channel(None).0;
+        let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut engine = Engine::new(config);
+        let state = match files.state {
+            Some(opened) => {
+                engine.restore(opened.read(Table::ENGINE)?, clock::now());
+                Some(opened.start(failure.clone())?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            core: Mutex::new(Core { engine, ledger: files.ledger, events: 0 }),
             sessions: Sessions::default(),
             faults: Faults::new(faults),
             delays,
             requests: files.requests,
+            state,
             timer: Notify::new(),
-            failure: watch::channel(None).0,
-        }
+            failure,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -84,6 +103,10 @@ impl Service {
         };
         if let Err(error) = core.write_ledger() {
             self.fail(&error);
+        }
+        // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
+        if let Some(state) = &self.state {
+            core.write_records(state, now);
         }
         while let Some((thing, notification)) = core.engine.poll_notification() {
             self.sessions.push(&thing, push(&thing, &notification));
@@ -150,6 +173,25 @@ impl Service {
         Ok(())
     }
 
+    /// Whoever tells of a change waits for this first: that all changes so far are on disk, at once where nothing is kept. Says
+    /// whether they are.
+    pub(super) async fn durable(&self) -> bool {
+        match &self.state {
+            // In a box: connections that never wait are not to carry the room for it.
+            Some(state) if !state.is_committed() => {
+                Box::pin(tokio::time::timeout(COMMIT_TIMEOUT, state.committed())).await.unwrap_or(false)
+            }
+            _ => true,
+        }
+    }
+
+    /// The last change was made.
+    pub(super) fn close(&self) {
+        if let Some(state) = &self.state {
+            state.close();
+        }
+    }
+
     fn fail(&self, error: &impl std::error::Error) {
         self.failure.send_replace(Some(error.to_string()));
     }
@@ -170,6 +212,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+impl Core {
+    fn write_records(&mut self, state: &State, now: Now) {
+        let mut writes = Writes::default();
+        while let Some((key, record)) = self.engine.poll_record(now) {
+            writes.push(Table::ENGINE, &key, record.as_ref());
+        }
+        if !writes.is_empty() {
+            state.write(writes);
+        }
     }
 }
 

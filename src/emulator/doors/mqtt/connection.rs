@@ -60,7 +60,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         Ok(Ok(connect)) => connect,
         Ok(Err(end)) => {
             if matches!(end, End::Malformed(DecodeError::UnsupportedProtocolLevel)) {
-                let _ = acknowledge(&mut stream, ConnectAckReason::UnacceptableProtocolVersion).await;
+                let _ = acknowledge(&mut stream, ConnectAckReason::UnacceptableProtocolVersion, service).await;
             }
             return end;
         }
@@ -69,7 +69,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     let thing = match admit(&stream, &connect, service, settings) {
         Ok(thing) => thing,
         Err((reason, why)) => {
-            let _ = acknowledge(&mut stream, reason).await;
+            let _ = acknowledge(&mut stream, reason, service).await;
             return End::Refused(why);
         }
     };
@@ -77,7 +77,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     drop(connect);
     let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
     let mut session = Session::new(thing, epoch, later);
-    let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted).await {
+    let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted, service).await {
         Ok(()) => {
             codec.set_max_size(PACKET_BYTES_MAX);
             serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut deliveries, service, keep_alive).await
@@ -151,15 +151,19 @@ fn keep_alive(seconds: u16, settings: MqttSettings) -> Duration {
     }
 }
 
-async fn acknowledge(stream: &mut Stream, return_code: ConnectAckReason) -> Result<(), End> {
+async fn acknowledge(stream: &mut Stream, return_code: ConnectAckReason, service: &Service) -> Result<(), End> {
     let mut out = BytesMut::new();
     encode(Packet::ConnectAck(ConnectAck { session_present: false, return_code }), &mut out);
-    write(stream, &mut out).await
+    write(stream, &mut out, service).await
 }
 
-async fn write(stream: &mut Stream, out: &mut BytesMut) -> Result<(), End> {
+/// Nothing leaves that tells of a change which is not on disk yet.
+async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Result<(), End> {
     if out.is_empty() {
         return Ok(());
+    }
+    if !service.durable().await {
+        return Err(End::Timeout("the disk"));
     }
     let writing = async {
         stream.write_all(out).await?;
@@ -203,7 +207,7 @@ async fn serve(
                 Err(error) => break Some(error.into()),
             }
         };
-        if let Err(end) = write(stream, &mut out).await {
+        if let Err(end) = write(stream, &mut out, service).await {
             return end;
         }
         session.handle_written(service);
