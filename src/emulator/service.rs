@@ -1,10 +1,9 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
-use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
-use super::faults::{FaultSettings, Faults};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::{Push, Sessions};
+use super::shape::{Shape, ShapeSettings};
 use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
 use crate::instant::Now;
@@ -12,7 +11,8 @@ use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::topic::{Topic, TopicKind};
 use crate::wire::{execution, payload};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -25,9 +25,8 @@ const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Service {
     core: Mutex<Core>,
-    pub(super) sessions: Sessions,
-    pub(super) faults: Faults,
-    pub(super) delays: Delays,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shape: Shape,
     requests: Option<RequestLog>,
     state: Option<State>,
     /// An earlier deadline may have appeared.
@@ -44,7 +43,7 @@ pub(super) struct Files {
     pub(super) state: Option<Opened>,
 }
 
-/// Why a file cannot be written any more.
+/// Why the service cannot begin, or its files cannot be written any more.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("{0}")]
@@ -53,6 +52,8 @@ pub enum FileError {
     Requests(#[from] RequestLogError),
     #[error("{0}")]
     State(#[from] StateError),
+    #[error("start the thread for what happens later: {0}")]
+    Thread(#[source] io::Error),
 }
 
 struct Core {
@@ -64,7 +65,7 @@ struct Core {
 
 impl Service {
     /// What stands in the state is read back first.
-    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Result<Self, FileError> {
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
         let failure = watch::channel(None).0;
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
         let mut engine = Engine::new(config);
@@ -75,11 +76,11 @@ impl Service {
             }
             None => None,
         };
+        let sessions = Arc::new(Sessions::default());
         Ok(Self {
             core: Mutex::new(Core { engine, ledger: files.ledger, events: 0 }),
-            sessions: Sessions::default(),
-            faults: Faults::new(faults),
-            delays,
+            shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
+            sessions,
             requests: files.requests,
             state,
             timer: Notify::new(),
@@ -109,7 +110,7 @@ impl Service {
             core.write_records(state, now);
         }
         while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.sessions.push(&thing, push(&thing, &notification));
+            self.shape.notify(&thing, push(&thing, &notification), &self.sessions);
         }
         while let Some(event) = core.engine.poll_event() {
             core.events += 1;

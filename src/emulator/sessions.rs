@@ -1,9 +1,10 @@
 //! The sessions that are connected: how to reach them, and which of two with the same client id is the right one.
 
 use super::filter;
+use super::request_log::Answered;
 use crate::instant::Mono;
 use crate::jobs::{Rejection, ThingName};
-use rmqtt_codec::types::Publish;
+use rmqtt_codec::types::{Publish, QoS};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -24,6 +25,8 @@ pub(super) enum Delivery {
     Message(Push),
     /// A request of its own, when it has waited long enough.
     Request(Box<Delayed>),
+    /// The answer to one, when it is late enough.
+    Answer(Box<LateAnswer>),
 }
 
 /// A request that waited, and what is to become of it.
@@ -32,6 +35,15 @@ pub(super) struct Delayed {
     pub(super) publish: Publish,
     pub(super) received: Mono,
     pub(super) refusal: Option<Rejection>,
+}
+
+/// An answer that notifications may have overtaken.
+#[derive(Debug)]
+pub(super) struct LateAnswer {
+    pub(super) push: Push,
+    /// Of the request.
+    pub(super) qos: QoS,
+    pub(super) answered: Option<Answered>,
 }
 
 /// Which of the sessions of one client id this is: the newest wins.

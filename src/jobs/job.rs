@@ -30,6 +30,28 @@ pub struct RolloutConfig {
     pub exponential: Option<ExponentialRate>,
 }
 
+/// Where in its minute a job's executions are queued; AWS does not say, so that a plan must hold for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spread {
+    /// Evenly over the minute.
+    #[default]
+    Smooth,
+    /// A minute's quota at once.
+    Burst,
+}
+
+impl Spread {
+    pub const ALL: [Self; 2] = [Self::Smooth, Self::Burst];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Smooth => "smooth",
+            Self::Burst => "burst",
+        }
+    }
+}
+
 /// `exponentialRate`: the rate is multiplied each time the counter passes another multiple of the criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExponentialRate {
@@ -169,16 +191,12 @@ impl CreateJob {
     /// # Errors
     /// `InvalidRequest` with the member that is out of its limits.
     pub fn check(&self) -> Result<(), ControlError> {
-        check_targets(self.targets.len())?;
+        within("the number of targets of a job", self.targets.len() as u64, 1, u64::MAX)?;
         if self.document.as_json().len() > limits::DOCUMENT_BYTES_MAX {
             return refuse(format!("a job document may have at most {} bytes", limits::DOCUMENT_BYTES_MAX));
         }
         self.config.check()
     }
-}
-
-pub(crate) fn check_targets(count: usize) -> Result<(), ControlError> {
-    within("the number of targets of a job", count as u64, 1, limits::TARGETS_PER_JOB_MAX as u64)
 }
 
 impl JobConfig {

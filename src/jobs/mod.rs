@@ -17,10 +17,9 @@ pub use control::{
 };
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
-pub(crate) use job::check_targets;
 pub use job::{
     AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobTarget, PresignedUrlConfig, RateIncrease,
-    RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, TargetSelection,
+    RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
 };
 pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
 pub use request::{

@@ -1,11 +1,11 @@
 //! The life of jobs: roll-out pacing, retries, aborts, schedules, members that come and go, events, and what is written down.
 
 use crate::service::{MINUTE, Service, fleet, job, thing};
-use fleetsim::emulator::engine::{Engine, EngineConfig, Record, RecordKey, Spread};
+use fleetsim::emulator::engine::{Engine, EngineConfig, Record, RecordKey};
 use fleetsim::jobs::{
     AbortCriterion, CancelExecution, CancelJob, ControlError, EndBehavior, EventConfig, ExecutionChange, ExecutionStatus,
     ExponentialRate, FailureType, JobChange, JobEvent, JobFilter, JobStatus, JobTarget, RateIncrease, RequestBody, RetryCriterion,
-    RolloutConfig, ScheduledEnd, SchedulingConfig, StartNext, StepTimeout, TargetSelection, Update, UpdateJob,
+    RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, StartNext, StepTimeout, TargetSelection, Update, UpdateJob,
 };
 use fleetsim::ledger::LedgerEvent;
 use std::collections::BTreeMap;
@@ -149,6 +149,26 @@ fn a_job_without_a_rate_goes_at_the_services_pace() {
     s.create("A", |c| c.targets = vec![JobTarget::Group(group)]).unwrap();
     s.run(MINUTE - Duration::from_nanos(1));
     assert_eq!(s.queued_so_far(), 5);
+}
+
+#[test]
+fn what_is_over_a_quota_is_refused() {
+    let config = EngineConfig {
+        rate_per_minute: Some(100),
+        active_jobs_max: Some(1),
+        targets_per_job_max: Some(2),
+        ..EngineConfig::new(MINUTE)
+    };
+    let mut s = Service::engine_with(config);
+    s.engine.create_thing(&thing("t"));
+    let target = JobTarget::Thing(thing("t"));
+    assert!(matches!(s.create("A", |c| c.config.rollout.maximum_per_minute = Some(101)), Err(ControlError::LimitExceeded(_))));
+    assert!(matches!(s.create("A", |c| c.targets = vec![target.clone(); 3]), Err(ControlError::LimitExceeded(_))));
+    s.create("A", |_| {}).unwrap();
+    assert!(matches!(s.create("B", |_| {}), Err(ControlError::LimitExceeded(_))));
+    let rollout = Some(RolloutConfig { maximum_per_minute: Some(101), exponential: None });
+    let update = UpdateJob { rollout, ..UpdateJob::default() };
+    assert!(matches!(s.engine.update_job(&job("A"), update, s.now), Err(ControlError::LimitExceeded(_))));
 }
 
 // -------------------------------------------------------------------------------------------------------------- retries

@@ -8,7 +8,7 @@ use super::store::{Job, JobKey, ThingKey};
 use crate::instant::Now;
 use crate::jobs::{
     CancelJob, ControlError, CreateJob, JobChange, JobDescription, JobDocument, JobEvent, JobFilter, JobId, JobProcessDetails,
-    JobStatus, JobTarget, SchedulingConfig, TargetSelection, UpdateJob, check_targets, limits,
+    JobStatus, JobTarget, RolloutConfig, SchedulingConfig, TargetSelection, UpdateJob, limits,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,6 +23,8 @@ impl Engine {
     /// its limits.
     pub fn create_job(&mut self, create: CreateJob, now: Now) -> Result<(), ControlError> {
         create.check()?;
+        self.check_quotas(create.targets.len(), &create.config.rollout)?;
+        self.check_active_jobs()?;
         if let Some(scheduling) = &create.scheduling {
             self.check_schedule(scheduling, now)?;
         }
@@ -104,6 +106,8 @@ impl Engine {
         let is_new_rate = update.rollout.is_some_and(|rollout| rollout != state.create.config.rollout);
         let config = update.apply(&state.create.config);
         config.check()?;
+        self.check_quotas(0, &config.rollout)?;
+        let state = &mut self.store.jobs[key as usize];
         state.create.config = config;
         state.updated_ms = now.epoch_ms;
         if is_new_rate && state.status == JobStatus::InProgress {
@@ -133,7 +137,7 @@ impl Engine {
         }
         let mut all = self.store.jobs[key as usize].create.targets.clone();
         all.extend(targets.iter().filter(|target| !self.store.jobs[key as usize].create.targets.contains(target)).cloned());
-        check_targets(all.len())?;
+        self.check_quotas(all.len(), &RolloutConfig::default())?;
         let mut target_set = self.store.jobs[key as usize].target_set.clone();
         let new = self.expand(&targets, &mut target_set)?;
         self.follow_groups(key, TargetSelection::Continuous, &targets);
@@ -231,6 +235,31 @@ impl Engine {
             }
         }
         Ok(list)
+    }
+
+    /// The answer to what is over a quota is (inferred) from the errors CreateJob has (spec section 11.6).
+    fn check_quotas(&self, targets: usize, rollout: &RolloutConfig) -> Result<(), ControlError> {
+        if let Some(max) = self.config.targets_per_job_max.filter(|max| targets > *max as usize) {
+            return Err(ControlError::LimitExceeded(format!("a job may have at most {max} targets, not {targets}")));
+        }
+        let base = rollout.exponential.map(|exponential| exponential.base_per_minute);
+        let rate = rollout.maximum_per_minute.max(base);
+        match (rate, self.config.rate_per_minute) {
+            (Some(rate), Some(max)) if rate > max => {
+                Err(ControlError::LimitExceeded(format!("a job may queue at most {max} executions a minute, not {rate}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_active_jobs(&self) -> Result<(), ControlError> {
+        let Some(max) = self.config.active_jobs_max else { return Ok(()) };
+        let active = self.store.jobs.iter().filter(|job| job.status == JobStatus::InProgress).count();
+        if active < max as usize {
+            Ok(())
+        } else {
+            Err(ControlError::LimitExceeded(format!("{active} jobs are in progress already")))
+        }
     }
 
     /// Start: 30 minutes to a year ahead. End: 30 minutes after the start, at most two years ahead (spec section 11.2).

@@ -16,9 +16,8 @@ mod requests;
 mod store;
 
 use crate::instant::{Mono, Now};
-use crate::jobs::{EventConfig, ExecutionStatus, JobEvent, Notification, ThingName};
+use crate::jobs::{EventConfig, ExecutionStatus, JobEvent, Notification, Spread, ThingName, limits};
 use crate::ledger::LedgerRow;
-pub use pace::Spread;
 pub use record::{Record, RecordKey};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -30,8 +29,12 @@ pub struct EngineConfig {
     /// Length of a minute for every minute-unit: timers and roll-out rates.
     pub minute: Duration,
     pub spread: Spread,
-    /// Executions a minute of a job that does not say, and at most of an exponential one; `None`: no limit.
+    /// Executions a minute: of a job that does not say, and of any job at most; `None`: no limit.
     pub rate_per_minute: Option<u32>,
+    /// Jobs that are `IN_PROGRESS`, at most; `None`: no limit.
+    pub active_jobs_max: Option<u32>,
+    /// `None`: no limit.
+    pub targets_per_job_max: Option<u32>,
     /// Whether to remember what is to be written down ([`Engine::poll_record`]).
     pub keeps_records: bool,
 }
@@ -40,7 +43,14 @@ impl EngineConfig {
     /// Smooth roll-outs as fast as they like, nothing written down.
     #[must_use]
     pub fn new(minute: Duration) -> Self {
-        Self { minute, spread: Spread::Smooth, rate_per_minute: None, keeps_records: false }
+        Self {
+            minute,
+            spread: Spread::Smooth,
+            rate_per_minute: None,
+            active_jobs_max: None,
+            targets_per_job_max: Some(limits::TARGETS_PER_JOB_MAX),
+            keeps_records: false,
+        }
     }
 }
 

@@ -4,18 +4,8 @@ use super::record::RecordKey;
 use super::store::{Job, JobKey};
 use super::{Engine, Timer};
 use crate::instant::{Mono, Now};
-use crate::jobs::{ExecutionStatus, JobStatus, RateIncrease};
+use crate::jobs::{ExecutionStatus, JobStatus, RateIncrease, Spread};
 use std::time::Duration;
-
-/// Where in its minute a job's executions are queued; AWS does not say, so that a plan must hold for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Spread {
-    /// Evenly over the minute.
-    #[default]
-    Smooth,
-    /// A minute's quota at once.
-    Burst,
-}
 
 /// The running minute of a roll-out. Dues are computed from the start of the minute, never from the execution before; the rate of a
 /// minute is set at its start.

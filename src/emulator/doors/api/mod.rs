@@ -4,6 +4,7 @@
 mod jobs;
 mod query;
 mod registry;
+mod throttle;
 
 use crate::clock;
 use crate::emulator::service::Service;
@@ -139,6 +140,7 @@ async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSet
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let call = Call { method: head.method.as_str(), path: &path, query, body: &body, service, settings };
+    throttle::check(&call)?;
     jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(unknown_operation(&call)))
 }
 

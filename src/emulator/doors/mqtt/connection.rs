@@ -31,6 +31,9 @@ const READ_BYTES: usize = 512;
 /// Packets handled before other connections get their turn.
 const PACKETS_PER_TURN: usize = 64;
 
+/// What a CONNECT over a quota gets: "server unavailable" (inferred; spec section 13.2 knows no form for MQTT 3.1.1).
+const CONNECT_THROTTLED: ConnectAckReason = ConnectAckReason::ServiceUnavailable;
+
 type Stream = TlsStream<TcpStream>;
 
 /// Why a connection ended.
@@ -48,8 +51,25 @@ pub(super) enum End {
     Timeout(&'static str),
     #[error("refused: {0}")]
     Refused(&'static str),
+    #[error("the endpoint was told to end it")]
+    OldEnough,
     #[error("taken over, too slow, or the endpoint stops")]
     Dismissed,
+}
+
+/// How long a connection is kept.
+#[derive(Clone, Copy)]
+struct Patience {
+    keep_alive: Duration,
+    /// Whatever the client does.
+    until: Mono,
+}
+
+impl Patience {
+    /// Until the client's silence, or the connection's time, is over.
+    fn left(self, heard: Mono, now: Mono) -> Duration {
+        (heard + self.keep_alive.mul_f64(1.5)).min(self.until).since(now)
+    }
 }
 
 /// Runs a connection to its end.
@@ -66,6 +86,11 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         }
         Err(_elapsed) => return End::Timeout("CONNECT"),
     };
+    // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
+    let Ok(_connected) = service.shape.connect(&connect.client_id) else {
+        let _ = acknowledge(&mut stream, CONNECT_THROTTLED, service).await;
+        return End::Refused("over a quota of connections");
+    };
     let thing = match admit(&stream, &connect, service, settings) {
         Ok(thing) => thing,
         Err((reason, why)) => {
@@ -76,11 +101,13 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     let keep_alive = keep_alive(connect.keep_alive, settings);
     drop(connect);
     let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
-    let mut session = Session::new(thing, epoch, later);
+    let mut session = Session::new(thing, epoch, later, service.shape.meter());
     let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted, service).await {
         Ok(()) => {
             codec.set_max_size(PACKET_BYTES_MAX);
-            serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut deliveries, service, keep_alive).await
+            let until = service.shape.end_of_life(session.thing());
+            let patience = Patience { keep_alive, until };
+            serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut deliveries, service, patience).await
         }
         Err(end) => end,
     };
@@ -182,12 +209,12 @@ async fn serve(
     session: &mut Session,
     deliveries: &mut tokio::sync::mpsc::Receiver<Delivery>,
     service: &Service,
-    keep_alive: Duration,
+    patience: Patience,
 ) -> End {
     let mut out = BytesMut::new();
-    let patience = keep_alive.mul_f64(1.5);
+    let mut moved = 0;
     let mut heard: Mono = clock::mono();
-    let silence = tokio::time::sleep(patience);
+    let silence = tokio::time::sleep(patience.left(heard, heard));
     tokio::pin!(silence);
     loop {
         let mut handled = 0;
@@ -207,10 +234,15 @@ async fn serve(
                 Err(error) => break Some(error.into()),
             }
         };
+        moved += out.len();
         if let Err(end) = write(stream, &mut out, service).await {
             return end;
         }
         session.handle_written(service);
+        let rest = session.rest(std::mem::take(&mut moved), service);
+        if !rest.is_zero() {
+            Box::pin(tokio::time::sleep(rest)).await;
+        }
         if let Some(end) = closing {
             return end;
         }
@@ -224,7 +256,7 @@ async fn serve(
         tokio::select! {
             read = read(stream, inbound) => match read {
                 Ok(0) => return End::Gone,
-                Ok(_) => {}
+                Ok(count) => moved += count,
                 Err(error) => return error.into(),
             },
             delivery = deliveries.recv() => {
@@ -239,11 +271,15 @@ async fn serve(
                 }
             }
             () = &mut silence => {
-                let quiet = clock::mono().since(heard);
-                if quiet >= patience {
+                let now = clock::mono();
+                if now >= patience.until {
+                    return End::OldEnough;
+                }
+                let left = patience.left(heard, now);
+                if left.is_zero() {
                     return End::Timeout("a packet within 1.5 times the keep-alive");
                 }
-                silence.as_mut().reset(tokio::time::Instant::now() + (patience - quiet));
+                silence.as_mut().reset(tokio::time::Instant::now() + left);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The server side of an MQTT 3.1.1 session, without IO: what each packet means, and what is answered (spec section 13).
 
-use crate::emulator::faults::Fault;
 use crate::emulator::filter;
+use crate::emulator::quotas::ConnectionMeter;
 use crate::emulator::request_log::Answered;
 use crate::emulator::service::Service;
-use crate::emulator::sessions::{Delayed, Delivery, Epoch, Push};
+use crate::emulator::sessions::{Delayed, Delivery, Epoch, LateAnswer, Push};
+use crate::emulator::shape::Fate;
 use crate::jobs::{ErrorCode, Rejection, Reply, ThingName, limits};
 use crate::wire::payload;
 use crate::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
@@ -13,6 +14,7 @@ use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, Packet, SubscribeReturnCode};
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
+use std::time::Duration;
 use tokio::sync::mpsc::WeakSender;
 use tokio_util::codec::Encoder;
 
@@ -50,6 +52,8 @@ pub(crate) struct Session {
     last_id: u16,
     unacknowledged: Vec<NonZeroU16>,
     held_back: VecDeque<Push>,
+    /// Present where connections have quotas.
+    meter: Option<Box<ConnectionMeter>>,
     /// Requests whose answers are about to leave, where a log wants to know.
     answered: Vec<Answered>,
 }
@@ -60,7 +64,7 @@ fn answer_qos(request: QoS, subscription: Option<QoS>) -> QoS {
 }
 
 impl Session {
-    pub(crate) fn new(thing: ThingName, epoch: Epoch, later: WeakSender<Delivery>) -> Self {
+    pub(crate) fn new(thing: ThingName, epoch: Epoch, later: WeakSender<Delivery>, meter: Option<Box<ConnectionMeter>>) -> Self {
         Self {
             thing,
             epoch,
@@ -69,8 +73,13 @@ impl Session {
             last_id: 0,
             unacknowledged: Vec::new(),
             held_back: VecDeque::new(),
+            meter,
             answered: Vec::new(),
         }
+    }
+
+    pub(crate) fn thing(&self) -> &ThingName {
+        &self.thing
     }
 
     /// Handles one packet; what is to be answered is written to `out`.
@@ -85,7 +94,7 @@ impl Session {
                     self.unacknowledged.swap_remove(position);
                 }
                 if let Some(push) = self.held_back.pop_front() {
-                    self.send(&push, out)?;
+                    self.send(&push, service, out)?;
                 }
                 Ok(())
             }
@@ -100,7 +109,13 @@ impl Session {
                 if topic_filters.iter().any(|(_, qos)| *qos == QoS::ExactlyOnce) {
                     return Ok(());
                 }
-                let status = topic_filters.iter().map(|(filter, qos)| self.subscribe(filter, *qos)).collect();
+                let within_rate = service.shape.subscribe(topic_filters.len());
+                let subscriptions_max = service.shape.subscriptions();
+                let mut status = Vec::with_capacity(topic_filters.len());
+                for (filter, qos) in topic_filters.iter().take(within_rate) {
+                    status.push(self.subscribe(filter, *qos, subscriptions_max));
+                }
+                status.resize(topic_filters.len(), SubscribeReturnCode::Failure);
                 self.tell_subscriptions(service);
                 encode(Packet::SubscribeAck { packet_id, status }, out);
                 Ok(())
@@ -127,9 +142,15 @@ impl Session {
     /// When the client is too far behind.
     pub(crate) fn deliver(&mut self, delivery: Delivery, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         match delivery {
-            Delivery::Message(push) => self.push(push, out),
+            Delivery::Message(push) => self.push(push, service, out),
             Delivery::Request(delayed) => self.answer(*delayed, service, out),
+            Delivery::Answer(answer) => self.send_answer(*answer, service, out),
         }
+    }
+
+    /// How long the connection has to rest, after `bytes` in and out.
+    pub(crate) fn rest(&mut self, bytes: usize, service: &Service) -> Duration {
+        self.meter.as_deref_mut().map_or(Duration::ZERO, |meter| service.shape.rest(meter, bytes))
     }
 
     /// What was written to `out` has left.
@@ -140,9 +161,9 @@ impl Session {
     }
 
     /// A message of the service, for a topic this session may be subscribed to.
-    fn push(&mut self, push: Push, out: &mut BytesMut) -> Result<(), Close> {
+    fn push(&mut self, push: Push, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         if self.unacknowledged.len() < UNACKNOWLEDGED_MAX {
-            return self.send(&push, out);
+            return self.send(&push, service, out);
         }
         if self.held_back.len() >= HELD_BACK_MAX {
             return Err(Close::Slow);
@@ -158,9 +179,9 @@ impl Session {
         }
     }
 
-    fn send(&mut self, push: &Push, out: &mut BytesMut) -> Result<(), Close> {
+    fn send(&mut self, push: &Push, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         match self.granted(&push.topic) {
-            Some(qos) => self.publish(&push.topic, &push.payload, qos.less_value(QoS::AtLeastOnce), out),
+            Some(qos) => self.publish(push, qos.less_value(QoS::AtLeastOnce), service, out),
             // It was unsubscribed meanwhile.
             None => Ok(()),
         }
@@ -168,6 +189,10 @@ impl Session {
 
     fn handle_publish(&mut self, publish: &Publish, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         if publish.qos == QoS::ExactlyOnce {
+            return Ok(());
+        }
+        // What is over a quota is discarded without a PUBACK (inferred; spec section 13.5).
+        if !service.shape.admits(self.meter.as_deref_mut()) {
             return Ok(());
         }
         if !filter::is_valid_topic(&publish.topic) {
@@ -193,12 +218,16 @@ impl Session {
             Ok(_) | Err(TopicError::InvalidOperation { .. }) => {}
             Err(TopicError::NotJobs) => return Err(Close::Protocol("a reserved topic that does not exist")),
         }
-        let Fault { delay, refusal } = service.faults.next(&self.thing);
+        let kind = request_topic(&publish.topic).map(RequestTopic::kind);
         let received = crate::clock::mono();
+        let (due, refusal) = match service.shape.request(&self.thing, kind, received) {
+            Fate::Handle { due, refusal } => (due, refusal),
+            Fate::Drop => return Ok(()),
+        };
         let request = Delayed { publish: publish.clone(), received, refusal };
-        match delay {
-            Some(delay) => {
-                service.delays.add(received + delay, self.later.clone(), Delivery::Request(Box::new(request)));
+        match due {
+            Some(due) => {
+                service.shape.later(due, &self.later, Delivery::Request(Box::new(request)));
                 Ok(())
             }
             None => self.answer(request, service, out),
@@ -208,25 +237,37 @@ impl Session {
     /// Asks the engine, and answers straight to this connection.
     fn answer(&mut self, request: Delayed, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         let Delayed { publish, received, refusal } = request;
-        let topic = match Topic::parse(&publish.topic) {
-            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
-            _ => None,
-        };
+        let topic = request_topic(&publish.topic);
         let reply = match topic {
             Some(topic) => answer(&self.thing, topic, &publish.payload, refusal, service),
             None => invalid_topic(),
         };
-        if service.logs_requests() {
-            self.answered.push(Answered::new(received, topic.map(RequestTopic::kind), &reply));
-        }
+        let answered = service.logs_requests().then(|| Answered::new(received, topic.map(RequestTopic::kind), &reply));
         // Where an InvalidTopic answer goes is inferred: the request topic plus /rejected.
         let leg = if reply.result.is_ok() { "accepted" } else { "rejected" };
-        let topic = format!("{}/{leg}", publish.topic);
-        let qos = answer_qos(publish.qos, self.granted(&topic));
-        self.publish(&topic, &payload::encode_reply(&reply), qos, out)
+        let push = Push { topic: format!("{}/{leg}", publish.topic).into(), payload: payload::encode_reply(&reply).into() };
+        let answer = LateAnswer { push, qos: publish.qos, answered };
+        match service.shape.answer(&self.thing) {
+            Some(due) => {
+                service.shape.later(due, &self.later, Delivery::Answer(Box::new(answer)));
+                Ok(())
+            }
+            None => self.send_answer(answer, service, out),
+        }
     }
 
-    fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS, out: &mut BytesMut) -> Result<(), Close> {
+    fn send_answer(&mut self, answer: LateAnswer, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+        let LateAnswer { push, qos, answered } = answer;
+        self.answered.extend(answered);
+        let qos = answer_qos(qos, self.granted(&push.topic));
+        self.publish(&push, qos, service, out)
+    }
+
+    /// A message over the connection's rate is discarded (spec section 13.5).
+    fn publish(&mut self, push: &Push, qos: QoS, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+        if !service.shape.lets_out(self.meter.as_deref_mut()) {
+            return Ok(());
+        }
         let packet_id = match qos {
             QoS::AtMostOnce => None,
             _ if self.unacknowledged.len() >= u16::MAX as usize / 2 => return Err(Close::Slow),
@@ -240,9 +281,9 @@ impl Session {
             dup: false,
             retain: false,
             qos,
-            topic: topic.into(),
+            topic: (&*push.topic).into(),
             packet_id,
-            payload: bytes::Bytes::copy_from_slice(payload),
+            payload: bytes::Bytes::copy_from_slice(&push.payload),
             properties: None,
         };
         encode(publish.into(), out);
@@ -251,11 +292,11 @@ impl Session {
 
     /// One filter of a SUBSCRIBE: another thing's topics, a malformed filter or the 51st subscription get the failure code, and the
     /// connection stays (inferred; spec section 13.3).
-    fn subscribe(&mut self, filter: &str, qos: QoS) -> SubscribeReturnCode {
+    fn subscribe(&mut self, filter: &str, qos: QoS, subscriptions_max: usize) -> SubscribeReturnCode {
         if !filter::is_valid_filter(filter) || !self.may_subscribe(filter) {
             return SubscribeReturnCode::Failure;
         }
-        let is_full = self.subscriptions.len() >= limits::SUBSCRIPTIONS_PER_CONNECTION_MAX;
+        let is_full = self.subscriptions.len() >= subscriptions_max;
         let known = self.subscriptions.iter_mut().find(|subscription| &*subscription.filter == filter);
         match known {
             Some(subscription) => subscription.qos = qos,
@@ -296,6 +337,13 @@ impl Session {
                 return id;
             }
         }
+    }
+}
+
+fn request_topic(topic: &str) -> Option<RequestTopic<'_>> {
+    match Topic::parse(topic) {
+        Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
+        _ => None,
     }
 }
 
