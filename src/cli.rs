@@ -1,7 +1,7 @@
 //! The command line: one subcommand, one function.
 
 use crate::emulator::serve::{FaultSettings, ServeOptions, ShapeSettings, serve};
-use crate::jobs::ErrorCode;
+use crate::jobs::{ErrorCode, Spread};
 use crate::logging::LogLine;
 use crate::metrics::Metric;
 use crate::run::{RunOptions, UiKind, run, use_colour};
@@ -202,6 +202,9 @@ struct ServeArgs {
     /// Length of a minute, for every minute-unit (timers, roll-out rates)
     #[arg(long, default_value = "60s")]
     minute: String,
+    /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once
+    #[arg(long, value_name = "SPREAD", default_value = "smooth", value_parser = ["smooth", "burst"])]
+    rollout: String,
     /// Append one CSV row per committed change
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -238,7 +241,7 @@ struct ServeArgs {
     /// For what --latency and the other faults draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Keep jobs and registrations across restarts (not built yet)
+    /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// End when the process with this number is no longer the parent
@@ -461,9 +464,6 @@ fn serve_command(args: ServeArgs) -> u8 {
         let _ = write!(std::io::stdout(), "{AWS_QUOTAS}");
         return exit::PASS;
     }
-    if args.state.is_some() {
-        return not_built("serve --state");
-    }
     let minute: Duration = match scenario::units::duration(&args.minute) {
         Ok(minute) if !minute.is_zero() => minute,
         Ok(_) => return usage("--minute must be longer than 0"),
@@ -487,8 +487,10 @@ fn serve_command(args: ServeArgs) -> u8 {
         thing_name,
         auto_register: args.auto_register,
         minute,
+        spread: Spread::ALL.into_iter().find(|spread| spread.as_str() == args.rollout).unwrap_or_default(),
         ledger: args.ledger,
         requests: args.requests,
+        state: args.state,
         shape,
         exit_with_parent: args.exit_with_parent,
     };

@@ -15,3 +15,4 @@ mod server_queue;
 mod service;
 mod sessions;
 mod shape;
+mod state;

@@ -80,6 +80,7 @@ impl EndpointChild {
             .args(["--mqtt-port", "0", "--https-port", "0", "--api-port", "0"])
             .arg("--minute")
             .arg(format!("{}ms", settings.plan.minute.as_millis()))
+            .args(["--rollout", settings.plan.spread.as_str()])
             .arg("--ledger")
             .arg(settings.ledger)
             .args(shape(settings))

@@ -4,7 +4,7 @@ use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection};
+use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
@@ -36,6 +36,8 @@ pub enum TargetPlan {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmulatorPlan {
     pub minute: Duration,
+    /// Where in a minute the executions of a job are queued.
+    pub spread: Spread,
     pub quotas: QuotasPlan,
     pub faults: FaultsPlan,
 }

@@ -117,6 +117,7 @@ impl Plan {
                     QuotasPlan::File(path) => path,
                 };
                 writeln!(out, "quotas = {}\nminute = \"{}\"", quoted(quotas), duration_text(emulator.minute))?;
+                writeln!(out, "rollout = \"{}\"", emulator.spread.as_str())?;
                 write_faults(out, &emulator.faults)
             }
             TargetPlan::Mqtt(mqtt) => {

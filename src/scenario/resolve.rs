@@ -14,7 +14,7 @@ use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection, ThingName, limits};
+use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection, ThingName, limits};
 use crate::schedule::ArrivalKind;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -86,7 +86,12 @@ enum Kind {
 }
 
 fn target(root: &Reader<'_>) -> TargetPlan {
-    let plain = EmulatorPlan { minute: Duration::from_secs(60), quotas: QuotasPlan::None, faults: FaultsPlan::default() };
+    let plain = EmulatorPlan {
+        minute: Duration::from_secs(60),
+        spread: Spread::Smooth,
+        quotas: QuotasPlan::None,
+        faults: FaultsPlan::default(),
+    };
     let Some(reader) = root.table("target") else { return TargetPlan::Emulator(plain) };
     let kind = reader.word("kind", &[("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt)], &["aws"]);
     let kind = kind.map_or(Kind::Emulator, |kind| kind.value);
@@ -124,6 +129,8 @@ fn target(root: &Reader<'_>) -> TargetPlan {
 fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
     let Some(reader) = target.table("emulator") else { return plain };
     let minute = reader.duration("minute", Duration::from_millis(100)..=Duration::from_secs(3600));
+    let spread = reader.word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)), &[]);
+    let spread = spread.map_or(plain.spread, |spread| spread.value);
     let quotas = reader.string("quotas").map_or(QuotasPlan::None, |quotas| quotas_plan(&reader, quotas));
     let faults = FaultsPlan {
         latency: reader.distribution("latency").map(|latency| latency.value),
@@ -134,7 +141,7 @@ fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
         notifications: reader.table("notifications").and_then(notifications),
     };
     reader.finish();
-    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), quotas, faults }
+    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), spread, quotas, faults }
 }
 
 /// "none", "aws", or a file; a word that looks like neither is more likely a typing error than a file's name.

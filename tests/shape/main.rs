@@ -149,6 +149,28 @@ fn without_quotas_nothing_is_throttled() {
     (0..5).for_each(|_| drop(endpoint.connect("t-2")));
 }
 
+#[test]
+fn a_job_over_a_quota_is_refused_and_one_without_a_rate_has_the_services() {
+    let endpoint = Endpoint::with_quotas("[jobs]\nactive_jobs = 1\nrollout_per_minute = 60\ntargets_per_job = 2\n");
+    let targets =
+        |count: usize| -> Vec<String> { (0..count).map(|n| format!("arn:aws:iot:us-east-1:111122223333:thing/t-{n}")).collect() };
+    let refused = |job: &str, more: Value| {
+        let (status, error, _) = endpoint.try_create_job(job, "t-0", &more);
+        (status, error.unwrap_or_default())
+    };
+    let limit = (410, "LimitExceededException".to_owned());
+    assert_eq!(refused("fast", json!({"jobExecutionsRolloutConfig": {"maximumPerMinute": 61}})), limit);
+    assert_eq!(refused("wide", json!({"targets": targets(3)})), limit);
+    let mut second = endpoint.connect("t-1");
+    let notify = second.topic("notify");
+    second.subscribe(&[&notify]);
+    let start = Instant::now();
+    assert_eq!(refused("fits", json!({"targets": targets(2)})), (200, String::new()));
+    assert_eq!(refused("one-more", json!({})), limit);
+    assert_eq!(second.message().0, "notify");
+    assert!(start.elapsed() >= Duration::from_secs(1), "60 a minute, one after the other");
+}
+
 fn fleetsim(dir: &std::path::Path, arguments: &[&str]) -> Output {
     Command::new(cargo_bin("fleetsim")).args(arguments).current_dir(dir).output().unwrap()
 }

@@ -99,7 +99,17 @@ impl From<ControlError> for Refused {
 }
 
 async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Full<Bytes>> {
-    match handle(request, service, settings).await {
+    let result = handle(request, service, settings).await;
+    // Nothing is told of a change that is not on disk yet.
+    let result = match service.durable().await {
+        true => result,
+        false => Err(Refused {
+            status: 503,
+            error_type: "ServiceUnavailableException",
+            message: "the state could not be written in time".into(),
+        }),
+    };
+    match result {
         Ok(body) => respond(200, None, body),
         Err(refused) => respond(refused.status, Some(refused.error_type), control::encode_error(&refused.message)),
     }

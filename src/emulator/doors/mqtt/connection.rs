@@ -52,7 +52,7 @@ pub(super) enum End {
     #[error("refused: {0}")]
     Refused(&'static str),
     #[error("the endpoint was told to end it")]
-    Lifetime,
+    OldEnough,
     #[error("taken over, too slow, or the endpoint stops")]
     Dismissed,
 }
@@ -80,7 +80,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         Ok(Ok(connect)) => connect,
         Ok(Err(end)) => {
             if matches!(end, End::Malformed(DecodeError::UnsupportedProtocolLevel)) {
-                let _ = acknowledge(&mut stream, ConnectAckReason::UnacceptableProtocolVersion).await;
+                let _ = acknowledge(&mut stream, ConnectAckReason::UnacceptableProtocolVersion, service).await;
             }
             return end;
         }
@@ -88,13 +88,13 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     };
     // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
     let Ok(_connected) = service.shape.connect(&connect.client_id) else {
-        let _ = acknowledge(&mut stream, CONNECT_THROTTLED).await;
+        let _ = acknowledge(&mut stream, CONNECT_THROTTLED, service).await;
         return End::Refused("over a quota of connections");
     };
     let thing = match admit(&stream, &connect, service, settings) {
         Ok(thing) => thing,
         Err((reason, why)) => {
-            let _ = acknowledge(&mut stream, reason).await;
+            let _ = acknowledge(&mut stream, reason, service).await;
             return End::Refused(why);
         }
     };
@@ -102,7 +102,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     drop(connect);
     let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
     let mut session = Session::new(thing, epoch, later, service.shape.meter());
-    let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted).await {
+    let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted, service).await {
         Ok(()) => {
             codec.set_max_size(PACKET_BYTES_MAX);
             let until = service.shape.end_of_life(session.thing());
@@ -178,15 +178,19 @@ fn keep_alive(seconds: u16, settings: MqttSettings) -> Duration {
     }
 }
 
-async fn acknowledge(stream: &mut Stream, return_code: ConnectAckReason) -> Result<(), End> {
+async fn acknowledge(stream: &mut Stream, return_code: ConnectAckReason, service: &Service) -> Result<(), End> {
     let mut out = BytesMut::new();
     encode(Packet::ConnectAck(ConnectAck { session_present: false, return_code }), &mut out);
-    write(stream, &mut out).await
+    write(stream, &mut out, service).await
 }
 
-async fn write(stream: &mut Stream, out: &mut BytesMut) -> Result<(), End> {
+/// Nothing leaves that tells of a change which is not on disk yet.
+async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Result<(), End> {
     if out.is_empty() {
         return Ok(());
+    }
+    if !service.durable().await {
+        return Err(End::Timeout("the disk"));
     }
     let writing = async {
         stream.write_all(out).await?;
@@ -231,7 +235,7 @@ async fn serve(
             }
         };
         moved += out.len();
-        if let Err(end) = write(stream, &mut out).await {
+        if let Err(end) = write(stream, &mut out, service).await {
             return end;
         }
         session.handle_written(service);
@@ -269,7 +273,7 @@ async fn serve(
             () = &mut silence => {
                 let now = clock::mono();
                 if now >= patience.until {
-                    return End::Lifetime;
+                    return End::OldEnough;
                 }
                 let left = patience.left(heard, now);
                 if left.is_zero() {
