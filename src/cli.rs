@@ -198,6 +198,12 @@ struct ServeArgs {
     /// Length of a minute, for every minute-unit (timers, roll-out rates)
     #[arg(long, default_value = "60s")]
     minute: String,
+    /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7 days
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    session_expiry: String,
+    /// Raise shorter keep-alives to this
+    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
+    keep_alive_min: String,
     /// Append one CSV row per committed change
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -438,6 +444,15 @@ fn serve_command(args: ServeArgs) -> u8 {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
+    let duration = |name: &str, text: &str| scenario::units::duration(text).map_err(|error| format!("{name} {text}: {error}"));
+    let session_expiry_max = match duration("--session-expiry", &args.session_expiry) {
+        Ok(duration) => duration,
+        Err(message) => return usage(message),
+    };
+    let keep_alive_min = match duration("--keep-alive-min", &args.keep_alive_min) {
+        Ok(duration) => duration,
+        Err(message) => return usage(message),
+    };
     let faults = match faults(&args) {
         Ok(faults) => faults,
         Err(message) => return usage(message),
@@ -451,6 +466,8 @@ fn serve_command(args: ServeArgs) -> u8 {
         thing_name,
         auto_register: args.auto_register,
         minute,
+        keep_alive_min,
+        session_expiry_max,
         ledger: args.ledger,
         requests: args.requests,
         faults,

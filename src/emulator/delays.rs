@@ -109,11 +109,11 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emulator::sessions::Push;
+    use crate::emulator::message::Message;
     use tokio::sync::mpsc;
 
     fn message(text: &str) -> Delivery {
-        Delivery::Message(Push { topic: text.into(), payload: Box::default() })
+        Delivery::Message(Arc::new(Message::of_service(text, Vec::new())))
     }
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
         }
         let mut told = String::new();
         while told.len() < 4 {
-            let Some(Delivery::Message(push)) = receiver.blocking_recv() else { panic!("the line has ended") };
-            told += &push.topic;
+            let Some(Delivery::Message(message)) = receiver.blocking_recv() else { panic!("the line has ended") };
+            told += &message.topic;
         }
         assert_eq!(told, "abcd");
         assert!(clock::mono().since(start) >= Duration::from_millis(30));
@@ -141,6 +141,6 @@ mod tests {
         let now = clock::mono();
         delays.add(now, gone.downgrade(), message("x"));
         delays.add(now, sender.downgrade(), message("y"));
-        assert!(matches!(receiver.blocking_recv(), Some(Delivery::Message(push)) if &*push.topic == "y"));
+        assert!(matches!(receiver.blocking_recv(), Some(Delivery::Message(message)) if &*message.topic == "y"));
     }
 }

@@ -44,6 +44,10 @@ pub struct ServeOptions {
     pub auto_register: bool,
     /// Length of a minute, for every minute-unit.
     pub minute: Duration,
+    /// The shortest keep-alive of a session; shorter ones are raised to it.
+    pub keep_alive_min: Duration,
+    /// How long a session may outlive its connection.
+    pub session_expiry_max: Duration,
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
@@ -119,8 +123,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
-        keep_alive_min: limits::KEEP_ALIVE_MIN,
+        keep_alive_min: options.keep_alive_min,
         keep_alive_max: limits::KEEP_ALIVE_MAX,
+        session_expiry_max: options.session_expiry_max,
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
@@ -135,8 +140,10 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     ];
     announce(mqtt_address, api_address, options);
     let timers = Arc::clone(service);
+    let sessions = Arc::clone(service);
     let files = Arc::clone(service);
     tokio::spawn(async move { timers.run_timers().await });
+    tokio::spawn(async move { sessions.run_sessions().await });
     tokio::spawn(async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
@@ -149,6 +156,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     service.flush()?;
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
+    }
+    if service.sessions.dropped() > 0 {
+        tracing::warn!(messages = service.sessions.dropped(), "dropped since too many waited for clients that were away");
     }
     result
 }

@@ -3,15 +3,16 @@
 use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
 use super::faults::{FaultSettings, Faults};
+use super::message::Message;
 use super::request_log::{Answered, RequestLog, RequestLogError};
-use super::sessions::{Push, Sessions};
+use super::sessions::Sessions;
 use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -83,7 +84,7 @@ impl Service {
             self.fail(&error);
         }
         while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.sessions.push(&thing, push(&thing, &notification));
+            self.sessions.push(&thing, &Arc::new(message(&thing, &notification)));
         }
         drop(core);
         if is_earlier {
@@ -119,6 +120,29 @@ impl Service {
                 () = tokio::time::sleep(wait) => self.call(super::engine::Engine::handle_timeout),
                 () = self.timer.notified() => {}
             }
+        }
+    }
+
+    /// Ends the sessions whose clients stay away, and publishes wills that have waited long enough; never ends.
+    pub(super) async fn run_sessions(&self) {
+        loop {
+            let wait = self.sessions.poll_timeout().map_or(TIMER_SLEEP_MAX, |at| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.lapse_sessions(),
+                () = self.sessions.deadline_changed() => {}
+            }
+        }
+    }
+
+    fn lapse_sessions(&self) {
+        let now = clock::mono();
+        let wills = self.call(|engine, _| {
+            let lapsed = self.sessions.lapse(now);
+            lapsed.ended.iter().for_each(|thing| engine.handle_subscription(thing, false, false));
+            lapsed.wills
+        });
+        for (thing, will) in wills {
+            self.sessions.publish(will.into_message(now), Some(&thing));
         }
     }
 
@@ -165,11 +189,11 @@ impl Core {
     }
 }
 
-fn push(thing: &ThingName, notification: &Notification) -> Push {
+fn message(thing: &ThingName, notification: &Notification) -> Message {
     let kind = match notification {
         Notification::Changed { .. } => TopicKind::Notify,
         Notification::NextChanged { .. } => TopicKind::NotifyNext,
     };
     let topic = Topic { thing: thing.as_str(), kind };
-    Push { topic: topic.to_string().into(), payload: payload::encode_notification(notification).into() }
+    Message::of_service(topic.to_string(), payload::encode_notification(notification))
 }
