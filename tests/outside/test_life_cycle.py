@@ -43,3 +43,30 @@ def test_queue_life_cycle(thing, control):
 def test_optional_fields(thing, control):
     walk_fields(thing, control)
     thing.assert_quiet(QUIET_S)
+
+
+@pytest.fixture
+def plain_thing(site, thing_name):
+    thing = PahoThing(site, thing_name)
+    yield thing
+    thing.close()
+
+
+def test_what_an_update_causes_comes_in_the_order_of_the_captures(plain_thing, boto3_control, unique):
+    job, order = unique("order"), []
+    boto3_control.create_job(job, plain_thing.name, {})
+    plain_thing.told(2)
+    plain_thing.connection.on_message = lambda topic, payload: (order.append(topic), plain_thing.heard(topic, payload))
+    assert plain_thing.ask(f"{job}/update", {"status": "SUCCEEDED"})[0]
+    plain_thing.told(2)
+    assert [topic.removeprefix(plain_thing.prefix) for topic in order] == [f"{job}/update/accepted", "notify", "notify-next"]
+
+
+def test_a_thing_that_connects_is_told_nothing_until_it_asks(site, thing_name, boto3_control, unique):
+    job = unique("waiting")
+    boto3_control.create_job(job, thing_name, {})
+    thing = PahoThing(site, thing_name)
+    thing.assert_quiet(QUIET_S)
+    assert thing.ask("$next/get", {})[1]["execution"]["jobId"] == job
+    thing.assert_quiet()
+    thing.close()
