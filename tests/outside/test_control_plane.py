@@ -97,11 +97,12 @@ def test_what_a_job_cannot_be_is_refused(iot, unique, thing_name, created):
     refused(iot.create_job, "ResourceAlreadyExistsException", jobId=job, targets=targets, document="{}")
     refused(iot.create_job, "ResourceNotFoundException", jobId=unique("job"), targets=[thing_arn("nobody")], document="{}")
     refused(iot.create_job, "ResourceNotFoundException", jobId=unique("job"), targets=[f"{ACCOUNT}:thinggroup/nothing"], document="{}")
+    many = [thing_arn(f"thing-{n}") for n in range(101)]
+    refused(iot.create_job, "LimitExceededException", jobId=unique("job"), targets=many, document="{}")
 
 
 WRONG = (
     {"targets": ["arn:aws:s3:::bucket"]},
-    {"targets": [f"{ACCOUNT}:thing/t-{n}" for n in range(101)]},
     {"document": "no JSON"},
     {"document": json.dumps("x" * 32_768)},
     {"description": "x" * 2_029},
