@@ -146,7 +146,7 @@ fn topics_of_another_thing_are_refused_the_way_aws_does() {
         "=a/#/b",
         "=dt/#",
     ]);
-    assert_eq!(codes, [1, 0x80, 0x80, 0x80, 0x80, 1]);
+    assert_eq!(codes, [1, 0x80, 0x80, 1, 0x80, 1]);
     client.expect_quiet();
     client.send(&publish_packet("$aws/things/t-2/jobs/get", 1, 7, b"{}", false));
     let first = client.packet();
@@ -199,11 +199,11 @@ fn what_breaks_the_protocol_closes_the_connection() {
         let mut client = endpoint.dial("t-1");
         client.send(bytes);
         let answer = client.packet();
-        assert!(answer.is_none() || (answer == Some((0x20, vec![0, 1])) && client.is_closed()), "{bytes:?} {answer:?}");
+        let is_refusal = matches!(answer.as_ref(), Some((0x20, body)) if matches!(body[..], [0, 1 | 2]));
+        assert!(answer.is_none() || (is_refusal && client.is_closed()), "{bytes:?} {answer:?}");
     };
     before(&[0xc0, 0x00]);
     before(&connect_packet("t-1", 300, 4, 3));
-    before(&connect_packet("t-1", 300, 5, 2));
     before(&connect_packet("t-1", 300, 3, 2));
     before(&connect_packet(&"x".repeat(20_000), 300, 4, 2));
 }

@@ -9,6 +9,8 @@ const PURE: &[&str] = &[
     "device",
     "emulator/engine.rs",
     "emulator/engine",
+    "emulator/quotas",
+    "emulator/server_queue.rs",
     "schedule/arrivals.rs",
     "schedule/phases.rs",
     "metrics/recorder.rs",

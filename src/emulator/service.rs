@@ -1,32 +1,35 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
-use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
-use super::faults::{FaultSettings, Faults};
 use super::message::Message;
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::Sessions;
+use super::shape::{Shape, ShapeSettings};
+use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
-use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
+use crate::wire::{execution, payload};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Rows reach their files at least this often.
 const FLUSH: Duration = Duration::from_millis(100);
+/// How long a change may take to reach the disk.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timer never sleeps longer than this, whatever the engine says.
 const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Service {
     core: Mutex<Core>,
-    pub(super) sessions: Sessions,
-    pub(super) faults: Faults,
-    pub(super) delays: Delays,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shape: Shape,
     requests: Option<RequestLog>,
+    state: Option<State>,
     /// An earlier deadline may have appeared.
     timer: Notify,
     /// Why the service cannot go on.
@@ -38,33 +41,52 @@ pub(super) struct Service {
 pub(super) struct Files {
     pub(super) ledger: Option<LedgerWriter>,
     pub(super) requests: Option<RequestLog>,
+    pub(super) state: Option<Opened>,
 }
 
-/// Why a file cannot be written any more.
+/// Why the service cannot begin, or its files cannot be written any more.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Requests(#[from] RequestLogError),
+    #[error("{0}")]
+    State(#[from] StateError),
+    #[error("start the thread for what happens later: {0}")]
+    Thread(#[source] io::Error),
 }
 
 struct Core {
     engine: Engine,
     ledger: Option<LedgerWriter>,
+    /// Events told so far.
+    events: u64,
 }
 
 impl Service {
-    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
-        Self {
-            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger }),
-            sessions: Sessions::default(),
-            faults: Faults::new(faults),
-            delays,
+    /// What stands in the state is read back first.
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
+        let failure = watch::channel(None).0;
+        let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut engine = Engine::new(config);
+        let state = match files.state {
+            Some(opened) => {
+                engine.restore(opened.read(Table::ENGINE)?, clock::now());
+                Some(opened.start(failure.clone())?)
+            }
+            None => None,
+        };
+        let sessions = Arc::new(Sessions::default());
+        Ok(Self {
+            core: Mutex::new(Core { engine, ledger: files.ledger, events: 0 }),
+            shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
+            sessions,
             requests: files.requests,
+            state,
             timer: Notify::new(),
-            failure: watch::channel(None).0,
-        }
+            failure,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -75,7 +97,8 @@ impl Service {
     pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
-        let result = call(&mut core.engine, clock::now());
+        let now = clock::now();
+        let result = call(&mut core.engine, now);
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),
@@ -83,8 +106,17 @@ impl Service {
         if let Err(error) = core.write_ledger() {
             self.fail(&error);
         }
+        // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
+        if let Some(state) = &self.state {
+            core.write_records(state, now);
+        }
         while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.sessions.push(&thing, &Arc::new(message(&thing, &notification)));
+            self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
+        }
+        while let Some(event) = core.engine.poll_event() {
+            core.events += 1;
+            let (topic, payload) = execution::encode_event(&event, core.events, now.epoch_seconds());
+            self.sessions.route(topic, payload);
         }
         drop(core);
         if is_earlier {
@@ -166,6 +198,25 @@ impl Service {
         Ok(())
     }
 
+    /// Whoever tells of a change waits for this first: that all changes so far are on disk, at once where nothing is kept. Says
+    /// whether they are.
+    pub(super) async fn durable(&self) -> bool {
+        match &self.state {
+            // In a box: connections that never wait are not to carry the room for it.
+            Some(state) if !state.is_committed() => {
+                Box::pin(tokio::time::timeout(COMMIT_TIMEOUT, state.committed())).await.unwrap_or(false)
+            }
+            _ => true,
+        }
+    }
+
+    /// The last change was made.
+    pub(super) fn close(&self) {
+        if let Some(state) = &self.state {
+            state.close();
+        }
+    }
+
     fn fail(&self, error: &impl std::error::Error) {
         self.failure.send_replace(Some(error.to_string()));
     }
@@ -186,6 +237,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+impl Core {
+    fn write_records(&mut self, state: &State, now: Now) {
+        let mut writes = Writes::default();
+        while let Some((key, record)) = self.engine.poll_record(now) {
+            writes.push(Table::ENGINE, &key, record.as_ref());
+        }
+        if !writes.is_empty() {
+            state.write(writes);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one session is subscribed to.
 
 use super::filter::{self, Filter};
-use crate::jobs::{ThingName, limits};
+use crate::jobs::ThingName;
 use crate::wire::topic::{Topic, TopicKind};
 use rmqtt_codec::types::QoS;
 
@@ -33,18 +33,18 @@ pub(super) struct Hears {
     pub(super) notify_next: bool,
 }
 
-/// At most 50, so a list will do (spec section 15.2).
+/// Few, so a list will do: AWS allows 50 (spec section 15.2).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions(Vec<Subscription>);
 
 impl Subscriptions {
     /// Adds one, or replaces the one with the same filter. Says whether it is new; `None` when there is no room for it.
-    pub(super) fn set(&mut self, subscription: Subscription) -> Option<bool> {
+    pub(super) fn set(&mut self, subscription: Subscription, max: usize) -> Option<bool> {
         if let Some(known) = self.0.iter_mut().find(|known| known.filter == subscription.filter) {
             *known = subscription;
             return Some(false);
         }
-        let has_room = self.0.len() < limits::SUBSCRIPTIONS_PER_CONNECTION_MAX;
+        let has_room = self.0.len() < max;
         has_room.then(|| {
             self.0.push(subscription);
             true

@@ -12,11 +12,25 @@ pub const STATUS_DETAILS_VALUE_CHARS_MAX: usize = 1_024;
 pub const TIMEOUT_MINUTES_MAX: i64 = 10_080;
 /// `stepTimeoutInMinutes` that cancels the step timer.
 pub const STEP_TIMEOUT_CANCEL: i64 = -1;
-/// Executions shown in `get` and `notify` (15 with a scheduling configuration).
+/// Executions shown in `get` and `notify`.
 pub const PENDING_SHOWN_MAX: usize = 10;
-pub const TARGETS_PER_JOB_MAX: usize = 100;
+/// The same, when one of them has a scheduling configuration.
+pub const PENDING_SHOWN_SCHEDULED_MAX: usize = 15;
+pub const TARGETS_PER_JOB_MAX: u32 = 100;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
 pub const REASON_CODE_CHARS_MAX: usize = 128;
+/// Of one thing on one job, for failures and time-outs together.
+pub const RETRIES_MAX: u32 = 10;
+pub const BASE_RATE_MAX: u32 = 1_000;
+/// `incrementFactor` in tenths, from and to.
+pub const INCREMENT_TENTHS: (u32, u32) = (11, 50);
+pub const PRESIGNED_S_MIN: u64 = 60;
+pub const PRESIGNED_S_MAX: u64 = 3_600;
+/// A start time is at least this many minutes ahead, an end time as much after the start.
+pub const SCHEDULE_MINUTES_MIN: u32 = 30;
+/// A start time is at most this many days ahead, an end time twice as many.
+pub const SCHEDULE_START_DAYS_MAX: u32 = 366;
+pub const LIST_PAGE_MAX: usize = 250;
 
 pub const TOPIC_BYTES_MAX: usize = 256;
 pub const TOPIC_SLASHES_MAX: usize = 7;

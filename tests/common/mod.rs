@@ -15,14 +15,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// An endpoint with four things, t-0 to t-3, registered.
-pub struct Endpoint {
-    pub process: Child,
-    pub dir: tempfile::TempDir,
-    pub mqtt: String,
-    pub api: String,
+pub(crate) struct Endpoint {
+    pub(crate) process: Child,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) mqtt: String,
+    pub(crate) api: String,
 }
 
 impl Drop for Endpoint {
@@ -33,7 +33,7 @@ impl Drop for Endpoint {
 }
 
 impl Endpoint {
-    pub fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut process = Command::new(cargo_bin("fleetsim"))
             .args([
@@ -64,11 +64,11 @@ impl Endpoint {
         Self { process, mqtt: text("mqtt"), api: text("api"), dir }
     }
 
-    pub fn pem(&self, file: &str) -> CertificateDer<'static> {
+    pub(crate) fn pem(&self, file: &str) -> CertificateDer<'static> {
         CertificateDer::from_pem_file(self.dir.path().join(file)).unwrap()
     }
 
-    pub fn tls(&self, address: &str, certificate_of: Option<(&Path, &str)>) -> std::io::Result<Tls> {
+    pub(crate) fn tls(&self, address: &str, certificate_of: Option<(&Path, &str)>) -> std::io::Result<Tls> {
         let mut roots = RootCertStore::empty();
         roots.add(self.pem("ca.cert.pem")).unwrap();
         let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
@@ -90,12 +90,12 @@ impl Endpoint {
     }
 
     /// A TLS connection with the thing's certificate, nothing sent yet.
-    pub fn dial(&self, thing: &str) -> Client {
+    pub(crate) fn dial(&self, thing: &str) -> Client {
         Client { stream: self.tls(&self.mqtt, Some((self.dir.path(), thing))).unwrap(), thing: thing.to_owned() }
     }
 
     /// Connected with client id = thing name.
-    pub fn connect(&self, thing: &str) -> Client {
+    pub(crate) fn connect(&self, thing: &str) -> Client {
         let mut client = self.dial(thing);
         client.send(&connect_packet(thing, 300, 4, 2));
         assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
@@ -103,7 +103,7 @@ impl Endpoint {
     }
 
     /// One signed call of the control plane: status, error type, body.
-    pub fn call(
+    pub(crate) fn call(
         &self,
         method: &str,
         path: &str,
@@ -141,7 +141,7 @@ impl Endpoint {
     }
 
     #[track_caller]
-    pub fn create_job(&self, job: &str, thing: &str) {
+    pub(crate) fn create_job(&self, job: &str, thing: &str) {
         let body =
             json!({"targets": [format!("arn:aws:iot:us-east-1:111122223333:thing/{thing}")], "document": r#"{"operation":"x"}"#});
         let (status, error, answer) = self.call("PUT", &format!("/jobs/{job}"), &body.to_string(), |_| {});
@@ -149,16 +149,16 @@ impl Endpoint {
     }
 }
 
-pub struct Client {
-    pub stream: Tls,
-    pub thing: String,
+pub(crate) struct Client {
+    pub(crate) stream: Tls,
+    pub(crate) thing: String,
 }
 
-pub fn field(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn field(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
 }
 
-pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     let mut length = body.len();
     loop {
@@ -170,27 +170,27 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     }
 }
 
-pub fn connect_packet(client_id: &str, keep_alive: u16, level: u8, flags: u8) -> Vec<u8> {
+pub(crate) fn connect_packet(client_id: &str, keep_alive: u16, level: u8, flags: u8) -> Vec<u8> {
     packet(0x10, &[&field(b"MQTT")[..], &[level, flags], &keep_alive.to_be_bytes(), &field(client_id.as_bytes())].concat())
 }
 
-pub fn subscribe_packet(id: u16, filters: &[String], qos: u8) -> Vec<u8> {
+pub(crate) fn subscribe_packet(id: u16, filters: &[String], qos: u8) -> Vec<u8> {
     let filters: Vec<u8> = filters.iter().flat_map(|filter| [field(filter.as_bytes()), vec![qos]].concat()).collect();
     packet(0x82, &[&id.to_be_bytes()[..], &filters].concat())
 }
 
-pub fn publish_packet(topic: &str, qos: u8, id: u16, payload: &[u8], retain: bool) -> Vec<u8> {
+pub(crate) fn publish_packet(topic: &str, qos: u8, id: u16, payload: &[u8], retain: bool) -> Vec<u8> {
     let id = if qos > 0 { id.to_be_bytes().to_vec() } else { vec![] };
     packet(0x30 | qos << 1 | u8::from(retain), &[&field(topic.as_bytes())[..], &id, payload].concat())
 }
 
 impl Client {
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).unwrap();
     }
 
     /// The next packet, or `None` when the endpoint has closed the connection.
-    pub fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(crate) fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut byte = [0u8];
         match self.stream.read_exact(&mut byte) {
             Ok(()) => {}
@@ -216,22 +216,22 @@ impl Client {
         Some((first, body))
     }
 
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.packet().is_none()
     }
 
     /// Answers a ping: the connection is alive and has nothing else to say.
     #[track_caller]
-    pub fn expect_quiet(&mut self) {
+    pub(crate) fn expect_quiet(&mut self) {
         self.send(&[0xc0, 0]);
         assert_eq!(self.packet(), Some((0xd0, vec![])));
     }
 
-    pub fn topic(&self, last: &str) -> String {
+    pub(crate) fn topic(&self, last: &str) -> String {
         format!("$aws/things/{}/jobs/{last}", self.thing)
     }
 
-    pub fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+    pub(crate) fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
         let filters: Vec<String> =
             filters.iter().map(|filter| filter.strip_prefix('=').map_or_else(|| self.topic(filter), str::to_owned)).collect();
         self.send(&subscribe_packet(9, &filters, 1));
@@ -242,7 +242,7 @@ impl Client {
 
     /// A message, acknowledged when it wants to be: last part of the topic, payload.
     #[track_caller]
-    pub fn message(&mut self) -> (String, Value) {
+    pub(crate) fn message(&mut self) -> (String, Value) {
         let (first, body) = self.packet().expect("a message");
         assert_eq!(first & 0xf0, 0x30, "a PUBLISH, not {first:#x}");
         let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
@@ -258,7 +258,7 @@ impl Client {
 
     /// A request at QoS 1 and its answer.
     #[track_caller]
-    pub fn request(&mut self, last: &str, payload: &Value) -> (String, Value) {
+    pub(crate) fn request(&mut self, last: &str, payload: &Value) -> (String, Value) {
         self.send(&publish_packet(&self.topic(last), 1, 7, payload.to_string().as_bytes(), false));
         assert_eq!(self.packet(), Some((0x40, vec![0, 7])), "PUBACK first");
         self.message()

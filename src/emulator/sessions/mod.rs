@@ -5,6 +5,7 @@ mod retained;
 mod stored;
 
 use super::message::{Message, Will};
+use super::request_log::Answered;
 use super::subscriptions::Subscriptions;
 use crate::instant::Mono;
 use crate::jobs::{Rejection, ThingName};
@@ -37,6 +38,8 @@ pub(super) enum Delivery {
     Stored,
     /// A request of its own, when it has waited long enough.
     Request(Box<Delayed>),
+    /// The answer to one, when it is late enough.
+    Answer(Box<LateAnswer>),
 }
 
 /// A request that waited, and what is to become of it.
@@ -45,6 +48,16 @@ pub(super) struct Delayed {
     pub(super) publish: Box<Publish>,
     pub(super) received: Mono,
     pub(super) refusal: Option<Rejection>,
+}
+
+/// An answer that notifications may have overtaken.
+#[derive(Debug)]
+pub(super) struct LateAnswer {
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+    /// Of the request.
+    pub(super) qos: QoS,
+    pub(super) answered: Option<Answered>,
 }
 
 /// Which of the connections of one client id this is: the newest wins.
@@ -227,8 +240,7 @@ impl Sessions {
     }
 
     /// A message of the service for whoever subscribed to its topic.
-    #[expect(dead_code, reason = "for the service's events, which are not built yet")]
-    pub(super) fn route(&self, topic: &str, payload: Vec<u8>) {
+    pub(super) fn route(&self, topic: String, payload: Vec<u8>) {
         self.publish(Message::of_service(topic, payload), None);
     }
 

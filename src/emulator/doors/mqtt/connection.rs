@@ -44,6 +44,8 @@ pub(super) enum End {
     KeepAlive,
     #[error("refused: {0}")]
     Refused(&'static str),
+    #[error("the endpoint was told to end it")]
+    OldEnough,
     #[error("dismissed: {0:?}")]
     Dismissed(Dismissal),
 }
@@ -55,7 +57,8 @@ impl End {
             Self::Closed(close) => close.reason(),
             Self::KeepAlive => Some(Reason::KeepAlive),
             Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
-            Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
+            // Which code goes with the end of a connection's life is inferred (spec section 12.6).
+            Self::OldEnough | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
             Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
             Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
         }
@@ -67,20 +70,42 @@ impl End {
     }
 }
 
+/// How long a connection is kept.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// A client that is silent for longer is cut.
+    silence: Duration,
+    /// Whatever the client does.
+    until: Mono,
+}
+
+impl Patience {
+    /// When the client's silence, or the connection's time, will be over.
+    fn end(self, heard: Mono) -> Mono {
+        (heard + self.silence).min(self.until)
+    }
+}
+
 /// Runs a connection to its end.
 pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSettings) -> End {
     let mut inbound = BytesMut::new();
     let mut out = BytesMut::new();
     let (version, connect) = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
         Ok(Ok(connect)) => connect,
-        Ok(Err(bad)) => return refuse(&mut stream, bad, &mut out).await,
+        Ok(Err(bad)) => return refuse(&mut stream, bad, &mut out, service).await,
         Err(_elapsed) => return End::Timeout("CONNECT"),
+    };
+    // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
+    let Ok(_connected) = service.shape.connect(&connect.client_id) else {
+        version.encode_refusal(Reason::Quota, &mut out);
+        let _ = write(&mut stream, &mut out, service).await;
+        return End::Refused("over a quota of connections");
     };
     let thing = match admit(&stream, &connect, service, settings) {
         Ok(thing) => thing,
         Err((reason, why)) => {
             version.encode_refusal(reason, &mut out);
-            let _ = write(&mut stream, &mut out).await;
+            let _ = write(&mut stream, &mut out, service).await;
             return End::Refused(why);
         }
     };
@@ -97,10 +122,11 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     version.encode(&Outbound::Accepted(accepted), &mut out);
     session.draw(service, &mut out);
     let mut connection = Connection { stream, version, inbound, out };
-    let end = connection.serve(&mut session, &mut deliveries, service, keep_alive.mul_f64(1.5)).await;
+    let patience = Patience { silence: keep_alive.mul_f64(1.5), until: service.shape.end_of_life(session.thing()) };
+    let end = connection.serve(&mut session, &mut deliveries, service, patience).await;
     session.end(end.publishes_will(), service);
     drop(session);
-    connection.close(&end).await;
+    connection.close(&end, service).await;
     end
 }
 
@@ -129,7 +155,7 @@ async fn read_connect(stream: &mut Stream, inbound: &mut BytesMut) -> Result<(Ve
     }
 }
 
-async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut) -> End {
+async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
     let end = match no {
         NoConnect::End(end) => return end,
         NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
@@ -142,14 +168,17 @@ async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut) -> End {
             End::Refused("no client id, and no clean session")
         }
     };
-    let _ = write(stream, out).await;
+    let _ = write(stream, out, service).await;
     end
 }
 
-/// The only way to the socket.
-async fn write(stream: &mut Stream, out: &mut BytesMut) -> Result<(), End> {
+/// The only way to the socket. Nothing leaves that tells of a change which is not on disk yet.
+async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Result<(), End> {
     if out.is_empty() {
         return Ok(());
+    }
+    if !service.durable().await {
+        return Err(End::Timeout("answer of the disk"));
     }
     let writing = async {
         stream.write_all(out).await?;
@@ -170,27 +199,33 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves until somebody ends it; `patience` is how long the client may be silent.
+    /// Serves until somebody ends it.
     async fn serve(
         &mut self,
         session: &mut Session,
         deliveries: &mut Receiver<Delivery>,
         service: &Service,
-        patience: Duration,
+        patience: Patience,
     ) -> End {
         let mut heard: Mono = clock::mono();
-        let mut alarm_at = heard + patience;
-        let alarm = tokio::time::sleep(patience);
+        let mut moved = 0;
+        let mut alarm_at = patience.end(heard);
+        let alarm = tokio::time::sleep(alarm_at.since(heard));
         tokio::pin!(alarm);
         loop {
             let turn = self.handle_inbound(session, service);
             if turn.handled > 0 {
                 heard = clock::mono();
             }
-            if let Err(end) = write(&mut self.stream, &mut self.out).await {
+            moved += self.out.len();
+            if let Err(end) = write(&mut self.stream, &mut self.out, service).await {
                 return end;
             }
             session.handle_written(service);
+            let rest = session.rest(std::mem::take(&mut moved), service);
+            if !rest.is_zero() {
+                Box::pin(tokio::time::sleep(rest)).await;
+            }
             if let Some(close) = turn.close {
                 return close.into();
             }
@@ -208,7 +243,7 @@ impl Connection {
             tokio::select! {
                 read = read(&mut self.stream, &mut self.inbound) => match read {
                     Ok(0) => return End::Gone,
-                    Ok(_) => {}
+                    Ok(count) => moved += count,
                     Err(error) => return error.into(),
                 },
                 delivery = deliveries.recv() => {
@@ -223,11 +258,14 @@ impl Connection {
                 }
                 () = &mut alarm => {
                     let now = clock::mono();
-                    if now.since(heard) >= patience {
+                    if now >= patience.until {
+                        return End::OldEnough;
+                    }
+                    alarm_at = patience.end(heard);
+                    if now >= alarm_at {
                         return End::KeepAlive;
                     }
                     session.draw(service, &mut self.out);
-                    alarm_at = heard + patience;
                     alarm.as_mut().reset(tokio::time::Instant::now() + alarm_at.since(now));
                 }
             }
@@ -253,10 +291,10 @@ impl Connection {
     }
 
     /// Says why, where the protocol has a way to, and closes.
-    async fn close(mut self, end: &End) {
+    async fn close(mut self, end: &End, service: &Service) {
         if let Some(reason) = end.reason() {
             self.version.encode_disconnect(reason, &mut self.out);
-            if write(&mut self.stream, &mut self.out).await.is_err() {
+            if write(&mut self.stream, &mut self.out, service).await.is_err() {
                 return;
             }
         }

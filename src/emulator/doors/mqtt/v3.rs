@@ -104,6 +104,8 @@ pub(super) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
 pub(super) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
     let code = match reason {
         Reason::ClientId => 2,
+        // Over a quota: "server unavailable" (inferred; spec section 13.2 knows no form for MQTT 3.1.1).
+        Reason::Quota => 3,
         Reason::NotAuthorized => 5,
         _ => return,
     };

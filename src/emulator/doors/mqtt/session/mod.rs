@@ -7,6 +7,7 @@ mod subscribe;
 use super::packet::{Close, Connect, Inbound, Outbound, Reason, Version};
 use crate::clock;
 use crate::emulator::message::{Message, Will};
+use crate::emulator::quotas::ConnectionMeter;
 use crate::emulator::request_log::Answered;
 use crate::emulator::service::Service;
 use crate::emulator::sessions::{After, Begun, Delivery, Dismissal, Epoch};
@@ -42,6 +43,8 @@ pub(super) struct Session {
     will: Option<Box<Will>>,
     /// MQTT 5: topics the client gave numbers to.
     aliases: Option<Box<Aliases>>,
+    /// Present where connections have quotas.
+    meter: Option<Box<ConnectionMeter>>,
     /// Requests whose answers are about to leave, where a log wants to know.
     answered: Vec<Answered>,
 }
@@ -81,6 +84,7 @@ impl Session {
             draw_at: None,
             will: connect.will,
             aliases: None,
+            meter: service.shape.meter(),
             answered: Vec::new(),
         };
         (session, deliveries, is_resumed)
@@ -140,20 +144,34 @@ impl Session {
     /// When the client is too far behind.
     pub(super) fn deliver(&mut self, delivery: Delivery, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         match delivery {
-            Delivery::Message(message) => self.send(message, out)?,
+            Delivery::Message(message) => self.send(message, service, out)?,
             Delivery::Stored => {}
             Delivery::Request(delayed) => self.answer(*delayed, service, out)?,
+            Delivery::Answer(answer) => self.send_answer(*answer, service, out)?,
         }
         self.draw(service, out);
         Ok(())
     }
 
     /// A message for a topic this session may be subscribed to.
-    fn send(&mut self, message: Arc<Message>, out: &mut BytesMut) -> Result<(), Close> {
+    fn send(&mut self, message: Arc<Message>, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         // It may have been unsubscribed meanwhile.
         let Some(granted) = self.subscriptions.granted(&message.topic) else { return Ok(()) };
+        if !self.lets_out(service) {
+            return Ok(());
+        }
         let (qos, retain) = (granted.qos.less_value(message.qos), message.retain && granted.retain_as_published);
         self.outbox.offer(message, qos, retain, out)
+    }
+
+    /// A message over the connection's rate is discarded (spec section 13.5).
+    fn lets_out(&mut self, service: &Service) -> bool {
+        service.shape.lets_out(self.meter.as_deref_mut())
+    }
+
+    /// How long the connection has to rest, after `bytes` in and out.
+    pub(super) fn rest(&mut self, bytes: usize, service: &Service) -> Duration {
+        self.meter.as_deref_mut().map_or(Duration::ZERO, |meter| service.shape.rest(meter, bytes))
     }
 
     /// Sends of what is stored as much as the client takes, and as may leave by now (spec section 13.4).
@@ -170,7 +188,8 @@ impl Session {
             let id = self.outbox.next_id();
             let Some(drawn) = service.sessions.draw(&self.thing, self.epoch, id, now) else { return };
             let granted = self.subscriptions.granted(&drawn.message.topic);
-            let is_sent = granted.is_some_and(|granted| {
+            let is_let_out = self.lets_out(service);
+            let is_sent = granted.filter(|_| is_let_out).is_some_and(|granted| {
                 self.outbox.send(&drawn.message, Some(id), drawn.message.retain && granted.retain_as_published, out)
             });
             if !is_sent {

@@ -4,12 +4,12 @@ use super::super::packet::{Close, OVERSIZED, Outbound, Reason, Version};
 use super::super::v5;
 use super::Session;
 use crate::clock;
-use crate::emulator::faults::Fault;
 use crate::emulator::filter;
 use crate::emulator::message::Message;
 use crate::emulator::request_log::Answered;
 use crate::emulator::service::Service;
-use crate::emulator::sessions::{Delayed, Delivery};
+use crate::emulator::sessions::{Delayed, Delivery, LateAnswer};
+use crate::emulator::shape::Fate;
 use crate::jobs::{ErrorCode, Rejection, Reply, ThingName, limits};
 use crate::wire::payload;
 use crate::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
@@ -38,6 +38,13 @@ impl Session {
         if publish.qos == QoS::ExactlyOnce {
             return self.refuse_qos_2();
         }
+        // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; spec section 13.5).
+        if !service.shape.admits(self.meter.as_deref_mut()) {
+            if self.version == Version::V5 {
+                self.acknowledge(publish.packet_id, Reason::Quota, out);
+            }
+            return Ok(());
+        }
         self.resolve_alias(&mut publish)?;
         check(&publish)?;
         if !filter::is_reserved(&publish.topic) {
@@ -55,12 +62,16 @@ impl Session {
             Err(TopicError::NotJobs) => return Err(Close::Refused(Reason::TopicInvalid, "a reserved topic that does not exist")),
         }
         self.acknowledge(publish.packet_id, Reason::Success, out);
-        let Fault { delay, refusal } = service.faults.next(&self.thing);
+        let kind = request_topic(&publish.topic).map(RequestTopic::kind);
         let received = clock::mono();
+        let (due, refusal) = match service.shape.request(&self.thing, kind, received) {
+            Fate::Handle { due, refusal } => (due, refusal),
+            Fate::Drop => return Ok(()),
+        };
         let request = Delayed { publish, received, refusal };
-        match delay {
-            Some(delay) => {
-                service.delays.add(received + delay, self.later.clone(), Delivery::Request(Box::new(request)));
+        match due {
+            Some(due) => {
+                service.shape.later(due, &self.later, Delivery::Request(Box::new(request)));
                 Ok(())
             }
             None => self.answer(request, service, out),
@@ -119,22 +130,40 @@ impl Session {
     /// Asks the engine, and answers straight to this connection.
     pub(super) fn answer(&mut self, request: Delayed, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         let Delayed { publish, received, refusal } = request;
-        let topic = match Topic::parse(&publish.topic) {
-            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
-            _ => None,
-        };
+        let topic = request_topic(&publish.topic);
         let reply = match topic {
             Some(topic) => answer(&self.thing, topic, &publish.payload, refusal, service),
             None => invalid_topic(),
         };
-        if service.logs_requests() {
-            self.answered.push(Answered::new(received, topic.map(RequestTopic::kind), &reply));
-        }
+        let answered = service.logs_requests().then(|| Answered::new(received, topic.map(RequestTopic::kind), &reply));
         // Where an InvalidTopic answer goes is inferred: the request topic plus /rejected.
         let leg = if reply.result.is_ok() { "accepted" } else { "rejected" };
         let topic = format!("{}/{leg}", publish.topic);
-        let qos = answer_qos(publish.qos, self.subscriptions.granted(&topic).map(|granted| granted.qos));
-        self.outbox.answer(topic, payload::encode_reply(&reply), qos, out)
+        let answer = LateAnswer { topic, payload: payload::encode_reply(&reply), qos: publish.qos, answered };
+        match service.shape.answer(&self.thing) {
+            Some(due) => {
+                service.shape.later(due, &self.later, Delivery::Answer(Box::new(answer)));
+                Ok(())
+            }
+            None => self.send_answer(answer, service, out),
+        }
+    }
+
+    pub(super) fn send_answer(&mut self, answer: LateAnswer, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+        let LateAnswer { topic, payload, qos, answered } = answer;
+        self.answered.extend(answered);
+        if !self.lets_out(service) {
+            return Ok(());
+        }
+        let qos = answer_qos(qos, self.subscriptions.granted(&topic).map(|granted| granted.qos));
+        self.outbox.answer(topic, payload, qos, out)
+    }
+}
+
+fn request_topic(topic: &str) -> Option<RequestTopic<'_>> {
+    match Topic::parse(topic) {
+        Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
+        _ => None,
     }
 }
 

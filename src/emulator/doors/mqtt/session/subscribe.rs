@@ -35,11 +35,19 @@ impl Session {
             return Err(Close::protocol("no-local on a shared subscription"));
         }
         let mut retained = Vec::new();
-        let codes: Vec<Reason> = wanted.into_iter().map(|wanted| self.subscribe(wanted, service, &mut retained)).collect();
+        // Those over the account's rate are refused, one by one.
+        let within_rate = service.shape.subscribe(wanted.len());
+        let mut codes = vec![Reason::Quota; wanted.len()];
+        for (code, wanted) in codes.iter_mut().zip(wanted).take(within_rate) {
+            *code = self.subscribe(wanted, service, &mut retained);
+        }
         self.tell_subscriptions(service);
         self.version.encode(&Outbound::SubscribeAck(id, &codes), out);
         for (message, qos) in retained {
             let qos = message.qos.less_value(qos);
+            if !self.lets_out(service) {
+                break;
+            }
             self.outbox.offer(message, qos, true, out)?;
         }
         Ok(())
@@ -55,7 +63,7 @@ impl Session {
         }
         let qos = subscription.qos;
         let exact = filter.is_exact().then(|| subscription.filter.clone());
-        let Some(is_new) = self.subscriptions.set(subscription) else { return Reason::Quota };
+        let Some(is_new) = self.subscriptions.set(subscription, service.shape.subscriptions()) else { return Reason::Quota };
         let wants_retained = match handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => is_new,
