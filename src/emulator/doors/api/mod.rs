@@ -1,16 +1,22 @@
-//! The control plane's door: HTTPS with verified SigV4, in AWS's shapes (spec section 11).
+//! The control plane's door: HTTPS with verified SigV4, in AWS's shapes (spec section 11). Here is what all calls share; what each
+//! means stands in the files of its operations.
+
+mod jobs;
+mod query;
+mod registry;
 
 use crate::clock;
 use crate::emulator::service::Service;
-use crate::jobs::{ControlError, GroupName, JobId, ThingName};
+use crate::jobs::ControlError;
 use crate::wire::control;
 use crate::wire::sigv4::{self, AccessKey};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use query::Query;
 use rustls::ServerConfig;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -58,7 +64,24 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+/// One verified call, for the files of operations.
+struct Call<'a> {
+    method: &'a str,
+    /// Segments, each percent-decoded.
+    path: &'a [&'a str],
+    query: Query,
+    body: &'a [u8],
+    service: &'a Service,
+    settings: &'a ApiSettings,
+}
+
+/// The JSON body of an answer with status 200.
+type Answer = Vec<u8>;
+
+/// The answer to an operation that answers nothing.
+fn empty() -> Answer {
+    b"{}".to_vec()
+}
 
 /// A refusal before any operation was chosen, or by one.
 struct Refused {
@@ -74,14 +97,14 @@ impl From<ControlError> for Refused {
     }
 }
 
-async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Answer {
+async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Full<Bytes>> {
     match handle(request, service, settings).await {
         Ok(body) => respond(200, None, body),
         Err(refused) => respond(refused.status, Some(refused.error_type), control::encode_error(&refused.message)),
     }
 }
 
-fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Answer {
+fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -92,7 +115,7 @@ fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Answ
     response
 }
 
-async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Result<Vec<u8>, Refused> {
+async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Result<Answer, Refused> {
     let (head, body) = request.into_parts();
     let body = read_body(body).await?;
     let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
@@ -104,8 +127,9 @@ async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSet
     }
     let path: Vec<String> = head.uri.path().split('/').skip(1).map(decode_percent).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let query = head.uri.query().unwrap_or_default();
-    operation(&head.method, &path, query, &body, service, settings)
+    let query = Query::parse(head.uri.query().unwrap_or_default());
+    let call = Call { method: head.method.as_str(), path: &path, query, body: &body, service, settings };
+    jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(unknown_operation(&call)))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refused> {
@@ -120,68 +144,16 @@ async fn read_body(body: Incoming) -> Result<Bytes, Refused> {
     }
 }
 
-fn operation(
-    method: &Method,
-    path: &[&str],
-    query: &str,
-    body: &[u8],
-    service: &Service,
-    settings: &ApiSettings,
-) -> Result<Vec<u8>, Refused> {
-    match (method.as_str(), path) {
-        ("POST", ["things", name]) => {
-            let name = ThingName::new(name).map_err(invalid)?;
-            service.call(|engine, _| engine.create_thing(&name));
-            Ok(control::encode_created("thing", control::THING, name.as_str()))
-        }
-        ("POST", ["thing-groups", name]) => {
-            let name = GroupName::new(name).map_err(invalid)?;
-            service.call(|engine, _| engine.create_group(&name));
-            Ok(control::encode_created("thingGroup", control::THING_GROUP, name.as_str()))
-        }
-        ("PUT", ["thing-groups", "addThingToThingGroup"]) => {
-            let (thing, group) = control::parse_add_thing(body)?;
-            service.call(|engine, now| engine.add_thing_to_group(&thing, &group, now))?;
-            Ok(b"{}".to_vec())
-        }
-        ("PUT", ["jobs", job]) => {
-            let create = control::parse_create_job(job, body)?;
-            let (job, description) = (create.job_id.clone(), create.description.clone());
-            service.call(|engine, now| engine.create_job(create, now))?;
-            Ok(control::encode_job_answer(&job, description.as_deref()))
-        }
-        ("GET", ["jobs", job]) => {
-            let job = JobId::new(job).map_err(invalid)?;
-            let description = service.call(|engine, _| engine.describe_job(&job))?;
-            Ok(control::encode_describe_job(&description))
-        }
-        ("PUT", ["jobs", job, "cancel"]) => {
-            let job = JobId::new(job).map_err(invalid)?;
-            let cancel = control::parse_cancel_job(body, flag(query, "force"))?;
-            service.call(|engine, now| engine.cancel_job(&job, cancel, now))?;
-            Ok(control::encode_job_answer(&job, None))
-        }
-        ("DELETE", ["things", thing, "jobs", job, "executionNumber", number]) => {
-            let (thing, job) = (ThingName::new(thing).map_err(invalid)?, JobId::new(job).map_err(invalid)?);
-            let number = number.parse().map_err(|_| invalid(format!("executionNumber must be an integer, not {number:?}")))?;
-            service.call(|engine, now| engine.delete_execution(&thing, &job, number, flag(query, "force"), now))?;
-            Ok(b"{}".to_vec())
-        }
-        ("GET", ["endpoint"]) => Ok(serde_json::json!({ "endpointAddress": settings.data_endpoint }).to_string().into_bytes()),
-        _ => Err(Refused {
-            status: 404,
-            error_type: "UnknownOperationException",
-            message: format!("{method} /{} is no operation of this endpoint", path.join("/")),
-        }),
+fn unknown_operation(call: &Call<'_>) -> Refused {
+    Refused {
+        status: 404,
+        error_type: "UnknownOperationException",
+        message: format!("{} /{} is no operation of this endpoint", call.method, call.path.join("/")),
     }
 }
 
 fn invalid(error: impl std::fmt::Display) -> ControlError {
     ControlError::InvalidRequest(error.to_string())
-}
-
-fn flag(query: &str, name: &str) -> bool {
-    query.split('&').filter_map(|pair| pair.split_once('=')).any(|(key, value)| key == name && value == "true")
 }
 
 fn decode_percent(segment: &str) -> String {
