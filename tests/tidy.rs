@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "device",
     "emulator/engine.rs",
     "emulator/engine",
+    "emulator/registry",
     "schedule/arrivals.rs",
     "schedule/phases.rs",
     "metrics/recorder.rs",

@@ -3,6 +3,7 @@
 use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
 use super::faults::{FaultSettings, Faults};
+use super::registry::{CertificateId, Registry};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::{Push, Sessions};
 use crate::clock;
@@ -11,6 +12,7 @@ use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -50,13 +52,18 @@ pub enum FileError {
 
 struct Core {
     engine: Engine,
+    registry: Registry,
+    /// With which certificate of the registry things have come in last.
+    principals: BTreeMap<ThingName, CertificateId>,
     ledger: Option<LedgerWriter>,
 }
 
 impl Service {
     pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
+        let registry = Registry::new(config.minute);
+        let core = Core { engine: Engine::new(config), registry, principals: BTreeMap::new(), ledger: files.ledger };
         Self {
-            core: Mutex::new(Core { engine: Engine::new(config), ledger: files.ledger }),
+            core: Mutex::new(core),
             sessions: Sessions::default(),
             faults: Faults::new(faults),
             delays,
@@ -72,9 +79,28 @@ impl Service {
 
     /// One call of the engine, and all that follows from it: ledger rows and notifications leave in the order of commitment.
     pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.engine, now))
+    }
+
+    /// One call of the registry, with the engine that knows who is in which group.
+    pub(super) fn call_registry<T>(&self, call: impl FnOnce(&mut Registry, &mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| {
+            let result = call(&mut core.registry, &mut core.engine, now);
+            // Nobody keeps the registry yet.
+            while core.registry.poll_dirty().is_some() {}
+            result
+        })
+    }
+
+    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
+        let core = &mut *self.lock();
+        call(&mut core.principals, &core.registry)
+    }
+
+    fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
-        let result = call(&mut core.engine, clock::now());
+        let result = call(&mut core, clock::now());
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),

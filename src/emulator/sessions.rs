@@ -116,6 +116,11 @@ impl Sessions {
         }
     }
 
+    /// Ends the session of one thing, if it has one.
+    pub(super) fn close(&self, thing: &ThingName) {
+        self.lock().by_thing.remove(thing);
+    }
+
     /// Ends every session.
     pub(super) fn close_all(&self) {
         self.lock().by_thing.clear();

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod payload;
+pub mod registry;
 pub mod sigv4;
 pub mod tls;
 pub mod topic;

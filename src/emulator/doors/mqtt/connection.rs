@@ -3,10 +3,11 @@
 use super::MqttSettings;
 use super::session::{Close, Session, encode};
 use crate::clock;
+use crate::emulator::identity::Identity;
 use crate::emulator::service::Service;
 use crate::emulator::sessions::Delivery;
 use crate::instant::Mono;
-use crate::jobs::{ThingName, limits};
+use crate::jobs::limits;
 use bytes::BytesMut;
 use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet};
@@ -16,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::codec::Decoder;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// From the end of the TLS handshake to a complete CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,17 +66,22 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         }
         Err(_elapsed) => return End::Timeout("CONNECT"),
     };
-    let thing = match admit(&stream, &connect, service, settings) {
-        Ok(thing) => thing,
+    let identity = match admit(&stream, &connect, service, settings) {
+        Ok(identity) => identity,
         Err((reason, why)) => {
+            tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
             let _ = acknowledge(&mut stream, reason).await;
             return End::Refused(why);
         }
     };
     let keep_alive = keep_alive(connect.keep_alive, settings);
     drop(connect);
-    let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
-    let mut session = Session::new(thing, epoch, later);
+    let (epoch, mut deliveries, later) = service.sessions.begin(&identity.thing);
+    if !service.settle(&identity) {
+        service.sessions.end(&identity.thing, epoch);
+        return End::Refused("the certificate has just lost its standing");
+    }
+    let mut session = Session::new(identity.thing, epoch, later);
     let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted).await {
         Ok(()) => {
             codec.set_max_size(PACKET_BYTES_MAX);
@@ -103,14 +108,13 @@ async fn read_connect(stream: &mut Stream, codec: &mut Codec, inbound: &mut Byte
     }
 }
 
-/// Whether this client may connect: the certificate says which thing it is, and the client id must be its name, as the usual
-/// policy of spec section 14 wants. What MQTT 3.1.1 clients see on refusal is return code 5 (inferred).
+/// Whether this client may connect, and as which thing. What MQTT 3.1.1 clients see on refusal is return code 5 (inferred).
 fn admit(
     stream: &Stream,
     connect: &Connect,
     service: &Service,
     settings: MqttSettings,
-) -> Result<ThingName, (ConnectAckReason, &'static str)> {
+) -> Result<Identity, (ConnectAckReason, &'static str)> {
     let refuse = |why| Err((ConnectAckReason::NotAuthorized, why));
     if connect.protocol.level() != rmqtt_codec::types::MQTT_LEVEL_311 {
         return Err((ConnectAckReason::UnacceptableProtocolVersion, "the protocol level is not 4"));
@@ -121,26 +125,9 @@ fn admit(
     if connect.client_id.len() > limits::CLIENT_ID_BYTES_MAX {
         return Err((ConnectAckReason::IdentifierRejected, "the client id is too long"));
     }
-    let Some(thing) = common_name(stream).and_then(|name| ThingName::new(&name).ok()) else {
-        return refuse("the certificate has no common name that is a thing name");
-    };
-    if *connect.client_id != *thing.as_str() {
-        return refuse("the client id is not the name of the certificate's thing");
-    }
-    let known = service.call(|engine, _| {
-        if settings.auto_register {
-            engine.create_thing(&thing);
-        }
-        engine.has_thing(&thing)
-    });
-    if known { Ok(thing) } else { refuse("the thing is not registered") }
-}
-
-fn common_name(stream: &Stream) -> Option<String> {
-    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
-    Some(name.to_owned())
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = certificate.ok_or((ConnectAckReason::NotAuthorized, "there is no certificate"))?;
+    service.identify(certificate, &connect.client_id, settings.auto_register).or_else(refuse)
 }
 
 /// Clamped, never refused (spec section 2, fact 21).
