@@ -1,11 +1,12 @@
 //! The command line: one subcommand, one function.
 
-use crate::emulator::serve::{FaultSettings, ServeOptions, serve};
-use crate::jobs::ErrorCode;
+use crate::emulator::serve::{FaultSettings, ServeOptions, ShapeSettings, serve};
+use crate::jobs::{ErrorCode, Spread};
 use crate::logging::LogLine;
 use crate::metrics::Metric;
 use crate::run::{RunOptions, UiKind, run, use_colour};
-use crate::scenario::plan::{NameTemplate, Plan, RejectPlan};
+use crate::scenario::plan::{FaultsPlan, NameTemplate, NotificationsPlan, Plan, QuotasPlan, RejectPlan, ServerPlan, TargetPlan};
+use crate::scenario::quotas::{AWS_QUOTAS, Quotas};
 use crate::scenario::{self, Override};
 use crate::{exit, preflight, report};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -170,8 +171,8 @@ struct CheckArgs {
 #[derive(Args)]
 struct ServeArgs {
     /// CA, certificates and credentials; made when absent, used again when present
-    #[arg(long)]
-    dir: PathBuf,
+    #[arg(long, required_unless_present = "print_quotas")]
+    dir: Option<PathBuf>,
     /// Address to listen on; anything not loopback must be said explicitly
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
@@ -192,12 +193,24 @@ struct ServeArgs {
     /// A certificate of this CA whose CN is an unknown thing name registers that thing
     #[arg(long)]
     auto_register: bool,
-    /// Account and connection quotas: none (aws and FILE are not built yet)
-    #[arg(long, default_value = "none")]
+    /// Account and connection quotas: none, aws (the defaults of an account), or a TOML file
+    #[arg(long, value_name = "none|aws|FILE", default_value = "none")]
     quotas: String,
+    /// Print AWS's quotas as a TOML file for --quotas, to be changed, and end
+    #[arg(long, exclusive = true)]
+    print_quotas: bool,
     /// Length of a minute, for every minute-unit (timers, roll-out rates)
     #[arg(long, default_value = "60s")]
     minute: String,
+    /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7 days
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    session_expiry: String,
+    /// Raise shorter keep-alives to this
+    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
+    keep_alive_min: String,
+    /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once
+    #[arg(long, value_name = "SPREAD", default_value = "smooth", value_parser = ["smooth", "burst"])]
+    rollout: String,
     /// Append one CSV row per committed change
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -207,16 +220,34 @@ struct ServeArgs {
     /// Let every data-plane request wait before it is handled, as in 'uniform(2ms, 8ms)'
     #[arg(long, value_name = "DURATION")]
     latency: Option<String>,
+    /// A queue in front of the service: how long a worker is busy with a request, as in 'exp(20ms)'
+    #[arg(long, value_name = "DURATION")]
+    server: Option<String>,
+    /// Workers that take requests out of the queue of --server
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "server", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    server_workers: u32,
     /// Refuse this share of the data-plane requests without a look at them
     #[arg(long, value_name = "SHARE")]
     reject: Option<f64>,
     /// Codes to refuse with, drawn with equal chances
     #[arg(long, value_name = "CODE", value_delimiter = ',', default_value = "RequestThrottled")]
     reject_codes: Vec<String>,
-    /// For what --latency and --reject draw
+    /// Acknowledge this share of the data-plane requests and never answer them
+    #[arg(long, value_name = "SHARE")]
+    drop: Option<f64>,
+    /// End every connection after this time, drawn for each, as in 'exp(10m)'
+    #[arg(long, value_name = "DURATION")]
+    disconnect: Option<String>,
+    /// Let every notification be this late, as in 'uniform(0s, 1s)'
+    #[arg(long, value_name = "DURATION")]
+    notification_delay: Option<String>,
+    /// Let notifications overtake each other and the answers to requests
+    #[arg(long, requires = "notification_delay")]
+    notification_shuffle: bool,
+    /// For what --latency and the other faults draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Keep jobs and registrations across restarts (not built yet)
+    /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// End when the process with this number is no longer the parent
@@ -378,13 +409,25 @@ impl ScenarioArgs {
             exit::SCENARIO
         })?;
         match scenario::load(&name, &text, &overrides) {
-            Ok(plan) => Ok(plan),
+            Ok(plan) => match quotas_problem(&plan) {
+                None => Ok(plan),
+                Some(message) => {
+                    complain(message);
+                    Err(exit::SCENARIO)
+                }
+            },
             Err(problems) => {
                 eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
                 Err(exit::SCENARIO)
             }
         }
     }
+}
+
+/// What is wrong with the file of quotas that the plan names: better told now than by the endpoint.
+fn quotas_problem(plan: &Plan) -> Option<String> {
+    let TargetPlan::Emulator(emulator) = &plan.target else { return None };
+    quotas_of(&emulator.quotas).err().map(|error| format!("target.emulator.quotas: {error}"))
 }
 
 fn run_command(args: RunArgs) -> u8 {
@@ -423,11 +466,9 @@ fn check_command(args: &CheckArgs) -> u8 {
 }
 
 fn serve_command(args: ServeArgs) -> u8 {
-    if args.quotas != "none" {
-        return not_built("serve --quotas other than none");
-    }
-    if args.state.is_some() {
-        return not_built("serve --state");
+    if args.print_quotas {
+        let _ = write!(std::io::stdout(), "{AWS_QUOTAS}");
+        return exit::PASS;
     }
     let minute: Duration = match scenario::units::duration(&args.minute) {
         Ok(minute) if !minute.is_zero() => minute,
@@ -438,12 +479,22 @@ fn serve_command(args: ServeArgs) -> u8 {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
-    let faults = match faults(&args) {
-        Ok(faults) => faults,
+    let duration = |name: &str, text: &str| scenario::units::duration(text).map_err(|error| format!("{name} {text}: {error}"));
+    let session_expiry_max = match duration("--session-expiry", &args.session_expiry) {
+        Ok(duration) => duration,
         Err(message) => return usage(message),
     };
+    let keep_alive_min = match duration("--keep-alive-min", &args.keep_alive_min) {
+        Ok(duration) => duration,
+        Err(message) => return usage(message),
+    };
+    let shape = match shape(&args) {
+        Ok(shape) => shape,
+        Err(message) => return usage(message),
+    };
+    let Some(dir) = args.dir else { return usage("--dir is missing") };
     let options = ServeOptions {
-        dir: args.dir,
+        dir,
         bind: args.bind,
         mqtt_port: args.mqtt_port,
         api_port: args.api_port,
@@ -451,9 +502,13 @@ fn serve_command(args: ServeArgs) -> u8 {
         thing_name,
         auto_register: args.auto_register,
         minute,
+        keep_alive_min,
+        session_expiry_max,
+        spread: Spread::ALL.into_iter().find(|spread| spread.as_str() == args.rollout).unwrap_or_default(),
         ledger: args.ledger,
         requests: args.requests,
-        faults,
+        state: args.state,
+        shape,
         exit_with_parent: args.exit_with_parent,
     };
     match serve(&options) {
@@ -465,17 +520,58 @@ fn serve_command(args: ServeArgs) -> u8 {
     }
 }
 
-fn faults(args: &ServeArgs) -> Result<FaultSettings, String> {
-    let latency = args.latency.as_deref().map(scenario::units::distribution).transpose();
-    let latency = latency.map_err(|error| format!("--latency: {error}"))?;
-    let share = args.reject.unwrap_or(0.0);
-    if !(0.0..=1.0).contains(&share) {
-        return Err(format!("--reject {share}: a share is 0 to 1"));
+fn shape(args: &ServeArgs) -> Result<ShapeSettings, String> {
+    let quotas = match args.quotas.as_str() {
+        "none" => QuotasPlan::None,
+        "aws" => QuotasPlan::Aws,
+        path => QuotasPlan::File(path.to_owned()),
+    };
+    let quotas = quotas_of(&quotas).map_err(|error| format!("--quotas: {error}"))?;
+    Ok(ShapeSettings { quotas, faults: FaultSettings { seed: args.seed, plan: faults(args)? } })
+}
+
+fn quotas_of(plan: &QuotasPlan) -> Result<Quotas, String> {
+    match plan {
+        QuotasPlan::None => Ok(Quotas::none()),
+        QuotasPlan::Aws => Ok(Quotas::aws()),
+        QuotasPlan::File(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                format!(
+                    "failed to read {path}: {error}; known are none, aws, or a file like that of `fleetsim serve --print-quotas`"
+                )
+            })?;
+            Quotas::load(path, &text).map_err(|problems| problems.render(use_colour(&std::io::stderr())))
+        }
     }
+}
+
+fn faults(args: &ServeArgs) -> Result<FaultsPlan, String> {
+    let distribution = |flag: &str, text: &Option<String>| {
+        text.as_deref().map(scenario::units::distribution).transpose().map_err(|error| format!("{flag}: {error}"))
+    };
+    let share = |flag: &str, share: Option<f64>| match share {
+        Some(share) if !(0.0..=1.0).contains(&share) => Err(format!("{flag} {share}: a share is 0 to 1")),
+        share => Ok(share),
+    };
     let known = ErrorCode::ALL.map(ErrorCode::as_str).join(", ");
     let code = |text: &String| ErrorCode::parse(text).ok_or_else(|| format!("--reject-codes {text}: known codes are {known}"));
     let codes = args.reject_codes.iter().map(code).collect::<Result<Vec<_>, _>>()?;
-    Ok(FaultSettings { seed: args.seed, latency, reject: args.reject.map(|share| RejectPlan { share, codes }) })
+    let disconnect = distribution("--disconnect", &args.disconnect)?;
+    if disconnect.is_some_and(|every| every.mean().is_zero()) {
+        return Err("--disconnect must be longer than 0s".into());
+    }
+    let notifications = distribution("--notification-delay", &args.notification_delay)?
+        .map(|delay| NotificationsPlan::new(delay, args.notification_shuffle))
+        .transpose()
+        .map_err(|why| format!("--notification-shuffle: {why}"))?;
+    Ok(FaultsPlan {
+        latency: distribution("--latency", &args.latency)?,
+        server: distribution("--server", &args.server)?.map(|service| ServerPlan { workers: args.server_workers, service }),
+        reject: share("--reject", args.reject)?.map(|share| RejectPlan { share, codes }),
+        drop: share("--drop", args.drop)?,
+        disconnect,
+        notifications,
+    })
 }
 
 fn report_command(args: &ReportArgs) -> u8 {

@@ -29,6 +29,14 @@ pub enum Purpose {
     PollPhase = 10,
     /// How much later each poll is.
     PollJitter = 11,
+    /// Which requests the emulator never answers.
+    Drop = 12,
+    /// How long the emulator's server works on a request.
+    Service = 13,
+    /// How long the emulator keeps a connection.
+    Lifetime = 14,
+    /// How late the emulator sends a message.
+    Lateness = 15,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

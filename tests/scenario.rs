@@ -1,7 +1,8 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
 use fleetsim::device::workflow::{Poll, Workflow};
-use fleetsim::scenario::plan::{EndWhen, Plan, TargetPlan};
+use fleetsim::distribution::Distribution;
+use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -188,7 +189,19 @@ fn each_mistake_has_its_code() {
         ("target.host", "'h'", Code::Conflict),
         ("target.kind", "'aws'", Code::NotBuilt),
         ("target.emulator.latency", "'soon'", Code::BadValue),
-        ("target.emulator.server", "{}", Code::NotBuilt),
+        ("target.emulator.server", "{}", Code::MissingKey),
+        ("target.emulator.server", "{ workers = 0, service = '1ms' }", Code::OutOfRange),
+        ("target.emulator.server", "{ worker = 1, service = '1ms' }", Code::UnknownKey),
+        ("target.emulator.server", "{ service = 'gamma(1s)' }", Code::BadValue),
+        ("target.emulator.drop", "{}", Code::MissingKey),
+        ("target.emulator.drop", "{ share = 2 }", Code::OutOfRange),
+        ("target.emulator.drop", "0.1", Code::WrongType),
+        ("target.emulator.disconnect", "{}", Code::MissingKey),
+        ("target.emulator.disconnect", "{ every = '0s' }", Code::OutOfRange),
+        ("target.emulator.notifications", "{ shuffle = true }", Code::MissingKey),
+        ("target.emulator.notifications", "{ delay = '1s', shuffle = true }", Code::Conflict),
+        ("target.emulator.notifications", "{ delay = '1s', shuffle = 'yes' }", Code::WrongType),
+        ("target.emulator.latenzy", "'1s'", Code::UnknownKey),
         ("target.emulator.reject", "{ codes = ['InternalError'] }", Code::MissingKey),
         ("target.emulator.reject", "{ share = 1.5 }", Code::OutOfRange),
         ("target.emulator.reject", "{ share = 0.1, codes = ['Throttled'] }", Code::UnknownName),
@@ -203,7 +216,8 @@ fn each_mistake_has_its_code() {
         ("thresholds", "{ 'update.timeout' = { check = '== 0', cohort = 'c' } }", Code::UnknownName),
         ("thresholds", "{ 'puback.timeout' = { check = '== 0', cohort = 'a' } }", Code::Conflict),
         ("thresholds", "{ 'executions.lost' = { check = '== 0', over = 'last 5s' } }", Code::Conflict),
-        ("target.emulator.quotas", "'aws'", Code::NotBuilt),
+        ("target.emulator.quotas", "'asw'", Code::BadValue),
+        ("target.emulator.quotas", "200", Code::WrongType),
         ("end.when", "'never'", Code::BadValue),
         ("end.when", "'idle'", Code::MissingKey),
         ("end", "{ when = 'executions-done', duration = '5s' }", Code::Conflict),
@@ -267,11 +281,22 @@ fn faults_events_and_polls_are_read_and_printed() {
     let overrides = [
         set("target.emulator.latency", "'uniform(2ms, 8ms)'"),
         set("target.emulator.reject", "{ share = 0.01, codes = ['RequestThrottled', 'InternalError'] }"),
+        set("target.emulator.server", "{ workers = 2, service = 'exp(20ms)' }"),
+        set("target.emulator.drop", "{ share = 0.01 }"),
+        set("target.emulator.disconnect", "{ every = 'exp(10m)' }"),
+        set("target.emulator.notifications", "{ delay = 'uniform(0s, 1s)', shuffle = true }"),
+        set("target.emulator.quotas", "'quotas.toml'"),
         set("event", "[{ at = '20s', kind = 'endpoint-freeze', for = '5s' }]"),
         set("cohort.a.workflow", "'poll'"),
         set("cohort.a.poll", "{ every = '10s', jitter = 0 }"),
     ];
     let read = plan(&overrides).unwrap();
+    let TargetPlan::Emulator(emulator) = &read.target else { panic!("{:?}", read.target) };
+    assert_eq!(emulator.quotas, QuotasPlan::File("quotas.toml".into()));
+    let exp = |seconds| Distribution::Exp(Duration::from_secs_f64(seconds));
+    assert_eq!(emulator.faults.server, Some(ServerPlan { workers: 2, service: exp(0.02) }));
+    assert_eq!((emulator.faults.drop, emulator.faults.disconnect), (Some(0.01), Some(exp(600.0))));
+    assert!(emulator.faults.notifications.is_some_and(|plan| plan.shuffle));
     assert_eq!(read.events[0].at, Duration::from_secs(20));
     assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);

@@ -10,6 +10,8 @@ const PURE: &[&str] = &[
     "emulator/engine.rs",
     "emulator/engine",
     "emulator/registry",
+    "emulator/quotas",
+    "emulator/server_queue.rs",
     "schedule/arrivals.rs",
     "schedule/phases.rs",
     "metrics/recorder.rs",

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+from .control import Control
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "prove"
 BINARY = ROOT / "target" / "release" / "fleetsim"
@@ -86,30 +88,46 @@ def idle_or_exit():
     sys.exit(2)
 
 
-class Serve:
-    """The local endpoint for as long as the block lasts; a fresh one has a fresh port, without old connections."""
+class Process:
+    """A process that says on its first line where it can be reached, for as long as the block lasts."""
 
-    def __init__(self, things, *options):
-        self.things, self.options = things, options
+    def __init__(self, *command, **pipes):
+        self.command, self.pipes = command, pipes
 
     def __enter__(self):
-        pki = WORK / "pki"
-        command = [BINARY, "serve", "--dir", pki, "--mqtt-port", "0", "--api-port", "0", "--things", str(self.things), *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, **self.pipes)
         self.ready = json.loads(self.process.stdout.readline())
         return self
 
-    def floor(self, kind, load, things, seconds=8):
+    def floor(self, kind, load, things, seconds=8, **options):
+        """What the load generator of this kind measured against it."""
         arguments = [bench_binary("floor"), kind, load, "--address", self.ready["mqtt"], "--dir", self.ready["dir"], "--things", str(things)]
-        out = subprocess.run([*arguments, "--seconds", str(seconds)], check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+        arguments += ["--endpoint", str(self.process.pid), "--seconds", str(seconds)]
+        arguments += [part for key, value in options.items() for part in (f"--{key}", str(value))]
+        out = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True, timeout=300)
         result = json.loads(out.stdout)
         if result["failures"]:
             print(f"       {kind} {load}: {result['failures']} things failed", flush=True)
         return result
 
+    def rss_bytes(self):
+        """As it is now."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
+
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=30)
+
+
+class Serve(Process):
+    """The local endpoint; a fresh one has a fresh port, without old connections."""
+
+    def __init__(self, things, *options):
+        super().__init__(BINARY, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--api-port", "0", "--things", str(things), *options)
+
+    def control(self):
+        return Control(self.ready["api"], self.ready["dir"])
 
 
 def alternate(load, things, seconds=8):

@@ -2,6 +2,7 @@
 
 use super::registry::{CertificateId, CertificateMode, CertificateStatus, Registry, ResourceId, ThingSpec};
 use super::service::Service;
+use super::sessions::Dismissal;
 use crate::instant::Now;
 use crate::jobs::ThingName;
 use rand::RngExt as _;
@@ -30,7 +31,7 @@ pub(super) struct Identity {
 
 impl Service {
     /// Which thing a client is that connects with `certificate` and `client_id`; the client id must be the thing's name, as the
-    /// usual policy of spec section 14 wants.
+    /// usual policy of spec section 14 wants, or be empty, which gives the client the name of its thing (inferred).
     ///
     /// A certificate of the registry must be `ACTIVE` and attached to that thing. Any other certificate (its issuer is trusted, or
     /// there would be no connection) names a registered thing itself, by its common name; with `auto_register` the thing is
@@ -50,7 +51,7 @@ impl Service {
         }
         let thing =
             common_name(certificate).ok_or("the certificate is not in the registry, and its common name is no thing name")?;
-        if thing.as_str() != client_id {
+        if !client_id.is_empty() && thing.as_str() != client_id {
             return Err("the client id is not the name of the certificate's thing");
         }
         if auto_register {
@@ -83,7 +84,7 @@ impl Service {
         });
         for thing in ended {
             tracing::info!(%thing, "its certificate has lost its standing: the session ends");
-            self.sessions.close(&thing);
+            self.sessions.close(&thing, Dismissal::NotAuthorized);
         }
     }
 

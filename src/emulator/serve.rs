@@ -1,6 +1,5 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
-use super::delays::Delays;
 use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
@@ -8,7 +7,9 @@ pub use super::faults::FaultSettings;
 use super::identity::Verifier;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
-use crate::jobs::{NameError, ThingName, limits};
+pub use super::shape::ShapeSettings;
+use super::state::Opened;
+use crate::jobs::{NameError, Spread, ThingName, limits};
 use crate::ledger::LedgerWriter;
 use crate::pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
 use crate::scenario::plan::NameTemplate;
@@ -45,10 +46,18 @@ pub struct ServeOptions {
     pub auto_register: bool,
     /// Length of a minute, for every minute-unit.
     pub minute: Duration,
+    /// The shortest keep-alive of a session; shorter ones are raised to it.
+    pub keep_alive_min: Duration,
+    /// How long a session may outlive its connection.
+    pub session_expiry_max: Duration,
+    /// Where in a minute the executions of a job are queued.
+    pub spread: Spread,
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
-    pub faults: FaultSettings,
+    /// Where to keep what is known.
+    pub state: Option<PathBuf>,
+    pub shape: ShapeSettings,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -92,14 +101,25 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let files = Files {
         ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
+        state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
-    let delays = Delays::start().map_err(ServeError::Runtime)?;
-    let service = Arc::new(Service::new(EngineConfig { minute: options.minute }, options.faults.clone(), delays, files));
+    let service = Arc::new(Service::new(engine_config(options), &options.shape, files)?);
     service.register(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
     runtime.shutdown_timeout(STOP_TIMEOUT);
     result
+}
+
+fn engine_config(options: &ServeOptions) -> EngineConfig {
+    let quotas = &options.shape.quotas;
+    EngineConfig {
+        spread: options.spread,
+        rate_per_minute: quotas.rollout_per_minute,
+        active_jobs_max: quotas.active_jobs,
+        targets_per_job_max: quotas.targets_per_job,
+        ..EngineConfig::new(options.minute)
+    }
 }
 
 /// The kernel ends this process when the parent's spawning thread ends; a parent that is gone already is noticed here.
@@ -120,8 +140,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
-        keep_alive_min: limits::KEEP_ALIVE_MIN,
+        keep_alive_min: options.keep_alive_min,
         keep_alive_max: limits::KEEP_ALIVE_MAX,
+        session_expiry_max: options.session_expiry_max,
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
@@ -137,8 +158,10 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     ];
     announce(mqtt_address, api_address, options);
     let timers = Arc::clone(service);
+    let sessions = Arc::clone(service);
     let files = Arc::clone(service);
     tokio::spawn(async move { timers.run_timers().await });
+    tokio::spawn(async move { sessions.run_sessions().await });
     tokio::spawn(async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
@@ -148,9 +171,16 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     doors.iter().for_each(tokio::task::JoinHandle::abort);
     service.sessions.close_all();
     tokio::time::sleep(STOP_TIMEOUT / 5).await;
+    service.close();
     service.flush()?;
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
+    }
+    if service.sessions.dropped() > 0 {
+        tracing::warn!(messages = service.sessions.dropped(), "dropped since too many waited for clients that were away");
+    }
+    if service.shape.dropped() > 0 {
+        tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
     }
     result
 }

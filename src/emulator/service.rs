@@ -1,33 +1,37 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
-use super::delays::Delays;
 use super::engine::{Engine, EngineConfig};
-use super::faults::{FaultSettings, Faults};
-use super::registry::{CertificateId, Registry};
+use super::message::Message;
+use super::registry::{self, CertificateId, Registry};
 use super::request_log::{Answered, RequestLog, RequestLogError};
-use super::sessions::{Push, Sessions};
+use super::sessions::Sessions;
+use super::shape::{Shape, ShapeSettings};
+use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
 use crate::instant::Now;
 use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
-use crate::wire::payload;
 use crate::wire::topic::{Topic, TopicKind};
+use crate::wire::{execution, payload};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Rows reach their files at least this often.
 const FLUSH: Duration = Duration::from_millis(100);
+/// How long a change may take to reach the disk.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timer never sleeps longer than this, whatever the engine says.
 const TIMER_SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Service {
     core: Mutex<Core>,
-    pub(super) sessions: Sessions,
-    pub(super) faults: Faults,
-    pub(super) delays: Delays,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shape: Shape,
     requests: Option<RequestLog>,
+    state: Option<State>,
     /// An earlier deadline may have appeared.
     timer: Notify,
     /// Why the service cannot go on.
@@ -39,15 +43,20 @@ pub(super) struct Service {
 pub(super) struct Files {
     pub(super) ledger: Option<LedgerWriter>,
     pub(super) requests: Option<RequestLog>,
+    pub(super) state: Option<Opened>,
 }
 
-/// Why a file cannot be written any more.
+/// Why the service cannot begin, or its files cannot be written any more.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Requests(#[from] RequestLogError),
+    #[error("{0}")]
+    State(#[from] StateError),
+    #[error("start the thread for what happens later: {0}")]
+    Thread(#[source] io::Error),
 }
 
 struct Core {
@@ -56,21 +65,37 @@ struct Core {
     /// With which certificate of the registry things have come in last.
     principals: BTreeMap<ThingName, CertificateId>,
     ledger: Option<LedgerWriter>,
+    /// Events told so far.
+    events: u64,
 }
 
 impl Service {
-    pub(super) fn new(config: EngineConfig, faults: FaultSettings, delays: Delays, files: Files) -> Self {
-        let registry = Registry::new(config.minute);
-        let core = Core { engine: Engine::new(config), registry, principals: BTreeMap::new(), ledger: files.ledger };
-        Self {
-            core: Mutex::new(core),
-            sessions: Sessions::default(),
-            faults: Faults::new(faults),
-            delays,
+    /// What stands in the state is read back first.
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
+        let failure = watch::channel(None).0;
+        let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut registry = Registry::new(config.minute);
+        let mut engine = Engine::new(config);
+        let state = match files.state {
+            Some(opened) => {
+                engine.restore(opened.read(Table::ENGINE)?, clock::now());
+                for (key, record) in opened.read::<registry::Key, registry::Record>(Table::REGISTRY)? {
+                    registry.restore(key, record);
+                }
+                Some(opened.start(failure.clone())?)
+            }
+            None => None,
+        };
+        let sessions = Arc::new(Sessions::default());
+        Ok(Self {
+            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), ledger: files.ledger, events: 0 }),
+            shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
+            sessions,
             requests: files.requests,
+            state,
             timer: Notify::new(),
-            failure: watch::channel(None).0,
-        }
+            failure,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -84,14 +109,10 @@ impl Service {
 
     /// One call of the registry, with the engine that knows who is in which group.
     pub(super) fn call_registry<T>(&self, call: impl FnOnce(&mut Registry, &mut Engine, Now) -> T) -> T {
-        self.call_core(|core, now| {
-            let result = call(&mut core.registry, &mut core.engine, now);
-            // Nobody keeps the registry yet.
-            while core.registry.poll_dirty().is_some() {}
-            result
-        })
+        self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
     }
 
+    /// With which certificates things have come in, and what they are worth.
     pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
         let core = &mut *self.lock();
         call(&mut core.principals, &core.registry)
@@ -100,7 +121,8 @@ impl Service {
     fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
-        let result = call(&mut core, clock::now());
+        let now = clock::now();
+        let result = call(&mut core, now);
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),
@@ -108,8 +130,15 @@ impl Service {
         if let Err(error) = core.write_ledger() {
             self.fail(&error);
         }
+        // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
+        core.write_records(self.state.as_ref(), now);
         while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.sessions.push(&thing, push(&thing, &notification));
+            self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
+        }
+        while let Some(event) = core.engine.poll_event() {
+            core.events += 1;
+            let (topic, payload) = execution::encode_event(&event, core.events, now.epoch_seconds());
+            self.sessions.route(topic, payload);
         }
         drop(core);
         if is_earlier {
@@ -148,6 +177,29 @@ impl Service {
         }
     }
 
+    /// Ends the sessions whose clients stay away, and publishes wills that have waited long enough; never ends.
+    pub(super) async fn run_sessions(&self) {
+        loop {
+            let wait = self.sessions.poll_timeout().map_or(TIMER_SLEEP_MAX, |at| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.lapse_sessions(),
+                () = self.sessions.deadline_changed() => {}
+            }
+        }
+    }
+
+    fn lapse_sessions(&self) {
+        let now = clock::mono();
+        let wills = self.call(|engine, _| {
+            let lapsed = self.sessions.lapse(now);
+            lapsed.ended.iter().for_each(|thing| engine.handle_subscription(thing, false, false));
+            lapsed.wills
+        });
+        for (thing, will) in wills {
+            self.sessions.publish(will.into_message(now), Some(&thing));
+        }
+    }
+
     /// Keeps the files close behind; never ends.
     pub(super) async fn run_files(&self) {
         loop {
@@ -166,6 +218,25 @@ impl Service {
             requests.flush()?;
         }
         Ok(())
+    }
+
+    /// Whoever tells of a change waits for this first: that all changes so far are on disk, at once where nothing is kept. Says
+    /// whether they are.
+    pub(super) async fn durable(&self) -> bool {
+        match &self.state {
+            // In a box: connections that never wait are not to carry the room for it.
+            Some(state) if !state.is_committed() => {
+                Box::pin(tokio::time::timeout(COMMIT_TIMEOUT, state.committed())).await.unwrap_or(false)
+            }
+            _ => true,
+        }
+    }
+
+    /// The last change was made.
+    pub(super) fn close(&self) {
+        if let Some(state) = &self.state {
+            state.close();
+        }
     }
 
     fn fail(&self, error: &impl std::error::Error) {
@@ -191,11 +262,30 @@ impl Core {
     }
 }
 
-fn push(thing: &ThingName, notification: &Notification) -> Push {
+impl Core {
+    fn write_records(&mut self, state: Option<&State>, now: Now) {
+        let Some(state) = state else {
+            self.registry.forget_dirty();
+            return;
+        };
+        let mut writes = Writes::default();
+        while let Some((key, record)) = self.engine.poll_record(now) {
+            writes.push(Table::ENGINE, &key, record.as_ref());
+        }
+        while let Some((key, record)) = self.registry.poll_dirty() {
+            writes.push(Table::REGISTRY, &key, record.as_ref());
+        }
+        if !writes.is_empty() {
+            state.write(writes);
+        }
+    }
+}
+
+fn message(thing: &ThingName, notification: &Notification) -> Message {
     let kind = match notification {
         Notification::Changed { .. } => TopicKind::Notify,
         Notification::NextChanged { .. } => TopicKind::NotifyNext,
     };
     let topic = Topic { thing: thing.as_str(), kind };
-    Push { topic: topic.to_string().into(), payload: payload::encode_notification(notification).into() }
+    Message::of_service(topic.to_string(), payload::encode_notification(notification))
 }

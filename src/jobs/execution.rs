@@ -2,10 +2,11 @@
 
 use super::name::{JobDocument, JobId, StatusDetails, ThingName};
 use crate::instant::EpochSeconds;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Spec section 9.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExecutionStatus {
     Queued,
     InProgress,

@@ -6,15 +6,21 @@
 mod control;
 mod error;
 mod execution;
+mod job;
 pub mod limits;
 mod name;
 mod request;
 
 pub use control::{
-    CancelJob, ControlError, CreateJob, JobDescription, JobProcessDetails, JobStatus, JobTarget, RolloutConfig, TargetSelection,
+    CancelExecution, CancelJob, ControlError, EventConfig, ExecutionChange, ExecutionDescription, JobChange, JobDescription,
+    JobEvent, JobFilter, JobProcessDetails, JobStatus, UpdateJob,
 };
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
+pub use job::{
+    AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobTarget, PresignedUrlConfig, RateIncrease,
+    RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
+};
 pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
 pub use request::{
     Answer, Describe, JobRef, Notification, NotifiedJobs, PendingJobs, Reply, Request, RequestBody, RequestKind, StartNext,

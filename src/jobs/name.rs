@@ -1,6 +1,7 @@
 //! Names and texts with their limits (spec section 3). A value of these types is already valid.
 
 use super::limits;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ fn job_char(c: char) -> bool {
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $max:expr, $allowed:literal, $ok:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
         pub struct $type(Arc<str>);
 
         impl $type {
@@ -52,6 +54,20 @@ macro_rules! name {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0.as_ref().into()
             }
         }
 
@@ -87,7 +103,7 @@ name!(
 pub struct ClientToken(pub Box<str>);
 
 /// A job document: the text of one JSON value, checked where it enters ([`crate::wire`]) and never taken apart by the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobDocument(Arc<str>);
 
 impl JobDocument {
@@ -104,7 +120,7 @@ impl JobDocument {
 }
 
 /// `statusDetails`: at most 10 pairs; keys 1 to 128 of `[a-zA-Z0-9:_-]`; values 1 to 1,024 characters without control characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusDetails(BTreeMap<Box<str>, Box<str>>);
 
 impl StatusDetails {

@@ -4,7 +4,7 @@
 //! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] belongs on the main thread. The child has its
 //! own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
-use crate::scenario::plan::{EmulatorPlan, RejectPlan};
+use crate::scenario::plan::{EmulatorPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan};
 use crate::scenario::units;
 use serde::Deserialize;
 use std::fs::File;
@@ -80,9 +80,10 @@ impl EndpointChild {
             .args(["--mqtt-port", "0", "--https-port", "0", "--api-port", "0"])
             .arg("--minute")
             .arg(format!("{}ms", settings.plan.minute.as_millis()))
+            .args(["--rollout", settings.plan.spread.as_str()])
             .arg("--ledger")
             .arg(settings.ledger)
-            .args(faults(settings))
+            .args(shape(settings))
             .args(["--exit-with-parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -144,15 +145,37 @@ impl EndpointChild {
     }
 }
 
-/// What the endpoint is told to do wrong, as arguments.
-fn faults(settings: &ChildSettings<'_>) -> Vec<String> {
-    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string()];
-    if let Some(latency) = &settings.plan.latency {
-        arguments.extend(["--latency".to_owned(), units::distribution_text(latency)]);
+/// What the endpoint is to be like, as arguments.
+fn shape(settings: &ChildSettings<'_>) -> Vec<String> {
+    let EmulatorPlan { quotas, faults, .. } = settings.plan;
+    let quotas = match quotas {
+        QuotasPlan::None => "none",
+        QuotasPlan::Aws => "aws",
+        QuotasPlan::File(path) => path,
+    };
+    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string(), "--quotas".to_owned(), quotas.to_owned()];
+    let mut give = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
+    if let Some(latency) = &faults.latency {
+        give("--latency", units::distribution_text(latency));
     }
-    if let Some(RejectPlan { share, codes }) = &settings.plan.reject {
+    if let Some(ServerPlan { workers, service }) = &faults.server {
+        give("--server", units::distribution_text(service));
+        give("--server-workers", workers.to_string());
+    }
+    if let Some(RejectPlan { share, codes }) = &faults.reject {
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        arguments.extend(["--reject".to_owned(), share.to_string(), "--reject-codes".to_owned(), codes.join(",")]);
+        give("--reject", share.to_string());
+        give("--reject-codes", codes.join(","));
+    }
+    if let Some(share) = faults.drop {
+        give("--drop", share.to_string());
+    }
+    if let Some(every) = &faults.disconnect {
+        give("--disconnect", units::distribution_text(every));
+    }
+    if let Some(NotificationsPlan { delay, shuffle }) = &faults.notifications {
+        give("--notification-delay", units::distribution_text(delay));
+        arguments.extend(shuffle.then(|| "--notification-shuffle".to_owned()));
     }
     arguments
 }
@@ -162,4 +185,26 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::plan::TargetPlan;
+
+    #[test]
+    fn the_endpoint_is_told_all_of_its_shape() {
+        let text = "name = 'x'\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
+                    reject = { share = 0.5, codes = ['InternalError', 'RequestThrottled'] }\ndrop = { share = 0.25 }\n\
+                    disconnect = { every = 'exp(10m)' }\nnotifications = { delay = 'uniform(0s, 1s)', shuffle = true }\n\
+                    [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
+        let plan = crate::scenario::load("x.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let TargetPlan::Emulator(emulator) = &plan.target else { panic!("{:?}", plan.target) };
+        let path = Path::new("p");
+        let settings = ChildSettings { dir: path, ledger: path, plan: emulator, seed: 7, log: path };
+        let expected = "--seed 7 --quotas aws --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
+                        --reject-codes InternalError,RequestThrottled --drop 0.25 --disconnect exp(10m) \
+                        --notification-delay uniform(0s, 1s) --notification-shuffle";
+        assert_eq!(shape(&settings).join(" "), expected);
+    }
 }

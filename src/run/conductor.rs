@@ -8,7 +8,7 @@ use super::target::LocalEndpoint;
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
-use crate::jobs::{CreateJob, JobTarget, RolloutConfig};
+use crate::jobs::{CreateJob, JobConfig, JobTarget, RolloutConfig};
 use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
 use crate::metrics::host::ProcessWatch;
 use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
@@ -280,14 +280,17 @@ impl Conductor<'_> {
     async fn create_job(&mut self, rollout: &RolloutPlan) -> Result<(), ConductError> {
         let Some(local) = self.local.as_deref() else { return Ok(()) };
         let targets = self.plan.targets_of(rollout).len() as u64;
-        let create = CreateJob {
-            job_id: rollout.job.clone(),
-            targets: vec![JobTarget::Group(local.groups[&rollout.job].clone())],
-            target_selection: rollout.target_selection,
-            document: rollout.document.clone(),
+        let group = JobTarget::Group(local.groups[&rollout.job].clone());
+        let config = JobConfig {
             description: Some(format!("fleetsim {}", self.plan.name)),
-            rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute },
+            rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute, exponential: None },
             in_progress_timeout_minutes: rollout.in_progress_timeout_minutes,
+            ..JobConfig::default()
+        };
+        let create = CreateJob {
+            target_selection: rollout.target_selection,
+            config,
+            ..CreateJob::new(rollout.job.clone(), vec![group], rollout.document.clone())
         };
         self.collector.job_created(&rollout.job, targets, clock::mono());
         local.control.create_job(&create).await?;

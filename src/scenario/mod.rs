@@ -4,6 +4,7 @@
 pub mod plan;
 mod print;
 mod problem;
+pub mod quotas;
 mod reader;
 mod resolve;
 mod shipped;

@@ -4,7 +4,7 @@ use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection};
+use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
@@ -36,9 +36,62 @@ pub enum TargetPlan {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmulatorPlan {
     pub minute: Duration,
-    /// From a request's arrival to its way into the service.
+    /// Where in a minute the executions of a job are queued.
+    pub spread: Spread,
+    pub quotas: QuotasPlan,
+    pub faults: FaultsPlan,
+}
+
+/// Account and connection quotas of the local endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotasPlan {
+    None,
+    /// AWS's defaults.
+    Aws,
+    /// Path of a TOML file.
+    File(String),
+}
+
+/// What is to go wrong at the local endpoint, for all things alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FaultsPlan {
+    /// From a request's arrival, or its departure from the server's queue, to its way into the service.
     pub latency: Option<Distribution>,
+    pub server: Option<ServerPlan>,
     pub reject: Option<RejectPlan>,
+    /// Share of the requests that are acknowledged, and then lost.
+    pub drop: Option<f64>,
+    /// How long a connection lives, from CONNACK until the server ends it.
+    pub disconnect: Option<Distribution>,
+    pub notifications: Option<NotificationsPlan>,
+}
+
+/// A queue in front of the service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServerPlan {
+    /// At least one.
+    pub workers: u32,
+    /// How long a worker is busy with a request.
+    pub service: Distribution,
+}
+
+/// Notifications that come late.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotificationsPlan {
+    pub delay: Distribution,
+    /// Whether messages of a thing may overtake each other; its answers are late then, too.
+    pub shuffle: bool,
+}
+
+impl NotificationsPlan {
+    /// # Errors
+    /// When nothing could overtake anything, although it is to.
+    pub fn new(delay: Distribution, shuffle: bool) -> Result<Self, &'static str> {
+        match delay {
+            Distribution::Constant(_) if shuffle => Err("what is shuffled needs a delay that varies, as in \"uniform(0s, 1s)\""),
+            _ => Ok(Self { delay, shuffle }),
+        }
+    }
 }
 
 /// Requests that are refused without a look at them.

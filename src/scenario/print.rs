@@ -1,6 +1,9 @@
 //! A plan as the text it could have been read from, every default filled in.
 
-use super::plan::{EndWhen, EventKind, Plan, RejectPlan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan};
+use super::plan::{
+    EndWhen, EventKind, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart, RolloutTargets, ServerPlan,
+    SessionPlan, TargetPlan,
+};
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::workflow::{Poll, Workflow};
@@ -107,16 +110,15 @@ impl Plan {
     fn write_target(&self, out: &mut String) -> std::fmt::Result {
         match &self.target {
             TargetPlan::Emulator(emulator) => {
-                writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]\nquotas = \"none\"")?;
-                writeln!(out, "minute = \"{}\"", duration_text(emulator.minute))?;
-                if let Some(latency) = &emulator.latency {
-                    writeln!(out, "latency = \"{}\"", distribution_text(latency))?;
-                }
-                if let Some(RejectPlan { share, codes }) = &emulator.reject {
-                    let codes: Vec<String> = codes.iter().map(|code| quoted(code.as_str())).collect();
-                    writeln!(out, "reject = {{ share = {}, codes = [{}] }}", number(*share), codes.join(", "))?;
-                }
-                Ok(())
+                writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]")?;
+                let quotas = match &emulator.quotas {
+                    QuotasPlan::None => "none",
+                    QuotasPlan::Aws => "aws",
+                    QuotasPlan::File(path) => path,
+                };
+                writeln!(out, "quotas = {}\nminute = \"{}\"", quoted(quotas), duration_text(emulator.minute))?;
+                writeln!(out, "rollout = \"{}\"", emulator.spread.as_str())?;
+                write_faults(out, &emulator.faults)
             }
             TargetPlan::Mqtt(mqtt) => {
                 writeln!(out, "\n[target]\nkind = \"mqtt\"\nhost = {}\nport = {}", quoted(&mqtt.host), mqtt.port)?;
@@ -177,6 +179,29 @@ impl Plan {
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
     }
+}
+
+fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
+    if let Some(latency) = &faults.latency {
+        writeln!(out, "latency = \"{}\"", distribution_text(latency))?;
+    }
+    if let Some(ServerPlan { workers, service }) = &faults.server {
+        writeln!(out, "server = {{ workers = {workers}, service = \"{}\" }}", distribution_text(service))?;
+    }
+    if let Some(RejectPlan { share, codes }) = &faults.reject {
+        let codes: Vec<String> = codes.iter().map(|code| quoted(code.as_str())).collect();
+        writeln!(out, "reject = {{ share = {}, codes = [{}] }}", number(*share), codes.join(", "))?;
+    }
+    if let Some(share) = faults.drop {
+        writeln!(out, "drop = {{ share = {} }}", number(share))?;
+    }
+    if let Some(every) = &faults.disconnect {
+        writeln!(out, "disconnect = {{ every = \"{}\" }}", distribution_text(every))?;
+    }
+    if let Some(NotificationsPlan { delay, shuffle }) = &faults.notifications {
+        writeln!(out, "notifications = {{ delay = \"{}\", shuffle = {shuffle} }}", distribution_text(delay))?;
+    }
+    Ok(())
 }
 
 fn write_session(out: &mut String, session: &SessionPlan) -> std::fmt::Result {

@@ -9,6 +9,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// The highest quota that is not `"unlimited"`.
+const QUOTA_MAX: i64 = 1_000_000_000;
+
 /// Gathers problems from everywhere.
 #[derive(Default)]
 pub(super) struct Gathered(RefCell<Vec<Problem>>);
@@ -111,6 +114,20 @@ impl<'a> Reader<'a> {
             }
         };
         self.check_range(key, node, value, &(0.0..=1.0)).then(|| Located { value, place: node.place.clone() })
+    }
+
+    /// A whole number of at least 1, or `"unlimited"`, which is `None`.
+    pub(super) fn quota(&self, key: &'static str) -> Option<Option<u32>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Integer(value) if (1..=QUOTA_MAX).contains(value) => return Some(Some(*value as u32)),
+            Value::String(text) if text == "unlimited" => return Some(None),
+            _ => {}
+        }
+        let message = format!("{} must be 1 to {QUOTA_MAX}, or \"unlimited\", not {}", self.name(key), node.value.text());
+        let code = if matches!(node.value, Value::Integer(_)) { Code::OutOfRange } else { Code::BadValue };
+        self.gathered.push(code, &node.place, message, None);
+        None
     }
 
     fn check_range<T: PartialOrd + Display>(&self, key: &str, node: &Node, value: T, range: &RangeInclusive<T>) -> bool {

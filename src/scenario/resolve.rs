@@ -1,8 +1,9 @@
 //! What was meant: defaults, cross-checks, sections into the plan. Every section is read to its end whatever is wrong with it.
 
 use super::plan::{
-    CohortPlan, ConnectPlan, EmulatorPlan, EndPlan, EndWhen, EventKind, EventPlan, FleetPlan, MqttPlan, Plan, RejectPlan,
-    RolloutPlan, RolloutStart, RolloutTargets, SessionPlan, TargetPlan,
+    CohortPlan, ConnectPlan, EmulatorPlan, EndPlan, EndWhen, EventKind, EventPlan, FaultsPlan, FleetPlan, MqttPlan,
+    NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutPlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan,
+    TargetPlan,
 };
 use super::problem::{Code, Place, nearest};
 use super::reader::{Gathered, Located, Reader};
@@ -13,7 +14,7 @@ use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, TargetSelection, ThingName, limits};
+use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection, ThingName, limits};
 use crate::schedule::ArrivalKind;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -24,6 +25,7 @@ const THINGS_MAX: i64 = 1_000_000;
 const INDEX_MAX: i64 = 1_000_000_000;
 const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
 const REPORTS_MAX: i64 = 1_000;
+const SERVER_WORKERS_MAX: i64 = 1_024;
 const NAME_CHARS_MAX: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=DAY;
@@ -84,7 +86,12 @@ enum Kind {
 }
 
 fn target(root: &Reader<'_>) -> TargetPlan {
-    let plain = EmulatorPlan { minute: Duration::from_secs(60), latency: None, reject: None };
+    let plain = EmulatorPlan {
+        minute: Duration::from_secs(60),
+        spread: Spread::Smooth,
+        quotas: QuotasPlan::None,
+        faults: FaultsPlan::default(),
+    };
     let Some(reader) = root.table("target") else { return TargetPlan::Emulator(plain) };
     let kind = reader.word("kind", &[("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt)], &["aws"]);
     let kind = kind.map_or(Kind::Emulator, |kind| kind.value);
@@ -122,21 +129,82 @@ fn target(root: &Reader<'_>) -> TargetPlan {
 fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
     let Some(reader) = target.table("emulator") else { return plain };
     let minute = reader.duration("minute", Duration::from_millis(100)..=Duration::from_secs(3600));
-    if let Some(Located { value, place }) = reader.string("quotas")
-        && value != "none"
-    {
-        reader.gathered.push(
-            Code::NotBuilt,
-            &place,
-            format!("target.emulator.quotas = {value:?} is known, but not built yet"),
-            None,
-        );
-    }
-    let latency = reader.distribution("latency").map(|latency| latency.value);
-    let reject = reader.table("reject").and_then(reject);
-    reader.later(&["server"]);
+    let spread = reader.word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)), &[]);
+    let spread = spread.map_or(plain.spread, |spread| spread.value);
+    let quotas = reader.string("quotas").map_or(QuotasPlan::None, |quotas| quotas_plan(&reader, quotas));
+    let faults = FaultsPlan {
+        latency: reader.distribution("latency").map(|latency| latency.value),
+        server: reader.table("server").and_then(server),
+        reject: reader.table("reject").and_then(reject),
+        drop: reader.table("drop").and_then(drop_share),
+        disconnect: reader.table("disconnect").and_then(disconnect),
+        notifications: reader.table("notifications").and_then(notifications),
+    };
     reader.finish();
-    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), latency, reject }
+    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), spread, quotas, faults }
+}
+
+/// "none", "aws", or a file; a word that looks like neither is more likely a typing error than a file's name.
+fn quotas_plan(reader: &Reader<'_>, Located { value, place }: Located<String>) -> QuotasPlan {
+    match value.as_str() {
+        "none" => QuotasPlan::None,
+        "aws" => QuotasPlan::Aws,
+        path if path.contains(['.', '/']) => QuotasPlan::File(value),
+        _ => {
+            let message = format!("target.emulator.quotas must be \"none\", \"aws\" or the path of a TOML file, not {value:?}");
+            let help = "`fleetsim serve --print-quotas > quotas.toml` writes AWS's, to be changed".to_owned();
+            reader.gathered.push(Code::BadValue, &place, message, Some(help));
+            QuotasPlan::None
+        }
+    }
+}
+
+fn server(reader: Reader<'_>) -> Option<ServerPlan> {
+    let workers = reader.integer("workers", 1..=SERVER_WORKERS_MAX).map_or(1, |workers| workers.value as u32);
+    let service = reader.distribution("service");
+    if service.is_none() && !reader.has("service") {
+        reader.missing("service", "how long a worker is busy with a request, as in service = \"exp(20ms)\"");
+    }
+    reader.finish();
+    Some(ServerPlan { workers, service: service?.value })
+}
+
+fn drop_share(reader: Reader<'_>) -> Option<f64> {
+    let share = reader.share("share");
+    if share.is_none() && !reader.has("share") {
+        reader.missing("share", "the part of all requests that is never answered, as in share = 0.01");
+    }
+    reader.finish();
+    share.map(|share| share.value)
+}
+
+fn disconnect(reader: Reader<'_>) -> Option<Distribution> {
+    let every = reader.distribution("every");
+    if every.is_none() && !reader.has("every") {
+        reader.missing("every", "how long a connection lives until the server ends it, as in every = \"exp(10m)\"");
+    }
+    if let Some(Located { value, place }) = &every
+        && value.mean().is_zero()
+    {
+        let message = "target.emulator.disconnect.every must be longer than 0s";
+        reader.gathered.push(Code::OutOfRange, place, message, None);
+    }
+    reader.finish();
+    every.map(|every| every.value)
+}
+
+fn notifications(reader: Reader<'_>) -> Option<NotificationsPlan> {
+    let shuffle = reader.boolean("shuffle").is_some_and(|shuffle| shuffle.value);
+    let delay = reader.distribution("delay");
+    if delay.is_none() && !reader.has("delay") {
+        reader.missing("delay", "how late notifications are, as in delay = \"uniform(0s, 1s)\"");
+    }
+    let plan = delay.and_then(|Located { value, place }| {
+        let told = |why| reader.gathered.push(Code::Conflict, &place, "every message would be equally late", Some(why));
+        NotificationsPlan::new(value, shuffle).map_err(|why| told(why.to_owned())).ok()
+    });
+    reader.finish();
+    plan
 }
 
 fn reject(reader: Reader<'_>) -> Option<RejectPlan> {

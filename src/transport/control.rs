@@ -92,7 +92,7 @@ impl ControlClient {
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_job(&self, job: &CreateJob) -> Result<(), ControlCallError> {
-        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &control::encode_create_job(job)).await
+        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &crate::wire::job::encode_create_job(job)).await
     }
 
     /// `lane` picks the connection; calls of one lane go one after the other.

@@ -1,6 +1,8 @@
 //! The jobs language as text and bytes: topics, JSON payloads, TLS set-up. The only place where either is made or read.
 
 pub mod control;
+pub mod execution;
+pub mod job;
 pub mod payload;
 pub mod registry;
 pub mod sigv4;

@@ -7,9 +7,7 @@ use fleetsim::device::{AgentSettings, Event, JobsAgent, Transmit};
 use fleetsim::distribution::Distribution;
 use fleetsim::emulator::engine::{Engine, EngineConfig};
 use fleetsim::instant::{Mono, Now};
-use fleetsim::jobs::{
-    CreateJob, ExecutionStatus, JobDocument, JobId, JobTarget, Request, RequestBody, RolloutConfig, TargetSelection, ThingName,
-};
+use fleetsim::jobs::{CreateJob, ExecutionStatus, JobDocument, JobId, JobTarget, Request, RequestBody, ThingName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +26,7 @@ impl Pair {
     /// A thing that does its jobs at once, and well, and one job with an in-progress timeout of one minute.
     fn new() -> Self {
         let thing = ThingName::new("t").unwrap();
-        let mut engine = Engine::new(EngineConfig { minute: MINUTE });
+        let mut engine = Engine::new(EngineConfig::new(MINUTE));
         engine.create_thing(&thing);
         let settings = AgentSettings {
             seed: 1,
@@ -46,15 +44,12 @@ impl Pair {
         };
         let agent = JobsAgent::new(Arc::new(settings), 0, Mono(0));
         let mut pair = Self { agent, engine, thing, now: Mono(1_000_000_000), events: Vec::new() };
-        let create = CreateJob {
-            job_id: JobId::new("j").unwrap(),
-            targets: vec![JobTarget::Thing(pair.thing.clone())],
-            target_selection: TargetSelection::Snapshot,
-            document: JobDocument::from_valid_json("{}"),
-            description: None,
-            rollout: RolloutConfig::default(),
-            in_progress_timeout_minutes: Some(1),
-        };
+        let mut create = CreateJob::new(
+            JobId::new("j").unwrap(),
+            vec![JobTarget::Thing(pair.thing.clone())],
+            JobDocument::from_valid_json("{}"),
+        );
+        create.config.in_progress_timeout_minutes = Some(1);
         pair.engine.create_job(create, pair.clock()).unwrap();
         pair
     }

@@ -11,7 +11,7 @@ use fleetsim::emulator::engine::{Engine, EngineConfig};
 use fleetsim::instant::{Mono, Now};
 use fleetsim::jobs::{
     Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, JobDocument, JobId, JobRef, JobTarget, Notification, Rejection,
-    Reply, Request, RequestBody, RequestKind, RolloutConfig, Subscription, TargetSelection, ThingName,
+    Reply, Request, RequestBody, RequestKind, Subscription, ThingName,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -99,7 +99,7 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=4usize);
         let names: Vec<ThingName> = (0..count).map(|n| ThingName::new(&format!("t-{n}")).expect("a valid name")).collect();
-        let mut engine = Engine::new(EngineConfig { minute: Duration::from_secs(rng.random_range(5..=60)) });
+        let mut engine = Engine::new(EngineConfig::new(Duration::from_secs(rng.random_range(5..=60))));
         names.iter().for_each(|name| engine.create_thing(name));
         let things = names.iter().enumerate().map(|(n, name)| Thing {
             name: name.clone(),
@@ -144,15 +144,9 @@ impl World {
             let targets = self.things.iter().map(|thing| JobTarget::Thing(thing.name.clone())).collect();
             let per_minute = [None, Some(30), Some(300)][self.rng.random_range(0..3)];
             let timeout = [None, None, Some(1), Some(3)][self.rng.random_range(0..4)];
-            let create = CreateJob {
-                job_id: job.clone(),
-                targets,
-                target_selection: TargetSelection::Snapshot,
-                document: JobDocument::from_valid_json("{}"),
-                description: None,
-                rollout: RolloutConfig { maximum_per_minute: per_minute },
-                in_progress_timeout_minutes: timeout,
-            };
+            let mut create = CreateJob::new(job.clone(), targets, JobDocument::from_valid_json("{}"));
+            create.config.rollout.maximum_per_minute = per_minute;
+            create.config.in_progress_timeout_minutes = timeout;
             self.deed(created, Deed::Create(create));
             let later = |rng: &mut ChaCha8Rng| created + ms(rng.random_range(0..trouble / 2));
             if self.rng.random_bool(0.2) {

@@ -1,9 +1,10 @@
 //! The one place where executions change, and what follows from it.
 
-use super::store::{ExecutionId, Thing, ThingKey};
+use super::record::RecordKey;
+use super::store::{ExecutionId, JobKey, Thing, ThingKey};
 use super::{Engine, Timer};
 use crate::instant::Now;
-use crate::jobs::{ExecutionStatus, JobStatus, Notification, PendingJobs, TargetSelection, limits};
+use crate::jobs::{ExecutionChange, ExecutionStatus, Notification, PendingJobs, limits};
 use crate::ledger::{LedgerEvent, LedgerRow};
 
 /// What a row of the ledger and the counters need to know of an execution.
@@ -13,20 +14,27 @@ struct Seen {
     version: i64,
 }
 
+fn latest_status(thing: &Thing, job: JobKey) -> Option<ExecutionStatus> {
+    thing.of_job(job).next_back().map(|(_, execution)| execution.status)
+}
+
 fn see(thing: &Thing, id: ExecutionId) -> Option<Seen> {
     thing.executions.get(&id).map(|execution| Seen { status: execution.status, version: execution.version })
 }
 
 impl Engine {
-    /// Applies `apply` to one execution of one thing, then compares: counters, timers, ledger, notifications.
+    /// Applies `apply` to one execution of one thing, then compares: counters, timers, ledger, records, notifications, events; at
+    /// last what an end leads to.
     pub(super) fn change(&mut self, key: ThingKey, id: ExecutionId, now: Now, apply: impl FnOnce(&mut Thing)) {
         let thing = &mut self.store.things[key as usize];
         let before = see(thing, id);
+        let latest_before = latest_status(thing, id.job);
         let deadline_before = thing.executions.get(&id).and_then(super::Execution::deadline);
         let pending_before = thing.pending.clone();
         apply(thing);
         thing.sort_pending();
         let after = see(thing, id);
+        let latest_after = latest_status(thing, id.job);
         if let Some(execution) = thing.executions.get_mut(&id).filter(|execution| execution.status.is_terminal()) {
             (execution.in_progress_deadline, execution.step_deadline) = (None, None);
         }
@@ -36,7 +44,8 @@ impl Engine {
         let set_changed = !same_set(&thing.pending, &pending_before);
 
         self.follow_deadline(key, id, deadline_before, deadline_after);
-        self.count(id, before, after, now);
+        self.count(id, latest_before, latest_after);
+        self.mark(RecordKey::Execution(key, id));
         self.record(key, id, before, after, now);
         if head_changed && let Some(head) = head {
             self.row(key, head, LedgerEvent::Head, now);
@@ -46,6 +55,12 @@ impl Engine {
         }
         if head_changed && self.store.things[key as usize].subscribed_notify_next {
             self.notify_next(key, head, now);
+        }
+        if let Some(end) = after.map(|seen| seen.status).filter(|status| status.is_terminal())
+            && !before.is_some_and(|seen| seen.status.is_terminal())
+        {
+            self.tell_execution(key, id, ExecutionChange::Ended(end), now);
+            self.follow_end(key, id, end, now);
         }
     }
 
@@ -67,25 +82,14 @@ impl Engine {
         }
     }
 
-    /// Counters of the job, and its completion (spec section 11.3).
-    fn count(&mut self, id: ExecutionId, before: Option<Seen>, after: Option<Seen>, now: Now) {
-        let job = &mut self.store.jobs[id.job as usize];
+    /// Counters of the job: things by the status of their latest execution.
+    pub(super) fn count(&mut self, id: ExecutionId, before: Option<ExecutionStatus>, after: Option<ExecutionStatus>) {
+        let counts = &mut self.store.jobs[id.job as usize].counts;
         if let Some(before) = before {
-            *job.count(before.status) -= 1;
+            *counts.of_mut(before) -= 1;
         }
         if let Some(after) = after {
-            *job.count(after.status) += 1;
-        }
-        let rolled_out = job.rolled_out == job.targets.len();
-        let open = job.counts.queued + job.counts.in_progress;
-        if job.status == JobStatus::InProgress
-            && job.create.target_selection == TargetSelection::Snapshot
-            && rolled_out
-            && open == 0
-        {
-            job.status = JobStatus::Completed;
-            job.updated_ms = now.epoch_ms;
-            job.completed_ms = Some(now.epoch_ms);
+            *counts.of_mut(after) += 1;
         }
     }
 
@@ -130,7 +134,7 @@ impl Engine {
             version: seen.version,
             status: seen.status,
             event,
-            subscribed: thing.subscribed_notify_next,
+            subscribed: thing.subscribed_notify_next && !thing.is_away,
         });
     }
 
@@ -153,7 +157,9 @@ impl Engine {
     pub(super) fn pending(&self, key: ThingKey) -> PendingJobs {
         let thing = &self.store.things[key as usize];
         let mut jobs = PendingJobs::default();
-        for id in thing.pending.iter().take(limits::PENDING_SHOWN_MAX) {
+        let is_scheduled = thing.pending.iter().any(|id| self.store.jobs[id.job as usize].create.scheduling.is_some());
+        let shown = if is_scheduled { limits::PENDING_SHOWN_SCHEDULED_MAX } else { limits::PENDING_SHOWN_MAX };
+        for id in thing.pending.iter().take(shown) {
             let execution = &thing.executions[id];
             let list = if execution.status == ExecutionStatus::InProgress { &mut jobs.in_progress } else { &mut jobs.queued };
             list.push(execution.summary(&self.store.jobs[id.job as usize], id.number));

@@ -118,7 +118,7 @@ impl Engine {
     }
 
     fn in_progress_deadline(&self, id: ExecutionId, now: Now) -> Option<crate::instant::Mono> {
-        let minutes = self.store.jobs[id.job as usize].create.in_progress_timeout_minutes?;
+        let minutes = self.store.jobs[id.job as usize].create.config.in_progress_timeout_minutes?;
         Some(now.mono + self.minutes(minutes))
     }
 

@@ -1,21 +1,22 @@
 //! What the engine remembers: things, groups, jobs, executions, in ordered maps and dense indices.
 
+use super::pace::Pace;
 use crate::instant::{EpochSeconds, Mono, Now};
 use crate::jobs::{
-    CreateJob, ExecutionState, ExecutionStatus, ExecutionSummary, GroupName, JobDescription, JobExecution, JobProcessDetails,
-    JobStatus, StatusDetails, ThingName,
+    CreateJob, ExecutionDescription, ExecutionState, ExecutionStatus, ExecutionSummary, GroupName, JobDescription, JobExecution,
+    JobProcessDetails, JobStatus, StatusDetails, ThingName,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-/// Place of a thing in [`Store::things`].
+/// Place of a thing in [`Store::things`]; never used again for another.
 pub(super) type ThingKey = u32;
-/// Place of a job in [`Store::jobs`].
+/// Place of a job in [`Store::jobs`]; never used again for another.
 pub(super) type JobKey = u32;
 
 /// One run of one job on one thing, within that thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ExecutionId {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExecutionId {
     pub job: JobKey,
     pub number: i64,
 }
@@ -38,25 +39,63 @@ pub(super) struct Thing {
     pub pending: Vec<ExecutionId>,
     pub subscribed_notify: bool,
     pub subscribed_notify_next: bool,
+    /// Its session waits for its client.
+    pub is_away: bool,
 }
 
 #[derive(Default)]
 pub(super) struct Group {
-    /// In the order in which they were added.
-    pub members: Vec<ThingKey>,
-    pub member_set: BTreeSet<ThingKey>,
+    /// Members in the order in which they joined, and the other way round.
+    order: BTreeMap<u64, ThingKey>,
+    places: BTreeMap<ThingKey, u64>,
     /// Jobs that later members get too.
     pub continuous: Vec<JobKey>,
 }
 
+impl Group {
+    /// Says whether it is new here.
+    pub(super) fn add(&mut self, thing: ThingKey) -> bool {
+        let place = self.order.last_key_value().map_or(0, |(place, _)| place + 1);
+        !self.places.contains_key(&thing) && self.put(thing, place)
+    }
+
+    /// A member at a place of its own.
+    pub(super) fn put(&mut self, thing: ThingKey, place: u64) -> bool {
+        self.order.insert(place, thing);
+        self.places.insert(thing, place).is_none()
+    }
+
+    /// Says whether it was here.
+    pub(super) fn remove(&mut self, thing: ThingKey) -> bool {
+        self.places.remove(&thing).is_some_and(|place| self.order.remove(&place).is_some())
+    }
+
+    pub(super) fn place(&self, thing: ThingKey) -> Option<u64> {
+        self.places.get(&thing).copied()
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = ThingKey> {
+        self.order.values().copied()
+    }
+}
+
+/// Retries that led to an execution, by the end that they followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retries {
+    pub failed: u32,
+    pub timed_out: u32,
+}
+
 pub(super) struct Execution {
     pub status: ExecutionStatus,
+    pub force_canceled: bool,
     pub details: StatusDetails,
     pub queued_ms: i64,
     pub started_ms: Option<i64>,
     pub updated_ms: i64,
     pub version: i64,
     pub sequence: u64,
+    pub retries: Retries,
     /// Set with the job, runs from `IN_PROGRESS` on.
     pub in_progress_deadline: Option<Mono>,
     /// Set by the thing, counted from its last setting.
@@ -77,23 +116,34 @@ pub(super) struct Job {
     pub targets: Vec<ThingKey>,
     pub target_set: BTreeSet<ThingKey>,
     pub rolled_out: usize,
-    /// Origin of the roll-out.
-    pub started: Mono,
+    /// Its end time has come: nobody else gets it.
+    pub is_stopped: bool,
+    pub pace: Pace,
 }
 
 impl Thing {
     pub(super) fn new(name: ThingName) -> Self {
-        Self { name, executions: BTreeMap::new(), pending: Vec::new(), subscribed_notify: false, subscribed_notify_next: false }
+        Self {
+            name,
+            executions: BTreeMap::new(),
+            pending: Vec::new(),
+            subscribed_notify: false,
+            subscribed_notify_next: false,
+            is_away: false,
+        }
+    }
+
+    /// All executions of a job, by number.
+    pub(super) fn of_job(&self, job: JobKey) -> impl DoubleEndedIterator<Item = (ExecutionId, &Execution)> {
+        let all = ExecutionId { job, number: i64::MIN }..=ExecutionId { job, number: i64::MAX };
+        self.executions.range(all).map(|(id, execution)| (*id, execution))
     }
 
     /// The execution with this number, or the latest (inferred: the highest number).
     pub(super) fn find(&self, job: JobKey, number: Option<i64>) -> Option<ExecutionId> {
         match number {
             Some(number) => Some(ExecutionId { job, number }).filter(|id| self.executions.contains_key(id)),
-            None => {
-                let all = ExecutionId { job, number: i64::MIN }..=ExecutionId { job, number: i64::MAX };
-                self.executions.range(all).next_back().map(|(id, _)| *id)
-            }
+            None => self.of_job(job).next_back().map(|(id, _)| id),
         }
     }
 
@@ -113,15 +163,17 @@ fn seconds(ms: i64) -> EpochSeconds {
 }
 
 impl Execution {
-    pub(super) fn queued(now: Now, sequence: u64) -> Self {
+    pub(super) fn queued(now: Now, sequence: u64, retries: Retries) -> Self {
         Self {
             status: ExecutionStatus::Queued,
+            force_canceled: false,
             details: StatusDetails::default(),
             queued_ms: now.epoch_ms,
             started_ms: None,
             updated_ms: now.epoch_ms,
             version: 1,
             sequence,
+            retries,
             in_progress_deadline: None,
             step_deadline: None,
         }
@@ -130,6 +182,10 @@ impl Execution {
     /// The step timer cannot outlive the in-progress timer (spec section 9.5).
     pub(super) fn deadline(&self) -> Option<Mono> {
         [self.in_progress_deadline, self.step_deadline].into_iter().flatten().min()
+    }
+
+    fn seconds_left(&self, now: Now) -> Option<i64> {
+        self.deadline().map(|deadline| deadline.since(now.mono).as_secs() as i64)
     }
 
     pub(super) fn state(&self) -> ExecutionState {
@@ -147,8 +203,8 @@ impl Execution {
         }
     }
 
+    /// As the data plane tells it.
     pub(super) fn describe(&self, job: &Job, number: i64, with_document: bool, now: Now) -> Box<JobExecution> {
-        let left = |deadline: Mono| deadline.since(now.mono).as_secs() as i64;
         Box::new(JobExecution {
             job_id: job.create.job_id.clone(),
             thing_name: None,
@@ -157,39 +213,33 @@ impl Execution {
             queued_at: seconds(self.queued_ms),
             started_at: self.started_ms.map(seconds),
             last_updated_at: seconds(self.updated_ms),
-            approximate_seconds_before_timed_out: self.deadline().map(left),
+            approximate_seconds_before_timed_out: self.seconds_left(now),
             version_number: self.version,
             execution_number: number,
             job_document: with_document.then(|| job.create.document.clone()),
         })
     }
+
+    /// As the control plane tells it.
+    pub(super) fn account(&self, thing: &ThingName, job: &Job, number: i64, now: Now) -> ExecutionDescription {
+        ExecutionDescription {
+            job_id: job.create.job_id.clone(),
+            thing: thing.clone(),
+            status: self.status,
+            force_canceled: self.force_canceled,
+            status_details: self.details.clone(),
+            queued_at_ms: self.queued_ms,
+            started_at_ms: self.started_ms,
+            last_updated_at_ms: self.updated_ms,
+            execution_number: number,
+            version_number: self.version,
+            approximate_seconds_before_timed_out: self.seconds_left(now),
+            retry_attempt: self.retries.all(),
+        }
+    }
 }
 
 impl Job {
-    /// When execution `n`, from 0, is due: computed from the origin, never from the one before.
-    pub(super) fn due(&self, n: usize, minute: Duration) -> Mono {
-        match self.create.rollout.maximum_per_minute {
-            None => self.started,
-            Some(per_minute) => {
-                let nanos = minute.as_nanos() * n as u128 / u128::from(per_minute.max(1));
-                self.started + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-            }
-        }
-    }
-
-    pub(super) fn count(&mut self, status: ExecutionStatus) -> &mut u64 {
-        match status {
-            ExecutionStatus::Queued => &mut self.counts.queued,
-            ExecutionStatus::InProgress => &mut self.counts.in_progress,
-            ExecutionStatus::Succeeded => &mut self.counts.succeeded,
-            ExecutionStatus::Failed => &mut self.counts.failed,
-            ExecutionStatus::TimedOut => &mut self.counts.timed_out,
-            ExecutionStatus::Rejected => &mut self.counts.rejected,
-            ExecutionStatus::Removed => &mut self.counts.removed,
-            ExecutionStatus::Canceled => &mut self.counts.canceled,
-        }
-    }
-
     pub(super) fn describe(&self) -> JobDescription {
         JobDescription {
             create: self.create.clone(),
@@ -201,6 +251,7 @@ impl Job {
             last_updated_at_ms: self.updated_ms,
             completed_at_ms: self.completed_ms,
             process_details: self.counts,
+            is_rolling_out: self.status == JobStatus::InProgress && self.rolled_out < self.targets.len(),
         }
     }
 }

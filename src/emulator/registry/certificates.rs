@@ -191,24 +191,27 @@ impl Registry {
     }
 
     /// Which thing a client with this certificate and client id is: the attached one whose name is the client id, as the usual
-    /// policy of spec section 14 wants. `None`: the registry knows nothing of the certificate.
+    /// policy of spec section 14 wants; without a client id the only one. `None`: the registry knows nothing of the certificate.
     #[must_use]
     pub fn admit(&self, id: CertificateId, client_id: &str) -> Option<Result<ThingName, &'static str>> {
         if self.deleted.contains(&id) {
             return Some(Err("the certificate was deleted from the registry"));
         }
         let certificate = self.certificates.get(&id)?;
+        let things = &certificate.things;
         Some(match certificate.status {
             CertificateStatus::Inactive => Err("the certificate is INACTIVE (UpdateCertificate makes it ACTIVE)"),
             CertificateStatus::Revoked => Err("the certificate is REVOKED"),
-            CertificateStatus::Active if certificate.things.is_empty() => {
+            CertificateStatus::Active if things.is_empty() => {
                 Err("the certificate is attached to no thing (AttachThingPrincipal attaches it)")
             }
-            CertificateStatus::Active => certificate
-                .things
-                .get(client_id)
-                .cloned()
-                .ok_or("the client id is not the name of a thing that the certificate is attached to"),
+            CertificateStatus::Active if client_id.is_empty() && things.len() > 1 => {
+                Err("the certificate is attached to several things: the client id must name one of them")
+            }
+            CertificateStatus::Active if client_id.is_empty() => Ok(things.iter().cloned().next()?),
+            CertificateStatus::Active => {
+                things.get(client_id).cloned().ok_or("the client id is not the name of a thing that the certificate is attached to")
+            }
         })
     }
 }

@@ -97,6 +97,11 @@ impl Registry {
         Some((key, record))
     }
 
+    /// For whoever keeps nothing.
+    pub fn forget_dirty(&mut self) {
+        self.dirty.clear();
+    }
+
     /// Puts back what [`Self::poll_dirty`] told, in any order. Says whether key and record belong together; if not, nothing happens.
     pub fn restore(&mut self, key: Key, record: Record) -> bool {
         match (key, record) {

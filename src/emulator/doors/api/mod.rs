@@ -4,6 +4,7 @@
 mod jobs;
 mod query;
 mod registry;
+mod throttle;
 
 use crate::clock;
 use crate::emulator::service::Service;
@@ -97,8 +98,8 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(status: u16, error_type: &'static str, message: String) -> Self {
-        Self { status, error_type, message, resource: None }
+    fn new(status: u16, error_type: &'static str, message: impl Into<String>) -> Self {
+        Self { status, error_type, message: message.into(), resource: None }
     }
 
     fn internal(why: String) -> Self {
@@ -117,12 +118,18 @@ impl Refused {
 impl From<ControlError> for Refused {
     fn from(error: ControlError) -> Self {
         let (status, error_type) = control::error_status(&error);
-        Self::new(status, error_type, error.message().to_owned())
+        Self::new(status, error_type, error.message())
     }
 }
 
 async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Full<Bytes>> {
-    match handle(request, service, settings).await {
+    let result = handle(request, service, settings).await;
+    // Nothing is told of a change that is not on disk yet.
+    let result = match service.durable().await {
+        true => result,
+        false => Err(Refused::new(503, "ServiceUnavailableException", "the state could not be written in time")),
+    };
+    match result {
         Ok(body) => respond(200, None, body),
         Err(refused) => respond(refused.status, Some(refused.error_type), refused.body()),
     }
@@ -153,11 +160,12 @@ async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSet
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let call = Call { method: head.method.as_str(), path: &path, query, headers: &head.headers, body: &body, service, settings };
+    throttle::check(&call)?;
     jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(unknown_operation(&call)))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refused> {
-    let invalid = |status: u16, message: &str| Refused::new(status, "InvalidRequestException", message.into());
+    let invalid = |status: u16, message: &str| Refused::new(status, "InvalidRequestException", message);
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(invalid(413, "the body is too large")),

@@ -82,7 +82,7 @@ fn register_without_ca(call: &Call<'_>) -> Result<Answer, Refused> {
     let certificate = DeviceCertificate::from_pem(&body.certificate_pem)
         .map_err(|why| Refused::new(400, "CertificateValidationException", format!("certificatePem: {why}")))?;
     if certificate.not_after_ms < clock::epoch_ms() {
-        return Err(Refused::new(400, "CertificateValidationException", "certificatePem: the certificate has expired".into()));
+        return Err(Refused::new(400, "CertificateValidationException", "certificatePem: the certificate has expired"));
     }
     let id = add(call, &certificate, status, CertificateMode::SniOnly)?;
     Ok(created(id, None, None))

@@ -1,152 +1,17 @@
 //! The jobs engine against the conformance vectors of the protocol reference (section 19), its timers and its pacing.
 
-use fleetsim::emulator::engine::{Engine, EngineConfig};
-use fleetsim::instant::{Mono, Now};
 use fleetsim::jobs::{
-    Answer, CancelJob, ControlError, CreateJob, Describe, ErrorCode, ExecutionStatus, GroupName, JobDocument, JobExecution, JobId,
-    JobRef, JobStatus, JobTarget, Notification, PendingJobs, Rejection, Request, RequestBody, RolloutConfig, StartNext,
-    StatusDetails, StepTimeout, TargetSelection, ThingName, Update, UpdateAnswer,
+    Answer, CancelJob, ControlError, Describe, ErrorCode, ExecutionStatus, JobDocument, JobRef, JobStatus, JobTarget, Notification,
+    PendingJobs, RequestBody, StartNext, StatusDetails, StepTimeout, TargetSelection, Update, UpdateAnswer,
 };
 use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use proptest::prelude::*;
+use service::{MINUTE, Service, fleet, job, thing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn thing(name: &str) -> ThingName {
-    ThingName::new(name).unwrap()
-}
-
-fn job(name: &str) -> JobId {
-    JobId::new(name).unwrap()
-}
-
-/// A service with one clock that the test moves.
-struct Service {
-    engine: Engine,
-    now: Now,
-    notes: Vec<(ThingName, Notification)>,
-    ledger: Vec<LedgerRow>,
-}
-
-impl Service {
-    fn new() -> Self {
-        Self {
-            engine: Engine::new(EngineConfig { minute: MINUTE }),
-            now: Now { mono: Mono(1_000_000_000_000), epoch_ms: 1_772_000_000_000 },
-            notes: Vec::new(),
-            ledger: Vec::new(),
-        }
-    }
-
-    /// One thing, `t`, subscribed to both notifications.
-    fn with_thing() -> Self {
-        let mut service = Self::new();
-        service.engine.create_thing(&thing("t"));
-        service.engine.handle_subscription(&thing("t"), true, true);
-        service
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now = Now { mono: self.now.mono + time, epoch_ms: self.now.epoch_ms + time.as_millis() as i64 };
-    }
-
-    fn settle(&mut self) {
-        self.notes.extend(std::iter::from_fn(|| self.engine.poll_notification()));
-        self.ledger.extend(std::iter::from_fn(|| self.engine.poll_change()));
-    }
-
-    fn timeout(&mut self) {
-        self.engine.handle_timeout(self.now);
-        self.settle();
-    }
-
-    fn create(&mut self, name: &str, change: impl FnOnce(&mut CreateJob)) -> Result<(), ControlError> {
-        let mut create = CreateJob {
-            job_id: job(name),
-            targets: vec![JobTarget::Thing(thing("t"))],
-            target_selection: TargetSelection::Snapshot,
-            document: JobDocument::from_valid_json(r#"{"operation":"firmware"}"#),
-            description: None,
-            rollout: RolloutConfig::default(),
-            in_progress_timeout_minutes: None,
-        };
-        change(&mut create);
-        let result = self.engine.create_job(create, self.now);
-        self.settle();
-        result
-    }
-
-    fn ask(&mut self, name: &str, body: RequestBody) -> Result<Answer, Rejection> {
-        let reply = self.engine.handle_request(&thing(name), &Request { client_token: None, body }, self.now);
-        self.settle();
-        reply.result
-    }
-
-    #[track_caller]
-    fn start(&mut self) -> Option<Box<JobExecution>> {
-        match self.ask("t", RequestBody::StartNext(StartNext::default())) {
-            Ok(Answer::Started(execution)) => execution,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn update(&mut self, name: &str, status: ExecutionStatus, change: impl FnOnce(&mut Update)) -> Result<UpdateAnswer, Rejection> {
-        let mut update = Update {
-            job_id: job(name),
-            status,
-            status_details: None,
-            expected_version: None,
-            execution_number: None,
-            include_execution_state: false,
-            include_job_document: false,
-            step_timeout: None,
-        };
-        change(&mut update);
-        match self.ask("t", RequestBody::Update(update))? {
-            Answer::Updated(answer) => Ok(answer),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn describe(&mut self, name: JobRef) -> Result<Option<Box<JobExecution>>, Rejection> {
-        let body = RequestBody::Describe(Describe { job: name, execution_number: None, include_job_document: true });
-        match self.ask("t", body)? {
-            Answer::Described(execution) => Ok(execution),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// What was notified since the last call: `notify` as text, `notify-next` as text.
-    fn told(&mut self) -> (Option<String>, Option<String>) {
-        let (mut notify, mut next) = (None, None);
-        for (_, note) in self.notes.drain(..) {
-            match note {
-                Notification::Changed { jobs, .. } => assert_eq!(notify.replace(list(&jobs)), None, "notify twice"),
-                Notification::NextChanged { execution, .. } => {
-                    let text = execution.map_or("none".into(), |e| format!("{} {} v{}", e.job_id, e.status, e.version_number));
-                    assert_eq!(next.replace(text), None, "notify-next twice");
-                }
-            }
-        }
-        (notify, next)
-    }
-
-    #[track_caller]
-    fn expect_told(&mut self, notify: &str, next: &str) {
-        let text = |wanted: &str| (wanted != "-").then(|| wanted.to_owned());
-        assert_eq!(self.told(), (text(notify), text(next)));
-    }
-}
-
-fn list(jobs: &PendingJobs) -> String {
-    let part = |name: &str, list: &[fleetsim::jobs::ExecutionSummary]| {
-        list.iter().map(|e| format!("{name}:{} v{}", e.job_id, e.version_number)).collect::<Vec<_>>()
-    };
-    let all = [part("IN_PROGRESS", &jobs.in_progress), part("QUEUED", &jobs.queued)].concat();
-    if all.is_empty() { "{}".into() } else { all.join(", ") }
-}
+mod life;
+mod service;
 
 #[test]
 fn queue_life_cycle_of_section_19_2() {
@@ -255,7 +120,7 @@ fn get_shows_ten_at_the_most() {
 #[test]
 fn the_worked_example_of_timers() {
     let mut s = Service::with_thing();
-    s.create("A", |c| c.in_progress_timeout_minutes = Some(20)).unwrap();
+    s.create("A", |c| c.config.in_progress_timeout_minutes = Some(20)).unwrap();
     s.start();
     let minutes = |n: u32| MINUTE * n;
     for (pass, step, left) in [(5, 7, 7), (5, 5, 5), (3, 9, 7)] {
@@ -290,22 +155,11 @@ fn a_step_timer_is_cancelled_by_minus_one_and_a_terminal_state() {
 #[test]
 fn no_timer_runs_while_queued() {
     let mut s = Service::with_thing();
-    s.create("A", |c| c.in_progress_timeout_minutes = Some(1)).unwrap();
+    s.create("A", |c| c.config.in_progress_timeout_minutes = Some(1)).unwrap();
     assert_eq!(s.engine.poll_timeout(), None);
 }
 
 // -------------------------------------------------------------------------------------------------------------- rollout
-
-fn fleet(s: &mut Service, count: usize) -> GroupName {
-    let group = GroupName::new("all").unwrap();
-    s.engine.create_group(&group);
-    for n in 0..count {
-        let name = thing(&format!("t-{n}"));
-        s.engine.create_thing(&name);
-        s.engine.add_thing_to_group(&name, &group, s.now).unwrap();
-    }
-    group
-}
 
 #[test]
 fn executions_are_queued_at_start_plus_n_over_rate_however_late_the_timer_is() {
@@ -314,7 +168,7 @@ fn executions_are_queued_at_start_plus_n_over_rate_however_late_the_timer_is() {
     let start = s.now.mono;
     s.create("A", |c| {
         c.targets = vec![JobTarget::Group(group)];
-        c.rollout.maximum_per_minute = Some(7);
+        c.config.rollout.maximum_per_minute = Some(7);
     })
     .unwrap();
     for n in 1..100u32 {
@@ -336,7 +190,7 @@ fn a_service_that_was_stopped_for_a_while_catches_up() {
     let group = fleet(&mut s, 100);
     s.create("A", |c| {
         c.targets = vec![JobTarget::Group(group)];
-        c.rollout.maximum_per_minute = Some(60);
+        c.config.rollout.maximum_per_minute = Some(60);
     })
     .unwrap();
     s.pass(Duration::from_millis(49_500));
@@ -391,7 +245,7 @@ fn cancel_takes_what_is_queued_and_with_force_what_runs() {
         s.engine.handle_subscription(&thing("t-1"), true, true);
         s.create("A", |c| {
             c.targets = vec![JobTarget::Group(group)];
-            c.rollout.maximum_per_minute = Some(120);
+            c.config.rollout.maximum_per_minute = Some(120);
         })
         .unwrap();
         s.pass(Duration::from_millis(500));
@@ -418,8 +272,8 @@ fn what_cannot_be_is_refused() {
     assert!(matches!(s.create("A", |_| {}), Err(ControlError::ResourceAlreadyExists(_))));
     assert!(matches!(s.create("B", |c| c.targets = vec![]), Err(ControlError::InvalidRequest(_))));
     assert!(matches!(s.create("B", |c| c.targets = vec![JobTarget::Thing(thing("x"))]), Err(ControlError::ResourceNotFound(_))));
-    assert!(matches!(s.create("B", |c| c.rollout.maximum_per_minute = Some(0)), Err(ControlError::InvalidRequest(_))));
-    assert!(matches!(s.create("B", |c| c.in_progress_timeout_minutes = Some(10_081)), Err(ControlError::InvalidRequest(_))));
+    assert!(matches!(s.create("B", |c| c.config.rollout.maximum_per_minute = Some(0)), Err(ControlError::InvalidRequest(_))));
+    assert!(matches!(s.create("B", |c| c.config.in_progress_timeout_minutes = Some(10_081)), Err(ControlError::InvalidRequest(_))));
     let long = format!("\"{}\"", "x".repeat(32_768));
     assert!(matches!(s.create("B", |c| c.document = JobDocument::from_valid_json(&long)), Err(ControlError::InvalidRequest(_))));
     assert!(matches!(s.engine.describe_job(&job("B")), Err(ControlError::ResourceNotFound(_))));
@@ -528,10 +382,10 @@ proptest! {
             let _ = match call {
                 Call::Create(j) => s.create(&format!("j-{j}"), |c| {
                     c.targets = vec![JobTarget::Group(group.clone())];
-                    c.rollout.maximum_per_minute = Some(2);
-                    c.in_progress_timeout_minutes = (j % 2 == 0).then_some(2);
+                    c.config.rollout.maximum_per_minute = Some(2);
+                    c.config.in_progress_timeout_minutes = (j % 2 == 0).then_some(2);
                 }),
-                Call::Cancel(j, force) => s.engine.cancel_job(&job(&format!("j-{j}")), CancelJob { force, ..CancelJob::default() }, s.now),
+                Call::Cancel(j, force) => s.engine.cancel_job(&job(&format!("j-{j}")), CancelJob { force, ..CancelJob::default() }, s.now).map(|_| ()),
                 Call::Start(t) => {
                     let _ = s.ask(&format!("t-{t}"), RequestBody::StartNext(StartNext::default()));
                     Ok(())
