@@ -1,6 +1,6 @@
 //! The local AWS IoT Jobs endpoint: `fleetsim serve`.
 //!
-//! A pure [`engine`] that knows the rules, a `service` that shares it between the doors and keeps the ledger, the sessions that
+//! A pure [`engine`] that knows the rules of jobs, a pure [`registry`] that knows those of things and certificates, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
 mod delays;
@@ -8,8 +8,10 @@ pub mod doors;
 pub mod engine;
 mod faults;
 mod filter;
+mod identity;
 mod message;
 mod quotas;
+pub mod registry;
 mod request_log;
 pub mod serve;
 mod server_queue;

@@ -4,13 +4,14 @@ use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
+use super::identity::Verifier;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
 pub use super::shape::ShapeSettings;
 use super::state::Opened;
 use crate::jobs::{NameError, Spread, ThingName, limits};
 use crate::ledger::LedgerWriter;
-use crate::pki::{Pair, PkiError, Store, StoreSpec};
+use crate::pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
 use crate::scenario::plan::NameTemplate;
 use crate::wire::sigv4::AccessKey;
 use crate::wire::tls;
@@ -103,7 +104,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
         state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
     let service = Arc::new(Service::new(engine_config(options), &options.shape, files)?);
-    service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
+    service.register(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
     runtime.shutdown_timeout(STOP_TIMEOUT);
@@ -135,7 +136,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
     let (mqtt_address, api_address) = (address(&mqtt_listener)?, address(&api_listener)?);
     let server = store.server()?;
-    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert())?);
+    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service)?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
@@ -146,7 +147,8 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
         key: AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone() },
-        data_endpoint: mqtt_address.to_string(),
+        data_endpoint: reachable(mqtt_address),
+        authority: DeviceAuthority::open(store)?,
     });
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
@@ -183,6 +185,11 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     result
 }
 
+/// How clients on this machine reach a door that may listen on every address.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     let open = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -208,7 +215,7 @@ fn announce(mqtt: SocketAddr, api: SocketAddr, options: &ServeOptions) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn mutual_tls(server: &Pair, ca: CertificateDer<'static>) -> Result<ServerConfig, ServeError> {
+fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>) -> Result<ServerConfig, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let mut roots = RootCertStore::empty();
     roots.add(ca).map_err(|error| failed(&error))?;
@@ -218,7 +225,7 @@ fn mutual_tls(server: &Pair, ca: CertificateDer<'static>) -> Result<ServerConfig
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
     let mut config = builder
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
         .with_single_cert(server.chain.clone(), server.key.clone_key())
         .map_err(|error| failed(&error))?;
     config.send_tls13_tickets = 0;

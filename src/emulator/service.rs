@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, EngineConfig};
 use super::message::Message;
+use super::registry::{self, CertificateId, Registry};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::Sessions;
 use super::shape::{Shape, ShapeSettings};
@@ -12,6 +13,7 @@ use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::topic::{Topic, TopicKind};
 use crate::wire::{execution, payload};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -59,6 +61,9 @@ pub enum FileError {
 
 struct Core {
     engine: Engine,
+    registry: Registry,
+    /// With which certificate of the registry things have come in last.
+    principals: BTreeMap<ThingName, CertificateId>,
     ledger: Option<LedgerWriter>,
     /// Events told so far.
     events: u64,
@@ -69,17 +74,21 @@ impl Service {
     pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
         let failure = watch::channel(None).0;
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut registry = Registry::new(config.minute);
         let mut engine = Engine::new(config);
         let state = match files.state {
             Some(opened) => {
                 engine.restore(opened.read(Table::ENGINE)?, clock::now());
+                for (key, record) in opened.read::<registry::Key, registry::Record>(Table::REGISTRY)? {
+                    registry.restore(key, record);
+                }
                 Some(opened.start(failure.clone())?)
             }
             None => None,
         };
         let sessions = Arc::new(Sessions::default());
         Ok(Self {
-            core: Mutex::new(Core { engine, ledger: files.ledger, events: 0 }),
+            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), ledger: files.ledger, events: 0 }),
             shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
             sessions,
             requests: files.requests,
@@ -95,10 +104,25 @@ impl Service {
 
     /// One call of the engine, and all that follows from it: ledger rows and notifications leave in the order of commitment.
     pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.engine, now))
+    }
+
+    /// One call of the registry, with the engine that knows who is in which group.
+    pub(super) fn call_registry<T>(&self, call: impl FnOnce(&mut Registry, &mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
+    }
+
+    /// With which certificates things have come in, and what they are worth.
+    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
+        let core = &mut *self.lock();
+        call(&mut core.principals, &core.registry)
+    }
+
+    fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
         let now = clock::now();
-        let result = call(&mut core.engine, now);
+        let result = call(&mut core, now);
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),
@@ -107,9 +131,7 @@ impl Service {
             self.fail(&error);
         }
         // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
-        if let Some(state) = &self.state {
-            core.write_records(state, now);
-        }
+        core.write_records(self.state.as_ref(), now);
         while let Some((thing, notification)) = core.engine.poll_notification() {
             self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
         }
@@ -241,10 +263,17 @@ impl Core {
 }
 
 impl Core {
-    fn write_records(&mut self, state: &State, now: Now) {
+    fn write_records(&mut self, state: Option<&State>, now: Now) {
+        let Some(state) = state else {
+            self.registry.forget_dirty();
+            return;
+        };
         let mut writes = Writes::default();
         while let Some((key, record)) = self.engine.poll_record(now) {
             writes.push(Table::ENGINE, &key, record.as_ref());
+        }
+        while let Some((key, record)) = self.registry.poll_dirty() {
+            writes.push(Table::REGISTRY, &key, record.as_ref());
         }
         if !writes.is_empty() {
             state.write(writes);

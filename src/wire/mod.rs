@@ -4,6 +4,7 @@ pub mod control;
 pub mod execution;
 pub mod job;
 pub mod payload;
+pub mod registry;
 pub mod sigv4;
 pub mod tls;
 pub mod topic;

@@ -68,6 +68,8 @@ pub(super) type Epoch = u64;
 pub(super) enum Dismissal {
     TakenOver,
     Slow,
+    /// Its certificate is worth nothing any more.
+    NotAuthorized,
     Stopping,
 }
 
@@ -300,6 +302,13 @@ impl Sessions {
     /// Completes when [`Self::poll_timeout`] may be earlier than it was.
     pub(super) async fn deadline_changed(&self) {
         self.deadline.notified().await;
+    }
+
+    /// Ends the connection of one thing, if it has one.
+    pub(super) fn close(&self, thing: &ThingName, why: Dismissal) {
+        if let Some(entry) = self.lock().by_thing.get_mut(thing).filter(|entry| matches!(entry.link, Link::Up(_))) {
+            entry.link = Link::Dismissed(why);
+        }
     }
 
     /// Ends every connection.

@@ -60,6 +60,7 @@ impl End {
             // Which code goes with the end of a connection's life is inferred (spec section 12.6).
             Self::OldEnough | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
             Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
+            Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
             Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
         }
     }
@@ -101,9 +102,10 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         let _ = write(&mut stream, &mut out, service).await;
         return End::Refused("over a quota of connections");
     };
-    let thing = match admit(&stream, &connect, service, settings) {
-        Ok(thing) => thing,
+    let identity = match admit(&stream, &connect, service, settings) {
+        Ok(identity) => identity,
         Err((reason, why)) => {
+            tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
             version.encode_refusal(reason, &mut out);
             let _ = write(&mut stream, &mut out, service).await;
             return End::Refused(why);
@@ -112,7 +114,12 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     let keep_alive = keep_alive(connect.keep_alive, settings);
     let is_assigned = connect.client_id.is_empty();
     let (mut session, mut deliveries, session_present) =
-        Session::begin(thing, version, connect, settings.session_expiry_max, service);
+        Session::begin(identity.thing.clone(), version, connect, settings.session_expiry_max, service);
+    if !service.settle(&identity) {
+        session.end(false, service);
+        return End::Refused("the certificate has just lost its standing");
+    }
+    drop(identity);
     let accepted = Accepted {
         session_present,
         session_expiry: u32::try_from(session.expiry().as_secs()).unwrap_or(u32::MAX),
