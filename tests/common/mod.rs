@@ -33,23 +33,15 @@ impl Drop for Endpoint {
 }
 
 impl Endpoint {
+    /// With a minute of one second.
     pub(crate) fn start(more: &[&str]) -> Self {
+        Self::with(&[&["--minute", "1s"], more].concat())
+    }
+
+    pub(crate) fn with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut process = Command::new(cargo_bin("fleetsim"))
-            .args([
-                "serve",
-                "--mqtt-port",
-                "0",
-                "--api-port",
-                "0",
-                "--things",
-                "4",
-                "--thing-name",
-                "t-{index}",
-                "--minute",
-                "1s",
-                "--dir",
-            ])
+            .args(["serve", "--mqtt-port", "0", "--api-port", "0", "--things", "4", "--thing-name", "t-{index}", "--dir"])
             .arg(dir.path())
             .args(more)
             .stdout(Stdio::piped())

@@ -88,8 +88,8 @@ impl Session {
     pub(super) fn handle_unsubscribe(&mut self, id: NonZeroU16, filters: &[Box<str>], service: &Service, out: &mut BytesMut) {
         filters.iter().for_each(|filter| self.subscriptions.remove(filter));
         self.tell_subscriptions(service);
-        let code = |filter: &Box<str>| if Filter::parse(filter).is_some() { Reason::Success } else { Reason::FilterInvalid };
-        let codes: Vec<Reason> = filters.iter().map(code).collect();
+        let is_filter = filters.iter().map(|filter| Filter::parse(filter).is_some());
+        let codes: Vec<Reason> = is_filter.map(|is| if is { Reason::Success } else { Reason::FilterInvalid }).collect();
         self.version.encode(&Outbound::UnsubscribeAck(id, &codes), out);
     }
 
