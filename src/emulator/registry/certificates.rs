@@ -208,7 +208,7 @@ impl Registry {
             CertificateStatus::Active if client_id.is_empty() && things.len() > 1 => {
                 Err("the certificate is attached to several things: the client id must name one of them")
             }
-            CertificateStatus::Active if client_id.is_empty() => Ok(things.iter().cloned().next()?),
+            CertificateStatus::Active if client_id.is_empty() => Ok(things.first()?.clone()),
             CertificateStatus::Active => {
                 things.get(client_id).cloned().ok_or("the client id is not the name of a thing that the certificate is attached to")
             }

@@ -3,7 +3,7 @@
 use super::{PAGE_MAX, arn, attributes, expected_version, group_name, new_id, payload, thing_name};
 use crate::emulator::doors::api::{Answer, Call, Refused, empty};
 use crate::emulator::registry::{GroupProperties, ResourceKind};
-use crate::jobs::ThingName;
+use crate::jobs::{GroupName, ThingName};
 use crate::wire::registry::{
     CreateGroupBody, CreatedGroup, DescribedAttributes, DescribedGroup, DescribedGroupProperties, GroupMetadata,
     GroupPropertiesBody, MembershipBody, NameAndArn, UpdateGroupBody, UpdatedGroup, encode, encode_page, parse, seconds,
@@ -59,7 +59,7 @@ fn describe_group(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
                 attribute_payload: (!is_bare).then(|| DescribedAttributes { attributes: attributes(&group.attributes) }),
             },
             thing_group_metadata: GroupMetadata {
-                parent_group_name: group.parent.as_ref().map(|parent| parent.as_str()),
+                parent_group_name: group.parent.as_ref().map(GroupName::as_str),
                 root_to_parent_thing_groups: registry.ancestors(&name).into_iter().map(NameAndArn::group).collect(),
                 creation_date: seconds(group.created_ms),
             },
@@ -98,7 +98,7 @@ fn list_groups(call: &Call<'_>) -> Result<Answer, Refused> {
             Some(parent) => Some(registry.descendants(parent)?.into_iter().collect::<BTreeSet<_>>()),
             None => None,
         };
-        let is_wanted = |found: Option<&crate::jobs::GroupName>| match (&parent, &below) {
+        let is_wanted = |found: Option<&GroupName>| match (&parent, &below) {
             (Some(_), Some(below)) if recursive => found.is_some_and(|found| below.contains(found)),
             (Some(parent), _) => found == Some(parent),
             _ => true,

@@ -27,7 +27,7 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
         ("PUT", ["target-policies", name]) => attach_policy(call, name),
         ("POST", ["target-policies", name]) => detach_policy(call, name),
         ("POST", ["attached-policies", target]) => list_attached(call, target),
-        ("POST", ["policy-targets", name]) => list_targets(call, name, "targets"),
+        ("POST", ["policy-targets", name]) => list_targets(call, name, "targets", true),
         ("PUT", ["principal-policies", name]) => attach_principal_policy(call, name),
         ("DELETE", ["principal-policies", name]) => detach_principal_policy(call, name),
         ("GET", ["principal-policies"]) => list_principal_policies(call),
@@ -227,10 +227,13 @@ fn list_principal_policies(call: &Call<'_>) -> Result<Answer, Refused> {
     answer_attached(call, &PolicyTarget::Certificate(principal(call, POLICY_PRINCIPAL_HEADER)?), false)
 }
 
-fn list_targets(call: &Call<'_>, name: &str, member: &str) -> Result<Answer, Refused> {
+/// The older call knows certificates only.
+fn list_targets(call: &Call<'_>, name: &str, member: &str, with_groups: bool) -> Result<Answer, Refused> {
     let (name, page) = (PolicyName::new(name)?, call.query.page_of("pageSize", "marker", PAGE_MAX)?);
-    let mut targets: Vec<String> =
-        call.service.call_registry(|registry, _, _| Ok::<_, Refused>(registry.targets_of(&name)?.map(target_arn).collect()))?;
+    let is_wanted = |target: &&PolicyTarget| with_groups || matches!(target, PolicyTarget::Certificate(_));
+    let mut targets: Vec<String> = call.service.call_registry(|registry, _, _| {
+        Ok::<_, Refused>(registry.targets_of(&name)?.filter(is_wanted).map(target_arn).collect())
+    })?;
     targets.sort_unstable();
     let (targets, marker) = page.cut(targets, |target| target);
     Ok(encode_page(member, targets.into_iter(), "nextMarker", marker))
@@ -238,5 +241,5 @@ fn list_targets(call: &Call<'_>, name: &str, member: &str) -> Result<Answer, Ref
 
 fn list_policy_principals(call: &Call<'_>) -> Result<Answer, Refused> {
     let name = call.headers.get(POLICY_HEADER).and_then(|value| value.to_str().ok());
-    list_targets(call, name.ok_or_else(|| invalid(format!("the header {POLICY_HEADER} is required")))?, "principals")
+    list_targets(call, name.ok_or_else(|| invalid(format!("the header {POLICY_HEADER} is required")))?, "principals", false)
 }
