@@ -77,10 +77,10 @@ impl Faults {
     }
 
     /// When a notification of now leaves, if it is to be late. Without shuffling none leaves before an earlier one.
-    pub(super) fn notification(&self, thing: &ThingName, now: Mono) -> Option<Mono> {
+    pub(super) fn notification(&self, thing: &ThingName, now: impl FnOnce() -> Mono) -> Option<Mono> {
         let plan = self.settings.plan.notifications?;
         let number = self.count(thing, |counts| next(&mut counts.messages));
-        let due = now + plan.delay.sample(&mut self.rng(thing, Purpose::Lateness, number));
+        let due = now() + plan.delay.sample(&mut self.rng(thing, Purpose::Lateness, number));
         if plan.shuffle {
             return Some(due);
         }
@@ -91,10 +91,10 @@ impl Faults {
     }
 
     /// When an answer of now leaves, if notifications are to overtake it.
-    pub(super) fn answer(&self, thing: &ThingName, now: Mono) -> Option<Mono> {
+    pub(super) fn answer(&self, thing: &ThingName, now: impl FnOnce() -> Mono) -> Option<Mono> {
         let plan = self.settings.plan.notifications.filter(|plan| plan.shuffle)?;
         let number = self.count(thing, |counts| next(&mut counts.messages));
-        Some(now + plan.delay.sample(&mut self.rng(thing, Purpose::Lateness, number)))
+        Some(now() + plan.delay.sample(&mut self.rng(thing, Purpose::Lateness, number)))
     }
 
     fn rng(&self, thing: &ThingName, purpose: Purpose, number: u64) -> ChaCha8Rng {
@@ -184,7 +184,7 @@ mod tests {
     fn without_settings_nothing_goes_wrong() {
         let none = faults(0, FaultsPlan::default());
         assert_eq!(of_things(&none, 0..3).pop().unwrap().1, Fault::default());
-        let now = Mono(1);
+        let now = || Mono(1);
         assert_eq!((none.lifetime(&thing(0)), none.notification(&thing(0), now), none.answer(&thing(0), now)), (None, None, None));
     }
 
@@ -194,8 +194,8 @@ mod tests {
             let delay = Distribution::Uniform(Duration::ZERO, Duration::from_secs(1));
             let faults =
                 faults(3, FaultsPlan { notifications: Some(NotificationsPlan { delay, shuffle }), ..FaultsPlan::default() });
-            let due: Vec<Mono> = (0..100).map(|_| faults.notification(&thing(1), Mono(0)).unwrap()).collect();
-            (due, faults.answer(&thing(1), Mono(0)))
+            let due: Vec<Mono> = (0..100).map(|_| faults.notification(&thing(1), || Mono(0)).unwrap()).collect();
+            (due, faults.answer(&thing(1), || Mono(0)))
         };
         let (ordered, answer) = leaving(false);
         assert!(ordered.is_sorted() && ordered[0] > Mono(0) && answer.is_none());

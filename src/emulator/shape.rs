@@ -106,7 +106,7 @@ impl Shape {
 
     /// Whether a PUBLISH that came in is handled at all.
     pub(super) fn admits(&self, meter: Option<&mut ConnectionMeter>) -> bool {
-        self.meters.inbound(meter, clock::mono())
+        !self.meters.counts_messages() || self.meters.inbound(meter, clock::mono())
     }
 
     /// Whether a message may go out.
@@ -137,6 +137,12 @@ impl Shape {
         Fate::Handle { due, refusal }
     }
 
+    fn emitted(&self) {
+        if self.meters.counts_messages() {
+            self.meters.emitted(clock::mono());
+        }
+    }
+
     /// Hands a request, or its answer, back to its session at `due`.
     pub(super) fn later(&self, due: Mono, to: &WeakSender<Delivery>, what: Delivery) {
         self.late.add(due, Late::Own(to.clone(), what));
@@ -144,16 +150,14 @@ impl Shape {
 
     /// An answer is about to leave: when, if it is to be late.
     pub(super) fn answer(&self, thing: &ThingName) -> Option<Mono> {
-        let now = clock::mono();
-        self.meters.emitted(now);
-        self.faults.answer(thing, now)
+        self.emitted();
+        self.faults.answer(thing, clock::mono)
     }
 
     /// A notification leaves for the sessions, at once or late.
     pub(super) fn notify(&self, thing: &ThingName, message: Arc<Message>, sessions: &Sessions) {
-        let now = clock::mono();
-        self.meters.emitted(now);
-        match self.faults.notification(thing, now) {
+        self.emitted();
+        match self.faults.notification(thing, clock::mono) {
             Some(due) => self.late.add(due, Late::Notification(thing.clone(), message)),
             None => sessions.push(thing, &message),
         }

@@ -277,3 +277,55 @@ fn shuffled_notifications_come_in_any_order_and_before_the_answer_too() {
         orders.iter().map(|order| order.iter().position(|topic| topic == "fw/update/accepted").unwrap()).collect();
     assert!(orders.len() >= 3 && accepted_at.len() >= 2, "{orders:?}");
 }
+
+// ------------------------------------------------------------------------------------------------------------- whole runs
+
+#[test]
+fn a_fleet_gets_through_everything_at_once_and_both_ledgers_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("quotas.toml"), "[jobs]\nreads_per_second = 30\nwrites_per_second = 30\n").unwrap();
+    let scenario = "
+        name = 'rough'
+        seed = 3
+        [target.emulator]
+        quotas = 'quotas.toml'
+        latency = 'uniform(1ms, 5ms)'
+        server = { workers = 2, service = 'exp(2ms)' }
+        reject = { share = 0.05, codes = ['InternalError'] }
+        drop = { share = 0.05 }
+        disconnect = { every = 'uniform(2s, 4s)' }
+        notifications = { delay = 'uniform(0s, 200ms)', shuffle = true }
+        [fleet]
+        things = 30
+        connect = { rate = '100/s' }
+        reconnect = { policy = 'full-jitter', base = '1s', cap = '2s' }
+        retry = { policy = 'full-jitter', base = '100ms', cap = '1s' }
+        timeouts = { answer = '1s' }
+        [behavior.quick]
+        reaction = 'uniform(0s, 200ms)'
+        updates = 2
+        step = '300ms'
+        [[rollout]]
+        job = 'fw'
+        rate = '900/min'
+        [end]
+        limit = '60s'
+        [thresholds]
+        'start_next.rejected' = '> 0'
+        'executions.lost' = '== 0'
+    ";
+    std::fs::write(dir.path().join("rough.toml"), scenario).unwrap();
+    let output = fleetsim(dir.path(), &["run", "rough.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let errors = std::fs::read_to_string(dir.path().join("out/errors.csv")).unwrap();
+    for kind in ["RequestThrottled", "InternalError", "timeout"] {
+        assert!(errors.contains(kind), "{kind}\n{errors}");
+    }
+    assert_eq!(fleetsim(dir.path(), &["report", "out"]).status.code(), Some(0));
+}

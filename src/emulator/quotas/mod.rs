@@ -69,6 +69,11 @@ impl Meters {
         self.quotas.subscriptions.map_or(usize::MAX, |quota| quota as usize)
     }
 
+    /// Whether messages count for anything; where they do not, nobody needs to know the time.
+    pub(super) fn counts_messages(&self) -> bool {
+        self.quotas.inbound_publishes_per_second.is_some() || self.quotas.publishes_per_second.is_some()
+    }
+
     /// Whether a message that came in is handled at all.
     pub(super) fn inbound(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
         if !self.outbound(meter, now) {

@@ -78,6 +78,8 @@ class Connection5:
         _, port = site.mqtt
         certificate, key = site.certificate(name)
         connected, self.stopped = Future(), Future()
+        # The DISCONNECT of each end, where the endpoint sent one.
+        self.ends = queue.Queue()
         self.protocol_client = mqtt5_client_builder.mtls_from_path(
             endpoint="localhost",
             port=port,
@@ -85,10 +87,11 @@ class Connection5:
             pri_key_filepath=str(key),
             ca_filepath=str(site.ca),
             client_id=name,
-            on_publish_callback_fn=lambda data: heard(data.publish_packet.topic, data.publish_packet.payload),
-            on_lifecycle_event_connection_success_fn=lambda data: connected.done() or connected.set_result(data.connack_packet),
-            on_lifecycle_event_connection_failure_fn=lambda data: connected.done() or connected.set_exception(data.exception),
-            on_lifecycle_event_stopped_fn=lambda data: self.stopped.set_result(None),
+            on_publish_received=lambda data: heard(data.publish_packet.topic, data.publish_packet.payload),
+            on_lifecycle_connection_success=lambda data: connected.done() or connected.set_result(data.connack_packet),
+            on_lifecycle_connection_failure=lambda data: connected.done() or connected.set_exception(data.exception),
+            on_lifecycle_disconnection=lambda data: self.ends.put(data.disconnect_packet),
+            on_lifecycle_stopped=lambda data: self.stopped.set_result(None),
         )
         self.protocol_client.start()
         self.connack = connected.result(WAIT_S)

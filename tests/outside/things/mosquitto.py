@@ -14,13 +14,13 @@ PERSISTENT = {"311": ["-c"], "5": ["-c", "-x", "3600"]}
 TIMED_OUT = 27
 
 
-def run(site, tool, name, version, *arguments, payload=b"", code=0):
+def run(site, tool, name, version, *arguments, code=0):
     """One run of a tool as this thing: the lines it printed."""
     host, port = site.mqtt
     certificate, key = site.certificate(name)
     tls = ["--cafile", site.ca, "--cert", certificate, "--key", key]
     command = [tool, "-h", host, "-p", str(port), *tls, "-i", name, *VERSIONS[version], *arguments]
-    done = subprocess.run(command, input=payload, capture_output=True, timeout=WAIT_S + 5)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S + 5)
     assert done.returncode == code, (command, done.stdout, done.stderr)
     return done.stdout.splitlines()
 
@@ -41,9 +41,9 @@ class MosquittoThing(PlainThing):
         self.run("mosquitto_sub", *topics, "-F", "%t %p", *arguments, **more)
 
     def publish(self, topic, payload):
-        content = ["-s"] if payload else ["-n"]
+        content = ["-m", payload] if payload else ["-n"]
         # It wants to subscribe to one answer; the other comes without.
-        self.run("mosquitto_rr", "-t", topic, "-e", f"{topic}/accepted", *content, "-F", "%t %p", "-W", str(WAIT_S), payload=payload)
+        self.run("mosquitto_rr", "-t", topic, "-e", f"{topic}/accepted", *content, "-F", "%t %p", "-W", str(WAIT_S))
 
     def told(self, count):
         missing = count - self.notifications.qsize()

@@ -45,7 +45,7 @@ pub(super) enum End {
     #[error("refused: {0}")]
     Refused(&'static str),
     #[error("the endpoint was told to end it")]
-    OldEnough,
+    Lifetime,
     #[error("dismissed: {0:?}")]
     Dismissed(Dismissal),
 }
@@ -58,7 +58,7 @@ impl End {
             Self::KeepAlive => Some(Reason::KeepAlive),
             Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
             // Which code goes with the end of a connection's life is inferred (spec section 12.6).
-            Self::OldEnough | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
+            Self::Lifetime | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
             Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
             Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
             Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
@@ -266,7 +266,7 @@ impl Connection {
                 () = &mut alarm => {
                     let now = clock::mono();
                     if now >= patience.until {
-                        return End::OldEnough;
+                        return End::Lifetime;
                     }
                     alarm_at = patience.end(heard);
                     if now >= alarm_at {
