@@ -4,12 +4,14 @@
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
 mod delays;
+mod documents;
 pub mod doors;
 pub mod engine;
 mod faults;
 mod filter;
 mod identity;
 mod message;
+mod objects;
 mod quotas;
 pub mod registry;
 mod request_log;

@@ -5,6 +5,7 @@ use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
 use super::identity::Verifier;
+use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
 pub use super::shape::ShapeSettings;
@@ -150,6 +151,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
         data_endpoint: reachable(mqtt_address),
         authority: DeviceAuthority::open(store)?,
     });
+    service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(api_address)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
     let doors = [

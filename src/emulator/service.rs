@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, EngineConfig};
 use super::message::Message;
+use super::objects::Objects;
 use super::registry::{self, CertificateId, Registry};
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::Sessions;
@@ -15,7 +16,7 @@ use crate::wire::topic::{Topic, TopicKind};
 use crate::wire::{execution, payload};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -30,6 +31,8 @@ pub(super) struct Service {
     core: Mutex<Core>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shape: Shape,
+    /// From when the doors have their addresses.
+    pub(super) objects: OnceLock<Objects>,
     requests: Option<RequestLog>,
     state: Option<State>,
     /// An earlier deadline may have appeared.
@@ -91,6 +94,7 @@ impl Service {
             core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), ledger: files.ledger, events: 0 }),
             shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
             sessions,
+            objects: OnceLock::new(),
             requests: files.requests,
             state,
             timer: Notify::new(),
@@ -132,7 +136,10 @@ impl Service {
         }
         // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
         core.write_records(self.state.as_ref(), now);
-        while let Some((thing, notification)) = core.engine.poll_notification() {
+        while let Some((thing, mut notification)) = core.engine.poll_notification() {
+            if let Notification::NextChanged { execution: Some(execution), .. } = &mut notification {
+                self.fill_execution(&core.engine, &thing, execution, now);
+            }
             self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
         }
         while let Some(event) = core.engine.poll_event() {
@@ -148,7 +155,11 @@ impl Service {
     }
 
     pub(super) fn request(&self, thing: &ThingName, request: &Request) -> Reply {
-        self.call(|engine, now| engine.handle_request(thing, request, now))
+        self.call(|engine, now| {
+            let mut reply = engine.handle_request(thing, request, now);
+            self.fill_reply(engine, thing, request, &mut reply, now);
+            reply
+        })
     }
 
     /// Whether requests are to be remembered until their answers have left.

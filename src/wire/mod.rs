@@ -4,6 +4,8 @@ pub mod control;
 pub mod execution;
 pub mod job;
 pub mod payload;
+pub mod placeholder;
+pub mod presign;
 pub mod registry;
 pub mod sigv4;
 pub mod tls;

@@ -181,13 +181,21 @@ impl Client {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).unwrap();
     }
 
+    /// Sends as much as the endpoint takes before it closes the connection.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+    }
+
     /// The next packet, or `None` when the endpoint has closed the connection.
     pub(crate) fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut byte = [0u8];
         match self.stream.read_exact(&mut byte) {
             Ok(()) => {}
             Err(error)
-                if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+                ) =>
             {
                 return None;
             }

@@ -2,6 +2,7 @@
 //! means stands in the files of its operations.
 
 mod jobs;
+mod objects;
 mod query;
 mod registry;
 mod throttle;
@@ -13,11 +14,12 @@ use crate::pki::DeviceAuthority;
 use crate::wire::sigv4::{self, AccessKey};
 use crate::wire::{self, control};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use objects::Body;
 use query::Query;
 use rustls::ServerConfig;
 use std::convert::Infallible;
@@ -122,7 +124,10 @@ impl From<ControlError> for Refused {
     }
 }
 
-async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Body> {
+    if objects::is_object(request.uri().path()) {
+        return objects::answer(request, service.objects.get()).await;
+    }
     let result = handle(request, service, settings).await;
     // Nothing is told of a change that is not on disk yet.
     let result = match service.durable().await {
@@ -135,8 +140,8 @@ async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSet
     }
 }
 
-fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(objects::full(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));

@@ -21,6 +21,9 @@ use tokio_rustls::server::TlsStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing before it is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client that was told why its connection ends may take to notice, and how much it may send meanwhile.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A read buffer that is given back when it is empty.
 const READ_BYTES: usize = 512;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
@@ -301,11 +304,26 @@ impl Connection {
     async fn close(mut self, end: &End, service: &Service) {
         if let Some(reason) = end.reason() {
             self.version.encode_disconnect(reason, &mut self.out);
-            if write(&mut self.stream, &mut self.out, service).await.is_err() {
-                return;
-            }
+        }
+        let has_word = !self.out.is_empty();
+        if write(&mut self.stream, &mut self.out, service).await.is_err() {
+            return;
         }
         let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+        if has_word {
+            let _ = Box::pin(timeout(LINGER, self.discard_inbound())).await;
+        }
+    }
+
+    /// A kernel that has to throw away what was not read throws away with it what was written last.
+    async fn discard_inbound(&mut self) {
+        let mut discarded = 0;
+        while discarded < LINGER_BYTES_MAX
+            && let Ok(count @ 1..) = read(&mut self.stream, &mut self.inbound).await
+        {
+            discarded += count;
+            self.inbound.clear();
+        }
     }
 }
 
