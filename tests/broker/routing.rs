@@ -47,16 +47,15 @@ fn properties_of_a_message_reach_mqtt_5() {
     assert!((58..=60).contains(&message.properties[4]), "what is left of its time");
     assert_eq!((&message.properties[5..], &*message.payload), (&*forwarded, &b"v"[..]));
     assert_eq!(old.message().payload, b"v");
-    for too_much in [[&[0x03, 1, 1][..], &[b'x'; 257]].concat()] {
-        let mut bytes = publish(V5, 0, "dt/x", &[], b"");
-        // A properties length of two bytes.
-        let length = too_much.len();
-        bytes.truncate(bytes.len() - 1);
-        bytes.extend([(length % 128) as u8 | 0x80, (length / 128) as u8]);
-        bytes.extend(&too_much);
-        let body = bytes[2..].to_vec();
-        sender.send(&crate::common::packet(0x30, &body));
-    }
+    let too_much = [&[0x03, 1, 1][..], &[b'x'; 257]].concat();
+    let mut bytes = publish(V5, 0, "dt/x", &[], b"");
+    // A properties length of two bytes.
+    let length = too_much.len();
+    bytes.truncate(bytes.len() - 1);
+    bytes.extend([(length % 128) as u8 | 0x80, (length / 128) as u8]);
+    bytes.extend(&too_much);
+    let body = bytes[2..].to_vec();
+    sender.send(&crate::common::packet(0x30, &body));
     sender.expect_end(0x82);
 }
 
