@@ -202,6 +202,12 @@ struct ServeArgs {
     /// Length of a minute, for every minute-unit (timers, roll-out rates)
     #[arg(long, default_value = "60s")]
     minute: String,
+    /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7 days
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    session_expiry: String,
+    /// Raise shorter keep-alives to this
+    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
+    keep_alive_min: String,
     /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once
     #[arg(long, value_name = "SPREAD", default_value = "smooth", value_parser = ["smooth", "burst"])]
     rollout: String,
@@ -473,6 +479,15 @@ fn serve_command(args: ServeArgs) -> u8 {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
+    let duration = |name: &str, text: &str| scenario::units::duration(text).map_err(|error| format!("{name} {text}: {error}"));
+    let session_expiry_max = match duration("--session-expiry", &args.session_expiry) {
+        Ok(duration) => duration,
+        Err(message) => return usage(message),
+    };
+    let keep_alive_min = match duration("--keep-alive-min", &args.keep_alive_min) {
+        Ok(duration) => duration,
+        Err(message) => return usage(message),
+    };
     let shape = match shape(&args) {
         Ok(shape) => shape,
         Err(message) => return usage(message),
@@ -487,6 +502,8 @@ fn serve_command(args: ServeArgs) -> u8 {
         thing_name,
         auto_register: args.auto_register,
         minute,
+        keep_alive_min,
+        session_expiry_max,
         spread: Spread::ALL.into_iter().find(|spread| spread.as_str() == args.rollout).unwrap_or_default(),
         ledger: args.ledger,
         requests: args.requests,

@@ -27,7 +27,8 @@ fn the_two_commands_of_the_readme_are_what_they_were() {
 
 #[test]
 fn every_page_that_is_linked_exists() {
-    for name in ["README.md", "CONTRIBUTING.md", "certs/README.md", "results/README.md", "docs/ARCHITECTURE.md"] {
+    for name in ["README.md", "CONTRIBUTING.md", "certs/README.md", "results/README.md", "docs/ARCHITECTURE.md", "docs/FIDELITY.md"]
+    {
         let text = fs::read_to_string(page(name)).unwrap();
         for target in
             text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.starts_with("http"))

@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "device",
     "emulator/engine.rs",
     "emulator/engine",
+    "emulator/registry",
     "emulator/quotas",
     "emulator/server_queue.rs",
     "schedule/arrivals.rs",

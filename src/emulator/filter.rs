@@ -2,8 +2,52 @@
 
 use crate::jobs::limits;
 
+const SHARE_PREFIX: &str = "$share/";
+
+/// A filter as it stands in a SUBSCRIBE, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filter<'a> {
+    /// Name of the shared subscription: each message goes to one of those who have it.
+    pub(super) share: Option<&'a str>,
+    /// What topics are compared with.
+    pub(super) topics: &'a str,
+}
+
+impl<'a> Filter<'a> {
+    /// `None` when it is malformed, or over a limit.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let filter = Self::split(text)?;
+        let is_valid_share = |name: &str| {
+            !name.is_empty() && name.chars().count() <= limits::SHARE_NAME_CHARS_MAX && !name.contains(['#', '+', '\0'])
+        };
+        (filter.share.is_none_or(is_valid_share) && is_valid_filter(filter.topics)).then_some(filter)
+    }
+
+    /// Of a text that was found to be valid.
+    pub(super) fn of_valid(text: &'a str) -> Self {
+        Self::split(text).unwrap_or(Self { share: None, topics: text })
+    }
+
+    fn split(text: &'a str) -> Option<Self> {
+        match text.strip_prefix(SHARE_PREFIX) {
+            None => Some(Self { share: None, topics: text }),
+            Some(rest) => rest.split_once('/').map(|(name, topics)| Self { share: Some(name), topics }),
+        }
+    }
+
+    /// Whether it names one topic, which a retained message needs (spec section 13.9).
+    pub(super) fn is_exact(self) -> bool {
+        self.share.is_none() && !self.topics.contains(['#', '+'])
+    }
+}
+
+/// Topics that belong to the service.
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.starts_with('$')
+}
+
 /// Whether a filter is well formed and within AWS's limits.
-pub(super) fn is_valid_filter(filter: &str) -> bool {
+fn is_valid_filter(filter: &str) -> bool {
     let last = filter.split('/').count() - 1;
     is_valid_length(filter)
         && filter.split('/').enumerate().all(|(n, level)| match level {
@@ -67,12 +111,17 @@ mod tests {
 
     #[test]
     fn forms_and_limits() {
-        for good in ["a", "a/+/b", "#", "a/#", "+", "$aws/things/t/jobs/+/update/+"] {
-            assert!(is_valid_filter(good), "{good}");
+        for good in ["a", "a/+/b", "#", "a/#", "+", "$aws/things/t/jobs/+/update/+", "$share/g/a/#"] {
+            assert!(Filter::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "a#", "a/#/b", "a+/b", "a/b/c/d/e/f/g/h/i", &"x".repeat(257)] {
-            assert!(!is_valid_filter(bad), "{bad}");
+        let long_name = format!("$share/{}/a", "n".repeat(129));
+        for bad in
+            ["", "a#", "a/#/b", "a+/b", "a/b/c/d/e/f/g/h/i", &"x".repeat(257), "$share/g", "$share//a", "$share/+/a", &long_name]
+        {
+            assert!(Filter::parse(bad).is_none(), "{bad}");
         }
+        assert_eq!(Filter::parse("$share/g/a/#"), Some(Filter { share: Some("g"), topics: "a/#" }));
+        assert!(Filter::of_valid("a/b").is_exact() && !Filter::of_valid("a/+").is_exact());
         assert!(is_valid_topic("dt/t/state") && !is_valid_topic("dt/+/state") && !is_valid_topic("dt/#"));
     }
 }

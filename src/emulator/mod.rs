@@ -1,14 +1,19 @@
 //! The local AWS IoT Jobs endpoint: `fleetsim serve`.
 //!
-//! A pure [`engine`] that knows the rules, a `service` that shares it between the doors and keeps the ledger, the sessions that
+//! A pure [`engine`] that knows the rules of jobs, a pure [`registry`] that knows those of things and certificates, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
 mod delays;
+mod documents;
 pub mod doors;
 pub mod engine;
 mod faults;
 mod filter;
+mod identity;
+mod message;
+mod objects;
 mod quotas;
+pub mod registry;
 mod request_log;
 pub mod serve;
 mod server_queue;
@@ -16,3 +21,4 @@ mod service;
 mod sessions;
 mod shape;
 mod state;
+mod subscriptions;

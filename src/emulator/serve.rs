@@ -4,13 +4,15 @@ use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::{self, MqttSettings};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
+use super::identity::Verifier;
+use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
 pub use super::shape::ShapeSettings;
 use super::state::Opened;
 use crate::jobs::{NameError, Spread, ThingName, limits};
 use crate::ledger::LedgerWriter;
-use crate::pki::{Pair, PkiError, Store, StoreSpec};
+use crate::pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
 use crate::scenario::plan::NameTemplate;
 use crate::wire::sigv4::AccessKey;
 use crate::wire::tls;
@@ -45,6 +47,10 @@ pub struct ServeOptions {
     pub auto_register: bool,
     /// Length of a minute, for every minute-unit.
     pub minute: Duration,
+    /// The shortest keep-alive of a session; shorter ones are raised to it.
+    pub keep_alive_min: Duration,
+    /// How long a session may outlive its connection.
+    pub session_expiry_max: Duration,
     /// Where in a minute the executions of a job are queued.
     pub spread: Spread,
     pub ledger: Option<PathBuf>,
@@ -99,7 +105,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
         state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
     let service = Arc::new(Service::new(engine_config(options), &options.shape, files)?);
-    service.call(|engine, _| names.iter().for_each(|name| engine.create_thing(name)));
+    service.register(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
     runtime.shutdown_timeout(STOP_TIMEOUT);
@@ -131,18 +137,21 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
     let (mqtt_address, api_address) = (address(&mqtt_listener)?, address(&api_listener)?);
     let server = store.server()?;
-    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert())?);
+    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service)?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
-        keep_alive_min: limits::KEEP_ALIVE_MIN,
+        keep_alive_min: options.keep_alive_min,
         keep_alive_max: limits::KEEP_ALIVE_MAX,
+        session_expiry_max: options.session_expiry_max,
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
         key: AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone() },
-        data_endpoint: mqtt_address.to_string(),
+        data_endpoint: reachable(mqtt_address),
+        authority: DeviceAuthority::open(store)?,
     });
+    service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(api_address)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
     let doors = [
@@ -151,8 +160,10 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     ];
     announce(mqtt_address, api_address, options);
     let timers = Arc::clone(service);
+    let sessions = Arc::clone(service);
     let files = Arc::clone(service);
     tokio::spawn(async move { timers.run_timers().await });
+    tokio::spawn(async move { sessions.run_sessions().await });
     tokio::spawn(async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
@@ -167,10 +178,18 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
     }
+    if service.sessions.dropped() > 0 {
+        tracing::warn!(messages = service.sessions.dropped(), "dropped since too many waited for clients that were away");
+    }
     if service.shape.dropped() > 0 {
         tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
     }
     result
+}
+
+/// How clients on this machine reach a door that may listen on every address.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -198,7 +217,7 @@ fn announce(mqtt: SocketAddr, api: SocketAddr, options: &ServeOptions) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn mutual_tls(server: &Pair, ca: CertificateDer<'static>) -> Result<ServerConfig, ServeError> {
+fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>) -> Result<ServerConfig, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let mut roots = RootCertStore::empty();
     roots.add(ca).map_err(|error| failed(&error))?;
@@ -208,7 +227,7 @@ fn mutual_tls(server: &Pair, ca: CertificateDer<'static>) -> Result<ServerConfig
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
     let mut config = builder
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
         .with_single_cert(server.chain.clone(), server.key.clone_key())
         .map_err(|error| failed(&error))?;
     config.send_tls13_tickets = 0;

@@ -1,8 +1,11 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
 use super::engine::{Engine, EngineConfig};
+use super::message::Message;
+use super::objects::Objects;
+use super::registry::{self, CertificateId, Registry};
 use super::request_log::{Answered, RequestLog, RequestLogError};
-use super::sessions::{Push, Sessions};
+use super::sessions::Sessions;
 use super::shape::{Shape, ShapeSettings};
 use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
@@ -11,8 +14,9 @@ use crate::jobs::{Notification, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::wire::topic::{Topic, TopicKind};
 use crate::wire::{execution, payload};
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +31,8 @@ pub(super) struct Service {
     core: Mutex<Core>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shape: Shape,
+    /// From when the doors have their addresses.
+    pub(super) objects: OnceLock<Objects>,
     requests: Option<RequestLog>,
     state: Option<State>,
     /// An earlier deadline may have appeared.
@@ -58,6 +64,9 @@ pub enum FileError {
 
 struct Core {
     engine: Engine,
+    registry: Registry,
+    /// With which certificate of the registry things have come in last.
+    principals: BTreeMap<ThingName, CertificateId>,
     ledger: Option<LedgerWriter>,
     /// Events told so far.
     events: u64,
@@ -68,19 +77,24 @@ impl Service {
     pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
         let failure = watch::channel(None).0;
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut registry = Registry::new(config.minute);
         let mut engine = Engine::new(config);
         let state = match files.state {
             Some(opened) => {
                 engine.restore(opened.read(Table::ENGINE)?, clock::now());
+                for (key, record) in opened.read::<registry::Key, registry::Record>(Table::REGISTRY)? {
+                    registry.restore(key, record);
+                }
                 Some(opened.start(failure.clone())?)
             }
             None => None,
         };
         let sessions = Arc::new(Sessions::default());
         Ok(Self {
-            core: Mutex::new(Core { engine, ledger: files.ledger, events: 0 }),
+            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), ledger: files.ledger, events: 0 }),
             shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
             sessions,
+            objects: OnceLock::new(),
             requests: files.requests,
             state,
             timer: Notify::new(),
@@ -94,10 +108,25 @@ impl Service {
 
     /// One call of the engine, and all that follows from it: ledger rows and notifications leave in the order of commitment.
     pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.engine, now))
+    }
+
+    /// One call of the registry, with the engine that knows who is in which group.
+    pub(super) fn call_registry<T>(&self, call: impl FnOnce(&mut Registry, &mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
+    }
+
+    /// With which certificates things have come in, and what they are worth.
+    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
+        let core = &mut *self.lock();
+        call(&mut core.principals, &core.registry)
+    }
+
+    fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
         let mut core = self.lock();
         let deadline = core.engine.poll_timeout();
         let now = clock::now();
-        let result = call(&mut core.engine, now);
+        let result = call(&mut core, now);
         let is_earlier = match (core.engine.poll_timeout(), deadline) {
             (Some((new, _)), Some((old, _))) => new < old,
             (new, old) => new.is_some() && old.is_none(),
@@ -106,16 +135,17 @@ impl Service {
             self.fail(&error);
         }
         // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
-        if let Some(state) = &self.state {
-            core.write_records(state, now);
-        }
-        while let Some((thing, notification)) = core.engine.poll_notification() {
-            self.shape.notify(&thing, push(&thing, &notification), &self.sessions);
+        core.write_records(self.state.as_ref(), now);
+        while let Some((thing, mut notification)) = core.engine.poll_notification() {
+            if let Notification::NextChanged { execution: Some(execution), .. } = &mut notification {
+                self.fill_execution(&core.engine, &thing, execution, now);
+            }
+            self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
         }
         while let Some(event) = core.engine.poll_event() {
             core.events += 1;
             let (topic, payload) = execution::encode_event(&event, core.events, now.epoch_seconds());
-            self.sessions.route(&topic, &payload);
+            self.sessions.route(topic, payload);
         }
         drop(core);
         if is_earlier {
@@ -125,7 +155,11 @@ impl Service {
     }
 
     pub(super) fn request(&self, thing: &ThingName, request: &Request) -> Reply {
-        self.call(|engine, now| engine.handle_request(thing, request, now))
+        self.call(|engine, now| {
+            let mut reply = engine.handle_request(thing, request, now);
+            self.fill_reply(engine, thing, request, &mut reply, now);
+            reply
+        })
     }
 
     /// Whether requests are to be remembered until their answers have left.
@@ -151,6 +185,29 @@ impl Service {
                 () = tokio::time::sleep(wait) => self.call(super::engine::Engine::handle_timeout),
                 () = self.timer.notified() => {}
             }
+        }
+    }
+
+    /// Ends the sessions whose clients stay away, and publishes wills that have waited long enough; never ends.
+    pub(super) async fn run_sessions(&self) {
+        loop {
+            let wait = self.sessions.poll_timeout().map_or(TIMER_SLEEP_MAX, |at| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => self.lapse_sessions(),
+                () = self.sessions.deadline_changed() => {}
+            }
+        }
+    }
+
+    fn lapse_sessions(&self) {
+        let now = clock::mono();
+        let wills = self.call(|engine, _| {
+            let lapsed = self.sessions.lapse(now);
+            lapsed.ended.iter().for_each(|thing| engine.handle_subscription(thing, false, false));
+            lapsed.wills
+        });
+        for (thing, will) in wills {
+            self.sessions.publish(will.into_message(now), Some(&thing));
         }
     }
 
@@ -217,10 +274,17 @@ impl Core {
 }
 
 impl Core {
-    fn write_records(&mut self, state: &State, now: Now) {
+    fn write_records(&mut self, state: Option<&State>, now: Now) {
+        let Some(state) = state else {
+            self.registry.forget_dirty();
+            return;
+        };
         let mut writes = Writes::default();
         while let Some((key, record)) = self.engine.poll_record(now) {
             writes.push(Table::ENGINE, &key, record.as_ref());
+        }
+        while let Some((key, record)) = self.registry.poll_dirty() {
+            writes.push(Table::REGISTRY, &key, record.as_ref());
         }
         if !writes.is_empty() {
             state.write(writes);
@@ -228,11 +292,11 @@ impl Core {
     }
 }
 
-fn push(thing: &ThingName, notification: &Notification) -> Push {
+fn message(thing: &ThingName, notification: &Notification) -> Message {
     let kind = match notification {
         Notification::Changed { .. } => TopicKind::Notify,
         Notification::NextChanged { .. } => TopicKind::NotifyNext,
     };
     let topic = Topic { thing: thing.as_str(), kind };
-    Push { topic: topic.to_string().into(), payload: payload::encode_notification(notification).into() }
+    Message::of_service(topic.to_string(), payload::encode_notification(notification))
 }

@@ -3,9 +3,10 @@
 
 use super::delays::Delays;
 use super::faults::{Fault, FaultSettings, Faults, message};
+use super::message::Message;
 use super::quotas::{ConnectQuota, ConnectionMeter, Meters};
 use super::server_queue::ServerQueue;
-use super::sessions::{Delivery, Push, Sessions};
+use super::sessions::{Delivery, Sessions};
 use crate::clock;
 use crate::instant::Mono;
 use crate::jobs::{ErrorCode, Rejection, RequestKind, ThingName};
@@ -28,7 +29,7 @@ enum Late {
     /// For one session, and nobody else once that has ended: its own request, or the answer to it.
     Own(WeakSender<Delivery>, Delivery),
     /// For whatever session the thing has then.
-    Notification(ThingName, Push),
+    Notification(ThingName, Arc<Message>),
 }
 
 /// What becomes of a request.
@@ -154,11 +155,11 @@ impl Shape {
     }
 
     /// A notification leaves for the sessions, at once or late.
-    pub(super) fn notify(&self, thing: &ThingName, push: Push, sessions: &Sessions) {
+    pub(super) fn notify(&self, thing: &ThingName, message: Arc<Message>, sessions: &Sessions) {
         self.emitted();
         match self.faults.notification(thing, clock::mono) {
-            Some(due) => self.late.add(due, Late::Notification(thing.clone(), push)),
-            None => sessions.push(thing, push),
+            Some(due) => self.late.add(due, Late::Notification(thing.clone(), message)),
+            None => sessions.push(thing, &message),
         }
     }
 
@@ -187,8 +188,8 @@ fn hand_over(late: Late, sessions: &Sessions) -> Option<Late> {
             Err(TrySendError::Full(what)) => Some(Late::Own(to, what)),
             Ok(()) | Err(TrySendError::Closed(_)) => None,
         },
-        Late::Notification(thing, push) => {
-            sessions.push(&thing, push);
+        Late::Notification(thing, message) => {
+            sessions.push(&thing, &message);
             None
         }
     }

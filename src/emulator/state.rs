@@ -25,6 +25,8 @@ pub(super) struct Table(&'static str);
 impl Table {
     /// Things, groups, jobs, executions.
     pub(super) const ENGINE: Self = Self("engine");
+    /// Things as the registry knows them, types, groups, certificates, policies.
+    pub(super) const REGISTRY: Self = Self("registry");
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(self.0)

@@ -36,6 +36,23 @@ pub const TOPIC_BYTES_MAX: usize = 256;
 pub const TOPIC_SLASHES_MAX: usize = 7;
 pub const CLIENT_ID_BYTES_MAX: usize = 128;
 pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+/// A whole packet, MQTT 5's properties included.
+pub const PACKET_BYTES_MAX: usize = 146 * 1024;
+/// The least that an MQTT 5 client may ask for as its Maximum Packet Size.
+pub const CLIENT_PACKET_BYTES_MIN: u32 = 512;
+pub const TOPIC_ALIASES_MAX: u16 = 8;
+pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
+pub const CORRELATION_DATA_BYTES_MAX: usize = 8 * 1024;
+/// Names and values of a message's user properties together.
+pub const USER_PROPERTIES_BYTES_MAX: usize = 8 * 1024;
+pub const MESSAGE_EXPIRY_MAX: Duration = Duration::from_secs(604_800);
+pub const SHARE_NAME_CHARS_MAX: usize = 128;
+/// QoS 1 messages without a PUBACK, each way.
+pub const UNACKNOWLEDGED_MAX: u16 = 100;
+/// How long a session outlives its connection, unless the account has more.
+pub const SESSION_EXPIRY_MAX: Duration = Duration::from_secs(3_600);
+/// Messages that were stored for a client that was away, once it is back.
+pub const STORED_MESSAGES_PER_SECOND_MAX: u32 = 10;
 pub const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 pub const KEEP_ALIVE_MIN: Duration = Duration::from_secs(30);

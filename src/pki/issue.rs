@@ -4,12 +4,13 @@ use super::files::{self, Access};
 use super::{PkiError, read_pair_of};
 use crate::jobs::ThingName;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
 };
 use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
 use std::path::Path;
+use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -19,6 +20,9 @@ const VALID_FOR: Duration = Duration::days(3650);
 const VALID_BEFORE: Duration = Duration::days(1);
 /// What expires sooner than this is made anew.
 const EXPIRY_MARGIN: Duration = Duration::days(1);
+/// Subject and end of the certificates that AWS IoT issues to devices.
+const DEVICE_SUBJECT: &str = "AWS IoT Certificate";
+const DEVICE_VALID_UNTIL: OffsetDateTime = datetime!(2049-12-31 23:59:59 UTC);
 /// Always in the server's certificate.
 const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -62,6 +66,12 @@ impl Authority {
         Ok(Self { certificate: certificate.clone(), issuer })
     }
 
+    /// The CA that is there.
+    pub(super) fn open(dir: &Path) -> Result<Self, PkiError> {
+        let path = dir.join("ca.cert.pem");
+        Self::load(&path, &dir.join("ca.key.pem")).map_err(|why| PkiError::Broken { path, why })
+    }
+
     pub(super) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()
     }
@@ -100,6 +110,22 @@ impl Authority {
         let mut params = params(name.as_str());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.issue(params, name.as_str(), cert, key)
+    }
+
+    /// A certificate in PEM, and the key it is for.
+    pub(super) fn issue_device(&self) -> Result<(String, KeyPair), String> {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| error.to_string())?;
+        let certificate = device_params().signed_by(&pair, &self.issuer).map_err(|error| error.to_string())?;
+        Ok((certificate.pem(), pair))
+    }
+
+    /// A certificate in PEM for subject and key of a signing request.
+    pub(super) fn sign_device(&self, request_pem: &str) -> Result<String, String> {
+        let mut request = CertificateSigningRequestParams::from_pem(request_pem).map_err(|error| error.to_string())?;
+        let mut wanted = device_params();
+        wanted.distinguished_name = std::mem::take(&mut request.params.distinguished_name);
+        request.params = wanted;
+        Ok(request.signed_by(&self.issuer).map_err(|error| error.to_string())?.pem())
     }
 
     fn issue(&self, params: CertificateParams, subject: &str, cert: &Path, key: &Path) -> Result<(), PkiError> {
@@ -142,6 +168,13 @@ fn fill(params: &mut CertificateParams, common_name: &str) {
     params.not_after = now + VALID_FOR;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+}
+
+fn device_params() -> CertificateParams {
+    let mut params = params(DEVICE_SUBJECT);
+    params.not_after = DEVICE_VALID_UNTIL;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params
 }
 
 fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, String> {

@@ -10,9 +10,11 @@
 //! makers apart. What is missing, broken, expired or of another CA is noticed and made anew: one thing's pair if it is one
 //! thing's, everything if it is the CA.
 
+mod device;
 mod files;
 mod issue;
 
+pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
 pub use files::AwsCredentials;
 
 use crate::jobs::ThingName;

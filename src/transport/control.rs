@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::jobs::{CreateJob, GroupName, ThingName};
 use crate::wire::control;
+use crate::wire::registry::{self, MembershipBody};
 use crate::wire::sigv4::{self, AccessKey, SignError};
 use futures_util::future::try_join_all;
 use http::{Method, Request, Response};
@@ -84,7 +85,7 @@ impl ControlClient {
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn add_thing_to_group(&self, lane: usize, thing: &ThingName, group: &GroupName) -> Result<(), ControlCallError> {
-        let body = control::encode_add_thing(thing, group);
+        let body = registry::encode(&MembershipBody::new(thing, group));
         self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await
     }
 

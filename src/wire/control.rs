@@ -70,59 +70,6 @@ pub fn parse_cancel_job(body: &[u8], force: bool) -> Result<CancelJob, ControlEr
     Ok(CancelJob { reason_code: body.reason_code, comment: body.comment, force })
 }
 
-/// The body of AddThingToThingGroup, by names or by ARNs.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AddThingBody {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thing_group_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thing_group_arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thing_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thing_arn: Option<String>,
-}
-
-#[must_use]
-pub fn encode_add_thing(thing: &ThingName, group: &GroupName) -> Vec<u8> {
-    to_bytes(&AddThingBody {
-        thing_group_name: Some(group.as_str().into()),
-        thing_name: Some(thing.as_str().into()),
-        ..AddThingBody::default()
-    })
-}
-
-/// # Errors
-/// `InvalidRequest` when thing or group is missing or malformed.
-pub fn parse_add_thing(body: &[u8]) -> Result<(ThingName, GroupName), ControlError> {
-    let body: AddThingBody =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("the body of AddThingToThingGroup: {error}")))?;
-    let thing = match (body.thing_name, body.thing_arn.as_deref().map(parse_target)) {
-        (Some(name), _) => ThingName::new(&name).map_err(|error| invalid(error.to_string()))?,
-        (None, Some(Ok(JobTarget::Thing(thing)))) => thing,
-        (None, Some(Err(error))) => return Err(error),
-        (None, _) => return Err(invalid("thingName or thingArn is required")),
-    };
-    let group = match (body.thing_group_name, body.thing_group_arn.as_deref().map(parse_target)) {
-        (Some(name), _) => GroupName::new(&name).map_err(|error| invalid(error.to_string()))?,
-        (None, Some(Ok(JobTarget::Group(group)))) => group,
-        (None, Some(Err(error))) => return Err(error),
-        (None, _) => return Err(invalid("thingGroupName or thingGroupArn is required")),
-    };
-    Ok((thing, group))
-}
-
-/// The answer to CreateThing and CreateThingGroup: `{prefix}Name`, `{prefix}Arn`, `{prefix}Id`.
-#[must_use]
-pub fn encode_created(prefix: &str, kind: &str, name: &str) -> Vec<u8> {
-    let mut members = serde_json::Map::new();
-    members.insert(format!("{prefix}Name"), name.into());
-    members.insert(format!("{prefix}Arn"), arn(kind, name).into());
-    members.insert(format!("{prefix}Id"), stable_uuid(&arn(kind, name)).into());
-    to_bytes(&members)
-}
-
 /// An id in the shape of a UUID, always the same for the same text.
 pub(super) fn stable_uuid(text: &str) -> String {
     let digest = |salt: &str| crate::seed::digest(&format!("{salt}{text}"));
@@ -158,18 +105,4 @@ pub fn error_status(error: &ControlError) -> (u16, &'static str) {
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("these shapes have string keys and finite numbers")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thing_is_added_by_names_or_by_arns() {
-        let (thing, group) = (ThingName::new("t").unwrap(), GroupName::new("g").unwrap());
-        assert_eq!(parse_add_thing(&encode_add_thing(&thing, &group)), Ok((thing.clone(), group.clone())));
-        let by_arn = format!(r#"{{"thingArn":"{}","thingGroupArn":"{}"}}"#, arn(THING, "t"), arn(THING_GROUP, "g"));
-        assert_eq!(parse_add_thing(by_arn.as_bytes()), Ok((thing, group)));
-        assert!(parse_add_thing(b"{}").is_err());
-    }
 }

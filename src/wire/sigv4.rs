@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// How far the clocks of client and service may be apart.
-const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(super) const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Headers that `aws-sigv4` puts into the canonical request by itself.
 const IMPLIED_HEADERS: [&str; 1] = ["x-amz-date"];
 
@@ -98,7 +98,7 @@ pub fn sign_request(
 }
 
 #[expect(clippy::too_many_arguments, reason = "the inputs of SigV4 are that many")]
-fn compute<'a>(
+pub(super) fn compute<'a>(
     method: &'a str,
     uri: &'a str,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
@@ -202,11 +202,11 @@ pub fn verify<'a>(
 }
 
 /// Compares in constant time.
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
 }
 
-fn parse_date(text: &str) -> Option<SystemTime> {
+pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let date = time::PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
     let since = date - OffsetDateTime::UNIX_EPOCH;

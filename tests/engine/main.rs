@@ -1,8 +1,9 @@
 //! The jobs engine against the conformance vectors of the protocol reference (section 19), its timers and its pacing.
 
 use fleetsim::jobs::{
-    Answer, CancelJob, ControlError, Describe, ErrorCode, ExecutionStatus, JobDocument, JobRef, JobStatus, JobTarget, Notification,
-    PendingJobs, RequestBody, StartNext, StatusDetails, StepTimeout, TargetSelection, Update, UpdateAnswer,
+    Answer, CancelJob, ControlError, Describe, EndBehavior, ErrorCode, ExecutionStatus, JobDocument, JobRef, JobStatus, JobTarget,
+    Notification, PendingJobs, RequestBody, ScheduledEnd, SchedulingConfig, StartNext, StatusDetails, StepTimeout, TargetSelection,
+    Update, UpdateAnswer,
 };
 use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use proptest::prelude::*;
@@ -113,6 +114,18 @@ fn get_shows_ten_at_the_most() {
     let Ok(Answer::Pending(pending)) = s.ask("t", RequestBody::GetPending) else { panic!() };
     assert_eq!((pending.in_progress.len(), pending.queued.len()), (1, 9));
     assert_eq!(pending.queued[0].job_id.as_str(), "job-1");
+}
+
+#[test]
+fn get_shows_fifteen_where_one_of_them_has_a_schedule() {
+    let mut s = Service::with_thing();
+    let end = ScheduledEnd { at_ms: s.now.epoch_ms + (MINUTE * 60).as_millis() as i64, behavior: EndBehavior::StopRollout };
+    s.create("scheduled", |c| c.scheduling = Some(SchedulingConfig { start_ms: None, end: Some(end) })).unwrap();
+    for n in 0..19 {
+        s.create(&format!("job-{n}"), |_| {}).unwrap();
+    }
+    let Ok(Answer::Pending(pending)) = s.ask("t", RequestBody::GetPending) else { panic!() };
+    assert_eq!(pending.queued.len(), 15);
 }
 
 // --------------------------------------------------------------------------------------------------------------- timers

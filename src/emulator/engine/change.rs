@@ -134,7 +134,7 @@ impl Engine {
             version: seen.version,
             status: seen.status,
             event,
-            subscribed: thing.subscribed_notify_next,
+            subscribed: thing.subscribed_notify_next && !thing.is_away,
         });
     }
 

@@ -94,6 +94,13 @@ impl Engine {
         }
     }
 
+    /// Whether a thing's client is connected: while it is away notifications are for later, and the ledger says that nobody hears.
+    pub fn handle_presence(&mut self, thing: &ThingName, is_connected: bool) {
+        if let Some(key) = self.store.thing_keys.get(thing) {
+            self.store.things[*key as usize].is_away = !is_connected;
+        }
+    }
+
     /// What a thing's session is subscribed to; nobody is notified in vain, and the ledger says who could hear.
     pub fn handle_subscription(&mut self, thing: &ThingName, notify: bool, notify_next: bool) {
         if let Some(key) = self.store.thing_keys.get(thing) {

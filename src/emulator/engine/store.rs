@@ -39,6 +39,8 @@ pub(super) struct Thing {
     pub pending: Vec<ExecutionId>,
     pub subscribed_notify: bool,
     pub subscribed_notify_next: bool,
+    /// Its session waits for its client.
+    pub is_away: bool,
 }
 
 #[derive(Default)]
@@ -121,7 +123,14 @@ pub(super) struct Job {
 
 impl Thing {
     pub(super) fn new(name: ThingName) -> Self {
-        Self { name, executions: BTreeMap::new(), pending: Vec::new(), subscribed_notify: false, subscribed_notify_next: false }
+        Self {
+            name,
+            executions: BTreeMap::new(),
+            pending: Vec::new(),
+            subscribed_notify: false,
+            subscribed_notify_next: false,
+            is_away: false,
+        }
     }
 
     /// All executions of a job, by number.

@@ -50,7 +50,7 @@ fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
 }
 
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let create = job::parse_create_job(job, call.body, |_| Err(invalid("documentSource is not supported here")))?;
+    let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
     call.service.call(|engine, now| engine.create_job(create, now))?;
     Ok(job::encode_job_answer(&job, description.as_deref()))

@@ -2,6 +2,7 @@
 //! means stands in the files of its operations.
 
 mod jobs;
+mod objects;
 mod query;
 mod registry;
 mod throttle;
@@ -9,14 +10,16 @@ mod throttle;
 use crate::clock;
 use crate::emulator::service::Service;
 use crate::jobs::ControlError;
-use crate::wire::control;
+use crate::pki::DeviceAuthority;
 use crate::wire::sigv4::{self, AccessKey};
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use crate::wire::{self, control};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use objects::Body;
 use query::Query;
 use rustls::ServerConfig;
 use std::convert::Infallible;
@@ -39,6 +42,8 @@ pub(crate) struct ApiSettings {
     pub(crate) key: AccessKey,
     /// What DescribeEndpoint answers: where MQTT is.
     pub(crate) data_endpoint: String,
+    /// Issues certificates to devices.
+    pub(crate) authority: DeviceAuthority,
 }
 
 /// Accepts for ever.
@@ -71,6 +76,7 @@ struct Call<'a> {
     /// Segments, each percent-decoded.
     path: &'a [&'a str],
     query: Query,
+    headers: &'a HeaderMap,
     body: &'a [u8],
     service: &'a Service,
     settings: &'a ApiSettings,
@@ -89,34 +95,53 @@ struct Refused {
     status: u16,
     error_type: &'static str,
     message: String,
+    /// ARN and id of the resource that is there already.
+    resource: Option<(String, String)>,
+}
+
+impl Refused {
+    fn new(status: u16, error_type: &'static str, message: impl Into<String>) -> Self {
+        Self { status, error_type, message: message.into(), resource: None }
+    }
+
+    fn internal(why: String) -> Self {
+        tracing::error!(%why, "a call could not be served");
+        Self::new(500, "InternalFailureException", why)
+    }
+
+    fn body(&self) -> Vec<u8> {
+        match &self.resource {
+            None => control::encode_error(&self.message),
+            Some((arn, id)) => wire::registry::encode_already_exists(&self.message, arn, id),
+        }
+    }
 }
 
 impl From<ControlError> for Refused {
     fn from(error: ControlError) -> Self {
         let (status, error_type) = control::error_status(&error);
-        Self { status, error_type, message: error.message().to_owned() }
+        Self::new(status, error_type, error.message())
     }
 }
 
-async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, service: &Service, settings: &ApiSettings) -> Response<Body> {
+    if objects::is_object(request.uri().path()) {
+        return objects::answer(request, service.objects.get()).await;
+    }
     let result = handle(request, service, settings).await;
     // Nothing is told of a change that is not on disk yet.
     let result = match service.durable().await {
         true => result,
-        false => Err(Refused {
-            status: 503,
-            error_type: "ServiceUnavailableException",
-            message: "the state could not be written in time".into(),
-        }),
+        false => Err(Refused::new(503, "ServiceUnavailableException", "the state could not be written in time")),
     };
     match result {
         Ok(body) => respond(200, None, body),
-        Err(refused) => respond(refused.status, Some(refused.error_type), control::encode_error(&refused.message)),
+        Err(refused) => respond(refused.status, Some(refused.error_type), refused.body()),
     }
 }
 
-fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(objects::full(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
@@ -131,37 +156,32 @@ async fn handle(request: Request<Incoming>, service: &Service, settings: &ApiSet
     let body = read_body(body).await?;
     let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
     let signed_for = sigv4::verify(head.method.as_str(), &head.uri, &head.headers, &body, &settings.key, control::REGION, now)
-        .map_err(|refusal| Refused { status: 403, error_type: refusal.error_type(), message: refusal.to_string() })?;
+        .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
     if signed_for != control::SIGNING_NAME {
         let message = format!("this endpoint does not serve {signed_for:?} yet; sign for {:?}", control::SIGNING_NAME);
-        return Err(Refused { status: 403, error_type: "InvalidSignatureException", message });
+        return Err(Refused::new(403, "InvalidSignatureException", message));
     }
     let path: Vec<String> = head.uri.path().split('/').skip(1).map(decode_percent).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let query = Query::parse(head.uri.query().unwrap_or_default());
-    let call = Call { method: head.method.as_str(), path: &path, query, body: &body, service, settings };
+    let call = Call { method: head.method.as_str(), path: &path, query, headers: &head.headers, body: &body, service, settings };
     throttle::check(&call)?;
     jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(unknown_operation(&call)))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refused> {
-    let invalid = |message: &str| Refused { status: 400, error_type: "InvalidRequestException", message: message.into() };
+    let invalid = |status: u16, message: &str| Refused::new(status, "InvalidRequestException", message);
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Refused { status: 413, error_type: "InvalidRequestException", message: "the body is too large".into() })
-        }
-        Ok(Err(_)) => Err(invalid("the body could not be read")),
-        Err(_elapsed) => Err(invalid("the body did not come in time")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(invalid(413, "the body is too large")),
+        Ok(Err(_)) => Err(invalid(400, "the body could not be read")),
+        Err(_elapsed) => Err(invalid(400, "the body did not come in time")),
     }
 }
 
 fn unknown_operation(call: &Call<'_>) -> Refused {
-    Refused {
-        status: 404,
-        error_type: "UnknownOperationException",
-        message: format!("{} /{} is no operation of this endpoint", call.method, call.path.join("/")),
-    }
+    let message = format!("{} /{} is no operation of this endpoint", call.method, call.path.join("/"));
+    Refused::new(404, "UnknownOperationException", message)
 }
 
 fn invalid(error: impl std::fmt::Display) -> ControlError {

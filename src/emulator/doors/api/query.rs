@@ -2,7 +2,7 @@
 
 use super::{Refused, invalid};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
 /// Items of a page when the call does not say (inferred).
@@ -57,11 +57,11 @@ impl Query {
 }
 
 fn decode_token(text: &str) -> Option<String> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
     text.strip_prefix(TOKEN_TAG).map(str::to_owned)
 }
 
-/// A part of a list whose items have keys in ascending order. A token names the last key that was told, so that items which come
+/// A part of a list whose items are in the order of their keys. A token names the last key that was told, so that items which come
 /// and go between two pages neither repeat others nor hide them.
 pub(super) struct Page {
     size: usize,
@@ -69,13 +69,27 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The items of this page, and the token for the next one if there is more.
+    /// The items of this page, and the token for the next one if there is more. Keys ascend.
     pub(super) fn cut<T>(&self, items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
-        let is_due = |item: &T| self.after.as_deref().is_none_or(|after| key(item) > after);
+        self.cut_ordered(items, true, key)
+    }
+
+    /// As [`Self::cut`], where keys may descend.
+    pub(super) fn cut_ordered<T>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        is_ascending: bool,
+        key: impl Fn(&T) -> &str,
+    ) -> (Vec<T>, Option<String>) {
+        let is_due = |item: &T| match &self.after {
+            None => true,
+            Some(after) if is_ascending => key(item) > after.as_str(),
+            Some(after) => key(item) < after.as_str(),
+        };
         let mut rest = items.into_iter().filter(is_due);
         let page: Vec<T> = rest.by_ref().take(self.size).collect();
         let is_last = rest.next().is_none();
-        let token = page.last().filter(|_| !is_last).map(|last| URL_SAFE_NO_PAD.encode(format!("{TOKEN_TAG}{}", key(last))));
+        let token = page.last().filter(|_| !is_last).map(|last| STANDARD.encode(format!("{TOKEN_TAG}{}", key(last))));
         (page, token)
     }
 }

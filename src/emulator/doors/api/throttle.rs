@@ -30,7 +30,7 @@ pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
     if is_admitted {
         return Ok(());
     }
-    Err(Refused { status: 400, error_type: "ThrottlingException", message: "Rate exceeded".into() })
+    Err(Refused::new(400, "ThrottlingException", "Rate exceeded"))
 }
 
 fn jobs_operation(method: &str, path: &[&str]) -> Option<&'static str> {

@@ -1,40 +1,36 @@
 //! One connection: CONNECT, then packets in and packets out until somebody ends it. All waits have a deadline.
 
 use super::MqttSettings;
-use super::session::{Close, Session, encode};
+use super::admit::{admit, keep_alive};
+use super::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
+use super::session::Session;
+use super::v3;
 use crate::clock;
 use crate::emulator::service::Service;
-use crate::emulator::sessions::Delivery;
+use crate::emulator::sessions::{Delivery, Dismissal};
 use crate::instant::Mono;
-use crate::jobs::{ThingName, limits};
 use bytes::BytesMut;
-use rmqtt_codec::error::DecodeError;
-use rmqtt_codec::v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
-use tokio_util::codec::Decoder;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// From the end of the TLS handshake to a complete CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing before it is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Before CONNECT nobody may send more than this.
-const CONNECT_BYTES_MAX: u32 = 8 * 1024;
-/// A payload, its topic, and room to see that a payload is too long.
-const PACKET_BYTES_MAX: u32 = limits::PAYLOAD_BYTES_MAX as u32 + 1024;
+/// How long a client that was told why its connection ends may take to notice, and how much it may send meanwhile.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A read buffer that is given back when it is empty.
 const READ_BYTES: usize = 512;
-/// Packets handled before other connections get their turn.
+/// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
+/// unacknowledged than this, and never the 100 that it may have.
 const PACKETS_PER_TURN: usize = 64;
 
-/// What a CONNECT over a quota gets: "server unavailable" (inferred; spec section 13.2 knows no form for MQTT 3.1.1).
-const CONNECT_THROTTLED: ConnectAckReason = ConnectAckReason::ServiceUnavailable;
-
-type Stream = TlsStream<TcpStream>;
+pub(super) type Stream = TlsStream<TcpStream>;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -45,244 +41,296 @@ pub(super) enum End {
     Gone,
     #[error("IO: {0}")]
     Io(#[from] std::io::Error),
-    #[error("malformed packet: {0}")]
-    Malformed(#[from] DecodeError),
-    #[error("{0} did not come in time")]
+    #[error("no {0} in time")]
     Timeout(&'static str),
+    #[error("no packet within 1.5 times the keep-alive")]
+    KeepAlive,
     #[error("refused: {0}")]
     Refused(&'static str),
     #[error("the endpoint was told to end it")]
-    OldEnough,
-    #[error("taken over, too slow, or the endpoint stops")]
-    Dismissed,
+    Lifetime,
+    #[error("dismissed: {0:?}")]
+    Dismissed(Dismissal),
+}
+
+impl End {
+    /// What an MQTT 5 client is told before the connection closes (spec section 13.6).
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Closed(close) => close.reason(),
+            Self::KeepAlive => Some(Reason::KeepAlive),
+            Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
+            // Which code goes with the end of a connection's life is inferred (spec section 12.6).
+            Self::Lifetime | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
+            Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
+            Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
+            Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
+        }
+    }
+
+    /// Every end publishes the will but an orderly DISCONNECT (spec section 13.8).
+    fn publishes_will(&self) -> bool {
+        !matches!(self, Self::Closed(Close::Disconnected { with_will: false }))
+    }
 }
 
 /// How long a connection is kept.
 #[derive(Clone, Copy)]
 struct Patience {
-    keep_alive: Duration,
+    /// A client that is silent for longer is cut.
+    silence: Duration,
     /// Whatever the client does.
     until: Mono,
 }
 
 impl Patience {
-    /// Until the client's silence, or the connection's time, is over.
-    fn left(self, heard: Mono, now: Mono) -> Duration {
-        (heard + self.keep_alive.mul_f64(1.5)).min(self.until).since(now)
+    /// When the client's silence, or the connection's time, will be over.
+    fn end(self, heard: Mono) -> Mono {
+        (heard + self.silence).min(self.until)
     }
 }
 
 /// Runs a connection to its end.
 pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSettings) -> End {
     let mut inbound = BytesMut::new();
-    let mut codec = Codec::new(CONNECT_BYTES_MAX);
-    let connect = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut codec, &mut inbound)).await {
+    let mut out = BytesMut::new();
+    let (version, connect) = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
         Ok(Ok(connect)) => connect,
-        Ok(Err(end)) => {
-            if matches!(end, End::Malformed(DecodeError::UnsupportedProtocolLevel)) {
-                let _ = acknowledge(&mut stream, ConnectAckReason::UnacceptableProtocolVersion, service).await;
-            }
-            return end;
-        }
+        Ok(Err(bad)) => return refuse(&mut stream, bad, &mut out, service).await,
         Err(_elapsed) => return End::Timeout("CONNECT"),
     };
     // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
     let Ok(_connected) = service.shape.connect(&connect.client_id) else {
-        let _ = acknowledge(&mut stream, CONNECT_THROTTLED, service).await;
+        version.encode_refusal(Reason::Quota, &mut out);
+        let _ = write(&mut stream, &mut out, service).await;
         return End::Refused("over a quota of connections");
     };
-    let thing = match admit(&stream, &connect, service, settings) {
-        Ok(thing) => thing,
+    let identity = match admit(&stream, &connect, service, settings) {
+        Ok(identity) => identity,
         Err((reason, why)) => {
-            let _ = acknowledge(&mut stream, reason, service).await;
+            tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
+            version.encode_refusal(reason, &mut out);
+            let _ = write(&mut stream, &mut out, service).await;
             return End::Refused(why);
         }
     };
     let keep_alive = keep_alive(connect.keep_alive, settings);
-    drop(connect);
-    let (epoch, mut deliveries, later) = service.sessions.begin(&thing);
-    let mut session = Session::new(thing, epoch, later, service.shape.meter());
-    let end = match acknowledge(&mut stream, ConnectAckReason::ConnectionAccepted, service).await {
-        Ok(()) => {
-            codec.set_max_size(PACKET_BYTES_MAX);
-            let until = service.shape.end_of_life(session.thing());
-            let patience = Patience { keep_alive, until };
-            serve(&mut stream, &mut codec, &mut inbound, &mut session, &mut deliveries, service, patience).await
-        }
-        Err(end) => end,
+    let is_assigned = connect.client_id.is_empty();
+    let (mut session, mut deliveries, session_present) =
+        Session::begin(identity.thing.clone(), version, connect, settings.session_expiry_max, service);
+    if !service.settle(&identity) {
+        session.end(false, service);
+        return End::Refused("the certificate has just lost its standing");
+    }
+    drop(identity);
+    let accepted = Accepted {
+        session_present,
+        session_expiry: u32::try_from(session.expiry().as_secs()).unwrap_or(u32::MAX),
+        keep_alive: u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX),
+        assigned_client_id: is_assigned.then(|| session.thing().as_str()),
     };
-    session.end(service);
-    let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
+    version.encode(&Outbound::Accepted(accepted), &mut out);
+    session.draw(service, &mut out);
+    let mut connection = Connection { stream, version, inbound, out };
+    let patience = Patience { silence: keep_alive.mul_f64(1.5), until: service.shape.end_of_life(session.thing()) };
+    let end = connection.serve(&mut session, &mut deliveries, service, patience).await;
+    session.end(end.publishes_will(), service);
+    drop(session);
+    connection.close(&end, service).await;
     end
 }
 
-async fn read_connect(stream: &mut Stream, codec: &mut Codec, inbound: &mut BytesMut) -> Result<Connect, End> {
+/// Why there is no CONNECT to serve.
+enum NoConnect {
+    Bad(BadConnect),
+    End(End),
+}
+
+/// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (spec section 13.1).
+async fn read_connect(stream: &mut Stream, inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
     loop {
-        match codec.decode(inbound)? {
-            Some((Packet::Connect(connect), _)) => return Ok(*connect),
-            Some(_) => return Err(Close::Protocol("a packet before CONNECT").into()),
+        match packet::decode_connect(inbound).map_err(NoConnect::Bad)? {
+            Some(_) if !inbound.is_empty() => {
+                return Err(NoConnect::End(Close::protocol("a packet before CONNACK").into()));
+            }
+            Some(connect) => return Ok(connect),
             None => {}
         }
         inbound.reserve(READ_BYTES);
-        if stream.read_buf(inbound).await? == 0 {
-            return Err(End::Gone);
+        match stream.read_buf(inbound).await {
+            Ok(0) => return Err(NoConnect::End(End::Gone)),
+            Ok(_) => {}
+            Err(error) => return Err(NoConnect::End(error.into())),
         }
     }
 }
 
-/// Whether this client may connect: the certificate says which thing it is, and the client id must be its name, as the usual
-/// policy of spec section 14 wants. What MQTT 3.1.1 clients see on refusal is return code 5 (inferred).
-fn admit(
-    stream: &Stream,
-    connect: &Connect,
-    service: &Service,
-    settings: MqttSettings,
-) -> Result<ThingName, (ConnectAckReason, &'static str)> {
-    let refuse = |why| Err((ConnectAckReason::NotAuthorized, why));
-    if connect.protocol.level() != rmqtt_codec::types::MQTT_LEVEL_311 {
-        return Err((ConnectAckReason::UnacceptableProtocolVersion, "the protocol level is not 4"));
-    }
-    if connect.last_will.as_ref().is_some_and(|will| will.qos == rmqtt_codec::types::QoS::ExactlyOnce) {
-        return refuse("a will with QoS 2");
-    }
-    if connect.client_id.len() > limits::CLIENT_ID_BYTES_MAX {
-        return Err((ConnectAckReason::IdentifierRejected, "the client id is too long"));
-    }
-    let Some(thing) = common_name(stream).and_then(|name| ThingName::new(&name).ok()) else {
-        return refuse("the certificate has no common name that is a thing name");
+async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
+    let end = match no {
+        NoConnect::End(end) => return end,
+        NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
+        NoConnect::Bad(BadConnect::Version) => {
+            v3::encode_bad_version(out);
+            End::Refused("another version of MQTT")
+        }
+        NoConnect::Bad(BadConnect::ClientId) => {
+            v3::encode_refusal(Reason::ClientId, out);
+            End::Refused("no client id, and no clean session")
+        }
     };
-    if *connect.client_id != *thing.as_str() {
-        return refuse("the client id is not the name of the certificate's thing");
-    }
-    let known = service.call(|engine, _| {
-        if settings.auto_register {
-            engine.create_thing(&thing);
-        }
-        engine.has_thing(&thing)
-    });
-    if known { Ok(thing) } else { refuse("the thing is not registered") }
+    let _ = write(stream, out, service).await;
+    end
 }
 
-fn common_name(stream: &Stream) -> Option<String> {
-    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
-    Some(name.to_owned())
-}
-
-/// Clamped, never refused (spec section 2, fact 21).
-fn keep_alive(seconds: u16, settings: MqttSettings) -> Duration {
-    match Duration::from_secs(u64::from(seconds)) {
-        Duration::ZERO => settings.keep_alive_max,
-        asked => asked.clamp(settings.keep_alive_min, settings.keep_alive_max),
-    }
-}
-
-async fn acknowledge(stream: &mut Stream, return_code: ConnectAckReason, service: &Service) -> Result<(), End> {
-    let mut out = BytesMut::new();
-    encode(Packet::ConnectAck(ConnectAck { session_present: false, return_code }), &mut out);
-    write(stream, &mut out, service).await
-}
-
-/// Nothing leaves that tells of a change which is not on disk yet.
+/// The only way to the socket. Nothing leaves that tells of a change which is not on disk yet.
 async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Result<(), End> {
     if out.is_empty() {
         return Ok(());
     }
     if !service.durable().await {
-        return Err(End::Timeout("the disk"));
+        return Err(End::Timeout("answer of the disk"));
     }
     let writing = async {
         stream.write_all(out).await?;
         stream.flush().await
     };
-    timeout(WRITE_TIMEOUT, writing).await.map_err(|_elapsed| End::Timeout("the client's reading"))??;
+    timeout(WRITE_TIMEOUT, writing).await.map_err(|_elapsed| End::Timeout("reading by the client"))??;
     // Ten thousand idle connections keep no buffers.
     *out = BytesMut::new();
     Ok(())
 }
 
-async fn serve(
-    stream: &mut Stream,
-    codec: &mut Codec,
-    inbound: &mut BytesMut,
-    session: &mut Session,
-    deliveries: &mut tokio::sync::mpsc::Receiver<Delivery>,
-    service: &Service,
-    patience: Patience,
-) -> End {
-    let mut out = BytesMut::new();
-    let mut moved = 0;
-    let mut heard: Mono = clock::mono();
-    let silence = tokio::time::sleep(patience.left(heard, heard));
-    tokio::pin!(silence);
-    loop {
-        let mut handled = 0;
-        let closing = loop {
-            match codec.decode(inbound) {
-                Ok(Some((packet, _))) => {
-                    heard = clock::mono();
-                    handled += 1;
-                    if let Err(close) = session.handle(packet, service, &mut out) {
-                        break Some(End::from(close));
-                    }
-                    if handled >= PACKETS_PER_TURN {
-                        break None;
-                    }
-                }
-                Ok(None) => break None,
-                Err(error) => break Some(error.into()),
+/// A connection whose client was let in.
+struct Connection {
+    stream: Stream,
+    version: Version,
+    inbound: BytesMut,
+    out: BytesMut,
+}
+
+impl Connection {
+    /// Serves until somebody ends it.
+    async fn serve(
+        &mut self,
+        session: &mut Session,
+        deliveries: &mut Receiver<Delivery>,
+        service: &Service,
+        patience: Patience,
+    ) -> End {
+        let mut heard: Mono = clock::mono();
+        let mut moved = 0;
+        let mut alarm_at = patience.end(heard);
+        let alarm = tokio::time::sleep(alarm_at.since(heard));
+        tokio::pin!(alarm);
+        loop {
+            let turn = self.handle_inbound(session, service);
+            if turn.handled > 0 {
+                heard = clock::mono();
             }
-        };
-        moved += out.len();
-        if let Err(end) = write(stream, &mut out, service).await {
-            return end;
-        }
-        session.handle_written(service);
-        let rest = session.rest(std::mem::take(&mut moved), service);
-        if !rest.is_zero() {
-            Box::pin(tokio::time::sleep(rest)).await;
-        }
-        if let Some(end) = closing {
-            return end;
-        }
-        if handled >= PACKETS_PER_TURN {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        if inbound.is_empty() {
-            *inbound = BytesMut::new();
-        }
-        tokio::select! {
-            read = read(stream, inbound) => match read {
-                Ok(0) => return End::Gone,
-                Ok(count) => moved += count,
-                Err(error) => return error.into(),
-            },
-            delivery = deliveries.recv() => {
-                let Some(delivery) = delivery else { return End::Dismissed };
-                if let Err(close) = session.deliver(delivery, service, &mut out) {
-                    return close.into();
-                }
-                while let Ok(delivery) = deliveries.try_recv() {
-                    if let Err(close) = session.deliver(delivery, service, &mut out) {
-                        return close.into();
+            moved += self.out.len();
+            if let Err(end) = write(&mut self.stream, &mut self.out, service).await {
+                return end;
+            }
+            session.handle_written(service);
+            let rest = session.rest(std::mem::take(&mut moved), service);
+            if !rest.is_zero() {
+                Box::pin(tokio::time::sleep(rest)).await;
+            }
+            if let Some(close) = turn.close {
+                return close.into();
+            }
+            if turn.handled >= PACKETS_PER_TURN {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if self.inbound.is_empty() {
+                self.inbound = BytesMut::new();
+            }
+            if let Some(at) = session.poll_timeout().filter(|at| *at < alarm_at) {
+                alarm_at = at;
+                alarm.as_mut().reset(tokio::time::Instant::now() + at.since(clock::mono()));
+            }
+            tokio::select! {
+                read = read(&mut self.stream, &mut self.inbound) => match read {
+                    Ok(0) => return End::Gone,
+                    Ok(count) => moved += count,
+                    Err(error) => return error.into(),
+                },
+                delivery = deliveries.recv() => {
+                    let Some(delivery) = delivery else { return End::Dismissed(session.dismissal(service)) };
+                    let mut next = Some(delivery);
+                    while let Some(delivery) = next {
+                        if let Err(close) = session.deliver(delivery, service, &mut self.out) {
+                            return close.into();
+                        }
+                        next = deliveries.try_recv().ok();
                     }
                 }
-            }
-            () = &mut silence => {
-                let now = clock::mono();
-                if now >= patience.until {
-                    return End::OldEnough;
+                () = &mut alarm => {
+                    let now = clock::mono();
+                    if now >= patience.until {
+                        return End::Lifetime;
+                    }
+                    alarm_at = patience.end(heard);
+                    if now >= alarm_at {
+                        return End::KeepAlive;
+                    }
+                    session.draw(service, &mut self.out);
+                    alarm.as_mut().reset(tokio::time::Instant::now() + alarm_at.since(now));
                 }
-                let left = patience.left(heard, now);
-                if left.is_zero() {
-                    return End::Timeout("a packet within 1.5 times the keep-alive");
-                }
-                silence.as_mut().reset(tokio::time::Instant::now() + left);
             }
         }
     }
+
+    /// Handles what has been read, up to a turn's worth.
+    fn handle_inbound(&mut self, session: &mut Session, service: &Service) -> Turn {
+        let mut turn = Turn { handled: 0, close: None };
+        while turn.handled < PACKETS_PER_TURN {
+            let handled = match self.version.decode(&mut self.inbound) {
+                Ok(Some(packet)) => session.handle(packet, service, &mut self.out),
+                Ok(None) => break,
+                Err(close) => Err(close),
+            };
+            turn.handled += 1;
+            if let Err(close) = handled {
+                turn.close = Some(close);
+                break;
+            }
+        }
+        turn
+    }
+
+    /// Says why, where the protocol has a way to, and closes.
+    async fn close(mut self, end: &End, service: &Service) {
+        if let Some(reason) = end.reason() {
+            self.version.encode_disconnect(reason, &mut self.out);
+        }
+        let has_word = !self.out.is_empty();
+        if write(&mut self.stream, &mut self.out, service).await.is_err() {
+            return;
+        }
+        let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+        if has_word {
+            let _ = Box::pin(timeout(LINGER, self.discard_inbound())).await;
+        }
+    }
+
+    /// A kernel that has to throw away what was not read throws away with it what was written last.
+    async fn discard_inbound(&mut self) {
+        let mut discarded = 0;
+        while discarded < LINGER_BYTES_MAX
+            && let Ok(count @ 1..) = read(&mut self.stream, &mut self.inbound).await
+        {
+            discarded += count;
+            self.inbound.clear();
+        }
+    }
+}
+
+/// What came of the packets that had arrived.
+struct Turn {
+    handled: usize,
+    close: Option<Close>,
 }
 
 /// Reads what there is; the buffer is grown only when bytes are about to arrive.

@@ -1,7 +1,11 @@
 //! The MQTT door: accept, TLS, identity from the certificate, then one task a connection.
 
+mod admit;
 mod connection;
+mod packet;
 mod session;
+mod v3;
+mod v5;
 
 use crate::emulator::service::Service;
 use rustls::ServerConfig;
@@ -16,12 +20,14 @@ const HANDSHAKES_MAX: usize = 1024;
 /// From accept to the end of the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a session may do; the clamp of the keep-alive can be moved by tests.
+/// What a session may do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MqttSettings {
     pub(crate) auto_register: bool,
     pub(crate) keep_alive_min: Duration,
     pub(crate) keep_alive_max: Duration,
+    /// How long a session outlives its connection at most (spec section 13.4).
+    pub(crate) session_expiry_max: Duration,
 }
 
 /// Accepts for ever.

@@ -1,0 +1,266 @@
+//! An endpoint as a process of its own, and a client that is written in bytes from the specification rather than by a codec.
+#![allow(dead_code, reason = "every test target uses its part")]
+
+use assert_cmd::cargo::cargo_bin;
+use fleetsim::wire::sigv4::{AccessKey, sign_request};
+use fleetsim::wire::tls;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+/// An endpoint with four things, t-0 to t-3, registered.
+pub(crate) struct Endpoint {
+    pub(crate) process: Child,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) mqtt: String,
+    pub(crate) api: String,
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Endpoint {
+    /// With a minute of one second.
+    pub(crate) fn start(more: &[&str]) -> Self {
+        Self::with(&[&["--minute", "1s"], more].concat())
+    }
+
+    pub(crate) fn with(more: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Command::new(cargo_bin("fleetsim"))
+            .args(["serve", "--mqtt-port", "0", "--api-port", "0", "--things", "4", "--thing-name", "t-{index}", "--dir"])
+            .arg(dir.path())
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&ready["event"], &ready["pid"]), (&json!("ready"), &json!(process.id())));
+        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        Self { process, mqtt: text("mqtt"), api: text("api"), dir }
+    }
+
+    pub(crate) fn pem(&self, file: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.dir.path().join(file)).unwrap()
+    }
+
+    pub(crate) fn tls(&self, address: &str, certificate_of: Option<(&Path, &str)>) -> std::io::Result<Tls> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.pem("ca.cert.pem")).unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        let config = match certificate_of {
+            Some((dir, thing)) => {
+                let cert = CertificateDer::from_pem_file(dir.join(format!("things/{thing}.cert.pem"))).unwrap();
+                let key = PrivateKeyDer::from_pem_file(dir.join(format!("things/{thing}.key.pem"))).unwrap();
+                builder.with_client_auth_cert(vec![cert], key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let tcp = TcpStream::connect(address)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut stream = StreamOwned::new(connection, tcp);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(stream)
+    }
+
+    /// A TLS connection with the thing's certificate, nothing sent yet.
+    pub(crate) fn dial(&self, thing: &str) -> Client {
+        Client { stream: self.tls(&self.mqtt, Some((self.dir.path(), thing))).unwrap(), thing: thing.to_owned() }
+    }
+
+    /// Connected with client id = thing name.
+    pub(crate) fn connect(&self, thing: &str) -> Client {
+        let mut client = self.dial(thing);
+        client.send(&connect_packet(thing, 300, 4, 2));
+        assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
+        client
+    }
+
+    /// One signed call of the control plane: status, error type, body.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        change: impl FnOnce(&mut http::Request<Vec<u8>>),
+    ) -> (u16, Option<String>, Value) {
+        let credentials = std::fs::read_to_string(self.dir.path().join("aws-credentials")).unwrap();
+        let value =
+            |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
+        let key = AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") };
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("https://{}{path}", self.api))
+            .header("host", &self.api)
+            .body(body.as_bytes().to_vec())
+            .unwrap();
+        sign_request(&mut request, &key, "us-east-1", "iot", SystemTime::now()).unwrap();
+        change(&mut request);
+        let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\nconnection: close\r\n", request.body().len());
+        for (name, value) in request.headers() {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        let mut stream = self.tls(&self.api, None).unwrap();
+        stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+        stream.write_all(request.body()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let error = head
+            .lines()
+            .find_map(|line| line.to_lowercase().starts_with("x-amzn-errortype:").then(|| line[17..].trim().to_owned()));
+        (status, error, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    #[track_caller]
+    pub(crate) fn create_job(&self, job: &str, thing: &str) {
+        let body =
+            json!({"targets": [format!("arn:aws:iot:us-east-1:111122223333:thing/{thing}")], "document": r#"{"operation":"x"}"#});
+        let (status, error, answer) = self.call("PUT", &format!("/jobs/{job}"), &body.to_string(), |_| {});
+        assert_eq!((status, &error, &answer["jobId"]), (200, &None, &json!(job)));
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) stream: Tls,
+    pub(crate) thing: String,
+}
+
+pub(crate) fn field(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
+}
+
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![first];
+    let mut length = body.len();
+    loop {
+        out.push((length % 128) as u8 | if length > 127 { 0x80 } else { 0 });
+        length /= 128;
+        if length == 0 {
+            return [out, body.to_vec()].concat();
+        }
+    }
+}
+
+pub(crate) fn connect_packet(client_id: &str, keep_alive: u16, level: u8, flags: u8) -> Vec<u8> {
+    packet(0x10, &[&field(b"MQTT")[..], &[level, flags], &keep_alive.to_be_bytes(), &field(client_id.as_bytes())].concat())
+}
+
+pub(crate) fn subscribe_packet(id: u16, filters: &[String], qos: u8) -> Vec<u8> {
+    let filters: Vec<u8> = filters.iter().flat_map(|filter| [field(filter.as_bytes()), vec![qos]].concat()).collect();
+    packet(0x82, &[&id.to_be_bytes()[..], &filters].concat())
+}
+
+pub(crate) fn publish_packet(topic: &str, qos: u8, id: u16, payload: &[u8], retain: bool) -> Vec<u8> {
+    let id = if qos > 0 { id.to_be_bytes().to_vec() } else { vec![] };
+    packet(0x30 | qos << 1 | u8::from(retain), &[&field(topic.as_bytes())[..], &id, payload].concat())
+}
+
+impl Client {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).unwrap();
+    }
+
+    /// Sends as much as the endpoint takes before it closes the connection.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+    }
+
+    /// The next packet, or `None` when the endpoint has closed the connection.
+    pub(crate) fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut byte = [0u8];
+        match self.stream.read_exact(&mut byte) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+                ) =>
+            {
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let first = byte[0];
+        let (mut length, mut shift) = (0usize, 0);
+        loop {
+            self.stream.read_exact(&mut byte).unwrap();
+            length |= usize::from(byte[0] & 0x7f) << shift;
+            shift += 7;
+            if byte[0] & 0x80 == 0 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        Some((first, body))
+    }
+
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.packet().is_none()
+    }
+
+    /// Answers a ping: the connection is alive and has nothing else to say.
+    #[track_caller]
+    pub(crate) fn expect_quiet(&mut self) {
+        self.send(&[0xc0, 0]);
+        assert_eq!(self.packet(), Some((0xd0, vec![])));
+    }
+
+    pub(crate) fn topic(&self, last: &str) -> String {
+        format!("$aws/things/{}/jobs/{last}", self.thing)
+    }
+
+    pub(crate) fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        let filters: Vec<String> =
+            filters.iter().map(|filter| filter.strip_prefix('=').map_or_else(|| self.topic(filter), str::to_owned)).collect();
+        self.send(&subscribe_packet(9, &filters, 1));
+        let (first, body) = self.packet().expect("a SUBACK");
+        assert_eq!((first, &body[..2]), (0x90, &[0, 9][..]));
+        body[2..].to_vec()
+    }
+
+    /// A message, acknowledged when it wants to be: last part of the topic, payload.
+    #[track_caller]
+    pub(crate) fn message(&mut self) -> (String, Value) {
+        let (first, body) = self.packet().expect("a message");
+        assert_eq!(first & 0xf0, 0x30, "a PUBLISH, not {first:#x}");
+        let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let topic = std::str::from_utf8(&body[2..2 + length]).unwrap().to_owned();
+        let mut rest = &body[2 + length..];
+        if first & 0x06 == 0x02 {
+            self.send(&[0x40, 2, rest[0], rest[1]]);
+            rest = &rest[2..];
+        }
+        let last = topic.strip_prefix(&self.topic("")).unwrap_or(&topic).to_owned();
+        (last, serde_json::from_slice(rest).unwrap())
+    }
+
+    /// A request at QoS 1 and its answer.
+    #[track_caller]
+    pub(crate) fn request(&mut self, last: &str, payload: &Value) -> (String, Value) {
+        self.send(&publish_packet(&self.topic(last), 1, 7, payload.to_string().as_bytes(), false));
+        assert_eq!(self.packet(), Some((0x40, vec![0, 7])), "PUBACK first");
+        self.message()
+    }
+}

@@ -1,0 +1,1 @@
+"""Clients that we did not write, each with the identity of one thing."""

@@ -1,0 +1,166 @@
+//! Certificates of the registry at the MQTT door.
+
+use crate::common::{Client, Endpoint, connect_packet};
+use crate::doors::{ok, with_principal};
+use rcgen::{CertificateParams, DnType, KeyPair};
+use serde_json::{Value, json};
+use std::path::Path;
+
+struct Issued {
+    dir: tempfile::TempDir,
+    arn: String,
+    id: String,
+}
+
+impl Issued {
+    /// Where [`Endpoint::tls`] looks for the pair.
+    fn keep(certificate: &str, key: &str, answer: &Value) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("things")).unwrap();
+        std::fs::write(dir.path().join("things/device.cert.pem"), certificate).unwrap();
+        std::fs::write(dir.path().join("things/device.key.pem"), key).unwrap();
+        let text = |key: &str| answer[key].as_str().unwrap().to_owned();
+        Self { dir, arn: text("certificateArn"), id: text("certificateId") }
+    }
+
+    fn new(endpoint: &Endpoint) -> Self {
+        let answer = ok(endpoint, "POST", "/keys-and-certificate?setAsActive=true", &Value::Null);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self::keep(&text(&answer["certificatePem"]), &text(&answer["keyPair"]["PrivateKey"]), &answer)
+    }
+
+    fn attach(&self, endpoint: &Endpoint, thing: &str) {
+        with_principal(endpoint, "PUT", &format!("/things/{thing}/principals"), &self.arn);
+    }
+
+    fn set(&self, endpoint: &Endpoint, status: &str) {
+        ok(endpoint, "PUT", &format!("/certificates/{}?newStatus={status}", self.id), &Value::Null);
+    }
+
+    /// The return code of CONNACK, with the client if it is 0.
+    fn connect(&self, endpoint: &Endpoint, thing: &str) -> Result<Client, u8> {
+        let path: &Path = self.dir.path();
+        let mut client = Client { stream: endpoint.tls(&endpoint.mqtt, Some((path, "device"))).unwrap(), thing: thing.into() };
+        client.send(&connect_packet(thing, 300, 4, 2));
+        match client.packet() {
+            Some((0x20, body)) if body == [0, 0] => Ok(client),
+            Some((0x20, body)) => Err(body[1]),
+            other => panic!("no CONNACK: {other:?}"),
+        }
+    }
+}
+
+const NOT_AUTHORIZED: Option<u8> = Some(5);
+
+#[test]
+fn a_certificate_of_the_registry_is_the_thing_it_is_attached_to() {
+    let endpoint = Endpoint::start(&[]);
+    let issued = Issued::new(&endpoint);
+    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "attached to nothing");
+    issued.attach(&endpoint, "t-1");
+    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    assert_eq!(client.request("get", &json!({})).0, "get/accepted");
+    assert_eq!(issued.connect(&endpoint, "t-2").err(), NOT_AUTHORIZED, "another thing");
+    issued.attach(&endpoint, "t-2");
+    assert!(issued.connect(&endpoint, "t-2").is_ok(), "the client id chooses");
+    let listed = ok(&endpoint, "GET", "/things/t-2/principals", &Value::Null);
+    assert_eq!(listed["principals"], json!([issued.arn]));
+    assert_eq!(with_principal(&endpoint, "GET", "/principals/things", &issued.arn)["things"], json!(["t-1", "t-2"]));
+    assert_eq!(
+        ok(&endpoint, "GET", &format!("/certificates/{}", issued.id), &Value::Null)["certificateDescription"]["status"],
+        "ACTIVE"
+    );
+}
+
+#[test]
+fn a_session_ends_when_its_certificate_is_no_longer_active_and_no_other_does() {
+    let endpoint = Endpoint::start(&[]);
+    let issued = Issued::new(&endpoint);
+    issued.attach(&endpoint, "t-1");
+    let mut other = endpoint.connect("t-2");
+    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    client.subscribe(&["notify-next"]);
+    issued.set(&endpoint, "INACTIVE");
+    assert!(client.is_closed());
+    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED);
+    issued.set(&endpoint, "ACTIVE");
+    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    // What is asked of a certificate that did not bring this session in does not touch it.
+    let unrelated = Issued::new(&endpoint);
+    unrelated.attach(&endpoint, "t-1");
+    unrelated.set(&endpoint, "REVOKED");
+    client.expect_quiet();
+    with_principal(&endpoint, "DELETE", "/things/t-1/principals", &issued.arn);
+    assert!(client.is_closed(), "detached");
+    other.expect_quiet();
+}
+
+/// The common name of a certificate that was deleted must not let its owner in by the other way.
+#[test]
+fn a_signing_request_makes_a_certificate_that_is_worth_nothing_once_deleted() {
+    let endpoint = Endpoint::start(&[]);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "t-1");
+    let request = params.serialize_request(&key).unwrap().pem().unwrap();
+    let body = json!({"certificateSigningRequest": request});
+    let answer = ok(&endpoint, "POST", "/certificates?setAsActive=true", &body);
+    assert!(answer.get("keyPair").is_none());
+    let issued = Issued::keep(answer["certificatePem"].as_str().unwrap(), &key.serialize_pem(), &answer);
+    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "attached to nothing, whatever its common name");
+    issued.attach(&endpoint, "t-1");
+    assert!(issued.connect(&endpoint, "t-1").is_ok());
+    let path = format!("/certificates/{}", issued.id);
+    let deletion = || {
+        let (status, error, _) = endpoint.call("DELETE", &path, "", |_| {});
+        (status, error)
+    };
+    assert_eq!(deletion(), (406, Some("CertificateStateException".into())));
+    issued.set(&endpoint, "INACTIVE");
+    assert_eq!(deletion(), (409, Some("DeleteConflictException".into())));
+    with_principal(&endpoint, "DELETE", "/things/t-1/principals", &issued.arn);
+    assert_eq!(deletion(), (200, None));
+    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED);
+}
+
+#[test]
+fn a_certificate_of_any_issuer_connects_once_it_is_registered() {
+    let endpoint = Endpoint::start(&[]);
+    let key = KeyPair::generate().unwrap();
+    let foreign = CertificateParams::default().self_signed(&key).unwrap().pem();
+    let body = json!({"certificatePem": foreign, "status": "ACTIVE"});
+    let unknown = Issued::keep(&foreign, &key.serialize_pem(), &json!({"certificateArn": "", "certificateId": ""}));
+    let hears_nothing = |issued: &Issued| {
+        let Ok(stream) = endpoint.tls(&endpoint.mqtt, Some((issued.dir.path(), "device"))) else { return true };
+        let mut client = Client { stream, thing: "t-1".into() };
+        let _ = std::io::Write::write_all(&mut client.stream, &connect_packet("t-1", 300, 4, 2));
+        let mut byte = [0];
+        !matches!(std::io::Read::read(&mut client.stream, &mut byte), Ok(1))
+    };
+    assert!(hears_nothing(&unknown), "no handshake with a certificate of nobody");
+    let answer = ok(&endpoint, "POST", "/certificate/register-no-ca", &body);
+    let issued = Issued::keep(&foreign, &key.serialize_pem(), &answer);
+    issued.attach(&endpoint, "t-1");
+    assert!(issued.connect(&endpoint, "t-1").is_ok());
+    issued.set(&endpoint, "REVOKED");
+    assert!(hears_nothing(&issued));
+}
+
+#[test]
+fn what_is_registered_survives_with_the_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let state = ["--state", state.to_str().unwrap()];
+    let (first, second);
+    {
+        let endpoint = Endpoint::start(&state);
+        ok(&endpoint, "PATCH", "/things/t-1", &json!({"attributePayload": {"attributes": {"k": "v"}}}));
+        first = ok(&endpoint, "GET", "/things/t-1", &Value::Null);
+        let issued = Issued::new(&endpoint);
+        issued.attach(&endpoint, "t-1");
+        second = issued.arn.clone();
+    }
+    let endpoint = Endpoint::start(&state);
+    assert_eq!(ok(&endpoint, "GET", "/things/t-1", &Value::Null), first);
+    assert_eq!(with_principal(&endpoint, "GET", "/principals/things", &second)["things"], json!(["t-1"]));
+}
