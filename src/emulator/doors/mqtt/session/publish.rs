@@ -38,6 +38,8 @@ impl Session {
         if publish.qos == QoS::ExactlyOnce {
             return self.refuse_qos_2();
         }
+        // An alias is known from now on, whatever becomes of this message.
+        self.resolve_alias(&mut publish)?;
         // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; spec section 13.5).
         if !service.shape.admits(self.meter.as_deref_mut()) {
             if self.version == Version::V5 {
@@ -45,7 +47,6 @@ impl Session {
             }
             return Ok(());
         }
-        self.resolve_alias(&mut publish)?;
         check(&publish)?;
         if !filter::is_reserved(&publish.topic) {
             self.handle_ordinary(&publish, service, out);
