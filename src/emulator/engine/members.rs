@@ -22,11 +22,6 @@ impl Engine {
         self.store.thing_keys.contains_key(name)
     }
 
-    /// By name.
-    pub fn things(&self) -> impl Iterator<Item = &ThingName> {
-        self.store.thing_keys.keys()
-    }
-
     /// Deletes a thing: it leaves its groups, and what is open of its executions is `REMOVED` (spec section 9.1).
     ///
     /// # Errors
@@ -58,11 +53,6 @@ impl Engine {
             self.store.groups.insert(name.clone(), Group::default());
             self.mark(RecordKey::Group(name.clone()));
         }
-    }
-
-    /// By name.
-    pub fn groups(&self) -> impl Iterator<Item = &GroupName> {
-        self.store.groups.keys()
     }
 
     /// Its members leave it first.
