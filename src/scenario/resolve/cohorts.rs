@@ -1,0 +1,169 @@
+//! `[behavior.*]` and `[[cohort]]`.
+
+use super::super::plan::{CohortPlan, FleetPlan};
+use super::super::problem::{Code, nearest};
+use super::super::reader::{Located, Reader};
+use super::fleet::session;
+use super::{DAY, names};
+use crate::device::behavior::{Behavior, OutcomeShares};
+use crate::device::workflow::{Poll, Workflow};
+use crate::distribution::Distribution;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const REPORTS_MAX: i64 = 1_000;
+/// More often than that is no poll.
+const POLL_MIN: Duration = Duration::from_millis(10);
+/// Where nothing is said.
+const POLL: Poll = Poll { every: Duration::from_secs(60), jitter: 0.2 };
+/// How far shares may be from their sum.
+const SUM_TOLERANCE: f64 = 1e-9;
+const DEFAULT_BEHAVIOR: &str = "default";
+
+fn default_behavior() -> Behavior {
+    Behavior {
+        reaction: Distribution::Uniform(Duration::ZERO, Duration::from_secs(2)),
+        updates: 3,
+        step: Distribution::Exp(Duration::from_secs(4)),
+        outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
+    }
+}
+
+pub(super) fn behaviors(root: &Reader<'_>) -> BTreeMap<String, Behavior> {
+    let mut behaviors = BTreeMap::new();
+    for (name, reader) in root.named_tables("behavior") {
+        let default = default_behavior();
+        let behavior = Behavior {
+            reaction: reader.distribution("reaction").map_or(default.reaction, |reaction| reaction.value),
+            updates: reader.integer("updates", 0..=REPORTS_MAX).map_or(default.updates, |updates| updates.value as u32),
+            step: reader.distribution("step").map_or(default.step, |step| step.value),
+            outcome: outcome(&reader),
+        };
+        if let Some(faults) = reader.table("faults")
+            && !faults.is_empty()
+        {
+            let message = format!("behavior.{name}.faults is known, but not built yet");
+            reader.gathered.push(Code::NotBuilt, &faults.place, message, Some("leave it out, or empty: faults = {}".into()));
+        }
+        reader.finish();
+        behaviors.insert(name, behavior);
+    }
+    if behaviors.is_empty() {
+        behaviors.insert(DEFAULT_BEHAVIOR.into(), default_behavior());
+    }
+    behaviors
+}
+
+/// Shares that are left out: the rest goes to `succeeded`.
+fn outcome(behavior: &Reader<'_>) -> OutcomeShares {
+    let all = OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 };
+    let Some(reader) = behavior.table("outcome") else { return all };
+    let share = |key| reader.share(key).map(|share| share.value);
+    let (succeeded, failed, rejected) = (share("succeeded"), share("failed").unwrap_or(0.0), share("rejected").unwrap_or(0.0));
+    let shares = OutcomeShares { succeeded: succeeded.unwrap_or(1.0 - failed - rejected), failed, rejected };
+    let sum = shares.succeeded + failed + rejected;
+    if (sum - 1.0).abs() > SUM_TOLERANCE || shares.succeeded < 0.0 {
+        let message = format!(
+            "the shares of an outcome must sum to 1, these sum to {}",
+            if succeeded.is_some() { sum } else { failed + rejected }
+        );
+        reader.gathered.push(Code::OutOfRange, &reader.place, message, Some("leave succeeded out, and it takes the rest".into()));
+    }
+    reader.finish();
+    shares
+}
+
+pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Behavior>) -> Vec<CohortPlan> {
+    let readers = root.tables("cohort");
+    let only_behavior = || behaviors.keys().next().cloned().unwrap_or_default();
+    if readers.is_empty() {
+        if behaviors.len() > 1 {
+            let help = "add a [[cohort]] that says which one its things have";
+            root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
+        }
+        let (name, workflow) = ("all".into(), Workflow::StartNext);
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), session: fleet.session }];
+    }
+    let mut cohorts: Vec<CohortPlan> = Vec::new();
+    let mut shares_are_read = true;
+    for reader in &readers {
+        let name = reader.string("name");
+        if name.is_none() && !reader.has("name") {
+            reader.missing("name", "cohorts are told apart by name");
+        }
+        let share = match reader.share("share") {
+            Some(share) => share.value,
+            None if readers.len() == 1 && !reader.has("share") => 1.0,
+            None => {
+                shares_are_read = false;
+                if !reader.has("share") {
+                    reader.missing("share", "the part of the fleet that belongs to the cohort, as in share = 0.97");
+                }
+                0.0
+            }
+        };
+        let workflow = workflow(reader);
+        reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
+        reader.flag("verify_signature", false);
+        reader.flag("clean_session", true);
+        reader.later(&["connect"]);
+        let behavior = match reader.string("behavior") {
+            Some(behavior) => known_behavior(reader, behavior, behaviors),
+            None if behaviors.len() > 1 && !reader.has("behavior") => {
+                reader.missing("behavior", &format!("say which one its things have: {}", names(behaviors.keys())));
+                String::new()
+            }
+            None => only_behavior(),
+        };
+        if let Some(Located { value, place }) = &name
+            && cohorts.iter().any(|cohort| cohort.name == *value)
+        {
+            reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
+        }
+        let name = name.map_or_else(String::new, |name| name.value);
+        cohorts.push(CohortPlan { name, share, workflow, behavior, session: session(reader, fleet.session) });
+    }
+    let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
+    if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {
+        let message = format!("the shares of all cohorts must sum to 1, these sum to {sum}");
+        root.gathered.push(Code::OutOfRange, &readers[0].place_of("share"), message, None);
+    }
+    readers.into_iter().for_each(Reader::finish);
+    cohorts
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Learns {
+    Told,
+    Polls,
+}
+
+fn workflow(cohort: &Reader<'_>) -> Workflow {
+    let words = [("start-next", Learns::Told), ("poll", Learns::Polls)];
+    let learns = cohort.word("workflow", &words, &["describe-update", "list"]).map_or(Learns::Told, |word| word.value);
+    let poll = cohort.table("poll").map(|reader| {
+        let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
+        let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);
+        reader.finish();
+        Poll { every, jitter }
+    });
+    match (learns, poll) {
+        (Learns::Told, None) => Workflow::StartNext,
+        (Learns::Told, Some(_)) => {
+            let help = "add workflow = \"poll\", or leave poll out";
+            cohort.conflict(&cohort.place_of("poll"), "poll is for workflow = \"poll\"", help);
+            Workflow::StartNext
+        }
+        (Learns::Polls, poll) => Workflow::Poll(poll.unwrap_or(POLL)),
+    }
+}
+
+pub(super) fn known_behavior(reader: &Reader<'_>, behavior: Located<String>, behaviors: &BTreeMap<String, Behavior>) -> String {
+    if !behaviors.contains_key(&behavior.value) {
+        let known = format!("known here: {}", names(behaviors.keys()));
+        let help = nearest(&behavior.value, behaviors.keys().map(String::as_str))
+            .map_or(known.clone(), |near| format!("did you mean {near:?}? {known}"));
+        reader.gathered.push(Code::UnknownName, &behavior.place, format!("unknown behavior {:?}", behavior.value), Some(help));
+    }
+    behavior.value
+}

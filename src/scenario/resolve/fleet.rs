@@ -1,0 +1,120 @@
+//! `[fleet]`, and what a cohort may override of it.
+
+use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan};
+use super::super::problem::Code;
+use super::super::reader::Reader;
+use super::super::units;
+use super::SOME_DURATION;
+use crate::device::backoff::{Backoff, BackoffPolicy};
+use crate::jobs::{ThingName, limits};
+use crate::schedule::ArrivalKind;
+use std::time::Duration;
+
+/// Limits of a scenario that are this program's own.
+const THINGS_MAX: i64 = 1_000_000;
+const INDEX_MAX: i64 = 1_000_000_000;
+const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
+
+const POLICIES: [(&str, BackoffPolicy); 3] =
+    [("full-jitter", BackoffPolicy::FullJitter), ("exponential", BackoffPolicy::Exponential), ("fixed", BackoffPolicy::Fixed)];
+
+fn default_session() -> SessionPlan {
+    let seconds = Duration::from_secs;
+    SessionPlan {
+        keep_alive: seconds(300),
+        reconnect: Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) },
+        connect_timeout: seconds(30),
+        answer_timeout: seconds(10),
+        retry: Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(30) },
+    }
+}
+
+pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
+    let default_template = || units::name_template("sim-{index:06}").expect("the default is a name template");
+    let mut plan = FleetPlan {
+        things: 1,
+        thing_name: default_template(),
+        first_index: 0,
+        connect: ConnectPlan { rate_per_s: 500.0, arrival: ArrivalKind::Constant, in_progress: 64 },
+        session: default_session(),
+    };
+    let Some(reader) = root.table("fleet") else {
+        if !root.has("fleet") {
+            root.missing("fleet", "say how many things there are: [fleet] things = 1_000");
+        }
+        return plan;
+    };
+    match reader.integer("things", 1..=THINGS_MAX) {
+        Some(things) => plan.things = things.value as u64,
+        None if !reader.has("things") => reader.missing("things", "say how many things there are, as in things = 1_000"),
+        None => {}
+    }
+    plan.first_index = reader.integer("first_index", 0..=INDEX_MAX).map_or(0, |index| index.value as u64);
+    if let Some(template) = reader.with("thing_name", "a name template such as \"sim-{index:06}\"", units::name_template) {
+        plan.thing_name = template.value;
+    }
+    check_names(&reader, &plan);
+    reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
+    reader.flag("clean_session", true);
+    if let Some(connect) = reader.table("connect") {
+        let default = plan.connect;
+        plan.connect = ConnectPlan {
+            rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
+            arrival: connect
+                .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
+                .map_or(default.arrival, |arrival| arrival.value),
+            in_progress: connect
+                .integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX)
+                .map_or(default.in_progress, |n| n.value as u32),
+        };
+        connect.finish();
+    }
+    plan.session = session(&reader, plan.session);
+    reader.later(&["things_from"]);
+    reader.finish();
+    plan
+}
+
+fn check_names(reader: &Reader<'_>, plan: &FleetPlan) {
+    let place = reader.place_of("thing_name");
+    if plan.thing_name.index.is_none() && plan.things > 1 {
+        let help = Some("put {index} or {index:06} into the name".to_owned());
+        reader.gathered.push(Code::BadValue, &place, format!("{} things would have one name", plan.things), help);
+    }
+    if let Err(error) = ThingName::new(&plan.thing_name.name(plan.first_index + plan.things - 1)) {
+        reader.gathered.push(Code::BadValue, &place, format!("fleet.thing_name makes no thing names: {error}"), None);
+    }
+}
+
+/// What a cohort may override.
+pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan {
+    let mut plan = default;
+    if let Some(keep_alive) = reader.duration("keep_alive", limits::KEEP_ALIVE_MIN..=limits::KEEP_ALIVE_MAX) {
+        plan.keep_alive = keep_alive.value;
+        if plan.keep_alive.subsec_nanos() != 0 {
+            reader.gathered.push(Code::BadValue, &keep_alive.place, "keep_alive must be whole seconds", None);
+        }
+    }
+    plan.reconnect = backoff(reader, "reconnect", default.reconnect);
+    plan.retry = backoff(reader, "retry", default.retry);
+    if let Some(timeouts) = reader.table("timeouts") {
+        plan.connect_timeout = timeouts.duration("connect", SOME_DURATION).map_or(default.connect_timeout, |timeout| timeout.value);
+        plan.answer_timeout = timeouts.duration("answer", SOME_DURATION).map_or(default.answer_timeout, |timeout| timeout.value);
+        timeouts.finish();
+    }
+    plan
+}
+
+fn backoff(reader: &Reader<'_>, key: &'static str, default: Backoff) -> Backoff {
+    let Some(table) = reader.table(key) else { return default };
+    let plan = Backoff {
+        policy: table.word("policy", &POLICIES, &[]).map_or(default.policy, |policy| policy.value),
+        base: table.duration("base", SOME_DURATION).map_or(default.base, |base| base.value),
+        cap: table.duration("cap", SOME_DURATION).map_or(default.cap, |cap| cap.value),
+    };
+    if plan.cap < plan.base {
+        table.conflict(&table.place_of("cap"), format!("{key}.cap is below {key}.base"), "the cap bounds what the base grows to");
+    }
+    table.finish();
+    plan
+}

@@ -1,0 +1,65 @@
+//! What was meant: defaults, cross-checks, sections into the plan. Every section is read to its end whatever is wrong with it.
+
+mod cohorts;
+mod end;
+mod events;
+mod fleet;
+mod rollouts;
+mod target;
+
+use super::plan::Plan;
+use super::problem::{Code, Place};
+use super::reader::{Gathered, Located, Reader};
+use super::thresholds::thresholds;
+use super::tree::Table;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+const NAME_CHARS_MAX: usize = 64;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+const SOME_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
+
+pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
+    let root_place = Place { source: 0, span: 0..0 };
+    let root = Reader::new(table, root_place, "", gathered);
+    let name = scenario_name(&root);
+    let seed = root.integer("seed", 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
+    let target = target::target(&root);
+    let fleet = fleet::fleet(&root);
+    let behaviors = cohorts::behaviors(&root);
+    let cohorts = cohorts::cohorts(&root, &fleet, &behaviors);
+    let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
+    let end = end::end(&root, &target, &rollouts);
+    let thresholds = thresholds(&root, &cohorts);
+    let events = events::events(&root, &target);
+    root.later(&["telemetry"]);
+    root.finish();
+    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
+}
+
+/// The name is part of paths.
+fn scenario_name(root: &Reader<'_>) -> String {
+    let Some(Located { value, place }) = root.string("name") else {
+        if !root.has("name") {
+            root.missing("name", "give the scenario a name, as in name = \"10k\"; results and certificates are kept under it");
+        }
+        return String::new();
+    };
+    let fits = !value.is_empty()
+        && value.len() <= NAME_CHARS_MAX
+        && !value.starts_with('.')
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if !fits {
+        let help = format!(
+            "use 1 to {NAME_CHARS_MAX} letters, digits, '-', '_' and '.', not starting with '.': the name is part of paths"
+        );
+        root.gathered.push(Code::BadValue, &place, format!("name {value:?} cannot be part of a path"), Some(help));
+    }
+    value
+}
+
+/// As a list in a message.
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
