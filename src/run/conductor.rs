@@ -4,7 +4,7 @@
 use super::events::{Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::stop::StopRequests;
-use super::target::LocalEndpoint;
+use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
@@ -72,6 +72,8 @@ pub(super) struct Conductor<'a> {
     pub fleet: Fleet,
     pub shards: usize,
     pub local: Option<&'a mut LocalEndpoint>,
+    /// Where the rollouts are created.
+    pub control: Option<&'a ControlPlane>,
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
@@ -278,9 +280,9 @@ impl Conductor<'_> {
     }
 
     async fn create_job(&mut self, rollout: &RolloutPlan) -> Result<(), ConductError> {
-        let Some(local) = self.local.as_deref() else { return Ok(()) };
+        let Some(control) = self.control else { return Ok(()) };
         let targets = self.plan.targets_of(rollout).len() as u64;
-        let group = JobTarget::Group(local.groups[&rollout.job].clone());
+        let group = JobTarget::Group(control.groups[&rollout.job].clone());
         let config = JobConfig {
             description: Some(format!("fleetsim {}", self.plan.name)),
             rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute, exponential: None },
@@ -293,7 +295,7 @@ impl Conductor<'_> {
             ..CreateJob::new(rollout.job.clone(), vec![group], rollout.document.clone())
         };
         self.collector.job_created(&rollout.job, targets, clock::mono());
-        local.control.create_job(&create).await?;
+        control.client.create_job(&create).await?;
         self.ui.tell(&format!("job {} created for {targets} things", rollout.job));
         Ok(())
     }
@@ -303,7 +305,8 @@ impl Conductor<'_> {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
             let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
-            let example = errors.map(|tally| tally.example.clone()).next().unwrap_or_else(|| "no error was seen".into());
+            let most = errors.max_by_key(|tally| tally.count);
+            let example = most.map_or_else(|| "no error was seen".into(), |tally| tally.example.clone());
             return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
         }
         let is_over = match self.plan.end.when {
