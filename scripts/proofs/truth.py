@@ -9,6 +9,8 @@ import subprocess
 from .common import BINARY, ROOT, WORK, Serve, bench_binary, figure, manifest_of, results, summary_of
 
 CONNECTS_PER_S = 2000
+# Connecting is another load: at this rate it neither fills the machine nor leaves anything behind for the steady phase.
+CALM_CONNECTS_PER_S = 500
 POLLERS = """
 [fleet]
 things = {things}
@@ -44,7 +46,7 @@ def within(verdict, what, value, expected, share, floor=0.0):
 @figure
 def answer_times(verdict):
     """Injected answer times of 1 to 1,000 ms at 500 requests/s: reported service times against the endpoint's received and sent stamps."""
-    for things, every, seconds in ((1_000, 2, 24), (10_000, 20, 48)):
+    for things, every, seconds in ((1_000, 2, 26), (10_000, 20, 64)):
         for latency in (1, 10, 100, 1_000):
             log = WORK / "requests.csv"
             log.unlink(missing_ok=True)
@@ -55,7 +57,7 @@ def answer_times(verdict):
                 target += f'ca = "{pki}/ca.cert.pem"\n' + "".join(
                     f'{key} = "{pki}/things/{{thing}}.{key}.pem"\n' for key in ("cert", "key")
                 )
-                pollers = POLLERS.format(things=things, connects=CONNECTS_PER_S, every=f"{every}s", answer="10s")
+                pollers = POLLERS.format(things=things, connects=CALM_CONNECTS_PER_S, every=f"{every}s", answer="10s")
                 code, out = run("answer-times", f'{target}{pollers}[end]\nduration = "{seconds}s"\n')
             assert code == 0, f"the run ended with {code}"
             with open(log, newline="") as file:
@@ -128,8 +130,7 @@ STEADY = """
 
 def polls(name, rate, thresholds=STEADY, seconds=35, things=10_000):
     """Polls at this rate on one shard; (exit code, results)."""
-    # Connecting is another load: it must neither fill the machine nor leave anything behind for the steady phase.
-    scenario = POLLERS.format(things=things, connects=500, every=f"{things / rate * 1e6:.0f}us", answer="10s")
+    scenario = POLLERS.format(things=things, connects=CALM_CONNECTS_PER_S, every=f"{things / rate * 1e6:.0f}us", answer="10s")
     return run(name, f'{scenario}[end]\nduration = "{seconds}s"\n{thresholds}', "--shards", "1")
 
 
