@@ -63,7 +63,7 @@ pub struct SessionSettings {
 /// What the things of a shard share. Everything here belongs to the shard's thread.
 pub struct ShardContext<O> {
     pub endpoint: Endpoint,
-    pub pacer: Pacer,
+    pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
     pub gate: Semaphore,
     pub scratch: RefCell<Scratch>,
