@@ -107,7 +107,7 @@ fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> Tag
 }
 
 fn job(name: &str, targets: u64, counts: StateCounts) -> RolloutRow {
-    RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, seconds_to: [Some(31.2), None, None] }
+    RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, repeated: 0, seconds_to: [Some(31.2), None, None] }
 }
 
 fn threshold(metric: &str, check: &str, value: Option<f64>) -> ThresholdRow {

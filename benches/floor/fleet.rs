@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         .collect();
     let settings = FleetSettings {
         endpoint: options.store.endpoint(options.address),
-        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session) }],
+        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session), connects_in_progress: None }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,
         // As in a run, shards are up when the first connect is due.

@@ -4,7 +4,10 @@ mod child;
 mod conductor;
 mod events;
 mod fleet;
+mod groups;
 mod observe;
+mod rollouts;
+mod starts;
 mod stop;
 mod target;
 mod ui;
@@ -17,20 +20,21 @@ pub(crate) use ui::use_colour;
 
 use crate::clock;
 use crate::device::AgentSettings;
+use crate::device::behavior::Behavior;
 use crate::exit;
 use crate::instant::Mono;
-use crate::jobs::{NameError, ThingName};
+use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
-use crate::schedule::arrivals;
+use crate::scenario::plan::{CohortPlan, EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
 use crate::transport::mqtt::Version;
 use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +74,8 @@ enum RunError {
     Fleet(#[from] FleetError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    #[error("schedule job {job}: {why}")]
+    Schedule { job: JobId, why: ControlError },
     #[error("start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
     #[error("listen for signals: {0}")]
@@ -147,8 +153,14 @@ fn brief(plan: &Plan, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
             EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
         },
         results: dir.display().to_string(),
-        rates: plan.rollouts.iter().filter_map(|rollout| Some((rollout.job.clone(), rollout.rate_per_minute?))).collect(),
+        rates: rates(plan),
     }
+}
+
+/// Planned executions a minute, by job.
+fn rates(plan: &Plan) -> BTreeMap<JobId, u32> {
+    let paced = plan.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.rate_per_minute()?)));
+    paced.flat_map(|(rollout, rate)| rollout.jobs.iter().map(move |job| (job.clone(), rate))).collect()
 }
 
 /// What a run of this plan needs of its host.
@@ -238,6 +250,9 @@ async fn carry_out(
     stop: &mut StopRequests,
 ) -> Result<Ending, RunError> {
     let plan = &options.plan;
+    if let TargetPlan::Emulator(emulator) = &plan.target {
+        rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
+    }
     let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {
         target = target::bring_up(plan, &names, writer.dir(), ui) => target?,
@@ -246,15 +261,14 @@ async fn carry_out(
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
-    let connect = &plan.fleet.connect;
-    let starts = arrivals(connect.arrival, connect.rate_per_s, names.len(), plan.seed);
+    let starts = starts::starts(plan, &cohorts);
     let credentials = std::mem::take(&mut target.credentials);
     let planned = planned(plan, &names, &cohorts, credentials, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort_settings(plan, cohort)).collect(),
         shards,
-        connects_in_progress: connect.in_progress as usize,
+        connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -303,16 +317,20 @@ fn planned<'a>(
     )
 }
 
+fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
+    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, &plan.behaviors[rollout.behavior.as_ref()?])));
+    named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
+}
+
 fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
     let session = &cohort.session;
     let workflow = cohort.workflow;
-    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
     CohortSettings {
         agent: Arc::new(AgentSettings {
             seed: plan.seed,
             workflow,
             behavior: plan.behaviors[&cohort.behavior].clone(),
-            behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
+            behavior_of_job: behavior_of_job(plan),
             answer_timeout: session.answer_timeout,
             retry: session.retry,
             ask_again: AgentSettings::ASK_AGAIN,
@@ -325,6 +343,7 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
             answer_timeout: session.answer_timeout,
             reconnect: session.reconnect,
         }),
+        connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
     }
 }
 

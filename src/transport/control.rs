@@ -2,10 +2,11 @@
 
 use super::keyring::{KeyError, Keyring};
 use crate::clock;
-use crate::jobs::{CreateJob, GroupName, ThingName};
+use crate::jobs::{CreateJob, GroupName, JobId, ThingName};
 use crate::wire::control::{self, Account};
 use crate::wire::registry::{self, MembershipBody};
 use crate::wire::sigv4::{self, AccessKey, SignError};
+use crate::wire::standing::JobStanding;
 use futures_util::future::try_join_all;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -33,6 +34,8 @@ const RETRY_BASE: Duration = Duration::from_millis(100);
 const RETRY_CAP: Duration = Duration::from_secs(2);
 /// Connections kept alive; also the calls under way at once.
 pub const CONNECTIONS: usize = 8;
+/// Questions do not wait for changes: they have a lane of their own while a run goes on.
+const QUESTIONS: usize = CONNECTIONS - 1;
 
 /// A call that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,15 @@ impl ControlCallError {
     /// The service wants to be asked more slowly.
     fn is_throttled(&self) -> bool {
         matches!(self, Self::Refused { status, error_type, .. } if *status == 429 || error_type.starts_with("Throttling"))
+    }
+
+    /// The call may have been carried out all the same.
+    fn is_unsure(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Timeout { .. })
+    }
+
+    fn is_of_status(&self, code: u16) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == code)
     }
 }
 
@@ -128,7 +140,7 @@ impl ControlClient {
         self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await.map(drop)
     }
 
-    /// Its targets must have been made by this client.
+    /// Jobs are created in the order of the calls. Their targets must have been made by this client.
     ///
     /// # Errors
     /// When the call is refused, or breaks too often.
@@ -137,6 +149,21 @@ impl ControlClient {
         let account = self.account.get().ok_or_else(|| unreadable(operation, "no group of targets was made before".into()))?;
         let body = crate::wire::job::encode_create_job(account, job);
         self.call(0, operation, &Method::PUT, &format!("/jobs/{}", job.job_id), &body).await.map(drop)
+    }
+
+    /// Whether every execution that a job for `targets` things will have has ended. A job that was deleted is over.
+    ///
+    /// # Errors
+    /// When the call is refused, breaks too often, or has an answer that cannot be read.
+    pub async fn is_job_over(&self, job: &JobId, targets: u64) -> Result<bool, ControlCallError> {
+        let operation = "DescribeJob";
+        match self.call(QUESTIONS, operation, &Method::GET, &format!("/jobs/{job}"), b"").await {
+            Ok(body) => JobStanding::parse(&body)
+                .map(|standing| standing.is_over(targets))
+                .map_err(|error| unreadable(operation, error.to_string())),
+            Err(error) if error.is_of_status(404) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// `lane` picks the connection; calls of one lane go one after the other.
@@ -150,6 +177,7 @@ impl ControlClient {
     ) -> Result<Bytes, ControlCallError> {
         let mut connection = self.connections[lane % self.connections.len()].lock().await;
         let mut tries = 0;
+        let mut is_unsure = false;
         loop {
             let once = self.call_once(&mut connection, operation, method, path, body);
             let result = match tokio::time::timeout(CALL_TIMEOUT, once).await {
@@ -161,7 +189,10 @@ impl ControlClient {
                 Err(error) if error.is_throttled() && tries < THROTTLED_TRIES_MAX => {
                     tokio::time::sleep(RETRY_CAP.min(RETRY_BASE * 2u32.pow(tries.min(10)))).await;
                 }
+                // An earlier try was carried out, and its answer lost.
+                Err(error) if is_unsure && error.is_of_status(409) => return Ok(Bytes::new()),
                 Err(error) if error.is_retryable() && tries < TRIES_MAX => {
+                    is_unsure |= error.is_unsure();
                     *connection = None;
                     tokio::time::sleep(RETRY_BASE * 2u32.pow(tries)).await;
                 }

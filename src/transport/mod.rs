@@ -7,6 +7,7 @@ pub mod control;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;
+pub mod gates;
 pub mod keyring;
 pub mod mqtt;
 pub mod session;

@@ -182,7 +182,7 @@ impl ExecutionBook {
         let ended_well = execution.thing_end.is_some_and(|end| end.status.is_some());
         if before != after {
             self.counts.change(before, after);
-            self.jobs[key.job as usize].change(before, after, at);
+            self.jobs[key.job as usize].change(key.number, before, after, at);
         }
         if let Some(told) = told {
             self.measure_notification(key, told);

@@ -1,5 +1,6 @@
 //! An AWS account: its endpoint, and its control plane for the rollouts. The things are there already.
 
+use super::super::groups::TargetGroups;
 use super::super::stamp;
 use super::super::ui::Ui;
 use super::account::{self, Account};
@@ -43,7 +44,10 @@ pub(super) async fn bring_up(
     let endpoint = reach(&aws.remote, &files, told).await?;
     let control = match client {
         // Groups stay behind: those of an earlier run have other things in them.
-        Some(client) => Some(register(plan, things, client, Register::GroupsOnly, &format!("-{}", stamp()), ui).await?),
+        Some(client) => {
+            let groups = TargetGroups::of(plan, things, &format!("-{}", stamp()))?;
+            Some(register(things, groups, client, Register::GroupsOnly, ui).await?)
+        }
         None => None,
     };
     Ok(Target { endpoint, credentials: files.credentials, control, local: None })

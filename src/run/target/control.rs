@@ -1,17 +1,18 @@
 //! Where a run creates its jobs, and the groups of things they are for.
 
+use super::super::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
-use crate::jobs::{GroupName, JobId, ThingName};
-use crate::scenario::plan::Plan;
+use crate::jobs::ThingName;
 use crate::transport::control::{ControlClient, provision};
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A control plane that knows the fleet.
+#[derive(Clone)]
 pub(in crate::run) struct ControlPlane {
-    pub client: ControlClient,
-    /// Group of the things of each rollout's job.
-    pub groups: BTreeMap<JobId, GroupName>,
+    pub client: Arc<ControlClient>,
+    /// Who the rollouts are for.
+    pub groups: Arc<TargetGroups>,
 }
 
 /// Who is registered besides the groups.
@@ -22,37 +23,28 @@ pub(super) enum Register {
     GroupsOnly,
 }
 
-/// Registers a group of targets for every rollout, and the things where they are to be; `suffix` tells the groups of one run from
-/// those of another.
+/// Registers the groups of targets, and the things where they are to be, through the control plane.
 ///
 /// # Errors
 /// With the first call that fails for good.
 pub(super) async fn register(
-    plan: &Plan,
     things: &[ThingName],
+    groups: TargetGroups,
     client: ControlClient,
     register: Register,
-    suffix: &str,
     ui: &Ui,
 ) -> Result<ControlPlane, TargetError> {
-    let mut groups = BTreeMap::new();
-    let mut members = Vec::new();
-    for rollout in &plan.rollouts {
-        let group = GroupName::new(&format!("targets-{}{suffix}", rollout.job))?;
-        let targets: Vec<ThingName> =
-            plan.targets_of(rollout).into_iter().map(|position| things[position as usize].clone()).collect();
-        groups.insert(rollout.job.clone(), group.clone());
-        members.push((group, targets));
-    }
+    let members = groups.members(things);
     let new = if register == Register::Things { things } else { &[] };
     let calls = new.len() + members.iter().map(|(_, targets)| targets.len()).sum::<usize>();
     match register {
         Register::Things => ui.tell(&format!("registering {} things", new.len())),
-        Register::GroupsOnly if members.is_empty() => {}
-        Register::GroupsOnly => ui.tell(&format!("putting things into {} groups", members.len())),
+        Register::GroupsOnly => members.iter().for_each(|(group, targets)| {
+            ui.tell(&format!("making thing group {group} of {} things; it stays", targets.len()));
+        }),
     }
     let progress = ui.progress("registrations", calls);
     provision(&client, new, &members, |done, _| progress.set(done)).await.map_err(TargetError::Provision)?;
     progress.finish();
-    Ok(ControlPlane { client, groups })
+    Ok(ControlPlane { client: Arc::new(client), groups: Arc::new(groups) })
 }

@@ -1,6 +1,7 @@
 //! The endpoint of a run's own: certificates, the child, things registered.
 
 use super::super::child::{ChildSettings, EndpointChild};
+use super::super::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::control::{Register, register};
 use super::{Target, TargetError, off_thread, sources};
@@ -30,6 +31,7 @@ pub(super) async fn bring_up(
     out: &Path,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
+    let groups = TargetGroups::of(plan, things, "")?;
     let dir = Path::new("certs").join(&plan.name);
     ui.tell(&format!("certificates: {}", dir.display()));
     let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
@@ -50,7 +52,7 @@ pub(super) async fn bring_up(
     };
     let keys = store.credentials();
     let client = ControlClient::new(door, Keyring::of(&keys.access_key_id, &keys.secret_access_key));
-    let control = register(plan, things, client, Register::Things, "", ui).await?;
+    let control = register(things, groups, client, Register::Things, ui).await?;
     let destination = Destination { address: child.ready.mqtt, server_name };
     let endpoint = Endpoint::new(vec![destination], sources(&emulator.link).collect(), tls, emulator.link.resumption)
         .expect("there is a destination");

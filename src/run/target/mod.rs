@@ -11,6 +11,7 @@ pub(super) use control::ControlPlane;
 pub(super) use local::LocalEndpoint;
 
 use super::child::ChildError;
+use super::groups::GroupsError;
 use super::ui::Ui;
 use crate::jobs::{NameError, ThingName};
 use crate::pki::PkiError;
@@ -33,8 +34,8 @@ pub(super) enum TargetError {
     Child(#[from] ChildError),
     #[error("register the fleet: {0}")]
     Provision(#[source] ControlCallError),
-    #[error("name a thing: {0}")]
-    Name(#[from] NameError),
+    #[error("{0}")]
+    Groups(#[from] GroupsError),
     #[error("set up TLS: {0}")]
     Tls(#[from] rustls::Error),
     #[error("use what the scenario names:\n{}", .0.join("\n"))]

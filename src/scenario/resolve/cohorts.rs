@@ -3,7 +3,7 @@
 use super::super::plan::{CohortPlan, FleetList, FleetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
-use super::fleet::session;
+use super::fleet::{connect, session};
 use super::{DAY, names, things};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
@@ -82,7 +82,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
         let (name, workflow) = ("all".into(), Workflow::StartNext);
-        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), session: fleet.session }];
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), connect: None, session: fleet.session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
@@ -108,7 +108,6 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
         reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
         reader.flag("verify_signature", false);
         reader.flag("clean_session", true);
-        reader.later(&["connect"]);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
@@ -123,7 +122,8 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
         }
         let name = name.map_or_else(String::new, |name| name.value);
-        cohorts.push(CohortPlan { name, share, workflow, behavior, session: session(reader, fleet.session) });
+        let (connect, session) = (connect(reader, fleet.connect), session(reader, fleet.session));
+        cohorts.push(CohortPlan { name, share, workflow, behavior, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {

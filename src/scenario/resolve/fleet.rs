@@ -46,22 +46,24 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
     things::things(&reader, &mut plan);
     reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
     reader.flag("clean_session", true);
-    if let Some(connect) = reader.table("connect") {
-        let default = plan.connect;
-        plan.connect = ConnectPlan {
-            rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
-            arrival: connect
-                .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
-                .map_or(default.arrival, |arrival| arrival.value),
-            in_progress: connect
-                .integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX)
-                .map_or(default.in_progress, |n| n.value as u32),
-        };
-        connect.finish();
-    }
+    plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
     reader.finish();
     plan
+}
+
+/// How things arrive, where that is said.
+pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
+    let connect = reader.table("connect")?;
+    let plan = ConnectPlan {
+        rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
+        arrival: connect
+            .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
+            .map_or(default.arrival, |arrival| arrival.value),
+        in_progress: connect.integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX).map_or(default.in_progress, |n| n.value as u32),
+    };
+    connect.finish();
+    Some(plan)
 }
 
 /// What a cohort may override.

@@ -33,6 +33,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     things::check_cohorts(&root, &fleet, &cohorts);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
+    rollouts::check_dues(&root, &rollouts, &end);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target);
     root.later(&["telemetry"]);
