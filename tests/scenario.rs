@@ -407,7 +407,7 @@ limit = "20m"
 fn a_rollout_takes_the_members_of_create_job_and_prints_them() {
     let read = load("full.toml", FULL, &[]).unwrap_or_else(|problems| panic!("{problems}"));
     let rollout = &read.rollouts[0];
-    let ids: Vec<&str> = rollout.jobs.iter().map(|job| job.as_str()).collect();
+    let ids: Vec<&str> = rollout.jobs.iter().map(fleetsim::jobs::JobId::as_str).collect();
     assert_eq!((ids.len(), ids[0], ids[19]), (20, "fw-001", "fw-020"));
     assert_eq!([0, 1, 19].map(|n| rollout.creation(n)), [5, 35, 575].map(Duration::from_secs));
     let config = &rollout.settings.config;

@@ -37,6 +37,7 @@ fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut st
     command.output().unwrap()
 }
 
+#[cfg(feature = "aws")]
 #[test]
 fn an_account_tells_its_endpoint_and_takes_rollouts() {
     let bench = Bench::new(5);
@@ -54,6 +55,7 @@ fn an_account_tells_its_endpoint_and_takes_rollouts() {
     assert!(assert_code(&again, 1).contains("ResourceAlreadyExistsException"));
 }
 
+#[cfg(feature = "aws")]
 #[test]
 fn what_an_account_does_not_give_is_said_in_words() {
     let bench = Bench::new(1);
@@ -81,6 +83,7 @@ fn what_an_account_does_not_give_is_said_in_words() {
     assert_eq!(bench.connected(), 1);
 }
 
+#[cfg(feature = "aws")]
 #[test]
 fn temporary_credentials_are_signed_with_their_token() {
     let bench = Bench::new(1);
@@ -93,6 +96,15 @@ fn temporary_credentials_are_signed_with_their_token() {
     });
     assert_code(&output, 0);
     assert_eq!(bench.cells("executions.csv", &["status"]), [["SUCCEEDED"]]);
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_build_without_the_feature_refuses_with_the_remedy() {
+    let bench = Bench::new(5);
+    let serve = bench.serve(&["--things", "5"]);
+    let told = assert_code(&run(&bench, &serve, &aws(5, "region = 'us-east-1'", ROLLOUT), |_| {}), 1);
+    assert!(told.contains("--features aws"), "{told}");
 }
 
 /// Creates a job for all things through the api door, as somebody else would.

@@ -1,11 +1,9 @@
 //! Endpoints that are not our own: where they are, with which certificates, and whose jobs.
 
-#[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "the part of it that other tests need, too")]
-mod common;
-
 mod account;
 mod bench;
+#[path = "../common/mod.rs"]
+mod common;
 mod fake;
 mod files;
 mod keys;

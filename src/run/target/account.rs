@@ -13,14 +13,6 @@ pub(super) struct Account {
     pub ca_bundle: Option<String>,
 }
 
-/// What AWS's own tools call their variables.
-const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"];
-const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// The account that `plan` and the standard chain lead to. Nothing of it is asked over the network yet.
 ///
 /// # Errors
@@ -29,6 +21,11 @@ fn variable(name: &str) -> Option<String> {
 pub(super) async fn find(plan: &AwsPlan) -> Result<Account, String> {
     use aws_config::{BehaviorVersion, Region};
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+    /// What AWS's own tools call their variables.
+    const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"];
+    const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
 
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
@@ -54,6 +51,5 @@ pub(super) async fn find(plan: &AwsPlan) -> Result<Account, String> {
 /// Always: the chain of credentials is not part of this build.
 #[cfg(not(feature = "aws"))]
 pub(super) async fn find(_plan: &AwsPlan) -> Result<Account, String> {
-    let _ = (ENDPOINT_URLS, CA_BUNDLE, variable);
     Err("this fleetsim was built without the feature aws: build it with `cargo build --release --features aws`".into())
 }

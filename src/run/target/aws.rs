@@ -71,7 +71,7 @@ async fn door(url: &str, region: String, ca_bundle: Option<&str>) -> Result<Cont
     let wrong = |why: &str| TargetError::Account(format!("the endpoint URL {url} {why}"));
     let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
     let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
-    if uri.path().trim_end_matches('/') != "" {
+    if !matches!(uri.path(), "" | "/") {
         return Err(wrong("has a path, which the control plane has not"));
     }
     let is_plain = match uri.scheme() {

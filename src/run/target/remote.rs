@@ -6,7 +6,7 @@ use crate::scenario::plan::RemotePlan;
 use crate::transport::endpoint::{Destination, Endpoint};
 use crate::wire::tls;
 use rustls::pki_types::ServerName;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) async fn reach(remote: &RemotePlan, files: &Files, told: Option<Told>
     let port = remote.port.or(told_port).unwrap_or(RemotePlan::PORT);
     let hosts: Vec<&str> = remote.hosts.iter().map(String::as_str).chain(told.as_ref().map(|told| &*told.host)).collect();
     let sources: Vec<_> = sources(&remote.link).collect();
-    let is_ipv4 = sources.first().map(|source| source.is_ipv4());
+    let is_ipv4 = sources.first().map(IpAddr::is_ipv4);
     let mut destinations = Vec::new();
     for host in hosts {
         let name = remote.server_name.as_deref().unwrap_or(host);

@@ -1,6 +1,6 @@
 //! `[target]` of the kinds mqtt and aws.
 
-use super::super::super::plan::{AwsPlan, CertificatesPlan, FleetPlan, LinkPlan, RemotePlan};
+use super::super::super::plan::{AwsPlan, CertificatesPlan, FleetList, FleetPlan, LinkPlan, RemotePlan};
 use super::super::super::problem::Code;
 use super::super::super::reader::{Located, Reader};
 
@@ -79,7 +79,7 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
     let read = |key: &'static str| tls.and_then(|tls| path(tls, key, key != "bundle"));
     let (cert, key, bundle) = (read("cert"), read("key"), read("bundle"));
     let has = |key: &str| tls.is_some_and(|tls| tls.has(key));
-    let is_listed = fleet.list.as_ref().is_some_and(|list| list.has_files());
+    let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_files);
     let ways = [has("cert") || has("key"), has("bundle"), is_listed];
     if ways.into_iter().filter(|is_given| *is_given).count() > 1 {
         let place = tls.map_or_else(|| target.place.clone(), |tls| tls.place.clone());
