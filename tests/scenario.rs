@@ -2,6 +2,7 @@
 
 use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
+use fleetsim::jobs::JobId;
 use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
@@ -364,7 +365,7 @@ limit = "20m"
 fn a_rollout_takes_the_members_of_create_job_and_prints_them() {
     let read = load("full.toml", FULL, &[]).unwrap_or_else(|problems| panic!("{problems}"));
     let rollout = &read.rollouts[0];
-    let ids: Vec<&str> = rollout.jobs.iter().map(|job| job.as_str()).collect();
+    let ids: Vec<&str> = rollout.jobs.iter().map(JobId::as_str).collect();
     assert_eq!((ids.len(), ids[0], ids[19]), (20, "fw-001", "fw-020"));
     assert_eq!([0, 1, 19].map(|n| rollout.creation(n)), [5, 35, 575].map(Duration::from_secs));
     let config = &rollout.settings.config;
