@@ -2,6 +2,7 @@
 
 use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
+use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
 use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub behaviors: BTreeMap<String, Behavior>,
     pub rollouts: Vec<RolloutPlan>,
     pub events: Vec<EventPlan>,
+    /// What all things publish besides, if anything.
+    pub telemetry: Option<TelemetrySettings>,
     pub end: EndPlan,
     pub thresholds: Vec<Threshold>,
 }
@@ -247,6 +250,17 @@ impl FleetPlan {
             None => ThingName::new(&self.thing_name.name(self.first_index + position)),
         }
     }
+
+    /// The last name of a template is its longest.
+    ///
+    /// # Errors
+    /// When the template makes none.
+    pub fn longest_name(&self) -> Result<ThingName, NameError> {
+        match self.list.as_ref().and_then(|list| list.things.iter().max_by_key(|thing| thing.name.as_str().len())) {
+            Some(thing) => Ok(thing.name.clone()),
+            None => self.name_of(self.things.saturating_sub(1)),
+        }
+    }
 }
 
 /// The things of `things_from`, in the order of the file.
@@ -346,9 +360,33 @@ pub struct CohortPlan {
     pub session: SessionPlan,
 }
 
+/// How a thing speaks with the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// MQTT 3.1.1 over mutual TLS.
+    Mqtt,
+    /// MQTT 5 over mutual TLS.
+    Mqtt5,
+}
+
+impl Transport {
+    pub const ALL: [Self; 2] = [Self::Mqtt, Self::Mqtt5];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Mqtt5 => "mqtt5",
+        }
+    }
+}
+
 /// What a session of a thing is like; `[fleet]` gives it, a cohort may override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPlan {
+    pub transport: Transport,
+    /// Whether a session ends with its connection; otherwise the endpoint keeps it while the thing is away.
+    pub clean_session: bool,
     pub keep_alive: Duration,
     pub reconnect: Backoff,
     pub connect_timeout: Duration,
@@ -424,6 +462,13 @@ pub enum EndWhen {
 }
 
 impl Plan {
+    /// The transports that its cohorts use, each once.
+    #[must_use]
+    pub fn transports(&self) -> Vec<Transport> {
+        let is_used = |transport: &Transport| self.cohorts.iter().any(|cohort| cohort.session.transport == *transport);
+        Transport::ALL.into_iter().filter(is_used).collect()
+    }
+
     /// The cohort of the thing at `position`: exact shares, spread by the seed, the same for any number of shards.
     #[must_use]
     pub fn cohort_of(&self, position: u64) -> usize {

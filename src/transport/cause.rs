@@ -37,11 +37,13 @@ impl fmt::Display for Explained<'_> {
 fn cause(stage: Stage, failure: &Failure) -> Option<&'static str> {
     match failure {
         Failure::Closed if stage == Stage::Mqtt => Some(NOT_WELCOME),
-        Failure::Refused("not_authorized" | "bad_user_name_or_password" | "identifier_rejected") => Some(NOT_WELCOME),
-        Failure::Refused("server_unavailable") => {
+        Failure::Refused(
+            "not_authorized" | "bad_user_name_or_password" | "identifier_rejected" | "client_identifier_not_valid" | "banned",
+        ) => Some(NOT_WELCOME),
+        Failure::Refused("server_unavailable" | "server_busy" | "quota_exceeded" | "connection_rate_exceeded") => {
             Some("usually too many connects a second for the endpoint: lower fleet.connect.rate")
         }
-        Failure::SubscriptionRefused => {
+        Failure::SubscriptionRefused(_) => {
             Some("usually the policy does not allow iot:Subscribe for the job topics of the thing (iot:Receive goes with it)")
         }
         Failure::Route(route) => no_way(route.error.kind()),

@@ -190,6 +190,24 @@ fn a_scheduled_job_is_waited_for_and_a_continuous_one_is_over_when_nothing_is_op
 }
 
 #[test]
+fn an_endpoint_that_stands_still_gets_its_jobs_when_it_goes_on() {
+    let bench = run("
+        [[rollout]]
+        job = 'late-{n}'
+        count = 4
+        every = '200ms'
+        at = '1s'
+        [[event]]
+        at = '900ms'
+        kind = 'endpoint-freeze'
+        for = '1500ms'
+        ");
+    let queued = instants(&bench, "queued");
+    assert_eq!(queued.values().map(Vec::len).collect::<Vec<_>>(), [30; 4]);
+    assert!(queued.values().flatten().all(|at| *at >= 2_400.0), "{queued:?}");
+}
+
+#[test]
 fn several_jobs_in_a_row_as_shipped() {
     let bench = Bench::new();
     let output = bench.run(&["run", "several-jobs", "--things", "60", "--ui", "none", "--out", "out"]);

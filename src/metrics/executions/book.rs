@@ -628,6 +628,32 @@ mod tests {
     }
 
     #[test]
+    fn a_thing_that_tries_again_is_one_target() {
+        let mut story = Story::new();
+        let job = JobId::new("j").unwrap();
+        story.0.job_created(&job, 3, at(0));
+        let row = |ms, number, status, event| LedgerRow {
+            at: at(ms),
+            thing: things()[0].clone(),
+            job: job.clone(),
+            execution_number: number,
+            version: 1,
+            status,
+            event,
+            subscribed: false,
+        };
+        let mut told = |rows: &[LedgerRow]| {
+            rows.iter().for_each(|row| story.0.ledger_row(row));
+            let row = story.0.rollouts().remove(0);
+            (row.targets, row.done(), row.repeated, row.counts.all())
+        };
+        let first = [row(1, 1, Queued, LedgerEvent::Queued), row(2, 1, Failed, Terminal), row(2, 2, Queued, LedgerEvent::Queued)];
+        assert_eq!(told(&first), (Some(3), 0, 1, 2), "it has failed, and is not done");
+        assert_eq!(told(&[row(3, 2, Succeeded, Terminal)]), (Some(3), 1, 1, 2));
+        assert_eq!(story.0.rollouts()[0].done_share(), Some(1.0 / 3.0));
+    }
+
+    #[test]
     fn milestones_of_a_job_are_told_against_its_targets() {
         let mut story = Story::new();
         story.0.job_created(&JobId::new("j").unwrap(), 4, at(500));

@@ -105,9 +105,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             }
         };
         let workflow = workflow(reader);
-        reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
         reader.flag("verify_signature", false);
-        reader.flag("clean_session", true);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {

@@ -1,6 +1,6 @@
 //! `[fleet]`, and what a cohort may override of it.
 
-use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan};
+use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan, Transport};
 use super::super::problem::Code;
 use super::super::reader::Reader;
 use super::super::units;
@@ -19,6 +19,8 @@ const POLICIES: [(&str, BackoffPolicy); 3] =
 fn default_session() -> SessionPlan {
     let seconds = Duration::from_secs;
     SessionPlan {
+        transport: Transport::Mqtt,
+        clean_session: true,
         keep_alive: seconds(300),
         reconnect: Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) },
         connect_timeout: seconds(30),
@@ -44,8 +46,6 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         return plan;
     };
     things::things(&reader, &mut plan);
-    reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
-    reader.flag("clean_session", true);
     plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
     reader.finish();
@@ -69,6 +69,13 @@ pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<Conne
 /// What a cohort may override.
 pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan {
     let mut plan = default;
+    let transports = Transport::ALL.map(|transport| (transport.as_str(), transport));
+    if let Some(transport) = reader.word("transport", &transports, &["mqtt-ws", "https-mtls", "https-sigv4"]) {
+        plan.transport = transport.value;
+    }
+    if let Some(clean_session) = reader.boolean("clean_session") {
+        plan.clean_session = clean_session.value;
+    }
     if let Some(keep_alive) = reader.duration("keep_alive", limits::KEEP_ALIVE_MIN..=limits::KEEP_ALIVE_MAX) {
         plan.keep_alive = keep_alive.value;
         if plan.keep_alive.subsec_nanos() != 0 {
