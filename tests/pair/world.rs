@@ -15,7 +15,7 @@ use fleetsim::jobs::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Thing {
     link: Link,
     /// What the service has granted: of this session, and whether `notify-next` is among it.
     hears_next: bool,
+    /// The same of `notify`.
+    hears_list: bool,
     /// With [`Bug::NoRetry`]: it has given up.
     is_stuck: bool,
     last_token: Option<ClientToken>,
@@ -106,6 +108,7 @@ impl World {
             agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
             hears_next: false,
+            hears_list: false,
             is_stuck: false,
             last_token: None,
         });
@@ -272,6 +275,7 @@ impl World {
         let Link::Up { epoch, .. } = self.things[thing].link else { return };
         self.things[thing].link = Link::Down { until: self.now + lasts };
         self.things[thing].hears_next = false;
+        self.things[thing].hears_list = false;
         self.oracle.session_lost(thing, self.now);
         // What the service has not read yet it may still read; what it answers goes nowhere.
         let is_read = self.rng.random_bool(0.5);
@@ -364,8 +368,9 @@ impl World {
             _ if !is_current => {}
             Flight::Subscribe { filters } => {
                 self.things[thing].hears_next = filters.contains(&Subscription::NotifyNext);
+                self.things[thing].hears_list = filters.contains(&Subscription::Notify);
                 let (name, next) = (self.things[thing].name.clone(), self.things[thing].hears_next);
-                let all = filters.contains(&Subscription::Notify);
+                let all = self.things[thing].hears_list;
                 self.engine_call(|engine, _| engine.handle_subscription(&name, all, next));
                 self.send(thing, epoch, Flight::Suback { count: filters.len() });
             }
@@ -375,8 +380,11 @@ impl World {
                 self.drive(thing);
             }
             Flight::Reply(kind, mut reply) => {
-                if self.bug == Some(Bug::ReusedToken) {
-                    reply.client_token.clone_from(&self.things[thing].last_token);
+                match (self.bug, &mut reply.result) {
+                    (Some(Bug::ReusedToken), _) => reply.client_token.clone_from(&self.things[thing].last_token),
+                    (Some(Bug::BlindToItsList), Ok(Answer::Pending(jobs))) => jobs.in_progress.clear(),
+                    (Some(Bug::BlindToVersions), Ok(Answer::Described(Some(execution)))) => execution.version_number = 1,
+                    _ => {}
                 }
                 self.tell(|| format!("thing {thing} hears {reply:?}"));
                 self.things[thing].agent.handle_reply(kind, reply, self.now);
@@ -418,11 +426,16 @@ impl World {
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }
+        if self.bug == Some(Bug::LostListChange) && self.rng.random_bool(0.1) {
+            notes.retain(|(_, note)| !matches!(note, Notification::Changed { .. }));
+        }
         for thing in 0..self.things.len() {
             let name = self.things[thing].name.clone();
             let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
             let head = head(&mut self.engine, &name, now);
             self.oracle.head(thing, head, self.things[thing].hears_next, &told);
+            let pending = pending(&mut self.engine, &name, now);
+            self.oracle.pending(thing, pending, self.things[thing].hears_list, &told);
             if let Link::Up { epoch, .. } = self.things[thing].link {
                 let told: Vec<Notification> = told.into_iter().cloned().collect();
                 told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note)));
@@ -442,12 +455,23 @@ fn head(engine: &mut Engine, thing: &ThingName, now: Now) -> Option<ExecutionKey
     }
 }
 
+/// What the engine shows as pending, by job and number: asked, and nothing is changed by that.
+fn pending(engine: &mut Engine, thing: &ThingName, now: Now) -> BTreeSet<(JobId, i64)> {
+    let request = Request { client_token: None, body: RequestBody::GetPending };
+    match engine.handle_request(thing, &request, now).result {
+        Ok(Answer::Pending(jobs)) => {
+            jobs.in_progress.into_iter().chain(jobs.queued).map(|summary| (summary.job_id, summary.execution_number)).collect()
+        }
+        other => panic!("the list is always given, not {other:?}"),
+    }
+}
+
 fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
-    let polls = rng.random_bool(0.25);
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
+    let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
         seed,
-        workflow: if polls { Workflow::Poll(poll) } else { Workflow::StartNext },
+        workflow: workflows[rng.random_range(0..workflows.len())],
         behavior: Behavior {
             reaction: Distribution::Uniform(Duration::ZERO, ms(1_000)),
             updates: rng.random_range(0..4),
