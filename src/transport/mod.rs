@@ -6,6 +6,7 @@ pub mod control;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;
+pub mod gates;
 pub mod mqtt;
 pub mod session;
 pub mod thing;
