@@ -7,7 +7,7 @@ use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::metrics::{Interval, Recorder};
-use crate::schedule::Pacer;
+use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::session::Scratch;
@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.
@@ -163,7 +162,7 @@ struct ShardSetup {
 
 impl ShardSetup {
     fn run(mut self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let runtime = shard_runtime()?;
         let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
         runtime.block_on(async move {
             let context = self.context(&slice)?;
