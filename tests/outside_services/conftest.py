@@ -33,8 +33,9 @@ def ending():
 
 
 @pytest.fixture
-def run_fleet(binary, tmp_path, ending):
-    return lambda scenario, *options: ending(Fleet(binary, tmp_path, scenario, *options))
+def run_fleet(binary, ending):
+    """A function that starts a run in a folder."""
+    return lambda folder, scenario, *options: ending(Fleet(binary, folder, scenario, *options))
 
 
 @pytest.fixture

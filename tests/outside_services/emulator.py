@@ -28,9 +28,12 @@ POLICY = {
 
 
 class MiniStack:
+    """A server in `folder`, where the certificates of its things go too."""
+
     def __init__(self, program, folder):
         self.folder = folder
         self.mqtt_port, self.api_port = free_port(), free_port()
+        self.mqtt = ("localhost", self.mqtt_port)
         self.url = f"http://127.0.0.1:{self.api_port}"
         environment = {
             "PATH": os.environ["PATH"],
@@ -50,6 +53,8 @@ class MiniStack:
         keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
         session = boto3.Session(**keys, region_name=REGION)
         self.iot = session.client("iot", endpoint_url=self.url, config=config)
+        (folder / "things").mkdir()
+        self.iot.create_policy(policyName="things", policyDocument=json.dumps(POLICY))
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=5) as answer:
@@ -62,30 +67,32 @@ class MiniStack:
             return None
 
     def make_fleet(self, things):
-        """Things in one group, each with a certificate that MiniStack made, and one policy for all."""
-        (self.folder / "things").mkdir()
-        self.iot.create_policy(policyName="things", policyDocument=json.dumps(POLICY))
-        self.group = self.iot.create_thing_group(thingGroupName="fleet")["thingGroupArn"]
+        """Things in one group; gives its ARN."""
+        group = self.iot.create_thing_group(thingGroupName="fleet")["thingGroupArn"]
         for index in range(things):
-            self.make_thing(f"sim-{index:06}")
+            name = f"sim-{index:06}"
+            self.make_thing(name)
+            self.iot.add_thing_to_thing_group(thingGroupName="fleet", thingName=name)
+        return group
 
     def make_thing(self, name):
-        self.iot.create_thing(thingName=name)
+        """A thing with a certificate that MiniStack makes, and the policy of all; gives its ARN."""
+        arn = self.iot.create_thing(thingName=name)["thingArn"]
         made = self.iot.create_keys_and_certificate(setAsActive=True)
         self.iot.attach_policy(policyName="things", target=made["certificateArn"])
         self.iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
-        self.iot.add_thing_to_thing_group(thingGroupName="fleet", thingName=name)
         certificate, key = self.certificate(name)
         certificate.write_text(made["certificatePem"])
         key.write_text(made["keyPair"]["PrivateKey"])
         key.chmod(0o600)
+        return arn
 
     def certificate(self, name):
         return self.folder / f"things/{name}.cert.pem", self.folder / f"things/{name}.key.pem"
 
-    def create_job(self, job):
+    def create_job(self, job, target):
         document = json.dumps({"operation": "firmware", "version": job})
-        self.iot.create_job(jobId=job, targets=[self.group], document=document)
+        self.iot.create_job(jobId=job, targets=[target], document=document)
 
     def executions(self, job):
         """Thing and status of each execution of a job."""

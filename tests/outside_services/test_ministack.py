@@ -1,8 +1,15 @@
 """Our things at MiniStack, which emulates AWS apart from us: its certificates, its policies, its jobs."""
 
+from pathlib import Path
+from queue import Queue
+
+import paho.mqtt.client as mqtt
 import pytest
+from asking import Asking
 from emulator import MiniStack
 from processes import wait_until
+from things.base import WAIT_S
+from things.paho_mqtt import Connection, PahoThing
 
 THINGS = 40
 ENDED = ("SUCCEEDED", "FAILED", "REJECTED")
@@ -42,19 +49,32 @@ limit = "60s"
 """
 
 
+@pytest.fixture(scope="module")
+def ministack(pytestconfig, tmp_path_factory):
+    server = MiniStack(Path(pytestconfig.getoption("ministack")).absolute(), tmp_path_factory.mktemp("ministack"))
+    yield server
+    server.end()
+
+
 @pytest.fixture
-def ministack(pytestconfig, tmp_path, ending):
-    return ending(MiniStack(pytestconfig.getoption("ministack"), tmp_path))
+def thing(request, ministack):
+    """A thing of the test's own, connected, and its ARN."""
+    name = request.node.name.removeprefix("test_")
+    arn = ministack.make_thing(name)
+    client = Asking(ministack, name)
+    client.arn = arn
+    yield client
+    client.close()
 
 
-def test_every_execution_ends_and_the_ledgers_agree(tmp_path, ministack, run_fleet):
-    ministack.make_fleet(THINGS)
-    ministack.create_job("fw-before")
-    scenario = tmp_path / "scenario.toml"
+def test_every_execution_ends_and_the_ledgers_agree(ministack, run_fleet):
+    group = ministack.make_fleet(THINGS)
+    ministack.create_job("fw-before", group)
+    scenario = ministack.folder / "scenario.toml"
     scenario.write_text(SCENARIO.format(port=ministack.mqtt_port, things=THINGS, expect=2 * THINGS))
-    fleet = run_fleet(scenario)
+    fleet = run_fleet(ministack.folder, scenario)
     wait_until("things work", lambda: "SUCCEEDED" in ministack.executions("fw-before").values())
-    ministack.create_job("fw-while")
+    ministack.create_job("fw-while", group)
     assert fleet.wait(70) == 0, fleet.tail()
 
     executions = fleet.executions()
@@ -63,3 +83,82 @@ def test_every_execution_ends_and_the_ledgers_agree(tmp_path, ministack, run_fle
     assert fleet.rows("errors.csv") == []
     for job in ("fw-before", "fw-while"):
         assert ministack.iot.describe_job(jobId=job)["job"]["status"] == "COMPLETED"
+
+
+# ------------------------------------------------------------------------------------- what it does otherwise than our endpoint
+
+
+def queue(ministack, thing, *jobs):
+    for job in jobs:
+        ministack.create_job(job, thing.arn)
+
+
+def test_answers_go_to_subscribers_only(ministack):
+    name = "answers"
+    ministack.make_thing(name)
+    thing = PahoThing(ministack, name)
+    assert thing.connection.subscribe([f"{thing.prefix}start-next/+"]) == [1]
+    thing.publish(f"{thing.prefix}get", b"{}")
+    # The only answer is that to the next request.
+    assert thing.ask("start-next", {})[0]
+    thing.close()
+
+
+def test_the_order_of_queueing_is_kept_whatever_is_in_progress(ministack, thing):
+    queue(ministack, thing, "order-1", "order-2")
+    assert thing.ask("order-2/update", {"status": "IN_PROGRESS"})[0]
+    _, answer = thing.ask("$next/get", {})
+    assert answer["execution"]["jobId"] == "order-1"
+
+
+def test_more_than_ten_executions_are_shown(ministack, thing):
+    queue(ministack, thing, *(f"eleven-{number}" for number in range(11)))
+    _, answer = thing.ask("get", {})
+    assert len(answer["queuedJobs"]) == 11
+
+
+def test_a_status_of_the_services_is_an_illegal_move(ministack, thing):
+    queue(ministack, thing, "status")
+    accepted, answer = thing.ask("status/update", {"status": "TIMED_OUT"})
+    assert (accepted, answer["code"]) == (False, "InvalidStateTransition")
+
+
+def test_details_have_no_limits(ministack, thing):
+    queue(ministack, thing, "details")
+    accepted, _ = thing.ask("details/update", {"status": "IN_PROGRESS", "statusDetails": {f"k {n}": "a\nb" for n in range(11)}})
+    assert accepted
+
+
+def test_no_step_timer_runs(ministack, thing):
+    queue(ministack, thing, "step")
+    assert thing.ask("step/update", {"status": "IN_PROGRESS", "stepTimeoutInMinutes": 5})[0]
+    _, answer = thing.ask("step/get", {})
+    assert "approximateSecondsBeforeTimedOut" not in answer["execution"]
+
+
+def test_an_unknown_operation_gets_no_answer(thing):
+    assert thing.connection.subscribe([f"{thing.prefix}reboot/+"]) == [1]
+    thing.publish(f"{thing.prefix}reboot", b"{}")
+    # The only answer is that to the next request.
+    assert thing.ask("get", {})[0]
+
+
+def test_a_client_without_a_certificate_is_let_in(ministack):
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="nobody")
+    client.tls_set(str(ministack.ca))
+    answers = Queue()
+    client.on_connect = lambda _client, _data, _flags, code, _properties: answers.put(code)
+    client.connect(*ministack.mqtt)
+    client.loop_start()
+    assert not answers.get(timeout=WAIT_S).is_failure
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_keep_alive_stays_what_the_client_says(ministack):
+    name = "keep-alive"
+    ministack.make_thing(name)
+    connection = Connection(ministack, name, mqtt.MQTTv5)
+    _, _, answered = connection.open(keepalive=10)
+    assert "ServerKeepAlive" not in answered.json()
+    connection.close()

@@ -1,10 +1,19 @@
 """Our things at mosquitto, with a jobs service that shares no code with ours behind it."""
 
 import csv
+import json
+from dataclasses import dataclass
+from queue import Queue
 
+import paho.mqtt.client as mqtt
+import pytest
+from pki import RSA_KEYS, Authority
 from processes import wait_until
+from things.base import WAIT_S
+from things.paho_mqtt import Connection
 
 THINGS = 60
+NOT_AUTHORIZED = 0x87
 ENDED = ("SUCCEEDED", "FAILED", "REJECTED")
 
 SCENARIO = """
@@ -65,7 +74,7 @@ def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_pa
     service = start_service(THINGS, "--throttle-every", "9")
     service.say("fw-before 1000")
     service.hear("queued")
-    fleet = run_fleet(write_scenario(tmp_path, broker, THINGS, 2 * THINGS))
+    fleet = run_fleet(tmp_path, write_scenario(tmp_path, broker, THINGS, 2 * THINGS))
     wait_until("things work", lambda: len(ended(tmp_path)) >= THINGS // 2)
     service.say("fw-while 30")
     wait_until("the second job has begun", lambda: ("sim-000003", "fw-while") in ledger(tmp_path))
@@ -83,3 +92,76 @@ def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_pa
     told = fleet.refused("RequestThrottled") + fleet.refused("InternalError")
     # What was refused while the broker was down, nobody heard.
     assert 10 < told <= throttled
+
+
+# ------------------------------------------------------------------------------------- what it does otherwise than our endpoint
+
+
+@pytest.fixture
+def connect(broker, pki):
+    """A function that makes connections of things, which end with the test."""
+    site, made = Site(("localhost", broker.port), pki), []
+
+    def make(name, version=mqtt.MQTTv5):
+        pki.issue_thing(name, RSA_KEYS)
+        made.append(Connection(site, name, version))
+        return made[-1]
+
+    yield make
+    for connection in made:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a connection finds its certificate."""
+
+    mqtt: tuple
+    pki: Authority
+
+    @property
+    def ca(self):
+        return self.pki.ca
+
+    def certificate(self, name):
+        return self.pki.directory / f"things/{name}.cert.pem", self.pki.directory / f"things/{name}.key.pem"
+
+
+def test_answers_need_a_subscriber(start_service, connect):
+    start_service(1)
+    thing, heard = connect("sim-000000"), Queue()
+    thing.on_message = lambda _topic, payload: heard.put(json.loads(payload))
+    thing.open()
+    prefix = "$aws/things/sim-000000/jobs/"
+    assert thing.subscribe([f"{prefix}start-next/+"]) == [1]
+    for operation in ("get", "start-next"):
+        thing.client.publish(prefix + operation, json.dumps({"clientToken": operation}), qos=1)
+    # The service answers one after the other.
+    assert heard.get(timeout=WAIT_S)["clientToken"] == "start-next"
+
+
+@pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["311", "5"])
+def test_what_is_not_allowed_goes_nowhere_and_the_connection_stays(connect, version):
+    mine, other = connect("mine", version), connect("other", version)
+    heard = Queue()
+    mine.on_message = lambda topic, payload: heard.put(("mine", topic))
+    other.on_message = lambda topic, payload: heard.put(("other", topic))
+    mine.open()
+    other.open()
+    jobs = "$aws/things/other/jobs/notify"
+    assert (mine.subscribe([jobs]), other.subscribe([jobs])) == ([1], [1])
+    mine.client.publish(jobs, b"forged", qos=1)
+    acknowledged = mine.published.get(timeout=WAIT_S)
+    assert acknowledged == (0 if version == mqtt.MQTTv311 else NOT_AUTHORIZED)
+    other.client.publish(jobs, b"true", qos=1)
+    assert heard.get(timeout=WAIT_S) == ("other", jobs)
+    assert other.published.get(timeout=WAIT_S) == 0
+    assert heard.empty() and mine.ended.empty()
+
+
+def test_limits_are_the_brokers_own(connect):
+    connection = connect("mine")
+    _, _, answered = connection.open(keepalive=10)
+    told = answered.json()
+    assert "ServerKeepAlive" not in told and "MaximumQoS" not in told
+    assert connection.subscribe([f"$aws/things/mine/jobs/{n}" for n in range(9)], qos=2) == [2] * 9
