@@ -1,11 +1,10 @@
 """What the tests of other services have in common: the program, folders, a broker, a jobs service."""
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
-from broker import SERVICE, Broker
+from broker import SERVICE, own_broker
 from fleet import Fleet
 from pki import Authority
 from processes import Process
@@ -49,20 +48,30 @@ def pki(tmp_path):
 
 @pytest.fixture
 def broker(tmp_path, pki, ending):
-    return ending(Broker(tmp_path, pki.directory))
+    return ending(own_broker(tmp_path))
 
 
 @pytest.fixture
-def start_service(tmp_path, pki, broker, ending):
+def respond(tmp_path, ending):
     """A function that starts the responder for so many things."""
+
+    def start(port, things, *options):
+        command = [sys.executable, "-B", HERE / "responder.py", "--port", port, "--things", things, "--ledger", tmp_path / "ledger.csv"]
+        service = ending(Process([*command, *options], tmp_path / "service.log", tells=True))
+        service.hear("ready")
+        return service
+
+    return start
+
+
+@pytest.fixture
+def start_service(pki, broker, respond):
+    """The same, with certificates."""
 
     def start(things, *options):
         for index in range(things):
             pki.issue_thing(f"sim-{index:06}", index)
-        command = [sys.executable, "-B", HERE / "responder.py", "--host", "localhost", "--port", broker.port, "--things", things]
-        command += ["--ca", pki.ca, "--cert", pki.directory / f"{SERVICE}.cert.pem", "--key", pki.directory / f"{SERVICE}.key.pem"]
-        service = ending(Process([*command, "--ledger", tmp_path / "ledger.csv", *options], tmp_path / "service.log", tells=True))
-        service.hear("ready")
-        return service
+        certificate, key = (pki.directory / f"{SERVICE}.{kind}.pem" for kind in ("cert", "key"))
+        return respond(broker.port, things, "--ca", pki.ca, "--cert", certificate, "--key", key, *options)
 
     return start

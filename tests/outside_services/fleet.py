@@ -6,6 +6,9 @@ import json
 from processes import Process
 
 
+PASS, INVALID = 0, 98
+
+
 class Fleet(Process):
     """`fleetsim run` in a folder of its own; results go to `out`."""
 
@@ -13,6 +16,12 @@ class Fleet(Process):
         self.out = folder / "out"
         command = [binary, "run", scenario, "--ui", "none", "--out", "out", *options]
         super().__init__(command, folder / "fleetsim.log", cwd=folder)
+
+    def finish(self, limit_s):
+        """Waits for a run that ends well."""
+        code = self.wait(limit_s)
+        # Where the machine is too busy for figures to count, executions still do.
+        assert code in (PASS, INVALID), f"exit code {code}: {self.manifest()['findings']}\n{self.tail()}"
 
     def rows(self, file):
         with (self.out / file).open(newline="") as text:

@@ -1,6 +1,7 @@
 """A small jobs service behind a broker: it answers requests, tells of new jobs, and writes down what it queued and what ended how.
 
-    python responder.py --host 127.0.0.1 --port 8883 --ca CA --cert CERT --key KEY --things 50 --thing-name 'sim-{index:06}' --ledger FILE
+    python responder.py --port 1883 --things 100 --ledger FILE
+    python responder.py --port 8883 --things 100 --ledger FILE --ca CA --cert CERT --key KEY
 
 Each line on its standard input rolls a job out to all things: its name, and how many executions a second, as in `fw-1 20`.
 """
@@ -144,16 +145,19 @@ def tell(event):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in ("host", "ca", "cert", "key", "ledger"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--host", default="localhost")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--things", type=int, required=True)
+    for name in ("ca", "cert", "key"):
+        parser.add_argument(f"--{name}", metavar="FILE", help="for a broker that wants certificates")
+    parser.add_argument("--things", type=int, required=True, metavar="N")
     parser.add_argument("--thing-name", default="sim-{index:06}")
+    parser.add_argument("--ledger", required=True, metavar="FILE")
     parser.add_argument("--throttle-every", type=int, default=0, metavar="N", help="refuse each N-th request")
     options = parser.parse_args()
 
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="jobs-service")
-    client.tls_set(options.ca, options.cert, options.key, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+    if options.ca:
+        client.tls_set(options.ca, options.cert, options.key, tls_version=ssl.PROTOCOL_TLS_CLIENT)
     client.reconnect_delay_set(RECONNECT_S, RECONNECT_S)
     client.max_inflight_messages_set(IN_FLIGHT_MAX)
     names = [options.thing_name.format(index=index) for index in range(options.things)]

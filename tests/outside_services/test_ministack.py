@@ -75,7 +75,7 @@ def test_every_execution_ends_and_the_ledgers_agree(ministack, run_fleet):
     fleet = run_fleet(ministack.folder, scenario)
     wait_until("things work", lambda: "SUCCEEDED" in ministack.executions("fw-before").values())
     ministack.create_job("fw-while", group)
-    assert fleet.wait(70) == 0, fleet.tail()
+    fleet.finish(70)
 
     executions = fleet.executions()
     assert executions == ministack.executions("fw-before") | ministack.executions("fw-while")

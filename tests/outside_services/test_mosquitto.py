@@ -80,7 +80,7 @@ def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_pa
     wait_until("the second job has begun", lambda: ("sim-000003", "fw-while") in ledger(tmp_path))
     broker.end()
     broker.start()
-    assert fleet.wait(100) == 0, fleet.tail()
+    fleet.finish(100)
 
     executions = fleet.executions()
     assert executions == ledger(tmp_path)
