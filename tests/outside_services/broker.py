@@ -6,6 +6,7 @@ from processes import Process, free_port, listens, wait_until
 
 SERVICE = "jobs-service"
 CONFIGURATION = """\
+set_tcp_nodelay true
 listener {port} 127.0.0.1
 cafile certs/mosquitto/ca.cert.pem
 certfile certs/mosquitto/server.cert.pem

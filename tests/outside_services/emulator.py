@@ -76,8 +76,8 @@ class MiniStack:
         return group
 
     def make_thing(self, name):
-        """A thing with a certificate that MiniStack makes, and the policy of all; gives its ARN."""
-        arn = self.iot.create_thing(thingName=name)["thingArn"]
+        """A thing with a certificate that MiniStack makes, and the policy of all."""
+        self.iot.create_thing(thingName=name)
         made = self.iot.create_keys_and_certificate(setAsActive=True)
         self.iot.attach_policy(policyName="things", target=made["certificateArn"])
         self.iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
@@ -85,14 +85,19 @@ class MiniStack:
         certificate.write_text(made["certificatePem"])
         key.write_text(made["keyPair"]["PrivateKey"])
         key.chmod(0o600)
-        return arn
 
     def certificate(self, name):
         return self.folder / f"things/{name}.cert.pem", self.folder / f"things/{name}.key.pem"
 
-    def create_job(self, job, target):
+    def roll_out(self, job, target):
         document = json.dumps({"operation": "firmware", "version": job})
         self.iot.create_job(jobId=job, targets=[target], document=document)
+
+    def create_job(self, job, thing, document):
+        self.iot.create_job(jobId=job, targets=[f"arn:aws:iot:{REGION}:{ACCOUNT}:thing/{thing}"], document=json.dumps(document))
+
+    def delete_job_execution(self, job, thing):
+        self.iot.delete_job_execution(jobId=job, thingName=thing, executionNumber=1, force=True)
 
     def executions(self, job):
         """Thing and status of each execution of a job."""

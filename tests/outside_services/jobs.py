@@ -9,6 +9,10 @@ SET_BY_THINGS = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 NOT_ENDED = ("QUEUED", "IN_PROGRESS")
 # Section 7.1: what `get` and `notify` show at most.
 SHOWN_MAX = 10
+# Section 3; no timer of them runs here.
+STEP_MINUTES = (-1, *range(1, 10_081))
+# Section 8.
+MISSING_STATUS = "Value null at 'status' failed to satisfy constraint: Member must not be null"
 
 
 class Rejected(Exception):
@@ -95,18 +99,31 @@ class Thing:
         return found
 
     def update(self, job, request, now):
-        status, details, expected = (request.get(key) for key in ("status", "statusDetails", "expectedVersion"))
+        status, details = request.get("status"), request.get("statusDetails")
+        if status is None:
+            raise Rejected("InvalidRequest", MISSING_STATUS)
         if status not in SET_BY_THINGS:
             raise Rejected("InvalidRequest", f"a thing does not set {status}")
         if details is not None and not valid_details(details):
             raise Rejected("InvalidRequest", "statusDetails break their limits")
+        if request.get("stepTimeoutInMinutes", -1) not in STEP_MINUTES:
+            raise Rejected("InvalidRequest", "stepTimeoutInMinutes breaks its limits")
+        expected = version(request.get("expectedVersion"))
         found = self.find(job, request.get("executionNumber"))
-        if expected is not None and int(expected) != found.version:
+        if expected not in (None, found.version):
             raise Rejected("VersionMismatch", f"Expected version {expected} but found version {found.version}", found)
         if found.status not in NOT_ENDED:
             raise Rejected("InvalidStateTransition", f"{job} has ended", found)
         found.change(status, details, now)
         return found
+
+
+def version(told):
+    """A number, or a string that holds one (section 2, fact 9)."""
+    try:
+        return None if told is None else int(told)
+    except (TypeError, ValueError):
+        raise Rejected("InvalidRequest", f"{told!r} is no version") from None
 
 
 def valid_details(details):

@@ -58,8 +58,8 @@ class Process:
         for line in self.child.stdout:
             self.events.put(json.loads(line))
 
-    def say(self, line):
-        self.child.stdin.write(f"{line}\n".encode())
+    def say(self, what):
+        self.child.stdin.write(f"{json.dumps(what)}\n".encode())
         self.child.stdin.flush()
 
     def hear(self, event, limit_s=START_S):

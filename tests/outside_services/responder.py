@@ -3,7 +3,11 @@
     python responder.py --port 1883 --things 100 --ledger FILE
     python responder.py --port 8883 --things 100 --ledger FILE --ca CA --cert CERT --key KEY
 
-Each line on its standard input rolls a job out to all things: its name, and how many executions a second, as in `fw-1 20`.
+Each line on its standard input says what to do, as JSON:
+
+    {"create": "fw-1", "per_second": 20}
+    {"create": "fw-2", "things": ["sim-000000"], "document": {"operation": "reboot"}}
+    {"delete": "fw-2", "things": ["sim-000000"]}
 """
 
 import argparse
@@ -24,6 +28,7 @@ COLUMNS = ["thing", "job", "execution_number", "version", "status"]
 THROTTLED = ("RequestThrottled", "InternalError")
 RECONNECT_S = 0.2
 IN_FLIGHT_MAX = 500
+PER_SECOND = 1000
 
 
 class Ledger:
@@ -55,16 +60,25 @@ class Service:
         # Requests come on the client's thread, jobs on the main one.
         self.lock = threading.Lock()
 
-    def queue(self, name, job):
+    def queue(self, name, job, document):
         thing = self.things[name]
-        document = {"operation": "firmware", "version": job}
-        self.changing(name, thing, lambda now: thing.queue(job, document, now))
+        before = fingerprint(thing)
+        self.ledger.change(name, thing.queue(job, document, int(time.time())))
+        self.notify(name, thing, before)
+
+    def delete(self, name, job):
+        thing = self.things[name]
+        before = fingerprint(thing)
+        del thing.executions[job]
+        self.notify(name, thing, before)
 
     def request(self, topic, payload):
         _, _, name, _, *path = topic.split("/")
         token = {}
         try:
             body = json.loads(payload or b"{}")
+            if not isinstance(body, dict):
+                raise ValueError("a request is an object")
             token = {key: body[key] for key in ("clientToken",) if key in body}
             self.throttle()
             answer, follow = self.answer(name, path, body)
@@ -105,11 +119,6 @@ class Service:
                 answer |= {"jobDocument": found.document} if body.get("includeJobDocument") else {}
                 return answer, lambda: self.notify(name, thing, before)
 
-    def changing(self, name, thing, change):
-        before = fingerprint(thing)
-        self.ledger.change(name, change(int(time.time())))
-        self.notify(name, thing, before)
-
     def notify(self, name, thing, before):
         """Section 7.2: the set changed, the head changed."""
         (members, head), (had_members, had_head) = fingerprint(thing), before
@@ -143,6 +152,16 @@ def tell(event):
     print(json.dumps(event), flush=True)
 
 
+def obey(service, command):
+    for name in command.get("things", service.things):
+        with service.lock:
+            if job := command.get("create"):
+                service.queue(name, job, command.get("document", {"operation": "firmware", "version": job}))
+            else:
+                service.delete(name, command["delete"])
+        time.sleep(1 / command.get("per_second", PER_SECOND))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--host", default="localhost")
@@ -173,15 +192,11 @@ def main():
     client.connect(options.host, options.port)
     client.loop_start()
     for line in sys.stdin:
-        job, rate = line.split()
-        for name in names:
-            with service.lock:
-                service.queue(name, job)
-            time.sleep(1 / float(rate))
-        tell({"event": "queued", "job": job})
+        obey(service, json.loads(line))
+        tell({"event": "done"})
     client.disconnect()
     client.loop_stop()
-    tell({"event": "done", "requests": service.requests, "throttled": service.throttled})
+    tell({"event": "ended", "requests": service.requests, "throttled": service.throttled})
 
 
 if __name__ == "__main__":

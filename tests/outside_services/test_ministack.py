@@ -1,5 +1,6 @@
 """Our things at MiniStack, which emulates AWS apart from us: its certificates, its policies, its jobs."""
 
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 
@@ -8,6 +9,7 @@ import pytest
 from asking import Asking
 from emulator import MiniStack
 from processes import wait_until
+from reference import BOTH, FIELDS, LIFE_CYCLE, walk_fields, walk_life_cycle
 from things.base import WAIT_S
 from things.paho_mqtt import Connection, PahoThing
 
@@ -58,23 +60,22 @@ def ministack(pytestconfig, tmp_path_factory):
 
 @pytest.fixture
 def thing(request, ministack):
-    """A thing of the test's own, connected, and its ARN."""
-    name = request.node.name.removeprefix("test_")
-    arn = ministack.make_thing(name)
-    client = Asking(ministack, name)
-    client.arn = arn
+    """A thing of the test's own, connected."""
+    name = request.node.name.translate(str.maketrans("[].", "---"))
+    ministack.make_thing(name)
+    client = Asking(ministack, name, getattr(request, "param", mqtt.MQTTv311))
     yield client
     client.close()
 
 
 def test_every_execution_ends_and_the_ledgers_agree(ministack, run_fleet):
     group = ministack.make_fleet(THINGS)
-    ministack.create_job("fw-before", group)
+    ministack.roll_out("fw-before", group)
     scenario = ministack.folder / "scenario.toml"
     scenario.write_text(SCENARIO.format(port=ministack.mqtt_port, things=THINGS, expect=2 * THINGS))
     fleet = run_fleet(ministack.folder, scenario)
     wait_until("things work", lambda: "SUCCEEDED" in ministack.executions("fw-before").values())
-    ministack.create_job("fw-while", group)
+    ministack.roll_out("fw-while", group)
     fleet.finish(70)
 
     executions = fleet.executions()
@@ -88,9 +89,45 @@ def test_every_execution_ends_and_the_ledgers_agree(ministack, run_fleet):
 # ------------------------------------------------------------------------------------- what it does otherwise than our endpoint
 
 
+# Rows of the reference's tables that go otherwise; the tests below say why.
+STEPS_OTHERWISE = {
+    "10 update C, not the head": {"told": ()},
+    "11 update B, REJECTED": {"told": BOTH},
+}
+TAKEN = {"keys": "timestamp", "rejected": ""}
+FIELDS_OTHERWISE = {
+    "11 details": TAKEN,
+    "a detail with a line break": TAKEN,
+    "a detail of 1,025 characters": TAKEN,
+    "stepTimeoutInMinutes 0": TAKEN,
+    "stepTimeoutInMinutes 10081": TAKEN,
+    "status missing": {"message": "Invalid job execution status"},
+    "no payload at all": {"message": "Invalid job execution status"},
+    "a status that is the service's": {"rejected": "InvalidStateTransition"},
+}
+
+
+def otherwise(rows, changes):
+    assert set(changes) <= {row.text for row in rows}
+    return [replace(row, **changes.get(row.text, {})) for row in rows]
+
+
+BOTH_VERSIONS = pytest.mark.parametrize("thing", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["311", "5"], indirect=True)
+
+
+@BOTH_VERSIONS
+def test_the_life_cycle_of_the_reference_but_for_two_rows(ministack, thing):
+    walk_life_cycle(thing, ministack, otherwise(LIFE_CYCLE, STEPS_OTHERWISE))
+
+
+@BOTH_VERSIONS
+def test_the_fields_of_the_reference_but_for_eight_rows(ministack, thing):
+    walk_fields(thing, ministack, otherwise(FIELDS, FIELDS_OTHERWISE))
+
+
 def queue(ministack, thing, *jobs):
     for job in jobs:
-        ministack.create_job(job, thing.arn)
+        ministack.create_job(job, thing.name, {"operation": job})
 
 
 def test_answers_go_to_subscribers_only(ministack):

@@ -7,8 +7,10 @@ from queue import Queue
 
 import paho.mqtt.client as mqtt
 import pytest
+from asking import Asking
 from pki import RSA_KEYS, Authority
 from processes import wait_until
+from reference import walk_fields, walk_life_cycle
 from things.base import WAIT_S
 from things.paho_mqtt import Connection
 
@@ -72,11 +74,11 @@ def ended(folder):
 
 def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_path, broker, start_service, run_fleet):
     service = start_service(THINGS, "--throttle-every", "9")
-    service.say("fw-before 1000")
-    service.hear("queued")
+    service.say({"create": "fw-before"})
+    service.hear("done")
     fleet = run_fleet(tmp_path, write_scenario(tmp_path, broker, THINGS, 2 * THINGS))
     wait_until("things work", lambda: len(ended(tmp_path)) >= THINGS // 2)
-    service.say("fw-while 30")
+    service.say({"create": "fw-while", "per_second": 30})
     wait_until("the second job has begun", lambda: ("sim-000003", "fw-while") in ledger(tmp_path))
     broker.end()
     broker.start()
@@ -88,10 +90,50 @@ def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_pa
     # Each session was lost once, and is back.
     assert fleet.operation("reconnect")["ok"] == str(THINGS)
     service.child.stdin.close()
-    throttled = service.hear("done")["throttled"]
+    throttled = service.hear("ended")["throttled"]
     told = fleet.refused("RequestThrottled") + fleet.refused("InternalError")
     # What was refused while the broker was down, nobody heard.
     assert 10 < told <= throttled
+
+
+# ------------------------------------------------------------------------------------------------- the service itself, by the vectors
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a connection finds its certificate."""
+
+    mqtt: tuple
+    pki: Authority
+
+    @property
+    def ca(self):
+        return self.pki.ca
+
+    def certificate(self, name):
+        return self.pki.directory / f"things/{name}.cert.pem", self.pki.directory / f"things/{name}.key.pem"
+
+
+class Control:
+    """The jobs service, told what to do."""
+
+    def __init__(self, service):
+        self.service = service
+
+    def create_job(self, job, thing, document):
+        self.service.say({"create": job, "things": [thing], "document": document})
+
+    def delete_job_execution(self, job, thing):
+        self.service.say({"delete": job, "things": [thing]})
+
+
+@pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["311", "5"])
+def test_the_vectors_of_the_reference(broker, pki, start_service, version):
+    control = Control(start_service(1))
+    thing = Asking(Site(("localhost", broker.port), pki), "sim-000000", version)
+    walk_life_cycle(thing, control)
+    walk_fields(thing, control)
+    thing.close()
 
 
 # ------------------------------------------------------------------------------------- what it does otherwise than our endpoint
@@ -110,21 +152,6 @@ def connect(broker, pki):
     yield make
     for connection in made:
         connection.close()
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a connection finds its certificate."""
-
-    mqtt: tuple
-    pki: Authority
-
-    @property
-    def ca(self):
-        return self.pki.ca
-
-    def certificate(self, name):
-        return self.pki.directory / f"things/{name}.cert.pem", self.pki.directory / f"things/{name}.key.pem"
 
 
 def test_answers_need_a_subscriber(start_service, connect):

@@ -38,6 +38,6 @@ def test_mosquitto(binary, tmp_path, respond, run_fleet, ending):
     ending(Broker(tmp_path, configuration, access, port))
     service = respond(inner_port, THINGS)
     fleet = run_fleet(tmp_path, "mosquitto", "--things", str(THINGS), "--port", str(port), "--set", f"end.expect={THINGS}", *QUICK)
-    service.say("fw-1 30")
+    service.say({"create": "fw-1", "per_second": 30})
     fleet.finish(60)
     assert len(fleet.executions()) == THINGS
