@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from broker import SERVICE, own_broker
+from emulator import MiniStack
 from fleet import Fleet
 from pki import Authority
 from processes import Process
@@ -35,6 +36,13 @@ def ending():
 def run_fleet(binary, ending):
     """A function that starts a run in a folder."""
     return lambda folder, scenario, *options: ending(Fleet(binary, folder, scenario, *options))
+
+
+@pytest.fixture(scope="session")
+def ministack(pytestconfig, tmp_path_factory):
+    server = MiniStack(Path(pytestconfig.getoption("ministack")).absolute(), tmp_path_factory.mktemp("ministack"))
+    yield server
+    server.end()
 
 
 @pytest.fixture

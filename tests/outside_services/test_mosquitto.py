@@ -8,6 +8,7 @@ from queue import Queue
 import paho.mqtt.client as mqtt
 import pytest
 from asking import Asking
+from fleet import ENDED, write_scenario
 from pki import RSA_KEYS, Authority
 from processes import wait_until
 from reference import walk_fields, walk_life_cycle
@@ -16,50 +17,6 @@ from things.paho_mqtt import Connection
 
 THINGS = 60
 NOT_AUTHORIZED = 0x87
-ENDED = ("SUCCEEDED", "FAILED", "REJECTED")
-
-SCENARIO = """
-name = "somebody-elses-broker"
-[target]
-kind = "mqtt"
-host = "127.0.0.1"
-port = {port}
-server_name = "localhost"
-[target.tls]
-ca = "certs/mosquitto/ca.cert.pem"
-cert = "certs/mosquitto/things/{{thing}}.cert.pem"
-key = "certs/mosquitto/things/{{thing}}.key.pem"
-[fleet]
-things = {things}
-connect = {{ rate = "60/s", in_progress = 16 }}
-reconnect = {{ policy = "full-jitter", base = "200ms", cap = "1s" }}
-timeouts = {{ connect = "5s", answer = "2s" }}
-retry = {{ policy = "full-jitter", base = "100ms", cap = "1s" }}
-{cohorts}
-[behavior.quick]
-reaction = "uniform(0s, 200ms)"
-updates = 2
-step = "uniform(100ms, 500ms)"
-outcome = {{ succeeded = 0.8, failed = 0.1, rejected = 0.1 }}
-[end]
-expect = {expect}
-limit = "90s"
-"""
-COHORTS = {
-    "told": 'workflow = "start-next"',
-    "asking": 'workflow = "poll"\npoll = { every = "1s", jitter = 0.2 }',
-}
-
-
-def cohort(name, workflow, share):
-    return f'[[cohort]]\nname = "{name}"\nshare = {share}\n{workflow}\n'
-
-
-def write_scenario(folder, broker, things, expect):
-    cohorts = "".join(cohort(name, workflow, 1 / len(COHORTS)) for name, workflow in COHORTS.items())
-    path = folder / "scenario.toml"
-    path.write_text(SCENARIO.format(port=broker.port, things=things, cohorts=cohorts, expect=expect))
-    return path
 
 
 def ledger(folder):
@@ -76,7 +33,7 @@ def test_every_execution_ends_with_rejections_and_a_restart_in_the_middle(tmp_pa
     service = start_service(THINGS, "--throttle-every", "9")
     service.say({"create": "fw-before"})
     service.hear("done")
-    fleet = run_fleet(tmp_path, write_scenario(tmp_path, broker, THINGS, 2 * THINGS))
+    fleet = run_fleet(tmp_path, write_scenario(tmp_path, broker.port, "certs/mosquitto", THINGS, 2 * THINGS))
     wait_until("things work", lambda: len(ended(tmp_path)) >= THINGS // 2)
     service.say({"create": "fw-while", "per_second": 30})
     wait_until("the second job has begun", lambda: ("sim-000003", "fw-while") in ledger(tmp_path))
