@@ -183,7 +183,6 @@ fn each_mistake_has_its_code() {
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
-        ("cohort.a.workflow", "\"list\"", Code::NotBuilt),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
         ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
@@ -342,6 +341,19 @@ fn a_topic_that_is_too_long_for_the_last_thing_is_found() {
     let fits = 256 - plan(&[]).unwrap().fleet.thing_name.name(0).len();
     assert!(codes(plan(&[topic(fits)])).is_empty());
     assert_eq!(codes(plan(&[topic(fits + 1)])), ["out-of-range"]);
+}
+
+#[test]
+fn every_workflow_is_read_and_printed() {
+    for (word, workflow) in
+        [("start-next", Workflow::StartNext), ("describe-update", Workflow::DescribeUpdate), ("list", Workflow::List)]
+    {
+        let read = plan(&[set("cohort.a.workflow", &format!("'{word}'"))]).unwrap();
+        assert_eq!(read.cohorts[0].workflow, workflow);
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+        let with_poll = [set("cohort.a.workflow", &format!("'{word}'")), set("cohort.a.poll", "{ every = '10s' }")];
+        assert_eq!(codes(plan(&with_poll)), ["conflict"], "{word}");
+    }
 }
 
 proptest! {
