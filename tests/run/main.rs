@@ -2,6 +2,7 @@
 
 mod bench;
 mod rollouts;
+mod shipped;
 mod terminal;
 
 use assert_cmd::cargo::cargo_bin;
@@ -13,36 +14,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 // ------------------------------------------------------------------------------------------------------------ the ordinary
-
-#[test]
-fn every_shipped_scenario_runs_small() {
-    for (scenario, rollout) in [("smoke", "fw-smoke"), ("10k", "fw-2-4-1"), ("10k-aws", "fw-2-4-1")] {
-        let bench = Bench::new();
-        let quick = ["fast-ota", "slow-ota", "flaky-ota"]
-            .map(|name| format!("behavior.{name}={{ step = '100ms', reaction = '0s', updates = 2 }}"));
-        let rate = format!("rollout.{rollout}.rate='600/s'");
-        let mut args = vec!["run", scenario, "--things", "100", "--ui", "json", "--out", "out", "--set", &rate];
-        if scenario != "smoke" {
-            quick.iter().for_each(|set| args.extend(["--set", set]));
-        }
-        let output = bench.run(&args);
-        assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
-        let last = String::from_utf8(output.stdout).unwrap();
-        let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-        assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &"PASS".into()), "{scenario}");
-        let rows =
-            bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
-        assert_eq!(rows.len(), 100, "{scenario}");
-        for row in rows {
-            assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{row:?}");
-            let times: Vec<f64> = row[1..5].iter().map(|cell| cell.parse().unwrap()).collect();
-            assert!(times.is_sorted(), "{row:?}");
-            assert_eq!(row[5], "");
-        }
-        reconcile(&bench);
-        assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{scenario}: the ledgers agree");
-    }
-}
 
 /// Started = ok + rejected + timeout + error + open, and the seconds sum up to the run; gives the summary.
 fn reconcile(bench: &Bench) -> Vec<Vec<String>> {
