@@ -213,7 +213,6 @@ fn each_mistake_has_its_code() {
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
-        ("cohort.a.workflow", "\"list\"", Code::NotBuilt),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
         ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
@@ -378,6 +377,49 @@ fn faults_events_and_polls_are_read_and_printed() {
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
 }
 
+#[test]
+fn transports_sessions_and_telemetry_are_read_and_printed() {
+    let overrides = [
+        set("fleet.transport", "'mqtt5'"),
+        set("cohort.a.clean_session", "false"),
+        set("cohort.b.transport", "'mqtt'"),
+        set("telemetry", "{ topic = 'dt/{thing}/{index}', every = '10s', jitter = 0.25, bytes = 'uniform(100, 400)', qos = 0 }"),
+    ];
+    let read = plan(&overrides).unwrap();
+    let sessions: Vec<_> = read.cohorts.iter().map(|cohort| (cohort.session.transport, cohort.session.clean_session)).collect();
+    assert_eq!(sessions, [(Transport::Mqtt5, false), (Transport::Mqtt, true)]);
+    assert_eq!(read.transports(), [Transport::Mqtt, Transport::Mqtt5]);
+    assert_eq!(plan(&overrides[..1]).unwrap().transports(), [Transport::Mqtt5], "only those that are used");
+    let telemetry = read.telemetry.clone().unwrap();
+    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Uniform(100, 400), false));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+    let plain = plan(&[set("telemetry", "{ topic = 'dt', every = '10s' }")]).unwrap();
+    let telemetry = plain.telemetry.clone().unwrap();
+    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Constant(256), true));
+    assert_eq!(load("printed", &plain.to_toml(), &[]).unwrap(), plain);
+}
+
+#[test]
+fn a_topic_that_is_too_long_for_the_last_thing_is_found() {
+    let topic = |length: usize| set("telemetry", &format!("{{ topic = '{}{{thing}}', every = '10s' }}", "x".repeat(length)));
+    let fits = 256 - plan(&[]).unwrap().fleet.thing_name.name(0).len();
+    assert!(codes(plan(&[topic(fits)])).is_empty());
+    assert_eq!(codes(plan(&[topic(fits + 1)])), ["out-of-range"]);
+}
+
+#[test]
+fn every_workflow_is_read_and_printed() {
+    for (word, workflow) in
+        [("start-next", Workflow::StartNext), ("describe-update", Workflow::DescribeUpdate), ("list", Workflow::List)]
+    {
+        let read = plan(&[set("cohort.a.workflow", &format!("'{word}'"))]).unwrap();
+        assert_eq!(read.cohorts[0].workflow, workflow);
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+        let with_poll = [set("cohort.a.workflow", &format!("'{word}'")), set("cohort.a.poll", "{ every = '10s' }")];
+        assert_eq!(codes(plan(&with_poll)), ["conflict"], "{word}");
+    }
+}
+
 /// Everything a rollout can say.
 const FULL: &str = r#"
 name = "full"
@@ -472,36 +514,6 @@ fn a_series_of_jobs_shares_its_targets_and_its_ids_are_its_own() {
     assert_eq!(codes(plan(&[set("rollout", &format!("[{series}, {{ job = 'fw-2' }}]"))])), ["duplicate"]);
     let late = plan(&[set("rollout", "[{ job = 'fw-{n}', count = 21, every = '30s' }]")]).unwrap_err().render(false);
     assert!(late.contains("job fw-21 is due 10m into a run that ends after 10m"), "{late}");
-}
-
-#[test]
-fn transports_sessions_and_telemetry_are_read_and_printed() {
-    let overrides = [
-        set("fleet.transport", "'mqtt5'"),
-        set("cohort.a.clean_session", "false"),
-        set("cohort.b.transport", "'mqtt'"),
-        set("telemetry", "{ topic = 'dt/{thing}/{index}', every = '10s', jitter = 0.25, bytes = 'uniform(100, 400)', qos = 0 }"),
-    ];
-    let read = plan(&overrides).unwrap();
-    let sessions: Vec<_> = read.cohorts.iter().map(|cohort| (cohort.session.transport, cohort.session.clean_session)).collect();
-    assert_eq!(sessions, [(Transport::Mqtt5, false), (Transport::Mqtt, true)]);
-    assert_eq!(read.transports(), [Transport::Mqtt, Transport::Mqtt5]);
-    assert_eq!(plan(&overrides[..1]).unwrap().transports(), [Transport::Mqtt5], "only those that are used");
-    let telemetry = read.telemetry.clone().unwrap();
-    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Uniform(100, 400), false));
-    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
-    let plain = plan(&[set("telemetry", "{ topic = 'dt', every = '10s' }")]).unwrap();
-    let telemetry = plain.telemetry.clone().unwrap();
-    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Constant(256), true));
-    assert_eq!(load("printed", &plain.to_toml(), &[]).unwrap(), plain);
-}
-
-#[test]
-fn a_topic_that_is_too_long_for_the_last_thing_is_found() {
-    let topic = |length: usize| set("telemetry", &format!("{{ topic = '{}{{thing}}', every = '10s' }}", "x".repeat(length)));
-    let fits = 256 - plan(&[]).unwrap().fleet.thing_name.name(0).len();
-    assert!(codes(plan(&[topic(fits)])).is_empty());
-    assert_eq!(codes(plan(&[topic(fits + 1)])), ["out-of-range"]);
 }
 
 proptest! {

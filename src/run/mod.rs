@@ -1,6 +1,7 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
 mod child;
+mod cohorts;
 mod conductor;
 mod events;
 mod fleet;
@@ -19,18 +20,14 @@ pub use ui::UiKind;
 pub(crate) use ui::use_colour;
 
 use crate::clock;
-use crate::device::AgentSettings;
-use crate::device::behavior::Behavior;
 use crate::exit;
 use crate::instant::Mono;
 use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, EndWhen, Plan, SessionPlan, TargetPlan, Transport};
+use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
-use crate::transport::mqtt::{MqttSettings, Version};
-use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
@@ -266,7 +263,7 @@ async fn carry_out(
     let planned = planned(plan, &names, &cohorts, credentials, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: cohort_settings(plan),
+        cohorts: cohorts::settings(plan),
         shards,
         connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
@@ -315,48 +312,6 @@ fn planned<'a>(
             arrival,
         },
     )
-}
-
-fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
-    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, &plan.behaviors[rollout.behavior.as_ref()?])));
-    named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
-}
-
-fn cohort_settings(plan: &Plan) -> Vec<CohortSettings> {
-    let transports = plan.transports();
-    let telemetry = plan.telemetry.clone().map(Arc::new);
-    let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
-    let settings = |cohort| CohortSettings {
-        agent: Arc::new(agent_settings(plan, cohort)),
-        session: Arc::new(session_settings(plan.seed, &cohort.session)),
-        transport: place(cohort).unwrap_or_default() as u8,
-        telemetry: telemetry.clone(),
-        connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
-    };
-    plan.cohorts.iter().map(settings).collect()
-}
-
-fn agent_settings(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
-    let session = &cohort.session;
-    let workflow = cohort.workflow;
-    AgentSettings {
-        seed: plan.seed,
-        workflow,
-        behavior: plan.behaviors[&cohort.behavior].clone(),
-        behavior_of_job: behavior_of_job(plan),
-        answer_timeout: session.answer_timeout,
-        retry: session.retry,
-        ask_again: AgentSettings::ASK_AGAIN,
-    }
-}
-
-fn session_settings(seed: u64, session: &SessionPlan) -> SessionSettings {
-    let version = match session.transport {
-        Transport::Mqtt => Version::V3,
-        Transport::Mqtt5 => Version::V5,
-    };
-    let SessionPlan { keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
-    SessionSettings { seed, mqtt: MqttSettings { version, keep_alive, clean, answer_timeout }, connect_timeout, reconnect }
 }
 
 /// Joins the two ledgers once more, from their files; says how many differences there are, where there is a ledger of the service.
