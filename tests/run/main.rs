@@ -4,6 +4,7 @@ mod bench;
 mod rollouts;
 mod shipped;
 mod terminal;
+mod transports;
 
 use assert_cmd::cargo::cargo_bin;
 use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
