@@ -11,10 +11,12 @@ use sha2::{Digest as _, Sha256};
 use std::time::{Duration, SystemTime};
 
 pub const PATH: &str = "/mqtt";
-/// `Sec-WebSocket-Protocol`.
-pub const SUBPROTOCOL: &str = "mqtt";
+/// `Sec-WebSocket-Protocol`: the standard's name, and what the device SDK v1 for Python says (its `cores.py`).
+pub const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 /// Signing name of MQTT over WebSocket (spec section 12.3).
 pub const SIGNING_NAME: &str = "iotdevicegateway";
+/// What that SDK signs for.
+const SIGNING_NAME_V1: &str = "iotdata";
 
 const SIGNATURE: &str = "X-Amz-Signature";
 /// Comes after the signature: a verifier that takes it for a part of what was signed refuses real clients.
@@ -36,7 +38,7 @@ pub fn presign(host: &str, key: &AccessKey, session_token: Option<&str>, region:
     let parameters =
         [("X-Amz-Algorithm", ALGORITHM), ("X-Amz-Credential", &credential), ("X-Amz-Date", &date), ("X-Amz-SignedHeaders", "host")];
     let query = canonical_query(parameters.into_iter());
-    let signature = sign(&query, &format!("host:{host}\n"), "host", key, region, at);
+    let signature = sign("GET", &query, ("host", &format!("host:{host}\n")), key, (region, SIGNING_NAME), at);
     let token = session_token.map(|token| format!("&{TOKEN}={}", encode(token))).unwrap_or_default();
     format!("{PATH}?{query}&{SIGNATURE}={signature}{token}")
 }
@@ -47,21 +49,28 @@ fn canonical_query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> 
     pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// The signature of a GET without a body, in hexadecimal digits.
-fn sign(query: &str, headers: &str, signed_headers: &str, key: &AccessKey, region: &str, at: SystemTime) -> String {
+/// The signature of a request without a body, in hexadecimal digits; `headers` are the names of those that are signed, and their lines.
+fn sign(
+    method: &str,
+    query: &str,
+    headers: (&str, &str),
+    key: &AccessKey,
+    (region, service): (&str, &str),
+    at: SystemTime,
+) -> String {
     let hash = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let request = format!("GET\n{PATH}\n{query}\n{headers}\n{signed_headers}\n{}", hash(""));
+    let request = format!("{method}\n{PATH}\n{query}\n{}\n{}\n{}", headers.1, headers.0, hash(""));
     let date = format_date(at);
-    let scope = format!("{}/{region}/{SIGNING_NAME}/aws4_request", &date[..8]);
+    let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
     let text = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hash(&request));
-    calculate_signature(generate_signing_key(&key.secret, at, region, SIGNING_NAME), text.as_bytes())
+    calculate_signature(generate_signing_key(&key.secret, at, region, service), text.as_bytes())
 }
 
 /// Verifies the query of a received request for [`PATH`].
 ///
 /// # Errors
 /// With the reason, in AWS's names.
-pub fn verify(uri: &Uri, headers: &HeaderMap, key: &AccessKey, region: &str, now: SystemTime) -> Result<(), Refusal> {
+pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, region: &str, now: SystemTime) -> Result<(), Refusal> {
     let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let decode = |text| percent_decode_str(text).decode_utf8_lossy();
     let parameters: Vec<_> =
@@ -79,7 +88,7 @@ pub fn verify(uri: &Uri, headers: &HeaderMap, key: &AccessKey, region: &str, now
     if key_id != key.id {
         return Err(Refusal::UnrecognizedClient);
     }
-    if !date.starts_with(day) || scope_region != region || service != SIGNING_NAME {
+    if !date.starts_with(day) || scope_region != region || ![SIGNING_NAME, SIGNING_NAME_V1].contains(&service) {
         return Err(Refusal::WrongScope);
     }
     let life = match get("X-Amz-Expires") {
@@ -100,7 +109,7 @@ pub fn verify(uri: &Uri, headers: &HeaderMap, key: &AccessKey, region: &str, now
     }
     let signed = parameters.iter().filter(|(name, _)| name != SIGNATURE && name != TOKEN);
     let query = canonical_query(signed.map(|(name, value)| (&**name, &**value)));
-    let expected = sign(&query, &lines, signed_headers, key, region, at);
+    let expected = sign(method, &query, (signed_headers, &lines), key, (region, service), at);
     if same(expected.as_bytes(), signature.as_bytes()) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
@@ -122,7 +131,7 @@ mod tests {
 
     fn check(url: &str, host: &str, key: &AccessKey, now: SystemTime) -> Result<(), Refusal> {
         let headers = HeaderMap::from_iter([(http::header::HOST, host.parse().unwrap())]);
-        verify(&url.parse().unwrap(), &headers, key, REGION, now)
+        verify("GET", &url.parse().unwrap(), &headers, key, REGION, now)
     }
 
     #[test]
@@ -135,9 +144,15 @@ mod tests {
         }
     }
 
-    /// As `aws-sigv4` computes it, where it can: with an expiry.
+    /// As `aws-sigv4` computes it, where it can: with an expiry. And for either service.
     #[test]
     fn another_implementation_signs_the_same() {
+        for service in [SIGNING_NAME, SIGNING_NAME_V1] {
+            signed_by_another_implementation(service);
+        }
+    }
+
+    fn signed_by_another_implementation(service: &str) {
         use crate::wire::sigv4::compute;
         use aws_sigv4::http_request::{SignableBody, SignatureLocation, SigningSettings};
         let mut settings = SigningSettings::default();
@@ -145,8 +160,7 @@ mod tests {
         settings.expires_in = Some(Duration::from_secs(60));
         let url = format!("https://{HOST}{PATH}?x=a%20b");
         let (instructions, _) =
-            compute("GET", &url, std::iter::empty(), SignableBody::Bytes(b""), &key(), REGION, SIGNING_NAME, at(0), settings)
-                .unwrap();
+            compute("GET", &url, std::iter::empty(), SignableBody::Bytes(b""), &key(), REGION, service, at(0), settings).unwrap();
         let mut request = http::Request::get(&url).body(()).unwrap();
         instructions.apply_to_request_http1x(&mut request);
         let url = request.uri().to_string();
@@ -161,7 +175,7 @@ mod tests {
         assert_eq!(check(&url, "127.0.0.1", &key(), at(1)), Err(Refusal::SignatureDoesNotMatch), "the port is a part of the host");
         assert_eq!(refused(&url.replace("X-Amz-Signature=", "X-Amz-Signature=0")), Refusal::SignatureDoesNotMatch);
         assert_eq!(refused(&format!("{url}&more=1")), Refusal::SignatureDoesNotMatch);
-        assert_eq!(refused(&url.replace(SIGNING_NAME, "iotdata")), Refusal::WrongScope);
+        assert_eq!(refused(&url.replace(SIGNING_NAME, "iot-jobs-data")), Refusal::WrongScope);
         assert_eq!(refused(&url.replace("us-east-1", "eu-west-1")), Refusal::WrongScope);
         assert_eq!(refused(PATH), Refusal::MissingAuthenticationToken);
         assert_eq!(refused("/mqtt?X-Amz-Signature=1"), Refusal::IncompleteSignature);

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::emulator::service::Service;
 use crate::wire::control::REGION;
 use crate::wire::sigv4::AccessKey;
-use crate::wire::websocket::{self, PATH, SUBPROTOCOL};
+use crate::wire::websocket::{self, PATH, SUBPROTOCOLS};
 use http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -53,18 +53,19 @@ pub(super) fn answer(
 
 fn agree(request: &Request<Incoming>, key: &AccessKey) -> Result<Response<Body>, Refused> {
     let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-    websocket::verify(request.uri(), request.headers(), key, REGION, now)
+    websocket::verify(request.method().as_str(), request.uri(), request.headers(), key, REGION, now)
         .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
     let bad = |message: String| Refused::new(400, "InvalidRequestException", message);
-    if !offers_mqtt(request.headers()) {
-        return Err(bad(format!("Sec-WebSocket-Protocol must offer {SUBPROTOCOL:?}")));
-    }
+    let subprotocol = offered(request.headers())
+        .ok_or_else(|| bad(format!("Sec-WebSocket-Protocol must offer one of {}", SUBPROTOCOLS.join(", "))))?;
     let mut response = create_response_with_body(request, || full("")).map_err(|error| bad(error.to_string()))?;
-    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     Ok(response)
 }
 
-fn offers_mqtt(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|name| name.trim() == SUBPROTOCOL)
+/// The first of ours that a client offers.
+fn offered(headers: &HeaderMap) -> Option<&'static str> {
+    let lists = || headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    let is_offered = |name: &str| lists().flat_map(|list| list.split(',')).any(|offered| offered.trim() == name);
+    SUBPROTOCOLS.into_iter().find(|name| is_offered(name))
 }
