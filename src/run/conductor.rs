@@ -3,7 +3,7 @@
 
 use super::events::{Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
-use super::rollouts::{Begun, Called, Rollouts};
+use super::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::stop::StopRequests;
 use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
@@ -16,7 +16,6 @@ use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, Plan};
 use crate::scenario::units::duration_text;
 use crate::schedule::{Phase, PhaseSet};
-use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +46,8 @@ pub(super) enum ConductError {
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
-    #[error("create a job: {0}")]
-    CreateJob(#[from] ControlCallError),
+    #[error("create job {0}")]
+    CreateJob(#[from] CreateError),
     #[error("go on: the endpoint ended unexpectedly ({0}); see endpoint.log in the results")]
     EndpointGone(String),
     #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]

@@ -29,6 +29,14 @@ pub(super) enum Called {
     Over(Vec<JobId>),
 }
 
+/// A job that could not be created.
+#[derive(Debug, thiserror::Error)]
+#[error("{job}: {source}")]
+pub(super) struct CreateError {
+    job: JobId,
+    source: ControlCallError,
+}
+
 /// A job that is being created.
 pub(super) struct Begun {
     pub(super) job: JobId,
@@ -46,7 +54,7 @@ pub(super) struct Rollouts<'a> {
     /// Created and not known to be over, with the number of their targets.
     open: BTreeMap<JobId, u64>,
     is_looking: bool,
-    calls: JoinSet<Result<Called, ControlCallError>>,
+    calls: JoinSet<Result<Called, CreateError>>,
 }
 
 impl<'a> Rollouts<'a> {
@@ -100,7 +108,12 @@ impl<'a> Rollouts<'a> {
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
         let begun = Begun { job: job.clone(), targets };
         self.creating += 1;
-        self.calls.spawn(async move { client.create_job(&create).await.map(|()| Called::Created { job, targets }) });
+        self.calls.spawn(async move {
+            match client.create_job(&create).await {
+                Ok(()) => Ok(Called::Created { job, targets }),
+                Err(source) => Err(CreateError { job, source }),
+            }
+        });
         Some(begun)
     }
 
@@ -133,7 +146,7 @@ impl<'a> Rollouts<'a> {
     ///
     /// # Errors
     /// When a job could not be created.
-    pub(super) async fn called(&mut self) -> Result<Called, ControlCallError> {
+    pub(super) async fn called(&mut self) -> Result<Called, CreateError> {
         let called = match self.calls.join_next().await {
             Some(Ok(called)) => called?,
             Some(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
