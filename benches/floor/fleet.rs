@@ -32,6 +32,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         updates: 0,
         step: Distribution::Constant(Duration::ZERO),
         outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
+        faults: Vec::new(),
     };
     let backoff = Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) };
     let agent = AgentSettings {

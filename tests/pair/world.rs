@@ -453,6 +453,7 @@ fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
             updates: rng.random_range(0..4),
             step: Distribution::Exp(ms([50, 1_000, 6_000][rng.random_range(0..3)])),
             outcome: OutcomeShares { succeeded: 0.6, failed: 0.2, rejected: 0.2 },
+            faults: Vec::new(),
         },
         behavior_of_job: BTreeMap::new(),
         answer_timeout: ms(4_000),

@@ -1,5 +1,6 @@
 //! What should never be.
 
+use crate::fault::Fault;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,12 @@ impl Anomaly {
             Self::TerminalTwice => "terminal_twice",
             Self::StatusDiffers => "status_differs",
         }
+    }
+
+    /// Whether `fault`, which struck the thing on purpose, is reason enough for it.
+    #[must_use]
+    pub fn is_excused_by(self, fault: Fault) -> bool {
+        matches!(self, Self::MissingNotify | Self::LateNotify) && fault.row().is_deaf
     }
 
     /// Whether the two sides contradict each other, rather than somebody having been slow.

@@ -3,6 +3,7 @@
 mod cohorts;
 mod end;
 mod events;
+mod faults;
 mod fleet;
 mod rollouts;
 mod target;
@@ -33,6 +34,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let end = end::end(&root, &target, &rollouts);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target);
+    faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
     root.later(&["telemetry"]);
     root.finish();
     Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
