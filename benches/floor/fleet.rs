@@ -11,6 +11,7 @@ use fleetsim::distribution::Distribution;
 use fleetsim::jobs::ThingName;
 use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
+use fleetsim::transport::mqtt::Version;
 use fleetsim::transport::thing::{Order, SessionSettings};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(crate) fn run(options: &Options) -> Measured {
     };
     let session = SessionSettings {
         seed: 1,
+        version: Version::V3,
         keep_alive: seconds(300),
         connect_timeout: seconds(30),
         answer_timeout: seconds(10),

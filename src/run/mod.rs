@@ -25,6 +25,7 @@ use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Tota
 use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
+use crate::transport::mqtt::Version;
 use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
@@ -304,6 +305,7 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
         }),
         session: Arc::new(SessionSettings {
             seed: plan.seed,
+            version: Version::V3,
             keep_alive: session.keep_alive,
             connect_timeout: session.connect_timeout,
             answer_timeout: session.answer_timeout,

@@ -2,17 +2,15 @@
 
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
-use super::mqtt;
-use super::thing::ThingId;
+use super::mqtt::{Connect, Packet, Version};
+use super::thing::{SessionSettings, ThingId};
 use super::{Observer, SessionEvent};
 use crate::clock;
 use crate::instant::Mono;
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::Packet;
 use rustls::ClientConfig;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -35,7 +33,7 @@ pub async fn connect(
     endpoint: &Endpoint,
     tls: Arc<ClientConfig>,
     thing: &ThingId,
-    keep_alive: Duration,
+    settings: &SessionSettings,
     deadline: Mono,
     observer: &impl Observer,
 ) -> Result<Connection, Failure> {
@@ -51,24 +49,24 @@ pub async fn connect(
     .await?;
     let read_ahead = staged(Stage::Mqtt, thing, deadline, observer, async {
         let mut out = BytesMut::new();
-        mqtt::write_connect(thing.name.as_str(), keep_alive, &mut out);
+        let connect = Connect { client_id: thing.name.as_str(), keep_alive: settings.keep_alive };
+        settings.version.write_connect(&connect, &mut out);
         stream.write_all(&out).await?;
         stream.flush().await?;
-        read_connack(&mut stream).await
+        read_connack(&mut stream, settings.version).await
     })
     .await?;
     Ok(Connection { stream, read_ahead })
 }
 
-async fn read_connack(stream: &mut TlsStream<TcpStream>) -> Result<BytesMut, Failure> {
+async fn read_connack(stream: &mut TlsStream<TcpStream>, version: Version) -> Result<BytesMut, Failure> {
     let mut bytes = BytesMut::with_capacity(FIRST_READ_BYTES);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(Failure::Closed);
         }
-        match mqtt::read_packet(&mut bytes)? {
-            Some(Packet::ConnAck(ack)) => {
-                mqtt::check_connack(&ack)?;
+        match version.read(&mut bytes)? {
+            Some(Packet::ConnAck(_)) => {
                 return Ok(if bytes.is_empty() { BytesMut::new() } else { bytes });
             }
             Some(_) => return Err(Failure::Protocol("a packet before CONNACK".into())),

@@ -4,8 +4,8 @@
 //! partial packet, or for what the peer does not take.
 
 use super::error::Failure;
-use super::mqtt::{self, Incoming, MqttSession};
-use super::thing::{Order, ShardContext, ThingId};
+use super::mqtt::{Incoming, MqttSession, Packet};
+use super::thing::{Order, SessionSettings, ShardContext, ThingId};
 use super::{Observer, PublishEnd, SessionEvent};
 use crate::clock;
 use crate::device::{JobsAgent, Transmit};
@@ -66,16 +66,15 @@ impl<'a, O: Observer> Session<'a, O> {
         agent: &'a mut JobsAgent,
         stream: &'a mut TlsStream<TcpStream>,
         read_ahead: BytesMut,
-        keep_alive: Duration,
-        answer_timeout: Duration,
+        settings: &SessionSettings,
     ) -> Self {
         Session {
             shard,
             thing,
             agent,
             stream,
-            mqtt: MqttSession::new(keep_alive, answer_timeout, clock::mono()),
-            write_timeout: answer_timeout,
+            mqtt: MqttSession::new(settings.version, settings.keep_alive, settings.answer_timeout, clock::mono()),
+            write_timeout: settings.answer_timeout,
             partial: read_ahead,
             unsent: BytesMut::new(),
             flushing: false,
@@ -156,7 +155,7 @@ impl<'a, O: Observer> Session<'a, O> {
         };
         if inbound.len() > held || held > 0 {
             let now = clock::mono();
-            while let Some(packet) = mqtt::read_packet(inbound)? {
+            while let Some(packet) = self.mqtt.read_packet(inbound)? {
                 self.handle(packet, now, outbound)?;
             }
             self.partial = BytesMut::from(&inbound[..]);
@@ -164,7 +163,7 @@ impl<'a, O: Observer> Session<'a, O> {
         Ok(more)
     }
 
-    fn handle(&mut self, packet: rumqttc::mqttbytes::v4::Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
+    fn handle(&mut self, packet: Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
         match self.mqtt.handle_packet(packet, now, out)? {
             Incoming::Message { topic, payload } => {
                 self.tell(SessionEvent::MessageIn { topic: &topic, payload: &payload });

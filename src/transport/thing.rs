@@ -4,7 +4,7 @@ use super::connect::{Connection, connect};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
-use super::mqtt;
+use super::mqtt::Version;
 use super::session::{End, Scratch, Session};
 use super::{Observer, SessionEvent};
 use crate::clock;
@@ -53,6 +53,7 @@ pub struct ThingId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
     pub seed: u64,
+    pub version: Version,
     pub keep_alive: Duration,
     pub connect_timeout: Duration,
     pub answer_timeout: Duration,
@@ -154,14 +155,13 @@ impl Thing {
     async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, settings.keep_alive, deadline, &shard.observer)).await;
+        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, &settings, deadline, &shard.observer)).await;
         let Connection { mut stream, read_ahead } = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
         let id = &self.id;
-        let mut session =
-            Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, settings.keep_alive, settings.answer_timeout);
+        let mut session = Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, &settings);
         shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
         let end = session.run(|event| attempt.follow(event, id, &shard.observer)).await;
         self.agent.handle_disconnected(clock::mono());
@@ -171,7 +171,7 @@ impl Thing {
         }
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();
-            mqtt::write_disconnect(&mut bye);
+            settings.version.write_disconnect(&mut bye);
             let farewell = async {
                 stream.write_all(&bye).await?;
                 stream.shutdown().await

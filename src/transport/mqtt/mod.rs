@@ -1,20 +1,17 @@
-//! The MQTT 3.1.1 session of a thing, without IO: packet ids, acknowledgements both ways, keep-alive, deadlines.
+//! The MQTT session of a thing, without IO: packet ids, acknowledgements both ways, keep-alive, deadlines.
 //!
-//! Packets are read and written by rumqttc's codec; what that codec lets pass or cannot say is checked here.
+//! It knows packets as values; each version of the protocol is a translation of them to bytes.
+
+mod packet;
+mod v3;
+
+pub use packet::{ConnAck, Connect, Packet, Publish, Version};
 
 use super::error::Failure;
 use crate::instant::Mono;
-use crate::jobs::limits;
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, ConnectReturnCode, Disconnect, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeFilter,
-    SubscribeReasonCode,
-};
-use rumqttc::mqttbytes::{self, QoS};
 use std::time::Duration;
 
-/// The largest packet taken: AWS's payload limit, a topic, a header.
-const PACKET_BYTES_MAX: usize = limits::PAYLOAD_BYTES_MAX + limits::TOPIC_BYTES_MAX + 8;
 /// Publishes of one thing that wait for their PUBACK at once; further ones wait.
 const IN_FLIGHT_MAX: usize = 8;
 
@@ -38,6 +35,7 @@ pub enum Incoming {
 /// The state of one session, from CONNACK to its end.
 #[derive(Debug)]
 pub struct MqttSession {
+    version: Version,
     keep_alive: Duration,
     /// Deadline of a PUBACK and of a PINGRESP.
     answer_timeout: Duration,
@@ -48,53 +46,11 @@ pub struct MqttSession {
     unacknowledged: Vec<(u16, Mono)>,
 }
 
-/// Reads the next packet, or `None` when more bytes are needed.
-///
-/// # Errors
-/// When the bytes are no MQTT 3.1.1 packet, or one over the size limit.
-pub fn read_packet(bytes: &mut BytesMut) -> Result<Option<Packet>, Failure> {
-    match Packet::read(bytes, PACKET_BYTES_MAX) {
-        Ok(packet) => Ok(Some(packet)),
-        Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
-        Err(error) => Err(Failure::Protocol(error.to_string())),
-    }
-}
-
-fn encode(result: Result<usize, mqttbytes::Error>) {
-    result.expect("the packets a thing writes are far below the protocol's limits");
-}
-
-/// CONNECT with a clean session.
-pub fn write_connect(client_id: &str, keep_alive: Duration, out: &mut BytesMut) {
-    let mut connect = Connect::new(client_id);
-    connect.keep_alive = u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX);
-    connect.clean_session = true;
-    encode(connect.write(out));
-}
-
-pub fn write_disconnect(out: &mut BytesMut) {
-    encode(Disconnect.write(out));
-}
-
-/// The code of a CONNACK in words (MQTT 3.1.1, table 3.1).
-///
-/// # Errors
-/// When the connection was refused.
-pub fn check_connack(ack: &ConnAck) -> Result<(), Failure> {
-    match ack.code {
-        ConnectReturnCode::Success => Ok(()),
-        ConnectReturnCode::RefusedProtocolVersion => Err(Failure::Refused("unacceptable_protocol_version")),
-        ConnectReturnCode::BadClientId => Err(Failure::Refused("identifier_rejected")),
-        ConnectReturnCode::ServiceUnavailable => Err(Failure::Refused("server_unavailable")),
-        ConnectReturnCode::BadUserNamePassword => Err(Failure::Refused("bad_user_name_or_password")),
-        ConnectReturnCode::NotAuthorized => Err(Failure::Refused("not_authorized")),
-    }
-}
-
 impl MqttSession {
     #[must_use]
-    pub fn new(keep_alive: Duration, answer_timeout: Duration, now: Mono) -> Self {
+    pub fn new(version: Version, keep_alive: Duration, answer_timeout: Duration, now: Mono) -> Self {
         Self {
+            version,
             keep_alive,
             answer_timeout,
             last_sent: now,
@@ -116,60 +72,59 @@ impl MqttSession {
         self.unacknowledged.iter().map(|(_, sent)| *sent)
     }
 
+    /// Reads the next packet, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// As [`Version::read`].
+    pub fn read_packet(&self, bytes: &mut BytesMut) -> Result<Option<Packet>, Failure> {
+        self.version.read(bytes)
+    }
+
     /// A packet from the endpoint. Acknowledgements it asks for are written to `out`.
     ///
     /// # Errors
     /// When the packet is none that an endpoint may send now.
     pub fn handle_packet(&mut self, packet: Packet, now: Mono, out: &mut BytesMut) -> Result<Incoming, Failure> {
         match packet {
-            Packet::Publish(publish) => {
-                match publish.qos {
-                    QoS::AtMostOnce => {}
-                    QoS::AtLeastOnce => {
-                        encode(PubAck::new(publish.pkid).write(out));
-                        self.last_sent = now;
-                    }
-                    QoS::ExactlyOnce => return Err(Failure::Protocol("PUBLISH with QoS 2".into())),
+            Packet::Publish(Publish { id, topic, payload }) => {
+                if let Some(id) = id {
+                    self.version.write_puback(id, out);
+                    self.last_sent = now;
                 }
-                if publish.topic.contains(['#', '+']) {
-                    return Err(Failure::Protocol(format!("wildcard in the topic {:?}", publish.topic)));
-                }
-                Ok(Incoming::Message { topic: publish.topic, payload: publish.payload })
+                Ok(Incoming::Message { topic, payload })
             }
             // A duplicate, or one for what was given up: harmless.
-            Packet::PubAck(ack) => Ok(match self.unacknowledged.iter().position(|(id, _)| *id == ack.pkid) {
+            Packet::PubAck { id } => Ok(match self.unacknowledged.iter().position(|(open, _)| *open == id) {
                 Some(position) => Incoming::Acknowledged { sent: self.unacknowledged.swap_remove(position).1 },
                 None => Incoming::Nothing,
             }),
-            Packet::SubAck(ack) if self.subscribe_id == Some(ack.pkid) => {
+            Packet::SubAck { id, granted } if self.subscribe_id == Some(id) => {
                 self.subscribe_id = None;
-                Ok(Incoming::Granted(ack.return_codes.iter().map(|code| matches!(code, SubscribeReasonCode::Success(_))).collect()))
+                Ok(Incoming::Granted(granted))
             }
-            Packet::SubAck(_) | Packet::UnsubAck(_) => Ok(Incoming::Nothing),
+            Packet::SubAck { .. } | Packet::Other => Ok(Incoming::Nothing),
             Packet::PingResp => {
                 self.ping_sent = None;
                 Ok(Incoming::Nothing)
             }
-            other => Err(Failure::Protocol(format!("unexpected {}", packet_name(&other)))),
+            Packet::ConnAck(_) => Err(Failure::Protocol("unexpected CONNACK".into())),
         }
     }
 
     /// SUBSCRIBE at QoS 1.
     pub fn write_subscribe(&mut self, filters: impl IntoIterator<Item = String>, now: Mono, out: &mut BytesMut) {
-        let mut subscribe = Subscribe::new_many(filters.into_iter().map(|path| SubscribeFilter::new(path, QoS::AtLeastOnce)));
-        subscribe.pkid = self.next_id();
-        self.subscribe_id = Some(subscribe.pkid);
+        let id = self.next_id();
+        self.subscribe_id = Some(id);
         self.last_sent = now;
-        encode(subscribe.write(out));
+        self.version.write_subscribe(id, filters, out);
     }
 
     /// PUBLISH at QoS 1.
     pub fn write_publish(&mut self, topic: String, payload: Vec<u8>, now: Mono, out: &mut BytesMut) {
-        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
-        publish.pkid = self.next_id();
-        self.unacknowledged.push((publish.pkid, now));
+        let id = self.next_id();
+        self.unacknowledged.push((id, now));
         self.last_sent = now;
-        encode(publish.write(out));
+        self.version.write_publish(id, topic, payload, out);
     }
 
     /// Time has reached [`Self::poll_timeout`]. Returns when a publish was sent whose PUBACK is given up, if any; call again.
@@ -181,7 +136,7 @@ impl MqttSession {
             return Err(Failure::Timeout("pingresp"));
         }
         if self.ping_sent.is_none() && now >= self.last_sent + self.keep_alive {
-            encode(PingReq.write(out));
+            self.version.write_pingreq(out);
             self.ping_sent = Some(now);
             self.last_sent = now;
         }
@@ -211,40 +166,18 @@ impl MqttSession {
     }
 }
 
-fn packet_name(packet: &Packet) -> &'static str {
-    match packet {
-        Packet::Connect(_) => "CONNECT",
-        Packet::ConnAck(_) => "CONNACK",
-        Packet::Publish(_) => "PUBLISH",
-        Packet::PubAck(_) => "PUBACK",
-        Packet::PubRec(_) => "PUBREC",
-        Packet::PubRel(_) => "PUBREL",
-        Packet::PubComp(_) => "PUBCOMP",
-        Packet::Subscribe(_) => "SUBSCRIBE",
-        Packet::SubAck(_) => "SUBACK",
-        Packet::Unsubscribe(_) => "UNSUBSCRIBE",
-        Packet::UnsubAck(_) => "UNSUBACK",
-        Packet::PingReq => "PINGREQ",
-        Packet::PingResp => "PINGRESP",
-        Packet::Disconnect => "DISCONNECT",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumqttc::mqttbytes::v4::SubAck;
 
     const START: Mono = Mono(1_000_000_000);
 
     fn session() -> (MqttSession, BytesMut) {
-        (MqttSession::new(Duration::from_secs(60), Duration::from_secs(10), START), BytesMut::new())
+        (MqttSession::new(Version::V3, Duration::from_secs(60), Duration::from_secs(10), START), BytesMut::new())
     }
 
     fn publish_qos1(id: u16) -> Packet {
-        let mut publish = Publish::new("t", QoS::AtLeastOnce, *b"x");
-        publish.pkid = id;
-        Packet::Publish(publish)
+        Packet::Publish(Publish { id: Some(id), topic: "t".into(), payload: "x".into() })
     }
 
     #[test]
@@ -259,7 +192,7 @@ mod tests {
     fn a_puback_is_matched_once_and_a_second_one_is_harmless() {
         let (mut session, mut out) = session();
         session.write_publish("t".into(), b"x".to_vec(), START, &mut out);
-        let ack = || Packet::PubAck(PubAck::new(1));
+        let ack = || Packet::PubAck { id: 1 };
         assert_eq!(session.handle_packet(ack(), START, &mut out).unwrap(), Incoming::Acknowledged { sent: START });
         assert_eq!(session.handle_packet(ack(), START, &mut out).unwrap(), Incoming::Nothing);
     }
@@ -305,11 +238,9 @@ mod tests {
     fn a_suback_counts_only_for_the_open_subscribe() {
         let (mut session, mut out) = session();
         session.write_subscribe(["a".to_owned(), "b".to_owned()], START, &mut out);
-        let codes = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce), SubscribeReasonCode::Failure];
-        let stray = session.handle_packet(Packet::SubAck(SubAck::new(9, codes.clone())), START, &mut out).unwrap();
-        assert_eq!(stray, Incoming::Nothing);
-        let granted = session.handle_packet(Packet::SubAck(SubAck::new(1, codes)), START, &mut out).unwrap();
-        assert_eq!(granted, Incoming::Granted(vec![true, false]));
+        let ack = |id| Packet::SubAck { id, granted: vec![true, false] };
+        assert_eq!(session.handle_packet(ack(9), START, &mut out).unwrap(), Incoming::Nothing);
+        assert_eq!(session.handle_packet(ack(1), START, &mut out).unwrap(), Incoming::Granted(vec![true, false]));
     }
 
     proptest::proptest! {
@@ -317,22 +248,16 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
             let (mut session, mut out) = session();
             let mut stream = BytesMut::from(&bytes[..]);
-            while let Ok(Some(packet)) = read_packet(&mut stream) {
+            while let Ok(Some(packet)) = Version::V3.read(&mut stream) {
                 let _ = session.handle_packet(packet, START, &mut out);
             }
         }
     }
 
     #[test]
-    fn what_an_endpoint_may_not_send_ends_the_session() {
+    fn a_second_connack_ends_the_session() {
         let (mut session, mut out) = session();
-        for packet in [Packet::PingReq, Packet::Disconnect, Packet::Publish(Publish::new("a/#", QoS::AtMostOnce, vec![]))] {
-            assert!(matches!(session.handle_packet(packet, START, &mut out), Err(Failure::Protocol(_))));
-        }
-        let mut oversize = BytesMut::from(&[0x30, 0xff, 0xff, 0xff, 0x7f][..]);
-        assert!(matches!(read_packet(&mut oversize), Err(Failure::Protocol(_))));
-        let mut partial = BytesMut::from(&[0x40, 2, 0][..]);
-        assert!(matches!(read_packet(&mut partial), Ok(None)));
-        assert_eq!(partial.len(), 3);
+        let ack = Packet::ConnAck(ConnAck { session_present: false });
+        assert!(matches!(session.handle_packet(ack, START, &mut out), Err(Failure::Protocol(_))));
     }
 }
