@@ -12,6 +12,7 @@ use crate::jobs::JobId;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use std::fmt;
 
 /// What one draw is about: the fault takes every chance that it has within the unit that is struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +64,36 @@ pub struct FaultSpec {
     pub per: Per,
     /// In the order of [`Row::parameters`].
     pub settings: Vec<Setting>,
+}
+
+/// Faults that something, or somebody, was struck by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultSet(u32);
+
+impl FaultSet {
+    pub fn insert(&mut self, fault: Fault) {
+        self.0 |= 1 << fault as u8;
+    }
+
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// In the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Fault> {
+        TABLE.iter().map(|row| row.fault).filter(move |fault| self.0 & (1 << *fault as u8) != 0)
+    }
+}
+
+impl fmt::Display for FaultSet {
+    /// The names, joined by `;`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().enumerate().try_for_each(|(index, fault)| {
+            f.write_str(if index > 0 { ";" } else { "" })?;
+            f.write_str(fault.key())
+        })
+    }
 }
 
 /// The unit a draw is about, as the number of its random stream.

@@ -95,7 +95,6 @@ pub enum Ends {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
     Ok,
-    Rejected,
     Timeout,
     Error,
     LateAnswers,
@@ -106,7 +105,6 @@ impl Column {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Rejected => "rejected",
             Self::Timeout => "timeout",
             Self::Error => "error",
             Self::LateAnswers => "late_answers",
@@ -119,7 +117,7 @@ impl Column {
 pub enum Times {
     /// By one with each strike, and by nothing else in a fleet that has only this fault.
     Once,
-    /// With each strike at least; how far depends on what else the thing does meanwhile.
+    /// How far depends on what else goes on.
     Some,
 }
 
@@ -172,7 +170,7 @@ const EXECUTIONS: &[Per] = &[Per::Execution, Per::Thing];
 const SESSIONS: &[Per] = &[Per::Session, Per::Thing];
 const THINGS: &[Per] = &[Per::Thing];
 
-use Column::{Error, LateAnswers, Ok, Rejected, Timeout};
+use Column::{Error, LateAnswers, Ok, Timeout};
 use Times::{Once, Some};
 
 pub const TABLE: &[Row] = &[
@@ -329,7 +327,7 @@ pub const TABLE: &[Row] = &[
         endpoint: "sends no more of them once 100 are unacknowledged, answers and notifications alike (§13.4)",
         ends: Ends::AsDrawn,
         is_deaf: true,
-        counters: &[],
+        counters: &[summary("update", Timeout, Some)],
         seen: "a client that publishes from the task that reads freezes both (rumqtt#1025)",
     },
     Row {
@@ -338,14 +336,14 @@ pub const TABLE: &[Row] = &[
         per: SESSIONS,
         parameters: &[
             count("bytes_per_s", 64, (0, 1_000_000), "bytes it reads in a second; 0: none at all"),
-            time("for", constant(10), "how long, from CONNACK; then it reads as fast as it can"),
+            time("for", constant(10), "how long, from SUBACK; then it reads as fast as it can"),
         ],
-        trigger: "from CONNACK on",
+        trigger: "from SUBACK on",
         thing: "leaves what the endpoint sends in its socket; gives up answers that are there, and asks again",
         endpoint: "writes until the socket is full, then waits; a client that takes nothing for long is cut",
         ends: Ends::AsDrawn,
         is_deaf: true,
-        counters: &[summary("subscribe", Ok, Some)],
+        counters: &[summary("start_next", Timeout, Some), summary("start_next", LateAnswers, Some)],
         seen: "reports sent from the thread that waits for the network block it (aws-iot-device-client#123)",
     },
     Row {
@@ -357,7 +355,7 @@ pub const TABLE: &[Row] = &[
         thing: "leaves notify-next out; finds its jobs when it connects, when it has ended one, and when it asks again",
         endpoint: "tells nobody who did not subscribe (§7.2)",
         ends: Ends::AsDrawn,
-        is_deaf: false,
+        is_deaf: true,
         counters: &[],
         seen: "reply topics that were never subscribed to (aws-iot-device-sdk-embedded-C#1906); a missed notify-next leaves a job QUEUED for ever (aws-greengrass-lite#1151)",
     },
@@ -399,7 +397,7 @@ pub const TABLE: &[Row] = &[
         thing: "shows a certificate of yesterday, and tries again as its reconnect policy says",
         endpoint: "refuses the certificate: TLS alert, before or instead of CONNACK (§13.2)",
         ends: Ends::AsDrawn,
-        is_deaf: false,
+        is_deaf: true,
         counters: &[summary("connect", Error, Once)],
         seen: "no report was found; devices that were off when their certificate was to be renewed",
     },

@@ -2,8 +2,10 @@
 
 use super::executions::Anomaly;
 use super::health::{Breach, Cause, Excess};
+use super::interval::FAULT_KIND;
 use super::snapshot::Snapshot;
-use crate::figures::milliseconds;
+use crate::fault::TABLE;
+use crate::figures::{grouped, milliseconds};
 use std::fmt;
 
 /// A conclusion about a run.
@@ -17,6 +19,8 @@ pub enum Finding {
     Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
+    /// So often something went wrong on purpose.
+    Injected { fault: &'static str, count: u64 },
 }
 
 impl Finding {
@@ -46,6 +50,7 @@ impl fmt::Display for Finding {
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
+            Self::Injected { fault, count } => write!(f, "injected on purpose: {fault}, {}", times(*count)),
         }
     }
 }
@@ -84,6 +89,11 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
     }
 }
 
+/// `once`, `21 times`.
+fn times(count: u64) -> String {
+    if count == 1 { "once".into() } else { format!("{} times", grouped(count)) }
+}
+
 fn meaning(anomaly: Anomaly) -> &'static str {
     match anomaly {
         Anomaly::Lost => "open at the service, and their subscribed things are not at work on them",
@@ -95,6 +105,18 @@ fn meaning(anomaly: Anomaly) -> &'static str {
     }
 }
 
+/// Failures on purpose, in the order of their table.
+fn injected(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
+    let count = |fault: &str| {
+        let of_fault = snapshot.errors.iter().filter(|(key, _)| key.kind == FAULT_KIND && key.code == fault);
+        of_fault.map(|(_, tally)| tally.count).sum::<u64>()
+    };
+    TABLE
+        .iter()
+        .map(move |row| Finding::Injected { fault: row.key, count: count(row.key) })
+        .filter(|finding| matches!(finding, Finding::Injected { count: 1.., .. }))
+}
+
 /// What the figures so far tell.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -103,7 +125,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).collect()
+    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(injected(snapshot)).collect()
 }
 
 #[cfg(test)]

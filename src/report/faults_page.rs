@@ -95,7 +95,7 @@ fn counters(row: &Row) -> String {
         };
         match counter.times {
             Times::Once => format!("{place}, once a strike"),
-            Times::Some => format!("{place}, once a strike or more"),
+            Times::Some => format!("{place}, as often as it happens"),
         }
     };
     let fault = std::iter::once("the fault's own row in `errors.csv`".to_owned());

@@ -3,6 +3,7 @@
 use super::observe::{Gauges, ShardObserver};
 use crate::clock;
 use crate::device::{AgentSettings, JobsAgent};
+use crate::fault::FaultSpec;
 use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
@@ -10,6 +11,7 @@ use crate::metrics::{Interval, Recorder};
 use crate::schedule::Pacer;
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::faults::ThingFaults;
 use crate::transport::session::Scratch;
 use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
 use std::cell::{Cell, RefCell};
@@ -33,6 +35,8 @@ pub struct PlannedThing {
     pub index: u64,
     pub cohort: u16,
     pub credentials: Credentials,
+    /// An expired certificate of the thing, which it is to show first.
+    pub expired: Option<Credentials>,
     /// Intended first connect, from the origin.
     pub arrival: Duration,
 }
@@ -42,6 +46,8 @@ pub struct PlannedThing {
 pub struct CohortSettings {
     pub agent: Arc<AgentSettings>,
     pub session: Arc<SessionSettings>,
+    /// What goes wrong on purpose with connections.
+    pub faults: Arc<[FaultSpec]>,
 }
 
 /// What a fleet is made of.
@@ -216,6 +222,9 @@ impl ShardSetup {
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
+        let seed = cohort.session.seed;
+        let faults =
+            (!cohort.faults.is_empty()).then(|| Box::new(ThingFaults::new(&cohort.faults, seed, planned.index, planned.expired)));
         Thing {
             id: ThingId { name: planned.name, position, slot, cohort: planned.cohort },
             index: planned.index,
@@ -223,6 +232,7 @@ impl ShardSetup {
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
             arrival: self.origin + planned.arrival,
+            faults,
         }
     }
 }

@@ -16,7 +16,9 @@ pub(crate) use ui::use_colour;
 
 use crate::clock;
 use crate::device::AgentSettings;
+use crate::device::behavior::Behavior;
 use crate::exit;
+use crate::fault::{Chance, Fault};
 use crate::instant::Mono;
 use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
@@ -30,6 +32,7 @@ use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -246,7 +249,8 @@ async fn carry_out(
     let connect = &plan.fleet.connect;
     let starts = arrivals(connect.arrival, connect.rate_per_s, names.len(), plan.seed);
     let credentials = std::mem::take(&mut target.credentials);
-    let planned = planned(plan, &names, &cohorts, credentials, starts);
+    let expired = std::mem::take(&mut target.expired);
+    let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort_settings(plan, cohort)).collect(),
@@ -276,28 +280,42 @@ fn planned<'a>(
     names: &'a [ThingName],
     cohorts: &'a [usize],
     credentials: Vec<Credentials>,
+    mut expired: BTreeMap<u64, Credentials>,
     starts: Vec<Duration>,
 ) -> impl Iterator<Item = PlannedThing> + 'a {
     credentials.into_iter().zip(starts).zip(names.iter().zip(cohorts)).enumerate().map(
-        |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
+        move |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
             name: name.clone(),
             index: plan.fleet.first_index + n as u64,
             cohort: *cohort as u16,
             credentials,
+            expired: expired.remove(&(n as u64)),
             arrival,
         },
     )
 }
 
+/// The behavior of that name, its rates dealt to the things that have it.
+fn behavior(plan: &Plan, name: &str) -> Behavior {
+    let mut behavior = plan.behaviors[name].clone();
+    if behavior.faults.iter().any(|spec| matches!(spec.chance, Chance::Rate(_))) {
+        let things = plan.things_with(name);
+        behavior.faults = behavior.faults.iter().map(|spec| spec.dealt(things)).collect();
+    }
+    behavior
+}
+
 fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
     let session = &cohort.session;
     let workflow = cohort.workflow;
-    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
+    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), behavior(plan, rollout.behavior.as_ref()?)));
+    let own = behavior(plan, &cohort.behavior);
+    let faults = own.faults.iter().filter(|spec| !spec.fault.is_of_work() && spec.fault != Fault::NoNotifyNext).cloned().collect();
     CohortSettings {
         agent: Arc::new(AgentSettings {
             seed: plan.seed,
             workflow,
-            behavior: plan.behaviors[&cohort.behavior].clone(),
+            behavior: own,
             behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
             answer_timeout: session.answer_timeout,
             retry: session.retry,
@@ -311,6 +329,7 @@ fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
             answer_timeout: session.answer_timeout,
             reconnect: session.reconnect,
         }),
+        faults,
     }
 }
 

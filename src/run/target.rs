@@ -49,6 +49,8 @@ pub(super) struct Target {
     pub endpoint: Endpoint,
     /// Of each thing, by place.
     pub credentials: Vec<Credentials>,
+    /// Expired certificates, by place, of the things that are to show one.
+    pub expired: BTreeMap<u64, Credentials>,
     /// Present with the local endpoint.
     pub local: Option<LocalEndpoint>,
 }
@@ -79,6 +81,7 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
+    let expired = expired(plan, things, &store)?;
     let (ledger, log) = (out.join(SERVICE_LEDGER), out.join("endpoint.log"));
     let settings = ChildSettings { dir: store.dir(), plan: emulator, seed: plan.seed, ledger: &ledger, log: &log };
     let child = EndpointChild::start(&settings).await?;
@@ -90,7 +93,7 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     let control = ControlClient::new(child.ready.api, server_name.clone(), Arc::clone(&tls), key);
     let groups = register(plan, things, &control, ui).await?;
     let endpoint = Endpoint { address: child.ready.mqtt, server_name, tls };
-    Ok(Target { endpoint, credentials, local: Some(LocalEndpoint { child, control, ledger, groups }) })
+    Ok(Target { endpoint, credentials, expired, local: Some(LocalEndpoint { child, control, ledger, groups }) })
 }
 
 /// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
@@ -115,6 +118,14 @@ async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(
         Ok((store, made, credentials))
     })
     .await
+}
+
+/// What things show that are to have missed the renewal of their certificate.
+fn expired(plan: &Plan, things: &[ThingName], store: &Store) -> Result<BTreeMap<u64, Credentials>, TargetError> {
+    let places = plan.expired();
+    let names: Vec<ThingName> = places.iter().map(|place| things[*place as usize].clone()).collect();
+    let pairs = store.expired(&names)?;
+    places.into_iter().zip(pairs).map(|(place, pair)| Ok((place, Credentials::new(pair.chain, pair.key)?))).collect()
 }
 
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -162,7 +173,7 @@ async fn remote(plan: &Plan, mqtt: &MqttPlan, things: &[ThingName]) -> Result<Ta
         .next()
         .ok_or_else(|| unresolved("it has no address".into()))?;
     let server_name = ServerName::try_from(mqtt.server_name.clone()).map_err(|error| unresolved(error.to_string()))?;
-    Ok(Target { endpoint: Endpoint { address, server_name, tls }, credentials, local: None })
+    Ok(Target { endpoint: Endpoint { address, server_name, tls }, credentials, expired: BTreeMap::new(), local: None })
 }
 
 /// Every file that cannot be used is named, all at once; files that things share are read once.

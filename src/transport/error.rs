@@ -1,7 +1,9 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
 use crate::device::SubscribeFailure;
+use crate::fault::Fault;
 use std::io;
+use std::time::Duration;
 
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +44,9 @@ pub enum Failure {
     SubscriptionRefused,
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
+    /// Not before `away` will the thing be back, where its policy does not say when.
+    #[error("dropped on purpose: {}", fault.key())]
+    OnPurpose { fault: Fault, away: Option<Duration> },
 }
 
 impl Failure {
@@ -54,6 +59,7 @@ impl Failure {
             Self::Closed => "closed",
             Self::SubscriptionRefused => "suback_failure",
             Self::Protocol(_) => "protocol",
+            Self::OnPurpose { fault, .. } => fault.key(),
         }
     }
 

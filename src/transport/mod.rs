@@ -6,11 +6,14 @@ pub mod control;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;
+pub mod faults;
 pub mod mqtt;
 pub mod session;
 pub mod thing;
+mod twin;
 
 use crate::device;
+use crate::fault::Fault;
 use crate::instant::Mono;
 use error::{Failure, Stage};
 
@@ -71,6 +74,11 @@ pub enum SessionEvent<'a> {
     Unreadable {
         at: Mono,
         why: &'a str,
+    },
+    /// Something goes wrong on purpose with the connection.
+    Fault {
+        fault: Fault,
+        at: Mono,
     },
     /// A PUBLISH of QoS 1 left.
     PublishSent,

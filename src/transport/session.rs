@@ -4,16 +4,18 @@
 //! partial packet, or for what the peer does not take.
 
 use super::error::Failure;
+use super::faults::{SessionFaults, spoil};
 use super::mqtt::{Incoming, MqttSession, Packet};
 use super::thing::{Order, SessionSettings, ShardContext, ThingId};
 use super::{Observer, PublishEnd, SessionEvent};
 use crate::clock;
 use crate::device::{JobsAgent, Transmit};
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::{Reply, RequestKind};
 use crate::wire::payload;
-use crate::wire::topic::{self, RequestTopic, Topic, TopicKind};
-use bytes::{Buf, Bytes, BytesMut};
+use crate::wire::topic::{self, RequestTopic, Topic, TopicError, TopicKind};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -42,6 +44,16 @@ pub enum End {
     Failed(Failure),
 }
 
+impl End {
+    /// How long the thing is to be away, where its reconnect policy does not say.
+    pub(super) fn away(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(Failure::OnPurpose { away, .. }) => *away,
+            Self::Failed(_) | Self::Ordered => None,
+        }
+    }
+}
+
 /// One session of one thing.
 pub struct Session<'a, O> {
     pub shard: &'a ShardContext<O>,
@@ -57,6 +69,8 @@ pub struct Session<'a, O> {
     flushing: bool,
     /// Since when the peer takes nothing.
     stuck_since: Option<Mono>,
+    /// What is wrong on purpose, where anything is.
+    faults: Option<Box<SessionFaults>>,
 }
 
 impl<'a, O: Observer> Session<'a, O> {
@@ -67,6 +81,7 @@ impl<'a, O: Observer> Session<'a, O> {
         stream: &'a mut TlsStream<TcpStream>,
         read_ahead: BytesMut,
         settings: &SessionSettings,
+        faults: Option<Box<SessionFaults>>,
     ) -> Self {
         Session {
             shard,
@@ -79,12 +94,14 @@ impl<'a, O: Observer> Session<'a, O> {
             unsent: BytesMut::new(),
             flushing: false,
             stuck_since: None,
+            faults,
         }
     }
 
     /// Until the session ends. `on_event` sees every event of the agent before the observer does.
     pub async fn run(&mut self, mut on_event: impl FnMut(&crate::device::Event)) -> End {
         self.agent.handle_connected();
+        self.begin_faults();
         let end = std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await;
         let now = clock::mono();
         for sent in self.mqtt.unacknowledged() {
@@ -116,6 +133,7 @@ impl<'a, O: Observer> Session<'a, O> {
                 Order::Close => return Ok(Poll::Ready(End::Ordered)),
             }
             let now = clock::mono();
+            self.commit_faults(now, &mut scratch.outbound)?;
             while let Some(sent) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {
                 self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Timeout });
             }
@@ -147,7 +165,7 @@ impl<'a, O: Observer> Session<'a, O> {
         }
         let held = self.partial.len();
         inbound.extend_from_slice(&self.partial);
-        let more = match poll_read_buf(Pin::new(&mut *self.stream), cx, inbound) {
+        let more = match self.poll_read(cx, inbound) {
             Poll::Ready(Ok(0)) => return Err(Failure::Closed),
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(error)) => return Err(error.into()),
@@ -163,13 +181,33 @@ impl<'a, O: Observer> Session<'a, O> {
         Ok(more)
     }
 
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbound: &mut BytesMut) -> Poll<std::io::Result<usize>> {
+        let stream = Pin::new(&mut *self.stream);
+        let Some(faults) = &mut self.faults else { return poll_read_buf(stream, cx, inbound) };
+        let now = clock::mono();
+        let read = match faults.room(now) {
+            Some(0) => return Poll::Pending,
+            Some(room) => poll_read_buf(stream, cx, &mut inbound.limit(room)),
+            None => poll_read_buf(stream, cx, inbound),
+        };
+        if let Poll::Ready(Ok(count)) = read {
+            faults.handle_read(count, now);
+        }
+        read
+    }
+
     fn handle(&mut self, packet: Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
         match self.mqtt.handle_packet(packet, now, out)? {
             Incoming::Message { topic, payload } => {
                 self.tell(SessionEvent::MessageIn { topic: &topic, payload: &payload });
                 self.deliver(&topic, &payload, now);
             }
-            Incoming::Granted(granted) => self.agent.handle_suback(granted, now),
+            Incoming::Granted(granted) => {
+                self.agent.handle_suback(granted, now);
+                if let Some(faults) = &mut self.faults {
+                    faults.handle_subscribed(now);
+                }
+            }
             Incoming::Acknowledged { sent } => {
                 self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Acknowledged });
             }
@@ -182,6 +220,13 @@ impl<'a, O: Observer> Session<'a, O> {
         let topic = match Topic::parse(topic) {
             Ok(topic) if topic.thing == self.thing.name.as_str() => topic,
             Ok(_) => return self.tell(SessionEvent::Unreadable { at: now, why: "a message of another thing" }),
+            // The answer to what was published on a topic that is no operation (spec section 8).
+            Err(TopicError::InvalidOperation { thing }) if thing == self.thing.name.as_str() && topic.ends_with("/rejected") => {
+                return match payload::parse_reply(RequestKind::Update, false, payload) {
+                    Ok(reply) => self.agent.handle_reply(RequestKind::Update, reply, now),
+                    Err(error) => self.tell(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+                };
+            }
             Err(error) => return self.tell(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
         };
         let delivered = match topic.kind {
@@ -213,15 +258,59 @@ impl<'a, O: Observer> Session<'a, O> {
                 }
                 Transmit::Publish(request) => {
                     let topic = Topic::of_request(&self.thing.name, &request).to_string();
-                    let payload = payload::encode_request(&request);
-                    self.tell(SessionEvent::PublishSent);
-                    self.tell(SessionEvent::MessageOut { topic: &topic, payload: &payload });
-                    self.mqtt.write_publish(topic, payload, now, out);
+                    self.publish(topic, payload::encode_request(&request), now, out);
+                }
+                Transmit::Faulty(request, fault) => {
+                    let topic = Topic::of_request(&self.thing.name, &request);
+                    let (topic, payload) = spoil(fault, topic, payload::encode_request(&request));
+                    self.publish(topic, payload, now, out);
+                }
+                Transmit::Flood(count) => self.flood(count, now, out),
+                Transmit::Crash { away } => {
+                    return Some(Failure::OnPurpose { fault: Fault::CrashInProgress, away: Some(away) });
                 }
                 Transmit::Disconnect(why) => return Some(why.into()),
             }
         }
         None
+    }
+
+    fn publish(&mut self, topic: String, payload: Vec<u8>, now: Mono, out: &mut BytesMut) {
+        self.tell(SessionEvent::PublishSent);
+        self.tell(SessionEvent::MessageOut { topic: &topic, payload: &payload });
+        self.mqtt.write_publish(topic, payload, now, out);
+    }
+
+    /// Messages that nobody needs, all at once.
+    fn flood(&mut self, count: u32, now: Mono, out: &mut BytesMut) {
+        let topic = format!("dt/{}/flood", self.thing.name);
+        for number in 0..count {
+            let payload = number.to_string();
+            self.tell(SessionEvent::MessageOut { topic: &topic, payload: payload.as_bytes() });
+            self.mqtt.write_message(&topic, payload.as_bytes(), now, out);
+        }
+    }
+
+    /// What is wrong with the connection from its beginning.
+    fn begin_faults(&mut self) {
+        let Some(faults) = &self.faults else { return };
+        let at = clock::mono();
+        faults.struck().for_each(|fault| self.tell(SessionEvent::Fault { fault, at }));
+        if faults.is_silent() {
+            self.mqtt.withhold_acknowledgements();
+        }
+    }
+
+    fn commit_faults(&mut self, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
+        let Some(faults) = &mut self.faults else { return Ok(()) };
+        if faults.breaks_silence(now) {
+            self.mqtt.release_acknowledgements(now, out);
+        }
+        if faults.drops(now) {
+            self.tell(SessionEvent::Fault { fault: Fault::Flapping, at: now });
+            return Err(Failure::OnPurpose { fault: Fault::Flapping, away: None });
+        }
+        Ok(())
     }
 
     fn write(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Result<(), Failure> {
@@ -278,7 +367,11 @@ impl<'a, O: Observer> Session<'a, O> {
         {
             deadline = deadline.min(at);
         }
-        if deadline <= clock::mono() {
+        let now = clock::mono();
+        if let Some(at) = self.faults.as_ref().and_then(|faults| faults.poll_timeout(now)) {
+            deadline = deadline.min(at);
+        }
+        if deadline <= now {
             cx.waker().wake_by_ref();
         } else {
             self.shard.pacer.wake_at(self.thing.slot, deadline, cx);

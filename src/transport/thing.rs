@@ -4,12 +4,14 @@ use super::connect::{Connection, connect};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
+use super::faults::ThingFaults;
 use super::mqtt::Version;
 use super::session::{End, Scratch, Session};
-use super::{Observer, SessionEvent};
+use super::{Observer, SessionEvent, twin};
 use crate::clock;
 use crate::device::backoff::Backoff;
 use crate::device::{Event, JobsAgent};
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::schedule::Pacer;
@@ -90,6 +92,8 @@ pub struct Thing {
     pub credentials: Credentials,
     pub settings: Arc<SessionSettings>,
     pub arrival: Mono,
+    /// What goes wrong on purpose with its connections, where anything does.
+    pub faults: Option<Box<ThingFaults>>,
 }
 
 /// One attempt to connect: what the plan wanted, and what came of it.
@@ -104,7 +108,7 @@ struct Attempt<'a> {
 
 impl Thing {
     /// Lives until the run orders it to close.
-    pub async fn live<O: Observer>(mut self, shard: Rc<ShardContext<O>>) {
+    pub async fn live<O: Observer + 'static>(mut self, shard: Rc<ShardContext<O>>) {
         self.sessions(&shard).await;
         shard.alive.set(shard.alive.get() - 1);
         if shard.alive.get() == 0 {
@@ -112,7 +116,7 @@ impl Thing {
         }
     }
 
-    async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
+    async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
         let tls = self.credentials.config(&shard.endpoint.tls);
         let mut intended = self.arrival;
         let mut failures = 0;
@@ -124,8 +128,10 @@ impl Thing {
             let is_blocked = shard.gate.available_permits() == 0;
             let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
-            let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
+            let shown = self.certificate(shard, &tls);
+            let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
             let now = clock::mono();
+            let away = end.away();
             match (end, attempt.subscribed) {
                 (End::Ordered, subscribed) => {
                     if subscribed.is_some() {
@@ -146,22 +152,41 @@ impl Thing {
                 }
             }
             let SessionSettings { seed, reconnect, .. } = *self.settings;
-            intended = now + reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts);
+            intended = now + away.unwrap_or_else(|| reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts));
             failures = failures.saturating_add(1);
             attempts += 1;
         }
     }
 
-    async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
+    /// What the next attempt shows: the thing's own certificate, unless that is to have expired.
+    fn certificate<O: Observer>(&mut self, shard: &ShardContext<O>, own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+        let Some(expired) = self.faults.as_mut().and_then(|faults| faults.expired()) else { return Arc::clone(own) };
+        shard.observer.session(&self.id, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
+        expired.config(&shard.endpoint.tls)
+    }
+
+    async fn attempt<O: Observer + 'static>(
+        &mut self,
+        shard: &Rc<ShardContext<O>>,
+        tls: Arc<ClientConfig>,
+        attempt: &mut Attempt<'_>,
+    ) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, &settings, deadline, &shard.observer)).await;
+        let dialled = Box::pin(connect(&shard.endpoint, Arc::clone(&tls), &self.id, &settings, deadline, &shard.observer)).await;
         let Connection { mut stream, read_ahead } = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
+        let faults = self.faults.as_mut().and_then(|faults| {
+            if let Some(other) = faults.twin() {
+                let settings = Arc::clone(&self.settings);
+                tokio::task::spawn_local(twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings));
+            }
+            faults.begin_session(clock::mono())
+        });
         let id = &self.id;
-        let mut session = Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, &settings);
+        let mut session = Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, &settings, faults);
         shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
         let end = session.run(|event| attempt.follow(event, id, &shard.observer)).await;
         self.agent.handle_disconnected(clock::mono());

@@ -33,7 +33,7 @@ impl JobsAgent {
     pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
         let Session::Subscribing { sent } = self.session else { return };
         let granted: Vec<bool> = granted.into_iter().collect();
-        if granted.len() == self.settings.workflow.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
+        if granted.len() == self.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
             self.session = Session::Subscribed { since: now, is_told: false };
             self.events.push_back(Event::Subscribed { sent, at: now });
             match &self.work {
@@ -70,7 +70,7 @@ impl JobsAgent {
                 }
             }
             (None, Some(_)) => match self.step {
-                Step::Asked { .. } => self.more = true,
+                Step::Asked { .. } | Step::Planned { ask: Ask::AfterEnd, .. } => self.more = true,
                 Step::Idle | Step::Planned { .. } => self.react(now),
             },
             (None, None) => {}
@@ -80,7 +80,7 @@ impl JobsAgent {
     /// An answer on a topic of `kind`; anything but the answer waited for is late, or a duplicate, and harmless.
     pub fn handle_reply(&mut self, kind: RequestKind, reply: Reply, now: Mono) {
         let (ask, intended, sent) = match self.step {
-            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_token(&reply, number) => {
+            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_answer(&reply, number) => {
                 (ask, intended, sent)
             }
             _ => {
@@ -98,6 +98,7 @@ impl JobsAgent {
                     Answer::Started(execution) => self.on_started(execution, now),
                     Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
                     Answer::Described(Some(execution)) => self.on_described(&execution, now),
+                    Answer::Updated(_) if ask == Ask::AfterEnd => self.rest(now),
                     Answer::Updated(_) => self.on_updated(now),
                     Answer::Described(None) | Answer::Pending(_) => {}
                 }
@@ -120,7 +121,7 @@ impl JobsAgent {
             && now >= deadline
         {
             self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout, None);
-            if ask == Ask::Poll { self.rest(now) } else { self.retry(ask, now) }
+            if matches!(ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(ask, now) }
         }
     }
 

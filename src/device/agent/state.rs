@@ -32,6 +32,8 @@ pub(super) enum Ask {
     Describe,
     /// The next report, or the end.
     Update,
+    /// One more report although the end was accepted: a fault.
+    AfterEnd,
 }
 
 impl Ask {
@@ -39,7 +41,7 @@ impl Ask {
         match self {
             Self::StartNext => RequestKind::StartNext,
             Self::Poll | Self::Describe => RequestKind::Describe,
-            Self::Update => RequestKind::Update,
+            Self::Update | Self::AfterEnd => RequestKind::Update,
         }
     }
 }

@@ -52,7 +52,7 @@ impl JobsAgent {
             return;
         }
         let jitter: f64 = seed::rng(self.settings.seed, self.thing, Purpose::AskAgain, u64::from(self.requests)).random();
-        self.plan(now + self.settings.ask_again.mul_f64(0.5 + 0.5 * jitter), Ask::StartNext);
+        self.plan(now + self.ask_again().mul_f64(0.5 + 0.5 * jitter), Ask::StartNext);
     }
 
     pub(super) fn finish(&mut self, now: Mono) {
@@ -61,7 +61,7 @@ impl JobsAgent {
         }
         self.failures = 0;
         self.skip_polls(now);
-        self.rest(now);
+        if self.reports_after_end(now) { self.plan(now, Ask::AfterEnd) } else { self.rest(now) }
     }
 
     /// A thing at work does not poll, and has lost nothing by it.

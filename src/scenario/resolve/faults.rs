@@ -1,6 +1,6 @@
 //! `faults` of a `[behavior.*]`: words and defaults are those of the table of faults.
 
-use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, TargetPlan};
+use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutTargets, TargetPlan};
 use super::super::problem::Code;
 use super::super::reader::Reader;
 use crate::device::behavior::Behavior;
@@ -55,6 +55,14 @@ fn chance(row: &Row, reader: &Reader<'_>) -> Chance {
     }
 }
 
+/// Whether some of the cohort's things may be targets.
+fn reaches(rollout: &RolloutPlan, cohort: &CohortPlan) -> bool {
+    match &rollout.targets {
+        RolloutTargets::Cohort(name) => *name == cohort.name,
+        RolloutTargets::Share(_) => true,
+    }
+}
+
 /// What a fault needs of the rest of the scenario.
 pub(super) fn check(
     root: &Reader<'_>,
@@ -97,7 +105,7 @@ pub(super) fn check(
     for rollout in rollouts.iter().filter(|rollout| waits && rollout.in_progress_timeout_minutes.is_none()) {
         let stalls = match &rollout.behavior {
             Some(behavior) => may_stall(behavior),
-            None => cohorts.iter().any(|cohort| may_stall(&cohort.behavior)),
+            None => cohorts.iter().filter(|cohort| reaches(rollout, cohort)).any(|cohort| may_stall(&cohort.behavior)),
         };
         if stalls {
             let message = format!("executions of job {} may stall, and nothing ends them", rollout.job);

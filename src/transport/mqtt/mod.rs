@@ -9,6 +9,7 @@ pub use packet::{ConnAck, Connect, Packet, Publish, Version};
 
 use super::error::Failure;
 use crate::instant::Mono;
+use crate::jobs::limits;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct MqttSession {
     last_id: u16,
     subscribe_id: Option<u16>,
     unacknowledged: Vec<(u16, Mono)>,
+    /// Messages that are not acknowledged for now, where that goes wrong on purpose.
+    withheld: Option<Box<Vec<u16>>>,
 }
 
 impl MqttSession {
@@ -58,6 +61,7 @@ impl MqttSession {
             last_id: 0,
             subscribe_id: None,
             unacknowledged: Vec::new(),
+            withheld: None,
         }
     }
 
@@ -88,8 +92,7 @@ impl MqttSession {
         match packet {
             Packet::Publish(Publish { id, topic, payload }) => {
                 if let Some(id) = id {
-                    self.version.write_puback(id, out);
-                    self.last_sent = now;
+                    self.acknowledge(id, now, out);
                 }
                 Ok(Incoming::Message { topic, payload })
             }
@@ -109,6 +112,36 @@ impl MqttSession {
             }
             Packet::ConnAck(_) => Err(Failure::Protocol("unexpected CONNACK".into())),
         }
+    }
+
+    fn acknowledge(&mut self, id: u16, now: Mono, out: &mut BytesMut) {
+        match &mut self.withheld {
+            None => {
+                self.version.write_puback(id, out);
+                self.last_sent = now;
+            }
+            // An endpoint that sends more than it may never hears of the rest.
+            Some(ids) if ids.len() < usize::from(limits::UNACKNOWLEDGED_MAX) => ids.push(id),
+            Some(_) => {}
+        }
+    }
+
+    /// From now on no message is acknowledged.
+    pub fn withhold_acknowledgements(&mut self) {
+        self.withheld.get_or_insert_default();
+    }
+
+    /// Acknowledges what was withheld, and everything from now on.
+    pub fn release_acknowledgements(&mut self, now: Mono, out: &mut BytesMut) {
+        for id in self.withheld.take().into_iter().flat_map(|ids| *ids) {
+            self.acknowledge(id, now, out);
+        }
+    }
+
+    /// PUBLISH at QoS 0.
+    pub fn write_message(&mut self, topic: &str, payload: &[u8], now: Mono, out: &mut BytesMut) {
+        self.last_sent = now;
+        self.version.write_message(topic, payload, out);
     }
 
     /// SUBSCRIBE at QoS 1.

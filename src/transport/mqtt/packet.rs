@@ -105,6 +105,13 @@ impl Version {
         }
     }
 
+    /// PUBLISH at QoS 0.
+    pub(super) fn write_message(self, topic: &str, payload: &[u8], out: &mut BytesMut) {
+        match self {
+            Self::V3 => v3::write_message(topic, payload, out),
+        }
+    }
+
     /// PUBACK: a success has the same form in every version.
     pub(super) fn write_puback(self, id: u16, out: &mut BytesMut) {
         let [high, low] = id.to_be_bytes();

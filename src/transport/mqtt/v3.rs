@@ -94,6 +94,10 @@ pub(super) fn write_publish(id: u16, topic: String, payload: Vec<u8>, out: &mut 
     encode(packet.write(out));
 }
 
+pub(super) fn write_message(topic: &str, payload: &[u8], out: &mut BytesMut) {
+    encode(v4::Publish::new(topic, QoS::AtMostOnce, payload).write(out));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
