@@ -19,6 +19,10 @@ fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
     let chance = chance(row, &reader);
     let words: Vec<(&str, Per)> = row.per.iter().map(|per| (per.as_str(), *per)).collect();
     let per = reader.word("per", &words, &[]).map_or(row.per[0], |per| per.value);
+    if matches!(chance, Chance::Rate(_)) && per == Per::Thing {
+        let help = "strike updates or executions at a rate, or things with a share";
+        reader.conflict(&reader.place_of("rate"), format!("{} has no rate per thing", row.key), help);
+    }
     let settings = row.parameters.iter().map(|parameter| match parameter.default {
         Setting::Time(_) => reader.distribution(parameter.key).map_or(parameter.default, |time| Setting::Time(time.value)),
         Setting::Count(_) => {
