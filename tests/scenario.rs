@@ -171,7 +171,6 @@ fn each_mistake_has_its_code() {
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
-        ("cohort.a.workflow", "\"list\"", Code::NotBuilt),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
         ("behavior.fast.faults", "{ crash_in_progres = { share = 0.1 } }", Code::UnknownKey),
@@ -343,12 +342,26 @@ fn a_fault_that_could_have_no_effect_is_refused() {
     for overrides in [
         vec![faults("flapping"), set("rollout.fw-1.behavior", "'fast'")],
         vec![faults("no_notify_next"), set("cohort.a.workflow", "'poll'")],
+        vec![faults("no_notify_next"), set("cohort.a.workflow", "'list'")],
     ] {
         assert_eq!(codes(plan(&overrides)), ["conflict"], "{overrides:?}");
     }
     let remote = "name = 'x'\ntarget = { kind = 'mqtt', host = 'h', tls = { ca = 'c', cert = 'd', key = 'k' } }\nfleet.things = 1\n\
                   [behavior.b.faults]\nexpired_certificate = { share = 0.1 }\n[end]\nduration = '1s'";
     assert_eq!(codes(load("x", remote, &[])), ["conflict"]);
+}
+
+#[test]
+fn every_workflow_is_read_and_printed() {
+    for (word, workflow) in
+        [("start-next", Workflow::StartNext), ("describe-update", Workflow::DescribeUpdate), ("list", Workflow::List)]
+    {
+        let read = plan(&[set("cohort.a.workflow", &format!("'{word}'"))]).unwrap();
+        assert_eq!(read.cohorts[0].workflow, workflow);
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+        let with_poll = [set("cohort.a.workflow", &format!("'{word}'")), set("cohort.a.poll", "{ every = '10s' }")];
+        assert_eq!(codes(plan(&with_poll)), ["conflict"], "{word}");
+    }
 }
 
 proptest! {

@@ -59,12 +59,13 @@ pub(crate) fn run(options: &Options) -> Measured {
             index: n as u64,
             cohort: 0,
             credentials: options.store.credentials(&Store::thing_name(n)),
+            expired: None,
             arrival: Duration::ZERO,
         })
         .collect();
     let settings = FleetSettings {
         endpoint: options.store.endpoint(options.address),
-        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session) }],
+        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session), faults: [].into() }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,
         // As in a run, shards are up when the first connect is due.

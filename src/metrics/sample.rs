@@ -88,7 +88,10 @@ impl Operation {
     #[must_use]
     pub fn is_scoped(self) -> bool {
         self.is_connecting()
-            || matches!(self, Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution)
+            || matches!(
+                self,
+                Self::GetPending | Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution
+            )
     }
 
     /// Whether it is a way to get a session, or a stage of it.

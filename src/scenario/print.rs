@@ -63,6 +63,8 @@ impl Plan {
             writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
             match cohort.workflow {
                 Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
+                Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
+                Workflow::List => writeln!(out, "workflow = \"list\"")?,
                 Workflow::Poll(Poll { every, jitter }) => {
                     let (every, jitter) = (duration_text(every), number(jitter));
                     writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;

@@ -8,6 +8,7 @@ use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, JobsAgent, Transmit};
 use fleetsim::distribution::Distribution;
 use fleetsim::emulator::engine::{Engine, EngineConfig};
+use fleetsim::fault::{Chance, Fault, FaultSpec, Row, TABLE};
 use fleetsim::instant::{Mono, Now};
 use fleetsim::jobs::{
     Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, JobDocument, JobId, JobRef, JobTarget, Notification, Rejection,
@@ -15,7 +16,7 @@ use fleetsim::jobs::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ struct Thing {
     link: Link,
     /// What the service has granted: of this session, and whether `notify-next` is among it.
     hears_next: bool,
+    /// The same of `notify`.
+    hears_list: bool,
     /// With [`Bug::NoRetry`]: it has given up.
     is_stuck: bool,
     last_token: Option<ClientToken>,
@@ -96,6 +99,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
+        Self::with(seed, bug, tells, &[])
+    }
+
+    /// Things that fail on purpose, too.
+    pub(crate) fn flaky(seed: u64, tells: bool) -> Self {
+        Self::with(seed, None, tells, &faults())
+    }
+
+    fn with(seed: u64, bug: Option<Bug>, tells: bool, faults: &[FaultSpec]) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=4usize);
         let names: Vec<ThingName> = (0..count).map(|n| ThingName::new(&format!("t-{n}")).expect("a valid name")).collect();
@@ -103,9 +115,10 @@ impl World {
         names.iter().for_each(|name| engine.create_thing(name));
         let things = names.iter().enumerate().map(|(n, name)| Thing {
             name: name.clone(),
-            agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
+            agent: JobsAgent::new(Arc::new(settings(&mut rng, seed, faults)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
             hears_next: false,
+            hears_list: false,
             is_stuck: false,
             last_token: None,
         });
@@ -272,6 +285,7 @@ impl World {
         let Link::Up { epoch, .. } = self.things[thing].link else { return };
         self.things[thing].link = Link::Down { until: self.now + lasts };
         self.things[thing].hears_next = false;
+        self.things[thing].hears_list = false;
         self.oracle.session_lost(thing, self.now);
         // What the service has not read yet it may still read; what it answers goes nowhere.
         let is_read = self.rng.random_bool(0.5);
@@ -302,7 +316,17 @@ impl World {
                         self.things[thing].agent.handle_suback(filters.iter().map(|_| true), self.now);
                     }
                 }
+                // A second copy of a request is sent as it is; nobody waits for its answer.
+                Transmit::Publish(request) if request.client_token == self.things[thing].last_token => {
+                    self.send(thing, epoch, Flight::Request(request));
+                }
                 Transmit::Publish(request) => self.publish(thing, epoch, request),
+                Transmit::Faulty(request, fault) => self.refuse(thing, epoch, &request, fault),
+                Transmit::Flood(_) => {}
+                Transmit::Crash { away } => {
+                    self.disconnect(thing, away);
+                    return;
+                }
                 Transmit::Disconnect(_) => {
                     self.disconnect(thing, ms(500));
                     return;
@@ -327,6 +351,22 @@ impl World {
             self.send(thing, epoch, Flight::Request(again));
         }
         self.send(thing, epoch, Flight::Request(request));
+    }
+
+    /// What the doors in front of the engine do with a request that is none.
+    fn refuse(&mut self, thing: usize, epoch: u64, request: &Request, fault: Fault) {
+        let is_granted = matches!(self.things[thing].link, Link::Up { is_granted: true, .. });
+        self.oracle.request(thing, request, is_granted);
+        self.things[thing].last_token.clone_from(&request.client_token);
+        let (code, client_token) = match fault {
+            Fault::BadJson => (ErrorCode::InvalidJson, None),
+            Fault::WrongTopic => (ErrorCode::InvalidTopic, None),
+            Fault::ForeignTopic => return self.disconnect(thing, ms(500)),
+            _ => (ErrorCode::InvalidRequest, request.client_token.clone()),
+        };
+        let timestamp = self.clock().epoch_seconds();
+        let reply = Reply { client_token, timestamp, result: Err(Rejection::new(code, "on purpose")) };
+        self.send(thing, epoch, Flight::Reply(RequestKind::Update, reply));
     }
 
     fn collect(&mut self, thing: usize) {
@@ -364,8 +404,9 @@ impl World {
             _ if !is_current => {}
             Flight::Subscribe { filters } => {
                 self.things[thing].hears_next = filters.contains(&Subscription::NotifyNext);
+                self.things[thing].hears_list = filters.contains(&Subscription::Notify);
                 let (name, next) = (self.things[thing].name.clone(), self.things[thing].hears_next);
-                let all = filters.contains(&Subscription::Notify);
+                let all = self.things[thing].hears_list;
                 self.engine_call(|engine, _| engine.handle_subscription(&name, all, next));
                 self.send(thing, epoch, Flight::Suback { count: filters.len() });
             }
@@ -375,8 +416,11 @@ impl World {
                 self.drive(thing);
             }
             Flight::Reply(kind, mut reply) => {
-                if self.bug == Some(Bug::ReusedToken) {
-                    reply.client_token.clone_from(&self.things[thing].last_token);
+                match (self.bug, &mut reply.result) {
+                    (Some(Bug::ReusedToken), _) => reply.client_token.clone_from(&self.things[thing].last_token),
+                    (Some(Bug::BlindToItsList), Ok(Answer::Pending(jobs))) => jobs.in_progress.clear(),
+                    (Some(Bug::BlindToVersions), Ok(Answer::Described(Some(execution)))) => execution.version_number = 1,
+                    _ => {}
                 }
                 self.tell(|| format!("thing {thing} hears {reply:?}"));
                 self.things[thing].agent.handle_reply(kind, reply, self.now);
@@ -418,11 +462,16 @@ impl World {
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }
+        if self.bug == Some(Bug::LostListChange) && self.rng.random_bool(0.1) {
+            notes.retain(|(_, note)| !matches!(note, Notification::Changed { .. }));
+        }
         for thing in 0..self.things.len() {
             let name = self.things[thing].name.clone();
             let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
             let head = head(&mut self.engine, &name, now);
             self.oracle.head(thing, head, self.things[thing].hears_next, &told);
+            let pending = pending(&mut self.engine, &name, now);
+            self.oracle.pending(thing, pending, self.things[thing].hears_list, &told);
             if let Link::Up { epoch, .. } = self.things[thing].link {
                 let told: Vec<Notification> = told.into_iter().cloned().collect();
                 told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note)));
@@ -442,18 +491,39 @@ fn head(engine: &mut Engine, thing: &ThingName, now: Now) -> Option<ExecutionKey
     }
 }
 
-fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
-    let polls = rng.random_bool(0.25);
+/// What the engine shows as pending, by job and number: asked, and nothing is changed by that.
+fn pending(engine: &mut Engine, thing: &ThingName, now: Now) -> BTreeSet<(JobId, i64)> {
+    let request = Request { client_token: None, body: RequestBody::GetPending };
+    match engine.handle_request(thing, &request, now).result {
+        Ok(Answer::Pending(jobs)) => {
+            jobs.in_progress.into_iter().chain(jobs.queued).map(|summary| (summary.job_id, summary.execution_number)).collect()
+        }
+        other => panic!("the list is always given, not {other:?}"),
+    }
+}
+
+/// All that a thing at work can do wrong without ending in silence.
+fn faults() -> Vec<FaultSpec> {
+    let is_told = |row: &&Row| row.fault == Fault::NoNotifyNext || (row.fault.is_of_work() && row.fault != Fault::Stall);
+    let spec = |row: &Row| {
+        let settings = row.parameters.iter().map(|parameter| parameter.default).collect();
+        FaultSpec { fault: row.fault, chance: Chance::Share(0.1), per: row.per[0], settings }
+    };
+    TABLE.iter().filter(is_told).map(spec).collect()
+}
+
+fn settings(rng: &mut ChaCha8Rng, seed: u64, faults: &[FaultSpec]) -> AgentSettings {
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
+    let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
         seed,
-        workflow: if polls { Workflow::Poll(poll) } else { Workflow::StartNext },
+        workflow: workflows[rng.random_range(0..workflows.len())],
         behavior: Behavior {
             reaction: Distribution::Uniform(Duration::ZERO, ms(1_000)),
             updates: rng.random_range(0..4),
             step: Distribution::Exp(ms([50, 1_000, 6_000][rng.random_range(0..3)])),
             outcome: OutcomeShares { succeeded: 0.6, failed: 0.2, rejected: 0.2 },
-            faults: Vec::new(),
+            faults: faults.to_vec(),
         },
         behavior_of_job: BTreeMap::new(),
         answer_timeout: ms(4_000),

@@ -222,6 +222,82 @@ fn things_that_poll_find_their_jobs_and_every_poll_is_accounted_for() {
     assert!(!summary.iter().any(|row| row[1] == "notify_next"), "nobody is told who did not subscribe");
 }
 
+/// Every workflow with a queue of jobs, each job with a behavior of its own.
+const SEVERAL: &str = "
+name = 'several'
+[fleet]
+things = 24
+connect = { rate = '200/s' }
+[[cohort]]
+name = 'told'
+share = 0.25
+behavior = 'quick'
+[[cohort]]
+name = 'looking'
+share = 0.25
+workflow = 'describe-update'
+behavior = 'quick'
+[[cohort]]
+name = 'picking'
+share = 0.25
+workflow = 'list'
+behavior = 'quick'
+[[cohort]]
+name = 'polling'
+share = 0.25
+workflow = 'poll'
+poll = { every = '300ms' }
+behavior = 'quick'
+[behavior.quick]
+reaction = '0s'
+step = '30ms'
+updates = 2
+[behavior.refusing]
+reaction = '0s'
+step = '30ms'
+updates = 2
+outcome = { rejected = 1.0 }
+[[rollout]]
+job = 'one'
+document = {}
+[[rollout]]
+job = 'two'
+behavior = 'refusing'
+document = {}
+[[rollout]]
+job = 'three'
+document = {}
+[end]
+limit = '60s'
+";
+
+#[test]
+fn every_workflow_works_through_a_queue_of_jobs() {
+    let bench = Bench::new();
+    fs::write(bench.path("several.toml"), SEVERAL).unwrap();
+    let output = bench.run(&["run", "several.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly", "cohort", "started_ms", "finished_ms", "thing"]);
+    assert_eq!(rows.len(), 72);
+    for row in &rows {
+        let expected = if row[0] == "two" { "REJECTED" } else { "SUCCEEDED" };
+        assert_eq!((&*row[1], &*row[2]), (expected, ""), "{row:?}");
+        // One after the other: nothing of a thing begins before what it began before has ended.
+        let number = |cell: &String| cell.parse::<f64>().unwrap();
+        let overlaps =
+            |other: &&Vec<String>| other[6] == row[6] && number(&other[4]) < number(&row[4]) && number(&other[5]) > number(&row[4]);
+        assert_eq!(rows.iter().find(overlaps), None, "{row:?}");
+    }
+    let summary = reconcile(&bench);
+    let count = |scope: &str, operation: &str| {
+        summary.iter().find(|row| row[0] == scope && row[1] == operation).map_or(0, |row| row[3].parse::<u64>().unwrap())
+    };
+    assert!(count("cohort:picking", "get_pending") >= 18 && count("cohort:looking", "get_pending") == 0, "{summary:?}");
+    assert!(count("cohort:looking", "describe") >= 18 && count("cohort:picking", "describe") >= 18, "{summary:?}");
+    assert_eq!(count("cohort:looking", "start_next") + count("cohort:picking", "start_next"), 0);
+    assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "the ledgers agree");
+}
+
 #[test]
 fn a_freeze_shows_in_response_times_and_in_lost_arrivals_and_loses_nothing() {
     let bench = Bench::new();

@@ -44,7 +44,7 @@ impl JobsAgent {
     pub(super) fn mishap(&mut self, ask: Ask, now: Mono) -> Result<Option<FaultSpec>, Option<Transmit>> {
         let Some(faults) = &mut self.faults else { return Ok(None) };
         match (ask, &self.work) {
-            (Ask::Update, Some(work)) => {
+            (Ask::Update, Some(work)) if work.is_started => {
                 let key = work.key.clone();
                 let specs = &self.settings.behavior(&key.job).faults;
                 match faults.at_update(specs, work.reports, now) {

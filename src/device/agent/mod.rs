@@ -4,6 +4,7 @@ mod answers;
 mod details;
 mod faults;
 mod inputs;
+mod pick;
 mod requests;
 mod state;
 mod steps;

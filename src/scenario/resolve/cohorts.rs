@@ -129,29 +129,28 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
     cohorts
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Learns {
-    Told,
-    Polls,
-}
-
 fn workflow(cohort: &Reader<'_>) -> Workflow {
-    let words = [("start-next", Learns::Told), ("poll", Learns::Polls)];
-    let learns = cohort.word("workflow", &words, &["describe-update", "list"]).map_or(Learns::Told, |word| word.value);
+    let words = [
+        ("start-next", Workflow::StartNext),
+        ("describe-update", Workflow::DescribeUpdate),
+        ("list", Workflow::List),
+        ("poll", Workflow::Poll(POLL)),
+    ];
+    let workflow = cohort.word("workflow", &words, &[]).map_or(Workflow::StartNext, |word| word.value);
     let poll = cohort.table("poll").map(|reader| {
         let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
         let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);
         reader.finish();
         Poll { every, jitter }
     });
-    match (learns, poll) {
-        (Learns::Told, None) => Workflow::StartNext,
-        (Learns::Told, Some(_)) => {
+    match (workflow, poll) {
+        (Workflow::Poll(_), Some(poll)) => Workflow::Poll(poll),
+        (_, None) => workflow,
+        (_, Some(_)) => {
             let help = "add workflow = \"poll\", or leave poll out";
             cohort.conflict(&cohort.place_of("poll"), "poll is for workflow = \"poll\"", help);
-            Workflow::StartNext
+            workflow
         }
-        (Learns::Polls, poll) => Workflow::Poll(poll.unwrap_or(POLL)),
     }
 }
 

@@ -4,8 +4,8 @@ use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutTarge
 use super::super::problem::Code;
 use super::super::reader::Reader;
 use crate::device::behavior::Behavior;
-use crate::device::workflow::Workflow;
 use crate::fault::{Chance, Fault, FaultSpec, Per, Row, Setting, TABLE};
+use crate::jobs::Subscription;
 use std::collections::BTreeMap;
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
@@ -97,10 +97,10 @@ pub(super) fn check(
             let message = format!("nobody here can make an expired certificate for cohort {:?}", cohort.name);
             complain("behavior", message, "leave expired_certificate out, or use target.kind = \"emulator\", whose CA is at hand");
         }
-        if matches!(cohort.workflow, Workflow::Poll(_))
+        if !cohort.workflow.subscriptions().contains(&Subscription::NotifyNext)
             && has(&cohort.behavior, &|spec| spec.fault == Fault::NoNotifyNext).is_some()
         {
-            let message = format!("things of cohort {:?} poll: none of them subscribes to notify-next", cohort.name);
+            let message = format!("no thing of cohort {:?} subscribes to notify-next anyway", cohort.name);
             complain("cohort", message, "leave no_notify_next out");
         }
     }
