@@ -208,6 +208,64 @@ fn every_fault_does_what_its_row_says_and_nothing_is_lost() {
     }
 }
 
+/// A few things of every kind, told in the fewest words.
+const FEW: &str = "
+name = 'few'
+seed = 5
+[fleet]
+things = 40
+connect = { rate = '200/s' }
+retry = { base = '20ms', cap = '100ms' }
+reconnect = { policy = 'fixed', base = '50ms' }
+[behavior.all]
+reaction = '0s'
+step = '50ms'
+[behavior.all.faults]
+crash_in_progress = { share = 0.2, away = '100ms' }
+stale_version = { share = 0.1 }
+oversized_details = { share = 0.1, per = 'execution' }
+bad_json = { share = 0.1, per = 'thing' }
+[[rollout]]
+job = 'fw-1'
+after = 'connected'
+rate = '6000/min'
+[end]
+limit = '60s'
+";
+
+#[test]
+fn the_same_executions_are_struck_for_any_number_of_shards() {
+    let struck = |shards: &str, seed: &str| -> BTreeSet<Vec<String>> {
+        let bench = Bench::new();
+        fs::write(bench.path("few.toml"), FEW).unwrap();
+        let run = bench.run(&["run", "few.toml", "--ui", "none", "--out", "out", "--shards", shards, "--seed", seed]);
+        assert_eq!(run.status.code(), Some(0), "{}", bench.text("out/run.json"));
+        bench.cells("out/executions.csv", &["thing", "status", "rejections", "faults"]).into_iter().collect()
+    };
+    let first = struck("1", "5");
+    assert!(first.iter().any(|row| !row[3].is_empty()) && first.iter().any(|row| row[3].is_empty()), "{first:?}");
+    assert_eq!(first, struck("2", "5"));
+    assert_ne!(first, struck("2", "6"));
+}
+
+#[test]
+fn a_rate_is_that_of_all_things_together() {
+    let bench = Bench::new();
+    let rate = "[behavior.all.faults]\nstale_version = { rate = '10/s' }\n";
+    // Forty things with some seven seconds of work each.
+    let begin = FEW.find("[behavior.all.faults]").unwrap();
+    let end = FEW.find("[[rollout]]").unwrap();
+    let text = FEW.replace(&FEW[begin..end], rate).replace("step = '50ms'", "step = '50ms'\nupdates = 140");
+    fs::write(bench.path("few.toml"), text).unwrap();
+    let run = bench.run(&["run", "few.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(run.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    let outcome = Outcome::of(bench);
+    let strikes = outcome.injected(Fault::StaleVersion.row());
+    // 70 in seven seconds, give or take: a Poisson process, a slow machine, and what came due before there was work.
+    assert!((35..200).contains(&strikes), "{strikes}");
+    assert_eq!(outcome.error("update", "rejected", "VersionMismatch"), strikes);
+}
+
 /// The counters of a row against what was drawn.
 fn check(row: &Row, expected: &Expected, outcome: &Outcome) {
     let scope = format!("cohort:{}", row.key);
@@ -223,7 +281,7 @@ fn check(row: &Row, expected: &Expected, outcome: &Outcome) {
         _ => expected.strikes,
     };
     assert_eq!(outcome.injected(row), strikes, "{}: strikes", row.key);
-    let told = format!("injected on purpose: {}, ", row.key);
+    let told = format!("{strikes} {}", row.key);
     let findings = outcome.bench.manifest("out")["findings"].to_string();
     assert!(findings.contains(&told), "{findings}");
     for counter in row.counters {

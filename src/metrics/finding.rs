@@ -19,8 +19,8 @@ pub enum Finding {
     Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
-    /// So often something went wrong on purpose.
-    Injected { fault: &'static str, count: u64 },
+    /// What went wrong on purpose, and how often, in the order of the table of faults.
+    Injected(Vec<(&'static str, u64)>),
 }
 
 impl Finding {
@@ -50,7 +50,10 @@ impl fmt::Display for Finding {
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
-            Self::Injected { fault, count } => write!(f, "injected on purpose: {fault}, {}", times(*count)),
+            Self::Injected(counts) => {
+                let counts: Vec<String> = counts.iter().map(|(fault, count)| format!("{} {fault}", grouped(*count))).collect();
+                write!(f, "injected on purpose: {}", counts.join(", "))
+            }
         }
     }
 }
@@ -89,11 +92,6 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
     }
 }
 
-/// `once`, `21 times`.
-fn times(count: u64) -> String {
-    if count == 1 { "once".into() } else { format!("{} times", grouped(count)) }
-}
-
 fn meaning(anomaly: Anomaly) -> &'static str {
     match anomaly {
         Anomaly::Lost => "open at the service, and their subscribed things are not at work on them",
@@ -105,16 +103,14 @@ fn meaning(anomaly: Anomaly) -> &'static str {
     }
 }
 
-/// Failures on purpose, in the order of their table.
-fn injected(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
+/// Failures on purpose, where there were any.
+fn injected(snapshot: &Snapshot) -> Option<Finding> {
     let count = |fault: &str| {
         let of_fault = snapshot.errors.iter().filter(|(key, _)| key.kind == FAULT_KIND && key.code == fault);
         of_fault.map(|(_, tally)| tally.count).sum::<u64>()
     };
-    TABLE
-        .iter()
-        .map(move |row| Finding::Injected { fault: row.key, count: count(row.key) })
-        .filter(|finding| matches!(finding, Finding::Injected { count: 1.., .. }))
+    let counts: Vec<_> = TABLE.iter().map(|row| (row.key, count(row.key))).filter(|(_, count)| *count > 0).collect();
+    (!counts.is_empty()).then_some(Finding::Injected(counts))
 }
 
 /// What the figures so far tell.

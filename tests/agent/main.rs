@@ -1,6 +1,7 @@
 //! The life of a thing, told as stories against the agent's public face: no sockets, a clock that the test moves.
 
 mod bench;
+mod faults;
 mod workflows;
 
 use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};
