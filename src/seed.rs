@@ -41,6 +41,12 @@ pub enum Purpose {
     Fault = 30,
     /// When faults that have a rate strike.
     FaultRate = 31,
+    /// Where in its period a thing sends telemetry.
+    TelemetryPhase = 40,
+    /// How much later each telemetry message is.
+    TelemetryJitter = 41,
+    /// How long each telemetry message is.
+    TelemetrySize = 42,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

@@ -14,7 +14,7 @@ pub mod backoff;
 pub mod behavior;
 mod event;
 mod faults;
-mod poll;
+pub mod telemetry;
 pub mod workflow;
 
 pub use agent::{AgentSettings, JobsAgent};

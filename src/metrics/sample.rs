@@ -32,6 +32,7 @@ pub enum Operation {
     Execution,
     /// PUBLISH -> PUBACK of a QoS 1 request.
     Puback,
+    /// PUBLISH -> PUBACK of a QoS 1 telemetry message; at QoS 0 such messages are counted, and have no time.
     Telemetry,
 }
 
@@ -90,7 +91,13 @@ impl Operation {
         self.is_connecting()
             || matches!(
                 self,
-                Self::GetPending | Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution
+                Self::GetPending
+                    | Self::StartNext
+                    | Self::Describe
+                    | Self::Update
+                    | Self::FirstNotification
+                    | Self::Execution
+                    | Self::Telemetry
             )
     }
 

@@ -9,9 +9,15 @@ use crate::instant::Mono;
 use crate::jobs::{Answer, JobExecution, Notification, NotifiedJobs, Reply, RequestKind};
 
 impl JobsAgent {
-    /// CONNACK: there is a new, clean session.
+    /// CONNACK: there is a session, in which nothing is subscribed to yet.
     pub fn handle_connected(&mut self) {
         self.session = Session::Up;
+    }
+
+    /// CONNACK: the session goes on in which every subscription was granted (spec section 18.1).
+    pub fn handle_resumed(&mut self, now: Mono) {
+        self.events.push_back(Event::Resumed { at: now });
+        self.come_up(now);
     }
 
     /// The session ended, whoever ended it.
@@ -36,16 +42,21 @@ impl JobsAgent {
         let Session::Subscribing { sent } = self.session else { return };
         let granted: Vec<bool> = granted.into_iter().collect();
         if granted.len() == self.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
-            self.session = Session::Subscribed { since: now, is_told: false };
             self.events.push_back(Event::Subscribed { sent, at: now });
-            match &self.work {
-                // Only the service knows whether our end arrived, and it tells when it is asked again.
-                Some(work) if work.end_sent => self.plan(now, Ask::Update),
-                None if self.polls.is_some() => self.rest(now),
-                _ => self.plan(now, self.seek()),
-            }
+            self.come_up(now);
         } else {
             self.fail_subscription(sent, now, SubscribeFailure::Refused);
+        }
+    }
+
+    /// The thing is up, and asks what there is to do: what it heard before may be old (spec section 13.4).
+    fn come_up(&mut self, now: Mono) {
+        self.session = Session::Subscribed { since: now, is_told: false };
+        match &self.work {
+            // Only the service knows whether our end arrived, and it tells when it is asked again.
+            Some(work) if work.end_sent => self.plan(now, Ask::Update),
+            None if self.polls.is_some() => self.rest(now),
+            _ => self.plan(now, self.seek()),
         }
     }
 

@@ -14,13 +14,16 @@ use super::backoff::Backoff;
 use super::behavior::Behavior;
 use super::event::{Event, ExecutionKey, Transmit};
 use super::faults::Faults;
-use super::poll::PollSchedule;
 use super::workflow::Workflow;
 use crate::instant::Mono;
 use crate::jobs::{JobExecution, JobId};
+use crate::periodic::{Purposes, Schedule};
+use crate::seed::Purpose;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+const POLLS: Purposes = Purposes { phase: Purpose::PollPhase, jitter: Purpose::PollJitter };
 
 /// What the agents of a cohort have in common.
 #[derive(Clone, Debug)]
@@ -58,7 +61,7 @@ pub struct JobsAgent {
     session: Session,
     step: Step,
     /// Of a thing that polls.
-    polls: Option<Box<PollSchedule>>,
+    polls: Option<Box<Schedule>>,
     work: Option<Box<Work>>,
     /// The last execution announced, and when.
     announced: Option<Box<(ExecutionKey, Mono)>>,
@@ -83,7 +86,7 @@ impl JobsAgent {
     pub fn new(settings: Arc<AgentSettings>, thing: u64, origin: Mono) -> Self {
         Self {
             faults: Faults::new(&settings, thing, origin),
-            polls: settings.workflow.poll().map(|poll| Box::new(PollSchedule::new(poll, settings.seed, thing, origin))),
+            polls: settings.workflow.poll().map(|poll| Box::new(Schedule::new(poll, POLLS, settings.seed, thing, origin))),
             settings,
             thing,
             session: Session::Down,

@@ -6,6 +6,7 @@ use crate::device::event::{AnswerOutcome, Event, SubscribeFailure};
 use crate::device::workflow::Workflow;
 use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
+use crate::periodic::Due;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 
@@ -50,7 +51,7 @@ impl JobsAgent {
     /// Nothing is pending: wait to be told, or for the next poll, and ask again one day.
     pub(super) fn rest(&mut self, now: Mono) {
         if let Some(polls) = &mut self.polls {
-            let (at, lost) = polls.next(now);
+            let Due { at, lost, .. } = polls.next(now);
             if lost > 0 {
                 self.events.push_back(Event::LostArrivals { kind: Ask::Poll.kind(), count: lost });
             }

@@ -7,6 +7,7 @@ mod faults;
 mod fleet;
 mod rollouts;
 mod target;
+mod telemetry;
 
 use super::plan::Plan;
 use super::problem::{Code, Place};
@@ -35,9 +36,9 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target);
     faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
-    root.later(&["telemetry"]);
+    let telemetry = telemetry::telemetry(&root, &fleet);
     root.finish();
-    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
+    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, telemetry, end, thresholds }
 }
 
 /// The name is part of paths.
