@@ -179,10 +179,10 @@ struct ServeArgs {
     /// MQTT over mutual TLS; 0: any free port
     #[arg(long, default_value_t = 8883)]
     mqtt_port: u16,
-    /// HTTPS data plane (not built yet: the port is not opened)
+    /// The data plane over HTTPS with mutual TLS; 0: any free port
     #[arg(long, default_value_t = 8443)]
     https_port: u16,
-    /// HTTPS with SigV4: the control plane; 0: any free port
+    /// HTTPS with SigV4: the control plane, the data plane, and MQTT over WebSocket; 0: any free port
     #[arg(long, default_value_t = 4443)]
     api_port: u16,
     /// Register this many things, with certificates in DIR/things
@@ -497,6 +497,7 @@ fn serve_command(args: ServeArgs) -> u8 {
         dir,
         bind: args.bind,
         mqtt_port: args.mqtt_port,
+        https_port: args.https_port,
         api_port: args.api_port,
         things: args.things,
         thing_name,

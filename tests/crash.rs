@@ -154,7 +154,17 @@ impl Place {
         let port = |address: SocketAddr| address.port().to_string();
         let state = self.dir.path().join("state");
         let mut command = Command::new(cargo_bin("fleetsim"));
-        command.args(["serve", "--mqtt-port", &port(self.mqtt), "--api-port", &port(self.api), "--things", &THINGS.to_string()]);
+        command.args([
+            "serve",
+            "--mqtt-port",
+            &port(self.mqtt),
+            "--https-port",
+            "0",
+            "--api-port",
+            &port(self.api),
+            "--things",
+            &THINGS.to_string(),
+        ]);
         command.arg("--dir").arg(self.store()).arg("--state").arg(state);
         command.env_remove("RUST_LOG").stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }

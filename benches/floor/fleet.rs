@@ -69,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Measured {
             transport: 0,
             telemetry: None,
             faults: [].into(),
+            connects_in_progress: None,
         }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,

@@ -5,6 +5,7 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::faults::ThingFaults;
+use super::gates::Gates;
 use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
 use super::{Observer, SessionEvent, twin};
@@ -24,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, SemaphorePermit};
 
 /// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ pub struct ShardContext<O> {
     pub endpoint: Endpoint,
     pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
-    pub gate: Semaphore,
+    pub gates: Gates,
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
     pub observer: O,
@@ -149,8 +150,8 @@ impl Thing {
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
             let woke = clock::mono();
-            let is_blocked = shard.gate.available_permits() == 0;
-            let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
+            let is_blocked = shard.gates.of(self.id.cohort).available_permits() == 0;
+            let Some(mut attempt) = pass_gate(shard, self.id.cohort, intended, lost).await else { return };
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let shown = self.certificate(shard, &tls);
             let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
@@ -250,12 +251,12 @@ impl Thing {
 }
 
 /// Waits for a place among the connects in progress; `None` when the run closes first.
-async fn pass_gate<O>(shard: &ShardContext<O>, intended: Mono, lost: Option<Mono>) -> Option<Attempt<'_>> {
+async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost: Option<Mono>) -> Option<Attempt<'_>> {
     if shard.is_closing() {
         return None;
     }
     // The gate is closed when the run closes.
-    let permit = shard.gate.acquire().await.ok()?;
+    let permit = shard.gates.of(cohort).acquire().await.ok()?;
     (!shard.is_closing()).then(|| Attempt { intended, started: clock::mono(), lost, permit: Some(permit), subscribed: None })
 }
 

@@ -253,6 +253,11 @@ fn an_end_that_was_accepted_just_before_the_session_broke_is_known_after_the_rec
     let refusal = Rejection { execution_state: Some(state), ..Rejection::new(ErrorCode::VersionMismatch, "found version 3") };
     bench.answer(&again, Err(refusal));
     assert!(bench.has(finished(ExecutionStatus::Rejected)));
+    assert!(bench.has(|e| matches!(e, Event::Started { resumed: true, .. })), "the session was regained while it was open");
+    // The next job may have been announced while nobody listened.
+    bench.sleep();
+    assert_eq!(bench.request().body.kind(), RequestKind::StartNext);
+    assert!(bench.now < Mono(5_000_000_000), "at once, and not one day");
 }
 
 #[test]

@@ -39,11 +39,20 @@ enum Link {
     Up { epoch: u64, is_granted: bool },
 }
 
+/// Whom the service tells what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hears {
+    /// `notify-next`
+    next: bool,
+    /// `notify`
+    list: bool,
+}
+
 struct Thing {
     name: ThingName,
     agent: JobsAgent,
     link: Link,
-    /// What the service has granted in this session.
+    /// What the service has granted of this session.
     hears: Hears,
     /// Of a thing whose session outlives its connections.
     kept: Option<Kept>,

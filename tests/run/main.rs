@@ -1,7 +1,10 @@
 //! The program as its users meet it: whole runs on real sockets, exit codes, interruptions, deaths.
 
 mod bench;
+mod rollouts;
+mod shipped;
 mod terminal;
+mod transports;
 
 use assert_cmd::cargo::cargo_bin;
 use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
@@ -12,36 +15,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 // ------------------------------------------------------------------------------------------------------------ the ordinary
-
-#[test]
-fn every_shipped_scenario_runs_small() {
-    for (scenario, rollout) in [("smoke", "fw-smoke"), ("10k", "fw-2-4-1"), ("10k-aws", "fw-2-4-1")] {
-        let bench = Bench::new();
-        let quick = ["fast-ota", "slow-ota", "flaky-ota"]
-            .map(|name| format!("behavior.{name}={{ step = '100ms', reaction = '0s', updates = 2 }}"));
-        let rate = format!("rollout.{rollout}.rate='600/s'");
-        let mut args = vec!["run", scenario, "--things", "100", "--ui", "json", "--out", "out", "--set", &rate];
-        if scenario != "smoke" {
-            quick.iter().for_each(|set| args.extend(["--set", set]));
-        }
-        let output = bench.run(&args);
-        assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
-        let last = String::from_utf8(output.stdout).unwrap();
-        let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-        assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &"PASS".into()), "{scenario}");
-        let rows =
-            bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
-        assert_eq!(rows.len(), 100, "{scenario}");
-        for row in rows {
-            assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{row:?}");
-            let times: Vec<f64> = row[1..5].iter().map(|cell| cell.parse().unwrap()).collect();
-            assert!(times.is_sorted(), "{row:?}");
-            assert_eq!(row[5], "");
-        }
-        reconcile(&bench);
-        assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{scenario}: the ledgers agree");
-    }
-}
 
 /// Started = ok + rejected + timeout + error + open, and the seconds sum up to the run; gives the summary.
 fn reconcile(bench: &Bench) -> Vec<Vec<String>> {
@@ -318,7 +291,8 @@ fn a_freeze_shows_in_response_times_and_in_lost_arrivals_and_loses_nothing() {
 #[test]
 fn things_of_another_endpoint_are_driven_with_files_and_shorthands() {
     let bench = Bench::new();
-    let mut serve = Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--things", "3"]));
+    let mut serve =
+        Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", "3"]));
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(serve.0.stdout.take().unwrap()), &mut line).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -528,7 +502,19 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     }
     let bench = Bench::new();
     fs::create_dir_all(bench.path("d")).unwrap();
-    let mut serve = Guard(bench.spawn(&["serve", "--dir", "d", "--mqtt-port", "0", "--api-port", "0", "--ledger", "/dev/full"]));
+    let mut serve = Guard(bench.spawn(&[
+        "serve",
+        "--dir",
+        "d",
+        "--mqtt-port",
+        "0",
+        "--https-port",
+        "0",
+        "--api-port",
+        "0",
+        "--ledger",
+        "/dev/full",
+    ]));
     assert_eq!(serve.wait(Duration::from_secs(20)), 1);
     let mut stderr = String::new();
     std::io::Read::read_to_string(serve.0.stderr.as_mut().unwrap(), &mut stderr).unwrap();
@@ -540,7 +526,7 @@ fn a_port_in_use_is_named() {
     let bench = Bench::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = bench.run(&["serve", "--dir", "d", "--mqtt-port", &port, "--api-port", "0"]);
+    let output = bench.run(&["serve", "--dir", "d", "--mqtt-port", &port, "--https-port", "0", "--api-port", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("listen on 127.0.0.1:{port}")));
 }

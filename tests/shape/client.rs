@@ -47,7 +47,20 @@ impl Endpoint {
 
     fn in_dir(dir: tempfile::TempDir, more: &[&str]) -> Self {
         let mut process = Command::new(cargo_bin("fleetsim"))
-            .args(["serve", "--mqtt-port", "0", "--api-port", "0", "--things", "4", "--thing-name", "t-{index}", "--dir"])
+            .args([
+                "serve",
+                "--mqtt-port",
+                "0",
+                "--https-port",
+                "0",
+                "--api-port",
+                "0",
+                "--things",
+                "4",
+                "--thing-name",
+                "t-{index}",
+                "--dir",
+            ])
             .arg(dir.path().join("pki"))
             .args(more)
             .stdout(Stdio::piped())

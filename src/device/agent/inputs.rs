@@ -53,8 +53,13 @@ impl JobsAgent {
     fn come_up(&mut self, now: Mono) {
         self.session = Session::Subscribed { since: now, is_told: false };
         match &self.work {
-            // Only the service knows whether our end arrived, and it tells when it is asked again.
-            Some(work) if work.end_sent => self.plan(now, Ask::Update),
+            // Only the service knows whether our end arrived, and it tells when it is asked again. What it announced
+            // meanwhile nobody heard.
+            Some(work) if work.end_sent => {
+                self.events.push_back(Event::Started { execution: work.key.clone(), at: now, resumed: true });
+                self.more = true;
+                self.plan(now, Ask::Update);
+            }
             None if self.polls.is_some() => self.rest(now),
             _ => self.plan(now, self.seek()),
         }

@@ -4,7 +4,7 @@ use super::super::plan::{CohortPlan, FleetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
 use super::faults::faults;
-use super::fleet::session;
+use super::fleet::{connect, session};
 use super::{DAY, names};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
@@ -79,7 +79,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
         let (name, workflow) = ("all".into(), Workflow::StartNext);
-        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), session: fleet.session }];
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), connect: None, session: fleet.session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let mut shares_are_read = true;
@@ -101,7 +101,6 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
         };
         let workflow = workflow(reader);
         reader.flag("verify_signature", false);
-        reader.later(&["connect"]);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
@@ -116,7 +115,8 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
         }
         let name = name.map_or_else(String::new, |name| name.value);
-        cohorts.push(CohortPlan { name, share, workflow, behavior, session: session(reader, fleet.session) });
+        let (connect, session) = (connect(reader, fleet.connect), session(reader, fleet.session));
+        cohorts.push(CohortPlan { name, share, workflow, behavior, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {

@@ -86,7 +86,7 @@ pub(super) fn check(
         if let Some(name) = &rollout.behavior
             && let Some(fault) = has(name, &|spec| !spec.fault.is_of_work())
         {
-            let message = format!("{fault} is a fault of things, and behavior {name:?} is that of job {}", rollout.job);
+            let message = format!("{fault} is a fault of things, and behavior {name:?} is that of job {}", rollout.name);
             complain("rollout", message, "put it into the behavior of a cohort");
         }
     }
@@ -106,13 +106,13 @@ pub(super) fn check(
     }
     let waits = matches!(end.when, EndWhen::ExecutionsDone { expect: None });
     let may_stall = |name: &str| has(name, &|spec| spec.fault == Fault::Stall).is_some();
-    for rollout in rollouts.iter().filter(|rollout| waits && rollout.in_progress_timeout_minutes.is_none()) {
+    for rollout in rollouts.iter().filter(|rollout| waits && rollout.settings.config.in_progress_timeout_minutes.is_none()) {
         let stalls = match &rollout.behavior {
             Some(behavior) => may_stall(behavior),
             None => cohorts.iter().filter(|cohort| reaches(rollout, cohort)).any(|cohort| may_stall(&cohort.behavior)),
         };
         if stalls {
-            let message = format!("executions of job {} may stall, and nothing ends them", rollout.job);
+            let message = format!("executions of job {} may stall, and nothing ends them", rollout.name);
             complain(
                 "rollout",
                 message,

@@ -56,19 +56,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         plan.thing_name = template.value;
     }
     check_names(&reader, &plan);
-    if let Some(connect) = reader.table("connect") {
-        let default = plan.connect;
-        plan.connect = ConnectPlan {
-            rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
-            arrival: connect
-                .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
-                .map_or(default.arrival, |arrival| arrival.value),
-            in_progress: connect
-                .integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX)
-                .map_or(default.in_progress, |n| n.value as u32),
-        };
-        connect.finish();
-    }
+    plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
     reader.later(&["things_from"]);
     reader.finish();
@@ -84,6 +72,20 @@ fn check_names(reader: &Reader<'_>, plan: &FleetPlan) {
     if let Err(error) = ThingName::new(&plan.thing_name.name(plan.first_index + plan.things - 1)) {
         reader.gathered.push(Code::BadValue, &place, format!("fleet.thing_name makes no thing names: {error}"), None);
     }
+}
+
+/// How things arrive, where that is said.
+pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
+    let connect = reader.table("connect")?;
+    let plan = ConnectPlan {
+        rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
+        arrival: connect
+            .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
+            .map_or(default.arrival, |arrival| arrival.value),
+        in_progress: connect.integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX).map_or(default.in_progress, |n| n.value as u32),
+    };
+    connect.finish();
+    Some(plan)
 }
 
 /// What a cohort may override.

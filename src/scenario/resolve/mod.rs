@@ -33,6 +33,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let cohorts = cohorts::cohorts(&root, &fleet, &behaviors);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
+    rollouts::check_dues(&root, &rollouts, &end);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target);
     faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
