@@ -1,6 +1,7 @@
 //! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
 //! [`Observer`].
 
+mod cause;
 pub mod connect;
 pub mod control;
 pub mod credentials;
@@ -8,6 +9,7 @@ pub mod endpoint;
 pub mod error;
 pub mod faults;
 pub mod gates;
+pub mod keyring;
 pub mod mqtt;
 pub mod session;
 pub mod thing;
@@ -16,6 +18,7 @@ mod twin;
 use crate::device;
 use crate::fault::Fault;
 use crate::instant::Mono;
+pub use cause::Explained;
 use error::{Failure, Stage};
 use mqtt::Published;
 

@@ -59,7 +59,7 @@ fn signatures_are_verified_really() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
     let good = signing(&endpoint);
-    let key = |id: &str, secret: &str| Signing { key: AccessKey { id: id.into(), secret: secret.into() }, ..good.clone() };
+    let key = |id: &str, secret: &str| Signing { key: AccessKey::lasting(id, secret), ..good.clone() };
     let ago = |seconds| Signing { at: SystemTime::now() - Duration::from_secs(seconds), ..good.clone() };
     let ahead = Signing { at: SystemTime::now() + Duration::from_secs(400), ..good.clone() };
     const INVALID: &str = "InvalidSignatureException";
