@@ -5,7 +5,7 @@ use super::events::{Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::stop::StopRequests;
-use super::target::LocalEndpoint;
+use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
@@ -71,6 +71,8 @@ pub(super) struct Conductor<'a> {
     pub fleet: Fleet,
     pub shards: usize,
     pub local: Option<&'a mut LocalEndpoint>,
+    /// Where the rollouts are created.
+    pub control: Option<&'a ControlPlane>,
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
@@ -186,7 +188,7 @@ impl Conductor<'_> {
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
         let mut timetable = Timetable::new(&self.plan.events, self.origin);
-        let mut rollouts = Rollouts::new(self.plan, self.origin, self.local.as_deref());
+        let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
             // Who drains creates nothing more, and without an endpoint nobody can.
             let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none());
@@ -278,7 +280,8 @@ impl Conductor<'_> {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
             let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
-            let example = errors.map(|tally| tally.example.clone()).next().unwrap_or_else(|| "no error was seen".into());
+            let most = errors.max_by_key(|tally| tally.count);
+            let example = most.map_or_else(|| "no error was seen".into(), |tally| tally.example.clone());
             return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
         }
         let is_over = match self.plan.end.when {

@@ -2,13 +2,12 @@
 //!
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
-use super::groups::TargetGroups;
-use super::target::LocalEndpoint;
+use super::target::ControlPlane;
 use crate::instant::Mono;
 use crate::jobs::{ControlError, CreateJob, JobConfig, JobId, JobTarget};
 use crate::metrics::RolloutRow;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
-use crate::transport::control::{ControlCallError, ControlClient};
+use crate::transport::control::ControlCallError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -44,12 +43,6 @@ pub(super) struct Begun {
     pub(super) targets: u64,
 }
 
-/// Where jobs are created, and for whom.
-struct ControlPlane {
-    client: Arc<ControlClient>,
-    groups: Arc<TargetGroups>,
-}
-
 pub(super) struct Rollouts<'a> {
     plan: &'a Plan,
     /// Absent where jobs are created by others; then the plan has none.
@@ -65,8 +58,7 @@ pub(super) struct Rollouts<'a> {
 }
 
 impl<'a> Rollouts<'a> {
-    pub(super) fn new(plan: &'a Plan, origin: Mono, local: Option<&LocalEndpoint>) -> Self {
-        let control = local.map(|local| ControlPlane { client: Arc::clone(&local.control), groups: Arc::clone(&local.groups) });
+    pub(super) fn new(plan: &'a Plan, origin: Mono, control: Option<ControlPlane>) -> Self {
         let mut rollouts = Self {
             plan,
             control,

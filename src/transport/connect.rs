@@ -38,14 +38,10 @@ pub async fn connect(
     deadline: Mono,
     observer: &impl Observer,
 ) -> Result<Connection, Failure> {
-    let tcp = staged(Stage::Tcp, thing, deadline, observer, async {
-        let tcp = TcpStream::connect(endpoint.address).await?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
-    })
-    .await?;
+    let route = endpoint.route(thing.position);
+    let tcp = staged(Stage::Tcp, thing, deadline, observer, route.dial()).await?;
     let mut stream = staged(Stage::Tls, thing, deadline, observer, async {
-        Ok(TlsConnector::from(tls).connect(endpoint.server_name.clone(), tcp).await?)
+        Ok(TlsConnector::from(tls).connect(route.destination.server_name.clone(), tcp).await?)
     })
     .await?;
     let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, observer, async {

@@ -138,7 +138,7 @@ impl Thing {
     }
 
     async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
-        let tls = self.credentials.config(&shard.endpoint.tls);
+        let tls = shard.endpoint.config(&self.credentials);
         let mut intended = self.arrival;
         let mut failures = 0;
         let mut attempts = 0;

@@ -81,8 +81,16 @@ fn what_is_too_large_or_no_http_ends_the_connection() {
 #[test]
 fn a_head_has_ten_seconds_and_a_silent_connection_longer() {
     let endpoint = Endpoint::start(&[]);
-    let mut silent = Door::by_certificate(&endpoint, "t-2");
-    silent.ask("GET", "/things/t-2/jobs", "").ok();
+    let mut silent = Door::both(&endpoint, "t-2");
+    for door in &mut silent {
+        door.ask("GET", "/things/t-2/jobs", "").ok();
+        // Head and body apart, as many clients send them.
+        let bytes = door.bytes("PUT", "/things/t-2/jobs/$next", "{}");
+        door.http.send(&bytes[..bytes.len() - 2]);
+        std::thread::sleep(Duration::from_millis(50));
+        door.http.send(&bytes[bytes.len() - 2..]);
+        door.http.answer().expect("an answer").ok();
+    }
     let mut slow = Door::both(&endpoint, "t-1");
     let start = Instant::now();
     for door in &mut slow {
@@ -97,7 +105,9 @@ fn a_head_has_ten_seconds_and_a_silent_connection_longer() {
     }
     let waited = start.elapsed().as_secs();
     assert!((9..=15).contains(&waited), "{waited} s");
-    silent.ask("GET", "/things/t-2/jobs", "").ok();
+    for mut door in silent {
+        door.ask("GET", "/things/t-2/jobs", "").ok();
+    }
 }
 
 #[test]

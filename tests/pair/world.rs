@@ -60,13 +60,6 @@ struct Thing {
     last_token: Option<ClientToken>,
 }
 
-/// Which notifications are granted: `notify-next`, and `notify`.
-#[derive(Clone, Copy, Default)]
-struct Hears {
-    next: bool,
-    list: bool,
-}
-
 /// What both sides keep of a session while there is no connection.
 #[derive(Default)]
 struct Kept {

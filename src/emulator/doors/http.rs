@@ -1,6 +1,6 @@
 //! What both doors that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
 
-use super::patient::{Heard, Patient};
+use super::patient::{Patient, Progress};
 use crate::wire::control;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -30,8 +30,8 @@ pub(super) fn server() -> http1::Builder {
     server
 }
 
-pub(super) fn io<S>(stream: S, heard: &Heard) -> Io<S> {
-    TokioIo::new(Patient::new(stream, heard.clone()))
+pub(super) fn io<S>(stream: S, progress: &Progress) -> Io<S> {
+    TokioIo::new(Patient::new(stream, progress.clone()))
 }
 
 /// The request is never answered: the connection ends without a word.

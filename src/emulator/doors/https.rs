@@ -3,7 +3,7 @@
 use super::data_plane;
 use super::http::{self, Body, Lost};
 use super::mutual::TlsStream;
-use super::patient::Heard;
+use super::patient::Progress;
 use crate::clock;
 use crate::emulator::identity::Presented;
 use crate::emulator::service::Service;
@@ -28,11 +28,14 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
     let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
     let door = Door { presented, service, auto_register };
-    let heard = Heard::default();
-    let io = http::io(stream, &heard);
+    let progress = Progress::default();
+    let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
-        heard.tell();
-        door.answer(request)
+        let answering = progress.begin();
+        async {
+            let _answering = answering;
+            door.answer(request).await
+        }
     });
     let connection = http::server().serve_connection(io, answer);
     tokio::pin!(connection);

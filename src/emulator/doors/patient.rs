@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,20 +16,44 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what is written to it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Says that the head of a request is complete.
-#[derive(Clone, Default)]
-pub(super) struct Heard(Arc<AtomicBool>);
+/// A head has been completed since the last look.
+const HEARD: u8 = 1;
+/// A request is being answered: what comes is its body.
+const ANSWERING: u8 = 2;
 
-impl Heard {
-    pub(super) fn tell(&self) {
-        self.0.store(true, Ordering::Relaxed);
+/// How far the requests of a connection are, told by whoever answers them.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU8>);
+
+/// A request is being answered while this lives.
+pub(super) struct Answering<'a>(&'a Progress);
+
+impl Progress {
+    /// The head of a request is complete.
+    pub(super) fn begin(&self) -> Answering<'_> {
+        self.0.store(HEARD | ANSWERING, Ordering::Relaxed);
+        Answering(self)
+    }
+
+    fn was_heard(&self) -> bool {
+        self.0.fetch_and(!HEARD, Ordering::Relaxed) & HEARD != 0
+    }
+
+    fn is_answering(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & ANSWERING != 0
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_and(!ANSWERING, Ordering::Relaxed);
     }
 }
 
 pub(super) struct Patient<S> {
     stream: S,
-    heard: Heard,
-    /// When the last byte came.
+    progress: Progress,
+    /// When something came or went last.
     last: Instant,
     /// When the first byte of a head came that is not complete.
     head: Option<Instant>,
@@ -38,8 +62,8 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, heard: Heard) -> Self {
-        Self { stream, heard, last: Instant::now(), head: None, reading: None, writing: None }
+    pub(super) fn new(stream: S, progress: Progress) -> Self {
+        Self { stream, progress, last: Instant::now(), head: None, reading: None, writing: None }
     }
 
     pub(super) fn into_inner(self) -> S {
@@ -49,6 +73,7 @@ impl<S> Patient<S> {
     /// What became of a write: one that waits too long fails.
     fn limit_write<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
+            self.last = Instant::now();
             self.writing = None;
             return polled;
         }
@@ -61,13 +86,15 @@ impl<S> Patient<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        if me.heard.0.swap(false, Ordering::Relaxed) {
+        if me.progress.was_heard() {
             me.head = None;
         }
         let polled = Pin::new(&mut me.stream).poll_read(cx, buffer);
         if polled.is_ready() {
             me.last = Instant::now();
-            me.head.get_or_insert(me.last);
+            if !me.progress.is_answering() {
+                me.head.get_or_insert(me.last);
+            }
             return polled;
         }
         let deadline = me.head.map_or(me.last + IDLE_TIMEOUT, |head| head + HEAD_TIMEOUT);

@@ -12,7 +12,7 @@ use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
 use super::mqtt::MqttSettings;
 use super::mutual::{HANDSHAKES_MAX, TlsStream, handshake};
-use super::patient::Heard;
+use super::patient::Progress;
 use super::websocket;
 use crate::clock;
 use crate::emulator::service::Service;
@@ -67,11 +67,14 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
 
 /// Runs a connection to its end, or to its becoming a WebSocket.
 async fn run(stream: TlsStream, door: Door) {
-    let heard = Heard::default();
-    let io = http::io(stream, &heard);
+    let progress = Progress::default();
+    let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
-        heard.tell();
-        door.answer(request)
+        let answering = progress.begin();
+        async {
+            let _answering = answering;
+            door.answer(request).await
+        }
     });
     if let Err(error) = http::server().serve_connection(io, answer).with_upgrades().await {
         tracing::debug!(%error, "api connection");
