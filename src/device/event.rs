@@ -41,6 +41,10 @@ pub enum Event {
         at: Mono,
         why: SubscribeFailure,
     },
+    /// The thing is up without subscribing: its session was still there.
+    Resumed {
+        at: Mono,
+    },
     /// A request left. It was planned for `intended` and could be sent from `runnable` on; the rest is the generator's lateness.
     Sent {
         kind: RequestKind,
@@ -78,7 +82,7 @@ pub enum Event {
         at: Mono,
         queued_at: Option<EpochSeconds>,
     },
-    /// `start-next` handed it out; `resumed` when the thing was already at work on it before it lost its session.
+    /// `start-next` handed it out; `resumed` when the thing was at work on it before it lost its session.
     Started {
         execution: ExecutionKey,
         at: Mono,

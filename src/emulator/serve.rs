@@ -61,6 +61,8 @@ pub struct ServeOptions {
     /// Where to keep what is known.
     pub state: Option<PathBuf>,
     pub shape: ShapeSettings,
+    /// Give tickets, so that TLS sessions can be resumed.
+    pub resumption: bool,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -140,7 +142,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
     let addresses = Addresses { mqtt: address(&mqtt_listener)?, https: address(&https_listener)?, api: address(&api_listener)? };
     let server = store.server()?;
-    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service)?);
+    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.resumption)?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
@@ -150,7 +152,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
-        key: AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone() },
+        key: AccessKey::lasting(&credentials.access_key_id, &credentials.secret_access_key),
         data_endpoint: reachable(addresses.mqtt),
         jobs_endpoint: reachable(addresses.api),
         mqtt: mqtt_settings,
@@ -230,7 +232,12 @@ fn announce(addresses: &Addresses, options: &ServeOptions) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>) -> Result<ServerConfig, ServeError> {
+fn mutual_tls(
+    server: &Pair,
+    ca: CertificateDer<'static>,
+    service: &Arc<Service>,
+    resumption: bool,
+) -> Result<ServerConfig, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let mut roots = RootCertStore::empty();
     roots.add(ca).map_err(|error| failed(&error))?;
@@ -243,8 +250,12 @@ fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>
         .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
         .with_single_cert(server.chain.clone(), server.key.clone_key())
         .map_err(|error| failed(&error))?;
-    config.send_tls13_tickets = 0;
+    // The tickets hold all there is to remember, so that a session costs no memory here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = usize::from(resumption);
+    if resumption {
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(|error| failed(&error))?;
+    }
     config.alpn_protocols = mutual::alpn_protocols();
     Ok(config)
 }

@@ -133,6 +133,9 @@ pub struct RolloutTotals {
     pub job: String,
     pub targets: Option<u64>,
     pub executions: BTreeMap<String, u64>,
+    /// Of these, that came after another one of the same thing.
+    #[serde(default)]
+    pub repeated: u64,
     pub done_share: Option<f64>,
     /// Seconds until 50, 90 and 99 % of the executions were terminal.
     pub seconds_to: [Option<f64>; 3],
@@ -150,6 +153,9 @@ pub struct OperationTotals {
     pub open: u64,
     pub service_ms: Option<Percentiles>,
     pub response_ms: Option<Percentiles>,
+    /// Planned starts that nobody was free to take.
+    #[serde(default)]
+    pub lost_arrivals: u64,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -195,6 +201,7 @@ impl From<&OperationRow> for OperationTotals {
             open: row.open,
             service_ms: row.service.map(Percentiles::from),
             response_ms: row.response.map(Percentiles::from),
+            lost_arrivals: row.counts.lost_arrivals,
         }
     }
 }
@@ -241,6 +248,7 @@ impl Totals {
             job: row.job.to_string(),
             targets: row.targets,
             executions: state_map(&row.counts, snapshot.has_service),
+            repeated: row.repeated,
             done_share: row.done_share(),
             seconds_to: row.seconds_to,
         };

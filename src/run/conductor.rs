@@ -3,20 +3,19 @@
 
 use super::events::{Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
+use super::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::stop::StopRequests;
-use super::target::LocalEndpoint;
+use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
-use crate::jobs::{CreateJob, JobConfig, JobTarget, RolloutConfig};
 use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
 use crate::metrics::host::ProcessWatch;
 use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
-use crate::scenario::plan::{EndWhen, Plan, RolloutPlan, RolloutStart};
+use crate::scenario::plan::{EndWhen, Plan};
 use crate::scenario::units::duration_text;
 use crate::schedule::{Phase, PhaseSet};
-use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +46,8 @@ pub(super) enum ConductError {
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
-    #[error("create a job: {0}")]
-    CreateJob(#[from] ControlCallError),
+    #[error("create job {0}")]
+    CreateJob(#[from] CreateError),
     #[error("go on: the endpoint ended unexpectedly ({0}); see endpoint.log in the results")]
     EndpointGone(String),
     #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]
@@ -72,6 +71,8 @@ pub(super) struct Conductor<'a> {
     pub fleet: Fleet,
     pub shards: usize,
     pub local: Option<&'a mut LocalEndpoint>,
+    /// Where the rollouts are created.
+    pub control: Option<&'a ControlPlane>,
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
@@ -84,8 +85,6 @@ struct Progress {
     /// Since the last second that was taken in.
     phases: PhaseSet,
     connected_at: Option<Mono>,
-    /// Rollouts not created yet.
-    waiting: Vec<usize>,
     /// When things last happened: a message, a connection, an execution.
     busy_at: Mono,
     last: Option<Arc<Snapshot>>,
@@ -169,14 +168,8 @@ impl Conductor<'_> {
             generator: ProcessWatch::new(std::process::id()),
             endpoint: self.local.as_ref().and_then(|local| ProcessWatch::new(local.child.ready.pid)),
         };
-        let mut progress = Progress {
-            phase: Phase::Connect,
-            phases: Phase::Connect.into(),
-            connected_at: None,
-            waiting: (0..self.plan.rollouts.len()).collect(),
-            busy_at: self.origin,
-            last: None,
-        };
+        let mut progress =
+            Progress { phase: Phase::Connect, phases: Phase::Connect.into(), connected_at: None, busy_at: self.origin, last: None };
         let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
         let closed = self.close(&mut assembly, &mut sources, &mut progress, outcome.as_ref().ok().copied()).await;
         let ending = outcome?;
@@ -195,12 +188,23 @@ impl Conductor<'_> {
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
         let mut timetable = Timetable::new(&self.plan.events, self.origin);
+        let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
+            // Who drains creates nothing more, and without an endpoint nobody can.
+            let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none());
             tokio::select! {
                 Some(interval) = self.fleet.intervals.recv() => {
                     assembly.take(interval);
                     while let Some((second, intervals)) = assembly.poll() {
                         self.second(second, intervals, assembly, sources, progress)?;
+                    }
+                    if let Some(snapshot) = &progress.last {
+                        rollouts.look(&snapshot.rollouts);
+                    }
+                }
+                called = rollouts.called() => {
+                    if let Called::Created { job, targets } = called? {
+                        self.ui.tell(&format!("job {job} created for {targets} things"));
                     }
                 }
                 () = self.stop.next() => match drain_until {
@@ -221,6 +225,7 @@ impl Conductor<'_> {
                         self.step(step);
                     }
                 }
+                () = sleep_until(due) => {}
                 _ = tick.tick() => {}
             }
             let now = clock::mono();
@@ -236,9 +241,9 @@ impl Conductor<'_> {
                 continue;
             }
             if endpoint_gone.is_none() {
-                self.advance(progress, now).await?;
+                self.advance(progress, &mut rollouts, now);
             }
-            if let Some(ending) = self.ending(progress, now)? {
+            if let Some(ending) = self.ending(progress, &rollouts, now)? {
                 return Ok(ending);
             }
         }
@@ -253,71 +258,44 @@ impl Conductor<'_> {
         }
     }
 
-    /// Phases and rollouts that are due.
-    async fn advance(&mut self, progress: &mut Progress, now: Mono) -> Result<(), ConductError> {
+    /// Phases and jobs that are due.
+    fn advance(&mut self, progress: &mut Progress, rollouts: &mut Rollouts<'_>, now: Mono) {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
             progress.connected_at = Some(now);
+            rollouts.connected(now);
             if progress.phase == Phase::Connect {
                 progress.enter(Phase::Steady);
             }
         }
-        let due = |rollout: &RolloutPlan| match rollout.start {
-            RolloutStart::At(at) => Some(self.origin + at + rollout.delay),
-            RolloutStart::Connected => progress.connected_at.map(|at| at + rollout.delay),
-        };
-        let ready: Vec<usize> =
-            progress.waiting.iter().copied().filter(|n| due(&self.plan.rollouts[*n]).is_some_and(|at| now >= at)).collect();
-        for n in ready {
-            self.create_job(&self.plan.rollouts[n]).await?;
-            progress.waiting.retain(|waiting| *waiting != n);
+        while let Some(Begun { job, targets }) = rollouts.poll(now) {
+            self.collector.job_created(&job, targets, now);
             progress.enter(Phase::Rollout);
             progress.busy_at = now;
         }
-        Ok(())
     }
 
-    async fn create_job(&mut self, rollout: &RolloutPlan) -> Result<(), ConductError> {
-        let Some(local) = self.local.as_deref() else { return Ok(()) };
-        let targets = self.plan.targets_of(rollout).len() as u64;
-        let group = JobTarget::Group(local.groups[&rollout.job].clone());
-        let config = JobConfig {
-            description: Some(format!("fleetsim {}", self.plan.name)),
-            rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute, exponential: None },
-            in_progress_timeout_minutes: rollout.in_progress_timeout_minutes,
-            ..JobConfig::default()
-        };
-        let create = CreateJob {
-            target_selection: rollout.target_selection,
-            config,
-            ..CreateJob::new(rollout.job.clone(), vec![group], rollout.document.clone())
-        };
-        self.collector.job_created(&rollout.job, targets, clock::mono());
-        local.control.create_job(&create).await?;
-        self.ui.tell(&format!("job {} created for {targets} things", rollout.job));
-        Ok(())
-    }
-
-    fn ending(&self, progress: &Progress, now: Mono) -> Result<Option<Ending>, ConductError> {
+    fn ending(&self, progress: &Progress, rollouts: &Rollouts<'_>, now: Mono) -> Result<Option<Ending>, ConductError> {
         let elapsed = now.since(self.origin);
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
             let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
-            let example = errors.map(|tally| tally.example.clone()).next().unwrap_or_else(|| "no error was seen".into());
+            let most = errors.max_by_key(|tally| tally.count);
+            let example = most.map_or_else(|| "no error was seen".into(), |tally| tally.example.clone());
             return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
         }
         let is_over = match self.plan.end.when {
             EndWhen::Duration(duration) => elapsed >= duration,
             EndWhen::Idle(idle) => {
                 progress.connected_at.is_some()
-                    && progress.waiting.is_empty()
+                    && rollouts.are_created()
                     && now.since(progress.busy_at) >= idle
                     && self.nobody_works()
             }
-            EndWhen::ExecutionsDone { expect } => {
-                progress.waiting.is_empty()
-                    && progress.last.as_ref().is_some_and(|snapshot| self.executions_are_done(snapshot, expect))
+            EndWhen::ExecutionsDone { expect: Some(expect) } => {
+                progress.last.as_ref().is_some_and(|snapshot| snapshot.executions.terminal() >= expect) && self.nobody_works()
             }
+            EndWhen::ExecutionsDone { expect: None } => rollouts.are_over() && self.nobody_works(),
         };
         Ok(match is_over {
             true => Some(Ending::Complete),
@@ -327,18 +305,6 @@ impl Conductor<'_> {
 
     fn nobody_works(&self) -> bool {
         self.fleet.gauges.working.load(Ordering::Relaxed) == 0
-    }
-
-    fn executions_are_done(&self, snapshot: &Snapshot, expect: Option<u64>) -> bool {
-        let done = match expect {
-            Some(expect) => snapshot.executions.terminal() >= expect,
-            None => self.plan.rollouts.iter().all(|rollout| {
-                let row = snapshot.rollouts.iter().find(|row| row.job == rollout.job);
-                row.is_some_and(|row| row.targets.is_some_and(|targets| row.counts.terminal() >= targets))
-                    || self.plan.targets_of(rollout).is_empty()
-            }),
-        };
-        done && self.nobody_works()
     }
 
     fn second(

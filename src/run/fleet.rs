@@ -2,6 +2,7 @@
 
 use super::observe::{Gauges, ShardObserver};
 use crate::clock;
+use crate::device::telemetry::{Telemetry, TelemetrySettings};
 use crate::device::{AgentSettings, JobsAgent};
 use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
@@ -10,6 +11,7 @@ use crate::metrics::{Interval, Recorder};
 use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::gates::Gates;
 use crate::transport::session::Scratch;
 use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
 use std::cell::{Cell, RefCell};
@@ -18,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.
 const INTERVALS_WAITING_MAX: usize = 120;
@@ -41,6 +43,11 @@ pub struct PlannedThing {
 pub struct CohortSettings {
     pub agent: Arc<AgentSettings>,
     pub session: Arc<SessionSettings>,
+    /// Place among the run's transports.
+    pub transport: u8,
+    pub telemetry: Option<Arc<TelemetrySettings>>,
+    /// Connects in progress at once, over all shards; `None`: with those of the fleet.
+    pub connects_in_progress: Option<usize>,
 }
 
 /// What a fleet is made of.
@@ -111,7 +118,8 @@ impl Fleet {
                 shard,
                 endpoint: settings.endpoint.clone(),
                 cohorts: settings.cohorts.clone(),
-                gate: settings.connects_in_progress.div_ceil(shards),
+                shards,
+                connects_in_progress: settings.connects_in_progress,
                 origin: settings.origin,
                 orders: orders.subscribe(),
                 out: out.clone(),
@@ -150,7 +158,8 @@ struct ShardSetup {
     shard: usize,
     endpoint: Endpoint,
     cohorts: Vec<CohortSettings>,
-    gate: usize,
+    shards: usize,
+    connects_in_progress: usize,
     origin: Mono,
     orders: watch::Receiver<Order>,
     out: mpsc::Sender<ShardInterval>,
@@ -198,13 +207,14 @@ impl ShardSetup {
 
     fn context(&self, slice: &[(u32, PlannedThing)]) -> io::Result<Rc<ShardContext<ShardObserver>>> {
         let things = slice.len();
-        let recorder = Recorder::new(self.origin, self.cohorts.len(), 1);
+        let transports = self.cohorts.iter().map(|cohort| usize::from(cohort.transport) + 1).max().unwrap_or(1);
+        let recorder = Recorder::new(self.origin, self.cohorts.len(), transports);
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
             endpoint: self.endpoint.clone(),
             // One slot a thing, and one for the ticker.
             pacer: Pacer::new(things + 1)?,
-            gate: Semaphore::new(self.gate),
+            gates: self.gates(),
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
             observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger),
@@ -213,15 +223,29 @@ impl ShardSetup {
         }))
     }
 
+    /// Places are dealt to the shards evenly.
+    fn gates(&self) -> Gates {
+        let part = |places: usize| places.div_ceil(self.shards);
+        Gates::new(part(self.connects_in_progress), self.cohorts.iter().map(|cohort| cohort.connects_in_progress.map(part)))
+    }
+
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
+        let PlannedThing { name, index, .. } = planned;
+        let arrival = self.origin + planned.arrival;
+        let telemetry = cohort.telemetry.as_ref().map(|settings| {
+            let settings = Arc::clone(settings);
+            Box::new(Telemetry::new(settings, cohort.session.seed, index, arrival))
+        });
         Thing {
-            id: ThingId { name: planned.name, position, slot, cohort: planned.cohort },
-            index: planned.index,
-            agent: JobsAgent::new(Arc::clone(&cohort.agent), planned.index, self.origin + planned.arrival),
+            id: ThingId { name, position, slot, cohort: planned.cohort, transport: cohort.transport },
+            index,
+            agent: JobsAgent::new(Arc::clone(&cohort.agent), index, arrival),
+            telemetry,
+            session: None,
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
-            arrival: self.origin + planned.arrival,
+            arrival,
         }
     }
 }
@@ -231,7 +255,7 @@ async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: wat
         let order = *orders.borrow_and_update();
         context.order.set(order);
         if order == Order::Close {
-            context.gate.close();
+            context.gates.close();
         }
         context.pacer.wake_all();
     }

@@ -1,35 +1,37 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
 mod child;
+mod cohorts;
 mod conductor;
 mod events;
 mod fleet;
+mod groups;
 mod observe;
+mod rollouts;
+mod starts;
 mod stop;
 mod target;
 mod ui;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub use observe::Gauges;
+pub use target::check as check_target;
 pub use ui::UiKind;
 pub(crate) use ui::use_colour;
 
 use crate::clock;
-use crate::device::AgentSettings;
 use crate::exit;
 use crate::instant::Mono;
-use crate::jobs::{NameError, ThingName};
+use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
-use crate::schedule::arrivals;
+use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
-use crate::transport::mqtt::Version;
-use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,6 +71,8 @@ enum RunError {
     Fleet(#[from] FleetError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    #[error("schedule job {job}: {why}")]
+    Schedule { job: JobId, why: ControlError },
     #[error("start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
     #[error("listen for signals: {0}")]
@@ -146,14 +150,22 @@ fn brief(plan: &Plan, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
             EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
         },
         results: dir.display().to_string(),
-        rates: plan.rollouts.iter().filter_map(|rollout| Some((rollout.job.clone(), rollout.rate_per_minute?))).collect(),
+        rates: rates(plan),
     }
+}
+
+/// Planned executions a minute, by job.
+fn rates(plan: &Plan) -> BTreeMap<JobId, u32> {
+    let paced = plan.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.rate_per_minute()?)));
+    paced.flat_map(|(rollout, rate)| rollout.jobs.iter().map(move |job| (job.clone(), rate))).collect()
 }
 
 /// What a run of this plan needs of its host.
 #[must_use]
 pub fn needs(plan: &Plan) -> Need {
-    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: 1 }
+    let sources = plan.target.link().source_ips.iter().map(|range| range.count() as u64).sum::<u64>().max(1);
+    let hosts = plan.target.remote().map_or(1, |remote| remote.hosts.len().max(1) as u64);
+    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: sources * hosts }
 }
 
 /// One line on stderr. A reader that has gone away does not end a run.
@@ -195,7 +207,7 @@ fn point_latest(dir: &Path) {
 
 /// The things of a plan by place: names and cohorts.
 fn things(plan: &Plan) -> Result<(Vec<ThingName>, Vec<usize>), NameError> {
-    let names = (0..plan.fleet.things).map(|n| ThingName::new(&plan.fleet.thing_name.name(plan.fleet.first_index + n)));
+    let names = (0..plan.fleet.things).map(|n| plan.fleet.name_of(n));
     Ok((names.collect::<Result<_, _>>()?, (0..plan.fleet.things).map(|n| plan.cohort_of(n)).collect()))
 }
 
@@ -235,6 +247,9 @@ async fn carry_out(
     stop: &mut StopRequests,
 ) -> Result<Ending, RunError> {
     let plan = &options.plan;
+    if let TargetPlan::Emulator(emulator) = &plan.target {
+        rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
+    }
     let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {
         target = target::bring_up(plan, &names, writer.dir(), ui) => target?,
@@ -243,15 +258,14 @@ async fn carry_out(
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
-    let connect = &plan.fleet.connect;
-    let starts = arrivals(connect.arrival, connect.rate_per_s, names.len(), plan.seed);
+    let starts = starts::starts(plan, &cohorts);
     let credentials = std::mem::take(&mut target.credentials);
     let planned = planned(plan, &names, &cohorts, credentials, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: plan.cohorts.iter().map(|cohort| cohort_settings(plan, cohort)).collect(),
+        cohorts: cohorts::settings(plan),
         shards,
-        connects_in_progress: connect.in_progress as usize,
+        connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -262,12 +276,23 @@ async fn carry_out(
         origin,
         things: names,
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
-        transports: vec!["mqtt".into()],
+        transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
         thresholds: plan.thresholds.clone(),
         cores,
     });
-    let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, stop };
+    let conductor = Conductor {
+        plan,
+        origin,
+        fleet,
+        shards,
+        local: target.local.as_mut(),
+        control: target.control.as_ref(),
+        collector,
+        writer,
+        ui,
+        stop,
+    };
     Ok(conductor.conduct().await?)
 }
 
@@ -287,31 +312,6 @@ fn planned<'a>(
             arrival,
         },
     )
-}
-
-fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
-    let session = &cohort.session;
-    let workflow = cohort.workflow;
-    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
-    CohortSettings {
-        agent: Arc::new(AgentSettings {
-            seed: plan.seed,
-            workflow,
-            behavior: plan.behaviors[&cohort.behavior].clone(),
-            behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
-            answer_timeout: session.answer_timeout,
-            retry: session.retry,
-            ask_again: AgentSettings::ASK_AGAIN,
-        }),
-        session: Arc::new(SessionSettings {
-            seed: plan.seed,
-            version: Version::V3,
-            keep_alive: session.keep_alive,
-            connect_timeout: session.connect_timeout,
-            answer_timeout: session.answer_timeout,
-            reconnect: session.reconnect,
-        }),
-    }
 }
 
 /// Joins the two ledgers once more, from their files; says how many differences there are, where there is a ledger of the service.

@@ -1,14 +1,15 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    EndWhen, EventKind, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart, RolloutTargets, ServerPlan,
-    SessionPlan, TargetPlan,
+    AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventKind, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
+    QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
+use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
-use crate::jobs::TargetSelection;
 use crate::schedule::ArrivalKind;
+use crate::wire::job::settings_members;
 use std::fmt::Write as _;
 
 fn quoted(text: &str) -> String {
@@ -22,6 +23,18 @@ fn backoff(backoff: &Backoff) -> String {
         BackoffPolicy::Fixed => "fixed",
     };
     format!("{{ policy = \"{policy}\", base = \"{}\", cap = \"{}\" }}", duration_text(backoff.base), duration_text(backoff.cap))
+}
+
+fn connect(connect: &ConnectPlan) -> String {
+    let arrival = match connect.arrival {
+        ArrivalKind::Constant => "constant",
+        ArrivalKind::Poisson => "poisson",
+    };
+    format!("{{ rate = \"{}/s\", arrival = \"{arrival}\", in_progress = {} }}", connect.rate_per_s, connect.in_progress)
+}
+
+fn toml_of(value: &serde_json::Value) -> toml::Value {
+    toml::Value::try_from(value).expect("it was TOML before it was JSON")
 }
 
 /// A TOML float always has a point.
@@ -48,26 +61,32 @@ impl Plan {
         writeln!(out, "name = {}\nseed = {}", quoted(&self.name), self.seed)?;
         self.write_target(out)?;
         let fleet = &self.fleet;
-        let arrival = match fleet.connect.arrival {
-            ArrivalKind::Constant => "constant",
-            ArrivalKind::Poisson => "poisson",
-        };
         writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
-        writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
-        writeln!(out, "transport = \"mqtt\"\nclean_session = true")?;
-        let rate = format!("{}/s", fleet.connect.rate_per_s);
-        writeln!(out, "connect = {{ rate = \"{rate}\", arrival = \"{arrival}\", in_progress = {} }}", fleet.connect.in_progress)?;
+        match &fleet.list {
+            Some(list) => writeln!(out, "things_from = {}", quoted(&list.path))?,
+            None => writeln!(out, "thing_name = {}", quoted(&name_template_text(&fleet.thing_name)))?,
+        }
+        writeln!(out, "first_index = {}", fleet.first_index)?;
+        writeln!(out, "connect = {}", connect(&fleet.connect))?;
         write_session(out, &fleet.session)?;
         for cohort in &self.cohorts {
-            writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
+            writeln!(out, "\n[[cohort]]\nname = {}", quoted(&cohort.name))?;
+            if !fleet.list.as_ref().is_some_and(FleetList::has_cohorts) {
+                writeln!(out, "share = {}", number(cohort.share))?;
+            }
             match cohort.workflow {
                 Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
+                Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
+                Workflow::List => writeln!(out, "workflow = \"list\"")?,
                 Workflow::Poll(Poll { every, jitter }) => {
                     let (every, jitter) = (duration_text(every), number(jitter));
                     writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;
                 }
             }
             writeln!(out, "behavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
+            if let Some(own) = &cohort.connect {
+                writeln!(out, "connect = {}", connect(own))?;
+            }
             write_session(out, &cohort.session)?;
         }
         for (name, behavior) in &self.behaviors {
@@ -82,6 +101,9 @@ impl Plan {
             let EventKind::EndpointFreeze { lasts } = event.kind;
             writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"endpoint-freeze\"", duration_text(event.at))?;
             writeln!(out, "for = \"{}\"", duration_text(lasts))?;
+        }
+        if let Some(telemetry) = &self.telemetry {
+            write_telemetry(out, telemetry)?;
         }
         self.write_end(out)?;
         self.write_thresholds(out)
@@ -110,7 +132,9 @@ impl Plan {
     fn write_target(&self, out: &mut String) -> std::fmt::Result {
         match &self.target {
             TargetPlan::Emulator(emulator) => {
-                writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]")?;
+                writeln!(out, "\n[target]\nkind = \"emulator\"")?;
+                write_sources(out, &emulator.link)?;
+                writeln!(out, "tls = {{ resumption = {} }}\n\n[target.emulator]", emulator.link.resumption)?;
                 let quotas = match &emulator.quotas {
                     QuotasPlan::None => "none",
                     QuotasPlan::Aws => "aws",
@@ -120,21 +144,25 @@ impl Plan {
                 writeln!(out, "rollout = \"{}\"", emulator.spread.as_str())?;
                 write_faults(out, &emulator.faults)
             }
-            TargetPlan::Mqtt(mqtt) => {
-                writeln!(out, "\n[target]\nkind = \"mqtt\"\nhost = {}\nport = {}", quoted(&mqtt.host), mqtt.port)?;
-                writeln!(out, "server_name = {}", quoted(&mqtt.server_name))?;
-                if let Some(alpn) = &mqtt.alpn {
-                    writeln!(out, "alpn = {}", quoted(alpn))?;
-                }
-                let [ca, cert, key] = [&mqtt.ca, &mqtt.cert, &mqtt.key].map(|path| quoted(path));
-                writeln!(out, "\n[target.tls]\nca = {ca}\ncert = {cert}\nkey = {key}\nresumption = false")
+            TargetPlan::Mqtt(remote) => {
+                writeln!(out, "\n[target]\nkind = \"mqtt\"")?;
+                write_remote(out, remote)
+            }
+            TargetPlan::Aws(AwsPlan { region, profile, remote }) => {
+                writeln!(out, "\n[target]\nkind = \"aws\"")?;
+                write_text(out, "region", region.as_deref())?;
+                write_text(out, "profile", profile.as_deref())?;
+                write_remote(out, remote)
             }
         }
     }
 
     fn write_rollouts(&self, out: &mut String) -> std::fmt::Result {
         for rollout in &self.rollouts {
-            writeln!(out, "\n[[rollout]]\njob = {}", quoted(rollout.job.as_str()))?;
+            writeln!(out, "\n[[rollout]]\njob = {}", quoted(&rollout.name))?;
+            if rollout.name.contains('{') {
+                writeln!(out, "count = {}\nevery = \"{}\"", rollout.jobs.len(), duration_text(rollout.every))?;
+            }
             match rollout.start {
                 RolloutStart::Connected => writeln!(out, "after = \"connected\"")?,
                 RolloutStart::At(at) => writeln!(out, "at = \"{}\"", duration_text(at))?,
@@ -144,23 +172,19 @@ impl Plan {
                 RolloutTargets::Share(share) => writeln!(out, "targets = {{ share = {} }}", number(*share))?,
                 RolloutTargets::Cohort(cohort) => writeln!(out, "targets = {{ cohort = {} }}", quoted(cohort))?,
             }
-            if let Some(rate) = rollout.rate_per_minute {
+            let mut members = settings_members(&rollout.settings);
+            if let Some(rate) = rollout.rate_per_minute() {
+                members.remove("jobExecutionsRolloutConfig");
                 writeln!(out, "rate = \"{rate}/min\"")?;
             }
-            let selection = match rollout.target_selection {
-                TargetSelection::Snapshot => "SNAPSHOT",
-                TargetSelection::Continuous => "CONTINUOUS",
-            };
-            writeln!(out, "targetSelection = \"{selection}\"")?;
-            if let Some(minutes) = rollout.in_progress_timeout_minutes {
-                writeln!(out, "timeoutConfig = {{ inProgressTimeoutInMinutes = {minutes} }}")?;
+            for (name, value) in &members {
+                writeln!(out, "{name} = {}", toml_of(value))?;
             }
             if let Some(behavior) = &rollout.behavior {
                 writeln!(out, "behavior = {}", quoted(behavior))?;
             }
-            let document: toml::Value =
-                serde_json::from_str(rollout.document.as_json()).expect("a document was TOML before it was JSON");
-            writeln!(out, "document = {document}")?;
+            let document = serde_json::from_str(rollout.document.as_json()).expect("a document is JSON");
+            writeln!(out, "document = {}", toml_of(&document))?;
         }
         Ok(())
     }
@@ -179,6 +203,43 @@ impl Plan {
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
     }
+}
+
+fn write_text(out: &mut String, key: &str, text: Option<&str>) -> std::fmt::Result {
+    text.map_or(Ok(()), |text| writeln!(out, "{key} = {}", quoted(text)))
+}
+
+fn write_list(out: &mut String, key: &str, texts: impl Iterator<Item = String>) -> std::fmt::Result {
+    let texts: Vec<String> = texts.map(|text| quoted(&text)).collect();
+    if texts.is_empty() { Ok(()) } else { writeln!(out, "{key} = [{}]", texts.join(", ")) }
+}
+
+fn write_sources(out: &mut String, link: &LinkPlan) -> std::fmt::Result {
+    write_list(out, "source_ips", link.source_ips.iter().map(ToString::to_string))
+}
+
+fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
+    match &remote.hosts[..] {
+        [host] => write_text(out, "host", Some(host))?,
+        hosts => write_list(out, "hosts", hosts.iter().cloned())?,
+    }
+    if let Some(port) = remote.port {
+        writeln!(out, "port = {port}")?;
+    }
+    write_text(out, "server_name", remote.server_name.as_deref())?;
+    write_text(out, "alpn", remote.alpn.as_deref())?;
+    write_sources(out, &remote.link)?;
+    writeln!(out, "\n[target.tls]")?;
+    write_text(out, "ca", remote.ca.as_deref())?;
+    match &remote.certificates {
+        CertificatesPlan::Files { cert, key } => {
+            write_text(out, "cert", Some(cert))?;
+            write_text(out, "key", Some(key))?;
+        }
+        CertificatesPlan::Bundle(path) => write_text(out, "bundle", Some(path))?,
+        CertificatesPlan::Listed => {}
+    }
+    writeln!(out, "resumption = {}", remote.link.resumption)
 }
 
 fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
@@ -204,7 +265,18 @@ fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
     Ok(())
 }
 
+fn write_telemetry(out: &mut String, telemetry: &TelemetrySettings) -> std::fmt::Result {
+    let TelemetrySettings { topic, period, bytes, is_acknowledged } = telemetry;
+    writeln!(out, "\n[telemetry]\ntopic = {}\nevery = \"{}\"", quoted(&topic.to_string()), duration_text(period.every))?;
+    match bytes {
+        PayloadBytes::Constant(bytes) => writeln!(out, "bytes = {bytes}")?,
+        PayloadBytes::Uniform(low, high) => writeln!(out, "bytes = \"uniform({low}, {high})\"")?,
+    }
+    writeln!(out, "jitter = {}\nqos = {}", number(period.jitter), u8::from(*is_acknowledged))
+}
+
 fn write_session(out: &mut String, session: &SessionPlan) -> std::fmt::Result {
+    writeln!(out, "transport = \"{}\"\nclean_session = {}", session.transport.as_str(), session.clean_session)?;
     writeln!(out, "keep_alive = \"{}\"", duration_text(session.keep_alive))?;
     writeln!(out, "reconnect = {}\nretry = {}", backoff(&session.reconnect), backoff(&session.retry))?;
     let (connect, answer) = (duration_text(session.connect_timeout), duration_text(session.answer_timeout));

@@ -3,7 +3,9 @@
 use super::problem::{Code, Place, Problem, nearest};
 use super::tree::{Node, Table, Value};
 use super::units;
+use crate::device::telemetry::PayloadBytes;
 use crate::distribution::Distribution;
+use crate::jobs::limits;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -54,7 +56,7 @@ impl<'a> Reader<'a> {
         self.table.get(key)
     }
 
-    fn name(&self, key: &str) -> String {
+    pub(super) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
@@ -65,6 +67,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.get(key).is_some()
+    }
+
+    /// A key that is no mistake here, whatever was said about it.
+    pub(super) fn know(&self, key: &'static str) {
+        self.known.borrow_mut().push(key);
     }
 
     pub(super) fn place_of(&self, key: &str) -> Place {
@@ -128,6 +135,28 @@ impl<'a> Reader<'a> {
         let code = if matches!(node.value, Value::Integer(_)) { Code::OutOfRange } else { Code::BadValue };
         self.gathered.push(code, &node.place, message, None);
         None
+    }
+
+    /// A number of bytes that a payload may have, or a distribution of them.
+    pub(super) fn payload_bytes(&self, key: &'static str) -> Option<PayloadBytes> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Integer(value) => {
+                let range = 0..=limits::PAYLOAD_BYTES_MAX as i64;
+                self.check_range(key, node, *value, &range).then_some(PayloadBytes::Constant(*value as u32))
+            }
+            Value::String(text) => match units::payload_bytes(text) {
+                Ok(bytes) => Some(bytes),
+                Err(why) => {
+                    self.gathered.push(Code::BadValue, &node.place, format!("{}: {why}", self.name(key)), None);
+                    None
+                }
+            },
+            _ => {
+                self.wrong_type(key, node, "a number of bytes, or a distribution such as \"uniform(100, 400)\"");
+                None
+            }
+        }
     }
 
     fn check_range<T: PartialOrd + Display>(&self, key: &str, node: &Node, value: T, range: &RangeInclusive<T>) -> bool {
@@ -300,15 +329,33 @@ impl<'a> Reader<'a> {
     }
 
     /// Any value, as JSON.
-    pub(super) fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+    pub(super) fn json(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
         let node = self.node(key)?;
-        match &node.value {
-            Value::Table(_) => Some(Located { value: node.value.to_json(), place: node.place.clone() }),
-            _ => {
-                self.wrong_type(key, node, "a table");
-                None
-            }
+        if let Some(number) = node.infinite() {
+            self.wrong_type(key, number, "JSON");
+            return None;
         }
+        Some(Located { value: node.value.to_json(), place: node.place.clone() })
+    }
+
+    pub(super) fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+        let located = self.json(key)?;
+        if !located.value.is_object() {
+            self.table(key);
+            return None;
+        }
+        Some(located)
+    }
+
+    /// Where a message about the value of `key` belongs: to the key within it that the message names, if it stands there just once.
+    pub(super) fn place_named(&self, key: &str, message: &str) -> Place {
+        let Some(node) = self.table.get(key) else { return self.place.clone() };
+        let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+        let found = words.filter(|word| *word != key).find_map(|word| match node.entries(word)[..] {
+            [entry] => Some(entry.node.place.clone()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| node.place.clone())
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -21,6 +21,9 @@ shipped! {
     "smoke": "50 things, a whole roll-out in under 15 seconds: is everything in place?",
     "10k": "10,000 things roll out a firmware job at 12,000 executions a minute, in under 3 minutes",
     "10k-aws": "The same job at AWS's default roll-out rate of 1,000 executions a minute: 10 minutes and more",
+    "several-jobs": "300 things with up to ten jobs each: in a row, on top of each other, with retries, and one that is aborted",
+    "mosquitto": "100 things at a mosquitto of yours, with jobs that your own service creates",
+    "aws-1k": "1,000 things on AWS IoT Core itself, and a job that the run creates there",
 }
 
 /// The shipped scenario of that name.

@@ -1,7 +1,9 @@
 //! Durations, rates, distributions and name templates as text, both ways.
 
 use super::plan::NameTemplate;
+use crate::device::telemetry::PayloadBytes;
 use crate::distribution::Distribution;
+use crate::jobs::limits;
 use std::time::Duration;
 
 /// Longest first, so that `ms` is not read as `m`.
@@ -110,30 +112,54 @@ pub fn distribution_text(distribution: &Distribution) -> String {
     }
 }
 
+/// `"uniform(100, 400)"`: lengths of payloads.
+///
+/// # Errors
+/// With what is wrong and what would be right.
+pub fn payload_bytes(text: &str) -> Result<PayloadBytes, String> {
+    let max = limits::PAYLOAD_BYTES_MAX;
+    let wrong = |why: &str| Err(format!("{text:?} is no length of payloads: {why}; write it like 256 or \"uniform(100, 400)\""));
+    let arguments = text.trim().strip_prefix("uniform(").and_then(|rest| rest.strip_suffix(')'));
+    let Some((low, high)) = arguments.and_then(|arguments| arguments.split_once(',')) else {
+        return wrong("it is not uniform(LEAST, MOST)");
+    };
+    let number = |text: &str| text.trim().replace('_', "").parse::<u32>().ok().filter(|bytes| *bytes as usize <= max);
+    match (number(low), number(high)) {
+        (Some(low), Some(high)) if low <= high => Ok(PayloadBytes::Uniform(low, high)),
+        (Some(_), Some(_)) => wrong("the second value is below the first"),
+        _ => wrong(&format!("lengths are whole numbers from 0 to {max}")),
+    }
+}
+
 /// `"sim-{index:06}"`: text around one `{index}` or `{index:0WIDTH}`, or no index at all.
 ///
 /// # Errors
 /// With what is wrong and what would be right.
 pub fn name_template(text: &str) -> Result<NameTemplate, String> {
-    let wrong = || Err(format!("{text:?} is not a name template: write it like \"sim-{{index:06}}\" or \"meter-{{index}}\""));
+    let wrong = || format!("{text:?} is not a name template: write it like \"sim-{{index:06}}\" or \"meter-{{index}}\"");
+    template(text, "index").ok_or_else(wrong)
+}
+
+/// `"fw-{n:03}"`: text around one `{n}` or `{n:0WIDTH}`, or no number at all.
+///
+/// # Errors
+/// With what is wrong and what would be right.
+pub fn job_template(text: &str) -> Result<NameTemplate, String> {
+    let wrong = || format!("{text:?} is not a template of job ids: write it like \"fw-{{n:03}}\" or \"fw-{{n}}\"");
+    template(text, "n").ok_or_else(wrong)
+}
+
+fn template(text: &str, number: &str) -> Option<NameTemplate> {
     let Some((prefix, rest)) = text.split_once('{') else {
-        return Ok(NameTemplate { prefix: text.to_owned(), index: None, suffix: String::new() });
+        return Some(NameTemplate { prefix: text.to_owned(), index: None, suffix: String::new() });
     };
-    let Some((field, suffix)) = rest.split_once('}') else { return wrong() };
-    let width = match field.strip_prefix("index") {
-        Some("") => 0,
-        Some(format) => {
-            match format.strip_prefix(":0").and_then(|width| width.parse::<usize>().ok()).filter(|width| *width <= 18) {
-                Some(width) => width,
-                None => return wrong(),
-            }
-        }
-        None => return wrong(),
+    let (field, suffix) = rest.split_once('}')?;
+    let width = match field.strip_prefix(number)? {
+        "" => 0,
+        format => format.strip_prefix(":0")?.parse::<usize>().ok().filter(|width| *width <= 18)?,
     };
-    if prefix.contains('}') || suffix.contains(['{', '}']) {
-        return wrong();
-    }
-    Ok(NameTemplate { prefix: prefix.to_owned(), index: Some(width), suffix: suffix.to_owned() })
+    let is_plain = !prefix.contains('}') && !suffix.contains(['{', '}']);
+    is_plain.then(|| NameTemplate { prefix: prefix.to_owned(), index: Some(width), suffix: suffix.to_owned() })
 }
 
 #[must_use]
@@ -187,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn lengths_of_payloads() {
+        assert_eq!(payload_bytes("uniform(100, 4_000)"), Ok(PayloadBytes::Uniform(100, 4_000)));
+        for wrong in
+            ["", "256", "uniform(400, 100)", "uniform(1)", "uniform(1, 2", "exp(3)", "uniform(-1, 2)", "uniform(0, 131_073)"]
+        {
+            assert!(payload_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn name_templates() {
         assert_eq!(name_template("sim-{index:06}").unwrap().name(42), "sim-000042");
         assert_eq!(name_template("m{index}-x").unwrap().name(7), "m7-x");
@@ -207,7 +243,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in ".{0,30}") {
-            let _ = (duration(&text), rate(&text), distribution(&text), name_template(&text));
+            let _ = (duration(&text), rate(&text), distribution(&text), name_template(&text), payload_bytes(&text));
         }
     }
 }

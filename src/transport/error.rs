@@ -1,7 +1,9 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
 use crate::device::SubscribeFailure;
+use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,13 +35,19 @@ pub enum Failure {
     Timeout(&'static str),
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// No TCP connection.
+    #[error("{0}")]
+    Route(#[from] Box<RouteError>),
     #[error("the endpoint closed the connection")]
     Closed,
     /// CONNACK with another code than 0.
     #[error("the endpoint refused the connection: {0}")]
     Refused(&'static str),
-    #[error("a subscription was refused")]
-    SubscriptionRefused,
+    /// A DISCONNECT of the endpoint.
+    #[error("the endpoint disconnected the thing: {0}")]
+    Disconnected(&'static str),
+    #[error("a subscription was refused: {0}")]
+    SubscriptionRefused(&'static str),
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
 }
@@ -49,10 +57,10 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Timeout(what) | Self::Refused(what) => what,
+            Self::Timeout(what) | Self::Refused(what) | Self::Disconnected(what) | Self::SubscriptionRefused(what) => what,
             Self::Io(error) => io_code(error),
+            Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
-            Self::SubscriptionRefused => "suback_failure",
             Self::Protocol(_) => "protocol",
         }
     }
@@ -65,14 +73,35 @@ impl Failure {
     /// Refused by the endpoint's decision rather than broken on the way.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::SubscriptionRefused)
+        matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_))
     }
 }
 
-impl From<SubscribeFailure> for Failure {
-    fn from(failure: SubscribeFailure) -> Self {
+/// A way that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub struct RouteError {
+    pub source_ip: Option<IpAddr>,
+    pub destination: SocketAddr,
+    #[source]
+    pub error: io::Error,
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connect")?;
+        if let Some(source) = self.source_ip {
+            write!(f, " from {source}")?;
+        }
+        write!(f, " to {}: {}", self.destination, self.error)
+    }
+}
+
+impl Failure {
+    /// `refusal` is what the SUBACK said, where one came.
+    #[must_use]
+    pub fn of_subscribing(failure: SubscribeFailure, refusal: Option<&'static str>) -> Self {
         match failure {
-            SubscribeFailure::Refused => Self::SubscriptionRefused,
+            SubscribeFailure::Refused => Self::SubscriptionRefused(refusal.unwrap_or("suback_incomplete")),
             SubscribeFailure::Timeout => Self::Timeout(Stage::Subscribe.as_str()),
             SubscribeFailure::SessionLost => Self::Closed,
         }

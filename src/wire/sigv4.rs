@@ -21,6 +21,16 @@ const IMPLIED_HEADERS: [&str; 1] = ["x-amz-date"];
 pub struct AccessKey {
     pub id: String,
     pub secret: String,
+    /// Of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl AccessKey {
+    /// One that does not expire.
+    #[must_use]
+    pub fn lasting(id: &str, secret: &str) -> Self {
+        Self { id: id.into(), secret: secret.into(), session_token: None }
+    }
 }
 
 /// A request that cannot be signed.
@@ -110,7 +120,7 @@ pub(super) fn compute<'a>(
     settings: SigningSettings,
 ) -> Result<(aws_sigv4::http_request::SigningInstructions, String), SignError> {
     let failed = SignError::new;
-    let identity = Credentials::new(key.id.clone(), key.secret.clone(), None, None, "fleetsim").into();
+    let identity = Credentials::new(key.id.clone(), key.secret.clone(), key.session_token.clone(), None, "fleetsim").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -227,7 +237,7 @@ mod tests {
     const REGION: &str = "us-east-1";
 
     fn key() -> AccessKey {
-        AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into() }
+        AccessKey::lasting("AKIAEXAMPLE", "secret")
     }
 
     fn now() -> SystemTime {

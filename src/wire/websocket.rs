@@ -122,7 +122,7 @@ mod tests {
     const HOST: &str = "127.0.0.1:4443";
 
     fn key() -> AccessKey {
-        AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into() }
+        AccessKey::lasting("AKIAEXAMPLE", "secret")
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -121,7 +121,7 @@ impl Endpoint {
         let credentials = std::fs::read_to_string(self.dir.path().join("aws-credentials")).unwrap();
         let value =
             |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
-        AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") }
+        AccessKey::lasting(&value("aws_access_key_id"), &value("aws_secret_access_key"))
     }
 
     /// One signed call of the control plane: status, error type, body.

@@ -59,7 +59,7 @@ fn signatures_are_verified_really() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
     let good = signing(&endpoint);
-    let key = |id: &str, secret: &str| Signing { key: AccessKey { id: id.into(), secret: secret.into() }, ..good.clone() };
+    let key = |id: &str, secret: &str| Signing { key: AccessKey::lasting(id, secret), ..good.clone() };
     let ago = |seconds| Signing { at: SystemTime::now() - Duration::from_secs(seconds), ..good.clone() };
     let ahead = Signing { at: SystemTime::now() + Duration::from_secs(400), ..good.clone() };
     const INVALID: &str = "InvalidSignatureException";
@@ -93,7 +93,7 @@ fn signatures_are_verified_really() {
     let unsigned = |request: &mut http::Request<Vec<u8>>| drop(request.headers_mut().remove("authorization"));
     ask(&good, PENDING, &unsigned).refused(403, "MissingAuthenticationTokenException");
     let garbled = |request: &mut http::Request<Vec<u8>>| {
-        drop(request.headers_mut().insert("authorization", "AWS4-HMAC-SHA256 x".parse().unwrap()))
+        drop(request.headers_mut().insert("authorization", "AWS4-HMAC-SHA256 x".parse().unwrap()));
     };
     ask(&good, PENDING, &garbled).refused(403, "IncompleteSignatureException");
     // A slow clock is forgiven, and so is a session token, which temporary credentials bring.
@@ -120,7 +120,7 @@ fn alpn_names_the_protocol_whatever_the_port() {
             client.send(&connect_packet("t-1", 300, 4, 2));
             assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
         }
-        let refused = endpoint.tls_by(address, certificate, &["x-amzn-other"]).err().expect("an alert");
+        let Err(refused) = endpoint.tls_by(address, certificate, &["x-amzn-other"]) else { panic!("no alert") };
         assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
     }
 }

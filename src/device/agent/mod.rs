@@ -3,6 +3,7 @@
 mod answers;
 mod details;
 mod inputs;
+mod pick;
 mod requests;
 mod state;
 mod steps;
@@ -11,13 +12,16 @@ use self::state::{Session, Step, Work};
 use super::backoff::Backoff;
 use super::behavior::Behavior;
 use super::event::{Event, ExecutionKey, Transmit};
-use super::poll::PollSchedule;
 use super::workflow::Workflow;
 use crate::instant::Mono;
 use crate::jobs::{JobExecution, JobId};
+use crate::periodic::{Purposes, Schedule};
+use crate::seed::Purpose;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+
+const POLLS: Purposes = Purposes { phase: Purpose::PollPhase, jitter: Purpose::PollJitter };
 
 /// What the agents of a cohort have in common.
 #[derive(Clone, Debug)]
@@ -55,7 +59,7 @@ pub struct JobsAgent {
     session: Session,
     step: Step,
     /// Of a thing that polls.
-    polls: Option<Box<PollSchedule>>,
+    polls: Option<Box<Schedule>>,
     work: Option<Box<Work>>,
     /// The last execution announced, and when.
     announced: Option<Box<(ExecutionKey, Mono)>>,
@@ -77,7 +81,7 @@ impl JobsAgent {
     #[must_use]
     pub fn new(settings: Arc<AgentSettings>, thing: u64, origin: Mono) -> Self {
         Self {
-            polls: settings.workflow.poll().map(|poll| Box::new(PollSchedule::new(poll, settings.seed, thing, origin))),
+            polls: settings.workflow.poll().map(|poll| Box::new(Schedule::new(poll, POLLS, settings.seed, thing, origin))),
             settings,
             thing,
             session: Session::Down,

@@ -20,7 +20,7 @@ pub(super) fn events(root: &Reader<'_>, target: &TargetPlan) -> Vec<EventPlan> {
         if lasts.is_none() && !reader.has("for") {
             reader.missing("for", "say how long it lasts, as in for = \"5s\"");
         }
-        if matches!(target, TargetPlan::Mqtt(_)) && kind.is_some() {
+        if target.remote().is_some() && kind.is_some() {
             let help = "use it with target.kind = \"emulator\"";
             reader.conflict(&reader.place_of("kind"), "only the local endpoint can be made to stand still", help);
         }

@@ -1,19 +1,24 @@
-//! The MQTT session of a thing, without IO: packet ids, acknowledgements both ways, keep-alive, deadlines.
+//! The MQTT session of a thing, without IO: packet ids, acknowledgements both ways, keep-alive, deadlines, and what of it outlives
+//! a connection.
 //!
 //! It knows packets as values; each version of the protocol is a translation of them to bytes.
 
 mod packet;
+mod reason;
 mod v3;
+mod v5;
 
-pub use packet::{ConnAck, Connect, Packet, Publish, Version};
+pub use packet::{ConnAck, Connect, Packet, Publish, SubAck, Version};
 
 use super::error::Failure;
 use crate::instant::Mono;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
-/// Publishes of one thing that wait for their PUBACK at once; further ones wait.
-const IN_FLIGHT_MAX: usize = 8;
+/// Publishes of one thing that wait for their PUBACK at once; further ones wait. An endpoint may allow fewer.
+const IN_FLIGHT_MAX: u16 = 8;
+/// An endpoint that wants no keep-alive is asked this often whether it is there.
+const NO_KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What a packet means to the thing.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,54 +27,161 @@ pub enum Incoming {
         topic: String,
         payload: Bytes,
     },
-    /// SUBACK: for each filter, whether it was granted.
-    Granted(Vec<bool>),
-    /// PUBACK of what was sent at that time.
+    /// SUBACK: for each filter, whether it was granted, and why not.
+    Granted {
+        granted: Vec<bool>,
+        refusal: Option<&'static str>,
+    },
+    /// PUBACK of this publish; `refusal` where it was not taken.
     Acknowledged {
-        sent: Mono,
+        publish: Published,
+        refusal: Option<&'static str>,
     },
     /// Something that needs no attention.
     Nothing,
 }
 
-/// The state of one session, from CONNACK to its end.
+/// What a publish is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    Request,
+    Telemetry,
+}
+
+/// A publish that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub content: Content,
+    /// When the plan wanted it.
+    pub intended: Mono,
+    /// When it left for the first time.
+    pub sent: Mono,
+}
+
+/// A publish that waits for its PUBACK.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: u16,
+    publish: Published,
+    /// When it left for the last time.
+    sent: Mono,
+}
+
+/// A PUBLISH as it was written, to be sent again.
+#[derive(Debug)]
+struct Copied {
+    id: u16,
+    bytes: Box<[u8]>,
+}
+
+/// What outlives a connection, where the session does.
+#[derive(Debug)]
+pub struct Kept {
+    last_id: u16,
+    unacknowledged: Vec<InFlight>,
+    copies: Vec<Copied>,
+}
+
+impl Kept {
+    /// Publishes that nobody has acknowledged yet.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Published> {
+        self.unacknowledged.iter().map(|open| open.publish)
+    }
+}
+
+/// What a session is like, as far as the thing decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MqttSettings {
+    pub version: Version,
+    pub keep_alive: Duration,
+    /// Whether the session ends with the connection, and does not go on from an earlier one.
+    pub clean: bool,
+    /// Deadline of a PUBACK and of a PINGRESP.
+    pub answer_timeout: Duration,
+}
+
+/// The state of one session, from CONNACK to the end of its connection.
 #[derive(Debug)]
 pub struct MqttSession {
     version: Version,
+    /// Publishes without a PUBACK that the endpoint takes.
+    window: u16,
+    /// The largest packet the endpoint takes.
+    packet_bytes_max: u32,
     keep_alive: Duration,
-    /// Deadline of a PUBACK and of a PINGRESP.
     answer_timeout: Duration,
     last_sent: Mono,
     ping_sent: Option<Mono>,
     last_id: u16,
     subscribe_id: Option<u16>,
-    unacknowledged: Vec<(u16, Mono)>,
+    unacknowledged: Vec<InFlight>,
+    /// Of what is not acknowledged; only of a session that may go on in another connection.
+    copies: Option<Vec<Copied>>,
 }
 
 impl MqttSession {
     #[must_use]
-    pub fn new(version: Version, keep_alive: Duration, answer_timeout: Duration, now: Mono) -> Self {
+    pub fn new(settings: &MqttSettings, ack: &ConnAck, now: Mono) -> Self {
+        let keep_alive = ack.keep_alive.unwrap_or(settings.keep_alive);
         Self {
-            version,
-            keep_alive,
-            answer_timeout,
+            version: settings.version,
+            window: ack.receive_max.min(IN_FLIGHT_MAX),
+            packet_bytes_max: ack.packet_bytes_max,
+            keep_alive: if keep_alive.is_zero() { NO_KEEP_ALIVE } else { keep_alive },
+            answer_timeout: settings.answer_timeout,
             last_sent: now,
             ping_sent: None,
             last_id: 0,
             subscribe_id: None,
             unacknowledged: Vec::new(),
+            copies: (!settings.clean).then(Vec::new),
         }
+    }
+
+    /// Goes on where the connection before stopped: what was not acknowledged is sent again, with its id, before anything else
+    /// (MQTT 5 section 4.4). Returns how many were, and those that this endpoint no longer takes.
+    pub fn resume(&mut self, kept: Kept, now: Mono, out: &mut BytesMut) -> (usize, Vec<Published>) {
+        self.last_id = kept.last_id;
+        let mut lost = Vec::new();
+        for open in kept.unacknowledged {
+            let copied = kept.copies.iter().find(|copied| copied.id == open.id).map(|copied| &copied.bytes);
+            match copied {
+                Some(bytes) if self.has_room() && bytes.len() <= self.packet_bytes_max as usize => {
+                    let start = out.len();
+                    out.extend_from_slice(bytes);
+                    out[start] |= packet::DUP;
+                    self.last_sent = now;
+                    self.unacknowledged.push(InFlight { sent: now, ..open });
+                    self.copy(open.id, &out[start..]);
+                }
+                _ => lost.push(open.publish),
+            }
+        }
+        (self.unacknowledged.len(), lost)
+    }
+
+    /// Whether it ends with the connection.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.copies.is_none()
+    }
+
+    /// What is left of a session that may go on.
+    #[must_use]
+    pub fn into_kept(self) -> Option<Kept> {
+        let copies = self.copies?;
+        Some(Kept { last_id: self.last_id, unacknowledged: self.unacknowledged, copies })
     }
 
     /// Whether another publish may leave.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.unacknowledged.len() < IN_FLIGHT_MAX
+        self.unacknowledged.len() < usize::from(self.window)
     }
 
     /// Publishes of QoS 1 that nobody has acknowledged yet.
-    pub fn unacknowledged(&self) -> impl Iterator<Item = Mono> {
-        self.unacknowledged.iter().map(|(_, sent)| *sent)
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Published> {
+        self.unacknowledged.iter().map(|open| open.publish)
     }
 
     /// Reads the next packet, or `None` when more bytes are needed.
@@ -80,7 +192,8 @@ impl MqttSession {
         self.version.read(bytes)
     }
 
-    /// A packet from the endpoint. Acknowledgements it asks for are written to `out`.
+    /// A packet from the endpoint. Acknowledgements it asks for are written to `out`. A message that comes again is one more
+    /// message: whoever reads it must bear that.
     ///
     /// # Errors
     /// When the packet is none that an endpoint may send now.
@@ -94,15 +207,15 @@ impl MqttSession {
                 Ok(Incoming::Message { topic, payload })
             }
             // A duplicate, or one for what was given up: harmless.
-            Packet::PubAck { id } => Ok(match self.unacknowledged.iter().position(|(open, _)| *open == id) {
-                Some(position) => Incoming::Acknowledged { sent: self.unacknowledged.swap_remove(position).1 },
+            Packet::PubAck { id, refusal } => Ok(match self.unacknowledged.iter().position(|open| open.id == id) {
+                Some(position) => Incoming::Acknowledged { publish: self.forget(position), refusal },
                 None => Incoming::Nothing,
             }),
-            Packet::SubAck { id, granted } if self.subscribe_id == Some(id) => {
+            Packet::SubAck(SubAck { id, granted, refusal }) if self.subscribe_id == Some(id) => {
                 self.subscribe_id = None;
-                Ok(Incoming::Granted(granted))
+                Ok(Incoming::Granted { granted, refusal })
             }
-            Packet::SubAck { .. } | Packet::Other => Ok(Incoming::Nothing),
+            Packet::SubAck(_) | Packet::Other => Ok(Incoming::Nothing),
             Packet::PingResp => {
                 self.ping_sent = None;
                 Ok(Incoming::Nothing)
@@ -119,19 +232,46 @@ impl MqttSession {
         self.version.write_subscribe(id, filters, out);
     }
 
-    /// PUBLISH at QoS 1.
-    pub fn write_publish(&mut self, topic: String, payload: Vec<u8>, now: Mono, out: &mut BytesMut) {
+    /// PUBLISH at QoS 1. Says whether it is written: the endpoint may take no packet of its size.
+    #[must_use]
+    pub fn write_publish(&mut self, topic: String, payload: Vec<u8>, publish: Published, out: &mut BytesMut) -> bool {
         let id = self.next_id();
-        self.unacknowledged.push((id, now));
-        self.last_sent = now;
-        self.version.write_publish(id, topic, payload, out);
+        let start = out.len();
+        if !self.write(Some(id), topic, payload, out) {
+            return false;
+        }
+        let sent = publish.sent;
+        self.last_sent = sent;
+        self.unacknowledged.push(InFlight { id, publish, sent });
+        self.copy(id, &out[start..]);
+        true
     }
 
-    /// Time has reached [`Self::poll_timeout`]. Returns when a publish was sent whose PUBACK is given up, if any; call again.
+    /// PUBLISH at QoS 0. Says whether it is written.
+    #[must_use]
+    pub fn write_publish_qos_0(&mut self, topic: String, payload: Vec<u8>, now: Mono, out: &mut BytesMut) -> bool {
+        let is_written = self.write(None, topic, payload, out);
+        if is_written {
+            self.last_sent = now;
+        }
+        is_written
+    }
+
+    fn write(&self, id: Option<u16>, topic: String, payload: Vec<u8>, out: &mut BytesMut) -> bool {
+        let start = out.len();
+        self.version.write_publish(id, topic, payload, out);
+        let fits = out.len() - start <= self.packet_bytes_max as usize;
+        if !fits {
+            out.truncate(start);
+        }
+        fits
+    }
+
+    /// Time has reached [`Self::poll_timeout`]. Returns a publish whose PUBACK is given up, if any; call again.
     ///
     /// # Errors
     /// When the endpoint left a PINGREQ without answer.
-    pub fn handle_timeout(&mut self, now: Mono, out: &mut BytesMut) -> Result<Option<Mono>, Failure> {
+    pub fn handle_timeout(&mut self, now: Mono, out: &mut BytesMut) -> Result<Option<Published>, Failure> {
         if self.ping_sent.is_some_and(|sent| now >= sent + self.answer_timeout) {
             return Err(Failure::Timeout("pingresp"));
         }
@@ -140,8 +280,8 @@ impl MqttSession {
             self.ping_sent = Some(now);
             self.last_sent = now;
         }
-        let expired = self.unacknowledged.iter().position(|(_, sent)| now >= *sent + self.answer_timeout);
-        Ok(expired.map(|position| self.unacknowledged.swap_remove(position).1))
+        let expired = self.unacknowledged.iter().position(|open| now >= open.sent + self.answer_timeout);
+        Ok(expired.map(|position| self.forget(position)))
     }
 
     /// The next deadline, and its name.
@@ -151,15 +291,29 @@ impl MqttSession {
             Some(sent) => (sent + self.answer_timeout, "pingresp"),
             None => (self.last_sent + self.keep_alive, "keep-alive"),
         };
-        let puback = self.unacknowledged.iter().map(|(_, sent)| (*sent + self.answer_timeout, "puback")).min();
+        let puback = self.unacknowledged.iter().map(|open| (open.sent + self.answer_timeout, "puback")).min();
         puback.map_or(ping, |puback| puback.min(ping))
+    }
+
+    fn copy(&mut self, id: u16, bytes: &[u8]) {
+        if let Some(copies) = &mut self.copies {
+            copies.push(Copied { id, bytes: bytes.into() });
+        }
+    }
+
+    fn forget(&mut self, position: usize) -> Published {
+        let InFlight { id, publish, .. } = self.unacknowledged.swap_remove(position);
+        if let Some(copies) = &mut self.copies {
+            copies.retain(|copied| copied.id != id);
+        }
+        publish
     }
 
     fn next_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            let taken = |(id, _): &(u16, Mono)| *id == self.last_id;
-            if self.subscribe_id != Some(self.last_id) && !self.unacknowledged.iter().any(taken) {
+            let is_taken = self.unacknowledged.iter().any(|open| open.id == self.last_id);
+            if self.subscribe_id != Some(self.last_id) && !is_taken {
                 return self.last_id;
             }
         }
@@ -167,97 +321,4 @@ impl MqttSession {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Mono = Mono(1_000_000_000);
-
-    fn session() -> (MqttSession, BytesMut) {
-        (MqttSession::new(Version::V3, Duration::from_secs(60), Duration::from_secs(10), START), BytesMut::new())
-    }
-
-    fn publish_qos1(id: u16) -> Packet {
-        Packet::Publish(Publish { id: Some(id), topic: "t".into(), payload: "x".into() })
-    }
-
-    #[test]
-    fn a_message_of_qos_1_is_acknowledged() {
-        let (mut session, mut out) = session();
-        let message = session.handle_packet(publish_qos1(7), START, &mut out).unwrap();
-        assert!(matches!(message, Incoming::Message { .. }));
-        assert_eq!(out[..], [0x40, 2, 0, 7]);
-    }
-
-    #[test]
-    fn a_puback_is_matched_once_and_a_second_one_is_harmless() {
-        let (mut session, mut out) = session();
-        session.write_publish("t".into(), b"x".to_vec(), START, &mut out);
-        let ack = || Packet::PubAck { id: 1 };
-        assert_eq!(session.handle_packet(ack(), START, &mut out).unwrap(), Incoming::Acknowledged { sent: START });
-        assert_eq!(session.handle_packet(ack(), START, &mut out).unwrap(), Incoming::Nothing);
-    }
-
-    #[test]
-    fn packet_ids_are_never_zero_and_never_one_in_use() {
-        let (mut session, mut out) = session();
-        session.last_id = u16::MAX - 1;
-        session.unacknowledged = vec![(1, START), (2, START)];
-        for expected in [u16::MAX, 3] {
-            session.write_publish("t".into(), vec![], START, &mut out);
-            assert_eq!(session.unacknowledged.last().unwrap().0, expected);
-        }
-    }
-
-    #[test]
-    fn the_window_closes_at_its_limit_and_opens_when_pubacks_are_given_up() {
-        let (mut session, mut out) = session();
-        for _ in 0..IN_FLIGHT_MAX {
-            assert!(session.has_room());
-            session.write_publish("t".into(), vec![], START, &mut out);
-        }
-        assert!(!session.has_room());
-        assert_eq!(session.poll_timeout(), (START + Duration::from_secs(10), "puback"));
-        assert_eq!(session.handle_timeout(START + Duration::from_secs(10), &mut out).unwrap(), Some(START));
-        assert!(session.has_room());
-    }
-
-    #[test]
-    fn an_idle_session_pings_and_a_dead_endpoint_is_noticed() {
-        let (mut session, mut out) = session();
-        let due = START + Duration::from_secs(60);
-        assert_eq!(session.poll_timeout(), (due, "keep-alive"));
-        assert_eq!(session.handle_timeout(due, &mut out).unwrap(), None);
-        assert_eq!(out[..], [0xc0, 0]);
-        assert_eq!(session.poll_timeout(), (due + Duration::from_secs(10), "pingresp"));
-        session.handle_packet(Packet::PingResp, due, &mut out).unwrap();
-        assert_eq!(session.handle_timeout(due + Duration::from_secs(60), &mut out).unwrap(), None);
-        assert!(session.handle_timeout(due + Duration::from_secs(70), &mut out).unwrap_err().is_timeout());
-    }
-
-    #[test]
-    fn a_suback_counts_only_for_the_open_subscribe() {
-        let (mut session, mut out) = session();
-        session.write_subscribe(["a".to_owned(), "b".to_owned()], START, &mut out);
-        let ack = |id| Packet::SubAck { id, granted: vec![true, false] };
-        assert_eq!(session.handle_packet(ack(9), START, &mut out).unwrap(), Incoming::Nothing);
-        assert_eq!(session.handle_packet(ack(1), START, &mut out).unwrap(), Incoming::Granted(vec![true, false]));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let (mut session, mut out) = session();
-            let mut stream = BytesMut::from(&bytes[..]);
-            while let Ok(Some(packet)) = Version::V3.read(&mut stream) {
-                let _ = session.handle_packet(packet, START, &mut out);
-            }
-        }
-    }
-
-    #[test]
-    fn a_second_connack_ends_the_session() {
-        let (mut session, mut out) = session();
-        let ack = Packet::ConnAck(ConnAck { session_present: false });
-        assert!(matches!(session.handle_packet(ack, START, &mut out), Err(Failure::Protocol(_))));
-    }
-}
+mod tests;
