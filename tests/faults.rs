@@ -12,7 +12,7 @@ use fleetsim::scenario::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output};
 
 const THINGS: u64 = 2_000;
 /// Things that nothing goes wrong with, to hold the others against.
@@ -176,7 +176,7 @@ fn every_fault_does_what_its_row_says_and_nothing_is_lost() {
     if let Some(kept) = std::env::var_os("KEEP_FAULTS") {
         Command::new("cp").arg("-r").arg(bench.path("out")).arg(kept).status().unwrap();
     }
-    assert_eq!(run.status.code(), Some(0), "{}\n{}", bench.text("out/run.json"), String::from_utf8_lossy(&run.stderr));
+    assert_carried_out(&run, &bench);
 
     let outcome = Outcome::of(bench);
     let manifest = outcome.bench.manifest("out");
@@ -239,7 +239,7 @@ fn the_same_executions_are_struck_for_any_number_of_shards() {
         let bench = Bench::new();
         fs::write(bench.path("few.toml"), FEW).unwrap();
         let run = bench.run(&["run", "few.toml", "--ui", "none", "--out", "out", "--shards", shards, "--seed", seed]);
-        assert_eq!(run.status.code(), Some(0), "{}", bench.text("out/run.json"));
+        assert_carried_out(&run, &bench);
         bench.cells("out/executions.csv", &["thing", "status", "rejections", "faults"]).into_iter().collect()
     };
     let first = struck("1", "5");
@@ -258,12 +258,17 @@ fn a_rate_is_that_of_all_things_together() {
     let text = FEW.replace(&FEW[begin..end], rate).replace("step = '50ms'", "step = '50ms'\nupdates = 140");
     fs::write(bench.path("few.toml"), text).unwrap();
     let run = bench.run(&["run", "few.toml", "--ui", "none", "--out", "out"]);
-    assert_eq!(run.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    assert_carried_out(&run, &bench);
     let outcome = Outcome::of(bench);
     let strikes = outcome.injected(Fault::StaleVersion.row());
     // 70 in seven seconds, give or take: a Poisson process, a slow machine, and what came due before there was work.
     assert!((35..200).contains(&strikes), "{strikes}");
     assert_eq!(outcome.error("update", "rejected", "VersionMismatch"), strikes);
+}
+
+/// What is counted here holds on a machine that is too busy for figures, too.
+fn assert_carried_out(run: &Output, bench: &Bench) {
+    assert!(matches!(run.status.code(), Some(0 | 98)), "{}\n{}", bench.text("out/run.json"), String::from_utf8_lossy(&run.stderr));
 }
 
 /// The counters of a row against what was drawn.
