@@ -37,6 +37,8 @@ pub enum Purpose {
     Lifetime = 14,
     /// How late the emulator sends a message.
     Lateness = 15,
+    /// Which things an event of the scenario is for.
+    Event = 40,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

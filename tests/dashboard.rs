@@ -76,6 +76,7 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         closed: Vec::new(),
         anomalies: BTreeMap::new(),
         thresholds: Vec::new(),
+        events: Vec::new(),
         breaches: Vec::new(),
         busy: vec![0.1, 0.2],
         times: Vec::new(),

@@ -4,6 +4,7 @@ use super::executions::Anomaly;
 use super::health::{Breach, Cause, Excess};
 use super::snapshot::Snapshot;
 use crate::figures::milliseconds;
+use crate::schedule::Phase;
 use std::fmt;
 
 /// A conclusion about a run.
@@ -17,6 +18,10 @@ pub enum Finding {
     Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
+    /// Things that an event took from the fleet and that never came back. Events are numbered from 1.
+    NotBack { event: usize, kind: &'static str, away: u64, affected: u64 },
+    /// The run was over first.
+    NeverOver { event: usize, kind: &'static str },
 }
 
 impl Finding {
@@ -43,6 +48,10 @@ impl fmt::Display for Finding {
                 write!(f, "{count} times were beyond the range of their histogram, and count as its end")
             }
             Self::Bottleneck(breach) => write_breach(f, breach),
+            Self::NotBack { event, kind, away, affected } => {
+                write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
+            }
+            Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
@@ -103,7 +112,17 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).collect()
+    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(unfinished(snapshot)).collect()
+}
+
+/// What events have left behind at the end of the run.
+fn unfinished(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
+    let is_end = snapshot.phase == Phase::Done;
+    snapshot.events.iter().zip(1..).filter(move |_| is_end).filter_map(|(row, event)| match (row.over, row.away()) {
+        (None, _) => Some(Finding::NeverOver { event, kind: row.kind }),
+        (Some(_), 0) => None,
+        (Some(_), away) => Some(Finding::NotBack { event, kind: row.kind, away, affected: row.affected }),
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +134,6 @@ mod tests {
         Collector, CollectorSettings, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, ThingEvent,
         ThingEventKind,
     };
-    use crate::schedule::Phase;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -131,6 +149,7 @@ mod tests {
             transports: vec!["mqtt".into()],
             has_service: false,
             thresholds: Vec::new(),
+            events: Vec::new(),
             cores: 2,
         });
         let intervals = recorder.finish_run(TWO_HOURS + Duration::from_secs(1));

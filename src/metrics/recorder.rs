@@ -5,7 +5,7 @@
 
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange, SessionChangeKind};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use crate::instant::Mono;
@@ -139,17 +139,22 @@ impl Recorder {
         self.running.messages_out += 1;
     }
 
-    /// The thing at this place is subscribed from `at` on.
-    pub fn connected(&mut self, thing: u32, at: Mono) {
-        self.session_changed(SessionChange { thing, at, is_up: true });
+    /// The thing at this place is subscribed from `at` on, by an attempt that was planned for `intended`.
+    pub fn connected(&mut self, thing: u32, intended: Mono, at: Mono) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Up { intended } });
         self.running.connected += 1;
         self.running.connects += 1;
     }
 
-    /// The thing at this place lost its session.
-    pub fn session_lost(&mut self, thing: u32, at: Mono) {
-        self.session_changed(SessionChange { thing, at, is_up: false });
+    /// The thing at this place lost its session, `by` an event of the scenario where one cut it.
+    pub fn session_lost(&mut self, thing: u32, at: Mono, by: Option<u16>) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Down { by } });
         self.running.connected -= 1;
+    }
+
+    /// An attempt to connect came to nothing.
+    pub fn connect_failed(&mut self, thing: u32, intended: Mono, at: Mono) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Failed { intended } });
     }
 
     /// A session ended since the run wanted it.
@@ -360,7 +365,7 @@ mod tests {
         let mut recorder = recorder();
         recorder.finish(&ok(50));
         recorder.message_in();
-        recorder.connected(0, at(12));
+        recorder.connected(0, at(11), at(12));
         recorder.departed(at(20), at(21));
         recorder.error(Operation::Update, "rejected", "VersionMismatch", at(11), || "t".into());
         recorder.advance(at(1_000));

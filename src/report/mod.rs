@@ -15,7 +15,7 @@ mod writer;
 
 pub use audit::{Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
-pub use manifest::{Manifest, Totals, Verdict};
+pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
 pub use writer::{ResultsWriter, ThingNames};

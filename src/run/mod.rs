@@ -5,6 +5,7 @@ mod conductor;
 mod events;
 mod fleet;
 mod observe;
+mod sources;
 mod stop;
 mod target;
 mod ui;
@@ -21,7 +22,7 @@ use crate::instant::Mono;
 use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
@@ -216,6 +217,7 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         finished_at: None,
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
         thresholds: Vec::new(),
+        events: Vec::new(),
         findings: Vec::new(),
         differences: None,
     };
@@ -254,6 +256,8 @@ async fn carry_out(
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
+        cuts: events::cuts(plan, origin),
+        has_events: !plan.events.is_empty(),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
@@ -264,9 +268,11 @@ async fn carry_out(
         transports: vec!["mqtt".into()],
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
         thresholds: plan.thresholds.clone(),
+        events: events::planned(plan, origin),
         cores,
     });
-    let conductor = Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, stop };
+    let conductor =
+        Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, restarting: None, stop };
     Ok(conductor.conduct().await?)
 }
 
@@ -346,7 +352,10 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Limit) => {
             let limit = crate::scenario::units::duration_text(options.plan.end.limit);
             let open = writer.manifest().totals.open();
-            findings.insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open"));
+            let away: u64 = writer.manifest().events.iter().map(EventTotals::away).sum();
+            let away = if away > 0 { format!(", {away} things are away by an event") } else { String::new() };
+            findings
+                .insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open{away}"));
             if is_invalid { (Verdict::Invalid, exit::INVALID) } else { (Verdict::Fail, exit::FAIL) }
         }
         Ok(Ending::Complete) if is_invalid => (Verdict::Invalid, exit::INVALID),

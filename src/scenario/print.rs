@@ -1,8 +1,8 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    EndWhen, EventKind, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart, RolloutTargets, ServerPlan,
-    SessionPlan, TargetPlan,
+    Affected, EndWhen, EventPlan, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart, RolloutTargets,
+    ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
@@ -51,12 +51,17 @@ impl Plan {
         let arrival = match fleet.connect.arrival {
             ArrivalKind::Constant => "constant",
             ArrivalKind::Poisson => "poisson",
+            ArrivalKind::Ramp => "ramp",
+            ArrivalKind::Burst => "burst",
         };
         writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
         writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
         writeln!(out, "transport = \"mqtt\"\nclean_session = true")?;
-        let rate = format!("{}/s", fleet.connect.rate_per_s);
-        writeln!(out, "connect = {{ rate = \"{rate}\", arrival = \"{arrival}\", in_progress = {} }}", fleet.connect.in_progress)?;
+        let rate = match fleet.connect.arrival {
+            ArrivalKind::Burst => String::new(),
+            _ => format!("rate = \"{}/s\", ", fleet.connect.rate_per_s),
+        };
+        writeln!(out, "connect = {{ {rate}arrival = \"{arrival}\", in_progress = {} }}", fleet.connect.in_progress)?;
         write_session(out, &fleet.session)?;
         for cohort in &self.cohorts {
             writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
@@ -78,11 +83,7 @@ impl Plan {
             writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}\nfaults = {{}}")?;
         }
         self.write_rollouts(out)?;
-        for event in &self.events {
-            let EventKind::EndpointFreeze { lasts } = event.kind;
-            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"endpoint-freeze\"", duration_text(event.at))?;
-            writeln!(out, "for = \"{}\"", duration_text(lasts))?;
-        }
+        self.write_events(out)?;
         self.write_end(out)?;
         self.write_thresholds(out)
     }
@@ -161,6 +162,22 @@ impl Plan {
             let document: toml::Value =
                 serde_json::from_str(rollout.document.as_json()).expect("a document was TOML before it was JSON");
             writeln!(out, "document = {document}")?;
+        }
+        Ok(())
+    }
+
+    fn write_events(&self, out: &mut String) -> std::fmt::Result {
+        for EventPlan { at, kind } in &self.events {
+            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"{}\"", duration_text(*at), kind.as_str())?;
+            if !kind.lasts().is_zero() {
+                writeln!(out, "for = \"{}\"", duration_text(kind.lasts()))?;
+            }
+            if let Some(Affected { share, cohort }) = kind.who() {
+                writeln!(out, "share = {}", number(*share))?;
+                if let Some(cohort) = cohort {
+                    writeln!(out, "cohort = {}", quoted(cohort))?;
+                }
+            }
         }
         Ok(())
     }

@@ -42,6 +42,12 @@ pub enum Failure {
     SubscriptionRefused,
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
+    /// By the run itself.
+    #[error("cut by event {} of the scenario", event + 1)]
+    Cut { event: u16 },
+    /// As where no way leads to the endpoint any more.
+    #[error("no route to the endpoint during an outage of the scenario")]
+    Outage,
 }
 
 impl Failure {
@@ -54,6 +60,8 @@ impl Failure {
             Self::Closed => "closed",
             Self::SubscriptionRefused => "suback_failure",
             Self::Protocol(_) => "protocol",
+            Self::Cut { .. } => "cut",
+            Self::Outage => "outage",
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod connect;
 pub mod control;
 pub mod credentials;
+pub mod cut;
 pub mod endpoint;
 pub mod error;
 pub mod mqtt;

@@ -116,6 +116,9 @@ impl<'a, O: Observer> Session<'a, O> {
                 Order::Drain => self.agent.handle_drain(),
                 Order::Close => return Ok(Poll::Ready(End::Ordered)),
             }
+            if let Some(event) = self.shard.cuts.struck(self.thing.slot) {
+                return Err(Failure::Cut { event });
+            }
             let now = clock::mono();
             while let Some(sent) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {
                 self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Timeout });

@@ -2,18 +2,18 @@
 
 use super::connect::{Connection, connect};
 use super::credentials::Credentials;
+use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::mqtt;
 use super::session::{End, Scratch, Session};
 use super::{Observer, SessionEvent};
 use crate::clock;
-use crate::device::backoff::Backoff;
+use crate::device::backoff::{Backoff, Comeback};
 use crate::device::{Event, JobsAgent};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::schedule::Pacer;
-use crate::seed::Purpose;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
@@ -23,8 +23,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-/// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// An orderly DISCONNECT is not waited for longer than this.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -67,6 +65,7 @@ pub struct ShardContext<O> {
     pub gate: Semaphore,
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
+    pub cuts: Cuts,
     pub observer: O,
     /// Things that still live.
     pub alive: Cell<usize>,
@@ -114,14 +113,18 @@ impl Thing {
     async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
         let tls = self.credentials.config(&shard.endpoint.tls);
         let mut intended = self.arrival;
-        let mut failures = 0;
-        let mut attempts = 0;
+        let mut comeback = Comeback::default();
         let mut lost = None;
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
             let woke = clock::mono();
             let is_blocked = shard.gate.available_permits() == 0;
             let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
+            if let Some(until) = shard.cuts.away(self.id.slot, attempt.started) {
+                intended = until + self.wait(&mut comeback);
+                continue;
+            }
+            shard.cuts.begin(self.id.slot);
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
             let now = clock::mono();
@@ -135,26 +138,30 @@ impl Thing {
                 (End::Failed(failure), Some(since)) => {
                     shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
                     lost = Some(now);
-                    if now.since(since) >= STABLE_AFTER {
-                        failures = 0;
-                    }
+                    comeback.lost(now.since(since));
                 }
                 (End::Failed(failure), None) => {
                     let Attempt { intended, started, .. } = attempt;
                     shard.observer.session(&self.id, SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure });
                 }
             }
-            let SessionSettings { seed, reconnect, .. } = *self.settings;
-            intended = now + reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts);
-            failures = failures.saturating_add(1);
-            attempts += 1;
+            intended = match shard.cuts.returns_at_once(self.id.slot) {
+                true => now,
+                false => shard.cuts.away(self.id.slot, now).unwrap_or(now) + self.wait(&mut comeback),
+            };
         }
+    }
+
+    /// By the policy of its cohort.
+    fn wait(&self, comeback: &mut Comeback) -> Duration {
+        let SessionSettings { seed, reconnect, .. } = &*self.settings;
+        comeback.wait(reconnect, *seed, self.index)
     }
 
     async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, settings.keep_alive, deadline, &shard.observer)).await;
+        let dialled = Box::pin(connect(shard, tls, &self.id, settings.keep_alive, deadline)).await;
         let Connection { mut stream, read_ahead } = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
@@ -168,6 +175,10 @@ impl Thing {
         while let Some(event) = self.agent.poll_event() {
             attempt.follow(&event, id, &shard.observer);
             shard.observer.agent(id, event);
+        }
+        if matches!(end, End::Failed(Failure::Cut { .. })) {
+            // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
+            let _ = stream.get_ref().0.set_zero_linger();
         }
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();

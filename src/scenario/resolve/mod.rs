@@ -32,7 +32,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
     let thresholds = thresholds(&root, &cohorts);
-    let events = events::events(&root, &target);
+    let events = events::events(&root, &target, &cohorts, &end);
     root.later(&["telemetry"]);
     root.finish();
     Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
