@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+pub mod periodic;
 pub mod pki;
 pub mod preflight;
 pub mod report;

@@ -1,8 +1,9 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
+use fleetsim::device::telemetry::PayloadBytes;
 use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
-use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan};
+use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -193,7 +194,7 @@ kind = "emulater"
 [fleet]
 things = 0
 keep_alive = "5 minutes"
-transport = "mqtt5"
+transport = "mqtt-ws"
 
 [[cohort]]
 name = "a"
@@ -232,7 +233,19 @@ fn each_mistake_has_its_code() {
         ("fleet.connect", "{ arrival = 'burst', rate = '5/s' }", Code::Conflict),
         ("fleet.connect.arrival", "'brust'", Code::BadValue),
         ("fleet.things_from", "\"fleet.csv\"", Code::NotBuilt),
-        ("fleet.clean_session", "false", Code::NotBuilt),
+        ("fleet.transport", "\"https-mtls\"", Code::NotBuilt),
+        ("cohort.a.transport", "\"mqtt6\"", Code::BadValue),
+        ("cohort.a.clean_session", "\"no\"", Code::WrongType),
+        ("telemetry", "{ topic = 'dt/{thing}' }", Code::MissingKey),
+        ("telemetry", "{ every = '10s' }", Code::MissingKey),
+        ("telemetry", "{ topic = 'dt/{name}', every = '10s' }", Code::BadValue),
+        ("telemetry", "{ topic = '$aws/things/{thing}/x', every = '10s' }", Code::BadValue),
+        ("telemetry", "{ topic = 'dt/#', every = '10s' }", Code::BadValue),
+        ("telemetry", "{ topic = 'dt/{thing}', every = '1ms' }", Code::OutOfRange),
+        ("telemetry", "{ topic = 'dt/{thing}', every = '10s', qos = 2 }", Code::OutOfRange),
+        ("telemetry", "{ topic = 'dt/{thing}', every = '10s', bytes = 131_073 }", Code::OutOfRange),
+        ("telemetry", "{ topic = 'dt/{thing}', every = '10s', bytes = 'exp(3)' }", Code::BadValue),
+        ("telemetry", "{ topic = 'dt/{thing}', every = '10s', byte = 1 }", Code::UnknownKey),
         ("fleet.reconnect", "{ base = '2s', cap = '1s' }", Code::Conflict),
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
@@ -303,7 +316,6 @@ fn each_mistake_has_its_code() {
         ("end.when", "'never'", Code::BadValue),
         ("end.when", "'idle'", Code::MissingKey),
         ("end", "{ when = 'executions-done', duration = '5s' }", Code::Conflict),
-        ("telemetry", "{}", Code::NotBuilt),
         ("name", "''", Code::BadValue),
     ] {
         let found = codes(plan(&[set(key, value)]));
@@ -382,6 +394,36 @@ fn faults_events_and_polls_are_read_and_printed() {
     assert_eq!(read.events[0].at, Duration::from_secs(20));
     assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn transports_sessions_and_telemetry_are_read_and_printed() {
+    let overrides = [
+        set("fleet.transport", "'mqtt5'"),
+        set("cohort.a.clean_session", "false"),
+        set("cohort.b.transport", "'mqtt'"),
+        set("telemetry", "{ topic = 'dt/{thing}/{index}', every = '10s', jitter = 0.25, bytes = 'uniform(100, 400)', qos = 0 }"),
+    ];
+    let read = plan(&overrides).unwrap();
+    let sessions: Vec<_> = read.cohorts.iter().map(|cohort| (cohort.session.transport, cohort.session.clean_session)).collect();
+    assert_eq!(sessions, [(Transport::Mqtt5, false), (Transport::Mqtt, true)]);
+    assert_eq!(read.transports(), [Transport::Mqtt, Transport::Mqtt5]);
+    assert_eq!(plan(&overrides[..1]).unwrap().transports(), [Transport::Mqtt5], "only those that are used");
+    let telemetry = read.telemetry.clone().unwrap();
+    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Uniform(100, 400), false));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+    let plain = plan(&[set("telemetry", "{ topic = 'dt', every = '10s' }")]).unwrap();
+    let telemetry = plain.telemetry.clone().unwrap();
+    assert_eq!((telemetry.bytes, telemetry.is_acknowledged), (PayloadBytes::Constant(256), true));
+    assert_eq!(load("printed", &plain.to_toml(), &[]).unwrap(), plain);
+}
+
+#[test]
+fn a_topic_that_is_too_long_for_the_last_thing_is_found() {
+    let topic = |length: usize| set("telemetry", &format!("{{ topic = '{}{{thing}}', every = '10s' }}", "x".repeat(length)));
+    let fits = 256 - plan(&[]).unwrap().fleet.thing_name.name(0).len();
+    assert!(codes(plan(&[topic(fits)])).is_empty());
+    assert_eq!(codes(plan(&[topic(fits + 1)])), ["out-of-range"]);
 }
 
 proptest! {

@@ -11,6 +11,7 @@ use fleetsim::distribution::Distribution;
 use fleetsim::jobs::ThingName;
 use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
+use fleetsim::transport::mqtt::MqttSettings;
 use fleetsim::transport::thing::{Order, SessionSettings};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +46,8 @@ pub(crate) fn run(options: &Options) -> Measured {
     };
     let session = SessionSettings {
         seed: 1,
-        keep_alive: seconds(300),
+        mqtt: MqttSettings { version: options.version, keep_alive: seconds(300), clean: true, answer_timeout: seconds(10) },
         connect_timeout: seconds(30),
-        answer_timeout: seconds(10),
         reconnect: backoff,
     };
     let things: Vec<PlannedThing> = (0..options.things)
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         .collect();
     let settings = FleetSettings {
         endpoint: options.store.endpoint(options.address),
-        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session) }],
+        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session), transport: 0, telemetry: None }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,
         // As in a run, shards are up when the first connect is due.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! floor (bare|fleet) (connect|ask|pairs|rate|idle|round) --address A --dir DIR --things N --seconds S
-//!       [--request start-next|next|update:JOB] [--filters ours|sdk] [--endpoint PID]
+//!       [--request start-next|next|update:JOB] [--filters ours|sdk] [--transport mqtt|mqtt5] [--endpoint PID]
 //! ```
 //! One line of JSON on stdout.
 
@@ -14,6 +14,7 @@ mod client;
 mod fleet;
 
 use client::Store;
+use fleetsim::transport::mqtt::Version;
 use procfs::process::Process;
 use std::net::SocketAddr;
 
@@ -65,6 +66,8 @@ struct Options {
     load: Load,
     ask: Ask,
     filters: &'static [&'static str],
+    /// Of the fleet's things; the bare loop speaks MQTT 3.1.1.
+    version: Version,
     address: SocketAddr,
     store: Store,
     things: usize,
@@ -97,6 +100,11 @@ impl Options {
             filters: match flag("--filters").as_deref() {
                 None | Some("ours") => OUR_FILTERS,
                 Some("sdk") => SDK_FILTERS,
+                Some(_) => return None,
+            },
+            version: match flag("--transport").as_deref() {
+                None | Some("mqtt") => Version::V3,
+                Some("mqtt5") => Version::V5,
                 Some(_) => return None,
             },
             address: flag("--address")?.parse().ok()?,

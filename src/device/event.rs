@@ -41,6 +41,10 @@ pub enum Event {
         at: Mono,
         why: SubscribeFailure,
     },
+    /// The thing is up without subscribing: its session was still there.
+    Resumed {
+        at: Mono,
+    },
     /// A request left. It was planned for `intended` and could be sent from `runnable` on; the rest is the generator's lateness.
     Sent {
         kind: RequestKind,

@@ -13,7 +13,7 @@ mod agent;
 pub mod backoff;
 pub mod behavior;
 mod event;
-mod poll;
+pub mod telemetry;
 pub mod workflow;
 
 pub use agent::{AgentSettings, JobsAgent};

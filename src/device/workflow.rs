@@ -1,7 +1,8 @@
 //! How a thing learns of its jobs (spec section 18).
 
 use crate::jobs::Subscription;
-use std::time::Duration;
+/// A schedule of polls.
+pub use crate::periodic::Period as Poll;
 
 /// How a thing learns of its jobs; once it has one, all work alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -11,14 +12,6 @@ pub enum Workflow {
     StartNext,
     /// It asks `$next/get` every so often.
     Poll(Poll),
-}
-
-/// A schedule of polls.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Poll {
-    pub every: Duration,
-    /// Part of `every` by which each poll may be later than its place in the schedule, from 0 to 1.
-    pub jitter: f64,
 }
 
 impl Workflow {

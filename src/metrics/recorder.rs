@@ -95,6 +95,15 @@ impl Recorder {
         }
     }
 
+    /// Begun, and done at the same moment: there is no answer whose time could be told.
+    pub fn done(&mut self, operation: Operation, scope: Scope, at: Mono) {
+        self.advance(at);
+        self.count(operation, scope, |counts| {
+            counts.started += 1;
+            counts.finish(Outcome::Ok);
+        });
+    }
+
     /// An answer nobody waited for any more.
     pub fn late_answer(&mut self, operation: Operation, scope: Scope) {
         self.count(operation, scope, |counts| counts.late_answers += 1);

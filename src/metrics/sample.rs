@@ -32,6 +32,7 @@ pub enum Operation {
     Execution,
     /// PUBLISH -> PUBACK of a QoS 1 request.
     Puback,
+    /// PUBLISH -> PUBACK of a QoS 1 telemetry message; at QoS 0 such messages are counted, and have no time.
     Telemetry,
 }
 
@@ -88,7 +89,10 @@ impl Operation {
     #[must_use]
     pub fn is_scoped(self) -> bool {
         self.is_connecting()
-            || matches!(self, Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution)
+            || matches!(
+                self,
+                Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution | Self::Telemetry
+            )
     }
 
     /// Whether it is a way to get a session, or a stage of it.

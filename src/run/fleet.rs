@@ -2,12 +2,13 @@
 
 use super::observe::{Gauges, ShardObserver};
 use crate::clock;
+use crate::device::telemetry::{Telemetry, TelemetrySettings};
 use crate::device::{AgentSettings, JobsAgent};
 use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::metrics::{Interval, Recorder};
-use crate::schedule::Pacer;
+use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::cut::{Cut, Cuts};
 use crate::transport::endpoint::Endpoint;
@@ -19,7 +20,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.
@@ -43,6 +43,9 @@ pub struct PlannedThing {
 pub struct CohortSettings {
     pub agent: Arc<AgentSettings>,
     pub session: Arc<SessionSettings>,
+    /// Place among the run's transports.
+    pub transport: u8,
+    pub telemetry: Option<Arc<TelemetrySettings>>,
 }
 
 /// What a fleet is made of.
@@ -182,7 +185,7 @@ struct ShardSetup {
 
 impl ShardSetup {
     fn run(mut self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let runtime = shard_runtime()?;
         let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
         runtime.block_on(async move {
             let context = self.context(&slice)?;
@@ -220,7 +223,8 @@ impl ShardSetup {
 
     fn context(&self, slice: &[(u32, PlannedThing)]) -> io::Result<Rc<ShardContext<ShardObserver>>> {
         let things = slice.len();
-        let recorder = Recorder::new(self.origin, self.cohorts.len(), 1);
+        let transports = self.cohorts.iter().map(|cohort| usize::from(cohort.transport) + 1).max().unwrap_or(1);
+        let recorder = Recorder::new(self.origin, self.cohorts.len(), transports);
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
             endpoint: self.endpoint.clone(),
@@ -238,13 +242,21 @@ impl ShardSetup {
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
+        let PlannedThing { name, index, .. } = planned;
+        let arrival = self.origin + planned.arrival;
+        let telemetry = cohort.telemetry.as_ref().map(|settings| {
+            let settings = Arc::clone(settings);
+            Box::new(Telemetry::new(settings, cohort.session.seed, index, arrival))
+        });
         Thing {
-            id: ThingId { name: planned.name, position, slot, cohort: planned.cohort },
-            index: planned.index,
-            agent: JobsAgent::new(Arc::clone(&cohort.agent), planned.index, self.origin + planned.arrival),
+            id: ThingId { name, position, slot, cohort: planned.cohort, transport: cohort.transport },
+            index,
+            agent: JobsAgent::new(Arc::clone(&cohort.agent), index, arrival),
+            telemetry,
+            session: None,
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
-            arrival: self.origin + planned.arrival,
+            arrival,
         }
     }
 }

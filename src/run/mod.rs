@@ -23,9 +23,10 @@ use crate::jobs::{NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, TargetPlan};
+use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, SessionPlan, TargetPlan, Transport};
 use crate::schedule::arrivals;
 use crate::transport::credentials::Credentials;
+use crate::transport::mqtt::{MqttSettings, Version};
 use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
@@ -250,7 +251,7 @@ async fn carry_out(
     let planned = planned(plan, &names, &cohorts, credentials, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: plan.cohorts.iter().map(|cohort| cohort_settings(plan, cohort)).collect(),
+        cohorts: cohort_settings(plan),
         shards,
         connects_in_progress: connect.in_progress as usize,
         origin,
@@ -265,7 +266,7 @@ async fn carry_out(
         origin,
         things: names,
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
-        transports: vec!["mqtt".into()],
+        transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
         thresholds: plan.thresholds.clone(),
         events: events::planned(plan, origin),
@@ -294,28 +295,41 @@ fn planned<'a>(
     )
 }
 
-fn cohort_settings(plan: &Plan, cohort: &CohortPlan) -> CohortSettings {
+fn cohort_settings(plan: &Plan) -> Vec<CohortSettings> {
+    let transports = plan.transports();
+    let telemetry = plan.telemetry.clone().map(Arc::new);
+    let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
+    let settings = |cohort| CohortSettings {
+        agent: Arc::new(agent_settings(plan, cohort)),
+        session: Arc::new(session_settings(plan.seed, &cohort.session)),
+        transport: place(cohort).unwrap_or_default() as u8,
+        telemetry: telemetry.clone(),
+    };
+    plan.cohorts.iter().map(settings).collect()
+}
+
+fn agent_settings(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
     let session = &cohort.session;
     let workflow = cohort.workflow;
     let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
-    CohortSettings {
-        agent: Arc::new(AgentSettings {
-            seed: plan.seed,
-            workflow,
-            behavior: plan.behaviors[&cohort.behavior].clone(),
-            behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
-            answer_timeout: session.answer_timeout,
-            retry: session.retry,
-            ask_again: AgentSettings::ASK_AGAIN,
-        }),
-        session: Arc::new(SessionSettings {
-            seed: plan.seed,
-            keep_alive: session.keep_alive,
-            connect_timeout: session.connect_timeout,
-            answer_timeout: session.answer_timeout,
-            reconnect: session.reconnect,
-        }),
+    AgentSettings {
+        seed: plan.seed,
+        workflow,
+        behavior: plan.behaviors[&cohort.behavior].clone(),
+        behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
+        answer_timeout: session.answer_timeout,
+        retry: session.retry,
+        ask_again: AgentSettings::ASK_AGAIN,
     }
+}
+
+fn session_settings(seed: u64, session: &SessionPlan) -> SessionSettings {
+    let version = match session.transport {
+        Transport::Mqtt => Version::V3,
+        Transport::Mqtt5 => Version::V5,
+    };
+    let SessionPlan { keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
+    SessionSettings { seed, mqtt: MqttSettings { version, keep_alive, clean, answer_timeout }, connect_timeout, reconnect }
 }
 
 /// Joins the two ledgers once more, from their files; says how many differences there are, where there is a ledger of the service.

@@ -7,6 +7,7 @@ use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
 use crate::metrics::{ClockOffset, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use crate::transport::error::{Failure, Stage};
+use crate::transport::mqtt::{Content, Published};
 use crate::transport::thing::ThingId;
 use crate::transport::{Observer, PublishEnd, SessionEvent};
 use std::cell::{RefCell, RefMut};
@@ -83,8 +84,7 @@ fn span(recorder: &mut Recorder, operation: Operation, scope: Scope, since: Mono
 }
 
 fn scope(thing: &ThingId) -> Scope {
-    // One transport so far: MQTT 3.1.1.
-    Scope { cohort: thing.cohort, transport: 0 }
+    Scope { cohort: thing.cohort, transport: thing.transport }
 }
 
 fn stage_operation(stage: Stage) -> Operation {
@@ -102,6 +102,13 @@ fn request_operation(kind: RequestKind) -> Operation {
         RequestKind::StartNext => Operation::StartNext,
         RequestKind::Describe => Operation::Describe,
         RequestKind::Update => Operation::Update,
+    }
+}
+
+fn publish_operation(content: Content) -> Operation {
+    match content {
+        Content::Request => Operation::Puback,
+        Content::Telemetry => Operation::Telemetry,
     }
 }
 
@@ -171,15 +178,37 @@ impl Observer for ShardObserver {
             SessionEvent::Unreadable { at, why } => {
                 recorder.error(Operation::NotifyNext, "unreadable", "payload", at, || format!("{}: {why}", thing.name));
             }
-            SessionEvent::PublishSent => recorder.start(Operation::Puback, scope),
-            SessionEvent::PublishEnded { sent, at, end } => {
+            SessionEvent::PublishSent { publish, is_acknowledged } => {
+                let operation = publish_operation(publish.content);
+                if publish.content == Content::Telemetry {
+                    recorder.departed(publish.intended, publish.sent);
+                }
+                if is_acknowledged {
+                    recorder.start(operation, scope);
+                } else {
+                    recorder.done(operation, scope, publish.sent);
+                }
+            }
+            SessionEvent::PublishRepeated => recorder.message_out(),
+            SessionEvent::PublishEnded { publish, at, end } => {
+                let operation = publish_operation(publish.content);
                 let outcome = match end {
                     PublishEnd::Acknowledged => Outcome::Ok,
+                    PublishEnd::Refused(code) => {
+                        recorder.error(operation, "puback", code, at, || thing.name.to_string());
+                        Outcome::Rejected
+                    }
+                    PublishEnd::TooLarge => {
+                        recorder.error(operation, "publish", "packet_too_large", at, || thing.name.to_string());
+                        Outcome::Error
+                    }
                     PublishEnd::Timeout => Outcome::Timeout,
                     PublishEnd::SessionLost => Outcome::Error,
                 };
-                finish(Operation::Puback, outcome, sent, sent, at);
+                let Published { intended, sent, .. } = publish;
+                recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
             }
+            SessionEvent::TelemetryLost { count } => recorder.lost_arrivals(Operation::Telemetry, scope, count),
         }
     }
 
@@ -200,7 +229,7 @@ impl Observer for ShardObserver {
         };
         match event {
             // The session tells these, with what it knows besides.
-            Event::Subscribed { .. } | Event::SubscribeFailed { .. } => {}
+            Event::Subscribed { .. } | Event::SubscribeFailed { .. } | Event::Resumed { .. } => {}
             Event::Sent { kind, intended, runnable, sent } => {
                 recorder.start(request_operation(kind), scope);
                 recorder.departed(runnable, sent);
@@ -273,8 +302,10 @@ fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<'_>) {
         SessionEvent::StageStarted(_)
         | SessionEvent::StageEnded { .. }
         | SessionEvent::Unreadable { .. }
-        | SessionEvent::PublishSent
-        | SessionEvent::PublishEnded { .. } => return,
+        | SessionEvent::PublishSent { .. }
+        | SessionEvent::PublishRepeated
+        | SessionEvent::PublishEnded { .. }
+        | SessionEvent::TelemetryLost { .. } => return,
     };
     cards.note(slot, at, what);
 }
@@ -299,6 +330,7 @@ fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
         // The session tells of subscribing, and the answer of what became of an update.
         Event::Subscribed { .. }
         | Event::SubscribeFailed { .. }
+        | Event::Resumed { .. }
         | Event::LostArrivals { .. }
         | Event::FirstNotification { .. }
         | Event::Updated { .. }

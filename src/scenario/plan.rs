@@ -2,6 +2,7 @@
 
 use crate::device::backoff::Backoff;
 use crate::device::behavior::Behavior;
+use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
 use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection};
@@ -23,6 +24,8 @@ pub struct Plan {
     pub behaviors: BTreeMap<String, Behavior>,
     pub rollouts: Vec<RolloutPlan>,
     pub events: Vec<EventPlan>,
+    /// What all things publish besides, if anything.
+    pub telemetry: Option<TelemetrySettings>,
     pub end: EndPlan,
     pub thresholds: Vec<Threshold>,
 }
@@ -230,9 +233,33 @@ pub struct CohortPlan {
     pub session: SessionPlan,
 }
 
+/// How a thing speaks with the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// MQTT 3.1.1 over mutual TLS.
+    Mqtt,
+    /// MQTT 5 over mutual TLS.
+    Mqtt5,
+}
+
+impl Transport {
+    pub const ALL: [Self; 2] = [Self::Mqtt, Self::Mqtt5];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Mqtt5 => "mqtt5",
+        }
+    }
+}
+
 /// What a session of a thing is like; `[fleet]` gives it, a cohort may override it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPlan {
+    pub transport: Transport,
+    /// Whether a session ends with its connection; otherwise the endpoint keeps it while the thing is away.
+    pub clean_session: bool,
     pub keep_alive: Duration,
     pub reconnect: Backoff,
     pub connect_timeout: Duration,
@@ -288,6 +315,13 @@ pub enum EndWhen {
 }
 
 impl Plan {
+    /// The transports that its cohorts use, each once.
+    #[must_use]
+    pub fn transports(&self) -> Vec<Transport> {
+        let is_used = |transport: &Transport| self.cohorts.iter().any(|cohort| cohort.session.transport == *transport);
+        Transport::ALL.into_iter().filter(is_used).collect()
+    }
+
     /// The cohort of the thing at `position`: exact shares, spread by the seed, the same for any number of shards.
     #[must_use]
     pub fn cohort_of(&self, position: u64) -> usize {

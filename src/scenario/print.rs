@@ -6,6 +6,7 @@ use super::plan::{
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
+use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
 use crate::jobs::TargetSelection;
 use crate::schedule::ArrivalKind;
@@ -56,7 +57,6 @@ impl Plan {
         };
         writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
         writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
-        writeln!(out, "transport = \"mqtt\"\nclean_session = true")?;
         let rate = match fleet.connect.arrival {
             ArrivalKind::Burst => String::new(),
             _ => format!("rate = \"{}/s\", ", fleet.connect.rate_per_s),
@@ -84,6 +84,9 @@ impl Plan {
         }
         self.write_rollouts(out)?;
         self.write_events(out)?;
+        if let Some(telemetry) = &self.telemetry {
+            write_telemetry(out, telemetry)?;
+        }
         self.write_end(out)?;
         self.write_thresholds(out)
     }
@@ -221,7 +224,18 @@ fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
     Ok(())
 }
 
+fn write_telemetry(out: &mut String, telemetry: &TelemetrySettings) -> std::fmt::Result {
+    let TelemetrySettings { topic, period, bytes, is_acknowledged } = telemetry;
+    writeln!(out, "\n[telemetry]\ntopic = {}\nevery = \"{}\"", quoted(&topic.to_string()), duration_text(period.every))?;
+    match bytes {
+        PayloadBytes::Constant(bytes) => writeln!(out, "bytes = {bytes}")?,
+        PayloadBytes::Uniform(low, high) => writeln!(out, "bytes = \"uniform({low}, {high})\"")?,
+    }
+    writeln!(out, "jitter = {}\nqos = {}", number(period.jitter), u8::from(*is_acknowledged))
+}
+
 fn write_session(out: &mut String, session: &SessionPlan) -> std::fmt::Result {
+    writeln!(out, "transport = \"{}\"\nclean_session = {}", session.transport.as_str(), session.clean_session)?;
     writeln!(out, "keep_alive = \"{}\"", duration_text(session.keep_alive))?;
     writeln!(out, "reconnect = {}\nretry = {}", backoff(&session.reconnect), backoff(&session.retry))?;
     let (connect, answer) = (duration_text(session.connect_timeout), duration_text(session.answer_timeout));

@@ -3,7 +3,9 @@
 use super::problem::{Code, Place, Problem, nearest};
 use super::tree::{Node, Table, Value};
 use super::units;
+use crate::device::telemetry::PayloadBytes;
 use crate::distribution::Distribution;
+use crate::jobs::limits;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -128,6 +130,28 @@ impl<'a> Reader<'a> {
         let code = if matches!(node.value, Value::Integer(_)) { Code::OutOfRange } else { Code::BadValue };
         self.gathered.push(code, &node.place, message, None);
         None
+    }
+
+    /// A number of bytes that a payload may have, or a distribution of them.
+    pub(super) fn payload_bytes(&self, key: &'static str) -> Option<PayloadBytes> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Integer(value) => {
+                let range = 0..=limits::PAYLOAD_BYTES_MAX as i64;
+                self.check_range(key, node, *value, &range).then_some(PayloadBytes::Constant(*value as u32))
+            }
+            Value::String(text) => match units::payload_bytes(text) {
+                Ok(bytes) => Some(bytes),
+                Err(why) => {
+                    self.gathered.push(Code::BadValue, &node.place, format!("{}: {why}", self.name(key)), None);
+                    None
+                }
+            },
+            _ => {
+                self.wrong_type(key, node, "a number of bytes, or a distribution such as \"uniform(100, 400)\"");
+                None
+            }
+        }
     }
 
     fn check_range<T: PartialOrd + Display>(&self, key: &str, node: &Node, value: T, range: &RangeInclusive<T>) -> bool {

@@ -1,7 +1,9 @@
 //! Durations, rates, distributions and name templates as text, both ways.
 
 use super::plan::NameTemplate;
+use crate::device::telemetry::PayloadBytes;
 use crate::distribution::Distribution;
+use crate::jobs::limits;
 use std::time::Duration;
 
 /// Longest first, so that `ms` is not read as `m`.
@@ -110,6 +112,25 @@ pub fn distribution_text(distribution: &Distribution) -> String {
     }
 }
 
+/// `"uniform(100, 400)"`: lengths of payloads.
+///
+/// # Errors
+/// With what is wrong and what would be right.
+pub fn payload_bytes(text: &str) -> Result<PayloadBytes, String> {
+    let max = limits::PAYLOAD_BYTES_MAX;
+    let wrong = |why: &str| Err(format!("{text:?} is no length of payloads: {why}; write it like 256 or \"uniform(100, 400)\""));
+    let arguments = text.trim().strip_prefix("uniform(").and_then(|rest| rest.strip_suffix(')'));
+    let Some((low, high)) = arguments.and_then(|arguments| arguments.split_once(',')) else {
+        return wrong("it is not uniform(LEAST, MOST)");
+    };
+    let number = |text: &str| text.trim().replace('_', "").parse::<u32>().ok().filter(|bytes| *bytes as usize <= max);
+    match (number(low), number(high)) {
+        (Some(low), Some(high)) if low <= high => Ok(PayloadBytes::Uniform(low, high)),
+        (Some(_), Some(_)) => wrong("the second value is below the first"),
+        _ => wrong(&format!("lengths are whole numbers from 0 to {max}")),
+    }
+}
+
 /// `"sim-{index:06}"`: text around one `{index}` or `{index:0WIDTH}`, or no index at all.
 ///
 /// # Errors
@@ -187,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn lengths_of_payloads() {
+        assert_eq!(payload_bytes("uniform(100, 4_000)"), Ok(PayloadBytes::Uniform(100, 4_000)));
+        for wrong in
+            ["", "256", "uniform(400, 100)", "uniform(1)", "uniform(1, 2", "exp(3)", "uniform(-1, 2)", "uniform(0, 131_073)"]
+        {
+            assert!(payload_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn name_templates() {
         assert_eq!(name_template("sim-{index:06}").unwrap().name(42), "sim-000042");
         assert_eq!(name_template("m{index}-x").unwrap().name(7), "m7-x");
@@ -207,7 +238,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in ".{0,30}") {
-            let _ = (duration(&text), rate(&text), distribution(&text), name_template(&text));
+            let _ = (duration(&text), rate(&text), distribution(&text), name_template(&text), payload_bytes(&text));
         }
     }
 }

@@ -5,5 +5,5 @@ mod pacer;
 mod phases;
 
 pub use arrivals::{ArrivalKind, arrivals};
-pub use pacer::Pacer;
+pub use pacer::{Pacer, shard_runtime};
 pub use phases::{Phase, PhaseSet};

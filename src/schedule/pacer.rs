@@ -1,7 +1,8 @@
 //! A shard's own schedule: many deadlines, one precise wake-up.
 //!
 //! tokio's timer has ticks of 1 ms, rounded up, which would add about 1.2 ms to every response time. Here the deadlines of a
-//! shard's things sit in one heap, and one timerfd on `CLOCK_MONOTONIC` wakes the earliest of them.
+//! shard's things sit in one heap. While the shard is awake, what is due is woken whenever a thing goes to rest; a timerfd on
+//! `CLOCK_MONOTONIC` is set only when the shard goes to sleep, since setting it costs more than all else here.
 
 use crate::clock;
 use crate::instant::Mono;
@@ -11,8 +12,28 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+thread_local! {
+    /// The pacer of this thread's shard.
+    static PACER: RefCell<Weak<Pacer>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The runtime of a shard, the only one a [`Pacer`] works in: it tells the pacer before its thread goes to sleep.
+///
+/// # Errors
+/// When the kernel gives no descriptors.
+pub fn shard_runtime() -> io::Result<LocalRuntime> {
+    let before_sleep = || {
+        if let Some(pacer) = PACER.with_borrow(Weak::upgrade) {
+            pacer.before_sleep();
+        }
+    };
+    Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build_local(LocalOptions::default())
+}
 
 /// The deadlines of one shard. Single-threaded: owned by the shard's thread.
 pub struct Pacer {
@@ -35,27 +56,29 @@ struct Slot {
 }
 
 impl Pacer {
-    /// `slots` deadlines, one a thing. Must be called inside the shard's runtime.
+    /// `slots` deadlines, one a thing. Must be called inside the runtime of [`shard_runtime`], once.
     ///
     /// # Errors
     /// When the kernel gives no timer descriptor.
-    pub fn new(slots: usize) -> io::Result<Self> {
+    pub fn new(slots: usize) -> io::Result<Rc<Self>> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let slot = || Slot { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, waker: None };
-        Ok(Self {
+        let pacer = Rc::new(Self {
             timer: register(fd)?,
             schedule: RefCell::new(Schedule {
                 heap: BinaryHeap::with_capacity(slots),
                 slots: std::iter::repeat_with(slot).take(slots).collect(),
                 armed: Mono::FAR_FUTURE,
             }),
-        })
+        });
+        PACER.set(Rc::downgrade(&pacer));
+        Ok(pacer)
     }
 
     /// Wakes the task of `cx` at `deadline`, in place of whatever `slot` waited for before.
     pub fn wake_at(&self, slot: usize, deadline: Mono, cx: &Context<'_>) {
         let mut schedule = self.schedule.borrow_mut();
-        let Schedule { heap, slots, armed } = &mut *schedule;
+        let Schedule { heap, slots, .. } = &mut *schedule;
         let slot_state = &mut slots[slot];
         slot_state.deadline = deadline;
         match &mut slot_state.waker {
@@ -65,11 +88,8 @@ impl Pacer {
         if deadline < slot_state.queued {
             slot_state.queued = deadline;
             heap.push(Reverse((deadline, slot)));
-            if deadline < *armed {
-                *armed = deadline;
-                self.arm(deadline);
-            }
         }
+        schedule.fire(clock::mono());
     }
 
     /// Completes at `at`, or as soon as `early` says so when the task is woken for another reason.
@@ -109,34 +129,26 @@ impl Pacer {
             let mut ready = self.timer.readable().await?;
             let mut expirations = [0u8; 8];
             match ready.try_io(|fd| rustix::io::read(fd, &mut expirations).map_err(io::Error::from)) {
-                Ok(Ok(_)) => self.fire(clock::mono()),
+                Ok(Ok(_)) => {
+                    let mut schedule = self.schedule.borrow_mut();
+                    schedule.armed = Mono::FAR_FUTURE;
+                    schedule.fire(clock::mono());
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_would_block) => {}
             }
         }
     }
 
-    fn fire(&self, now: Mono) {
+    /// Nobody has anything to do until the earliest deadline, unless that has just come.
+    fn before_sleep(&self) {
         let mut schedule = self.schedule.borrow_mut();
-        let Schedule { heap, slots, armed } = &mut *schedule;
-        while let Some(&Reverse((at, slot))) = heap.peek().filter(|entry| entry.0.0 <= now) {
-            heap.pop();
-            let state = &mut slots[slot];
-            if state.queued != at {
-                continue;
-            }
-            state.queued = Mono::FAR_FUTURE;
-            if state.deadline <= now {
-                if let Some(waker) = &state.waker {
-                    waker.wake_by_ref();
-                }
-            } else if state.deadline != Mono::FAR_FUTURE {
-                state.queued = state.deadline;
-                heap.push(Reverse((state.deadline, slot)));
-            }
+        let woke = schedule.fire(clock::mono());
+        let next = schedule.next();
+        if !woke && next != schedule.armed {
+            schedule.armed = next;
+            self.arm(next);
         }
-        *armed = heap.peek().map_or(Mono::FAR_FUTURE, |entry| entry.0.0);
-        self.arm(*armed);
     }
 
     fn arm(&self, at: Mono) {
@@ -152,6 +164,35 @@ impl Pacer {
     }
 }
 
+impl Schedule {
+    /// Wakes who is due. Says whether there was anyone.
+    fn fire(&mut self, now: Mono) -> bool {
+        let mut woke = false;
+        while let Some(&Reverse((at, slot))) = self.heap.peek().filter(|entry| entry.0.0 <= now) {
+            self.heap.pop();
+            let state = &mut self.slots[slot];
+            if state.queued != at {
+                continue;
+            }
+            state.queued = Mono::FAR_FUTURE;
+            if state.deadline <= now {
+                if let Some(waker) = &state.waker {
+                    waker.wake_by_ref();
+                    woke = true;
+                }
+            } else if state.deadline != Mono::FAR_FUTURE {
+                state.queued = state.deadline;
+                self.heap.push(Reverse((state.deadline, slot)));
+            }
+        }
+        woke
+    }
+
+    fn next(&self) -> Mono {
+        self.heap.peek().map_or(Mono::FAR_FUTURE, |entry| entry.0.0)
+    }
+}
+
 #[expect(unsafe_code, reason = "tokio asks for a promise that the compiler cannot check")]
 fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` keeps its descriptor open, and the same, for as long as it lives; the `AsyncFd` owns it.
@@ -161,14 +202,11 @@ fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::rc::Rc;
     use std::time::Duration;
-    use tokio::task::LocalSet;
 
     fn on_shard(test: impl AsyncFnOnce(Rc<Pacer>)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        LocalSet::new().block_on(&runtime, async {
-            let pacer = Rc::new(Pacer::new(4).unwrap());
+        shard_runtime().unwrap().block_on(async {
+            let pacer = Pacer::new(4).unwrap();
             let driver = Rc::clone(&pacer);
             tokio::task::spawn_local(async move { driver.run().await });
             test(pacer).await;

@@ -1,19 +1,17 @@
 //! Dialling: TCP, TLS, CONNECT, each timed apart, all under one deadline.
 
 use super::error::{Failure, Stage};
-use super::mqtt;
+use super::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
 use super::thing::{ShardContext, ThingId};
 use super::{Observer, SessionEvent};
 use crate::clock;
 use crate::instant::Mono;
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::Packet;
 use rustls::ClientConfig;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -22,9 +20,10 @@ use tokio_rustls::client::TlsStream;
 /// A CONNACK is 4 bytes; what follows it in the same read belongs to the session.
 const FIRST_READ_BYTES: usize = 256;
 
-/// An accepted connection, and what was read behind its CONNACK.
+/// An accepted connection, its CONNACK, and what was read behind that.
 pub struct Connection {
     pub stream: TlsStream<TcpStream>,
+    pub ack: ConnAck,
     pub read_ahead: BytesMut,
 }
 
@@ -36,7 +35,7 @@ pub async fn connect<O: Observer>(
     shard: &ShardContext<O>,
     tls: Arc<ClientConfig>,
     thing: &ThingId,
-    keep_alive: Duration,
+    settings: &MqttSettings,
     deadline: Mono,
 ) -> Result<Connection, Failure> {
     let endpoint = &shard.endpoint;
@@ -53,27 +52,32 @@ pub async fn connect<O: Observer>(
         Ok(TlsConnector::from(tls).connect(endpoint.server_name.clone(), tcp).await?)
     })
     .await?;
-    let read_ahead = staged(Stage::Mqtt, thing, deadline, shard, async {
+    let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, shard, async {
         let mut out = BytesMut::new();
-        mqtt::write_connect(thing.name.as_str(), keep_alive, &mut out);
+        let MqttSettings { keep_alive, clean, .. } = *settings;
+        let connect = Connect { client_id: thing.name.as_str(), keep_alive, clean };
+        settings.version.write_connect(&connect, &mut out);
         stream.write_all(&out).await?;
         stream.flush().await?;
-        read_connack(&mut stream).await
+        let (ack, read_ahead) = read_connack(&mut stream, settings.version).await?;
+        if clean && ack.session_present {
+            return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
+        }
+        Ok((ack, read_ahead))
     })
     .await?;
-    Ok(Connection { stream, read_ahead })
+    Ok(Connection { stream, ack, read_ahead })
 }
 
-async fn read_connack(stream: &mut TlsStream<TcpStream>) -> Result<BytesMut, Failure> {
+async fn read_connack(stream: &mut TlsStream<TcpStream>, version: Version) -> Result<(ConnAck, BytesMut), Failure> {
     let mut bytes = BytesMut::with_capacity(FIRST_READ_BYTES);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(Failure::Closed);
         }
-        match mqtt::read_packet(&mut bytes)? {
+        match version.read(&mut bytes)? {
             Some(Packet::ConnAck(ack)) => {
-                mqtt::check_connack(&ack)?;
-                return Ok(if bytes.is_empty() { BytesMut::new() } else { bytes });
+                return Ok((ack, if bytes.is_empty() { BytesMut::new() } else { bytes }));
             }
             Some(_) => return Err(Failure::Protocol("a packet before CONNACK".into())),
             None => {}

@@ -38,8 +38,11 @@ pub enum Failure {
     /// CONNACK with another code than 0.
     #[error("the endpoint refused the connection: {0}")]
     Refused(&'static str),
-    #[error("a subscription was refused")]
-    SubscriptionRefused,
+    /// A DISCONNECT of the endpoint.
+    #[error("the endpoint disconnected the thing: {0}")]
+    Disconnected(&'static str),
+    #[error("a subscription was refused: {0}")]
+    SubscriptionRefused(&'static str),
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
     /// By the run itself.
@@ -55,10 +58,9 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Timeout(what) | Self::Refused(what) => what,
+            Self::Timeout(what) | Self::Refused(what) | Self::Disconnected(what) | Self::SubscriptionRefused(what) => what,
             Self::Io(error) => io_code(error),
             Self::Closed => "closed",
-            Self::SubscriptionRefused => "suback_failure",
             Self::Protocol(_) => "protocol",
             Self::Cut { .. } => "cut",
             Self::Outage => "outage",
@@ -73,14 +75,16 @@ impl Failure {
     /// Refused by the endpoint's decision rather than broken on the way.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::SubscriptionRefused)
+        matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_))
     }
 }
 
-impl From<SubscribeFailure> for Failure {
-    fn from(failure: SubscribeFailure) -> Self {
+impl Failure {
+    /// `refusal` is what the SUBACK said, where one came.
+    #[must_use]
+    pub fn of_subscribing(failure: SubscribeFailure, refusal: Option<&'static str>) -> Self {
         match failure {
-            SubscribeFailure::Refused => Self::SubscriptionRefused,
+            SubscribeFailure::Refused => Self::SubscriptionRefused(refusal.unwrap_or("suback_incomplete")),
             SubscribeFailure::Timeout => Self::Timeout(Stage::Subscribe.as_str()),
             SubscribeFailure::SessionLost => Self::Closed,
         }

@@ -14,6 +14,7 @@ pub mod thing;
 use crate::device;
 use crate::instant::Mono;
 use error::{Failure, Stage};
+use mqtt::Published;
 
 /// Who wants to know what happens to the things of a shard. All calls come from the shard's thread.
 pub trait Observer {
@@ -73,19 +74,32 @@ pub enum SessionEvent<'a> {
         at: Mono,
         why: &'a str,
     },
-    /// A PUBLISH of QoS 1 left.
-    PublishSent,
+    /// A PUBLISH is about to leave; at QoS 1 a [`Self::PublishEnded`] follows.
+    PublishSent {
+        publish: Published,
+        is_acknowledged: bool,
+    },
+    /// A PUBLISH that was not acknowledged left once more, in a session that went on.
+    PublishRepeated,
     PublishEnded {
-        sent: Mono,
+        publish: Published,
         at: Mono,
         end: PublishEnd,
     },
+    /// Telemetry that came due while nobody could send it.
+    TelemetryLost {
+        count: u64,
+    },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// How the wait for a PUBACK ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishEnd {
     Acknowledged,
+    /// PUBACK with a failure, in words.
+    Refused(&'static str),
+    /// It never left: the endpoint takes no packet of its size.
+    TooLarge,
     /// Given up.
     Timeout,
     SessionLost,

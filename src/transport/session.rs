@@ -3,12 +3,14 @@
 //! The buffers that ten thousand sessions would each need belong to the shard; a session keeps bytes of its own only for a
 //! partial packet, or for what the peer does not take.
 
+use super::connect::Connection;
 use super::error::Failure;
-use super::mqtt::{self, Incoming, MqttSession};
+use super::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
 use super::thing::{Order, ShardContext, ThingId};
 use super::{Observer, PublishEnd, SessionEvent};
 use crate::clock;
-use crate::device::{JobsAgent, Transmit};
+use crate::device::telemetry::{self, Telemetry};
+use crate::device::{self, JobsAgent, Transmit};
 use crate::instant::Mono;
 use crate::jobs::{Reply, RequestKind};
 use crate::wire::payload;
@@ -47,8 +49,13 @@ pub struct Session<'a, O> {
     pub shard: &'a ShardContext<O>,
     pub thing: &'a ThingId,
     pub agent: &'a mut JobsAgent,
+    telemetry: Option<&'a mut Telemetry>,
     stream: &'a mut TlsStream<TcpStream>,
     mqtt: MqttSession,
+    /// Subscribed, here or in the connection before.
+    is_up: bool,
+    /// Why the endpoint granted not everything.
+    refusal: Option<&'static str>,
     write_timeout: Duration,
     /// Bytes of a packet that is not complete yet.
     partial: BytesMut,
@@ -64,37 +71,58 @@ impl<'a, O: Observer> Session<'a, O> {
         shard: &'a ShardContext<O>,
         thing: &'a ThingId,
         agent: &'a mut JobsAgent,
-        stream: &'a mut TlsStream<TcpStream>,
-        read_ahead: BytesMut,
-        keep_alive: Duration,
-        answer_timeout: Duration,
+        telemetry: Option<&'a mut Telemetry>,
+        connection: &'a mut Connection,
+        settings: &MqttSettings,
     ) -> Self {
+        let Connection { stream, ack, read_ahead } = connection;
         Session {
             shard,
             thing,
             agent,
+            telemetry,
             stream,
-            mqtt: MqttSession::new(keep_alive, answer_timeout, clock::mono()),
-            write_timeout: answer_timeout,
-            partial: read_ahead,
+            mqtt: MqttSession::new(settings, ack, clock::mono()),
+            is_up: false,
+            refusal: None,
+            write_timeout: settings.answer_timeout,
+            partial: std::mem::take(read_ahead),
             unsent: BytesMut::new(),
             flushing: false,
             stuck_since: None,
         }
     }
 
-    /// Until the session ends. `on_event` sees every event of the agent before the observer does.
-    pub async fn run(&mut self, mut on_event: impl FnMut(&crate::device::Event)) -> End {
-        self.agent.handle_connected();
-        let end = std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await;
+    /// Goes on where the connection before stopped.
+    pub fn resume(&mut self, kept: Kept) {
         let now = clock::mono();
-        for sent in self.mqtt.unacknowledged() {
-            self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::SessionLost });
-        }
-        end
+        let (repeated, lost) = self.mqtt.resume(kept, now, &mut self.unsent);
+        (0..repeated).for_each(|_| self.tell(SessionEvent::PublishRepeated));
+        lost.into_iter().for_each(|publish| self.tell_end(publish, now, PublishEnd::SessionLost));
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&crate::device::Event)) -> Poll<End> {
+    /// Until the connection ends; `is_subscribed` where the endpoint still knows what the thing wants to hear. `on_event` sees every
+    /// event of the agent before the observer does, and why the endpoint granted not everything.
+    pub async fn run(&mut self, is_subscribed: bool, mut on_event: impl FnMut(&device::Event, Option<&'static str>)) -> End {
+        if is_subscribed {
+            self.agent.handle_resumed(clock::mono());
+        } else {
+            self.agent.handle_connected();
+        }
+        std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await
+    }
+
+    /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
+    pub fn into_kept(self, end: &End) -> Option<Kept> {
+        let is_over = matches!(end, End::Ordered);
+        if is_over || self.mqtt.is_clean() {
+            self.mqtt.unacknowledged().for_each(|publish| tell_unacknowledged(self.shard, self.thing, publish, is_over));
+            return None;
+        }
+        self.mqtt.into_kept()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&device::Event, Option<&'static str>)) -> Poll<End> {
         let shard = self.shard;
         let mut scratch = shard.scratch.borrow_mut();
         match self.turn(cx, &mut scratch, on_event) {
@@ -108,26 +136,32 @@ impl<'a, O: Observer> Session<'a, O> {
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
-        on_event: &mut impl FnMut(&crate::device::Event),
+        on_event: &mut impl FnMut(&device::Event, Option<&'static str>),
     ) -> Result<Poll<End>, Failure> {
         for _ in 0..READS_PER_TURN {
             match self.shard.order.get() {
                 Order::Run => {}
-                Order::Drain => self.agent.handle_drain(),
+                Order::Drain => {
+                    self.agent.handle_drain();
+                    if let Some(telemetry) = &mut self.telemetry {
+                        telemetry.handle_drain();
+                    }
+                }
                 Order::Close => return Ok(Poll::Ready(End::Ordered)),
             }
             if let Some(event) = self.shard.cuts.struck(self.thing.slot) {
                 return Err(Failure::Cut { event });
             }
             let now = clock::mono();
-            while let Some(sent) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {
-                self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Timeout });
+            while let Some(publish) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {
+                self.tell_end(publish, now, PublishEnd::Timeout);
             }
             self.agent.handle_timeout(now);
             let more = self.read(cx, scratch)?;
             let hang_up = self.transmit(&mut scratch.outbound);
             while let Some(event) = self.agent.poll_event() {
-                on_event(&event);
+                on_event(&event, self.refusal);
+                self.follow(&event);
                 self.shard.observer.agent(self.thing, event);
             }
             if let Some(failure) = hang_up {
@@ -159,7 +193,7 @@ impl<'a, O: Observer> Session<'a, O> {
         };
         if inbound.len() > held || held > 0 {
             let now = clock::mono();
-            while let Some(packet) = mqtt::read_packet(inbound)? {
+            while let Some(packet) = self.mqtt.read_packet(inbound)? {
                 self.handle(packet, now, outbound)?;
             }
             self.partial = BytesMut::from(&inbound[..]);
@@ -167,15 +201,18 @@ impl<'a, O: Observer> Session<'a, O> {
         Ok(more)
     }
 
-    fn handle(&mut self, packet: rumqttc::mqttbytes::v4::Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
+    fn handle(&mut self, packet: Packet, now: Mono, out: &mut BytesMut) -> Result<(), Failure> {
         match self.mqtt.handle_packet(packet, now, out)? {
             Incoming::Message { topic, payload } => {
                 self.tell(SessionEvent::MessageIn { topic: &topic, payload: &payload });
                 self.deliver(&topic, &payload, now);
             }
-            Incoming::Granted(granted) => self.agent.handle_suback(granted, now),
-            Incoming::Acknowledged { sent } => {
-                self.tell(SessionEvent::PublishEnded { sent, at: now, end: PublishEnd::Acknowledged });
+            Incoming::Granted { granted, refusal } => {
+                self.refusal = refusal;
+                self.agent.handle_suback(granted, now);
+            }
+            Incoming::Acknowledged { publish, refusal } => {
+                self.tell_end(publish, now, refusal.map_or(PublishEnd::Acknowledged, PublishEnd::Refused));
             }
             Incoming::Nothing => {}
         }
@@ -206,26 +243,73 @@ impl<'a, O: Observer> Session<'a, O> {
         }
     }
 
-    /// Everything the agent wants to send and the window has room for.
+    /// Telemetry goes out while the thing is up; what came due before is lost.
+    fn follow(&mut self, event: &device::Event) {
+        if let device::Event::Subscribed { at, .. } | device::Event::Resumed { at } = *event {
+            self.is_up = true;
+            self.lose_telemetry(at);
+        }
+    }
+
+    fn lose_telemetry(&mut self, now: Mono) {
+        let count = self.telemetry.as_mut().map_or(0, |telemetry| telemetry.lose_until(now));
+        if count > 0 {
+            self.tell(SessionEvent::TelemetryLost { count });
+        }
+    }
+
+    /// Everything the thing wants to send and the window has room for.
     fn transmit(&mut self, out: &mut BytesMut) -> Option<Failure> {
         while self.mqtt.has_room() {
             let now = clock::mono();
-            match self.agent.poll_transmit(now)? {
-                Transmit::Subscribe(subscriptions) => {
+            match self.agent.poll_transmit(now) {
+                Some(Transmit::Subscribe(subscriptions)) => {
                     let filters = subscriptions.iter().map(|subscription| topic::filter(&self.thing.name, *subscription));
                     self.mqtt.write_subscribe(filters, now, out);
                 }
-                Transmit::Publish(request) => {
+                Some(Transmit::Publish(request)) => {
                     let topic = Topic::of_request(&self.thing.name, &request).to_string();
-                    let payload = payload::encode_request(&request);
-                    self.tell(SessionEvent::PublishSent);
-                    self.tell(SessionEvent::MessageOut { topic: &topic, payload: &payload });
-                    self.mqtt.write_publish(topic, payload, now, out);
+                    let publish = Published { content: Content::Request, intended: now, sent: now };
+                    self.publish(topic, payload::encode_request(&request), publish, true, out);
                 }
-                Transmit::Disconnect(why) => return Some(why.into()),
+                Some(Transmit::Disconnect(why)) => return Some(Failure::of_subscribing(why, self.refusal)),
+                None => break,
             }
         }
+        if self.is_up && self.telemetry.is_some() {
+            self.transmit_telemetry(out);
+        }
         None
+    }
+
+    /// Telemetry that is due, and finds a window without room, is lost: nobody is free to send it.
+    fn transmit_telemetry(&mut self, out: &mut BytesMut) {
+        while let Some(telemetry) = &mut self.telemetry {
+            let now = clock::mono();
+            if telemetry.is_acknowledged() && !self.mqtt.has_room() {
+                return self.lose_telemetry(now);
+            }
+            let Some(message) = telemetry.poll_transmit(&self.thing.name, now) else { return };
+            let telemetry::Message { topic, payload, is_acknowledged, intended, lost } = message;
+            if lost > 0 {
+                self.tell(SessionEvent::TelemetryLost { count: lost });
+            }
+            let publish = Published { content: Content::Telemetry, intended, sent: now };
+            self.publish(topic, payload, publish, is_acknowledged, out);
+        }
+    }
+
+    fn publish(&mut self, topic: String, payload: Vec<u8>, publish: Published, is_acknowledged: bool, out: &mut BytesMut) {
+        self.tell(SessionEvent::PublishSent { publish, is_acknowledged });
+        self.tell(SessionEvent::MessageOut { topic: &topic, payload: &payload });
+        let is_written = if is_acknowledged {
+            self.mqtt.write_publish(topic, payload, publish, out)
+        } else {
+            self.mqtt.write_publish_qos_0(topic, payload, publish.sent, out)
+        };
+        if !is_written {
+            self.tell_end(publish, publish.sent, PublishEnd::TooLarge);
+        }
     }
 
     fn write(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Result<(), Failure> {
@@ -282,6 +366,11 @@ impl<'a, O: Observer> Session<'a, O> {
         {
             deadline = deadline.min(at);
         }
+        if self.is_up
+            && let Some(at) = self.telemetry.as_ref().and_then(|telemetry| telemetry.poll_timeout())
+        {
+            deadline = deadline.min(at);
+        }
         if deadline <= clock::mono() {
             cx.waker().wake_by_ref();
         } else {
@@ -290,8 +379,20 @@ impl<'a, O: Observer> Session<'a, O> {
         Poll::Pending
     }
 
+    fn tell_end(&self, publish: Published, at: Mono, end: PublishEnd) {
+        self.tell(SessionEvent::PublishEnded { publish, at, end });
+    }
+
     fn tell(&self, event: SessionEvent<'_>) {
         self.shard.observer.session(self.thing, event);
+    }
+}
+
+/// A publish of a session that is gone for good. At the end of a run telemetry is always under way, and counts as open.
+pub(super) fn tell_unacknowledged<O: Observer>(shard: &ShardContext<O>, thing: &ThingId, publish: Published, is_over: bool) {
+    if !(is_over && publish.content == Content::Telemetry) {
+        let end = PublishEnd::SessionLost;
+        shard.observer.session(thing, SessionEvent::PublishEnded { publish, at: clock::mono(), end });
     }
 }
 

@@ -1,15 +1,16 @@
 //! One thing's life: wait for its arrival, connect, hold the session, and after a loss wait and connect again.
 
-use super::connect::{Connection, connect};
+use super::connect::connect;
 use super::credentials::Credentials;
 use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
-use super::mqtt;
-use super::session::{End, Scratch, Session};
+use super::mqtt::{Kept, MqttSettings};
+use super::session::{End, Scratch, Session, tell_unacknowledged};
 use super::{Observer, SessionEvent};
 use crate::clock;
 use crate::device::backoff::{Backoff, Comeback};
+use crate::device::telemetry::Telemetry;
 use crate::device::{Event, JobsAgent};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
@@ -45,22 +46,23 @@ pub struct ThingId {
     /// Place in the shard, from 0: its slot in the pacer.
     pub slot: usize,
     pub cohort: u16,
+    /// Place among the run's transports.
+    pub transport: u8,
 }
 
 /// How a thing connects and stays connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
     pub seed: u64,
-    pub keep_alive: Duration,
+    pub mqtt: MqttSettings,
     pub connect_timeout: Duration,
-    pub answer_timeout: Duration,
     pub reconnect: Backoff,
 }
 
 /// What the things of a shard share. Everything here belongs to the shard's thread.
 pub struct ShardContext<O> {
     pub endpoint: Endpoint,
-    pub pacer: Pacer,
+    pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
     pub gate: Semaphore,
     pub scratch: RefCell<Scratch>,
@@ -85,9 +87,20 @@ pub struct Thing {
     /// Number for random streams: its index in names, not its place in a shard.
     pub index: u64,
     pub agent: JobsAgent,
+    /// Nothing where it has none to send.
+    pub telemetry: Option<Box<Telemetry>>,
+    /// A persistent session, while there is no connection.
+    pub session: Option<Box<KeptSession>>,
     pub credentials: Credentials,
     pub settings: Arc<SessionSettings>,
     pub arrival: Mono,
+}
+
+/// What a thing knows of a persistent session that has lost its connection.
+pub struct KeptSession {
+    /// Whether the endpoint had granted every subscription.
+    is_subscribed: bool,
+    mqtt: Kept,
 }
 
 /// One attempt to connect: what the plan wanted, and what came of it.
@@ -104,9 +117,21 @@ impl Thing {
     /// Lives until the run orders it to close.
     pub async fn live<O: Observer>(mut self, shard: Rc<ShardContext<O>>) {
         self.sessions(&shard).await;
+        self.end(&shard);
         shard.alive.set(shard.alive.get() - 1);
         if shard.alive.get() == 0 {
             shard.all_ended.notify_one();
+        }
+    }
+
+    /// What a thing that is away will not send any more.
+    fn end<O: Observer>(&mut self, shard: &ShardContext<O>) {
+        if let Some(session) = self.session.take() {
+            session.mqtt.unacknowledged().for_each(|publish| tell_unacknowledged(shard, &self.id, publish, true));
+        }
+        let count = self.telemetry.as_mut().map_or(0, |telemetry| telemetry.lose_until(clock::mono()));
+        if count > 0 {
+            shard.observer.session(&self.id, SessionEvent::TelemetryLost { count });
         }
     }
 
@@ -161,31 +186,46 @@ impl Thing {
     async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(shard, tls, &self.id, settings.keep_alive, deadline)).await;
-        let Connection { mut stream, read_ahead } = match dialled {
+        let dialled = Box::pin(connect(shard, tls, &self.id, &settings.mqtt, deadline)).await;
+        let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
         let id = &self.id;
-        let mut session =
-            Session::new(shard, id, &mut self.agent, &mut stream, read_ahead, settings.keep_alive, settings.answer_timeout);
-        shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
-        let end = session.run(|event| attempt.follow(event, id, &shard.observer)).await;
+        let is_present = connection.ack.session_present;
+        let telemetry = self.telemetry.as_deref_mut();
+        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt);
+        let mut is_subscribed = false;
+        if let Some(kept) = self.session.take() {
+            if is_present {
+                is_subscribed = kept.is_subscribed;
+                session.resume(kept.mqtt);
+            } else {
+                kept.mqtt.unacknowledged().for_each(|publish| tell_unacknowledged(shard, id, publish, false));
+            }
+        }
+        if !is_subscribed {
+            shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
+        }
+        let end = session.run(is_subscribed, |event, refusal| attempt.follow(event, refusal, id, &shard.observer)).await;
+        let kept = session.into_kept(&end);
         self.agent.handle_disconnected(clock::mono());
         while let Some(event) = self.agent.poll_event() {
-            attempt.follow(&event, id, &shard.observer);
+            attempt.follow(&event, None, id, &shard.observer);
             shard.observer.agent(id, event);
         }
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
-            let _ = stream.get_ref().0.set_zero_linger();
+            let _ = connection.stream.get_ref().0.set_zero_linger();
         }
+        let is_subscribed = attempt.subscribed.is_some();
+        self.session = kept.map(|mqtt| Box::new(KeptSession { is_subscribed, mqtt }));
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();
-            mqtt::write_disconnect(&mut bye);
+            settings.mqtt.version.write_disconnect(&mut bye);
             let farewell = async {
-                stream.write_all(&bye).await?;
-                stream.shutdown().await
+                connection.stream.write_all(&bye).await?;
+                connection.stream.shutdown().await
             };
             // Whether the peer hears it changes nothing for a thing that is leaving.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell).await;
@@ -205,18 +245,16 @@ async fn pass_gate<O>(shard: &ShardContext<O>, intended: Mono, lost: Option<Mono
 }
 
 impl Attempt<'_> {
-    /// The last stage of connecting is the agent's: it subscribes.
-    fn follow(&mut self, event: &Event, thing: &ThingId, observer: &impl Observer) {
+    /// The last stage of connecting is the agent's: it subscribes, unless its session went on.
+    fn follow(&mut self, event: &Event, refusal: Option<&'static str>, thing: &ThingId, observer: &impl Observer) {
         match *event {
             Event::Subscribed { sent, at } => {
-                self.permit = None;
-                self.subscribed = Some(at);
                 observer.session(thing, SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
-                let Self { intended, started, lost, .. } = *self;
-                observer.session(thing, SessionEvent::Connected { intended, started, at, lost });
+                self.succeed(at, thing, observer);
             }
+            Event::Resumed { at } => self.succeed(at, thing, observer),
             Event::SubscribeFailed { sent, at, why } => {
-                let failure = Failure::from(why);
+                let failure = Failure::of_subscribing(why, refusal);
                 observer.session(
                     thing,
                     SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: Some(&failure) },
@@ -224,5 +262,12 @@ impl Attempt<'_> {
             }
             _ => {}
         }
+    }
+
+    fn succeed(&mut self, at: Mono, thing: &ThingId, observer: &impl Observer) {
+        self.permit = None;
+        self.subscribed = Some(at);
+        let Self { intended, started, lost, .. } = *self;
+        observer.session(thing, SessionEvent::Connected { intended, started, at, lost });
     }
 }

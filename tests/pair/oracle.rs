@@ -66,7 +66,7 @@ impl Oracle {
             self.book.thing_event(&ThingEvent { thing, job: execution.job, execution_number, at, kind });
         };
         match event {
-            Event::Subscribed { at, .. } => {
+            Event::Subscribed { at, .. } | Event::Resumed { at } => {
                 let kind = SessionChangeKind::Up { intended: at };
                 self.book.session_changed(&SessionChange { thing: thing as u32, at, kind });
             }

@@ -44,9 +44,22 @@ struct Thing {
     link: Link,
     /// What the service has granted: of this session, and whether `notify-next` is among it.
     hears_next: bool,
+    /// Of a thing whose session outlives its connections.
+    kept: Option<Kept>,
     /// With [`Bug::NoRetry`]: it has given up.
     is_stuck: bool,
     last_token: Option<ClientToken>,
+}
+
+/// What both sides keep of a session while there is no connection.
+#[derive(Default)]
+struct Kept {
+    is_granted: bool,
+    hears_next: bool,
+    /// Requests that the thing sends again, since nothing says that they arrived.
+    unacknowledged: Vec<Request>,
+    /// Notifications that the service delivers later.
+    stored: Vec<Notification>,
 }
 
 /// What is under way.
@@ -101,11 +114,14 @@ impl World {
         let names: Vec<ThingName> = (0..count).map(|n| ThingName::new(&format!("t-{n}")).expect("a valid name")).collect();
         let mut engine = Engine::new(EngineConfig::new(Duration::from_secs(rng.random_range(5..=60))));
         names.iter().for_each(|name| engine.create_thing(name));
+        // Of its own, so that the other draws of a seed are what they were.
+        let mut persistent = ChaCha8Rng::seed_from_u64(!seed);
         let things = names.iter().enumerate().map(|(n, name)| Thing {
             name: name.clone(),
             agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
             hears_next: false,
+            kept: persistent.random_bool(0.25).then(Kept::default),
             is_stuck: false,
             last_token: None,
         });
@@ -264,22 +280,63 @@ impl World {
         self.things[thing].link = Link::Up { epoch: self.epoch, is_granted: false };
         self.things[thing].is_stuck = false;
         self.tell(|| format!("thing {thing} connects"));
-        self.things[thing].agent.handle_connected();
+        match self.things[thing].kept.as_mut().filter(|kept| kept.is_granted) {
+            Some(kept) => {
+                let Kept { hears_next, unacknowledged, stored, .. } = std::mem::take(kept);
+                self.things[thing].hears_next = hears_next;
+                self.resume(thing, unacknowledged, stored);
+            }
+            None => self.things[thing].agent.handle_connected(),
+        }
         self.drive(thing);
     }
 
+    /// The session goes on: what was not acknowledged is sent again, and what was stored is delivered, old as it may be.
+    fn resume(&mut self, thing: usize, again: Vec<Request>, stored: Vec<Notification>) {
+        let epoch = self.epoch;
+        self.tell(|| format!("thing {thing} resumes its session, with {} requests and {} messages", again.len(), stored.len()));
+        self.things[thing].link = Link::Up { epoch, is_granted: true };
+        let name = self.things[thing].name.clone();
+        self.engine_call(|engine, _| engine.handle_presence(&name, true));
+        self.things[thing].agent.handle_resumed(self.now);
+        again.into_iter().for_each(|request| self.send(thing, epoch, Flight::Request(request)));
+        stored.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note)));
+    }
+
     fn disconnect(&mut self, thing: usize, lasts: Duration) {
-        let Link::Up { epoch, .. } = self.things[thing].link else { return };
+        let Link::Up { epoch, is_granted } = self.things[thing].link else { return };
         self.things[thing].link = Link::Down { until: self.now + lasts };
-        self.things[thing].hears_next = false;
+        let hears_next = std::mem::take(&mut self.things[thing].hears_next);
         self.oracle.session_lost(thing, self.now);
         // What the service has not read yet it may still read; what it answers goes nowhere.
         let is_read = self.rng.random_bool(0.5);
+        let is_kept = is_granted && self.keep(thing, epoch, hears_next);
         self.air.retain(|_, (to, of, flight)| !(*to == thing && *of == epoch) || (is_read && matches!(flight, Flight::Request(_))));
         let name = self.things[thing].name.clone();
-        self.engine_call(|engine, _| engine.handle_subscription(&name, false, false));
+        if is_kept {
+            self.engine_call(|engine, _| engine.handle_presence(&name, false));
+        } else {
+            self.engine_call(|engine, _| engine.handle_subscription(&name, false, false));
+        }
         self.things[thing].agent.handle_disconnected(self.now);
         self.collect(thing);
+    }
+
+    /// Says whether the session goes on without its connection.
+    fn keep(&mut self, thing: usize, epoch: u64, hears_next: bool) -> bool {
+        let Some(kept) = &mut self.things[thing].kept else { return false };
+        (kept.is_granted, kept.hears_next) = (true, hears_next);
+        for (to, of, flight) in self.air.values() {
+            if let Flight::Note(note) = flight
+                && (*to, *of) == (thing, epoch)
+            {
+                kept.stored.push(note.clone());
+            }
+        }
+        if self.rng.random_bool(0.5) {
+            kept.unacknowledged.clear();
+        }
+        true
     }
 
     /// Lets an agent do what it wants to do now.
@@ -325,6 +382,9 @@ impl World {
             let again = Request { client_token: Some(ClientToken("again".into())), body: request.body.clone() };
             self.oracle.request(thing, &again, is_granted);
             self.send(thing, epoch, Flight::Request(again));
+        }
+        if let Some(kept) = &mut self.things[thing].kept {
+            kept.unacknowledged = vec![request.clone()];
         }
         self.send(thing, epoch, Flight::Request(request));
     }
@@ -423,9 +483,11 @@ impl World {
             let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
             let head = head(&mut self.engine, &name, now);
             self.oracle.head(thing, head, self.things[thing].hears_next, &told);
-            if let Link::Up { epoch, .. } = self.things[thing].link {
-                let told: Vec<Notification> = told.into_iter().cloned().collect();
-                told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note)));
+            let told: Vec<Notification> = told.into_iter().cloned().collect();
+            match (self.things[thing].link, &mut self.things[thing].kept) {
+                (Link::Up { epoch, .. }, _) => told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note))),
+                (Link::Down { .. }, Some(kept)) if kept.is_granted => kept.stored.extend(told),
+                (Link::Down { .. }, _) => {}
             }
         }
         result

@@ -103,9 +103,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             }
         };
         let workflow = workflow(reader);
-        reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
         reader.flag("verify_signature", false);
-        reader.flag("clean_session", true);
         reader.later(&["connect"]);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),

@@ -1,6 +1,6 @@
 //! `[fleet]`, and what a cohort may override of it.
 
-use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan};
+use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan, Transport};
 use super::super::problem::Code;
 use super::super::reader::Reader;
 use super::super::units;
@@ -28,6 +28,8 @@ const ARRIVALS: [(&str, ArrivalKind); 4] = [
 fn default_session() -> SessionPlan {
     let seconds = Duration::from_secs;
     SessionPlan {
+        transport: Transport::Mqtt,
+        clean_session: true,
         keep_alive: seconds(300),
         reconnect: Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) },
         connect_timeout: seconds(30),
@@ -61,8 +63,6 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         plan.thing_name = template.value;
     }
     check_names(&reader, &plan);
-    reader.word("transport", &[("mqtt", ())], &["mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"]);
-    reader.flag("clean_session", true);
     if let Some(connect) = reader.table("connect") {
         let default = plan.connect;
         let rate = connect.rate("rate");
@@ -103,6 +103,13 @@ fn check_names(reader: &Reader<'_>, plan: &FleetPlan) {
 /// What a cohort may override.
 pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan {
     let mut plan = default;
+    let transports = Transport::ALL.map(|transport| (transport.as_str(), transport));
+    if let Some(transport) = reader.word("transport", &transports, &["mqtt-ws", "https-mtls", "https-sigv4"]) {
+        plan.transport = transport.value;
+    }
+    if let Some(clean_session) = reader.boolean("clean_session") {
+        plan.clean_session = clean_session.value;
+    }
     if let Some(keep_alive) = reader.duration("keep_alive", limits::KEEP_ALIVE_MIN..=limits::KEEP_ALIVE_MAX) {
         plan.keep_alive = keep_alive.value;
         if plan.keep_alive.subsec_nanos() != 0 {

@@ -6,6 +6,7 @@ mod events;
 mod fleet;
 mod rollouts;
 mod target;
+mod telemetry;
 
 use super::plan::Plan;
 use super::problem::{Code, Place};
@@ -33,9 +34,9 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let end = end::end(&root, &target, &rollouts);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target, &cohorts, &end);
-    root.later(&["telemetry"]);
+    let telemetry = telemetry::telemetry(&root, &fleet);
     root.finish();
-    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, end, thresholds }
+    Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, telemetry, end, thresholds }
 }
 
 /// The name is part of paths.

@@ -1,0 +1,145 @@
+//! What happens to an agent.
+
+use super::state::{Ask, Session, Step};
+use super::{JobsAgent, key_of};
+use crate::device::event::{AnswerOutcome, Event, SubscribeFailure};
+use crate::instant::Mono;
+use crate::jobs::{Answer, Notification, Reply, RequestKind};
+
+impl JobsAgent {
+    /// CONNACK: there is a session, in which nothing is subscribed to yet.
+    pub fn handle_connected(&mut self) {
+        self.session = Session::Up;
+    }
+
+    /// CONNACK: the session goes on in which every subscription was granted (spec section 18.1).
+    pub fn handle_resumed(&mut self, now: Mono) {
+        self.events.push_back(Event::Resumed { at: now });
+        self.begin(now);
+    }
+
+    /// The session ended, whoever ended it.
+    pub fn handle_disconnected(&mut self, now: Mono) {
+        match self.session {
+            Session::Subscribing { sent } => {
+                self.events.push_back(Event::SubscribeFailed { sent, at: now, why: SubscribeFailure::SessionLost });
+            }
+            Session::Down | Session::Up | Session::Subscribed { .. } | Session::Useless(_) => {}
+        }
+        if let Step::Asked { ask, intended, sent, .. } = self.step {
+            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost, None);
+        }
+        self.session = Session::Down;
+        self.is_nothing_pending = false;
+        self.step = Step::Idle;
+        self.failures = 0;
+    }
+
+    /// SUBACK: one entry per filter, whether it was granted.
+    pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
+        let Session::Subscribing { sent } = self.session else { return };
+        let granted: Vec<bool> = granted.into_iter().collect();
+        if granted.len() == self.settings.workflow.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
+            self.events.push_back(Event::Subscribed { sent, at: now });
+            self.begin(now);
+        } else {
+            self.fail_subscription(sent, now, SubscribeFailure::Refused);
+        }
+    }
+
+    /// The thing is up, and asks what there is to do: what it heard before may be old (spec section 13.4).
+    fn begin(&mut self, now: Mono) {
+        self.session = Session::Subscribed { since: now, is_told: false };
+        match &self.work {
+            // Only the service knows whether our end arrived, and it tells when it is asked again.
+            Some(work) if work.end_sent => self.plan(now, Ask::Update),
+            None if self.polls.is_some() => self.rest(now),
+            _ => self.plan(now, Ask::StartNext),
+        }
+    }
+
+    /// `notify` tells nothing that `notify-next` and answers do not.
+    pub fn handle_notification(&mut self, notification: &Notification, now: Mono) {
+        let Notification::NextChanged { execution, .. } = notification else { return };
+        let announced = execution.as_deref().map(key_of);
+        let was_empty = std::mem::replace(&mut self.is_nothing_pending, execution.is_none());
+        if let (Some(key), Some(execution)) = (&announced, execution) {
+            if let Session::Subscribed { since, is_told } = &mut self.session
+                && !std::mem::replace(is_told, true)
+            {
+                self.events.push_back(Event::FirstNotification { since: *since, at: now });
+            }
+            self.hear_of(key, was_empty.then_some(execution.queued_at), now);
+        }
+        match (&self.work, announced) {
+            (Some(work), Some(key)) if work.key == key => {}
+            // Another head, or none, while we work: the execution may have been taken from us (spec section 18.2).
+            (Some(work), other) => {
+                self.more |= other.is_some();
+                if matches!(self.step, Step::Planned { ask: Ask::Update, .. }) && !work.end_sent {
+                    self.plan(now, Ask::Describe);
+                }
+            }
+            (None, Some(_)) => match self.step {
+                Step::Asked { .. } => self.more = true,
+                Step::Idle | Step::Planned { .. } => self.react(now),
+            },
+            (None, None) => {}
+        }
+    }
+
+    /// An answer on a topic of `kind`; anything but the answer waited for is late, or a duplicate, and harmless.
+    pub fn handle_reply(&mut self, kind: RequestKind, reply: Reply, now: Mono) {
+        let (ask, intended, sent) = match self.step {
+            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_token(&reply, number) => {
+                (ask, intended, sent)
+            }
+            _ => {
+                self.events.push_back(Event::LateAnswer { kind });
+                return;
+            }
+        };
+        self.step = Step::Idle;
+        let timestamp = Some(reply.timestamp);
+        match reply.result {
+            Ok(answer) => {
+                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Accepted, timestamp);
+                self.failures = 0;
+                match answer {
+                    Answer::Started(execution) => self.on_started(execution, now),
+                    Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
+                    Answer::Described(Some(execution)) => self.on_described(&execution, now),
+                    Answer::Updated(_) => self.on_updated(now),
+                    Answer::Described(None) | Answer::Pending(_) => {}
+                }
+            }
+            Err(rejection) => {
+                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Refused(rejection.code), timestamp);
+                self.on_rejected(ask, &rejection, now);
+            }
+        }
+    }
+
+    /// Time has reached [`Self::poll_timeout`]; harmless at any other time.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        if let Session::Subscribing { sent } = self.session
+            && now >= sent + self.settings.answer_timeout
+        {
+            self.fail_subscription(sent, now, SubscribeFailure::Timeout);
+        }
+        if let Step::Asked { ask, intended, sent, deadline, .. } = self.step
+            && now >= deadline
+        {
+            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout, None);
+            if ask == Ask::Poll { self.rest(now) } else { self.retry(ask, now) }
+        }
+    }
+
+    /// From now on no new work is taken up; what is under way goes on.
+    pub fn handle_drain(&mut self) {
+        self.draining = true;
+        if matches!(self.step, Step::Planned { ask: Ask::StartNext | Ask::Poll, .. }) && self.work.is_none() {
+            self.step = Step::Idle;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Where an agent stands: its session, its next step, its work.
+
+use crate::device::behavior::Script;
+use crate::device::event::{ExecutionKey, SubscribeFailure};
+use crate::instant::Mono;
+use crate::jobs::RequestKind;
+
+#[derive(Debug)]
+pub(super) enum Session {
+    Down,
+    /// SUBSCRIBE not yet handed out.
+    Up,
+    Subscribing {
+        sent: Mono,
+    },
+    Subscribed {
+        since: Mono,
+        /// An execution was announced in this session.
+        is_told: bool,
+    },
+    /// To be dropped, and why.
+    Useless(SubscribeFailure),
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    StartNext,
+    /// Is there anything to do? The next of the schedule.
+    Poll,
+    /// Is the execution we work on still ours?
+    Describe,
+    /// The next report, or the end.
+    Update,
+}
+
+impl Ask {
+    pub(super) fn kind(self) -> RequestKind {
+        match self {
+            Self::StartNext => RequestKind::StartNext,
+            Self::Poll | Self::Describe => RequestKind::Describe,
+            Self::Update => RequestKind::Update,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing planned; a notification, or a session, will change that.
+    Idle,
+    /// `ask` is planned for `at`, and could not be sent before `runnable`, which is later only for what is overdue.
+    Planned { at: Mono, runnable: Mono, ask: Ask },
+    /// Asked, and waiting for the answer with this number.
+    Asked { ask: Ask, number: u32, intended: Mono, sent: Mono, deadline: Mono },
+}
+
+/// The execution a thing is working on.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub key: ExecutionKey,
+    pub version: i64,
+    pub script: Script,
+    /// Reports accepted so far.
+    pub reports: u32,
+    /// When the next report, or the end, is due.
+    pub next_at: Mono,
+    pub since: Mono,
+    /// A terminal update was sent and not refused: it may have been accepted.
+    pub end_sent: bool,
+}

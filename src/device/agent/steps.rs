@@ -1,0 +1,98 @@
+//! What an agent does next, and when.
+
+use super::JobsAgent;
+use super::state::{Ask, Session, Step};
+use crate::device::event::{AnswerOutcome, Event, SubscribeFailure};
+use crate::instant::{EpochSeconds, Mono};
+use crate::jobs::RequestKind;
+use crate::periodic::Due;
+use crate::seed::{self, Purpose};
+use rand::RngExt;
+
+impl JobsAgent {
+    pub(super) fn plan(&mut self, at: Mono, ask: Ask) {
+        self.plan_from(at, at, ask);
+    }
+
+    /// The same for what was due before it can be sent.
+    pub(super) fn plan_from(&mut self, at: Mono, runnable: Mono, ask: Ask) {
+        let is_new_work = matches!(ask, Ask::StartNext | Ask::Poll) && self.work.is_none();
+        self.step = if self.draining && is_new_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
+    }
+
+    /// Asks again after a wait with full jitter, with a new token.
+    pub(super) fn retry(&mut self, ask: Ask, now: Mono) {
+        let delay =
+            self.settings.retry.delay(self.failures, self.settings.seed, self.thing, Purpose::Retry, u64::from(self.requests));
+        self.failures = self.failures.saturating_add(1);
+        self.plan(now + delay, ask);
+    }
+
+    /// Thinks for a while, then asks for the job that was announced.
+    pub(super) fn react(&mut self, now: Mono) {
+        let job = self.announced.as_ref().map(|known| &known.0.job);
+        let behavior = job.map_or(&self.settings.behavior, |job| self.settings.behavior(job));
+        let mut rng = seed::rng(self.settings.seed, self.thing, Purpose::Reaction, u64::from(self.requests));
+        let delay = behavior.reaction.sample(&mut rng);
+        self.more = false;
+        self.plan(now + delay, Ask::StartNext);
+    }
+
+    /// Nothing is pending: wait to be told, or for the next poll, and ask again one day.
+    pub(super) fn rest(&mut self, now: Mono) {
+        if let Some(polls) = &mut self.polls {
+            let Due { at, lost, .. } = polls.next(now);
+            if lost > 0 {
+                self.events.push_back(Event::LostArrivals { kind: Ask::Poll.kind(), count: lost });
+            }
+            self.plan_from(at, now.max(at), Ask::Poll);
+            return;
+        }
+        if self.more {
+            self.react(now);
+            return;
+        }
+        let jitter: f64 = seed::rng(self.settings.seed, self.thing, Purpose::AskAgain, u64::from(self.requests)).random();
+        self.plan(now + self.settings.ask_again.mul_f64(0.5 + 0.5 * jitter), Ask::StartNext);
+    }
+
+    pub(super) fn finish(&mut self, now: Mono) {
+        if let Some(work) = self.work.take() {
+            self.events.push_back(Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome });
+        }
+        self.failures = 0;
+        self.skip_polls(now);
+        self.rest(now);
+    }
+
+    /// A thing at work does not poll, and has lost nothing by it.
+    pub(super) fn skip_polls(&mut self, now: Mono) {
+        if let Some(polls) = &mut self.polls {
+            polls.skip_until(now);
+        }
+    }
+
+    /// The service no longer offers what we work on.
+    pub(super) fn drop_work(&mut self, now: Mono) {
+        let Some(work) = self.work.take() else { return };
+        self.skip_polls(now);
+        self.events.push_back(Event::Gone { execution: work.key, since: work.since, at: now });
+    }
+
+    pub(super) fn fail_subscription(&mut self, sent: Mono, now: Mono, why: SubscribeFailure) {
+        self.events.push_back(Event::SubscribeFailed { sent, at: now, why });
+        self.session = Session::Useless(why);
+    }
+
+    pub(super) fn tell_answered(
+        &mut self,
+        kind: RequestKind,
+        intended: Mono,
+        sent: Mono,
+        at: Mono,
+        outcome: AnswerOutcome,
+        timestamp: Option<EpochSeconds>,
+    ) {
+        self.events.push_back(Event::Answered { kind, intended, sent, at, outcome, timestamp });
+    }
+}

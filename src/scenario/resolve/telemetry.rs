@@ -1,0 +1,52 @@
+//! `[telemetry]`.
+
+use super::super::plan::FleetPlan;
+use super::super::problem::Code;
+use super::super::reader::{Located, Reader};
+use super::super::units;
+use super::DAY;
+use crate::device::telemetry::{PayloadBytes, TelemetrySettings, TopicTemplate};
+use crate::jobs::{ThingName, limits};
+use crate::periodic::Period;
+use std::time::Duration;
+
+/// More often than that is a load of its own kind.
+const EVERY_MIN: Duration = Duration::from_millis(10);
+const DEFAULT_BYTES: PayloadBytes = PayloadBytes::Constant(256);
+
+/// None where the scenario has no such section.
+pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan) -> Option<TelemetrySettings> {
+    let reader = root.table("telemetry")?;
+    let topic = reader.with("topic", "a topic such as \"dt/{thing}/state\"", |text| {
+        TopicTemplate::parse(text).map_err(|why| format!("{text:?} is not a topic of things: {why}"))
+    });
+    if topic.is_none() && !reader.has("topic") {
+        reader.missing("topic", "say where things publish, as in topic = \"dt/{thing}/state\"");
+    }
+    let every = reader.duration("every", EVERY_MIN..=DAY);
+    if every.is_none() && !reader.has("every") {
+        reader.missing("every", "say how often each thing publishes, as in every = \"10s\"");
+    }
+    let jitter = reader.share("jitter").map_or(0.0, |jitter| jitter.value);
+    let bytes = reader.payload_bytes("bytes").unwrap_or(DEFAULT_BYTES);
+    let qos = reader.integer("qos", 0..=1).map_or(1, |qos| qos.value);
+    if let Some(topic) = &topic {
+        check_length(&reader, topic, fleet);
+    }
+    reader.finish();
+    let period = Period { every: every?.value, jitter };
+    Some(TelemetrySettings { topic: topic?.value, period, bytes, is_acknowledged: qos == 1 })
+}
+
+/// The last thing has the longest topic.
+fn check_length(reader: &Reader<'_>, Located { value, place }: &Located<TopicTemplate>, fleet: &FleetPlan) {
+    let index = fleet.first_index + fleet.things.saturating_sub(1);
+    // What is wrong with the name is told where names are made.
+    let Ok(name) = ThingName::new(&fleet.thing_name.name(index)) else { return };
+    let bytes = value.topic(&name, index).len();
+    if bytes > limits::TOPIC_BYTES_MAX {
+        let message = format!("telemetry.topic makes topics of {bytes} bytes, and AWS takes {}", limits::TOPIC_BYTES_MAX);
+        let help = format!("it is for {}", units::name_template_text(&fleet.thing_name));
+        reader.gathered.push(Code::OutOfRange, place, message, Some(help));
+    }
+}
