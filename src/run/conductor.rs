@@ -317,14 +317,14 @@ impl Conductor<'_> {
             EndWhen::Duration(duration) => elapsed >= duration,
             EndWhen::Idle(idle) => {
                 progress.connected_at.is_some()
-                    && events_are_done(progress)
+                    && self.events_are_done(progress)
                     && progress.waiting.is_empty()
                     && now.since(progress.busy_at) >= idle
                     && self.nobody_works()
             }
             EndWhen::ExecutionsDone { expect } => {
                 progress.waiting.is_empty()
-                    && events_are_done(progress)
+                    && self.events_are_done(progress)
                     && progress.last.as_ref().is_some_and(|snapshot| self.executions_are_done(snapshot, expect))
             }
         };
@@ -332,6 +332,12 @@ impl Conductor<'_> {
             true => Some(Ending::Complete),
             false => (elapsed >= self.plan.end.limit).then_some(Ending::Limit),
         })
+    }
+
+    /// Whether every event is over and everybody is back from it.
+    fn events_are_done(&self, progress: &Progress) -> bool {
+        let are_done = |snapshot: &Arc<Snapshot>| snapshot.events.iter().all(|event| event.is_done);
+        self.plan.events.is_empty() || progress.last.as_ref().is_some_and(are_done)
     }
 
     fn nobody_works(&self) -> bool {
@@ -458,9 +464,4 @@ async fn news(local: Option<&mut LocalEndpoint>) -> News {
         Some(local) => local.child.news().await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether every event is over and everybody is back from it.
-fn events_are_done(progress: &Progress) -> bool {
-    progress.last.as_ref().is_none_or(|snapshot| snapshot.events.iter().all(|event| event.is_done))
 }

@@ -1,7 +1,9 @@
 //! What happens to a fleet on purpose: who loses its session, how all come back, and what is said of it.
 
-use super::bench::Bench;
+use super::bench::{Bench, Guard};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::time::Duration;
 
 /// Things that are at work for a while, and come back quickly.
 const FLEET: &str = "
@@ -206,4 +208,53 @@ fn a_run_waits_for_its_events_and_for_everybody_to_be_back() {
     let (bench, _) = run(late, &["--set", "behavior.quick.updates=0"]);
     let [row] = &rows(&bench)[..] else { panic!("one event") };
     assert_eq!((row.affected, row.back), (10, 10), "though all executions were done long before");
+}
+
+#[test]
+fn an_outage_needs_no_help_of_the_target_and_persistent_sessions_go_on_after_it() {
+    let bench = Bench::new();
+    let mut serve = Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--things", "6"]));
+    let mut line = String::new();
+    BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let port = ready["mqtt"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    let scenario = "
+        name = 'm'
+        [target]
+        kind = 'mqtt'
+        [fleet]
+        things = 6
+        reconnect = { policy = 'fixed', base = '100ms' }
+        [[cohort]]
+        name = 'old'
+        share = 0.5
+        [[cohort]]
+        name = 'new'
+        share = 0.5
+        transport = 'mqtt5'
+        clean_session = false
+        [[event]]
+        at = '1s'
+        kind = 'reconnect-storm'
+        [[event]]
+        at = '2s'
+        kind = 'outage'
+        for = '1s'
+        [end]
+        idle = '1s'
+        limit = '30s'
+    ";
+    fs::write(bench.path("m.toml"), scenario).unwrap();
+    let target = ["--host", "127.0.0.1", "--port", &port, "--ca", "pki/ca.cert.pem"];
+    let certificates = ["--cert", "pki/things/{thing}.cert.pem", "--key", "pki/things/{thing}.key.pem"];
+    let output = bench.run(&[&["run", "m.toml", "--ui", "none", "--out", "out"][..], &target, &certificates].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Vec<_> = rows(&bench).iter().map(|row| (row.kind.clone(), row.affected, row.back)).collect();
+    assert_eq!(told, [("reconnect-storm".to_owned(), 6, 6), ("outage".to_owned(), 6, 6)]);
+    assert!(error(&bench, "outage") >= 30);
+    let subscribed = bench.cells("out/summary.csv", &["scope", "operation", "ok"]);
+    let of = |operation: &str| subscribed.iter().find(|row| row[0] == "all" && row[1] == operation).unwrap()[2].clone();
+    assert_eq!((&*of("connect"), &*of("subscribe")), ("18", "12"), "three of six need not subscribe again, twice");
+    serve.signal(rustix::process::Signal::TERM);
+    assert_eq!(serve.wait(Duration::from_secs(10)), 0);
 }
