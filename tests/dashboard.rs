@@ -108,7 +108,7 @@ fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> Tag
 }
 
 fn job(name: &str, targets: u64, counts: StateCounts) -> RolloutRow {
-    RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, seconds_to: [Some(31.2), None, None] }
+    RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, repeated: 0, seconds_to: [Some(31.2), None, None] }
 }
 
 fn threshold(metric: &str, check: &str, value: Option<f64>) -> ThresholdRow {
@@ -530,11 +530,54 @@ fn columns_do_not_jump_from_one_second_to_the_next() {
     }
 }
 
+/// A series of 20 jobs, a new one every two seconds; things that fail try again.
+fn series() -> App {
+    let mut app = app("series", 100);
+    for t_s in 1..=60 {
+        let rows = (0..20).filter(|n| t_s > n * 2).map(|n| {
+            let ended = (t_s - n * 2).min(20) * 6;
+            let counts = StateCounts { succeeded: ended - ended / 6, failed: ended / 6, ..StateCounts::default() };
+            RolloutRow { repeated: ended / 6, ..job(&format!("patch-{:02}", n + 1), 100, counts) }
+        });
+        let rollouts: Vec<RolloutRow> = rows.collect();
+        let phase = Phase::Rollout;
+        app.second(Arc::new(Snapshot {
+            phase,
+            connected: 100,
+            rollouts,
+            totals: Vec::new(),
+            times: Vec::new(),
+            ..nothing(t_s, 100)
+        }));
+    }
+    app
+}
+
+#[test]
+fn a_series_of_jobs_is_paged_through() {
+    let mut app = series();
+    press(&mut app, "3");
+    for size in SIZES {
+        let shown = |app: &App| text(app, size).lines().filter(|line| line.contains("100.0 %")).count();
+        press(&mut app, &["Up"; 20].join(" "));
+        let (first, jobs) = (text(&app, size), shown(&app));
+        assert!((5..=20).contains(&jobs) && first.contains("patch-01: ended of 100"), "{jobs} of 20 jobs:\n{first}");
+        press(&mut app, "G");
+        let last = text(&app, size);
+        assert!(last.contains("patch-20: ended of 100") && last.contains("patch-20  "), "{last}");
+        assert!(last.lines().any(|line| line.contains("patch-20") && line.contains("100.0 %") && line.contains('█')), "{last}");
+    }
+    for (tab, size) in Tab::ALL.into_iter().flat_map(|tab| SIZES.map(|size| (tab, size))) {
+        app.tab = tab;
+        draw(&app, size);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn no_size_and_no_key_breaks_it(width in 0u16..230, height in 0u16..70, keys in "[1-5/smpa+lqynz?-]{0,12}") {
-        for mut app in [full(), empty(), failing(), finished()] {
+        for mut app in [full(), empty(), failing(), finished(), series()] {
             for key in keys.chars() {
                 press(&mut app, &key.to_string());
                 draw(&app, (width, height));

@@ -27,8 +27,15 @@ fn the_two_commands_of_the_readme_are_what_they_were() {
 
 #[test]
 fn every_page_that_is_linked_exists() {
-    for name in ["README.md", "CONTRIBUTING.md", "certs/README.md", "results/README.md", "docs/ARCHITECTURE.md", "docs/FIDELITY.md"]
-    {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "certs/README.md",
+        "results/README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/FIDELITY.md",
+        "docs/ROLLOUTS.md",
+    ] {
         let text = fs::read_to_string(page(name)).unwrap();
         for target in
             text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.starts_with("http"))
@@ -37,6 +44,16 @@ fn every_page_that_is_linked_exists() {
             assert!(path.exists(), "{name} links to {target}");
         }
     }
+}
+
+/// The scenarios that a page shows in pieces, put together.
+#[test]
+fn the_rollout_that_the_page_shows_is_one() {
+    let text = fs::read_to_string(page("docs/ROLLOUTS.md")).unwrap();
+    let shown: String = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let around = "name = 'x'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'healthy'\nbehavior = 'slow-ota'\n[behavior.slow-ota]\n[end]\nlimit = '20m'\n";
+    let plan = fleetsim::scenario::load("x", &format!("{around}{shown}"), &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((plan.rollouts[0].jobs.len(), plan.rollouts[0].settings.config.retry[0].retries), (20, 2));
 }
 
 #[test]

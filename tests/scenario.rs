@@ -3,6 +3,7 @@
 use fleetsim::device::telemetry::PayloadBytes;
 use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
+use fleetsim::jobs::JobId;
 use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
@@ -250,7 +251,6 @@ fn each_mistake_has_its_code() {
         ("cohort.a.share", "0.8", Code::OutOfRange),
         ("cohort.a.name", "\"b\"", Code::Duplicate),
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
-        ("cohort.a.workflow", "\"list\"", Code::NotBuilt),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
         ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
@@ -259,8 +259,28 @@ fn each_mistake_has_its_code() {
         ("rollout.fw-1.targets.cohort", "'c'", Code::UnknownName),
         ("rollout.fw-1.jobExecutionsRolloutConfig.maximumPerMinute", "5", Code::Conflict),
         ("rollout.fw-1.rate", "'0.001/min'", Code::OutOfRange),
-        ("rollout.fw-1.count", "20", Code::NotBuilt),
-        ("rollout.fw-1.job", "'fw-{n:03}'", Code::BadValue),
+        ("rollout.fw-1.jobExecutionsRolloutConfig.maximumPerMinute", "0", Code::BadValue),
+        ("rollout.fw-1.count", "20", Code::Conflict),
+        ("rollout.fw-1.every", "'20s'", Code::Conflict),
+        ("rollout.fw-1.count", "0", Code::OutOfRange),
+        ("rollout.fw-1.job", "'fw-{n:03}'", Code::MissingKey),
+        ("rollout.fw-1.job", "'fw-{m}'", Code::BadValue),
+        ("rollout.fw-1.job", "'fw.1'", Code::BadValue),
+        ("rollout.fw-1.delay", "'10m'", Code::Conflict),
+        ("rollout.fw-1.targetSelection", "'SOME'", Code::BadValue),
+        ("rollout.fw-1.abortConfig", "{}", Code::BadValue),
+        ("rollout.fw-1.abortConfig", "5", Code::BadValue),
+        ("rollout.fw-1.timeoutConfig", "{ inProgressTimeoutInMinutes = 10_081 }", Code::BadValue),
+        ("rollout.fw-1.timeoutConfig", "{ inProgressTimeoutInMinutes = inf }", Code::WrongType),
+        ("rollout.fw-1.schedulingConfig", "{ startTime = 'soon' }", Code::BadValue),
+        ("rollout.fw-1.schedulingConfig", "{ maintenanceWindows = [] }", Code::BadValue),
+        ("rollout.fw-1.presignedUrlConfig", "{ expiresInSec = 59 }", Code::BadValue),
+        ("rollout.fw-1.documentSource", "'https://s3.us-east-1.amazonaws.com/b/k'", Code::Conflict),
+        ("rollout.fw-1.jobTemplateArn", "'arn'", Code::Conflict),
+        ("rollout.fw-1.document", "{ size = nan }", Code::WrongType),
+        ("rollout.fw-1.artifact", "{}", Code::NotBuilt),
+        ("cohort.a.connect", "{ rat = '5/s' }", Code::UnknownKey),
+        ("cohort.a.connect", "{ in_progress = 0 }", Code::OutOfRange),
         ("rollout.fw-2.rate", "'1/s'", Code::Override),
         ("rollout.fw-1", "1", Code::Override),
         ("fleet.things", "ten", Code::Override),
@@ -349,7 +369,7 @@ fn a_text_that_is_no_toml_is_a_problem_with_a_place() {
 fn later_overrides_win() {
     assert_eq!(plan(&[set("fleet.things", "5"), set("fleet.things", "7")]).unwrap().fleet.things, 7);
     let overridden = plan(&[set("rollout.fw-1.rate", "'60/min'"), set("cohort.a.keep_alive", "'60s'")]).unwrap();
-    assert_eq!(overridden.rollouts[0].rate_per_minute, Some(60));
+    assert_eq!(overridden.rollouts[0].rate_per_minute(), Some(60));
     assert_eq!(overridden.cohorts[0].session.keep_alive, Duration::from_secs(60));
 }
 
@@ -424,6 +444,115 @@ fn a_topic_that_is_too_long_for_the_last_thing_is_found() {
     let fits = 256 - plan(&[]).unwrap().fleet.thing_name.name(0).len();
     assert!(codes(plan(&[topic(fits)])).is_empty());
     assert_eq!(codes(plan(&[topic(fits + 1)])), ["out-of-range"]);
+}
+
+#[test]
+fn every_workflow_is_read_and_printed() {
+    for (word, workflow) in
+        [("start-next", Workflow::StartNext), ("describe-update", Workflow::DescribeUpdate), ("list", Workflow::List)]
+    {
+        let read = plan(&[set("cohort.a.workflow", &format!("'{word}'"))]).unwrap();
+        assert_eq!(read.cohorts[0].workflow, workflow);
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+        let with_poll = [set("cohort.a.workflow", &format!("'{word}'")), set("cohort.a.poll", "{ every = '10s' }")];
+        assert_eq!(codes(plan(&with_poll)), ["conflict"], "{word}");
+    }
+}
+
+/// Everything a rollout can say.
+const FULL: &str = r#"
+name = "full"
+[fleet]
+things = 100
+[[cohort]]
+name = "early"
+share = 0.2
+connect = { rate = "5/s", arrival = "poisson", in_progress = 2 }
+[[cohort]]
+name = "others"
+share = 0.8
+[[rollout]]
+job = "fw-{n:03}"
+count = 20
+every = "30s"
+at = "25s"
+delay = "5s"
+targets = { cohort = "early" }
+targetSelection = "CONTINUOUS"
+description = "firmware"
+jobExecutionsRolloutConfig = { maximumPerMinute = 1000, exponentialRate = { baseRatePerMinute = 50, incrementFactor = 1.5, rateIncreaseCriteria = { numberOfSucceededThings = 10 } } }
+timeoutConfig = { inProgressTimeoutInMinutes = 5 }
+schedulingConfig = { startTime = "2030-01-31 12:00", endTime = "2030-02-01 12:00", endBehavior = "FORCE_CANCEL" }
+presignedUrlConfig = { roleArn = "arn:aws:iam::111122223333:role/r", expiresInSec = 60 }
+document = { operation = "firmware", sizes = [1, 2.5] }
+[[rollout.abortConfig.criteriaList]]
+failureType = "FAILED"
+action = "CANCEL"
+thresholdPercentage = 10.25
+minNumberOfExecutedThings = 5
+[[rollout.jobExecutionsRetryConfig.criteriaList]]
+failureType = "TIMED_OUT"
+numberOfRetries = 2
+[end]
+limit = "20m"
+"#;
+
+#[test]
+fn a_rollout_takes_the_members_of_create_job_and_prints_them() {
+    let read = load("full.toml", FULL, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let rollout = &read.rollouts[0];
+    let ids: Vec<&str> = rollout.jobs.iter().map(JobId::as_str).collect();
+    assert_eq!((ids.len(), ids[0], ids[19]), (20, "fw-001", "fw-020"));
+    assert_eq!([0, 1, 19].map(|n| rollout.creation(n)), [5, 35, 575].map(Duration::from_secs));
+    let config = &rollout.settings.config;
+    assert_eq!((config.abort[0].threshold_hundredths, config.retry[0].retries), (1_025, 2));
+    assert_eq!((config.rollout.maximum_per_minute, rollout.rate_per_minute()), (Some(1_000), None), "there is no one rate");
+    assert_eq!(read.cohorts[0].connect.map(|connect| connect.in_progress), Some(2));
+    assert_eq!(read.cohorts[1].connect, None);
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap_or_else(|problems| panic!("{problems}")), read);
+}
+
+#[test]
+fn what_the_service_would_refuse_is_told_at_its_key() {
+    let place = |from: &str, to: &str| {
+        assert!(FULL.contains(from), "{from}");
+        let problems = load("full.toml", &FULL.replacen(from, to, 1), &[]).unwrap_err();
+        let told: Vec<String> = problems
+            .iter()
+            .map(|problem| {
+                let line = FULL.replacen(from, to, 1)[..problem.place.span.start].lines().count();
+                format!("{line}: {}", problem.message)
+            })
+            .collect();
+        told.join("; ")
+    };
+    let line_of = |text: &str| 1 + FULL.lines().position(|line| line.contains(text)).unwrap();
+    for (from, to, says) in [
+        (
+            "thresholdPercentage = 10.25",
+            "thresholdPercentage = 10.255",
+            "rollout.abortConfig: thresholdPercentage may have 2 decimals",
+        ),
+        ("action = \"CANCEL\"", "action = \"STOP\"", "rollout.abortConfig: action must be CANCEL"),
+        ("numberOfRetries = 2", "numberOfRetries = 11", "numberOfRetries of all criteria together must be 0 to 10, not 11"),
+        ("incrementFactor = 1.5", "incrementFactor = 6", "incrementFactor must be 1.1 to 5"),
+        ("maximumPerMinute = 1000", "maximumPerMinutes = 1000", "unknown field `maximumPerMinutes`"),
+        ("expiresInSec = 60", "expiresInSec = 6_000", "expiresInSec must be 60 to 3600"),
+    ] {
+        let told = place(from, to);
+        let line = line_of(from.split(" = ").next().unwrap());
+        assert!(told.starts_with(&format!("{line}: ")) && told.contains(says), "line {line}: {told}");
+    }
+}
+
+#[test]
+fn a_series_of_jobs_shares_its_targets_and_its_ids_are_its_own() {
+    let series = "{ job = 'fw-{n}', count = 3, every = '1s', targets = { share = 0.5 } }";
+    let read = plan(&[set("rollout", &format!("[{series}]"))]).unwrap();
+    assert_eq!(read.targets_of(&read.rollouts[0]).len(), 5);
+    assert_eq!(codes(plan(&[set("rollout", &format!("[{series}, {{ job = 'fw-2' }}]"))])), ["duplicate"]);
+    let late = plan(&[set("rollout", "[{ job = 'fw-{n}', count = 21, every = '30s' }]")]).unwrap_err().render(false);
+    assert!(late.contains("job fw-21 is due 10m into a run that ends after 10m"), "{late}");
 }
 
 proptest! {

@@ -66,7 +66,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("transport", &["metrics", "tui", "inspect", "scenario", "run", "report", "emulator", "ledger", "cli"]),
     ("metrics", &["tui", "inspect", "device", "wire", "transport", "scenario", "run", "report", "emulator", "pki", "cli"]),
     ("report", &["tui", "inspect", "device", "wire", "transport", "run", "emulator", "pki", "cli"]),
-    ("scenario", &["wire", "transport", "run", "report", "emulator", "ledger", "pki", "cli"]),
+    ("scenario", &["transport", "run", "report", "emulator", "ledger", "pki", "cli"]),
     ("emulator", &["device", "transport", "metrics", "run", "report", "tui", "inspect", "cli"]),
     (
         "inspect",

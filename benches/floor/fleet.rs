@@ -61,7 +61,13 @@ pub(crate) fn run(options: &Options) -> Measured {
         .collect();
     let settings = FleetSettings {
         endpoint: options.store.endpoint(options.address),
-        cohorts: vec![CohortSettings { agent: Arc::new(agent), session: Arc::new(session), transport: 0, telemetry: None }],
+        cohorts: vec![CohortSettings {
+            agent: Arc::new(agent),
+            session: Arc::new(session),
+            transport: 0,
+            telemetry: None,
+            connects_in_progress: None,
+        }],
         shards: 1,
         connects_in_progress: CONNECTS_IN_PROGRESS,
         // As in a run, shards are up when the first connect is due.

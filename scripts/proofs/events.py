@@ -36,7 +36,7 @@ limit = "10m"
 [thresholds]
 "events.away" = "== 0"
 "executions.lost" = "== 0"
-"executions.succeeded_share" = "== 1"
+"executions.failed" = "== 0"
 """
 COLUMNS = ("failures", "back_ms", "recovery_ms_p50", "recovery_ms_p99", "peak_connects_per_s", "peak_attempts_per_s")
 

@@ -82,7 +82,7 @@ pub enum Event {
         at: Mono,
         queued_at: Option<EpochSeconds>,
     },
-    /// `start-next` handed it out; `resumed` when the thing was already at work on it before it lost its session.
+    /// `start-next` handed it out; `resumed` when the thing was at work on it before it lost its session.
     Started {
         execution: ExecutionKey,
         at: Mono,

@@ -5,6 +5,9 @@ use super::execution::ExecutionStatus;
 use super::limits;
 use super::name::{GroupName, JobDocument, JobId, ThingName};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A target of a job; an ARN on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -168,6 +171,14 @@ pub struct JobConfig {
     pub presigned_url: Option<PresignedUrlConfig>,
 }
 
+/// What a job is beside its id, its targets and its document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobSettings {
+    pub target_selection: TargetSelection,
+    pub scheduling: Option<SchedulingConfig>,
+    pub config: JobConfig,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateJob {
     pub job_id: JobId,
@@ -196,6 +207,31 @@ impl CreateJob {
             return refuse(format!("a job document may have at most {} bytes", limits::DOCUMENT_BYTES_MAX));
         }
         self.config.check()
+    }
+}
+
+impl SchedulingConfig {
+    /// Start: 30 minutes to a year after `created_ms`. End: 30 minutes after the start, at most two years ahead (spec section 11.2).
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the member that is out of its limits.
+    pub fn check(&self, created_ms: i64, minute: Duration) -> Result<(), ControlError> {
+        let ahead = (minute * limits::SCHEDULE_MINUTES_MIN).as_millis() as i64;
+        let years = |count: u32| created_ms + (DAY * limits::SCHEDULE_START_DAYS_MAX * count).as_millis() as i64;
+        let refuse = |what: &str, from: &str, most: &str| {
+            let minutes = limits::SCHEDULE_MINUTES_MIN;
+            refuse(format!("{what} must be at least {minutes} minutes after {from}, and at most {most} ahead"))
+        };
+        if let Some(start) = self.start_ms
+            && !(created_ms + ahead..=years(1)).contains(&start)
+        {
+            return refuse("startTime", "now", "a year");
+        }
+        let from = self.start_ms.unwrap_or(created_ms);
+        match self.end {
+            Some(end) if !(from + ahead..=years(2)).contains(&end.at_ms) => refuse("endTime", "the start", "two years"),
+            _ => Ok(()),
+        }
     }
 }
 

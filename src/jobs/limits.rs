@@ -17,6 +17,8 @@ pub const PENDING_SHOWN_MAX: usize = 10;
 /// The same, when one of them has a scheduling configuration.
 pub const PENDING_SHOWN_SCHEDULED_MAX: usize = 15;
 pub const TARGETS_PER_JOB_MAX: u32 = 100;
+/// Thing groups a thing can be in.
+pub const GROUPS_PER_THING_MAX: usize = 10;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
 pub const REASON_CODE_CHARS_MAX: usize = 128;
 /// Of one thing on one job, for failures and time-outs together.

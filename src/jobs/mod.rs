@@ -18,8 +18,8 @@ pub use control::{
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 pub use job::{
-    AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobTarget, PresignedUrlConfig, RateIncrease,
-    RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
+    AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig,
+    RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
 };
 pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
 pub use request::{

@@ -125,7 +125,9 @@ impl Recorder {
         let lateness = at.since(runnable);
         self.lateness.record(lateness);
         let due = if lateness <= START_SLACK { at } else { runnable };
-        let second = due.since(self.origin).as_secs();
+        // What then waited for the gate is told later: it was due that much later, too.
+        let waited = self.running.second.saturating_sub(at.since(self.origin).as_secs());
+        let second = due.since(self.origin).as_secs() + waited;
         match self.running.starts.iter_mut().find(|(known, _)| *known == second) {
             Some((_, count)) => *count += 1,
             None => self.running.starts.push((second, 1)),
@@ -381,6 +383,17 @@ mod tests {
         assert!(recorder.poll_interval().is_some());
         let next = end(&mut recorder, at(1_500));
         assert_eq!(next, Interval { second: 1, until: at(1_500), connected: 1, ..Interval::default() }, "but for the gauge");
+    }
+
+    #[test]
+    fn a_start_that_waited_for_the_gate_is_due_when_it_passes_it() {
+        let mut recorder = recorder();
+        recorder.departed(at(990), at(991));
+        recorder.advance(at(2_100));
+        recorder.departed(at(990), at(992));
+        recorder.departed(at(900), at(1_050));
+        let starts: Vec<_> = recorder.finish_run(at(2_200)).into_iter().map(|interval| interval.starts).collect();
+        assert_eq!(starts, [vec![(0, 1)], vec![], vec![(2, 1), (1, 1)]], "the last was 150 ms late, a second before its gate");
     }
 
     #[test]

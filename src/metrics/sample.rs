@@ -91,7 +91,13 @@ impl Operation {
         self.is_connecting()
             || matches!(
                 self,
-                Self::StartNext | Self::Describe | Self::Update | Self::FirstNotification | Self::Execution | Self::Telemetry
+                Self::GetPending
+                    | Self::StartNext
+                    | Self::Describe
+                    | Self::Update
+                    | Self::FirstNotification
+                    | Self::Execution
+                    | Self::Telemetry
             )
     }
 

@@ -182,6 +182,9 @@ pub struct RolloutTotals {
     pub job: String,
     pub targets: Option<u64>,
     pub executions: BTreeMap<String, u64>,
+    /// Of these, that came after another one of the same thing.
+    #[serde(default)]
+    pub repeated: u64,
     pub done_share: Option<f64>,
     /// Seconds until 50, 90 and 99 % of the executions were terminal.
     pub seconds_to: [Option<f64>; 3],
@@ -290,6 +293,7 @@ impl Totals {
             job: row.job.to_string(),
             targets: row.targets,
             executions: state_map(&row.counts, snapshot.has_service),
+            repeated: row.repeated,
             done_share: row.done_share(),
             seconds_to: row.seconds_to,
         };

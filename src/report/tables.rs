@@ -173,7 +173,9 @@ pub(super) const ROLLOUTS_COLUMNS: &[Column<RolloutSecond>] = columns! {
         |r| optional(r.has_service.then_some(r.row.counts.timed_out));
     "exec_canceled", "ended CANCELED, so far; empty without the service's ledger",
         |r| optional(r.has_service.then_some(r.row.counts.canceled));
-    "done_share", "terminal executions over targets", |r| r.row.done_share().map_or_else(String::new, |share| format!("{share:.6}"));
+    "done_share", "targets whose latest execution is over, over targets", |r| r.row.done_share().map_or_else(String::new, |share| format!("{share:.6}"));
+    "exec_removed", "ended REMOVED, so far; without the service's ledger: that vanished for whatever reason", |r| count(r.row.counts.removed);
+    "exec_repeated", "of all these, that came after another one of the same thing: retries", |r| count(r.row.repeated);
 };
 
 // ------------------------------------------------------------------------------------------------------------ executions

@@ -113,9 +113,9 @@ impl EndpointChild {
         }
     }
 
-    /// Whether it can answer.
-    pub(super) fn is_there(&self) -> bool {
-        matches!(self.life, Life::Up { is_frozen: false, .. })
+    /// Whether it runs, if only to stand still.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.life, Life::Up { .. })
     }
 
     /// Completes when the endpoint ends of itself, or is back from a restart. Nothing is lost when it is dropped before.

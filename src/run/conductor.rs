@@ -4,17 +4,17 @@
 use super::child::News;
 use super::events::{self, Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
+use super::rollouts::{Begun, Called, Rollouts};
 use super::sources::Sources;
 use super::stop::StopRequests;
 use super::target::LocalEndpoint;
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
-use crate::jobs::{CreateJob, JobConfig, JobTarget, RolloutConfig};
 use crate::ledger::LedgerError;
 use crate::metrics::{Collector, Interval, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
-use crate::scenario::plan::{EndWhen, EventKind, Plan, RolloutPlan, RolloutStart};
+use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use crate::schedule::{Phase, PhaseSet};
 use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
@@ -86,8 +86,6 @@ struct Progress {
     /// Since the last second that was taken in.
     phases: PhaseSet,
     connected_at: Option<Mono>,
-    /// Rollouts not created yet.
-    waiting: Vec<usize>,
     /// When things last happened: a message, a connection, an execution.
     busy_at: Mono,
     last: Option<Arc<Snapshot>>,
@@ -149,14 +147,8 @@ impl Conductor<'_> {
     pub(super) async fn conduct(mut self) -> Result<Ending, ConductError> {
         let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
         let mut sources = Sources::new(self.local.as_deref());
-        let mut progress = Progress {
-            phase: Phase::Connect,
-            phases: Phase::Connect.into(),
-            connected_at: None,
-            waiting: (0..self.plan.rollouts.len()).collect(),
-            busy_at: self.origin,
-            last: None,
-        };
+        let mut progress =
+            Progress { phase: Phase::Connect, phases: Phase::Connect.into(), connected_at: None, busy_at: self.origin, last: None };
         let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
         let closed = self.close(&mut assembly, &mut sources, &mut progress, outcome.as_ref().ok().copied()).await;
         let ending = outcome?;
@@ -175,12 +167,23 @@ impl Conductor<'_> {
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
         let mut timetable = Timetable::new(&self.plan.events, self.origin);
+        let mut rollouts = Rollouts::new(self.plan, self.origin, self.local.as_deref());
         loop {
+            // Who drains creates nothing more, and without an endpoint nobody can.
+            let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none() && self.has_control());
             tokio::select! {
                 Some(interval) = self.fleet.intervals.recv() => {
                     assembly.take(interval);
                     while let Some((second, intervals)) = assembly.poll() {
                         self.second(second, intervals, assembly, sources, progress)?;
+                    }
+                    if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
+                        rollouts.look(&snapshot.rollouts);
+                    }
+                }
+                called = rollouts.called() => {
+                    if let Called::Created { job, targets } = called? {
+                        self.ui.tell(&format!("job {job} created for {targets} things"));
                     }
                 }
                 () = self.stop.next() => match drain_until {
@@ -207,6 +210,7 @@ impl Conductor<'_> {
                         }
                     }
                 }
+                () = sleep_until(due) => {}
                 _ = tick.tick() => {}
             }
             let now = clock::mono();
@@ -221,11 +225,10 @@ impl Conductor<'_> {
                 }
                 continue;
             }
-            // Who is stopped or frozen cannot take a call.
-            if self.local.as_ref().is_none_or(|local| local.child.is_there()) && endpoint_gone.is_none() {
-                self.advance(progress, now).await?;
+            if endpoint_gone.is_none() {
+                self.advance(progress, &mut rollouts, now);
             }
-            if let Some(ending) = self.ending(progress, now)? {
+            if let Some(ending) = self.ending(progress, &rollouts, now)? {
                 return Ok(ending);
             }
         }
@@ -260,52 +263,26 @@ impl Conductor<'_> {
         self.ui.tell(&format!("{title}: the endpoint is back, pid {}", ready.pid));
     }
 
-    /// Phases and rollouts that are due.
-    async fn advance(&mut self, progress: &mut Progress, now: Mono) -> Result<(), ConductError> {
+    /// Phases and jobs that are due.
+    fn advance(&mut self, progress: &mut Progress, rollouts: &mut Rollouts<'_>, now: Mono) {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
             progress.connected_at = Some(now);
+            rollouts.connected(now);
             if progress.phase == Phase::Connect {
                 progress.enter(Phase::Steady);
             }
         }
-        let due = |rollout: &RolloutPlan| match rollout.start {
-            RolloutStart::At(at) => Some(self.origin + at + rollout.delay),
-            RolloutStart::Connected => progress.connected_at.map(|at| at + rollout.delay),
-        };
-        let ready: Vec<usize> =
-            progress.waiting.iter().copied().filter(|n| due(&self.plan.rollouts[*n]).is_some_and(|at| now >= at)).collect();
-        for n in ready {
-            self.create_job(&self.plan.rollouts[n]).await?;
-            progress.waiting.retain(|waiting| *waiting != n);
+        while self.has_control()
+            && let Some(Begun { job, targets }) = rollouts.poll(now)
+        {
+            self.collector.job_created(&job, targets, now);
             progress.enter(Phase::Rollout);
             progress.busy_at = now;
         }
-        Ok(())
     }
 
-    async fn create_job(&mut self, rollout: &RolloutPlan) -> Result<(), ConductError> {
-        let Some(local) = self.local.as_deref() else { return Ok(()) };
-        let targets = self.plan.targets_of(rollout).len() as u64;
-        let group = JobTarget::Group(local.groups[&rollout.job].clone());
-        let config = JobConfig {
-            description: Some(format!("fleetsim {}", self.plan.name)),
-            rollout: RolloutConfig { maximum_per_minute: rollout.rate_per_minute, exponential: None },
-            in_progress_timeout_minutes: rollout.in_progress_timeout_minutes,
-            ..JobConfig::default()
-        };
-        let create = CreateJob {
-            target_selection: rollout.target_selection,
-            config,
-            ..CreateJob::new(rollout.job.clone(), vec![group], rollout.document.clone())
-        };
-        self.collector.job_created(&rollout.job, targets, clock::mono());
-        local.control.create_job(&create).await?;
-        self.ui.tell(&format!("job {} created for {targets} things", rollout.job));
-        Ok(())
-    }
-
-    fn ending(&self, progress: &Progress, now: Mono) -> Result<Option<Ending>, ConductError> {
+    fn ending(&self, progress: &Progress, rollouts: &Rollouts<'_>, now: Mono) -> Result<Option<Ending>, ConductError> {
         let elapsed = now.since(self.origin);
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
@@ -318,20 +295,27 @@ impl Conductor<'_> {
             EndWhen::Idle(idle) => {
                 progress.connected_at.is_some()
                     && self.events_are_done(progress)
-                    && progress.waiting.is_empty()
+                    && rollouts.are_created()
                     && now.since(progress.busy_at) >= idle
                     && self.nobody_works()
             }
             EndWhen::ExecutionsDone { expect } => {
-                progress.waiting.is_empty()
-                    && self.events_are_done(progress)
-                    && progress.last.as_ref().is_some_and(|snapshot| self.executions_are_done(snapshot, expect))
+                let are_done = match expect {
+                    Some(expect) => progress.last.as_ref().is_some_and(|snapshot| snapshot.executions.terminal() >= expect),
+                    None => rollouts.are_over(),
+                };
+                are_done && self.events_are_done(progress) && self.nobody_works()
             }
         };
         Ok(match is_over {
             true => Some(Ending::Complete),
             false => (elapsed >= self.plan.end.limit).then_some(Ending::Limit),
         })
+    }
+
+    /// Whether there is somebody to take calls of the control plane: not while the endpoint restarts.
+    fn has_control(&self) -> bool {
+        self.local.as_ref().is_none_or(|local| local.child.is_up())
     }
 
     /// Whether every event is over and everybody is back from it.
@@ -342,18 +326,6 @@ impl Conductor<'_> {
 
     fn nobody_works(&self) -> bool {
         self.fleet.gauges.working.load(Ordering::Relaxed) == 0
-    }
-
-    fn executions_are_done(&self, snapshot: &Snapshot, expect: Option<u64>) -> bool {
-        let done = match expect {
-            Some(expect) => snapshot.executions.terminal() >= expect,
-            None => self.plan.rollouts.iter().all(|rollout| {
-                let row = snapshot.rollouts.iter().find(|row| row.job == rollout.job);
-                row.is_some_and(|row| row.targets.is_some_and(|targets| row.counts.terminal() >= targets))
-                    || self.plan.targets_of(rollout).is_empty()
-            }),
-        };
-        done && self.nobody_works()
     }
 
     fn second(

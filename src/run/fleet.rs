@@ -12,6 +12,7 @@ use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::cut::{Cut, Cuts};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::gates::Gates;
 use crate::transport::session::Scratch;
 use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
 use std::cell::{Cell, RefCell};
@@ -20,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.
 const INTERVALS_WAITING_MAX: usize = 120;
@@ -46,6 +47,8 @@ pub struct CohortSettings {
     /// Place among the run's transports.
     pub transport: u8,
     pub telemetry: Option<Arc<TelemetrySettings>>,
+    /// Connects in progress at once, over all shards; `None`: with those of the fleet.
+    pub connects_in_progress: Option<usize>,
 }
 
 /// What a fleet is made of.
@@ -120,7 +123,8 @@ impl Fleet {
                 shard,
                 endpoint: settings.endpoint.clone(),
                 cohorts: settings.cohorts.clone(),
-                gate: settings.connects_in_progress.div_ceil(shards),
+                shards,
+                connects_in_progress: settings.connects_in_progress,
                 origin: settings.origin,
                 orders: orders.subscribe(),
                 out: out.clone(),
@@ -170,7 +174,8 @@ struct ShardSetup {
     shard: usize,
     endpoint: Endpoint,
     cohorts: Vec<CohortSettings>,
-    gate: usize,
+    shards: usize,
+    connects_in_progress: usize,
     origin: Mono,
     orders: watch::Receiver<Order>,
     out: mpsc::Sender<ShardInterval>,
@@ -230,7 +235,7 @@ impl ShardSetup {
             endpoint: self.endpoint.clone(),
             // One slot a thing, one for the ticker, and one for the cuts.
             pacer: Pacer::new(things + 2)?,
-            gate: Semaphore::new(self.gate),
+            gates: self.gates(),
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
             cuts: Cuts::new(things, !self.cuts.is_empty()),
@@ -238,6 +243,12 @@ impl ShardSetup {
             alive: Cell::new(things),
             all_ended: Notify::new(),
         }))
+    }
+
+    /// Places are dealt to the shards evenly.
+    fn gates(&self) -> Gates {
+        let part = |places: usize| places.div_ceil(self.shards);
+        Gates::new(part(self.connects_in_progress), self.cohorts.iter().map(|cohort| cohort.connects_in_progress.map(part)))
     }
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
@@ -266,7 +277,7 @@ async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: wat
         let order = *orders.borrow_and_update();
         context.order.set(order);
         if order == Order::Close {
-            context.gate.close();
+            context.gates.close();
         }
         context.pacer.wake_all();
     }

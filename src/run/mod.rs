@@ -1,11 +1,15 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
 mod child;
+mod cohorts;
 mod conductor;
 mod events;
 mod fleet;
+mod groups;
 mod observe;
+mod rollouts;
 mod sources;
+mod starts;
 mod stop;
 mod target;
 mod ui;
@@ -16,21 +20,18 @@ pub use ui::UiKind;
 pub(crate) use ui::use_colour;
 
 use crate::clock;
-use crate::device::AgentSettings;
 use crate::exit;
 use crate::instant::Mono;
-use crate::jobs::{NameError, ThingName};
+use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use crate::scenario::plan::{CohortPlan, EndWhen, Plan, RolloutPlan, SessionPlan, TargetPlan, Transport};
-use crate::schedule::arrivals;
+use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
-use crate::transport::mqtt::{MqttSettings, Version};
-use crate::transport::thing::SessionSettings;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,8 @@ enum RunError {
     Fleet(#[from] FleetError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    #[error("schedule job {job}: {why}")]
+    Schedule { job: JobId, why: ControlError },
     #[error("start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
     #[error("listen for signals: {0}")]
@@ -147,8 +150,14 @@ fn brief(plan: &Plan, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
             EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
         },
         results: dir.display().to_string(),
-        rates: plan.rollouts.iter().filter_map(|rollout| Some((rollout.job.clone(), rollout.rate_per_minute?))).collect(),
+        rates: rates(plan),
     }
+}
+
+/// Planned executions a minute, by job.
+fn rates(plan: &Plan) -> BTreeMap<JobId, u32> {
+    let paced = plan.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.rate_per_minute()?)));
+    paced.flat_map(|(rollout, rate)| rollout.jobs.iter().map(move |job| (job.clone(), rate))).collect()
 }
 
 /// What a run of this plan needs of its host.
@@ -237,6 +246,9 @@ async fn carry_out(
     stop: &mut StopRequests,
 ) -> Result<Ending, RunError> {
     let plan = &options.plan;
+    if let TargetPlan::Emulator(emulator) = &plan.target {
+        rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
+    }
     let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {
         target = target::bring_up(plan, &names, writer.dir(), ui) => target?,
@@ -245,15 +257,14 @@ async fn carry_out(
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
-    let connect = &plan.fleet.connect;
-    let starts = arrivals(connect.arrival, connect.rate_per_s, names.len(), plan.seed);
+    let starts = starts::starts(plan, &cohorts);
     let credentials = std::mem::take(&mut target.credentials);
     let planned = planned(plan, &names, &cohorts, credentials, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: cohort_settings(plan),
+        cohorts: cohorts::settings(plan),
         shards,
-        connects_in_progress: connect.in_progress as usize,
+        connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -293,43 +304,6 @@ fn planned<'a>(
             arrival,
         },
     )
-}
-
-fn cohort_settings(plan: &Plan) -> Vec<CohortSettings> {
-    let transports = plan.transports();
-    let telemetry = plan.telemetry.clone().map(Arc::new);
-    let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
-    let settings = |cohort| CohortSettings {
-        agent: Arc::new(agent_settings(plan, cohort)),
-        session: Arc::new(session_settings(plan.seed, &cohort.session)),
-        transport: place(cohort).unwrap_or_default() as u8,
-        telemetry: telemetry.clone(),
-    };
-    plan.cohorts.iter().map(settings).collect()
-}
-
-fn agent_settings(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
-    let session = &cohort.session;
-    let workflow = cohort.workflow;
-    let of_job = |rollout: &RolloutPlan| Some((rollout.job.clone(), plan.behaviors[rollout.behavior.as_ref()?].clone()));
-    AgentSettings {
-        seed: plan.seed,
-        workflow,
-        behavior: plan.behaviors[&cohort.behavior].clone(),
-        behavior_of_job: plan.rollouts.iter().filter_map(of_job).collect(),
-        answer_timeout: session.answer_timeout,
-        retry: session.retry,
-        ask_again: AgentSettings::ASK_AGAIN,
-    }
-}
-
-fn session_settings(seed: u64, session: &SessionPlan) -> SessionSettings {
-    let version = match session.transport {
-        Transport::Mqtt => Version::V3,
-        Transport::Mqtt5 => Version::V5,
-    };
-    let SessionPlan { keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
-    SessionSettings { seed, mqtt: MqttSettings { version, keep_alive, clean, answer_timeout }, connect_timeout, reconnect }
 }
 
 /// Joins the two ledgers once more, from their files; says how many differences there are, where there is a ledger of the service.

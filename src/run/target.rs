@@ -1,8 +1,9 @@
 //! What a run connects to, brought up: certificates, the endpoint child, things registered, or somebody else's broker.
 
 use super::child::{ChildError, ChildSettings, EndpointChild};
+use super::groups::{GroupsError, TargetGroups};
 use super::ui::Ui;
-use crate::jobs::{GroupName, JobId, NameError, ThingName};
+use crate::jobs::ThingName;
 use crate::pki::{Made, PkiError, Store, StoreSpec};
 use crate::report::SERVICE_LEDGER;
 use crate::scenario::plan::{EmulatorPlan, MqttPlan, Plan, TargetPlan};
@@ -32,8 +33,8 @@ pub(super) enum TargetError {
     Child(#[from] ChildError),
     #[error("register the fleet: {0}")]
     Provision(#[from] ControlCallError),
-    #[error("name a thing: {0}")]
-    Name(#[from] NameError),
+    #[error("{0}")]
+    Groups(#[from] GroupsError),
     #[error("set up TLS: {0}")]
     Tls(#[from] rustls::Error),
     #[error("read {path}: {why}")]
@@ -56,10 +57,10 @@ pub(super) struct Target {
 /// The endpoint child, its control plane and its ledger.
 pub(super) struct LocalEndpoint {
     pub child: EndpointChild,
-    pub control: ControlClient,
+    pub control: Arc<ControlClient>,
     pub ledger: PathBuf,
-    /// Group of the things of each rollout's job.
-    pub groups: BTreeMap<JobId, GroupName>,
+    /// Who the rollouts are for.
+    pub groups: Arc<TargetGroups>,
 }
 
 /// Brings the target up. Must be called on the main thread: the child dies with the thread that starts it.
@@ -74,6 +75,7 @@ pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: 
 }
 
 async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: &Path, ui: &Ui) -> Result<Target, TargetError> {
+    let groups = TargetGroups::of(plan, things)?;
     let dir = Path::new("certs").join(&plan.name);
     ui.tell(&format!("certificates: {}", dir.display()));
     let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
@@ -95,9 +97,10 @@ async fn local(plan: &Plan, emulator: &EmulatorPlan, things: &[ThingName], out: 
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
     let key = AccessKey { id: store.credentials().access_key_id.clone(), secret: store.credentials().secret_access_key.clone() };
     let control = ControlClient::new(child.ready.api, server_name.clone(), Arc::clone(&tls), key);
-    let groups = register(plan, things, &control, ui).await?;
+    register(things, &groups, &control, ui).await?;
     let endpoint = Endpoint { address: child.ready.mqtt, server_name, tls };
-    Ok(Target { endpoint, credentials, local: Some(LocalEndpoint { child, control, ledger, groups }) })
+    let local = LocalEndpoint { child, control: Arc::new(control), ledger, groups: Arc::new(groups) };
+    Ok(Target { endpoint, credentials, local: Some(local) })
 }
 
 /// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
@@ -128,27 +131,15 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
 }
 
-/// Registers the things, and a group of targets for every rollout, through the control plane as on AWS.
-async fn register(
-    plan: &Plan,
-    things: &[ThingName],
-    control: &ControlClient,
-    ui: &Ui,
-) -> Result<BTreeMap<JobId, GroupName>, TargetError> {
-    let mut groups = BTreeMap::new();
-    let mut members = Vec::new();
-    for rollout in &plan.rollouts {
-        let group = GroupName::new(&format!("targets-{}", rollout.job))?;
-        let targets = plan.targets_of(rollout).into_iter().map(|position| things[position as usize].clone()).collect();
-        groups.insert(rollout.job.clone(), group.clone());
-        members.push((group, targets));
-    }
+/// Registers the things and the groups of targets, through the control plane as on AWS.
+async fn register(things: &[ThingName], groups: &TargetGroups, control: &ControlClient, ui: &Ui) -> Result<(), ControlCallError> {
+    let members = groups.members(things);
     ui.tell(&format!("registering {} things", things.len()));
-    let calls = things.len() + members.iter().map(|(_, targets): &(_, Vec<_>)| targets.len()).sum::<usize>();
+    let calls = things.len() + members.iter().map(|(_, targets)| targets.len()).sum::<usize>();
     let progress = ui.progress("registrations", calls);
     provision(control, things, &members, |done, _| progress.set(done)).await?;
     progress.finish();
-    Ok(groups)
+    Ok(())
 }
 
 async fn remote(plan: &Plan, mqtt: &MqttPlan, things: &[ThingName]) -> Result<Target, TargetError> {

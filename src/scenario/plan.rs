@@ -5,7 +5,7 @@ use crate::device::behavior::Behavior;
 use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, Spread, TargetSelection};
+use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, Spread};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
@@ -216,7 +216,7 @@ impl NameTemplate {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConnectPlan {
-    /// Of the whole fleet, per second.
+    /// Of the whole fleet, or of the whole cohort, per second.
     pub rate_per_s: f64,
     pub arrival: ArrivalKind,
     /// Connects in progress at once, over all shards.
@@ -230,6 +230,8 @@ pub struct CohortPlan {
     pub workflow: Workflow,
     /// A key of [`Plan::behaviors`].
     pub behavior: String,
+    /// `None`: its things arrive with those of the fleet.
+    pub connect: Option<ConnectPlan>,
     pub session: SessionPlan,
 }
 
@@ -267,19 +269,39 @@ pub struct SessionPlan {
     pub retry: Backoff,
 }
 
+/// One job, or a series of jobs that differ in nothing but their ids and when they are created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RolloutPlan {
-    pub job: JobId,
+    /// As the scenario calls it: the id of its job, or the template of its jobs' ids.
+    pub name: String,
+    /// In the order of their creation; at least one.
+    pub jobs: Vec<JobId>,
+    /// From the creation of a job to that of the next.
+    pub every: Duration,
     pub start: RolloutStart,
     pub delay: Duration,
+    /// Of every job the same things.
     pub targets: RolloutTargets,
-    /// Executions per minute (`rate`, or `jobExecutionsRolloutConfig.maximumPerMinute`).
-    pub rate_per_minute: Option<u32>,
-    pub target_selection: TargetSelection,
-    pub in_progress_timeout_minutes: Option<u32>,
+    /// CreateJob's own members.
+    pub settings: JobSettings,
     pub document: JobDocument,
     /// Instead of the cohort's behavior.
     pub behavior: Option<String>,
+}
+
+impl RolloutPlan {
+    /// When job `n`, from 0, is to be created, counted from the start: never from the job before, so that nothing drifts.
+    #[must_use]
+    pub fn creation(&self, n: usize) -> Duration {
+        self.delay + self.every * u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
+    /// Executions a minute, where that is one rate.
+    #[must_use]
+    pub fn rate_per_minute(&self) -> Option<u32> {
+        let rollout = &self.settings.config.rollout;
+        rollout.maximum_per_minute.filter(|_| rollout.exponential.is_none())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -340,7 +362,7 @@ impl Plan {
     pub fn targets_of(&self, rollout: &RolloutPlan) -> Vec<u64> {
         let is_target = |position: &u64| match &rollout.targets {
             RolloutTargets::Share(share) => {
-                let salt = seed::digest(rollout.job.as_str());
+                let salt = seed::digest(&rollout.name);
                 let place = seed::shuffled_place(self.seed, Purpose::Target, salt, *position, self.fleet.things);
                 (place as f64 + 0.5) / (self.fleet.things as f64) < *share
             }

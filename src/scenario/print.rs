@@ -1,15 +1,15 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    Affected, EndWhen, EventPlan, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart, RolloutTargets,
-    ServerPlan, SessionPlan, TargetPlan,
+    Affected, ConnectPlan, EndWhen, EventPlan, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart,
+    RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
-use crate::jobs::TargetSelection;
 use crate::schedule::ArrivalKind;
+use crate::wire::job::settings_members;
 use std::fmt::Write as _;
 
 fn quoted(text: &str) -> String {
@@ -23,6 +23,24 @@ fn backoff(backoff: &Backoff) -> String {
         BackoffPolicy::Fixed => "fixed",
     };
     format!("{{ policy = \"{policy}\", base = \"{}\", cap = \"{}\" }}", duration_text(backoff.base), duration_text(backoff.cap))
+}
+
+fn connect(connect: &ConnectPlan) -> String {
+    let arrival = match connect.arrival {
+        ArrivalKind::Constant => "constant",
+        ArrivalKind::Poisson => "poisson",
+        ArrivalKind::Ramp => "ramp",
+        ArrivalKind::Burst => "burst",
+    };
+    let rate = match connect.arrival {
+        ArrivalKind::Burst => String::new(),
+        _ => format!("rate = \"{}/s\", ", connect.rate_per_s),
+    };
+    format!("{{ {rate}arrival = \"{arrival}\", in_progress = {} }}", connect.in_progress)
+}
+
+fn toml_of(value: &serde_json::Value) -> toml::Value {
+    toml::Value::try_from(value).expect("it was TOML before it was JSON")
 }
 
 /// A TOML float always has a point.
@@ -49,30 +67,25 @@ impl Plan {
         writeln!(out, "name = {}\nseed = {}", quoted(&self.name), self.seed)?;
         self.write_target(out)?;
         let fleet = &self.fleet;
-        let arrival = match fleet.connect.arrival {
-            ArrivalKind::Constant => "constant",
-            ArrivalKind::Poisson => "poisson",
-            ArrivalKind::Ramp => "ramp",
-            ArrivalKind::Burst => "burst",
-        };
         writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
         writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
-        let rate = match fleet.connect.arrival {
-            ArrivalKind::Burst => String::new(),
-            _ => format!("rate = \"{}/s\", ", fleet.connect.rate_per_s),
-        };
-        writeln!(out, "connect = {{ {rate}arrival = \"{arrival}\", in_progress = {} }}", fleet.connect.in_progress)?;
+        writeln!(out, "connect = {}", connect(&fleet.connect))?;
         write_session(out, &fleet.session)?;
         for cohort in &self.cohorts {
             writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
             match cohort.workflow {
                 Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
+                Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
+                Workflow::List => writeln!(out, "workflow = \"list\"")?,
                 Workflow::Poll(Poll { every, jitter }) => {
                     let (every, jitter) = (duration_text(every), number(jitter));
                     writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;
                 }
             }
             writeln!(out, "behavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
+            if let Some(own) = &cohort.connect {
+                writeln!(out, "connect = {}", connect(own))?;
+            }
             write_session(out, &cohort.session)?;
         }
         for (name, behavior) in &self.behaviors {
@@ -138,7 +151,10 @@ impl Plan {
 
     fn write_rollouts(&self, out: &mut String) -> std::fmt::Result {
         for rollout in &self.rollouts {
-            writeln!(out, "\n[[rollout]]\njob = {}", quoted(rollout.job.as_str()))?;
+            writeln!(out, "\n[[rollout]]\njob = {}", quoted(&rollout.name))?;
+            if rollout.name.contains('{') {
+                writeln!(out, "count = {}\nevery = \"{}\"", rollout.jobs.len(), duration_text(rollout.every))?;
+            }
             match rollout.start {
                 RolloutStart::Connected => writeln!(out, "after = \"connected\"")?,
                 RolloutStart::At(at) => writeln!(out, "at = \"{}\"", duration_text(at))?,
@@ -148,23 +164,19 @@ impl Plan {
                 RolloutTargets::Share(share) => writeln!(out, "targets = {{ share = {} }}", number(*share))?,
                 RolloutTargets::Cohort(cohort) => writeln!(out, "targets = {{ cohort = {} }}", quoted(cohort))?,
             }
-            if let Some(rate) = rollout.rate_per_minute {
+            let mut members = settings_members(&rollout.settings);
+            if let Some(rate) = rollout.rate_per_minute() {
+                members.remove("jobExecutionsRolloutConfig");
                 writeln!(out, "rate = \"{rate}/min\"")?;
             }
-            let selection = match rollout.target_selection {
-                TargetSelection::Snapshot => "SNAPSHOT",
-                TargetSelection::Continuous => "CONTINUOUS",
-            };
-            writeln!(out, "targetSelection = \"{selection}\"")?;
-            if let Some(minutes) = rollout.in_progress_timeout_minutes {
-                writeln!(out, "timeoutConfig = {{ inProgressTimeoutInMinutes = {minutes} }}")?;
+            for (name, value) in &members {
+                writeln!(out, "{name} = {}", toml_of(value))?;
             }
             if let Some(behavior) = &rollout.behavior {
                 writeln!(out, "behavior = {}", quoted(behavior))?;
             }
-            let document: toml::Value =
-                serde_json::from_str(rollout.document.as_json()).expect("a document was TOML before it was JSON");
-            writeln!(out, "document = {document}")?;
+            let document = serde_json::from_str(rollout.document.as_json()).expect("a document is JSON");
+            writeln!(out, "document = {}", toml_of(&document))?;
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         self.table.get(key)
     }
 
-    fn name(&self, key: &str) -> String {
+    pub(super) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
@@ -324,15 +324,33 @@ impl<'a> Reader<'a> {
     }
 
     /// Any value, as JSON.
-    pub(super) fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+    pub(super) fn json(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
         let node = self.node(key)?;
-        match &node.value {
-            Value::Table(_) => Some(Located { value: node.value.to_json(), place: node.place.clone() }),
-            _ => {
-                self.wrong_type(key, node, "a table");
-                None
-            }
+        if let Some(number) = node.infinite() {
+            self.wrong_type(key, number, "JSON");
+            return None;
         }
+        Some(Located { value: node.value.to_json(), place: node.place.clone() })
+    }
+
+    pub(super) fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+        let located = self.json(key)?;
+        if !located.value.is_object() {
+            self.table(key);
+            return None;
+        }
+        Some(located)
+    }
+
+    /// Where a message about the value of `key` belongs: to the key within it that the message names, if it stands there just once.
+    pub(super) fn place_named(&self, key: &str, message: &str) -> Place {
+        let Some(node) = self.table.get(key) else { return self.place.clone() };
+        let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+        let found = words.filter(|word| *word != key).find_map(|word| match node.entries(word)[..] {
+            [entry] => Some(entry.node.place.clone()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| node.place.clone())
     }
 
     pub(super) fn is_empty(&self) -> bool {

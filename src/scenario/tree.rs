@@ -13,6 +13,30 @@ pub(super) struct Node {
     pub(super) place: Place,
 }
 
+impl Node {
+    /// Entries of that key in all tables below.
+    pub(super) fn entries(&self, key: &str) -> Vec<&Entry> {
+        match &self.value {
+            Value::Array(nodes) => nodes.iter().flat_map(|node| node.entries(key)).collect(),
+            Value::Table(table) => {
+                let here = table.entries.iter().filter(|entry| entry.key == key);
+                here.chain(table.entries.iter().flat_map(|entry| entry.node.entries(key))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A number below that JSON has no word for.
+    pub(super) fn infinite(&self) -> Option<&Self> {
+        match &self.value {
+            Value::Float(number) if !number.is_finite() => Some(self),
+            Value::Array(nodes) => nodes.iter().find_map(Self::infinite),
+            Value::Table(table) => table.entries.iter().find_map(|entry| entry.node.infinite()),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     String(String),

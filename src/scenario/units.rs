@@ -136,25 +136,30 @@ pub fn payload_bytes(text: &str) -> Result<PayloadBytes, String> {
 /// # Errors
 /// With what is wrong and what would be right.
 pub fn name_template(text: &str) -> Result<NameTemplate, String> {
-    let wrong = || Err(format!("{text:?} is not a name template: write it like \"sim-{{index:06}}\" or \"meter-{{index}}\""));
+    let wrong = || format!("{text:?} is not a name template: write it like \"sim-{{index:06}}\" or \"meter-{{index}}\"");
+    template(text, "index").ok_or_else(wrong)
+}
+
+/// `"fw-{n:03}"`: text around one `{n}` or `{n:0WIDTH}`, or no number at all.
+///
+/// # Errors
+/// With what is wrong and what would be right.
+pub fn job_template(text: &str) -> Result<NameTemplate, String> {
+    let wrong = || format!("{text:?} is not a template of job ids: write it like \"fw-{{n:03}}\" or \"fw-{{n}}\"");
+    template(text, "n").ok_or_else(wrong)
+}
+
+fn template(text: &str, number: &str) -> Option<NameTemplate> {
     let Some((prefix, rest)) = text.split_once('{') else {
-        return Ok(NameTemplate { prefix: text.to_owned(), index: None, suffix: String::new() });
+        return Some(NameTemplate { prefix: text.to_owned(), index: None, suffix: String::new() });
     };
-    let Some((field, suffix)) = rest.split_once('}') else { return wrong() };
-    let width = match field.strip_prefix("index") {
-        Some("") => 0,
-        Some(format) => {
-            match format.strip_prefix(":0").and_then(|width| width.parse::<usize>().ok()).filter(|width| *width <= 18) {
-                Some(width) => width,
-                None => return wrong(),
-            }
-        }
-        None => return wrong(),
+    let (field, suffix) = rest.split_once('}')?;
+    let width = match field.strip_prefix(number)? {
+        "" => 0,
+        format => format.strip_prefix(":0")?.parse::<usize>().ok().filter(|width| *width <= 18)?,
     };
-    if prefix.contains('}') || suffix.contains(['{', '}']) {
-        return wrong();
-    }
-    Ok(NameTemplate { prefix: prefix.to_owned(), index: Some(width), suffix: suffix.to_owned() })
+    let is_plain = !prefix.contains('}') && !suffix.contains(['{', '}']);
+    is_plain.then(|| NameTemplate { prefix: prefix.to_owned(), index: Some(width), suffix: suffix.to_owned() })
 }
 
 #[must_use]

@@ -17,14 +17,15 @@ pub enum ArrivalKind {
     Burst,
 }
 
-/// Intended starts of `count` arrivals at `rate_per_s`, as offsets from the origin, ascending.
+/// Intended starts of `count` arrivals at `rate_per_s`, as offsets from the origin, ascending. Processes of different `stream`s are
+/// independent of each other.
 #[must_use]
-pub fn arrivals(kind: ArrivalKind, rate_per_s: f64, count: usize, seed: u64) -> Vec<Duration> {
+pub fn arrivals(kind: ArrivalKind, rate_per_s: f64, count: usize, seed: u64, stream: u64) -> Vec<Duration> {
     let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX);
     match kind {
         ArrivalKind::Constant => (0..count).map(|n| seconds(n as f64 / rate_per_s)).collect(),
         ArrivalKind::Poisson => {
-            let mut rng = seed::rng(seed, 0, Purpose::Arrivals, 0);
+            let mut rng = seed::rng(seed, 0, Purpose::Arrivals, stream);
             let mut elapsed = 0.0;
             (0..count)
                 .map(|_| {
@@ -51,7 +52,7 @@ mod tests {
             rate in 0.01f64..10_000.0, count in 1usize..2_000, seed: u64,
         ) {
             for kind in [ArrivalKind::Constant, ArrivalKind::Poisson, ArrivalKind::Ramp, ArrivalKind::Burst] {
-                let starts = arrivals(kind, rate, count, seed);
+                let starts = arrivals(kind, rate, count, seed, 0);
                 prop_assert!(starts.len() == count && starts.is_sorted());
                 prop_assert!(kind == ArrivalKind::Poisson || starts[0].is_zero());
             }
@@ -59,7 +60,7 @@ mod tests {
 
         #[test]
         fn a_ramp_has_half_the_rate_on_average_and_the_whole_of_it_at_its_end(rate in 1f64..10_000.0, count in 200usize..5_000) {
-            let starts = arrivals(ArrivalKind::Ramp, rate, count, 0);
+            let starts = arrivals(ArrivalKind::Ramp, rate, count, 0, 0);
             let whole = 2.0 * count as f64 / rate;
             // A quarter of them comes in the first half: the number grows with the square of time.
             let early = starts.iter().filter(|start| start.as_secs_f64() < whole / 2.0).count();
@@ -71,20 +72,20 @@ mod tests {
 
         #[test]
         fn a_burst_knows_no_rate(count in 0usize..100, rate in 0.01f64..100.0) {
-            prop_assert_eq!(arrivals(ArrivalKind::Burst, rate, count, 0), vec![Duration::ZERO; count]);
+            prop_assert_eq!(arrivals(ArrivalKind::Burst, rate, count, 0, 0), vec![Duration::ZERO; count]);
         }
     }
 
     #[test]
     fn constant_arrivals_do_not_drift() {
-        let starts = arrivals(ArrivalKind::Constant, 3.0, 10_000, 1);
+        let starts = arrivals(ArrivalKind::Constant, 3.0, 10_000, 1, 0);
         assert_eq!(starts[0], Duration::ZERO);
         assert_eq!(starts[9_999], Duration::from_secs(3333));
     }
 
     #[test]
     fn poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() {
-        let starts = arrivals(ArrivalKind::Poisson, 500.0, 20_000, 42);
+        let starts = arrivals(ArrivalKind::Poisson, 500.0, 20_000, 42, 0);
         assert!(starts.is_sorted());
         let gaps: Vec<f64> = starts.windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;

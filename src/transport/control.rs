@@ -1,10 +1,11 @@
 //! The control plane's client: what `run` creates things, groups and jobs with, on the local endpoint as on AWS.
 
 use crate::clock;
-use crate::jobs::{CreateJob, GroupName, ThingName};
+use crate::jobs::{CreateJob, GroupName, JobId, ThingName};
 use crate::wire::control;
 use crate::wire::registry::{self, MembershipBody};
 use crate::wire::sigv4::{self, AccessKey, SignError};
+use crate::wire::standing::JobStanding;
 use futures_util::future::try_join_all;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -27,6 +28,8 @@ const TRIES_MAX: u32 = 5;
 const RETRY_BASE: Duration = Duration::from_millis(100);
 /// Connections kept alive; also the calls under way at once.
 pub const CONNECTIONS: usize = 8;
+/// Questions do not wait for changes: they have a lane of their own while a run goes on.
+const QUESTIONS: usize = CONNECTIONS - 1;
 
 /// A call that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,15 @@ impl ControlCallError {
             Self::Broken { .. } | Self::Timeout { .. } => true,
             Self::Sign { .. } => false,
         }
+    }
+
+    /// The call may have been carried out all the same.
+    fn is_unsure(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Timeout { .. })
+    }
+
+    fn is_of_status(&self, code: u16) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == code)
     }
 }
 
@@ -73,26 +85,45 @@ impl ControlClient {
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_thing(&self, lane: usize, thing: &ThingName) -> Result<(), ControlCallError> {
-        self.call(lane, "CreateThing", &Method::POST, &format!("/things/{thing}"), b"{}").await
+        self.call(lane, "CreateThing", &Method::POST, &format!("/things/{thing}"), b"{}").await.map(drop)
     }
 
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_group(&self, group: &GroupName) -> Result<(), ControlCallError> {
-        self.call(0, "CreateThingGroup", &Method::POST, &format!("/thing-groups/{group}"), b"{}").await
+        self.call(0, "CreateThingGroup", &Method::POST, &format!("/thing-groups/{group}"), b"{}").await.map(drop)
     }
 
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn add_thing_to_group(&self, lane: usize, thing: &ThingName, group: &GroupName) -> Result<(), ControlCallError> {
         let body = registry::encode(&MembershipBody::new(thing, group));
-        self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await
+        self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await.map(drop)
     }
 
+    /// Jobs are created in the order of the calls.
+    ///
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_job(&self, job: &CreateJob) -> Result<(), ControlCallError> {
-        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &crate::wire::job::encode_create_job(job)).await
+        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &crate::wire::job::encode_create_job(job))
+            .await
+            .map(drop)
+    }
+
+    /// Whether every execution that a job for `targets` things will have has ended. A job that was deleted is over.
+    ///
+    /// # Errors
+    /// When the call is refused, breaks too often, or has an answer that cannot be read.
+    pub async fn is_job_over(&self, job: &JobId, targets: u64) -> Result<bool, ControlCallError> {
+        let operation = "DescribeJob";
+        match self.call(QUESTIONS, operation, &Method::GET, &format!("/jobs/{job}"), b"").await {
+            Ok(body) => JobStanding::parse(&body)
+                .map(|standing| standing.is_over(targets))
+                .map_err(|error| ControlCallError::Broken { operation, why: error.to_string() }),
+            Err(error) if error.is_of_status(404) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// `lane` picks the connection; calls of one lane go one after the other.
@@ -103,9 +134,10 @@ impl ControlClient {
         method: &Method,
         path: &str,
         body: &[u8],
-    ) -> Result<(), ControlCallError> {
+    ) -> Result<Bytes, ControlCallError> {
         let mut connection = self.connections[lane % self.connections.len()].lock().await;
         let mut tries = 0;
+        let mut is_unsure = false;
         loop {
             let once = self.call_once(&mut connection, operation, method, path, body);
             let result = match tokio::time::timeout(CALL_TIMEOUT, once).await {
@@ -114,7 +146,10 @@ impl ControlClient {
             };
             tries += 1;
             match result {
+                // An earlier try was carried out, and its answer lost.
+                Err(error) if is_unsure && error.is_of_status(409) => return Ok(Bytes::new()),
                 Err(error) if error.is_retryable() && tries < TRIES_MAX => {
+                    is_unsure |= error.is_unsure();
                     *connection = None;
                     tokio::time::sleep(RETRY_BASE * 2u32.pow(tries)).await;
                 }
@@ -130,7 +165,7 @@ impl ControlClient {
         method: &Method,
         path: &str,
         body: &[u8],
-    ) -> Result<(), ControlCallError> {
+    ) -> Result<Bytes, ControlCallError> {
         let broken = |why: String| ControlCallError::Broken { operation, why };
         let mut sender = match connection.take().filter(|sender| !sender.is_closed()) {
             Some(sender) => sender,
@@ -178,11 +213,11 @@ impl ControlClient {
     }
 }
 
-async fn read(operation: &'static str, response: Response<Incoming>) -> Result<(), ControlCallError> {
+async fn read(operation: &'static str, response: Response<Incoming>) -> Result<Bytes, ControlCallError> {
     let (head, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| ControlCallError::Broken { operation, why: error.to_string() })?.to_bytes();
     if head.status.is_success() {
-        return Ok(());
+        return Ok(body);
     }
     let error_type =
         head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or("an error without a name");

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod cut;
 pub mod endpoint;
 pub mod error;
+pub mod gates;
 pub mod mqtt;
 pub mod session;
 pub mod thing;

@@ -5,6 +5,7 @@ use super::credentials::Credentials;
 use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
+use super::gates::Gates;
 use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
 use super::{Observer, SessionEvent};
@@ -22,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, SemaphorePermit};
 
 /// An orderly DISCONNECT is not waited for longer than this.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -64,7 +65,7 @@ pub struct ShardContext<O> {
     pub endpoint: Endpoint,
     pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
-    pub gate: Semaphore,
+    pub gates: Gates,
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
     pub cuts: Cuts,
@@ -143,8 +144,8 @@ impl Thing {
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
             let woke = clock::mono();
-            let is_blocked = shard.gate.available_permits() == 0;
-            let Some(mut attempt) = pass_gate(shard, intended, lost).await else { return };
+            let is_blocked = shard.gates.of(self.id.cohort).available_permits() == 0;
+            let Some(mut attempt) = pass_gate(shard, self.id.cohort, intended, lost).await else { return };
             if let Some(until) = shard.cuts.away(self.id.slot, attempt.started) {
                 intended = until + self.wait(&mut comeback);
                 continue;
@@ -235,12 +236,12 @@ impl Thing {
 }
 
 /// Waits for a place among the connects in progress; `None` when the run closes first.
-async fn pass_gate<O>(shard: &ShardContext<O>, intended: Mono, lost: Option<Mono>) -> Option<Attempt<'_>> {
+async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost: Option<Mono>) -> Option<Attempt<'_>> {
     if shard.is_closing() {
         return None;
     }
     // The gate is closed when the run closes.
-    let permit = shard.gate.acquire().await.ok()?;
+    let permit = shard.gates.of(cohort).acquire().await.ok()?;
     (!shard.is_closing()).then(|| Attempt { intended, started: clock::mono(), lost, permit: Some(permit), subscribed: None })
 }
 

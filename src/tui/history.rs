@@ -1,6 +1,6 @@
 //! What charts draw: every second of the run as a small slot, the newest ones each for themselves, all of them in a bounded number.
 
-use crate::metrics::{Measure, Operation, Snapshot, StateCounts, TaggedTimes};
+use crate::metrics::{Measure, Operation, RolloutRow, Snapshot, StateCounts, TaggedTimes};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ pub struct Slot {
     pub times: Vec<SlotTimes>,
     /// At its end.
     pub executions: StateCounts,
-    /// Terminal executions at its end, by row of the snapshot's rollouts.
-    pub terminal: Vec<u64>,
+    /// Things that are done with a job at its end, by row of the snapshot's rollouts.
+    pub done: Vec<u64>,
 }
 
 impl Slot {
@@ -54,7 +54,7 @@ impl Slot {
             messages_out: snapshot.messages_out_per_s,
             times: snapshot.fleet_times().filter_map(slot_times).collect(),
             executions: snapshot.executions,
-            terminal: snapshot.rollouts.iter().map(|row| row.counts.terminal()).collect(),
+            done: snapshot.rollouts.iter().map(RolloutRow::done).collect(),
         }
     }
 

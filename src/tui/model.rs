@@ -1,7 +1,7 @@
 //! What is known of the run, as of one second: the newest snapshot and what was gathered from those before.
 
 use super::history::{History, Slot};
-use crate::metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, Snapshot};
+use crate::metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, RolloutRow, Snapshot};
 use crate::schedule::Phase;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,8 +121,9 @@ impl Model {
                 goal("seconds of the run", snapshot.t_s, duration.as_secs(), 1.0)
             }
             (Phase::Rollout | Phase::Done, None) => {
-                let targets: u64 = snapshot.rollouts.iter().map(|row| row.targets.unwrap_or_else(|| row.counts.all())).sum();
-                goal("ended", snapshot.executions.terminal(), targets, self.rate(ETA_S, terminal))
+                let of = |row: &RolloutRow| row.targets.map_or_else(|| row.counts.all(), |targets| targets + row.repeated);
+                let all = snapshot.rollouts.iter().map(of).sum();
+                goal("ended", snapshot.executions.terminal(), all, self.rate(ETA_S, terminal))
             }
             (Phase::Steady, None) => None,
         }

@@ -3,8 +3,8 @@
 use super::control::{JOB, arn, invalid, parse_target, target_arn, to_bytes};
 use crate::jobs::{
     AbortCriterion, ControlError, CreateJob, EndBehavior, ExponentialRate, FailureType, GroupName, JobConfig, JobDescription,
-    JobDocument, JobFilter, JobId, JobStatus, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion, RolloutConfig,
-    ScheduledEnd, SchedulingConfig, TargetSelection, UpdateJob,
+    JobDocument, JobFilter, JobId, JobSettings, JobStatus, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion,
+    RolloutConfig, ScheduledEnd, SchedulingConfig, TargetSelection, UpdateJob,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,17 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 /// `startTime` and `endTime`: UTC. Seconds are for shortened minutes only.
 const SCHEDULE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute][optional [:[second]]]");
 const ABORT_ACTION: &str = "CANCEL";
+/// CreateJob's members that are a job's settings.
+pub const SETTINGS: [&str; 8] = [
+    "description",
+    "targetSelection",
+    "jobExecutionsRolloutConfig",
+    "abortConfig",
+    "timeoutConfig",
+    "jobExecutionsRetryConfig",
+    "schedulingConfig",
+    "presignedUrlConfig",
+];
 
 /// What CreateJob and UpdateJob have in common. Members that are not listed are refused by name, so that nothing is accepted and
 /// ignored.
@@ -286,15 +297,12 @@ impl SchedulingBody {
 #[serde(rename_all = "camelCase")]
 struct CreateJobBody<'a> {
     targets: Vec<String>,
-    target_selection: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document_source: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheduling_config: Option<SchedulingBody>,
     #[serde(flatten)]
-    config: ConfigBody,
+    settings: SettingsBody,
 }
 
 /// The body of CreateJob.
@@ -303,11 +311,9 @@ pub fn encode_create_job(create: &CreateJob) -> Vec<u8> {
     let source = create.document_source.as_deref();
     to_bytes(&CreateJobBody {
         targets: create.targets.iter().map(target_arn).collect(),
-        target_selection: name_of(&SELECTIONS, create.target_selection),
         document: source.is_none().then(|| create.document.as_json()),
         document_source: source,
-        scheduling_config: create.scheduling.as_ref().map(SchedulingBody::of),
-        config: ConfigBody::of(&create.config),
+        settings: SettingsBody::of(create.target_selection, create.scheduling.as_ref(), &create.config),
     })
 }
 
@@ -329,10 +335,56 @@ fn take_targets(members: &mut Map<String, Value>) -> Result<Vec<JobTarget>, Cont
     arns.iter().map(|arn| parse_target(arn)).collect()
 }
 
-fn parse_config(operation: &str, members: Map<String, Value>) -> Result<UpdateJob, ControlError> {
-    let body: ConfigBody =
-        serde_json::from_value(Value::Object(members)).map_err(|error| invalid(format!("the body of {operation}: {error}")))?;
+fn parse_config(members: Map<String, Value>) -> Result<UpdateJob, ControlError> {
+    let body: ConfigBody = serde_json::from_value(Value::Object(members)).map_err(|error| invalid(error.to_string()))?;
     body.parse()
+}
+
+/// Reads a job's settings from the members of CreateJob that are left when id, targets and document are taken out.
+///
+/// # Errors
+/// `InvalidRequest`, naming the member.
+pub fn parse_settings(mut members: Map<String, Value>) -> Result<JobSettings, ControlError> {
+    let selection: Option<String> = take(&mut members, "targetSelection")?;
+    let scheduling: Option<SchedulingBody> = take(&mut members, "schedulingConfig")?;
+    let scheduling = scheduling.map(|body| body.parse()).transpose()?;
+    Ok(JobSettings {
+        target_selection: selection
+            .map_or(Ok(TargetSelection::default()), |text| value_of(&SELECTIONS, "targetSelection", &text))?,
+        scheduling: scheduling.filter(|scheduling| *scheduling != SchedulingConfig::default()),
+        config: parse_config(members)?.apply(&JobConfig::default()),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SettingsBody {
+    target_selection: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduling_config: Option<SchedulingBody>,
+    #[serde(flatten)]
+    config: ConfigBody,
+}
+
+impl SettingsBody {
+    fn of(target_selection: TargetSelection, scheduling: Option<&SchedulingConfig>, config: &JobConfig) -> Self {
+        Self {
+            target_selection: name_of(&SELECTIONS, target_selection),
+            scheduling_config: scheduling.map(SchedulingBody::of),
+            config: ConfigBody::of(config),
+        }
+    }
+}
+
+/// A job's settings as members of CreateJob: reads back as the same.
+#[must_use]
+pub fn settings_members(settings: &JobSettings) -> Map<String, Value> {
+    let JobSettings { target_selection, scheduling, config } = settings;
+    let body = SettingsBody::of(*target_selection, scheduling.as_ref(), config);
+    match serde_json::to_value(body) {
+        Ok(Value::Object(members)) => members,
+        _ => unreachable!("a struct with finite numbers is an object"),
+    }
 }
 
 /// `read_source` reads the document that `documentSource` names.
@@ -347,9 +399,6 @@ pub fn parse_create_job(
     let mut members = members("CreateJob", body)?;
     let job_id = JobId::new(job_id).map_err(|error| invalid(error.to_string()))?;
     let targets = take_targets(&mut members)?;
-    let selection: Option<String> = take(&mut members, "targetSelection")?;
-    let target_selection =
-        selection.map_or(Ok(TargetSelection::default()), |text| value_of(&SELECTIONS, "targetSelection", &text))?;
     let source: Option<String> = take(&mut members, "documentSource")?;
     let document = match (take::<String>(&mut members, "document")?, &source) {
         (Some(document), None) => document,
@@ -358,25 +407,15 @@ pub fn parse_create_job(
         (None, None) => return Err(invalid("document or documentSource is required (templates are not supported here)")),
     };
     serde_json::from_str::<serde::de::IgnoredAny>(&document).map_err(|error| invalid(format!("document is not JSON: {error}")))?;
-    let scheduling: Option<SchedulingBody> = take(&mut members, "schedulingConfig")?;
-    Ok(CreateJob {
-        job_id,
-        targets,
-        target_selection,
-        document: JobDocument::from_valid_json(&document),
-        document_source: source,
-        scheduling: scheduling
-            .map(|body| body.parse())
-            .transpose()?
-            .filter(|scheduling| *scheduling != SchedulingConfig::default()),
-        config: parse_config("CreateJob", members)?.apply(&JobConfig::default()),
-    })
+    let JobSettings { target_selection, scheduling, config } = parse_settings(members)?;
+    let document = JobDocument::from_valid_json(&document);
+    Ok(CreateJob { job_id, targets, target_selection, document, document_source: source, scheduling, config })
 }
 
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_update_job(body: &[u8]) -> Result<UpdateJob, ControlError> {
-    parse_config("UpdateJob", members("UpdateJob", body)?)
+    parse_config(members("UpdateJob", body)?)
 }
 
 /// Targets and comment of AssociateTargetsWithJob.
@@ -478,6 +517,19 @@ pub struct ProcessDetails {
 }
 
 impl ProcessDetails {
+    /// Things that were given the job.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.number_of_queued_things
+            + self.number_of_in_progress_things
+            + self.number_of_succeeded_things
+            + self.number_of_failed_things
+            + self.number_of_rejected_things
+            + self.number_of_timed_out_things
+            + self.number_of_canceled_things
+            + self.number_of_removed_things
+    }
+
     pub(super) fn of(job: &JobDescription) -> Self {
         let counts = &job.process_details;
         Self {

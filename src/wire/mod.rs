@@ -8,5 +8,6 @@ pub mod placeholder;
 pub mod presign;
 pub mod registry;
 pub mod sigv4;
+pub mod standing;
 pub mod tls;
 pub mod topic;

@@ -71,9 +71,9 @@ LIFE_CYCLE = [
 ]
 
 
-def walk_life_cycle(thing, control):
+def walk_life_cycle(thing, control, steps=LIFE_CYCLE):
     """Each step is followed by `get`: what it shows is the state, and what was told must have come by then, and nothing else."""
-    for step in LIFE_CYCLE:
+    for step in steps:
         match step.act:
             case Create(job):
                 control.create_job(job_id(job, thing), thing.name, {"operation": job})
@@ -156,7 +156,7 @@ FIELDS = [
 ]
 
 
-def walk_fields(thing, control):
+def walk_fields(thing, control, rows=FIELDS):
     """An accepted update is one version further, a rejected one changes nothing."""
     job = job_id("F", thing)
     control.create_job(job, thing.name, {"operation": "fields"})
@@ -164,7 +164,7 @@ def walk_fields(thing, control):
     version = 2
     accepted, answer = ask(thing, "start-next", {})
     assert accepted and answer["execution"]["versionNumber"] == version, answer
-    for row in FIELDS:
+    for row in rows:
         body = row.body
         if row.raw:
             accepted, answer = thing.ask_raw(f"{job}/update", body)

@@ -12,11 +12,25 @@ pub(crate) enum Bug {
     DoubleTerminalUpdate,
     /// The engine forgets to tell of a new head.
     LostHeadChange,
+    /// The engine forgets to tell of a change of the pending list.
+    LostListChange,
     /// The agent does not ask again after a time-out.
     NoRetry,
+    /// The agent that picks from the list does not see what is in progress.
+    BlindToItsList,
+    /// The agent that looks before it starts believes that it is always the first to update.
+    BlindToVersions,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::ReusedToken, Self::IgnoredSuback, Self::DoubleTerminalUpdate, Self::LostHeadChange, Self::NoRetry];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::ReusedToken,
+        Self::IgnoredSuback,
+        Self::DoubleTerminalUpdate,
+        Self::LostHeadChange,
+        Self::LostListChange,
+        Self::NoRetry,
+        Self::BlindToItsList,
+        Self::BlindToVersions,
+    ];
 }

@@ -2,7 +2,7 @@
 
 use fleetsim::device::{Event, ExecutionKey};
 use fleetsim::instant::Mono;
-use fleetsim::jobs::{ExecutionStatus, Notification, Request, ThingName};
+use fleetsim::jobs::{ExecutionStatus, JobId, Notification, Request, ThingName};
 use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::metrics::{Anomaly, ExecutionBook, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -26,6 +26,7 @@ pub(crate) struct Oracle {
     /// Requests that left and were not answered, timed out, or lost with their session.
     open: Vec<i64>,
     heads: Vec<Option<ExecutionKey>>,
+    pending: Vec<BTreeSet<(JobId, i64)>>,
     pub(crate) violation: Option<String>,
 }
 
@@ -37,6 +38,7 @@ impl Oracle {
             tokens: vec![HashSet::new(); things.len()],
             open: vec![0; things.len()],
             heads: vec![None; things.len()],
+            pending: vec![BTreeSet::new(); things.len()],
             violation: None,
         }
     }
@@ -134,6 +136,23 @@ impl Oracle {
         let is_told = told.iter().any(|note| names_it(&note));
         self.must(!is_subscribed || is_told, || format!("thing {thing} was not told of its new head {head:?}"));
         self.heads[thing] = head;
+    }
+
+    /// The same of its pending list, which in these worlds is never longer than what is shown of it.
+    pub(crate) fn pending(&mut self, thing: usize, pending: BTreeSet<(JobId, i64)>, is_subscribed: bool, told: &[&Notification]) {
+        if self.pending[thing] == pending {
+            return;
+        }
+        let is_it = |note: &&Notification| match note {
+            Notification::Changed { jobs, .. } => {
+                let listed = jobs.in_progress.iter().chain(&jobs.queued);
+                listed.map(|summary| (summary.job_id.clone(), summary.execution_number)).collect::<BTreeSet<_>>() == pending
+            }
+            Notification::NextChanged { .. } => false,
+        };
+        let is_told = told.iter().any(is_it);
+        self.must(!is_subscribed || is_told, || format!("thing {thing} was not told of its new list {pending:?}"));
+        self.pending[thing] = pending;
     }
 
     // ----------------------------------------------------------------------------------------------------------- the end

@@ -15,7 +15,7 @@ use fleetsim::jobs::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ struct Thing {
     name: ThingName,
     agent: JobsAgent,
     link: Link,
-    /// What the service has granted: of this session, and whether `notify-next` is among it.
-    hears_next: bool,
+    /// What the service has granted in this session.
+    hears: Hears,
     /// Of a thing whose session outlives its connections.
     kept: Option<Kept>,
     /// With [`Bug::NoRetry`]: it has given up.
@@ -51,11 +51,18 @@ struct Thing {
     last_token: Option<ClientToken>,
 }
 
+/// Which notifications are granted: `notify-next`, and `notify`.
+#[derive(Clone, Copy, Default)]
+struct Hears {
+    next: bool,
+    list: bool,
+}
+
 /// What both sides keep of a session while there is no connection.
 #[derive(Default)]
 struct Kept {
     is_granted: bool,
-    hears_next: bool,
+    hears: Hears,
     /// Requests that the thing sends again, since nothing says that they arrived.
     unacknowledged: Vec<Request>,
     /// Notifications that the service delivers later.
@@ -120,7 +127,7 @@ impl World {
             name: name.clone(),
             agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
-            hears_next: false,
+            hears: Hears::default(),
             kept: persistent.random_bool(0.25).then(Kept::default),
             is_stuck: false,
             last_token: None,
@@ -282,8 +289,8 @@ impl World {
         self.tell(|| format!("thing {thing} connects"));
         match self.things[thing].kept.as_mut().filter(|kept| kept.is_granted) {
             Some(kept) => {
-                let Kept { hears_next, unacknowledged, stored, .. } = std::mem::take(kept);
-                self.things[thing].hears_next = hears_next;
+                let Kept { hears, unacknowledged, stored, .. } = std::mem::take(kept);
+                self.things[thing].hears = hears;
                 self.resume(thing, unacknowledged, stored);
             }
             None => self.things[thing].agent.handle_connected(),
@@ -306,11 +313,11 @@ impl World {
     fn disconnect(&mut self, thing: usize, lasts: Duration) {
         let Link::Up { epoch, is_granted } = self.things[thing].link else { return };
         self.things[thing].link = Link::Down { until: self.now + lasts };
-        let hears_next = std::mem::take(&mut self.things[thing].hears_next);
+        let hears = std::mem::take(&mut self.things[thing].hears);
         self.oracle.session_lost(thing, self.now);
         // What the service has not read yet it may still read; what it answers goes nowhere.
         let is_read = self.rng.random_bool(0.5);
-        let is_kept = is_granted && self.keep(thing, epoch, hears_next);
+        let is_kept = is_granted && self.keep(thing, epoch, hears);
         self.air.retain(|_, (to, of, flight)| !(*to == thing && *of == epoch) || (is_read && matches!(flight, Flight::Request(_))));
         let name = self.things[thing].name.clone();
         if is_kept {
@@ -323,9 +330,9 @@ impl World {
     }
 
     /// Says whether the session goes on without its connection.
-    fn keep(&mut self, thing: usize, epoch: u64, hears_next: bool) -> bool {
+    fn keep(&mut self, thing: usize, epoch: u64, hears: Hears) -> bool {
         let Some(kept) = &mut self.things[thing].kept else { return false };
-        (kept.is_granted, kept.hears_next) = (true, hears_next);
+        (kept.is_granted, kept.hears) = (true, hears);
         for (to, of, flight) in self.air.values() {
             if let Flight::Note(note) = flight
                 && (*to, *of) == (thing, epoch)
@@ -423,10 +430,11 @@ impl World {
             Flight::Request(request) => self.serve(thing, epoch, &request),
             _ if !is_current => {}
             Flight::Subscribe { filters } => {
-                self.things[thing].hears_next = filters.contains(&Subscription::NotifyNext);
-                let (name, next) = (self.things[thing].name.clone(), self.things[thing].hears_next);
-                let all = filters.contains(&Subscription::Notify);
-                self.engine_call(|engine, _| engine.handle_subscription(&name, all, next));
+                let hears =
+                    Hears { next: filters.contains(&Subscription::NotifyNext), list: filters.contains(&Subscription::Notify) };
+                self.things[thing].hears = hears;
+                let name = self.things[thing].name.clone();
+                self.engine_call(|engine, _| engine.handle_subscription(&name, hears.list, hears.next));
                 self.send(thing, epoch, Flight::Suback { count: filters.len() });
             }
             Flight::Suback { count } => {
@@ -435,8 +443,11 @@ impl World {
                 self.drive(thing);
             }
             Flight::Reply(kind, mut reply) => {
-                if self.bug == Some(Bug::ReusedToken) {
-                    reply.client_token.clone_from(&self.things[thing].last_token);
+                match (self.bug, &mut reply.result) {
+                    (Some(Bug::ReusedToken), _) => reply.client_token.clone_from(&self.things[thing].last_token),
+                    (Some(Bug::BlindToItsList), Ok(Answer::Pending(jobs))) => jobs.in_progress.clear(),
+                    (Some(Bug::BlindToVersions), Ok(Answer::Described(Some(execution)))) => execution.version_number = 1,
+                    _ => {}
                 }
                 self.tell(|| format!("thing {thing} hears {reply:?}"));
                 self.things[thing].agent.handle_reply(kind, reply, self.now);
@@ -478,11 +489,16 @@ impl World {
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }
+        if self.bug == Some(Bug::LostListChange) && self.rng.random_bool(0.1) {
+            notes.retain(|(_, note)| !matches!(note, Notification::Changed { .. }));
+        }
         for thing in 0..self.things.len() {
             let name = self.things[thing].name.clone();
             let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
             let head = head(&mut self.engine, &name, now);
-            self.oracle.head(thing, head, self.things[thing].hears_next, &told);
+            self.oracle.head(thing, head, self.things[thing].hears.next, &told);
+            let pending = pending(&mut self.engine, &name, now);
+            self.oracle.pending(thing, pending, self.things[thing].hears.list, &told);
             let told: Vec<Notification> = told.into_iter().cloned().collect();
             match (self.things[thing].link, &mut self.things[thing].kept) {
                 (Link::Up { epoch, .. }, _) => told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note))),
@@ -504,12 +520,23 @@ fn head(engine: &mut Engine, thing: &ThingName, now: Now) -> Option<ExecutionKey
     }
 }
 
+/// What the engine shows as pending, by job and number: asked, and nothing is changed by that.
+fn pending(engine: &mut Engine, thing: &ThingName, now: Now) -> BTreeSet<(JobId, i64)> {
+    let request = Request { client_token: None, body: RequestBody::GetPending };
+    match engine.handle_request(thing, &request, now).result {
+        Ok(Answer::Pending(jobs)) => {
+            jobs.in_progress.into_iter().chain(jobs.queued).map(|summary| (summary.job_id, summary.execution_number)).collect()
+        }
+        other => panic!("the list is always given, not {other:?}"),
+    }
+}
+
 fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
-    let polls = rng.random_bool(0.25);
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
+    let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
         seed,
-        workflow: if polls { Workflow::Poll(poll) } else { Workflow::StartNext },
+        workflow: workflows[rng.random_range(0..workflows.len())],
         behavior: Behavior {
             reaction: Distribution::Uniform(Duration::ZERO, ms(1_000)),
             updates: rng.random_range(0..4),

@@ -2,6 +2,8 @@
 
 mod bench;
 mod events;
+mod rollouts;
+mod shipped;
 mod terminal;
 
 use assert_cmd::cargo::cargo_bin;
@@ -13,36 +15,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 // ------------------------------------------------------------------------------------------------------------ the ordinary
-
-#[test]
-fn every_shipped_scenario_runs_small() {
-    for (scenario, rollout) in [("smoke", "fw-smoke"), ("10k", "fw-2-4-1"), ("10k-aws", "fw-2-4-1")] {
-        let bench = Bench::new();
-        let quick = ["fast-ota", "slow-ota", "flaky-ota"]
-            .map(|name| format!("behavior.{name}={{ step = '100ms', reaction = '0s', updates = 2 }}"));
-        let rate = format!("rollout.{rollout}.rate='600/s'");
-        let mut args = vec!["run", scenario, "--things", "100", "--ui", "json", "--out", "out", "--set", &rate];
-        if scenario != "smoke" {
-            quick.iter().for_each(|set| args.extend(["--set", set]));
-        }
-        let output = bench.run(&args);
-        assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
-        let last = String::from_utf8(output.stdout).unwrap();
-        let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-        assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &"PASS".into()), "{scenario}");
-        let rows =
-            bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
-        assert_eq!(rows.len(), 100, "{scenario}");
-        for row in rows {
-            assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{row:?}");
-            let times: Vec<f64> = row[1..5].iter().map(|cell| cell.parse().unwrap()).collect();
-            assert!(times.is_sorted(), "{row:?}");
-            assert_eq!(row[5], "");
-        }
-        reconcile(&bench);
-        assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{scenario}: the ledgers agree");
-    }
-}
 
 /// Started = ok + rejected + timeout + error + open, and the seconds sum up to the run; gives the summary.
 fn reconcile(bench: &Bench) -> Vec<Vec<String>> {
@@ -221,6 +193,82 @@ fn things_that_poll_find_their_jobs_and_every_poll_is_accounted_for() {
     let summary = bench.cells("out/summary.csv", &["scope", "operation", "ok"]);
     assert!(summary.iter().any(|row| row[1] == "describe" && row[2].parse::<u64>().unwrap() >= 20), "{summary:?}");
     assert!(!summary.iter().any(|row| row[1] == "notify_next"), "nobody is told who did not subscribe");
+}
+
+/// Every workflow with a queue of jobs, each job with a behavior of its own.
+const SEVERAL: &str = "
+name = 'several'
+[fleet]
+things = 24
+connect = { rate = '200/s' }
+[[cohort]]
+name = 'told'
+share = 0.25
+behavior = 'quick'
+[[cohort]]
+name = 'looking'
+share = 0.25
+workflow = 'describe-update'
+behavior = 'quick'
+[[cohort]]
+name = 'picking'
+share = 0.25
+workflow = 'list'
+behavior = 'quick'
+[[cohort]]
+name = 'polling'
+share = 0.25
+workflow = 'poll'
+poll = { every = '300ms' }
+behavior = 'quick'
+[behavior.quick]
+reaction = '0s'
+step = '30ms'
+updates = 2
+[behavior.refusing]
+reaction = '0s'
+step = '30ms'
+updates = 2
+outcome = { rejected = 1.0 }
+[[rollout]]
+job = 'one'
+document = {}
+[[rollout]]
+job = 'two'
+behavior = 'refusing'
+document = {}
+[[rollout]]
+job = 'three'
+document = {}
+[end]
+limit = '60s'
+";
+
+#[test]
+fn every_workflow_works_through_a_queue_of_jobs() {
+    let bench = Bench::new();
+    fs::write(bench.path("several.toml"), SEVERAL).unwrap();
+    let output = bench.run(&["run", "several.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", bench.text("out/run.json"));
+    let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly", "cohort", "started_ms", "finished_ms", "thing"]);
+    assert_eq!(rows.len(), 72);
+    for row in &rows {
+        let expected = if row[0] == "two" { "REJECTED" } else { "SUCCEEDED" };
+        assert_eq!((&*row[1], &*row[2]), (expected, ""), "{row:?}");
+        // One after the other: nothing of a thing begins before what it began before has ended.
+        let number = |cell: &String| cell.parse::<f64>().unwrap();
+        let overlaps =
+            |other: &&Vec<String>| other[6] == row[6] && number(&other[4]) < number(&row[4]) && number(&other[5]) > number(&row[4]);
+        assert_eq!(rows.iter().find(overlaps), None, "{row:?}");
+    }
+    let summary = reconcile(&bench);
+    let count = |scope: &str, operation: &str| {
+        summary.iter().find(|row| row[0] == scope && row[1] == operation).map_or(0, |row| row[3].parse::<u64>().unwrap())
+    };
+    assert!(count("cohort:picking", "get_pending") >= 18 && count("cohort:looking", "get_pending") == 0, "{summary:?}");
+    assert!(count("cohort:looking", "describe") >= 18 && count("cohort:picking", "describe") >= 18, "{summary:?}");
+    assert_eq!(count("cohort:looking", "start_next") + count("cohort:picking", "start_next"), 0);
+    assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "the ledgers agree");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What an agent makes of the answers to its requests.
 
 use super::details::marks;
+use super::pick::{find, pick};
 use super::state::{Ask, Step, Work};
 use super::{JobsAgent, key_of};
 use crate::device::behavior::Script;
 use crate::device::event::{Event, ExecutionKey};
+use crate::device::workflow::Workflow;
 use crate::instant::{EpochSeconds, Mono};
-use crate::jobs::{ErrorCode, ExecutionStatus, JobExecution, Rejection};
+use crate::jobs::{ErrorCode, ExecutionStatus, JobExecution, PendingJobs, Rejection};
 
 impl JobsAgent {
     pub(super) fn on_started(&mut self, execution: Option<Box<JobExecution>>, now: Mono) {
@@ -18,7 +20,7 @@ impl JobsAgent {
         };
         self.is_nothing_pending = false;
         let key = key_of(&execution);
-        if let Some(work) = self.work.as_mut().filter(|work| work.key == key) {
+        if let Some(work) = self.work.as_mut().filter(|work| work.key == key && work.is_started) {
             work.version = execution.version_number;
             work.end_sent = false;
             let next_at = work.next_at;
@@ -26,20 +28,65 @@ impl JobsAgent {
             self.plan(next_at, Ask::Update);
             return;
         }
+        if self.take_up(&execution, now) {
+            self.more = false;
+            self.begin(now);
+        }
+    }
+
+    /// What was looked at: nothing, our own work, what was started before, or what we are to start.
+    pub(super) fn on_looked(&mut self, execution: Option<Box<JobExecution>>, now: Mono) {
+        match execution {
+            Some(execution) if execution.status == ExecutionStatus::Queued => {
+                self.is_nothing_pending = false;
+                if self.take_up(&execution, now) {
+                    self.plan(now, Ask::Update);
+                }
+            }
+            _ => self.on_started(execution, now),
+        }
+    }
+
+    /// What is pending: our own work, or what we pick.
+    pub(super) fn on_listed(&mut self, jobs: &PendingJobs, now: Mono) {
+        let ours = self.work.as_ref().map(|work| work.key.clone()).filter(|key| find(jobs, key).is_some());
+        let Some(picked) = ours.or_else(|| pick(jobs)) else {
+            return self.on_started(None, now);
+        };
+        if self.work.as_ref().is_some_and(|work| work.key != picked) {
+            self.drop_work(now);
+        }
+        self.hear_of(&picked, None, now);
+        self.more = false;
+        self.plan(now, Ask::Look);
+    }
+
+    /// An execution becomes our work, not started yet; unless no new work is taken up.
+    fn take_up(&mut self, execution: &JobExecution, now: Mono) -> bool {
+        let key = key_of(execution);
+        let is_new = self.work.as_ref().is_none_or(|work| work.key != key);
         self.drop_work(now);
-        if self.draining {
+        if self.draining && is_new {
             self.step = Step::Idle;
-            return;
+            return false;
         }
         let behavior = self.settings.behavior(&key.job);
         let script = Script::draw(behavior, self.settings.seed, self.thing, &key.job, key.number);
         let reports = marks(&execution.status_details);
-        let next_at = now + script.step(behavior, reports);
         let since = self.announced.as_ref().filter(|known| known.0 == key).map_or(now, |known| known.1);
-        self.events.push_back(Event::Started { execution: key.clone(), at: now, resumed: false });
-        self.work =
-            Some(Box::new(Work { key, version: execution.version_number, script, reports, next_at, since, end_sent: false }));
-        self.more = false;
+        let version = execution.version_number;
+        self.work = Some(Box::new(Work { key, version, is_started: false, script, reports, next_at: now, since, end_sent: false }));
+        true
+    }
+
+    /// It is `IN_PROGRESS`: the work begins.
+    fn begin(&mut self, now: Mono) {
+        let Some(work) = &mut self.work else { return };
+        work.is_started = true;
+        let behavior = self.settings.behavior(&work.key.job);
+        work.next_at = now + work.script.step(behavior, work.reports);
+        let (execution, next_at) = (work.key.clone(), work.next_at);
+        self.events.push_back(Event::Started { execution, at: now, resumed: false });
         self.plan(next_at, Ask::Update);
     }
 
@@ -70,12 +117,13 @@ impl JobsAgent {
                     && !execution.status.is_terminal() =>
             {
                 work.version = execution.version_number;
+                work.reports = work.reports.max(marks(&execution.status_details));
                 let next_at = work.next_at;
                 self.plan(next_at, Ask::Update);
             }
             _ => {
                 self.drop_work(now);
-                self.plan(now, Ask::StartNext);
+                self.plan(now, self.seek());
             }
         }
     }
@@ -87,6 +135,10 @@ impl JobsAgent {
             return;
         }
         work.version += 1;
+        if !work.is_started {
+            self.begin(now);
+            return;
+        }
         work.reports += 1;
         let behavior = self.settings.behavior(&work.key.job);
         work.next_at = now + work.script.step(behavior, work.reports);
@@ -106,11 +158,12 @@ impl JobsAgent {
                     self.finish(now);
                     return;
                 }
-                if rejection.code == ErrorCode::VersionMismatch && state.status == ExecutionStatus::InProgress {
+                let is_ours = work.is_started && state.status == ExecutionStatus::InProgress;
+                if rejection.code == ErrorCode::VersionMismatch && is_ours {
                     work.version = state.version_number;
                     work.reports = work.reports.max(marks(&state.status_details));
                     work.end_sent = false;
-                    self.retry(Ask::Update, now);
+                    self.retry(after_conflict(self.settings.workflow), now);
                     return;
                 }
             }
@@ -118,14 +171,32 @@ impl JobsAgent {
         match (ask, rejection.code.is_retryable()) {
             // The next poll is the retry.
             (Ask::Poll, _) => self.rest(now),
-            (_, true) | (Ask::StartNext, false) => self.retry(ask, now),
-            (Ask::Describe | Ask::Update, false) => {
-                if let Some(work) = &mut self.work {
-                    work.end_sent = false;
+            (_, true) | (Ask::StartNext | Ask::List, false) => self.retry(ask, now),
+            (Ask::Look, false) => {
+                // `$next` names nothing that could be gone.
+                if self.settings.workflow == Workflow::List {
+                    self.drop_work(now);
                 }
+                self.retry(self.seek(), now);
+            }
+            (Ask::Describe | Ask::Update, false) => {
+                let was_started = self.work.as_ref().is_some_and(|work| work.is_started);
                 self.drop_work(now);
-                self.plan(now, Ask::StartNext);
+                if was_started {
+                    self.plan(now, self.seek());
+                } else {
+                    // What cannot be started is likely to be found again at once.
+                    self.retry(self.seek(), now);
+                }
             }
         }
+    }
+}
+
+/// The refusal tells the new version; things that describe before they update do so here, too.
+fn after_conflict(workflow: Workflow) -> Ask {
+    match workflow {
+        Workflow::StartNext | Workflow::Poll(_) => Ask::Update,
+        Workflow::DescribeUpdate | Workflow::List => Ask::Describe,
     }
 }

@@ -1,10 +1,12 @@
 //! What happens to an agent.
 
+use super::pick::{find, pick};
 use super::state::{Ask, Session, Step};
 use super::{JobsAgent, key_of};
 use crate::device::event::{AnswerOutcome, Event, SubscribeFailure};
+use crate::device::workflow::Workflow;
 use crate::instant::Mono;
-use crate::jobs::{Answer, Notification, Reply, RequestKind};
+use crate::jobs::{Answer, JobExecution, Notification, NotifiedJobs, Reply, RequestKind};
 
 impl JobsAgent {
     /// CONNACK: there is a session, in which nothing is subscribed to yet.
@@ -15,7 +17,7 @@ impl JobsAgent {
     /// CONNACK: the session goes on in which every subscription was granted (spec section 18.1).
     pub fn handle_resumed(&mut self, now: Mono) {
         self.events.push_back(Event::Resumed { at: now });
-        self.begin(now);
+        self.come_up(now);
     }
 
     /// The session ended, whoever ended it.
@@ -41,27 +43,39 @@ impl JobsAgent {
         let granted: Vec<bool> = granted.into_iter().collect();
         if granted.len() == self.settings.workflow.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
             self.events.push_back(Event::Subscribed { sent, at: now });
-            self.begin(now);
+            self.come_up(now);
         } else {
             self.fail_subscription(sent, now, SubscribeFailure::Refused);
         }
     }
 
     /// The thing is up, and asks what there is to do: what it heard before may be old (spec section 13.4).
-    fn begin(&mut self, now: Mono) {
+    fn come_up(&mut self, now: Mono) {
         self.session = Session::Subscribed { since: now, is_told: false };
         match &self.work {
-            // Only the service knows whether our end arrived, and it tells when it is asked again.
-            Some(work) if work.end_sent => self.plan(now, Ask::Update),
+            // Only the service knows whether our end arrived, and it tells when it is asked again. What it announced
+            // meanwhile nobody heard.
+            Some(work) if work.end_sent => {
+                self.events.push_back(Event::Started { execution: work.key.clone(), at: now, resumed: true });
+                self.more = true;
+                self.plan(now, Ask::Update);
+            }
             None if self.polls.is_some() => self.rest(now),
-            _ => self.plan(now, Ask::StartNext),
+            _ => self.plan(now, self.seek()),
         }
     }
 
-    /// `notify` tells nothing that `notify-next` and answers do not.
+    /// To a thing that picks from the list only `notify` tells something, to the others only `notify-next`.
     pub fn handle_notification(&mut self, notification: &Notification, now: Mono) {
-        let Notification::NextChanged { execution, .. } = notification else { return };
-        let announced = execution.as_deref().map(key_of);
+        match (notification, self.settings.workflow == Workflow::List) {
+            (Notification::Changed { jobs, .. }, true) => self.on_list_changed(jobs, now),
+            (Notification::NextChanged { execution, .. }, false) => self.on_next_changed(execution.as_deref(), now),
+            _ => {}
+        }
+    }
+
+    fn on_next_changed(&mut self, execution: Option<&JobExecution>, now: Mono) {
+        let announced = execution.map(key_of);
         let was_empty = std::mem::replace(&mut self.is_nothing_pending, execution.is_none());
         if let (Some(key), Some(execution)) = (&announced, execution) {
             if let Session::Subscribed { since, is_told } = &mut self.session
@@ -74,17 +88,43 @@ impl JobsAgent {
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
             // Another head, or none, while we work: the execution may have been taken from us (spec section 18.2).
-            (Some(work), other) => {
+            (Some(_), other) => {
                 self.more |= other.is_some();
-                if matches!(self.step, Step::Planned { ask: Ask::Update, .. }) && !work.end_sent {
-                    self.plan(now, Ask::Describe);
-                }
+                self.doubt(now);
             }
             (None, Some(_)) => match self.step {
                 Step::Asked { .. } => self.more = true,
                 Step::Idle | Step::Planned { .. } => self.react(now),
             },
             (None, None) => {}
+        }
+    }
+
+    fn on_list_changed(&mut self, jobs: &NotifiedJobs, now: Mono) {
+        match (&self.work, &self.step) {
+            (Some(work), _) => {
+                let is_ours = find(jobs, &work.key).is_some();
+                self.more = true;
+                if !is_ours {
+                    self.doubt(now);
+                }
+            }
+            // What was picked is being looked at; whatever else there is comes after it.
+            (None, Step::Asked { .. } | Step::Planned { ask: Ask::Look, .. }) => self.more = true,
+            (None, Step::Idle | Step::Planned { .. }) => {
+                if let Some(picked) = pick(jobs) {
+                    self.hear_of(&picked, None, now);
+                }
+                self.react(now);
+            }
+        }
+    }
+
+    /// Something happened that makes it look whether its work is still its own.
+    fn doubt(&mut self, now: Mono) {
+        let is_certain = self.work.as_ref().is_none_or(|work| work.end_sent);
+        if matches!(self.step, Step::Planned { ask: Ask::Update, .. }) && !is_certain {
+            self.plan(now, Ask::Describe);
         }
     }
 
@@ -107,10 +147,12 @@ impl JobsAgent {
                 self.failures = 0;
                 match answer {
                     Answer::Started(execution) => self.on_started(execution, now),
+                    Answer::Pending(jobs) => self.on_listed(&jobs, now),
                     Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
+                    Answer::Described(execution) if ask == Ask::Look => self.on_looked(execution, now),
                     Answer::Described(Some(execution)) => self.on_described(&execution, now),
                     Answer::Updated(_) => self.on_updated(now),
-                    Answer::Described(None) | Answer::Pending(_) => {}
+                    Answer::Described(None) => {}
                 }
             }
             Err(rejection) => {
@@ -138,7 +180,7 @@ impl JobsAgent {
     /// From now on no new work is taken up; what is under way goes on.
     pub fn handle_drain(&mut self) {
         self.draining = true;
-        if matches!(self.step, Step::Planned { ask: Ask::StartNext | Ask::Poll, .. }) && self.work.is_none() {
+        if matches!(self.step, Step::Planned { ask, .. } if ask.seeks_work()) && self.work.is_none() {
             self.step = Step::Idle;
         }
     }

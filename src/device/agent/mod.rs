@@ -3,6 +3,7 @@
 mod answers;
 mod details;
 mod inputs;
+mod pick;
 mod requests;
 mod state;
 mod steps;

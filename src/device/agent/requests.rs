@@ -3,12 +3,15 @@
 use super::JobsAgent;
 use super::details::status_details;
 use super::state::Ask;
+use crate::device::workflow::Workflow;
 use crate::jobs::{ClientToken, Describe, ExecutionStatus, JobRef, Reply, Request, RequestBody, StartNext, Update};
 
 impl JobsAgent {
     pub(super) fn request(&mut self, ask: Ask) -> Option<Request> {
         let body = match ask {
             Ask::StartNext => RequestBody::StartNext(StartNext::default()),
+            Ask::List => RequestBody::GetPending,
+            Ask::Look => RequestBody::Describe(self.look()?),
             Ask::Poll => RequestBody::Describe(Describe { job: JobRef::Next, execution_number: None, include_job_document: false }),
             Ask::Describe => RequestBody::Describe(Describe {
                 job: JobRef::Id(self.work.as_ref()?.key.job.clone()),
@@ -20,16 +23,29 @@ impl JobsAgent {
         Some(Request { client_token: Some(self.token(self.requests)), body })
     }
 
-    pub(super) fn update(&mut self) -> Option<Update> {
+    /// At what would be next, or at what was picked.
+    fn look(&self) -> Option<Describe> {
+        let picked = match self.settings.workflow {
+            Workflow::List => Some(&self.announced.as_ref()?.0),
+            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) => None,
+        };
+        Some(Describe {
+            job: picked.map_or(JobRef::Next, |key| JobRef::Id(key.job.clone())),
+            execution_number: picked.map(|key| key.number),
+            include_job_document: true,
+        })
+    }
+
+    fn update(&mut self) -> Option<Update> {
         let work = self.work.as_mut()?;
         let planned = work.script.reports;
-        let is_end = work.reports >= planned;
+        let is_end = work.is_started && work.reports >= planned;
         work.end_sent = is_end;
         let status = if is_end { work.script.outcome } else { ExecutionStatus::InProgress };
         Some(Update {
             job_id: work.key.job.clone(),
             status,
-            status_details: Some(status_details(work.reports, planned, status)),
+            status_details: work.is_started.then(|| status_details(work.reports, planned, status)),
             expected_version: Some(work.version),
             execution_number: Some(work.key.number),
             include_execution_state: false,
@@ -39,7 +55,7 @@ impl JobsAgent {
     }
 
     /// Unique per request of this thing.
-    pub(super) fn token(&self, number: u32) -> ClientToken {
+    fn token(&self, number: u32) -> ClientToken {
         ClientToken(format!("{:x}-{:x}", self.thing, number).into())
     }
 

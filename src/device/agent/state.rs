@@ -26,11 +26,15 @@ pub(super) enum Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     StartNext,
+    /// What is pending?
+    List,
+    /// What is the execution that would be next, or that was picked?
+    Look,
     /// Is there anything to do? The next of the schedule.
     Poll,
     /// Is the execution we work on still ours?
     Describe,
-    /// The next report, or the end.
+    /// The start, where that is the thing's own update; the next report, or the end.
     Update,
 }
 
@@ -38,9 +42,15 @@ impl Ask {
     pub(super) fn kind(self) -> RequestKind {
         match self {
             Self::StartNext => RequestKind::StartNext,
-            Self::Poll | Self::Describe => RequestKind::Describe,
+            Self::List => RequestKind::GetPending,
+            Self::Look | Self::Poll | Self::Describe => RequestKind::Describe,
             Self::Update => RequestKind::Update,
         }
+    }
+
+    /// Whether it asks for work to take up, which a thing that is at work does only to find its own again.
+    pub(super) fn seeks_work(self) -> bool {
+        matches!(self, Self::StartNext | Self::List | Self::Look | Self::Poll)
     }
 }
 
@@ -54,11 +64,13 @@ pub(super) enum Step {
     Asked { ask: Ask, number: u32, intended: Mono, sent: Mono, deadline: Mono },
 }
 
-/// The execution a thing is working on.
+/// The execution a thing is working on, or has chosen to.
 #[derive(Debug)]
 pub(super) struct Work {
     pub key: ExecutionKey,
     pub version: i64,
+    /// It is `IN_PROGRESS`; if not, the next update is to make it so.
+    pub is_started: bool,
     pub script: Script,
     /// Reports accepted so far.
     pub reports: u32,

@@ -3,6 +3,7 @@
 use super::JobsAgent;
 use super::state::{Ask, Session, Step};
 use crate::device::event::{AnswerOutcome, Event, SubscribeFailure};
+use crate::device::workflow::Workflow;
 use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
 use crate::periodic::Due;
@@ -16,8 +17,17 @@ impl JobsAgent {
 
     /// The same for what was due before it can be sent.
     pub(super) fn plan_from(&mut self, at: Mono, runnable: Mono, ask: Ask) {
-        let is_new_work = matches!(ask, Ask::StartNext | Ask::Poll) && self.work.is_none();
+        let is_new_work = ask.seeks_work() && self.work.is_none();
         self.step = if self.draining && is_new_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
+    }
+
+    /// What this thing asks first, to get work or to find its own again.
+    pub(super) fn seek(&self) -> Ask {
+        match self.settings.workflow {
+            Workflow::StartNext | Workflow::Poll(_) => Ask::StartNext,
+            Workflow::DescribeUpdate => Ask::Look,
+            Workflow::List => Ask::List,
+        }
     }
 
     /// Asks again after a wait with full jitter, with a new token.
@@ -35,7 +45,7 @@ impl JobsAgent {
         let mut rng = seed::rng(self.settings.seed, self.thing, Purpose::Reaction, u64::from(self.requests));
         let delay = behavior.reaction.sample(&mut rng);
         self.more = false;
-        self.plan(now + delay, Ask::StartNext);
+        self.plan(now + delay, self.seek());
     }
 
     /// Nothing is pending: wait to be told, or for the next poll, and ask again one day.
@@ -53,7 +63,7 @@ impl JobsAgent {
             return;
         }
         let jitter: f64 = seed::rng(self.settings.seed, self.thing, Purpose::AskAgain, u64::from(self.requests)).random();
-        self.plan(now + self.settings.ask_again.mul_f64(0.5 + 0.5 * jitter), Ask::StartNext);
+        self.plan(now + self.settings.ask_again.mul_f64(0.5 + 0.5 * jitter), self.seek());
     }
 
     pub(super) fn finish(&mut self, now: Mono) {
@@ -62,7 +72,11 @@ impl JobsAgent {
         }
         self.failures = 0;
         self.skip_polls(now);
-        self.rest(now);
+        match self.settings.workflow {
+            // What comes next is its own choice, and nobody announces that.
+            Workflow::List => self.plan(now, Ask::List),
+            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) => self.rest(now),
+        }
     }
 
     /// A thing at work does not poll, and has lost nothing by it.
@@ -72,9 +86,9 @@ impl JobsAgent {
         }
     }
 
-    /// The service no longer offers what we work on.
+    /// The service no longer offers what we work on. Of what was not started nobody else knows.
     pub(super) fn drop_work(&mut self, now: Mono) {
-        let Some(work) = self.work.take() else { return };
+        let Some(work) = self.work.take().filter(|work| work.is_started) else { return };
         self.skip_polls(now);
         self.events.push_back(Event::Gone { execution: work.key, since: work.since, at: now });
     }

@@ -8,12 +8,9 @@ use super::store::{Job, JobKey, ThingKey};
 use crate::instant::Now;
 use crate::jobs::{
     CancelJob, ControlError, CreateJob, JobChange, JobDescription, JobDocument, JobEvent, JobFilter, JobId, JobProcessDetails,
-    JobStatus, JobTarget, RolloutConfig, SchedulingConfig, TargetSelection, UpdateJob, limits,
+    JobStatus, JobTarget, RolloutConfig, TargetSelection, UpdateJob, limits,
 };
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl Engine {
     /// Creates a job and starts its roll-out, now or at its start time.
@@ -26,7 +23,7 @@ impl Engine {
         self.check_quotas(create.targets.len(), &create.config.rollout)?;
         self.check_active_jobs()?;
         if let Some(scheduling) = &create.scheduling {
-            self.check_schedule(scheduling, now)?;
+            scheduling.check(now.epoch_ms, self.config.minute)?;
         }
         if self.store.job_keys.contains_key(&create.job_id) {
             return Err(ControlError::ResourceAlreadyExists(format!("job {} already exists", create.job_id)));
@@ -259,28 +256,6 @@ impl Engine {
             Ok(())
         } else {
             Err(ControlError::LimitExceeded(format!("{active} jobs are in progress already")))
-        }
-    }
-
-    /// Start: 30 minutes to a year ahead. End: 30 minutes after the start, at most two years ahead (spec section 11.2).
-    fn check_schedule(&self, scheduling: &SchedulingConfig, now: Now) -> Result<(), ControlError> {
-        let ahead = (self.config.minute * limits::SCHEDULE_MINUTES_MIN).as_millis() as i64;
-        let years = |count: u32| now.epoch_ms + (DAY * limits::SCHEDULE_START_DAYS_MAX * count).as_millis() as i64;
-        let refuse = |what: &str, from: &str, most: &str| {
-            let minutes = limits::SCHEDULE_MINUTES_MIN;
-            Err(ControlError::InvalidRequest(format!(
-                "{what} must be at least {minutes} minutes after {from}, and at most {most} ahead"
-            )))
-        };
-        if let Some(start) = scheduling.start_ms
-            && !(now.epoch_ms + ahead..=years(1)).contains(&start)
-        {
-            return refuse("startTime", "now", "a year");
-        }
-        let from = scheduling.start_ms.unwrap_or(now.epoch_ms);
-        match scheduling.end {
-            Some(end) if !(from + ahead..=years(2)).contains(&end.at_ms) => refuse("endTime", "the start", "two years"),
-            _ => Ok(()),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::policies::PolicyTarget;
 use super::things::{check_description, check_version};
 use super::{Key, Registry};
 use crate::instant::Now;
+use crate::jobs::limits::GROUPS_PER_THING_MAX;
 use crate::jobs::{GroupName, ThingName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -14,8 +15,6 @@ use std::collections::BTreeSet;
 const ATTRIBUTES_MAX: usize = 50;
 /// Levels of a hierarchy, its root included.
 const DEPTH_MAX: usize = 7;
-/// Groups a thing can be in.
-const GROUPS_PER_THING_MAX: usize = 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {

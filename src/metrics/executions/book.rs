@@ -186,7 +186,7 @@ impl ExecutionBook {
         let ended_well = execution.thing_end.is_some_and(|end| end.status.is_some());
         if before != after {
             self.counts.change(before, after);
-            self.jobs[key.job as usize].change(before, after, at);
+            self.jobs[key.job as usize].change(key.number, before, after, at);
         }
         if let Some(told) = told {
             self.measure_notification(key, told);
@@ -633,6 +633,32 @@ mod tests {
             story.0.session_changed(&SessionChange { thing: 0, at: at(50_000), kind });
         };
         assert_eq!(lost(away), "", "it is out of reach");
+    }
+
+    #[test]
+    fn a_thing_that_tries_again_is_one_target() {
+        let mut story = Story::new();
+        let job = JobId::new("j").unwrap();
+        story.0.job_created(&job, 3, at(0));
+        let row = |ms, number, status, event| LedgerRow {
+            at: at(ms),
+            thing: things()[0].clone(),
+            job: job.clone(),
+            execution_number: number,
+            version: 1,
+            status,
+            event,
+            subscribed: false,
+        };
+        let mut told = |rows: &[LedgerRow]| {
+            rows.iter().for_each(|row| story.0.ledger_row(row));
+            let row = story.0.rollouts().remove(0);
+            (row.targets, row.done(), row.repeated, row.counts.all())
+        };
+        let first = [row(1, 1, Queued, LedgerEvent::Queued), row(2, 1, Failed, Terminal), row(2, 2, Queued, LedgerEvent::Queued)];
+        assert_eq!(told(&first), (Some(3), 0, 1, 2), "it has failed, and is not done");
+        assert_eq!(told(&[row(3, 2, Succeeded, Terminal)]), (Some(3), 1, 1, 2));
+        assert_eq!(story.0.rollouts()[0].done_share(), Some(1.0 / 3.0));
     }
 
     #[test]

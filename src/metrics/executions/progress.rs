@@ -7,6 +7,9 @@ use crate::metrics::histogram::{Distribution, Histogram, Resolution};
 /// Percent of a job's executions whose end is timed.
 pub const MILESTONES: [u64; 3] = [50, 90, 99];
 
+/// Number of a thing's first execution of a job (spec section 9.3).
+const FIRST: i64 = 1;
+
 /// How far one execution has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -85,20 +88,29 @@ impl StateCounts {
 #[derive(Clone, Debug)]
 pub struct RolloutRow {
     pub job: JobId,
-    /// Executions the roll-out will have, where that is known.
+    /// Things the job is for, where that is known.
     pub targets: Option<u64>,
+    /// Of executions: a thing that tries again has several.
     pub counts: StateCounts,
-    /// Seconds from the job's creation (or from when it was first heard of) until this share of its targets (or of its executions so
-    /// far) was terminal: [`MILESTONES`].
+    /// Executions that came after another one of the same thing.
+    pub repeated: u64,
+    /// Seconds from the job's creation (or from when it was first heard of) until this share of its executions, as many as are known to
+    /// come, was terminal: [`MILESTONES`].
     pub seconds_to: [Option<f64>; 3],
 }
 
 impl RolloutRow {
-    /// Terminal executions over targets.
+    /// Things that are done with the job: the latest of their executions has ended.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.counts.terminal().saturating_sub(self.repeated)
+    }
+
+    /// Things that are done over targets.
     #[must_use]
     pub fn done_share(&self) -> Option<f64> {
-        let targets = self.targets.unwrap_or_else(|| self.counts.all());
-        (targets > 0).then(|| self.counts.terminal() as f64 / targets as f64)
+        let targets = self.targets.unwrap_or_else(|| self.counts.all() - self.repeated);
+        (targets > 0).then(|| self.done() as f64 / targets as f64)
     }
 }
 
@@ -107,6 +119,7 @@ pub(super) struct JobTally {
     pub(super) job: JobId,
     targets: Option<u64>,
     counts: StateCounts,
+    repeated: u64,
     begun: Option<Mono>,
     ends: Histogram,
     ended: Distribution,
@@ -115,16 +128,18 @@ pub(super) struct JobTally {
 impl JobTally {
     pub(super) fn new(job: JobId) -> Self {
         let ends = Histogram::new(Resolution::LONG_COARSE);
-        Self { job, targets: None, counts: StateCounts::default(), begun: None, ends, ended: Distribution::default() }
+        Self { job, targets: None, counts: StateCounts::default(), repeated: 0, begun: None, ends, ended: Distribution::default() }
     }
 
     pub(super) fn created(&mut self, targets: u64, at: Mono) {
         (self.targets, self.begun) = (Some(targets), Some(at));
     }
 
-    pub(super) fn change(&mut self, before: Option<Stage>, after: Option<Stage>, at: Mono) {
+    /// An execution of this number has gone from one stage to another.
+    pub(super) fn change(&mut self, number: i64, before: Option<Stage>, after: Option<Stage>, at: Mono) {
         let begun = *self.begun.get_or_insert(at);
         self.counts.change(before, after);
+        self.repeated += u64::from(before.is_none() && number > FIRST);
         if after.is_some_and(Stage::is_ended) && !before.is_some_and(Stage::is_ended) {
             self.ends.record(at.since(begun));
         }
@@ -133,12 +148,12 @@ impl JobTally {
     pub(super) fn row(&mut self) -> RolloutRow {
         self.ended.merge(&self.ends.take());
         // A job that goes on finding targets has more than it was created with.
-        let targets = self.targets.map(|targets| targets.max(self.counts.all()));
-        let all = targets.unwrap_or_else(|| self.counts.all());
+        let targets = self.targets.map(|targets| targets.max(self.counts.all() - self.repeated));
+        let all = targets.map_or_else(|| self.counts.all(), |targets| targets + self.repeated);
         let seconds_to = MILESTONES.map(|percent| {
             let rank = (all * percent).div_ceil(100);
             self.ended.ms_at_rank(rank, Resolution::LONG_COARSE).map(|ms| ms / 1e3)
         });
-        RolloutRow { job: self.job.clone(), targets, counts: self.counts, seconds_to }
+        RolloutRow { job: self.job.clone(), targets, counts: self.counts, repeated: self.repeated, seconds_to }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::plan::{CohortPlan, FleetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
-use super::fleet::session;
+use super::fleet::{connect, session};
 use super::{DAY, names};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
@@ -82,7 +82,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
         let (name, workflow) = ("all".into(), Workflow::StartNext);
-        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), session: fleet.session }];
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), connect: None, session: fleet.session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let mut shares_are_read = true;
@@ -104,7 +104,6 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
         };
         let workflow = workflow(reader);
         reader.flag("verify_signature", false);
-        reader.later(&["connect"]);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
@@ -119,7 +118,8 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
         }
         let name = name.map_or_else(String::new, |name| name.value);
-        cohorts.push(CohortPlan { name, share, workflow, behavior, session: session(reader, fleet.session) });
+        let (connect, session) = (connect(reader, fleet.connect), session(reader, fleet.session));
+        cohorts.push(CohortPlan { name, share, workflow, behavior, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {
@@ -130,29 +130,28 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
     cohorts
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Learns {
-    Told,
-    Polls,
-}
-
 fn workflow(cohort: &Reader<'_>) -> Workflow {
-    let words = [("start-next", Learns::Told), ("poll", Learns::Polls)];
-    let learns = cohort.word("workflow", &words, &["describe-update", "list"]).map_or(Learns::Told, |word| word.value);
+    let words = [
+        ("start-next", Workflow::StartNext),
+        ("describe-update", Workflow::DescribeUpdate),
+        ("list", Workflow::List),
+        ("poll", Workflow::Poll(POLL)),
+    ];
+    let workflow = cohort.word("workflow", &words, &[]).map_or(Workflow::StartNext, |word| word.value);
     let poll = cohort.table("poll").map(|reader| {
         let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
         let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);
         reader.finish();
         Poll { every, jitter }
     });
-    match (learns, poll) {
-        (Learns::Told, None) => Workflow::StartNext,
-        (Learns::Told, Some(_)) => {
+    match (workflow, poll) {
+        (Workflow::Poll(_), Some(poll)) => Workflow::Poll(poll),
+        (_, None) => workflow,
+        (_, Some(_)) => {
             let help = "add workflow = \"poll\", or leave poll out";
             cohort.conflict(&cohort.place_of("poll"), "poll is for workflow = \"poll\"", help);
-            Workflow::StartNext
+            workflow
         }
-        (Learns::Polls, poll) => Workflow::Poll(poll.unwrap_or(POLL)),
     }
 }
 

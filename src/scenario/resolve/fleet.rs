@@ -63,26 +63,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         plan.thing_name = template.value;
     }
     check_names(&reader, &plan);
-    if let Some(connect) = reader.table("connect") {
-        let default = plan.connect;
-        let rate = connect.rate("rate");
-        let arrival = connect.word("arrival", &ARRIVALS, &[]).map_or(default.arrival, |arrival| arrival.value);
-        if let (Some(rate), ArrivalKind::Burst) = (&rate, arrival) {
-            connect.conflict(
-                &rate.place,
-                "a burst has no rate",
-                "all things arrive at once: leave rate out; in_progress bounds them",
-            );
-        }
-        plan.connect = ConnectPlan {
-            rate_per_s: rate.filter(|_| arrival != ArrivalKind::Burst).map_or(default.rate_per_s, |rate| rate.value),
-            arrival,
-            in_progress: connect
-                .integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX)
-                .map_or(default.in_progress, |n| n.value as u32),
-        };
-        connect.finish();
-    }
+    plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
     reader.later(&["things_from"]);
     reader.finish();
@@ -98,6 +79,24 @@ fn check_names(reader: &Reader<'_>, plan: &FleetPlan) {
     if let Err(error) = ThingName::new(&plan.thing_name.name(plan.first_index + plan.things - 1)) {
         reader.gathered.push(Code::BadValue, &place, format!("fleet.thing_name makes no thing names: {error}"), None);
     }
+}
+
+/// How things arrive, where that is said.
+pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
+    let connect = reader.table("connect")?;
+    let rate = connect.rate("rate");
+    let arrival = connect.word("arrival", &ARRIVALS, &[]).map_or(default.arrival, |arrival| arrival.value);
+    if let (Some(rate), ArrivalKind::Burst) = (&rate, arrival) {
+        let help = "all things arrive at once: leave rate out; in_progress bounds them";
+        connect.conflict(&rate.place, "a burst has no rate", help);
+    }
+    let plan = ConnectPlan {
+        rate_per_s: rate.filter(|_| arrival != ArrivalKind::Burst).map_or(default.rate_per_s, |rate| rate.value),
+        arrival,
+        in_progress: connect.integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX).map_or(default.in_progress, |n| n.value as u32),
+    };
+    connect.finish();
+    Some(plan)
 }
 
 /// What a cohort may override.

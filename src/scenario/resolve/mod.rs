@@ -32,6 +32,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let cohorts = cohorts::cohorts(&root, &fleet, &behaviors);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
+    rollouts::check_dues(&root, &rollouts, &end);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target, &cohorts, &end);
     let telemetry = telemetry::telemetry(&root, &fleet);

@@ -1,14 +1,29 @@
 //! `[[rollout]]`.
 
-use super::super::plan::{CohortPlan, RolloutPlan, RolloutStart, RolloutTargets, TargetPlan};
-use super::super::problem::Code;
+use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutStart, RolloutTargets, TargetPlan};
+use super::super::problem::{Code, Place};
 use super::super::reader::{Located, Reader};
+use super::super::units::{duration_text, job_template};
 use super::cohorts::known_behavior;
 use super::{ANY_DURATION, names};
 use crate::device::behavior::Behavior;
-use crate::jobs::{JobDocument, JobId, TargetSelection, limits};
+use crate::jobs::{JobDocument, JobId, JobSettings, limits};
+use crate::wire::job::{SETTINGS, parse_settings};
+use serde_json::Map;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Jobs of one rollout: each has a row a second in the results.
+const JOBS_MAX: i64 = 1_000;
+/// Members of CreateJob that a rollout says in another way, or that have no counterpart here.
+const NO_MEMBERS: [(&str, &str); 6] = [
+    ("documentSource", "the document stands in the scenario: document = { ... }"),
+    ("documentParameters", "they are for job templates, which are not supported"),
+    ("jobTemplateArn", "job templates are not supported: say here what the template says"),
+    ("destinationPackageVersions", "software packages are not supported"),
+    ("namespaceId", "namespaces are not supported"),
+    ("tags", "tags of jobs are not supported"),
+];
 
 pub(super) fn rollouts(
     root: &Reader<'_>,
@@ -22,57 +37,69 @@ pub(super) fn rollouts(
             let help = "jobs of such a target are created by others; say in [end] what to wait for: expect = N or idle = \"30s\"";
             reader.conflict(&reader.place, "a [[rollout]] needs a control plane, which a target of kind mqtt does not have", help);
         }
-        let job = job(&reader);
-        if let Some(Located { value, place }) = &job
-            && plans.iter().any(|plan| plan.job == *value)
+        let series = series(&reader);
+        if let Some(Series { place, jobs, .. }) = &series
+            && let Some(job) = jobs.iter().find(|job| plans.iter().any(|plan| plan.jobs.contains(job)))
         {
-            reader.gathered.push(Code::Duplicate, place, format!("there are two rollouts of job {value}"), None);
+            reader.gathered.push(Code::Duplicate, place, format!("there are two rollouts of job {job}"), None);
         }
         let start = rollout_start(&reader);
         let delay = reader.duration("delay", ANY_DURATION).map_or(Duration::ZERO, |delay| delay.value);
         let targets = rollout_targets(&reader, cohorts);
-        let rate_per_minute = rollout_rate(&reader);
-        let selection = [("SNAPSHOT", TargetSelection::Snapshot), ("CONTINUOUS", TargetSelection::Continuous)];
-        let target_selection =
-            reader.word("targetSelection", &selection, &[]).map_or(TargetSelection::Snapshot, |selection| selection.value);
-        let in_progress_timeout_minutes = reader.table("timeoutConfig").and_then(|timeout| {
-            let minutes = timeout.integer("inProgressTimeoutInMinutes", 1..=limits::TIMEOUT_MINUTES_MAX);
-            timeout.finish();
-            minutes.map(|minutes| minutes.value as u32)
-        });
+        let settings = settings(&reader);
         let behavior = reader.string("behavior").map(|behavior| known_behavior(&reader, behavior, behaviors));
         let document = document(&reader);
-        let unbuilt =
-            ["count", "every", "artifact", "abortConfig", "jobExecutionsRetryConfig", "schedulingConfig", "presignedUrlConfig"];
-        reader.later(&unbuilt);
-        if let Some(job) = job {
-            plans.push(RolloutPlan {
-                job: job.value,
-                start,
-                delay,
-                targets,
-                rate_per_minute,
-                target_selection,
-                in_progress_timeout_minutes,
-                document,
-                behavior,
-            });
+        reader.later(&["artifact"]);
+        if let Some(Series { name, jobs, every, .. }) = series {
+            plans.push(RolloutPlan { name, jobs, every, start, delay, targets, settings, document, behavior });
         }
         reader.finish();
     }
     plans
 }
 
-fn job(reader: &Reader<'_>) -> Option<Located<JobId>> {
+/// The jobs of a rollout.
+struct Series {
+    name: String,
+    place: Place,
+    jobs: Vec<JobId>,
+    every: Duration,
+}
+
+fn series(reader: &Reader<'_>) -> Option<Series> {
+    let count = reader.integer("count", 1..=JOBS_MAX);
+    let every = reader.duration("every", ANY_DURATION);
     if !reader.has("job") {
         reader.missing("job", "give the job an id, as in job = \"fw-2-4-1\"");
     }
-    reader.with("job", "a job id", |text| {
-        if text.contains('{') {
-            return Err("a job id with a number ({n}) is known, but not built yet".into());
+    let Located { value: template, place } = reader.with("job", "a job id", job_template)?;
+    let name = reader.string("job")?.value;
+    let (numbers, every) = if template.index.is_some() {
+        for (key, help) in [
+            ("count", "say how many jobs there are, as in count = 20"),
+            ("every", "say how far apart they are, as in every = \"30s\""),
+        ] {
+            if !reader.has(key) {
+                reader.missing(key, help);
+            }
         }
-        JobId::new(text).map_err(|error| error.to_string())
-    })
+        (1..=count?.value as u64, every?.value)
+    } else {
+        for key in ["count", "every"] {
+            if reader.has(key) {
+                let help = "several jobs need a number in their ids, as in job = \"fw-{n:03}\"; it counts from 1";
+                reader.conflict(&reader.place_of(key), format!("rollout.{key} is for several jobs, and {name:?} is one"), help);
+            }
+        }
+        (1..=1, Duration::ZERO)
+    };
+    match numbers.map(|n| JobId::new(&template.name(n))).collect() {
+        Ok(jobs) => Some(Series { name, place, jobs, every }),
+        Err(error) => {
+            reader.gathered.push(Code::BadValue, &place, format!("rollout.job: {error}"), None);
+            None
+        }
+    }
 }
 
 fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
@@ -106,28 +133,49 @@ fn rollout_targets(reader: &Reader<'_>, cohorts: &[CohortPlan]) -> RolloutTarget
     plan
 }
 
-fn rollout_rate(reader: &Reader<'_>) -> Option<u32> {
-    let rate = reader.rate("rate").and_then(|Located { value, place }| {
-        let per_minute = value * 60.0;
-        let whole = per_minute.round();
-        if (per_minute - whole).abs() > 1e-6 || whole < 1.0 || whole > f64::from(u32::MAX) {
-            let message = format!("a roll-out rate must be a whole number of executions per minute, this is {per_minute}");
-            reader.gathered.push(Code::OutOfRange, &place, message, None);
-            return None;
+/// CreateJob's own members, as the service reads them: what it would refuse is refused here, in its words.
+fn settings(reader: &Reader<'_>) -> JobSettings {
+    let mut members = Map::new();
+    for name in SETTINGS {
+        let Some(Located { value, .. }) = reader.json(name) else { continue };
+        let member = Map::from_iter([(name.to_owned(), value)]);
+        match parse_settings(member.clone()).and_then(|settings| settings.config.check()) {
+            Ok(()) => members.extend(member),
+            Err(error) => {
+                let place = reader.place_named(name, error.message());
+                reader.gathered.push(Code::BadValue, &place, format!("{}: {error}", reader.name(name)), None);
+            }
         }
-        Some(whole as u32)
-    });
-    let config = reader.table("jobExecutionsRolloutConfig").and_then(|config| {
-        let maximum = config.integer("maximumPerMinute", 1..=i64::from(u32::MAX)).map(|maximum| maximum.value as u32);
-        config.later(&["exponentialRate"]);
-        config.finish();
-        maximum
-    });
-    if rate.is_some() && config.is_some() {
+    }
+    for (name, help) in NO_MEMBERS {
+        if reader.json(name).is_some() {
+            reader.conflict(&reader.place_of(name), format!("{} is no member of a rollout", reader.name(name)), help);
+        }
+    }
+    let is_given_twice = members.contains_key("jobExecutionsRolloutConfig") && reader.has("rate");
+    // Each member was read before; together they are no other.
+    let mut settings = parse_settings(members).unwrap_or_default();
+    if let Some(rate) = rate(reader) {
+        settings.config.rollout.maximum_per_minute = Some(rate);
+    }
+    if is_given_twice {
         let help = "rate is a shorthand for jobExecutionsRolloutConfig.maximumPerMinute: keep one of the two";
         reader.conflict(&reader.place_of("rate"), "the rate of the rollout is given twice", help);
     }
-    rate.or(config)
+    settings
+}
+
+/// `rate`, per minute.
+fn rate(reader: &Reader<'_>) -> Option<u32> {
+    let Located { value, place } = reader.rate("rate")?;
+    let per_minute = value * 60.0;
+    let whole = per_minute.round();
+    if (per_minute - whole).abs() > 1e-6 || whole < 1.0 || whole > f64::from(u32::MAX) {
+        let message = format!("a roll-out rate must be a whole number of executions per minute, this is {per_minute}");
+        reader.gathered.push(Code::OutOfRange, &place, message, None);
+        return None;
+    }
+    Some(whole as u32)
 }
 
 fn document(reader: &Reader<'_>) -> JobDocument {
@@ -138,4 +186,28 @@ fn document(reader: &Reader<'_>) -> JobDocument {
         reader.gathered.push(Code::OutOfRange, &place, message, None);
     }
     JobDocument::from_valid_json(&text)
+}
+
+/// A job that is due after the end would never be created.
+pub(super) fn check_dues(root: &Reader<'_>, rollouts: &[RolloutPlan], end: &EndPlan) {
+    let limit = match end.when {
+        EndWhen::Duration(duration) => duration.min(end.limit),
+        EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => end.limit,
+    };
+    let readers = root.tables("rollout");
+    if readers.len() != rollouts.len() {
+        return;
+    }
+    for (reader, plan) in readers.iter().zip(rollouts) {
+        let start = match plan.start {
+            RolloutStart::At(at) => at,
+            RolloutStart::Connected => Duration::ZERO,
+        };
+        let due = start + plan.creation(plan.jobs.len() - 1);
+        if due >= limit {
+            let job = &plan.jobs[plan.jobs.len() - 1];
+            let message = format!("job {job} is due {} into a run that ends after {}", duration_text(due), duration_text(limit));
+            reader.conflict(&reader.place, message, "let the run last longer ([end]), or create the job earlier");
+        }
+    }
 }

@@ -82,7 +82,7 @@ pub(super) fn progress(frame: &mut Frame, area: Rect, app: &App) {
 /// One job's ended executions over time: its S-curve. `place` is its row in the slots.
 pub(super) fn s_curve(frame: &mut Frame, area: Rect, app: &App, title: String, place: usize, targets: Option<u64>) {
     let (slots, across) = slots(app);
-    let series = [first(app, &slots, "ended", |slot| slot.terminal.get(place).map(|count| *count as f64))];
+    let series = [first(app, &slots, "ended", |slot| slot.done.get(place).map(|count| *count as f64))];
     let top = targets.filter(|targets| *targets > 0).map(|targets| targets as f64);
     plot(frame, area, app, Plot { title, unit: "executions", across, series: &series, top });
 }

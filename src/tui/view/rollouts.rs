@@ -68,11 +68,11 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
 
 fn row<'a>(app: &App, place: usize, job: &'a RolloutRow) -> Row<'a> {
     let model = app.model();
-    let terminal = |slot: &crate::tui::history::Slot| slot.terminal.get(place).copied().unwrap_or(0);
+    let done = |slot: &crate::tui::history::Slot| slot.done.get(place).copied().unwrap_or(0);
     Row {
         job,
-        rate: model.rate(RATE_S, terminal),
-        curve: curve(&model.history.window(None).iter().map(|slot| terminal(slot)).collect::<Vec<_>>(), job.targets),
+        rate: model.rate(RATE_S, done),
+        curve: curve(&model.history.window(None).iter().map(|slot| done(slot)).collect::<Vec<_>>(), job.targets),
         planned: app.brief.rates.get(&job.job).copied(),
         has_service: model.snapshot.as_ref().is_some_and(|snapshot| snapshot.has_service),
     }

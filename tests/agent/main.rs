@@ -1,159 +1,15 @@
 //! The life of a thing, told as stories against the agent's public face: no sockets, a clock that the test moves.
 
-use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, OutcomeShares};
-use fleetsim::device::workflow::Workflow;
-use fleetsim::device::{AgentSettings, AnswerOutcome, Event, JobsAgent, SubscribeFailure, Transmit};
-use fleetsim::distribution::Distribution;
-use fleetsim::instant::{EpochSeconds, Mono};
+mod bench;
+mod workflows;
+
+use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};
+use fleetsim::device::behavior::OutcomeShares;
+use fleetsim::device::{AnswerOutcome, Event, SubscribeFailure, Transmit};
+use fleetsim::instant::Mono;
 use fleetsim::jobs::{
-    Answer, ClientToken, ErrorCode, ExecutionState, ExecutionStatus, JobExecution, JobId, Notification, Rejection, Reply, Request,
-    RequestBody, RequestKind, StatusDetails, Update, UpdateAnswer,
+    Answer, ErrorCode, ExecutionState, ExecutionStatus, JobId, Rejection, RequestBody, RequestKind, StatusDetails,
 };
-use std::sync::Arc;
-use std::time::Duration;
-
-const fn ms(value: u64) -> Duration {
-    Duration::from_millis(value)
-}
-
-/// One agent, its clock, and what it has told.
-struct Bench {
-    agent: JobsAgent,
-    now: Mono,
-    events: Vec<Event>,
-}
-
-fn settings(outcome: OutcomeShares) -> AgentSettings {
-    AgentSettings {
-        workflow: Workflow::StartNext,
-        seed: 42,
-        behavior: Behavior {
-            reaction: Distribution::Constant(ms(200)),
-            updates: 2,
-            step: Distribution::Constant(ms(1000)),
-            outcome,
-        },
-        behavior_of_job: [].into(),
-        answer_timeout: ms(10_000),
-        retry: Backoff { policy: BackoffPolicy::Exponential, base: ms(1000), cap: ms(30_000) },
-        ask_again: AgentSettings::ASK_AGAIN,
-    }
-}
-
-const SUCCEEDS: OutcomeShares = OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 };
-const REJECTS: OutcomeShares = OutcomeShares { succeeded: 0.0, failed: 0.0, rejected: 1.0 };
-const FAILS: OutcomeShares = OutcomeShares { succeeded: 0.0, failed: 1.0, rejected: 0.0 };
-
-impl Bench {
-    fn new(outcome: OutcomeShares) -> Self {
-        Self { agent: JobsAgent::new(Arc::new(settings(outcome)), 7, Mono(0)), now: Mono(1_000_000_000), events: Vec::new() }
-    }
-
-    /// Connected, subscribed, and told that nothing is pending.
-    fn idle(outcome: OutcomeShares) -> Self {
-        let mut bench = Self::new(outcome);
-        bench.subscribe();
-        let ask = bench.request();
-        bench.answer(&ask, Ok(Answer::Started(None)));
-        bench
-    }
-
-    /// At work on `job`, version 2.
-    fn working(outcome: OutcomeShares, job: &str) -> Self {
-        let mut bench = Self::new(outcome);
-        bench.subscribe();
-        let ask = bench.request();
-        bench.answer(&ask, Ok(Answer::Started(Some(execution(job, ExecutionStatus::InProgress, 2)))));
-        bench
-    }
-
-    fn subscribe(&mut self) {
-        self.agent.handle_connected();
-        assert!(matches!(self.transmit(), Some(Transmit::Subscribe(filters)) if filters.len() <= 8));
-        assert_eq!(self.transmit(), None, "nothing is asked before the SUBACK");
-        self.agent.handle_suback([true; 4], self.now);
-    }
-
-    fn transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.agent.poll_transmit(self.now);
-        self.collect();
-        transmit
-    }
-
-    fn collect(&mut self) {
-        self.events.extend(std::iter::from_fn(|| self.agent.poll_event()));
-    }
-
-    #[track_caller]
-    fn request(&mut self) -> Request {
-        match self.transmit() {
-            Some(Transmit::Publish(request)) => request,
-            other => panic!("expected a request, found {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn update(&mut self) -> (Request, Update) {
-        let request = self.request();
-        match request.body.clone() {
-            RequestBody::Update(update) => (request, update),
-            other => panic!("expected an update, found {other:?}"),
-        }
-    }
-
-    fn answer(&mut self, request: &Request, result: Result<Answer, Rejection>) {
-        self.answer_with(request.body.kind(), request.client_token.clone(), result);
-    }
-
-    fn answer_with(&mut self, kind: RequestKind, client_token: Option<ClientToken>, result: Result<Answer, Rejection>) {
-        self.agent.handle_reply(kind, Reply { client_token, timestamp: EpochSeconds(1), result }, self.now);
-        self.collect();
-    }
-
-    fn notify_next(&mut self, execution: Option<Box<JobExecution>>) {
-        self.agent.handle_notification(&Notification::NextChanged { timestamp: EpochSeconds(1), execution }, self.now);
-        self.collect();
-    }
-
-    /// Sleeps as a session would, until the agent's own deadline.
-    #[track_caller]
-    fn sleep(&mut self) -> &'static str {
-        let (at, name) = self.agent.poll_timeout().expect("the agent waits for something");
-        self.now = self.now.max(at);
-        self.agent.handle_timeout(self.now);
-        self.collect();
-        name
-    }
-
-    fn accepted() -> Result<Answer, Rejection> {
-        Ok(Answer::Updated(UpdateAnswer::default()))
-    }
-
-    fn has(&self, wanted: impl Fn(&Event) -> bool) -> bool {
-        self.events.iter().any(wanted)
-    }
-}
-
-fn execution(job: &str, status: ExecutionStatus, version: i64) -> Box<JobExecution> {
-    Box::new(JobExecution {
-        job_id: JobId::new(job).unwrap(),
-        thing_name: None,
-        status,
-        status_details: StatusDetails::default(),
-        queued_at: EpochSeconds(1),
-        started_at: None,
-        last_updated_at: EpochSeconds(1),
-        approximate_seconds_before_timed_out: None,
-        version_number: version,
-        execution_number: 1,
-        job_document: None,
-    })
-}
-
-fn finished(status: ExecutionStatus) -> impl Fn(&Event) -> bool {
-    move |event| matches!(event, Event::Finished { status: found, .. } if *found == status)
-}
 
 // ------------------------------------------------------------------------------------------------------------ bootstrap
 
@@ -396,6 +252,11 @@ fn an_end_that_was_accepted_just_before_the_session_broke_is_known_after_the_rec
     let refusal = Rejection { execution_state: Some(state), ..Rejection::new(ErrorCode::VersionMismatch, "found version 3") };
     bench.answer(&again, Err(refusal));
     assert!(bench.has(finished(ExecutionStatus::Rejected)));
+    assert!(bench.has(|e| matches!(e, Event::Started { resumed: true, .. })), "the session was regained while it was open");
+    // The next job may have been announced while nobody listened.
+    bench.sleep();
+    assert_eq!(bench.request().body.kind(), RequestKind::StartNext);
+    assert!(bench.now < Mono(5_000_000_000), "at once, and not one day");
 }
 
 #[test]

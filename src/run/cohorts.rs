@@ -1,0 +1,53 @@
+//! What the things of each cohort have in common, as the plan says it.
+
+use super::fleet::CohortSettings;
+use crate::device::AgentSettings;
+use crate::device::behavior::Behavior;
+use crate::jobs::JobId;
+use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
+use crate::transport::mqtt::{MqttSettings, Version};
+use crate::transport::thing::SessionSettings;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// In the order of the plan's cohorts.
+pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
+    let transports = plan.transports();
+    let telemetry = plan.telemetry.clone().map(Arc::new);
+    let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
+    let settings = |cohort: &CohortPlan| CohortSettings {
+        agent: Arc::new(agent(plan, cohort)),
+        session: Arc::new(session(plan.seed, &cohort.session)),
+        transport: place(cohort).unwrap_or_default() as u8,
+        telemetry: telemetry.clone(),
+        connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
+    };
+    plan.cohorts.iter().map(settings).collect()
+}
+
+fn agent(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
+    let session = &cohort.session;
+    AgentSettings {
+        seed: plan.seed,
+        workflow: cohort.workflow,
+        behavior: plan.behaviors[&cohort.behavior].clone(),
+        behavior_of_job: behavior_of_job(plan),
+        answer_timeout: session.answer_timeout,
+        retry: session.retry,
+        ask_again: AgentSettings::ASK_AGAIN,
+    }
+}
+
+fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
+    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, &plan.behaviors[rollout.behavior.as_ref()?])));
+    named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
+}
+
+fn session(seed: u64, session: &SessionPlan) -> SessionSettings {
+    let version = match session.transport {
+        Transport::Mqtt => Version::V3,
+        Transport::Mqtt5 => Version::V5,
+    };
+    let SessionPlan { keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
+    SessionSettings { seed, mqtt: MqttSettings { version, keep_alive, clean, answer_timeout }, connect_timeout, reconnect }
+}

@@ -1,0 +1,101 @@
+//! The thing groups that a run's jobs are for: one for each set of things, whichever rollouts share it.
+
+use crate::jobs::limits::GROUPS_PER_THING_MAX;
+use crate::jobs::{GroupName, NameError, ThingName};
+use crate::scenario::plan::Plan;
+
+/// Why the targets of a plan cannot be thing groups.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GroupsError {
+    #[error("name a thing group: {0}")]
+    Name(#[from] NameError),
+    #[error(
+        "target {thing}: a thing can be in {GROUPS_PER_THING_MAX} thing groups, and its rollouts have {count} different sets of \
+         targets; rollouts share a set when they are for all things, for the same cohort, or jobs of one series"
+    )]
+    TooMany { thing: ThingName, count: usize },
+}
+
+struct TargetGroup {
+    name: GroupName,
+    /// Ascending.
+    positions: Vec<u64>,
+}
+
+pub(super) struct TargetGroups {
+    groups: Vec<TargetGroup>,
+    /// Place of its group, by rollout.
+    of_rollout: Vec<usize>,
+}
+
+impl TargetGroups {
+    /// # Errors
+    /// When a thing would be in more groups than it can be in.
+    pub(super) fn of(plan: &Plan, things: &[ThingName]) -> Result<Self, GroupsError> {
+        let mut groups: Vec<TargetGroup> = Vec::new();
+        let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
+        let mut memberships = vec![0; things.len()];
+        for rollout in &plan.rollouts {
+            let positions = plan.targets_of(rollout);
+            let known = groups.iter().position(|group| group.positions == positions);
+            of_rollout.push(known.unwrap_or(groups.len()));
+            if known.is_none() {
+                positions.iter().for_each(|position| memberships[*position as usize] += 1);
+                groups.push(TargetGroup { name: GroupName::new(&format!("targets-{}", rollout.jobs[0]))?, positions });
+            }
+        }
+        match memberships.iter().position(|count| *count > GROUPS_PER_THING_MAX) {
+            Some(place) => Err(GroupsError::TooMany { thing: things[place].clone(), count: memberships[place] }),
+            None => Ok(Self { groups, of_rollout }),
+        }
+    }
+
+    /// The groups with their members.
+    pub(super) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
+        let names = |group: &TargetGroup| group.positions.iter().map(|position| things[*position as usize].clone()).collect();
+        self.groups.iter().map(|group| (group.name.clone(), names(group))).collect()
+    }
+
+    /// The group of a rollout's targets, and how many they are.
+    pub(super) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
+        let group = &self.groups[self.of_rollout[rollout]];
+        (&group.name, group.positions.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn groups(things: u64, rollouts: &str) -> Result<TargetGroups, GroupsError> {
+        let cohorts = "[[cohort]]\nname = 'a'\nshare = 0.5\n[[cohort]]\nname = 'b'\nshare = 0.5\n";
+        let text = format!("name = 'x'\n[fleet]\nthings = {things}\n{cohorts}{rollouts}");
+        let plan = crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let things: Vec<ThingName> = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
+        TargetGroups::of(&plan, &things)
+    }
+
+    #[test]
+    fn rollouts_of_the_same_things_share_a_group() {
+        let groups = groups(
+            10,
+            "[[rollout]]\njob = 'all-{n}'\ncount = 20\nevery = '1s'\n[[rollout]]\njob = 'more'\ntargets = { share = 1.0 }\n\
+             [[rollout]]\njob = 'a-1'\ntargets = { cohort = 'a' }\n[[rollout]]\njob = 'a-2'\ntargets = { cohort = 'a' }\n",
+        )
+        .unwrap();
+        assert_eq!(groups.of_rollout, [0, 0, 1, 1]);
+        assert_eq!(groups.of_rollout(1).0.as_str(), "targets-all-1");
+        assert_eq!((groups.of_rollout(0).1, groups.of_rollout(3).1), (10, 5));
+    }
+
+    #[test]
+    fn more_sets_than_a_thing_has_room_for_are_refused() {
+        let mut rollouts = String::new();
+        for n in 0..11 {
+            write!(rollouts, "[[rollout]]\njob = 'j-{n}'\ntargets = {{ share = 0.9{n:02} }}\n").unwrap();
+        }
+        let error = groups(200, &rollouts).err().unwrap().to_string();
+        assert!(error.contains("11 different sets"), "{error}");
+    }
+}

@@ -1,0 +1,195 @@
+//! The jobs of a run: when each is due, that it is created, and whether it is over.
+//!
+//! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
+
+use super::groups::TargetGroups;
+use super::target::LocalEndpoint;
+use crate::instant::Mono;
+use crate::jobs::{ControlError, CreateJob, JobConfig, JobId, JobTarget};
+use crate::metrics::RolloutRow;
+use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
+use crate::transport::control::{ControlCallError, ControlClient};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// A job of the plan, by place: of its rollout, and in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    rollout: usize,
+    n: usize,
+}
+
+/// What a call of the control plane came to.
+pub(super) enum Called {
+    Created {
+        job: JobId,
+        targets: u64,
+    },
+    /// These of the jobs that were asked about are over.
+    Over(Vec<JobId>),
+}
+
+/// A job that is being created.
+pub(super) struct Begun {
+    pub(super) job: JobId,
+    pub(super) targets: u64,
+}
+
+/// Where jobs are created, and for whom.
+struct ControlPlane {
+    client: Arc<ControlClient>,
+    groups: Arc<TargetGroups>,
+}
+
+pub(super) struct Rollouts<'a> {
+    plan: &'a Plan,
+    /// Absent where jobs are created by others; then the plan has none.
+    control: Option<ControlPlane>,
+    /// Rollouts that begin once the fleet is connected.
+    unconnected: Vec<usize>,
+    due: BTreeSet<(Mono, Place)>,
+    creating: usize,
+    /// Created and not known to be over, with the number of their targets.
+    open: BTreeMap<JobId, u64>,
+    is_looking: bool,
+    calls: JoinSet<Result<Called, ControlCallError>>,
+}
+
+impl<'a> Rollouts<'a> {
+    pub(super) fn new(plan: &'a Plan, origin: Mono, local: Option<&LocalEndpoint>) -> Self {
+        let control = local.map(|local| ControlPlane { client: Arc::clone(&local.control), groups: Arc::clone(&local.groups) });
+        let mut rollouts = Self {
+            plan,
+            control,
+            unconnected: Vec::new(),
+            due: BTreeSet::new(),
+            creating: 0,
+            open: BTreeMap::new(),
+            is_looking: false,
+            calls: JoinSet::new(),
+        };
+        for (n, rollout) in plan.rollouts.iter().enumerate() {
+            match rollout.start {
+                RolloutStart::At(at) => rollouts.begin(n, origin + at),
+                RolloutStart::Connected => rollouts.unconnected.push(n),
+            }
+        }
+        rollouts
+    }
+
+    /// Every thing was connected at `at`.
+    pub(super) fn connected(&mut self, at: Mono) {
+        for rollout in std::mem::take(&mut self.unconnected) {
+            self.begin(rollout, at);
+        }
+    }
+
+    fn begin(&mut self, rollout: usize, start: Mono) {
+        let plan = &self.plan.rollouts[rollout];
+        self.due.extend((0..plan.jobs.len()).map(|n| (start + plan.creation(n), Place { rollout, n })));
+    }
+
+    /// When the next job is due.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Begins to create the next job, once it is due.
+    pub(super) fn poll(&mut self, now: Mono) -> Option<Begun> {
+        let (at, place) = *self.due.first()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop_first();
+        let control = self.control.as_ref()?;
+        let (group, targets) = control.groups.of_rollout(place.rollout);
+        let create = create_job(self.plan, place, JobTarget::Group(group.clone()));
+        let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
+        let begun = Begun { job: job.clone(), targets };
+        self.creating += 1;
+        self.calls.spawn(async move { client.create_job(&create).await.map(|()| Called::Created { job, targets }) });
+        Some(begun)
+    }
+
+    /// Asks about the jobs that may be over: the ledger shows nothing of them that is open.
+    pub(super) fn look(&mut self, rows: &[RolloutRow]) {
+        let Some(control) = self.control.as_ref().filter(|_| !self.is_looking) else { return };
+        let is_quiet = |job: &JobId| rows.iter().find(|row| row.job == *job).is_some_and(|row| row.counts.open() == 0);
+        let quiet: Vec<(JobId, u64)> =
+            self.open.iter().filter(|(job, _)| is_quiet(job)).map(|(job, targets)| (job.clone(), *targets)).collect();
+        if quiet.is_empty() {
+            return;
+        }
+        let client = Arc::clone(&control.client);
+        self.is_looking = true;
+        self.calls.spawn(async move {
+            let mut over = Vec::new();
+            for (job, targets) in quiet {
+                match client.is_job_over(&job, targets).await {
+                    Ok(true) => over.push(job),
+                    Ok(false) => {}
+                    // It will be asked again.
+                    Err(error) => tracing::warn!(%error, %job, "a job does not say how it stands"),
+                }
+            }
+            Ok(Called::Over(over))
+        });
+    }
+
+    /// What the next call came to; never, while none is under way. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// When a job could not be created.
+    pub(super) async fn called(&mut self) -> Result<Called, ControlCallError> {
+        let called = match self.calls.join_next().await {
+            Some(Ok(called)) => called?,
+            Some(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
+            None => std::future::pending().await,
+        };
+        match &called {
+            Called::Created { job, targets } => {
+                self.creating -= 1;
+                self.open.insert(job.clone(), *targets);
+            }
+            Called::Over(jobs) => {
+                self.is_looking = false;
+                jobs.iter().for_each(|job| _ = self.open.remove(job));
+            }
+        }
+        Ok(called)
+    }
+
+    /// Every job of the plan is there.
+    pub(super) fn are_created(&self) -> bool {
+        self.unconnected.is_empty() && self.due.is_empty() && self.creating == 0
+    }
+
+    /// Every execution of every job has ended.
+    pub(super) fn are_over(&self) -> bool {
+        self.are_created() && self.open.is_empty()
+    }
+}
+
+fn create_job(plan: &Plan, place: Place, target: JobTarget) -> CreateJob {
+    let rollout = &plan.rollouts[place.rollout];
+    let settings = rollout.settings.clone();
+    let description = settings.config.description.or_else(|| Some(format!("fleetsim {}", plan.name)));
+    CreateJob {
+        target_selection: settings.target_selection,
+        scheduling: settings.scheduling,
+        config: JobConfig { description, ..settings.config },
+        ..CreateJob::new(rollout.jobs[place.n].clone(), vec![target], rollout.document.clone())
+    }
+}
+
+/// Refuses what the endpoint would refuse of schedules if the jobs were created at `now_ms`: later they are no better.
+///
+/// # Errors
+/// With the first job whose times are out of their limits.
+pub(super) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
+    plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
+        Some(scheduling) => scheduling.check(now_ms, emulator.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
+        None => Ok(()),
+    })
+}

@@ -1,0 +1,43 @@
+"""The shipped scenarios for services of others, as their own comments say how to run them."""
+
+import subprocess
+
+from broker import Broker
+from processes import Process, free_port
+
+THINGS = 30
+QUICK = ["--set", "behavior.ota.step='100ms'", "--set", "fleet.connect.rate='100/s'"]
+
+
+def recipe(text):
+    """The indented blocks of the comments at the head of a scenario."""
+    blocks, inside = [], False
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        is_indented = line.startswith("#        ")
+        if is_indented:
+            if not inside:
+                blocks.append([])
+            blocks[-1].append(line.removeprefix("#        "))
+        inside = is_indented
+    return ["\n".join(block) + "\n" for block in blocks]
+
+
+def test_mosquitto(binary, tmp_path, respond, run_fleet, ending):
+    text = subprocess.run([binary, "scenarios", "show", "mosquitto"], check=True, capture_output=True, text=True).stdout
+    certificates, configuration, access = recipe(text)
+    program, *serve = certificates.replace("--things 100", f"--things {THINGS}").split()
+    assert program == "fleetsim"
+    maker = ending(Process([binary, *serve], tmp_path / "serve.log", tells=True, cwd=tmp_path))
+    maker.hear("ready")
+    maker.end()
+
+    port, inner_port = free_port(), free_port()
+    configuration = configuration.replace("listener 8883", f"listener {port}").replace("listener 1883", f"listener {inner_port}")
+    ending(Broker(tmp_path, configuration, access, port))
+    service = respond(inner_port, THINGS)
+    fleet = run_fleet(tmp_path, "mosquitto", "--things", str(THINGS), "--port", str(port), "--set", f"end.expect={THINGS}", *QUICK)
+    service.say({"create": "fw-1", "per_second": 30})
+    fleet.finish(60)
+    assert len(fleet.executions()) == THINGS
