@@ -3,9 +3,9 @@
 //! but its connections. `scripts/prove` puts it beside `serve` under the same load.
 //!
 //! ```text
-//! thin_endpoint --dir DIR --answer-bytes N
+//! thin_endpoint --dir DIR --answer-bytes N [--port P]
 //! ```
-//! `--dir` is a folder that `fleetsim serve` has made. The line that says it is ready is `serve`'s, too. A line on stdin sends one fixed
+//! `--dir` is a folder that `fleetsim serve` has made. Several may share a port: the kernel deals the connections to them. The line that says it is ready is `serve`'s, too. A line on stdin sends one fixed
 //! message to every session's `notify-next`; the moment it does so comes back on stdout, in nanoseconds of `CLOCK_MONOTONIC`.
 
 use bytes::{Bytes, BytesMut};
@@ -41,13 +41,15 @@ fn main() {
     let answer = Bytes::from(vec![b'x'; answer_bytes.parse().expect("a number of bytes")]);
     let _ = fleetsim::preflight::facts();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(accept(dir.into(), answer)).unwrap();
+    let port = flag("--port").map_or(0, |port| port.parse().expect("a port"));
+    runtime.block_on(accept(dir.into(), port, answer)).unwrap();
 }
 
-async fn accept(dir: PathBuf, answer: Bytes) -> io::Result<()> {
+async fn accept(dir: PathBuf, port: u16, answer: Bytes) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(Arc::new(mutual_tls(&dir)));
     let socket = TcpSocket::new_v4()?;
-    socket.bind(([127, 0, 0, 1], 0).into())?;
+    socket.set_reuseport(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
     let listener = socket.listen(LISTEN_BACKLOG)?;
     let ready = serde_json::json!({
         "event": "ready",

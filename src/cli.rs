@@ -4,7 +4,8 @@ use crate::emulator::serve::{FaultSettings, ServeOptions, ShapeSettings, serve};
 use crate::jobs::{ErrorCode, Spread};
 use crate::logging::LogLine;
 use crate::metrics::Metric;
-use crate::run::{RunOptions, UiKind, run, use_colour};
+use crate::pki::bundle;
+use crate::run::{RunOptions, UiKind, check_target, run, use_colour};
 use crate::scenario::plan::{FaultsPlan, NameTemplate, NotificationsPlan, Plan, QuotasPlan, RejectPlan, ServerPlan, TargetPlan};
 use crate::scenario::quotas::{AWS_QUOTAS, Quotas};
 use crate::scenario::{self, Override};
@@ -59,8 +60,8 @@ enum Command {
     Compare(NotBuilt),
     /// The shards of one run into one results folder (not built yet)
     Merge(NotBuilt),
-    /// Make a CA and device certificates (not built yet: `run` and `serve` make their own)
-    Certs(NotBuilt),
+    /// Many certificates in one file, and back
+    Certs(CertsArgs),
     /// The account side: endpoint, provision, deprovision (not built yet)
     Aws(NotBuilt),
 }
@@ -179,10 +180,10 @@ struct ServeArgs {
     /// MQTT over mutual TLS; 0: any free port
     #[arg(long, default_value_t = 8883)]
     mqtt_port: u16,
-    /// HTTPS data plane (not built yet: the port is not opened)
+    /// The data plane over HTTPS with mutual TLS; 0: any free port
     #[arg(long, default_value_t = 8443)]
     https_port: u16,
-    /// HTTPS with SigV4: the control plane; 0: any free port
+    /// HTTPS with SigV4: the control plane, the data plane, and MQTT over WebSocket; 0: any free port
     #[arg(long, default_value_t = 4443)]
     api_port: u16,
     /// Register this many things, with certificates in DIR/things
@@ -247,12 +248,33 @@ struct ServeArgs {
     /// For what --latency and the other faults draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Give TLS tickets, so that clients that kept theirs resume their sessions
+    #[arg(long)]
+    tls_resumption: bool,
     /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// End when the process with this number is no longer the parent
     #[arg(long, value_name = "PID", hide = true)]
     exit_with_parent: Option<u32>,
+}
+
+#[derive(Args)]
+struct CertsArgs {
+    #[command(subcommand)]
+    action: CertsAction,
+}
+
+#[derive(Subcommand)]
+enum CertsAction {
+    /// The things of DIR/things (<thing>.cert.pem, <thing>.key.pem) into one file, for target.tls.bundle
+    Pack { dir: PathBuf, file: PathBuf },
+    /// A packed file into DIR/things
+    Unpack { file: PathBuf, dir: PathBuf },
+    /// Make a CA (not built yet: `run` and `serve` make their own)
+    Ca(NotBuilt),
+    /// Make device certificates (not built yet: `run` and `serve` make their own)
+    Issue(NotBuilt),
 }
 
 #[derive(Args)]
@@ -305,7 +327,7 @@ pub fn main() -> u8 {
         Command::Capacity(_) => not_built("capacity"),
         Command::Compare(_) => not_built("compare"),
         Command::Merge(_) => not_built("merge"),
-        Command::Certs(_) => not_built("certs"),
+        Command::Certs(args) => certs_command(args),
         Command::Aws(_) => not_built("aws"),
     }
 }
@@ -456,7 +478,13 @@ fn check_command(args: &CheckArgs) -> u8 {
     match preflight::check(&crate::run::needs(&plan)) {
         Ok(facts) => {
             eprintln!("this host can carry it: {facts}");
-            exit::PASS
+            match check_target(&plan) {
+                Ok(()) => exit::PASS,
+                Err(faults) => {
+                    complain(format_args!("failed to {faults}"));
+                    exit::ERROR
+                }
+            }
         }
         Err(shortages) => {
             complain(preflight::describe(&shortages));
@@ -497,6 +525,7 @@ fn serve_command(args: ServeArgs) -> u8 {
         dir,
         bind: args.bind,
         mqtt_port: args.mqtt_port,
+        https_port: args.https_port,
         api_port: args.api_port,
         things: args.things,
         thing_name,
@@ -509,6 +538,7 @@ fn serve_command(args: ServeArgs) -> u8 {
         requests: args.requests,
         state: args.state,
         shape,
+        resumption: args.tls_resumption,
         exit_with_parent: args.exit_with_parent,
     };
     match serve(&options) {
@@ -572,6 +602,25 @@ fn faults(args: &ServeArgs) -> Result<FaultsPlan, String> {
         disconnect,
         notifications,
     })
+}
+
+fn certs_command(args: CertsArgs) -> u8 {
+    let (done, into) = match &args.action {
+        CertsAction::Pack { dir, file } => (bundle::pack(dir, file), file),
+        CertsAction::Unpack { file, dir } => (bundle::unpack(file, dir), dir),
+        CertsAction::Ca(_) => return not_built("certs ca"),
+        CertsAction::Issue(_) => return not_built("certs issue"),
+    };
+    match done {
+        Ok(things) => {
+            let _ = writeln!(std::io::stdout(), "{things} things: {}", into.display());
+            exit::PASS
+        }
+        Err(error) => {
+            complain(format_args!("failed to {error}"));
+            exit::ERROR
+        }
+    }
 }
 
 fn report_command(args: &ReportArgs) -> u8 {

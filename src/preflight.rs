@@ -125,7 +125,7 @@ fn shortages(need: &Need, host: &HostFacts) -> Vec<Shortage> {
             what: "ephemeral ports towards the endpoint",
             needed: need.connections,
             available: ports,
-            mend: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, or {}", fewer(ports)),
+            mend: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, connect from more addresses (target.source_ips), or {}", fewer(ports)),
         });
     }
     if host.memory_available_bytes < memory {

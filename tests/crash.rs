@@ -154,7 +154,17 @@ impl Place {
         let port = |address: SocketAddr| address.port().to_string();
         let state = self.dir.path().join("state");
         let mut command = Command::new(cargo_bin("fleetsim"));
-        command.args(["serve", "--mqtt-port", &port(self.mqtt), "--api-port", &port(self.api), "--things", &THINGS.to_string()]);
+        command.args([
+            "serve",
+            "--mqtt-port",
+            &port(self.mqtt),
+            "--https-port",
+            "0",
+            "--api-port",
+            &port(self.api),
+            "--things",
+            &THINGS.to_string(),
+        ]);
         command.arg("--dir").arg(self.store()).arg("--state").arg(state);
         command.env_remove("RUST_LOG").stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
@@ -232,7 +242,7 @@ impl<'a> Service<'a> {
         let exchange = async {
             let tcp = TcpStream::connect(address).await?;
             let connector = TlsConnector::from(self.endpoint.tls.clone());
-            let mut stream = connector.connect(self.endpoint.server_name.clone(), tcp).await?;
+            let mut stream = connector.connect(self.endpoint.route(0).destination.server_name.clone(), tcp).await?;
             stream.write_all(format!("{text}\r\n").as_bytes()).await?;
             stream.write_all(request.body()).await?;
             stream.flush().await?;
@@ -252,7 +262,7 @@ impl<'a> Service<'a> {
 fn access_key(store: &Path) -> AccessKey {
     let text = std::fs::read_to_string(store.join("aws-credentials")).unwrap();
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
-    AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") }
+    AccessKey::lasting(&value("aws_access_key_id"), &value("aws_secret_access_key"))
 }
 
 // -------------------------------------------------------------------------------------------------------------------- the jobs

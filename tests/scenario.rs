@@ -90,7 +90,7 @@ fn a_resolved_mqtt_target_reads_back() {
         expect = 3
     "#;
     let plan = load("m", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-    assert!(matches!(&plan.target, TargetPlan::Mqtt(mqtt) if mqtt.server_name == "::1"));
+    assert!(matches!(&plan.target, TargetPlan::Mqtt(mqtt) if mqtt.hosts == ["::1"] && mqtt.server_name.is_none()));
     assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
     assert_eq!(plan.to_json()["target"]["tls"]["cert"], "{thing}.pem");
 }
@@ -159,6 +159,34 @@ fn an_event_of_the_endpoint_needs_the_local_one() {
     assert_eq!(with("kind = 'endpoint-freeze'\nfor = '1s'"), ["conflict"]);
     assert!(with("kind = 'outage'\nfor = '1s'").is_empty());
     assert!(with("kind = 'reconnect-storm'").is_empty());
+}
+
+#[test]
+fn a_resolved_aws_target_reads_back() {
+    let text = r#"
+        name = "m"
+        [target]
+        kind = "aws"
+        region = "eu-central-1"
+        profile = "fleet"
+        port = 443
+        source_ips = ["127.0.0.1-127.0.0.8", "127.0.0.77"]
+        tls = { bundle = "fleet.pem", resumption = true }
+        [fleet]
+        things = 3
+        [[rollout]]
+        job = "fw-1"
+    "#;
+    let plan = load("m", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
+    let TargetPlan::Aws(aws) = &plan.target else { panic!("{:?}", plan.target) };
+    assert_eq!((aws.remote.alpn.as_deref(), aws.remote.hosts.len()), (Some("x-amzn-mqtt-ca"), 0), "443 wants to be told");
+    let sources: Vec<String> =
+        aws.remote.link.source_ips.iter().flat_map(|range| range.addresses()).map(|address| address.to_string()).collect();
+    assert_eq!((sources.len(), &*sources[7], &*sources[8]), (9, "127.0.0.8", "127.0.0.77"));
+    let local = load("demo.toml", GOOD, &[set("target.tls.resumption", "true"), set("target.source_ips", "['::1']")]).unwrap();
+    assert!(local.target.link().resumption);
+    assert_eq!(load("printed", &local.to_toml(), &[]).unwrap(), local);
 }
 
 #[test]
@@ -233,7 +261,8 @@ fn each_mistake_has_its_code() {
         ("fleet.connect.rate", "\"fast\"", Code::BadValue),
         ("fleet.connect", "{ arrival = 'burst', rate = '5/s' }", Code::Conflict),
         ("fleet.connect.arrival", "'brust'", Code::BadValue),
-        ("fleet.things_from", "\"fleet.csv\"", Code::NotBuilt),
+        ("fleet.things_from", "\"nowhere.csv\"", Code::BadValue),
+        ("fleet.things_from", "7", Code::WrongType),
         ("fleet.transport", "\"https-mtls\"", Code::NotBuilt),
         ("cohort.a.transport", "\"mqtt6\"", Code::BadValue),
         ("cohort.a.clean_session", "\"no\"", Code::WrongType),
@@ -287,7 +316,21 @@ fn each_mistake_has_its_code() {
         ("fleet..things", "1", Code::Override),
         ("seed.x", "1", Code::Override),
         ("target.host", "'h'", Code::Conflict),
-        ("target.kind", "'aws'", Code::NotBuilt),
+        ("target.kind", "'aws'", Code::MissingKey),
+        ("target.region", "'eu-central-1'", Code::Conflict),
+        ("target.tls.ca", "'c'", Code::Conflict),
+        ("target", "{ kind = 'aws', region = 'Frankfurt', tls = { bundle = 'b' } }", Code::BadValue),
+        ("target", "{ kind = 'mqtt', host = 'a', hosts = ['b'], tls = { bundle = 'b' } }", Code::Conflict),
+        ("target", "{ kind = 'mqtt', hosts = [], tls = { bundle = 'b' } }", Code::OutOfRange),
+        ("target", "{ kind = 'mqtt', host = 'a', port = 1, ports = { mqtt = 2 }, tls = { bundle = 'b' } }", Code::Conflict),
+        ("target", "{ kind = 'mqtt', host = 'a', ports = { api = 2 }, tls = { bundle = 'b' } }", Code::NotBuilt),
+        ("target", "{ kind = 'mqtt', host = 'a', tls = { cert = 'c' } }", Code::MissingKey),
+        ("target", "{ kind = 'mqtt', host = 'a', tls = { cert = 'c', key = 'k', bundle = 'b' } }", Code::Conflict),
+        ("target", "{ kind = 'mqtt', host = 'a', tls = { bundle = '{thing}' } }", Code::BadValue),
+        ("target.source_ips", "['127.0.0.9-127.0.0.1']", Code::BadValue),
+        ("target.source_ips", "['127.0.0.1', '::1']", Code::Conflict),
+        ("target.source_ips", "['10.0.0.0-10.1.0.0']", Code::OutOfRange),
+        ("target.source_ips", "'127.0.0.1'", Code::WrongType),
         ("target.emulator.latency", "'soon'", Code::BadValue),
         ("target.emulator.server", "{}", Code::MissingKey),
         ("target.emulator.server", "{ workers = 0, service = '1ms' }", Code::OutOfRange),

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "inspect/card.rs",
     "inspect/cards.rs",
     "distribution.rs",
+    "periodic.rs",
     "figures.rs",
     "seed.rs",
     "instant.rs",

@@ -36,8 +36,8 @@ impl Store {
 
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Endpoint {
         let ca = CertificateDer::from_pem_file(self.0.join("ca.cert.pem")).expect("the CA of the store");
-        let tls = Arc::new(tls::client_config([ca], None).expect("a client configuration"));
-        Endpoint { address, server_name: ServerName::try_from("localhost").unwrap(), tls }
+        let tls = Arc::new(tls::client_config(tls::roots([ca]).expect("a CA"), None).expect("a client configuration"));
+        Endpoint::single(address, ServerName::try_from("localhost").unwrap(), tls)
     }
 
     pub(crate) fn credentials(&self, thing: &str) -> Credentials {
@@ -49,9 +49,10 @@ impl Store {
 
 /// Connects with a clean session and subscribes with QoS 1 to these topics of the thing below `jobs/`.
 pub(crate) async fn connect(thing: &str, config: Arc<ClientConfig>, endpoint: &Endpoint, filters: &[&str]) -> io::Result<Stream> {
-    let tcp = TcpStream::connect(endpoint.address).await?;
+    let destination = endpoint.route(0).destination;
+    let tcp = TcpStream::connect(destination.address).await?;
     tcp.set_nodelay(true)?;
-    let mut stream = TlsConnector::from(config).connect(endpoint.server_name.clone(), tcp).await?;
+    let mut stream = TlsConnector::from(config).connect(destination.server_name.clone(), tcp).await?;
     let mut out = BytesMut::new();
     let mut connect = Connect::new(thing);
     connect.keep_alive = KEEP_ALIVE_S;

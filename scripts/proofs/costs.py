@@ -10,7 +10,7 @@ import time
 
 from terminal import Terminal
 
-from .common import BINARY, ROOT, WORK, Serve, alternate, figure, median, ratio
+from .common import BINARY, PAIRS, ROOT, WORK, Serve, alternate, figure, median, ratio
 
 
 @figure
@@ -80,6 +80,45 @@ def pair_cpu(verdict):
     bare, fleet = rows
     rate = fleet["pairs"] / 8
     verdict.note(f"one request a second per thing, {things} things: {fleet[key]:.2f} s per 100,000 pairs at {rate:.0f}/s, bare loop {bare[key]:.2f} s")
+
+
+# What is set side by side: who makes the load, and how it is told to.
+TRANSPORTS = {"bare": ("bare", {}), "mqtt": ("fleet", {"transport": "mqtt"}), "mqtt5": ("fleet", {"transport": "mqtt5"})}
+TRANSPORT_THINGS = {"idle": 10_000, "pairs": 500, "connect": 10_000}
+
+
+def side_by_side(load, things, seconds=8):
+    """One row of results for each turn, by transport; each against a fresh endpoint."""
+    rows = []
+    for _ in range(PAIRS):
+        row = {}
+        for name, (kind, options) in TRANSPORTS.items():
+            with Serve(things) as serve:
+                row[name] = serve.floor(kind, load, things, seconds, **options)
+        rows.append(row)
+    return rows
+
+
+@figure
+def transport_cost(verdict):
+    """MQTT 5 beside MQTT 3.1.1 and a bare loop: memory a thing, CPU a pair and connects a second within 10 % of MQTT 3.1.1."""
+    empty = {}
+    for name, (kind, options) in TRANSPORTS.items():
+        with Serve(1) as serve:
+            empty[name] = serve.floor(kind, "idle", 1, **options)["rss_bytes"]
+    idle, connecting = TRANSPORT_THINGS["idle"], TRANSPORT_THINGS["connect"]
+    figures = {
+        "KB of RSS a thing": ("idle", lambda name, row: (row["rss_bytes"] - empty[name]) / (idle - 1) / 1e3),
+        "s of CPU for 100,000 pairs": ("pairs", lambda _, row: row["cpu_per_100k_pairs"]),
+        "ms of CPU for a connect": ("connect", lambda _, row: row["cpu_seconds"] * 1e3 / connecting),
+        "ms from connect to connect": ("connect", lambda _, row: 1e3 / row["connects_per_s"]),
+    }
+    rows = {load: side_by_side(load, things) for load, things in TRANSPORT_THINGS.items()}
+    for what, (load, value) in figures.items():
+        shown = {name: statistics.median(value(name, row[name]) for row in rows[load]) for name in TRANSPORTS}
+        verdict.note(", ".join(f"{name} {figure:.3g}" for name, figure in shown.items()) + f" {what}")
+        ratios = (value("mqtt5", row["mqtt5"]) / value("mqtt", row["mqtt"]) for row in rows[load])
+        verdict.check(f"{what}, MQTT 5 against 3.1.1", statistics.median(ratios), 1.1)
 
 
 @figure

@@ -19,10 +19,9 @@ MB, KB = 1e6, 1e3
 class Thin(Process):
     """The thin endpoint; its answers are as long as told."""
 
-    def __init__(self, answer_bytes=0):
-        super().__init__(
-            bench_binary("thin_endpoint"), "--dir", WORK / "pki", "--answer-bytes", str(answer_bytes), stdin=subprocess.PIPE
-        )
+    def __init__(self, answer_bytes=0, port=0):
+        options = ("--dir", WORK / "pki", "--answer-bytes", str(answer_bytes), "--port", str(port))
+        super().__init__(bench_binary("thin_endpoint"), *options, stdin=subprocess.PIPE)
 
 
 def document(size=DOCUMENT_BYTES):

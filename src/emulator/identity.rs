@@ -1,4 +1,4 @@
-//! Who a client is: what its certificate says, and what the registry says of its certificate.
+//! Who a client is: what its certificate says, and what the registry says of its certificate, or of the name it gives itself.
 
 use super::registry::{CertificateId, CertificateMode, CertificateStatus, Registry, ResourceId, ThingSpec};
 use super::service::Service;
@@ -22,15 +22,28 @@ pub(super) fn certificate_id(certificate: &CertificateDer<'_>) -> CertificateId 
     CertificateId(Sha256::digest(certificate).into())
 }
 
-/// A client whose certificate was found to be in order.
+/// What a client's certificate says.
+pub(super) struct Presented {
+    id: CertificateId,
+    /// Its common name, where that can be a thing's.
+    common_name: Option<ThingName>,
+}
+
+impl Presented {
+    pub(super) fn new(certificate: &CertificateDer<'_>) -> Self {
+        Self { id: certificate_id(certificate), common_name: common_name(certificate) }
+    }
+}
+
+/// A client that was found to be in order.
 pub(super) struct Identity {
     pub(super) thing: ThingName,
-    /// Of the registry; none when the certificate itself names its thing.
+    /// Of the registry; none when the certificate itself names its thing, or there is none.
     certificate: Option<CertificateId>,
 }
 
 impl Service {
-    /// Which thing a client is that connects with `certificate` and `client_id`; the client id must be the thing's name, as the
+    /// Which thing a client is that comes with what it `presented` and `client_id`; the client id must be the thing's name, as the
     /// usual policy of spec section 14 wants, or be empty, which gives the client the name of its thing (inferred).
     ///
     /// A certificate of the registry must be `ACTIVE` and attached to that thing. Any other certificate (its issuer is trusted, or
@@ -39,26 +52,35 @@ impl Service {
     ///
     /// # Errors
     /// Why the client may not connect.
-    pub(super) fn identify(
-        &self,
-        certificate: &CertificateDer<'_>,
-        client_id: &str,
-        auto_register: bool,
-    ) -> Result<Identity, Refusal> {
-        let id = certificate_id(certificate);
+    pub(super) fn identify(&self, presented: &Presented, client_id: &str, auto_register: bool) -> Result<Identity, Refusal> {
+        let id = presented.id;
         if let Some(admitted) = self.call_registry(|registry, _, _| registry.admit(id, client_id)) {
             return admitted.map(|thing| Identity { thing, certificate: Some(id) });
         }
         let thing =
-            common_name(certificate).ok_or("the certificate is not in the registry, and its common name is no thing name")?;
+            presented.common_name.as_ref().ok_or("the certificate is not in the registry, and its common name is no thing name")?;
         if !client_id.is_empty() && thing.as_str() != client_id {
             return Err("the client id is not the name of the certificate's thing");
         }
         if auto_register {
-            self.register(std::slice::from_ref(&thing));
+            self.register(std::slice::from_ref(thing));
         }
-        match self.call_registry(|registry, _, _| registry.thing(&thing).is_ok()) {
-            true => Ok(Identity { thing, certificate: None }),
+        self.identify_registered(thing)
+    }
+
+    /// Which thing a client is that connects with a signature and `client_id`. A signature says nothing of things, and an IAM policy may
+    /// allow any client id: here it is the name of a registered thing (inferred).
+    ///
+    /// # Errors
+    /// Why the client may not connect.
+    pub(super) fn identify_signed(&self, client_id: &str) -> Result<Identity, Refusal> {
+        let thing = ThingName::new(client_id).map_err(|_| "the client id is no name of a thing")?;
+        self.identify_registered(&thing)
+    }
+
+    fn identify_registered(&self, thing: &ThingName) -> Result<Identity, Refusal> {
+        match self.call_registry(|registry, _, _| registry.thing(thing).is_ok()) {
+            true => Ok(Identity { thing: thing.clone(), certificate: None }),
             false => Err("the thing is not registered"),
         }
     }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn store(dir: &Path) -> Objects {
-        Objects::new(dir, "https://127.0.0.1:1".into(), AccessKey { id: "a".into(), secret: "s".into() })
+        Objects::new(dir, "https://127.0.0.1:1".into(), AccessKey::lasting("a", "s"))
     }
 
     #[test]

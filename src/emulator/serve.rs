@@ -1,7 +1,8 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
 use super::doors::api::{self, ApiSettings};
-use super::doors::mqtt::{self, MqttSettings};
+use super::doors::mqtt::MqttSettings;
+use super::doors::mutual::{self, Protocol};
 use super::engine::EngineConfig;
 pub use super::faults::FaultSettings;
 use super::identity::Verifier;
@@ -40,6 +41,7 @@ pub struct ServeOptions {
     pub bind: IpAddr,
     /// 0: any free port.
     pub mqtt_port: u16,
+    pub https_port: u16,
     pub api_port: u16,
     /// Things to register and to have certificates for.
     pub things: u64,
@@ -59,6 +61,8 @@ pub struct ServeOptions {
     /// Where to keep what is known.
     pub state: Option<PathBuf>,
     pub shape: ShapeSettings,
+    /// Give tickets, so that TLS sessions can be resumed.
+    pub resumption: bool,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -133,11 +137,12 @@ fn follow_parent(parent: u32) -> Result<(), ServeError> {
 
 async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> Result<(), ServeError> {
     let mqtt_listener = listen(SocketAddr::new(options.bind, options.mqtt_port))?;
+    let https_listener = listen(SocketAddr::new(options.bind, options.https_port))?;
     let api_listener = listen(SocketAddr::new(options.bind, options.api_port))?;
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
-    let (mqtt_address, api_address) = (address(&mqtt_listener)?, address(&api_listener)?);
+    let addresses = Addresses { mqtt: address(&mqtt_listener)?, https: address(&https_listener)?, api: address(&api_listener)? };
     let server = store.server()?;
-    let mqtt_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service)?);
+    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.resumption)?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.auto_register,
@@ -147,18 +152,21 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {
-        key: AccessKey { id: credentials.access_key_id.clone(), secret: credentials.secret_access_key.clone() },
-        data_endpoint: reachable(mqtt_address),
+        key: AccessKey::lasting(&credentials.access_key_id, &credentials.secret_access_key),
+        data_endpoint: reachable(addresses.mqtt),
+        jobs_endpoint: reachable(addresses.api),
+        mqtt: mqtt_settings,
         authority: DeviceAuthority::open(store)?,
     });
-    service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(api_address)), api_settings.key.clone()));
+    service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
     let doors = [
-        tokio::spawn(mqtt::serve(mqtt_listener, mqtt_tls, Arc::clone(service), mqtt_settings)),
+        tokio::spawn(mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
+        tokio::spawn(mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
         tokio::spawn(api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
     ];
-    announce(mqtt_address, api_address, options);
+    announce(&addresses, options);
     let timers = Arc::clone(service);
     let sessions = Arc::clone(service);
     let files = Arc::clone(service);
@@ -203,13 +211,20 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     open().map_err(|source| ServeError::Listen { address, source })
 }
 
-/// The line that says where the doors are. The data plane over HTTPS has none yet.
-fn announce(mqtt: SocketAddr, api: SocketAddr, options: &ServeOptions) {
+/// Where the doors are.
+struct Addresses {
+    mqtt: SocketAddr,
+    https: SocketAddr,
+    api: SocketAddr,
+}
+
+/// The line that says so.
+fn announce(addresses: &Addresses, options: &ServeOptions) {
     let line = serde_json::json!({
         "event": "ready",
-        "mqtt": mqtt.to_string(),
-        "https": null,
-        "api": api.to_string(),
+        "mqtt": addresses.mqtt.to_string(),
+        "https": addresses.https.to_string(),
+        "api": addresses.api.to_string(),
         "dir": options.dir,
         "pid": std::process::id(),
     });
@@ -218,7 +233,12 @@ fn announce(mqtt: SocketAddr, api: SocketAddr, options: &ServeOptions) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>) -> Result<ServerConfig, ServeError> {
+fn mutual_tls(
+    server: &Pair,
+    ca: CertificateDer<'static>,
+    service: &Arc<Service>,
+    resumption: bool,
+) -> Result<ServerConfig, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let mut roots = RootCertStore::empty();
     roots.add(ca).map_err(|error| failed(&error))?;
@@ -231,10 +251,13 @@ fn mutual_tls(server: &Pair, ca: CertificateDer<'static>, service: &Arc<Service>
         .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
         .with_single_cert(server.chain.clone(), server.key.clone_key())
         .map_err(|error| failed(&error))?;
-    config.send_tls13_tickets = 0;
+    // The tickets hold all there is to remember, so that a session costs no memory here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    // No ALPN at all is what port 8883 usually sees; a client that offers one must offer one of these.
-    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec(), b"mqtt".to_vec()];
+    config.send_tls13_tickets = usize::from(resumption);
+    if resumption {
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(|error| failed(&error))?;
+    }
+    config.alpn_protocols = mutual::alpn_protocols();
     Ok(config)
 }
 

@@ -10,10 +10,11 @@ use super::shape::{Shape, ShapeSettings};
 use super::state::{Opened, State, StateError, Table, Writes};
 use crate::clock;
 use crate::instant::Now;
-use crate::jobs::{Notification, Reply, Request, ThingName};
+use crate::jobs::{ClientToken, Notification, Rejection, Reply, Request, ThingName};
 use crate::ledger::{LedgerError, LedgerWriter};
+use crate::wire::execution;
+use crate::wire::payload::{self, Refusal};
 use crate::wire::topic::{Topic, TopicKind};
-use crate::wire::{execution, payload};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -154,7 +155,16 @@ impl Service {
         result
     }
 
-    pub(super) fn request(&self, thing: &ThingName, request: &Request) -> Reply {
+    /// The reply to what a thing sent, whatever way it came in: refused as what it is, refused on purpose, or the engine's.
+    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Reply {
+        match (parsed, injected) {
+            (Ok(request), None) => self.request(thing, &request),
+            (Ok(request), Some(rejection)) => refused(request.client_token, rejection),
+            (Err(refusal), _) => refused(refusal.client_token, refusal.rejection),
+        }
+    }
+
+    fn request(&self, thing: &ThingName, request: &Request) -> Reply {
         self.call(|engine, now| {
             let mut reply = engine.handle_request(thing, request, now);
             self.fill_reply(engine, thing, request, &mut reply, now);
@@ -290,6 +300,11 @@ impl Core {
             state.write(writes);
         }
     }
+}
+
+/// A reply that the engine is not asked for.
+pub(super) fn refused(client_token: Option<ClientToken>, rejection: Rejection) -> Reply {
+    Reply { client_token, timestamp: clock::now().epoch_seconds(), result: Err(rejection) }
 }
 
 fn message(thing: &ThingName, notification: &Notification) -> Message {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
 
 /// What the endpoint is to be like.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ enum Late {
     Own(WeakSender<Delivery>, Delivery),
     /// For whatever session the thing has then.
     Notification(ThingName, Arc<Message>),
+    /// Whoever waits goes on, if somebody still does.
+    Wake(oneshot::Sender<()>),
 }
 
 /// What becomes of a request.
@@ -137,6 +140,13 @@ impl Shape {
         Fate::Handle { due, refusal }
     }
 
+    /// Completes at `due`. Says whether there was room to wait.
+    pub(super) async fn wait(&self, due: Mono) -> bool {
+        let (wake, woken) = oneshot::channel();
+        self.late.add(due, Late::Wake(wake));
+        woken.await.is_ok()
+    }
+
     fn emitted(&self) {
         if self.meters.counts_messages() {
             self.meters.emitted(clock::mono());
@@ -190,6 +200,11 @@ fn hand_over(late: Late, sessions: &Sessions) -> Option<Late> {
         },
         Late::Notification(thing, message) => {
             sessions.push(&thing, &message);
+            None
+        }
+        Late::Wake(wake) => {
+            // Nobody waits any more where a client went away.
+            let _ = wake.send(());
             None
         }
     }

@@ -150,7 +150,7 @@ impl Authority {
     }
 }
 
-fn wall_clock() -> OffsetDateTime {
+pub(super) fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(crate::clock::epoch_ms())
 }
 
@@ -177,7 +177,7 @@ fn device_params() -> CertificateParams {
     params
 }
 
-fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, String> {
+pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, String> {
     X509Certificate::from_der(der)
         .map(|(_, certificate)| certificate)
         .map_err(|error| format!("it is no X.509 certificate: {error}"))

@@ -6,12 +6,16 @@
 //! DIR/things/<thing>.cert.pem  <thing>.key.pem
 //! ```
 //!
+//! Certificates of others are read in [`given`], or out of one packed file ([`bundle`]).
+//!
 //! A file appears whole or not at all (written aside, then renamed), private keys are born with mode 0600, and a lock keeps two
 //! makers apart. What is missing, broken, expired or of another CA is noticed and made anew: one thing's pair if it is one
 //! thing's, everything if it is the CA.
 
+pub mod bundle;
 mod device;
 mod files;
+pub mod given;
 mod issue;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};

@@ -202,6 +202,9 @@ pub struct OperationTotals {
     pub open: u64,
     pub service_ms: Option<Percentiles>,
     pub response_ms: Option<Percentiles>,
+    /// Planned starts that nobody was free to take.
+    #[serde(default)]
+    pub lost_arrivals: u64,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -247,6 +250,7 @@ impl From<&OperationRow> for OperationTotals {
             open: row.open,
             service_ms: row.service.map(Percentiles::from),
             response_ms: row.response.map(Percentiles::from),
+            lost_arrivals: row.counts.lost_arrivals,
         }
     }
 }

@@ -249,6 +249,7 @@ mod tests {
             open: 10_000,
             service_ms: Some(times),
             response_ms: Some(times),
+            lost_arrivals: 0,
         };
         let text =
             operations(&Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() });

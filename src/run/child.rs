@@ -260,6 +260,7 @@ fn shape(settings: &ChildSettings) -> Vec<String> {
         QuotasPlan::File(path) => path,
     };
     let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string(), "--quotas".to_owned(), quotas.to_owned()];
+    arguments.extend(settings.plan.link.resumption.then(|| "--tls-resumption".to_owned()));
     let mut give = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
     if let Some(latency) = &faults.latency {
         give("--latency", units::distribution_text(latency));
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_endpoint_is_told_all_of_its_shape() {
-        let text = "name = 'x'\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
+        let text = "name = 'x'\n[target.tls]\nresumption = true\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
                     reject = { share = 0.5, codes = ['InternalError', 'RequestThrottled'] }\ndrop = { share = 0.25 }\n\
                     disconnect = { every = 'exp(10m)' }\nnotifications = { delay = 'uniform(0s, 1s)', shuffle = true }\n\
                     [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
@@ -309,7 +310,7 @@ mod tests {
         let path = || PathBuf::from("p");
         let plan = emulator.clone();
         let settings = ChildSettings { dir: path(), ledger: path(), plan, seed: 7, log: path(), state: None };
-        let expected = "--seed 7 --quotas aws --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
+        let expected = "--seed 7 --quotas aws --tls-resumption --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
                         --reject-codes InternalError,RequestThrottled --drop 0.25 --disconnect exp(10m) \
                         --notification-delay uniform(0s, 1s) --notification-shuffle";
         assert_eq!(shape(&settings).join(" "), expected);

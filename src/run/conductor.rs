@@ -4,10 +4,10 @@
 use super::child::News;
 use super::events::{self, Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
-use super::rollouts::{Begun, Called, Rollouts};
+use super::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::sources::Sources;
 use super::stop::StopRequests;
-use super::target::LocalEndpoint;
+use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
@@ -16,7 +16,6 @@ use crate::metrics::{Collector, Interval, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use crate::schedule::{Phase, PhaseSet};
-use crate::transport::control::ControlCallError;
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +46,8 @@ pub(super) enum ConductError {
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
-    #[error("create a job: {0}")]
-    CreateJob(#[from] ControlCallError),
+    #[error("create job {0}")]
+    CreateJob(#[from] CreateError),
     #[error("go on: the endpoint ended unexpectedly ({0}); see endpoint.log in the results")]
     EndpointGone(String),
     #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]
@@ -72,6 +71,8 @@ pub(super) struct Conductor<'a> {
     pub fleet: Fleet,
     pub shards: usize,
     pub local: Option<&'a mut LocalEndpoint>,
+    /// Where the rollouts are created.
+    pub control: Option<&'a ControlPlane>,
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
@@ -167,7 +168,7 @@ impl Conductor<'_> {
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
         let mut timetable = Timetable::new(&self.plan.events, self.origin);
-        let mut rollouts = Rollouts::new(self.plan, self.origin, self.local.as_deref());
+        let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
             // Who drains creates nothing more, and without an endpoint nobody can.
             let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none() && self.has_control());
@@ -287,7 +288,8 @@ impl Conductor<'_> {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
             let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
-            let example = errors.map(|tally| tally.example.clone()).next().unwrap_or_else(|| "no error was seen".into());
+            let most = errors.max_by_key(|tally| tally.count);
+            let example = most.map_or_else(|| "no error was seen".into(), |tally| tally.example.clone());
             return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
         }
         let is_over = match self.plan.end.when {

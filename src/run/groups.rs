@@ -29,9 +29,11 @@ pub(super) struct TargetGroups {
 }
 
 impl TargetGroups {
+    /// `suffix` tells the groups of one run from those of another.
+    ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(super) fn of(plan: &Plan, things: &[ThingName]) -> Result<Self, GroupsError> {
+    pub(super) fn of(plan: &Plan, things: &[ThingName], suffix: &str) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
         let mut memberships = vec![0; things.len()];
@@ -41,7 +43,7 @@ impl TargetGroups {
             of_rollout.push(known.unwrap_or(groups.len()));
             if known.is_none() {
                 positions.iter().for_each(|position| memberships[*position as usize] += 1);
-                groups.push(TargetGroup { name: GroupName::new(&format!("targets-{}", rollout.jobs[0]))?, positions });
+                groups.push(TargetGroup { name: GroupName::new(&format!("targets-{}{suffix}", rollout.jobs[0]))?, positions });
             }
         }
         match memberships.iter().position(|count| *count > GROUPS_PER_THING_MAX) {
@@ -73,7 +75,7 @@ mod tests {
         let text = format!("name = 'x'\n[fleet]\nthings = {things}\n{cohorts}{rollouts}");
         let plan = crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let things: Vec<ThingName> = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
-        TargetGroups::of(&plan, &things)
+        TargetGroups::of(&plan, &things, "")
     }
 
     #[test]

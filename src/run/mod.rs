@@ -16,6 +16,7 @@ mod ui;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub use observe::Gauges;
+pub use target::check as check_target;
 pub use ui::UiKind;
 pub(crate) use ui::use_colour;
 
@@ -163,7 +164,9 @@ fn rates(plan: &Plan) -> BTreeMap<JobId, u32> {
 /// What a run of this plan needs of its host.
 #[must_use]
 pub fn needs(plan: &Plan) -> Need {
-    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: 1 }
+    let sources = plan.target.link().source_ips.iter().map(|range| range.count() as u64).sum::<u64>().max(1);
+    let hosts = plan.target.remote().map_or(1, |remote| remote.hosts.len().max(1) as u64);
+    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: sources * hosts }
 }
 
 /// One line on stderr. A reader that has gone away does not end a run.
@@ -205,7 +208,7 @@ fn point_latest(dir: &Path) {
 
 /// The things of a plan by place: names and cohorts.
 fn things(plan: &Plan) -> Result<(Vec<ThingName>, Vec<usize>), NameError> {
-    let names = (0..plan.fleet.things).map(|n| ThingName::new(&plan.fleet.thing_name.name(plan.fleet.first_index + n)));
+    let names = (0..plan.fleet.things).map(|n| plan.fleet.name_of(n));
     Ok((names.collect::<Result<_, _>>()?, (0..plan.fleet.things).map(|n| plan.cohort_of(n)).collect()))
 }
 
@@ -283,8 +286,19 @@ async fn carry_out(
         events: events::planned(plan, origin),
         cores,
     });
-    let conductor =
-        Conductor { plan, origin, fleet, shards, local: target.local.as_mut(), collector, writer, ui, restarting: None, stop };
+    let conductor = Conductor {
+        plan,
+        origin,
+        fleet,
+        shards,
+        local: target.local.as_mut(),
+        control: target.control.as_ref(),
+        collector,
+        writer,
+        ui,
+        restarting: None,
+        stop,
+    };
     Ok(conductor.conduct().await?)
 }
 

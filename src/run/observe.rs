@@ -9,7 +9,7 @@ use crate::metrics::{ClockOffset, Operation, Outcome, Recorder, Sample, Scope, T
 use crate::transport::error::{Failure, Stage};
 use crate::transport::mqtt::{Content, Published};
 use crate::transport::thing::ThingId;
-use crate::transport::{Observer, PublishEnd, SessionEvent};
+use crate::transport::{Explained, Observer, PublishEnd, SessionEvent};
 use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -145,7 +145,9 @@ impl Observer for ShardObserver {
                 let operation = stage_operation(stage);
                 finish(operation, failure.map_or(Outcome::Ok, failure_outcome), started, started, at);
                 if let Some(failure) = failure {
-                    recorder.error(operation, stage.as_str(), failure.code(), at, || format!("{}: {failure}", thing.name));
+                    recorder.error(operation, stage.as_str(), failure.code(), at, || {
+                        format!("{}: {}", thing.name, Explained { stage, failure })
+                    });
                 }
             }
             SessionEvent::Connected { intended, started, at, lost } => {

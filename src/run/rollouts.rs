@@ -2,13 +2,12 @@
 //!
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
-use super::groups::TargetGroups;
-use super::target::LocalEndpoint;
+use super::target::ControlPlane;
 use crate::instant::Mono;
 use crate::jobs::{ControlError, CreateJob, JobConfig, JobId, JobTarget};
 use crate::metrics::RolloutRow;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
-use crate::transport::control::{ControlCallError, ControlClient};
+use crate::transport::control::ControlCallError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -30,16 +29,18 @@ pub(super) enum Called {
     Over(Vec<JobId>),
 }
 
+/// A job that could not be created.
+#[derive(Debug, thiserror::Error)]
+#[error("{job}: {source}")]
+pub(super) struct CreateError {
+    job: JobId,
+    source: ControlCallError,
+}
+
 /// A job that is being created.
 pub(super) struct Begun {
     pub(super) job: JobId,
     pub(super) targets: u64,
-}
-
-/// Where jobs are created, and for whom.
-struct ControlPlane {
-    client: Arc<ControlClient>,
-    groups: Arc<TargetGroups>,
 }
 
 pub(super) struct Rollouts<'a> {
@@ -53,12 +54,11 @@ pub(super) struct Rollouts<'a> {
     /// Created and not known to be over, with the number of their targets.
     open: BTreeMap<JobId, u64>,
     is_looking: bool,
-    calls: JoinSet<Result<Called, ControlCallError>>,
+    calls: JoinSet<Result<Called, CreateError>>,
 }
 
 impl<'a> Rollouts<'a> {
-    pub(super) fn new(plan: &'a Plan, origin: Mono, local: Option<&LocalEndpoint>) -> Self {
-        let control = local.map(|local| ControlPlane { client: Arc::clone(&local.control), groups: Arc::clone(&local.groups) });
+    pub(super) fn new(plan: &'a Plan, origin: Mono, control: Option<ControlPlane>) -> Self {
         let mut rollouts = Self {
             plan,
             control,
@@ -108,7 +108,12 @@ impl<'a> Rollouts<'a> {
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
         let begun = Begun { job: job.clone(), targets };
         self.creating += 1;
-        self.calls.spawn(async move { client.create_job(&create).await.map(|()| Called::Created { job, targets }) });
+        self.calls.spawn(async move {
+            match client.create_job(&create).await {
+                Ok(()) => Ok(Called::Created { job, targets }),
+                Err(source) => Err(CreateError { job, source }),
+            }
+        });
         Some(begun)
     }
 
@@ -141,7 +146,7 @@ impl<'a> Rollouts<'a> {
     ///
     /// # Errors
     /// When a job could not be created.
-    pub(super) async fn called(&mut self) -> Result<Called, ControlCallError> {
+    pub(super) async fn called(&mut self) -> Result<Called, CreateError> {
         let called = match self.calls.join_next().await {
             Some(Ok(called)) => called?,
             Some(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),

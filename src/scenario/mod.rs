@@ -1,6 +1,7 @@
 //! Scenario text -> [`plan::Plan`]: a small compiler. `tree` parses and keeps places, `reader` gathers what is wrong instead of
 //! stopping, `resolve` fills in defaults and cross-checks, `print` writes the plan back.
 
+mod list;
 pub mod plan;
 mod print;
 mod problem;

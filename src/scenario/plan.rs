@@ -5,11 +5,15 @@ use crate::device::behavior::Behavior;
 use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
-use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, Spread};
+use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A scenario without doubts left.
@@ -33,11 +37,87 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TargetPlan {
     Emulator(EmulatorPlan),
-    Mqtt(MqttPlan),
+    /// A broker or service that speaks the contract; its jobs are created by others.
+    Mqtt(RemotePlan),
+    Aws(AwsPlan),
+}
+
+impl TargetPlan {
+    #[must_use]
+    pub fn link(&self) -> &LinkPlan {
+        match self {
+            Self::Emulator(emulator) => &emulator.link,
+            Self::Mqtt(remote) => &remote.link,
+            Self::Aws(aws) => &aws.remote.link,
+        }
+    }
+
+    /// Where the endpoint is somebody else's.
+    #[must_use]
+    pub fn remote(&self) -> Option<&RemotePlan> {
+        match self {
+            Self::Emulator(_) => None,
+            Self::Mqtt(remote) => Some(remote),
+            Self::Aws(aws) => Some(&aws.remote),
+        }
+    }
+}
+
+/// How connections are made, whatever they lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkPlan {
+    /// Local addresses that connections leave from, in turn; none: what the kernel chooses.
+    pub source_ips: Vec<IpRange>,
+    /// Whether a thing keeps a TLS ticket for its next connection.
+    pub resumption: bool,
+}
+
+/// Addresses of one family, `first` to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpRange {
+    pub first: IpAddr,
+    pub last: IpAddr,
+}
+
+impl IpRange {
+    /// `None` when the ends are of two families, or the first is above the last.
+    #[must_use]
+    pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
+        (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Self { first, last })
+    }
+
+    #[must_use]
+    pub fn count(self) -> u128 {
+        (number(self.last) - number(self.first)).saturating_add(1)
+    }
+
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        (number(self.first)..=number(self.last)).map(move |address| match self.first {
+            IpAddr::V4(_) => IpAddr::V4((address as u32).into()),
+            IpAddr::V6(_) => IpAddr::V6(address.into()),
+        })
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u32::from(address).into(),
+        IpAddr::V6(address) => address.into(),
+    }
+}
+
+impl fmt::Display for IpRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmulatorPlan {
+    pub link: LinkPlan,
     pub minute: Duration,
     /// Where in a minute the executions of a job are queued.
     pub spread: Spread,
@@ -106,29 +186,124 @@ pub struct RejectPlan {
     pub codes: Vec<ErrorCode>,
 }
 
-/// A broker or service that speaks the contract; its jobs are created by others.
+/// An endpoint of somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MqttPlan {
-    pub host: String,
-    pub port: u16,
-    /// Name to verify in the server's certificate and to send as SNI; default `host`.
-    pub server_name: String,
+pub struct RemotePlan {
+    /// Things are spread over them. Empty only where the account tells its endpoint.
+    pub hosts: Vec<String>,
+    /// `None`: that of the account's endpoint, or [`RemotePlan::PORT`].
+    pub port: Option<u16>,
+    /// Name to verify in the server's certificate and to send as SNI; `None`: the thing's host.
+    pub server_name: Option<String>,
     pub alpn: Option<String>,
-    /// Path of a PEM file.
-    pub ca: String,
+    /// Path of a PEM file; `None`: the roots of Amazon Trust Services.
+    pub ca: Option<String>,
+    pub certificates: CertificatesPlan,
+    pub link: LinkPlan,
+}
+
+impl RemotePlan {
+    /// MQTT over TLS.
+    pub const PORT: u16 = 8883;
+}
+
+/// Where the certificates and keys of the things are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificatesPlan {
     /// Path templates: `{thing}`, `{index}`, or one shared file.
-    pub cert: String,
-    pub key: String,
+    Files { cert: String, key: String },
+    /// One packed file; see [`crate::pki::bundle`].
+    Bundle(String),
+    /// Named by the list of things.
+    Listed,
+}
+
+/// An account at AWS, or what stands in for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsPlan {
+    /// `None`: what the environment or the profile says.
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub remote: RemotePlan,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetPlan {
     pub things: u64,
+    /// Names, where no list gives them.
     pub thing_name: NameTemplate,
+    pub list: Option<FleetList>,
     pub first_index: u64,
     pub connect: ConnectPlan,
     /// What cohorts start from.
     pub session: SessionPlan,
+}
+
+impl FleetPlan {
+    /// The name of the thing at `position`.
+    ///
+    /// # Errors
+    /// When the template makes none.
+    pub fn name_of(&self, position: u64) -> Result<ThingName, NameError> {
+        match &self.list {
+            Some(list) => Ok(list.things[position as usize].name.clone()),
+            None => ThingName::new(&self.thing_name.name(self.first_index + position)),
+        }
+    }
+
+    /// The last name of a template is its longest.
+    ///
+    /// # Errors
+    /// When the template makes none.
+    pub fn longest_name(&self) -> Result<ThingName, NameError> {
+        match self.list.as_ref().and_then(|list| list.things.iter().max_by_key(|thing| thing.name.as_str().len())) {
+            Some(thing) => Ok(thing.name.clone()),
+            None => self.name_of(self.things.saturating_sub(1)),
+        }
+    }
+}
+
+/// The things of `things_from`, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetList {
+    pub path: String,
+    pub things: Arc<[ListedThing]>,
+}
+
+impl FleetList {
+    /// Whether the list has a column of certificates and one of keys.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.things.first().is_some_and(|thing| thing.files.is_some())
+    }
+
+    #[must_use]
+    pub fn has_cohorts(&self) -> bool {
+        self.things.first().is_some_and(|thing| thing.cohort.is_some())
+    }
+
+    /// The part of the fleet that is in this cohort.
+    #[must_use]
+    pub fn share_of(&self, cohort: &str) -> f64 {
+        let members = self.things.iter().filter(|thing| thing.cohort.as_deref() == Some(cohort)).count();
+        members as f64 / self.things.len() as f64
+    }
+}
+
+/// A row of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedThing {
+    /// Line of the file, from 1.
+    pub row: u64,
+    pub name: ThingName,
+    pub files: Option<ThingFiles>,
+    pub cohort: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 /// What happens to the fleet or the endpoint, `at` after the first connect arrival.
@@ -347,6 +522,10 @@ impl Plan {
     /// The cohort of the thing at `position`: exact shares, spread by the seed, the same for any number of shards.
     #[must_use]
     pub fn cohort_of(&self, position: u64) -> usize {
+        if let Some(name) = self.fleet.list.as_ref().and_then(|list| list.things[position as usize].cohort.as_deref()) {
+            let place = self.cohorts.iter().position(|cohort| cohort.name == name);
+            return place.expect("the names of cohorts in the list were checked");
+        }
         let place = seed::shuffled_place(self.seed, Purpose::Cohort, 0, position, self.fleet.things);
         let point = (place as f64 + 0.5) / self.fleet.things as f64;
         let mut sum = 0.0;

@@ -1,8 +1,8 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    Affected, ConnectPlan, EndWhen, EventPlan, FaultsPlan, NotificationsPlan, Plan, QuotasPlan, RejectPlan, RolloutStart,
-    RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
+    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
+    QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
@@ -68,11 +68,18 @@ impl Plan {
         self.write_target(out)?;
         let fleet = &self.fleet;
         writeln!(out, "\n[fleet]\nthings = {}", fleet.things)?;
-        writeln!(out, "thing_name = {}\nfirst_index = {}", quoted(&name_template_text(&fleet.thing_name)), fleet.first_index)?;
+        match &fleet.list {
+            Some(list) => writeln!(out, "things_from = {}", quoted(&list.path))?,
+            None => writeln!(out, "thing_name = {}", quoted(&name_template_text(&fleet.thing_name)))?,
+        }
+        writeln!(out, "first_index = {}", fleet.first_index)?;
         writeln!(out, "connect = {}", connect(&fleet.connect))?;
         write_session(out, &fleet.session)?;
         for cohort in &self.cohorts {
-            writeln!(out, "\n[[cohort]]\nname = {}\nshare = {}", quoted(&cohort.name), number(cohort.share))?;
+            writeln!(out, "\n[[cohort]]\nname = {}", quoted(&cohort.name))?;
+            if !fleet.list.as_ref().is_some_and(FleetList::has_cohorts) {
+                writeln!(out, "share = {}", number(cohort.share))?;
+            }
             match cohort.workflow {
                 Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
                 Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
@@ -127,7 +134,9 @@ impl Plan {
     fn write_target(&self, out: &mut String) -> std::fmt::Result {
         match &self.target {
             TargetPlan::Emulator(emulator) => {
-                writeln!(out, "\n[target]\nkind = \"emulator\"\n\n[target.emulator]")?;
+                writeln!(out, "\n[target]\nkind = \"emulator\"")?;
+                write_sources(out, &emulator.link)?;
+                writeln!(out, "tls = {{ resumption = {} }}\n\n[target.emulator]", emulator.link.resumption)?;
                 let quotas = match &emulator.quotas {
                     QuotasPlan::None => "none",
                     QuotasPlan::Aws => "aws",
@@ -137,14 +146,15 @@ impl Plan {
                 writeln!(out, "rollout = \"{}\"", emulator.spread.as_str())?;
                 write_faults(out, &emulator.faults)
             }
-            TargetPlan::Mqtt(mqtt) => {
-                writeln!(out, "\n[target]\nkind = \"mqtt\"\nhost = {}\nport = {}", quoted(&mqtt.host), mqtt.port)?;
-                writeln!(out, "server_name = {}", quoted(&mqtt.server_name))?;
-                if let Some(alpn) = &mqtt.alpn {
-                    writeln!(out, "alpn = {}", quoted(alpn))?;
-                }
-                let [ca, cert, key] = [&mqtt.ca, &mqtt.cert, &mqtt.key].map(|path| quoted(path));
-                writeln!(out, "\n[target.tls]\nca = {ca}\ncert = {cert}\nkey = {key}\nresumption = false")
+            TargetPlan::Mqtt(remote) => {
+                writeln!(out, "\n[target]\nkind = \"mqtt\"")?;
+                write_remote(out, remote)
+            }
+            TargetPlan::Aws(AwsPlan { region, profile, remote }) => {
+                writeln!(out, "\n[target]\nkind = \"aws\"")?;
+                write_text(out, "region", region.as_deref())?;
+                write_text(out, "profile", profile.as_deref())?;
+                write_remote(out, remote)
             }
         }
     }
@@ -211,6 +221,43 @@ impl Plan {
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
     }
+}
+
+fn write_text(out: &mut String, key: &str, text: Option<&str>) -> std::fmt::Result {
+    text.map_or(Ok(()), |text| writeln!(out, "{key} = {}", quoted(text)))
+}
+
+fn write_list(out: &mut String, key: &str, texts: impl Iterator<Item = String>) -> std::fmt::Result {
+    let texts: Vec<String> = texts.map(|text| quoted(&text)).collect();
+    if texts.is_empty() { Ok(()) } else { writeln!(out, "{key} = [{}]", texts.join(", ")) }
+}
+
+fn write_sources(out: &mut String, link: &LinkPlan) -> std::fmt::Result {
+    write_list(out, "source_ips", link.source_ips.iter().map(ToString::to_string))
+}
+
+fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
+    match &remote.hosts[..] {
+        [host] => write_text(out, "host", Some(host))?,
+        hosts => write_list(out, "hosts", hosts.iter().cloned())?,
+    }
+    if let Some(port) = remote.port {
+        writeln!(out, "port = {port}")?;
+    }
+    write_text(out, "server_name", remote.server_name.as_deref())?;
+    write_text(out, "alpn", remote.alpn.as_deref())?;
+    write_sources(out, &remote.link)?;
+    writeln!(out, "\n[target.tls]")?;
+    write_text(out, "ca", remote.ca.as_deref())?;
+    match &remote.certificates {
+        CertificatesPlan::Files { cert, key } => {
+            write_text(out, "cert", Some(cert))?;
+            write_text(out, "key", Some(key))?;
+        }
+        CertificatesPlan::Bundle(path) => write_text(out, "bundle", Some(path))?,
+        CertificatesPlan::Listed => {}
+    }
+    writeln!(out, "resumption = {}", remote.link.resumption)
 }
 
 fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {

@@ -69,6 +69,11 @@ impl<'a> Reader<'a> {
         self.table.get(key).is_some()
     }
 
+    /// A key that is no mistake here, whatever was said about it.
+    pub(super) fn know(&self, key: &'static str) {
+        self.known.borrow_mut().push(key);
+    }
+
     pub(super) fn place_of(&self, key: &str) -> Place {
         self.table.get(key).map_or_else(|| self.place.clone(), |node| node.place.clone())
     }

@@ -24,6 +24,7 @@ shipped! {
     "reconnect-storm": "2,000 things lose their connections and come back as one, twice: with a policy that spreads them, and with one that does not",
     "several-jobs": "300 things with up to ten jobs each: in a row, on top of each other, with retries, and one that is aborted",
     "mosquitto": "100 things at a mosquitto of yours, with jobs that your own service creates",
+    "aws-1k": "1,000 things on AWS IoT Core itself, and a job that the run creates there",
 }
 
 /// The shipped scenario of that name.

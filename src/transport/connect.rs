@@ -38,18 +38,16 @@ pub async fn connect<O: Observer>(
     settings: &MqttSettings,
     deadline: Mono,
 ) -> Result<Connection, Failure> {
-    let endpoint = &shard.endpoint;
+    let route = shard.endpoint.route(thing.position);
     let tcp = staged(Stage::Tcp, thing, deadline, shard, async {
-        if shard.cuts.is_unreachable(thing.slot, clock::mono()) {
-            return Err(Failure::Outage);
+        match shard.cuts.is_unreachable(thing.slot, clock::mono()) {
+            true => Err(Failure::Outage),
+            false => route.dial().await,
         }
-        let tcp = TcpStream::connect(endpoint.address).await?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
     })
     .await?;
     let mut stream = staged(Stage::Tls, thing, deadline, shard, async {
-        Ok(TlsConnector::from(tls).connect(endpoint.server_name.clone(), tcp).await?)
+        Ok(TlsConnector::from(tls).connect(route.destination.server_name.clone(), tcp).await?)
     })
     .await?;
     let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, shard, async {

@@ -1,8 +1,9 @@
 //! The control plane's client: what `run` creates things, groups and jobs with, on the local endpoint as on AWS.
 
+use super::keyring::{KeyError, Keyring};
 use crate::clock;
 use crate::jobs::{CreateJob, GroupName, JobId, ThingName};
-use crate::wire::control;
+use crate::wire::control::{self, Account};
 use crate::wire::registry::{self, MembershipBody};
 use crate::wire::sigv4::{self, AccessKey, SignError};
 use crate::wire::standing::JobStanding;
@@ -14,18 +15,23 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
+use tokio_util::either::Either;
 
 /// Of one call, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries of one call, when it was throttled or broke on the way.
 const TRIES_MAX: u32 = 5;
+/// Where a few calls a second are allowed (spec section 15.2), a fleet is patient.
+const THROTTLED_TRIES_MAX: u32 = 60;
 const RETRY_BASE: Duration = Duration::from_millis(100);
+const RETRY_CAP: Duration = Duration::from_secs(2);
 /// Connections kept alive; also the calls under way at once.
 pub const CONNECTIONS: usize = 8;
 /// Questions do not wait for changes: they have a lane of their own while a run goes on.
@@ -42,15 +48,22 @@ pub enum ControlCallError {
     Timeout { operation: &'static str },
     #[error("call {operation}: {source}")]
     Sign { operation: &'static str, source: SignError },
+    #[error("call {operation}: {source}")]
+    Key { operation: &'static str, source: KeyError },
 }
 
 impl ControlCallError {
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Refused { status, error_type, .. } => *status >= 500 || error_type.starts_with("Throttling"),
+            Self::Refused { status, .. } => *status >= 500 || self.is_throttled(),
             Self::Broken { .. } | Self::Timeout { .. } => true,
-            Self::Sign { .. } => false,
+            Self::Sign { .. } | Self::Key { .. } => false,
         }
+    }
+
+    /// The service wants to be asked more slowly.
+    fn is_throttled(&self) -> bool {
+        matches!(self, Self::Refused { status, error_type, .. } if *status == 429 || error_type.starts_with("Throttling"))
     }
 
     /// The call may have been carried out all the same.
@@ -65,21 +78,41 @@ impl ControlCallError {
 
 type Sender = SendRequest<Full<Bytes>>;
 
+/// Where a control plane is.
+pub struct ControlDoor {
+    pub address: SocketAddr,
+    /// What the `host` header says: a port stands in it where it is not the scheme's own.
+    pub authority: String,
+    pub region: String,
+    /// `None`: HTTP, as local stand-ins for AWS speak it.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
 /// A few kept-alive connections to the control plane.
 pub struct ControlClient {
-    address: SocketAddr,
-    server_name: ServerName<'static>,
-    tls: Arc<ClientConfig>,
-    key: AccessKey,
+    door: ControlDoor,
+    keyring: Keyring,
+    /// Known once a resource was made.
+    account: OnceLock<Account>,
     connections: Vec<Mutex<Option<Sender>>>,
 }
 
 impl ControlClient {
     /// Connects on first use.
     #[must_use]
-    pub fn new(address: SocketAddr, server_name: ServerName<'static>, tls: Arc<ClientConfig>, key: AccessKey) -> Self {
+    pub fn new(door: ControlDoor, keyring: Keyring) -> Self {
         let connections = std::iter::repeat_with(|| Mutex::new(None)).take(CONNECTIONS).collect();
-        Self { address, server_name, tls, key, connections }
+        Self { door, keyring, account: OnceLock::new(), connections }
+    }
+
+    /// Where devices of this account connect to: a host of AWS, or `host:port` of a stand-in.
+    ///
+    /// # Errors
+    /// When the call is refused, breaks too often, or has an answer that cannot be read.
+    pub async fn describe_endpoint(&self) -> Result<String, ControlCallError> {
+        let operation = "DescribeEndpoint";
+        let body = self.call(0, operation, &Method::GET, "/endpoint?endpointType=iot:Data-ATS", b"").await?;
+        text_of(operation, &body, "endpointAddress")
     }
 
     /// # Errors
@@ -91,7 +124,13 @@ impl ControlClient {
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_group(&self, group: &GroupName) -> Result<(), ControlCallError> {
-        self.call(0, "CreateThingGroup", &Method::POST, &format!("/thing-groups/{group}"), b"{}").await.map(drop)
+        let operation = "CreateThingGroup";
+        let body = self.call(0, operation, &Method::POST, &format!("/thing-groups/{group}"), b"{}").await?;
+        let arn = text_of(operation, &body, "thingGroupArn")?;
+        let account = Account::of_arn(&arn).ok_or_else(|| unreadable(operation, format!("{arn:?} is no ARN of AWS IoT")))?;
+        // All groups are of one account: whoever comes first says which.
+        let _ = self.account.set(account);
+        Ok(())
     }
 
     /// # Errors
@@ -101,14 +140,15 @@ impl ControlClient {
         self.call(lane, "AddThingToThingGroup", &Method::PUT, "/thing-groups/addThingToThingGroup", &body).await.map(drop)
     }
 
-    /// Jobs are created in the order of the calls.
+    /// Jobs are created in the order of the calls. Their targets must have been made by this client.
     ///
     /// # Errors
     /// When the call is refused, or breaks too often.
     pub async fn create_job(&self, job: &CreateJob) -> Result<(), ControlCallError> {
-        self.call(0, "CreateJob", &Method::PUT, &format!("/jobs/{}", job.job_id), &crate::wire::job::encode_create_job(job))
-            .await
-            .map(drop)
+        let operation = "CreateJob";
+        let account = self.account.get().ok_or_else(|| unreadable(operation, "no group of targets was made before".into()))?;
+        let body = crate::wire::job::encode_create_job(account, job);
+        self.call(0, operation, &Method::PUT, &format!("/jobs/{}", job.job_id), &body).await.map(drop)
     }
 
     /// Whether every execution that a job for `targets` things will have has ended. A job that was deleted is over.
@@ -120,7 +160,7 @@ impl ControlClient {
         match self.call(QUESTIONS, operation, &Method::GET, &format!("/jobs/{job}"), b"").await {
             Ok(body) => JobStanding::parse(&body)
                 .map(|standing| standing.is_over(targets))
-                .map_err(|error| ControlCallError::Broken { operation, why: error.to_string() }),
+                .map_err(|error| unreadable(operation, error.to_string())),
             Err(error) if error.is_of_status(404) => Ok(true),
             Err(error) => Err(error),
         }
@@ -146,6 +186,9 @@ impl ControlClient {
             };
             tries += 1;
             match result {
+                Err(error) if error.is_throttled() && tries < THROTTLED_TRIES_MAX => {
+                    tokio::time::sleep(RETRY_CAP.min(RETRY_BASE * 2u32.pow(tries.min(10)))).await;
+                }
                 // An earlier try was carried out, and its answer lost.
                 Err(error) if is_unsure && error.is_of_status(409) => return Ok(Bytes::new()),
                 Err(error) if error.is_retryable() && tries < TRIES_MAX => {
@@ -172,7 +215,8 @@ impl ControlClient {
             None => self.connect().await.map_err(broken)?,
         };
         sender.ready().await.map_err(|error| broken(error.to_string()))?;
-        let request = self.signed(method, path, body).map_err(|source| ControlCallError::Sign { operation, source })?;
+        let key = self.keyring.key().await.map_err(|source| ControlCallError::Key { operation, source })?;
+        let request = self.signed(method, path, body, &key).map_err(|source| ControlCallError::Sign { operation, source })?;
         let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let outcome = read(operation, response).await;
         *connection = Some(sender);
@@ -181,12 +225,16 @@ impl ControlClient {
 
     async fn connect(&self) -> Result<Sender, String> {
         let dial = async {
-            let tcp = TcpStream::connect(self.address).await?;
+            let tcp = TcpStream::connect(self.door.address).await?;
             tcp.set_nodelay(true)?;
-            TlsConnector::from(Arc::clone(&self.tls)).connect(self.server_name.clone(), tcp).await
+            Ok::<_, io::Error>(match &self.door.tls {
+                Some((tls, name)) => Either::Left(TlsConnector::from(Arc::clone(tls)).connect(name.clone(), tcp).await?),
+                None => Either::Right(tcp),
+            })
         };
-        let stream = dial.await.map_err(|error| error.to_string())?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.door.authority);
+        let stream = dial.await.map_err(|error| failed(&error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         // Ends when the sender is dropped, or the peer closes.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -196,8 +244,8 @@ impl ControlClient {
         Ok(sender)
     }
 
-    fn signed(&self, method: &Method, path: &str, body: &[u8]) -> Result<Request<Full<Bytes>>, SignError> {
-        let host = self.address.to_string();
+    fn signed(&self, method: &Method, path: &str, body: &[u8], key: &AccessKey) -> Result<Request<Full<Bytes>>, SignError> {
+        let host = &self.door.authority;
         let mut request = Request::new(body.to_vec());
         *request.method_mut() = method.clone();
         *request.uri_mut() =
@@ -207,7 +255,7 @@ impl ControlClient {
             .insert("host", host.parse().map_err(|error: http::header::InvalidHeaderValue| SignError::new(&error))?);
         request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
         let at = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-        sigv4::sign_request(&mut request, &self.key, control::REGION, control::SIGNING_NAME, at)?;
+        sigv4::sign_request(&mut request, key, &self.door.region, control::SIGNING_NAME, at)?;
         *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| SignError::new(&error))?;
         Ok(request.map(|body| Full::new(Bytes::from(body))))
     }
@@ -223,6 +271,15 @@ async fn read(operation: &'static str, response: Response<Incoming>) -> Result<B
         head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or("an error without a name");
     let message = control::parse_error(&body).unwrap_or_else(|| "no message".into());
     Err(ControlCallError::Refused { operation, status: head.status.as_u16(), error_type: error_type.to_owned(), message })
+}
+
+fn unreadable(operation: &'static str, why: String) -> ControlCallError {
+    ControlCallError::Broken { operation, why }
+}
+
+/// A text member of an answer.
+fn text_of(operation: &'static str, body: &[u8], member: &str) -> Result<String, ControlCallError> {
+    control::text_member(body, member).ok_or_else(|| unreadable(operation, format!("the answer has no {member}")))
 }
 
 /// Registers things and puts them into their groups, in parallel, telling progress (calls done, calls in all).

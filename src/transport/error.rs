@@ -1,7 +1,9 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
 use crate::device::SubscribeFailure;
+use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +35,9 @@ pub enum Failure {
     Timeout(&'static str),
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// No TCP connection.
+    #[error("{0}")]
+    Route(#[from] Box<RouteError>),
     #[error("the endpoint closed the connection")]
     Closed,
     /// CONNACK with another code than 0.
@@ -60,6 +65,7 @@ impl Failure {
         match self {
             Self::Timeout(what) | Self::Refused(what) | Self::Disconnected(what) | Self::SubscriptionRefused(what) => what,
             Self::Io(error) => io_code(error),
+            Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
             Self::Protocol(_) => "protocol",
             Self::Cut { .. } => "cut",
@@ -76,6 +82,25 @@ impl Failure {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_))
+    }
+}
+
+/// A way that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub struct RouteError {
+    pub source_ip: Option<IpAddr>,
+    pub destination: SocketAddr,
+    #[source]
+    pub error: io::Error,
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connect")?;
+        if let Some(source) = self.source_ip {
+            write!(f, " from {source}")?;
+        }
+        write!(f, " to {}: {}", self.destination, self.error)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
 //! [`Observer`].
 
+mod cause;
 pub mod connect;
 pub mod control;
 pub mod credentials;
@@ -8,12 +9,14 @@ pub mod cut;
 pub mod endpoint;
 pub mod error;
 pub mod gates;
+pub mod keyring;
 pub mod mqtt;
 pub mod session;
 pub mod thing;
 
 use crate::device;
 use crate::instant::Mono;
+pub use cause::Explained;
 use error::{Failure, Stage};
 use mqtt::Published;
 

@@ -137,7 +137,7 @@ impl Thing {
     }
 
     async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
-        let tls = self.credentials.config(&shard.endpoint.tls);
+        let tls = shard.endpoint.config(&self.credentials);
         let mut intended = self.arrival;
         let mut comeback = Comeback::default();
         let mut lost = None;

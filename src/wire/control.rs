@@ -10,7 +10,33 @@ pub const ACCOUNT: &str = "111122223333";
 /// Signing name of the control plane.
 pub const SIGNING_NAME: &str = "iot";
 
-/// The ARN of a thing, thing group or job.
+/// Whose resources an ARN names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// `aws`, or `aws-cn`, ...
+    pub partition: String,
+    pub region: String,
+    pub id: String,
+}
+
+impl Account {
+    /// That of the resource with this ARN.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':').map(str::to_owned);
+        let (word, partition, service, region, id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        (word == "arn" && service == "iot" && parts.next().is_some()).then_some(Self { partition, region, id })
+    }
+
+    #[must_use]
+    pub fn target_arn(&self, target: &JobTarget) -> String {
+        let Self { partition, region, id } = self;
+        let (kind, name) = kind_and_name(target);
+        format!("arn:{partition}:iot:{region}:{id}:{kind}/{name}")
+    }
+}
+
+/// The ARN of a thing, thing group or job of the local endpoint.
 #[must_use]
 pub fn arn(kind: &str, name: &str) -> String {
     format!("arn:aws:iot:{REGION}:{ACCOUNT}:{kind}/{name}")
@@ -23,9 +49,14 @@ pub const JOB: &str = "job";
 
 #[must_use]
 pub fn target_arn(target: &JobTarget) -> String {
+    let (kind, name) = kind_and_name(target);
+    arn(kind, name)
+}
+
+fn kind_and_name(target: &JobTarget) -> (&'static str, &str) {
     match target {
-        JobTarget::Thing(thing) => arn(THING, thing.as_str()),
-        JobTarget::Group(group) => arn(THING_GROUP, group.as_str()),
+        JobTarget::Thing(thing) => (THING, thing.as_str()),
+        JobTarget::Group(group) => (THING_GROUP, group.as_str()),
     }
 }
 
@@ -86,7 +117,13 @@ pub fn encode_error(message: &str) -> Vec<u8> {
 /// The message of an error's body, if it has one.
 #[must_use]
 pub fn parse_error(body: &[u8]) -> Option<String> {
-    serde_json::from_slice::<serde_json::Value>(body).ok()?.get("message")?.as_str().map(str::to_owned)
+    text_member(body, "message")
+}
+
+/// A text of a JSON object.
+#[must_use]
+pub fn text_member(body: &[u8], name: &str) -> Option<String> {
+    serde_json::from_slice::<serde_json::Value>(body).ok()?.get(name)?.as_str().map(str::to_owned)
 }
 
 /// Status and `x-amzn-ErrorType` of a refusal (spec section 11.6).

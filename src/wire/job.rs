@@ -1,6 +1,6 @@
 //! JSON shapes of jobs on the control plane, both ways (spec section 11.2 and 11.3; shapes as in botocore's `iot/2015-05-28` model).
 
-use super::control::{JOB, arn, invalid, parse_target, target_arn, to_bytes};
+use super::control::{Account, JOB, arn, invalid, parse_target, target_arn, to_bytes};
 use crate::jobs::{
     AbortCriterion, ControlError, CreateJob, EndBehavior, ExponentialRate, FailureType, GroupName, JobConfig, JobDescription,
     JobDocument, JobFilter, JobId, JobSettings, JobStatus, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion,
@@ -307,10 +307,10 @@ struct CreateJobBody<'a> {
 
 /// The body of CreateJob.
 #[must_use]
-pub fn encode_create_job(create: &CreateJob) -> Vec<u8> {
+pub fn encode_create_job(account: &Account, create: &CreateJob) -> Vec<u8> {
     let source = create.document_source.as_deref();
     to_bytes(&CreateJobBody {
-        targets: create.targets.iter().map(target_arn).collect(),
+        targets: create.targets.iter().map(|target| account.target_arn(target)).collect(),
         document: source.is_none().then(|| create.document.as_json()),
         document_source: source,
         settings: SettingsBody::of(create.target_selection, create.scheduling.as_ref(), &create.config),
@@ -642,7 +642,8 @@ mod tests {
                 JobDocument::from_valid_json(r#"{"operation":"reboot"}"#),
             )
         };
-        let body = encode_create_job(&create);
+        let account = Account::of_arn(&arn(JOB, "fw-1")).unwrap();
+        let body = encode_create_job(&account, &create);
         assert_eq!(parse(std::str::from_utf8(&body).unwrap()), Ok(create));
     }
 

@@ -1,6 +1,7 @@
 //! The jobs language as text and bytes: topics, JSON payloads, TLS set-up. The only place where either is made or read.
 
 pub mod control;
+pub mod data_plane;
 pub mod execution;
 pub mod job;
 pub mod payload;
@@ -11,3 +12,4 @@ pub mod sigv4;
 pub mod standing;
 pub mod tls;
 pub mod topic;
+pub mod websocket;

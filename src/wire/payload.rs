@@ -1,4 +1,4 @@
-//! JSON payloads of the MQTT data plane, both ways (spec sections 5 to 8).
+//! JSON payloads of the MQTT data plane, both ways (spec sections 5 to 8). What HTTP shares with it is here, too.
 //!
 //! The service side parses requests and encodes replies and notifications; the thing's side does the reverse.
 
@@ -43,7 +43,7 @@ pub enum PayloadError {
 /// Every field a request may have; unknown ones are ignored (inferred).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct RequestFields<'a> {
+pub(super) struct RequestFields<'a> {
     #[serde(borrow)]
     client_token: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -55,6 +55,13 @@ struct RequestFields<'a> {
     include_job_execution_state: Option<bool>,
     include_job_document: Option<bool>,
     step_timeout_in_minutes: Option<i64>,
+}
+
+impl RequestFields<'_> {
+    /// All that a describe may say.
+    pub(super) fn of_describe(execution_number: Option<i64>, include_job_document: Option<bool>) -> Self {
+        Self { execution_number: execution_number.map(NumberOrText), include_job_document, ..Self::default() }
+    }
 }
 
 /// An integer, or a string that holds one: the guide and the embedded C library quote versions (spec section 2, fact 9).
@@ -110,7 +117,7 @@ fn refuse_unparsed(payload: &[u8], error: &serde_json::Error) -> Refusal {
     }
 }
 
-fn request_body(topic: RequestTopic<'_>, fields: RequestFields<'_>) -> Result<RequestBody, String> {
+pub(super) fn request_body(topic: RequestTopic<'_>, fields: RequestFields<'_>) -> Result<RequestBody, String> {
     let status_details = match fields.status_details {
         Some(pairs) => {
             Some(StatusDetails::new(pairs.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned()))).map_err(|e| e.to_string())?)
@@ -216,6 +223,15 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
 
 // ------------------------------------------------------------------------------------------------- what the service encodes
 
+/// What the same answer is like, depending on what carries it (spec section 2, facts 2 and 11; spec section 10.1).
+#[derive(Clone, Copy)]
+pub(super) enum Form<'a> {
+    /// The document is JSON; the thing is named by the topic.
+    Mqtt,
+    /// The document is a string that holds JSON; the thing is named.
+    Http { thing: &'a str },
+}
+
 struct Details<'a>(&'a StatusDetails);
 
 impl Serialize for Details<'_> {
@@ -224,15 +240,30 @@ impl Serialize for Details<'_> {
     }
 }
 
-struct Execution<'a>(&'a JobExecution);
+struct Document<'a>(&'a JobDocument, Form<'a>);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.1 {
+            Form::Mqtt => raw(self.0).serialize(serializer),
+            Form::Http { .. } => serializer.serialize_str(self.0.as_json()),
+        }
+    }
+}
+
+struct Execution<'a>(&'a JobExecution, Form<'a>);
 
 impl Serialize for Execution<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let execution = self.0;
+        let Self(execution, form) = *self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("jobId", execution.job_id.as_str())?;
-        if let Some(thing) = &execution.thing_name {
-            map.serialize_entry("thingName", thing.as_str())?;
+        let thing = match form {
+            Form::Mqtt => execution.thing_name.as_ref().map(crate::jobs::ThingName::as_str),
+            Form::Http { thing } => Some(thing),
+        };
+        if let Some(thing) = thing {
+            map.serialize_entry("thingName", thing)?;
         }
         map.serialize_entry("status", execution.status.as_str())?;
         if !execution.status_details.is_empty() {
@@ -249,7 +280,7 @@ impl Serialize for Execution<'_> {
         map.serialize_entry("versionNumber", &execution.version_number)?;
         map.serialize_entry("executionNumber", &execution.execution_number)?;
         if let Some(document) = &execution.job_document {
-            map.serialize_entry("jobDocument", &raw(document))?;
+            map.serialize_entry("jobDocument", &Document(document, form))?;
         }
         map.end()
     }
@@ -295,8 +326,32 @@ fn summaries(list: &[ExecutionSummary]) -> Vec<Summary<'_>> {
     list.iter().map(Summary).collect()
 }
 
-fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("these shapes have string keys and finite numbers")
+}
+
+/// The members of an answer, without those that its carrier adds.
+pub(super) fn serialize_answer<M: SerializeMap>(map: &mut M, answer: &Answer, form: Form<'_>) -> Result<(), M::Error> {
+    match answer {
+        Answer::Pending(pending) => {
+            map.serialize_entry("inProgressJobs", &summaries(&pending.in_progress))?;
+            map.serialize_entry("queuedJobs", &summaries(&pending.queued))?;
+        }
+        Answer::Started(execution) | Answer::Described(execution) => {
+            if let Some(execution) = execution {
+                map.serialize_entry("execution", &Execution(execution, form))?;
+            }
+        }
+        Answer::Updated(answer) => {
+            if let Some(state) = &answer.execution_state {
+                map.serialize_entry("executionState", &State(state))?;
+            }
+            if let Some(document) = &answer.job_document {
+                map.serialize_entry("jobDocument", &Document(document, form))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 struct ReplyOut<'a>(&'a Reply);
@@ -305,23 +360,7 @@ impl Serialize for ReplyOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match &self.0.result {
-            Ok(Answer::Pending(pending)) => {
-                map.serialize_entry("inProgressJobs", &summaries(&pending.in_progress))?;
-                map.serialize_entry("queuedJobs", &summaries(&pending.queued))?;
-            }
-            Ok(Answer::Started(execution) | Answer::Described(execution)) => {
-                if let Some(execution) = execution {
-                    map.serialize_entry("execution", &Execution(execution))?;
-                }
-            }
-            Ok(Answer::Updated(answer)) => {
-                if let Some(state) = &answer.execution_state {
-                    map.serialize_entry("executionState", &State(state))?;
-                }
-                if let Some(document) = &answer.job_document {
-                    map.serialize_entry("jobDocument", raw(document))?;
-                }
-            }
+            Ok(answer) => serialize_answer(&mut map, answer, Form::Mqtt)?,
             Err(rejection) => {
                 map.serialize_entry("code", rejection.code.as_str())?;
                 map.serialize_entry("message", &rejection.message)?;
@@ -363,7 +402,7 @@ impl Serialize for NotificationOut<'_> {
             Notification::NextChanged { timestamp, execution } => {
                 map.serialize_entry("timestamp", &timestamp.0)?;
                 if let Some(execution) = execution {
-                    map.serialize_entry("execution", &Execution(execution))?;
+                    map.serialize_entry("execution", &Execution(execution, Form::Mqtt))?;
                 }
             }
         }

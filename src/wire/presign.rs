@@ -131,7 +131,7 @@ mod tests {
     const REGION: &str = "us-east-1";
 
     fn key() -> AccessKey {
-        AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into() }
+        AccessKey::lasting("AKIAEXAMPLE", "secret")
     }
 
     fn at(seconds: u64) -> SystemTime {

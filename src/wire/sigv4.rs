@@ -21,6 +21,16 @@ const IMPLIED_HEADERS: [&str; 1] = ["x-amz-date"];
 pub struct AccessKey {
     pub id: String,
     pub secret: String,
+    /// Of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl AccessKey {
+    /// One that does not expire.
+    #[must_use]
+    pub fn lasting(id: &str, secret: &str) -> Self {
+        Self { id: id.into(), secret: secret.into(), session_token: None }
+    }
 }
 
 /// A request that cannot be signed.
@@ -41,14 +51,14 @@ impl SignError {
 pub enum Refusal {
     #[error("Missing Authentication Token")]
     MissingAuthenticationToken,
-    #[error("the Authorization header is not {ALGORITHM} with Credential, SignedHeaders and Signature")]
+    #[error("the request is not signed by {ALGORITHM} with Credential, SignedHeaders and Signature")]
     IncompleteSignature,
     #[error("The security token included in the request is invalid.")]
     UnrecognizedClient,
     #[error("Signature expired: the request's date is more than 5 minutes from the service's")]
     SignatureExpired,
-    #[error("the credential is scoped to another region")]
-    WrongRegion,
+    #[error("the credential is scoped to another day, region or service")]
+    WrongScope,
     #[error("The request signature we calculated does not match the signature you provided.")]
     SignatureDoesNotMatch,
 }
@@ -61,7 +71,7 @@ impl Refusal {
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
-            Self::SignatureExpired | Self::WrongRegion | Self::SignatureDoesNotMatch => "InvalidSignatureException",
+            Self::SignatureExpired | Self::WrongScope | Self::SignatureDoesNotMatch => "InvalidSignatureException",
         }
     }
 }
@@ -110,7 +120,7 @@ pub(super) fn compute<'a>(
     settings: SigningSettings,
 ) -> Result<(aws_sigv4::http_request::SigningInstructions, String), SignError> {
     let failed = SignError::new;
-    let identity = Credentials::new(key.id.clone(), key.secret.clone(), None, None, "fleetsim").into();
+    let identity = Credentials::new(key.id.clone(), key.secret.clone(), key.session_token.clone(), None, "fleetsim").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -127,6 +137,7 @@ pub(super) fn compute<'a>(
 /// What an `Authorization` header says.
 struct Authorization<'a> {
     key_id: &'a str,
+    day: &'a str,
     region: &'a str,
     service: &'a str,
     signed_headers: &'a str,
@@ -146,9 +157,9 @@ impl<'a> Authorization<'a> {
             }
         }
         let mut scope = credential?.split('/');
-        let (key_id, _date, region, service, end) = (scope.next()?, scope.next()?, scope.next()?, scope.next()?, scope.next()?);
+        let (key_id, day, region, service, end) = (scope.next()?, scope.next()?, scope.next()?, scope.next()?, scope.next()?);
         (end == "aws4_request" && scope.next().is_none()).then_some(())?;
-        Some(Self { key_id, region, service, signed_headers: signed_headers?, signature: signature? })
+        Some(Self { key_id, day, region, service, signed_headers: signed_headers?, signature: signature? })
     }
 }
 
@@ -168,15 +179,16 @@ pub fn verify<'a>(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let authorization = text("authorization").ok_or(Refusal::MissingAuthenticationToken)?;
     let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
-    let at = text("x-amz-date").and_then(parse_date).ok_or(Refusal::IncompleteSignature)?;
+    let date = text("x-amz-date").ok_or(Refusal::IncompleteSignature)?;
+    let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
     if authorization.key_id != key.id {
         return Err(Refusal::UnrecognizedClient);
     }
     if now.duration_since(at).unwrap_or_else(|error| error.duration()) > SKEW_MAX {
         return Err(Refusal::SignatureExpired);
     }
-    if authorization.region != region {
-        return Err(Refusal::WrongRegion);
+    if authorization.region != region || !date.starts_with(authorization.day) {
+        return Err(Refusal::WrongScope);
     }
     let host = text("host").ok_or(Refusal::IncompleteSignature)?;
     let absolute = format!("https://{host}{}", uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
@@ -206,9 +218,14 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
 }
 
+const DATE: &[time::format_description::BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+
+pub(super) fn format_date(at: SystemTime) -> String {
+    OffsetDateTime::from(at).format(DATE).expect("a date of four-digit years can be written")
+}
+
 pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
-    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let date = time::PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+    let date = time::PrimitiveDateTime::parse(text, DATE).ok()?.assume_utc();
     let since = date - OffsetDateTime::UNIX_EPOCH;
     UNIX_EPOCH.checked_add(since.try_into().ok()?)
 }
@@ -220,7 +237,7 @@ mod tests {
     const REGION: &str = "us-east-1";
 
     fn key() -> AccessKey {
-        AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into() }
+        AccessKey::lasting("AKIAEXAMPLE", "secret")
     }
 
     fn now() -> SystemTime {
@@ -274,7 +291,11 @@ mod tests {
         }
         assert_eq!(check(&request, &key(), now() + Duration::from_secs(299)), Ok("iot".into()));
         let other_region = verify("PUT", request.uri(), request.headers(), request.body(), &key(), "eu-west-1", now());
-        assert_eq!(other_region, Err(Refusal::WrongRegion));
+        assert_eq!(other_region, Err(Refusal::WrongScope));
+        let mut other_day = signed("/jobs/fw-1", "{}");
+        let authorization = other_day.headers()["authorization"].to_str().unwrap().replace("/20260225/", "/20260224/");
+        other_day.headers_mut().insert("authorization", authorization.parse().unwrap());
+        assert_eq!(check(&other_day, &key(), now()), Err(Refusal::WrongScope), "{authorization}");
         let mut unsigned = signed("/jobs/fw-1", "{}");
         unsigned.headers_mut().remove("authorization");
         assert_eq!(check(&unsigned, &key(), now()), Err(Refusal::MissingAuthenticationToken));

@@ -13,25 +13,52 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
+/// Common names of the roots of Amazon Trust Services, which AWS's endpoints chain to (spec section 12.2).
+const AMAZON_ROOTS: [&str; 5] = [
+    "Amazon Root CA 1",
+    "Amazon Root CA 2",
+    "Amazon Root CA 3",
+    "Amazon Root CA 4",
+    "Starfield Services Root Certificate Authority - G2",
+];
+
+/// The roots of Amazon Trust Services, as Mozilla has them.
+#[must_use]
+pub fn amazon_roots() -> RootCertStore {
+    let is_amazon = |subject: &[u8]| AMAZON_ROOTS.iter().any(|name| subject.ends_with(name.as_bytes()));
+    webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| is_amazon(&root.subject)).cloned().collect()
+}
+
+/// # Errors
+/// When one of them is no certificate.
+pub fn roots(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<RootCertStore, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    certificates.into_iter().try_for_each(|certificate| store.add(certificate))?;
+    Ok(store)
+}
+
 /// The client configuration every session's own is cloned from: roots and verifier are parsed and shared once, resumption is off.
 ///
 /// # Errors
-/// When a root is no certificate, or the provider lacks what TLS 1.2 and 1.3 need.
-pub fn client_config(
-    roots: impl IntoIterator<Item = CertificateDer<'static>>,
-    alpn: Option<&str>,
-) -> Result<ClientConfig, rustls::Error> {
-    let mut store = RootCertStore::empty();
-    for root in roots {
-        store.add(root)?;
-    }
+/// When the provider lacks what TLS 1.2 and 1.3 need.
+pub fn client_config(roots: RootCertStore, alpn: Option<&str>) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(store)
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.resumption = rustls::client::Resumption::disabled();
     // Writes to the file that SSLKEYLOGFILE names, if it names one.
     config.key_log = Arc::new(rustls::KeyLogFile::new());
     config.alpn_protocols = alpn.into_iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_root_of_amazon_is_there() {
+        assert_eq!(amazon_roots().len(), AMAZON_ROOTS.len());
+    }
 }

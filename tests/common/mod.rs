@@ -1,6 +1,8 @@
 //! An endpoint as a process of its own, and a client that is written in bytes from the specification rather than by a codec.
 #![allow(dead_code, reason = "every test target uses its part")]
 
+pub(crate) mod http;
+
 use assert_cmd::cargo::cargo_bin;
 use fleetsim::wire::sigv4::{AccessKey, sign_request};
 use fleetsim::wire::tls;
@@ -22,6 +24,7 @@ pub(crate) struct Endpoint {
     pub(crate) process: Child,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) mqtt: String,
+    pub(crate) https: String,
     pub(crate) api: String,
 }
 
@@ -41,7 +44,20 @@ impl Endpoint {
     pub(crate) fn with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut process = Command::new(cargo_bin("fleetsim"))
-            .args(["serve", "--mqtt-port", "0", "--api-port", "0", "--things", "4", "--thing-name", "t-{index}", "--dir"])
+            .args([
+                "serve",
+                "--mqtt-port",
+                "0",
+                "--https-port",
+                "0",
+                "--api-port",
+                "0",
+                "--things",
+                "4",
+                "--thing-name",
+                "t-{index}",
+                "--dir",
+            ])
             .arg(dir.path())
             .args(more)
             .stdout(Stdio::piped())
@@ -53,7 +69,7 @@ impl Endpoint {
         let ready: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&ready["event"], &ready["pid"]), (&json!("ready"), &json!(process.id())));
         let text = |key: &str| ready[key].as_str().unwrap().to_owned();
-        Self { process, mqtt: text("mqtt"), api: text("api"), dir }
+        Self { process, mqtt: text("mqtt"), https: text("https"), api: text("api"), dir }
     }
 
     pub(crate) fn pem(&self, file: &str) -> CertificateDer<'static> {
@@ -61,11 +77,16 @@ impl Endpoint {
     }
 
     pub(crate) fn tls(&self, address: &str, certificate_of: Option<(&Path, &str)>) -> std::io::Result<Tls> {
+        self.tls_by(address, certificate_of, &[])
+    }
+
+    /// With names for ALPN.
+    pub(crate) fn tls_by(&self, address: &str, certificate_of: Option<(&Path, &str)>, alpn: &[&str]) -> std::io::Result<Tls> {
         let mut roots = RootCertStore::empty();
         roots.add(self.pem("ca.cert.pem")).unwrap();
         let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
         let builder = builder.with_root_certificates(roots);
-        let config = match certificate_of {
+        let mut config = match certificate_of {
             Some((dir, thing)) => {
                 let cert = CertificateDer::from_pem_file(dir.join(format!("things/{thing}.cert.pem"))).unwrap();
                 let key = PrivateKeyDer::from_pem_file(dir.join(format!("things/{thing}.key.pem"))).unwrap();
@@ -73,6 +94,7 @@ impl Endpoint {
             }
             None => builder.with_no_client_auth(),
         };
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
         let tcp = TcpStream::connect(address)?;
         tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -94,25 +116,29 @@ impl Endpoint {
         client
     }
 
+    /// The key of the API, from its file.
+    pub(crate) fn key(&self) -> AccessKey {
+        let credentials = std::fs::read_to_string(self.dir.path().join("aws-credentials")).unwrap();
+        let value =
+            |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
+        AccessKey::lasting(&value("aws_access_key_id"), &value("aws_secret_access_key"))
+    }
+
     /// One signed call of the control plane: status, error type, body.
     pub(crate) fn call(
         &self,
         method: &str,
         path: &str,
         body: &str,
-        change: impl FnOnce(&mut http::Request<Vec<u8>>),
+        change: impl FnOnce(&mut ::http::Request<Vec<u8>>),
     ) -> (u16, Option<String>, Value) {
-        let credentials = std::fs::read_to_string(self.dir.path().join("aws-credentials")).unwrap();
-        let value =
-            |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
-        let key = AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") };
-        let mut request = http::Request::builder()
+        let mut request = ::http::Request::builder()
             .method(method)
             .uri(format!("https://{}{path}", self.api))
             .header("host", &self.api)
             .body(body.as_bytes().to_vec())
             .unwrap();
-        sign_request(&mut request, &key, "us-east-1", "iot", SystemTime::now()).unwrap();
+        sign_request(&mut request, &self.key(), "us-east-1", "iot", SystemTime::now()).unwrap();
         change(&mut request);
         let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\nconnection: close\r\n", request.body().len());
         for (name, value) in request.headers() {

@@ -9,8 +9,16 @@ import pytest
 from control import Boto3, Cli
 
 
+WHERE = {
+    "mqtt": "host:port of MQTT",
+    "https": "host:port of HTTPS by certificate",
+    "api": "host:port of whatever is signed",
+    "pki": "directory of certificates",
+}
+
+
 def pytest_addoption(parser):
-    for name, what in {"mqtt": "host:port of MQTT", "api": "host:port of the control plane", "pki": "directory of certificates"}.items():
+    for name, what in WHERE.items():
         parser.addoption(f"--{name}", required=True, help=what)
 
 
@@ -19,6 +27,7 @@ class Site:
     """An endpoint that runs, and the certificates that go with it."""
 
     mqtt: tuple
+    https: str
     api: str
     pki: Path
 
@@ -38,7 +47,8 @@ class Site:
 @pytest.fixture(scope="session")
 def site(pytestconfig):
     host, _, port = pytestconfig.getoption("mqtt").rpartition(":")
-    return Site((host, int(port)), f"https://{pytestconfig.getoption('api')}", Path(pytestconfig.getoption("pki")).resolve())
+    https, api = (f"https://{pytestconfig.getoption(name)}" for name in ("https", "api"))
+    return Site((host, int(port)), https, api, Path(pytestconfig.getoption("pki")).resolve())
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,10 @@ class CliError(Exception):
 
 
 class Cli:
-    """`aws iot ...`, as a process of its own each time."""
+    """`aws iot ...`, or of another service, as a process of its own each time."""
 
-    def __init__(self, site):
-        self.endpoint = site.api
+    def __init__(self, site, service="iot"):
+        self.endpoint, self.service = site.api, service
         self.environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(site.pki),
@@ -53,9 +53,9 @@ class Cli:
         }
 
     def run(self, operation, *arguments):
-        """The answer of `aws iot OPERATION ARGUMENTS`."""
+        """The answer of `aws SERVICE OPERATION ARGUMENTS`."""
         aws = Path(sys.executable).with_name("aws")
-        command = [aws, "iot", operation, "--endpoint-url", self.endpoint, "--output", "json", *arguments]
+        command = [aws, self.service, operation, "--endpoint-url", self.endpoint, "--output", "json", *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=CLI_WAIT_S)
         if done.returncode != 0:
             raise CliError(done.stderr.strip())

@@ -1,11 +1,15 @@
-"""Clients of others walk the queue life cycle of section 19.2 and the table of fields of section 19.3, over mutual TLS."""
+"""Clients of others walk the queue life cycle of section 19.2 and the table of fields of section 19.3, by every way in: MQTT over mutual TLS
+and over WebSocket, HTTPS by certificate and by signature."""
+
+from functools import partial
 
 import paho.mqtt.client as paho
 import pytest
 from reference import walk_fields, walk_life_cycle
 from things.base import QUIET_S
-from things.device_sdk import CallbackThing, Connection5, Connection311, RequestThing
+from things.device_sdk import CallbackThing, Connection5, Connection311, RequestThing, websocket
 from things.device_sdk_v1 import SdkV1Thing
+from things.http import Boto3Thing, CliThing, CurlThing
 from things.mosquitto import MosquittoThing
 from things.paho_mqtt import PahoThing
 
@@ -14,11 +18,16 @@ CLIENTS = {
     "awsiotsdk-callbacks-5": lambda site, name: CallbackThing(site, name, Connection5),
     "awsiotsdk-requests-311": lambda site, name: RequestThing(site, name, Connection311),
     "awsiotsdk-requests-5": lambda site, name: RequestThing(site, name, Connection5),
+    "awsiotsdk-websocket-311": lambda site, name: CallbackThing(site, name, partial(Connection311, connect=websocket())),
+    "awsiotsdk-websocket-5": lambda site, name: RequestThing(site, name, partial(Connection5, connect=websocket(token="FwoGZXIvYXdzE/+="))),
     "AWSIoTPythonSDK-311": SdkV1Thing,
     "paho-311": lambda site, name: PahoThing(site, name, paho.MQTTv311),
     "paho-5": lambda site, name: PahoThing(site, name, paho.MQTTv5),
     "mosquitto-311": lambda site, name: MosquittoThing(site, name, "311"),
     "mosquitto-5": lambda site, name: MosquittoThing(site, name, "5"),
+    "boto3-http": Boto3Thing,
+    "cli-http": CliThing,
+    "curl-http": CurlThing,
 }
 
 
@@ -32,7 +41,7 @@ def thing(request, site, thing_name):
 @pytest.fixture
 def control(request, thing, boto3_control, cli_control):
     """Where the thing is made of command line tools, so is the control plane."""
-    return cli_control if isinstance(thing, MosquittoThing) else boto3_control
+    return cli_control if isinstance(thing, (MosquittoThing, CliThing, CurlThing)) else boto3_control
 
 
 def test_queue_life_cycle(thing, control):

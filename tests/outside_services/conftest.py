@@ -35,7 +35,7 @@ def ending():
 @pytest.fixture
 def run_fleet(binary, ending):
     """A function that starts a run in a folder."""
-    return lambda folder, scenario, *options: ending(Fleet(binary, folder, scenario, *options))
+    return lambda *arguments, **settings: ending(Fleet(binary, *arguments, **settings))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import tempfile
+from pathlib import Path
 
 from processes import Process
 
@@ -43,6 +45,10 @@ COHORTS = {
     "told-5": 'workflow = "start-next"\ntransport = "mqtt5"',
     "kept": 'workflow = "start-next"\nclean_session = false',
     "kept-5": 'workflow = "start-next"\ntransport = "mqtt5"\nclean_session = false',
+    "looking": 'workflow = "describe-update"',
+    "looking-5": 'workflow = "describe-update"\ntransport = "mqtt5"',
+    "picking": 'workflow = "list"',
+    "picking-5": 'workflow = "list"\ntransport = "mqtt5"',
     "asking": 'workflow = "poll"\npoll = { every = "1s", jitter = 0.2 }',
 }
 
@@ -56,12 +62,12 @@ def write_scenario(folder, port, certificates, things, expect):
 
 
 class Fleet(Process):
-    """`fleetsim run` in a folder of its own; results go to `out`."""
+    """`fleetsim run` in a folder; results go to a new folder in there."""
 
-    def __init__(self, binary, folder, scenario, *options):
-        self.out = folder / "out"
-        command = [binary, "run", scenario, "--ui", "none", "--out", "out", *options]
-        super().__init__(command, folder / "fleetsim.log", cwd=folder)
+    def __init__(self, binary, folder, scenario, *options, environment=None):
+        self.out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
+        command = [binary, "run", scenario, "--ui", "none", "--out", self.out, *options]
+        super().__init__(command, folder / "fleetsim.log", cwd=folder, env=environment)
 
     def finish(self, limit_s):
         """Waits for a run that ends well."""

@@ -1,11 +1,14 @@
 """The shipped scenarios for services of others, as their own comments say how to run them."""
 
+import os
 import subprocess
 
 from broker import Broker
+from emulator import ACCOUNT, REGION
 from processes import Process, free_port
 
 THINGS = 30
+AWS_THINGS = 10
 QUICK = ["--set", "behavior.ota.step='100ms'", "--set", "fleet.connect.rate='100/s'"]
 
 
@@ -41,3 +44,20 @@ def test_mosquitto(binary, tmp_path, respond, run_fleet, ending):
     service.say({"create": "fw-1", "per_second": 30})
     fleet.finish(60)
     assert len(fleet.executions()) == THINGS
+
+
+def test_aws_1k_at_ministack(ministack, run_fleet):
+    """Thing group and job are created through the control plane of MiniStack. Where its MQTT is, its DescribeEndpoint does not say."""
+    address = ministack.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    assert address.endswith(f".localhost:{ministack.api_port}")
+    for index in range(AWS_THINGS):
+        ministack.make_thing(f"aws-{index}")
+    keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
+    environment = os.environ | keys | {"AWS_ENDPOINT_URL_IOT": ministack.url}
+    place = ["--host", "localhost", "--port", str(ministack.mqtt_port), "--ca", ministack.ca]
+    things = ["--things", str(AWS_THINGS), "--set", "fleet.thing_name='aws-{index}'"]
+    files = [option for kind in ("cert", "key") for option in (f"--{kind}", f"things/{{thing}}.{kind}.pem")]
+    fleet = run_fleet(ministack.folder, "aws-1k", *place, *things, *files, *QUICK, environment=environment)
+    fleet.finish(60)
+    executions = fleet.executions()
+    assert len(executions) == AWS_THINGS and executions == ministack.executions("fleetsim-1k")

@@ -38,24 +38,26 @@ enum Link {
     Up { epoch: u64, is_granted: bool },
 }
 
+/// Whom the service tells what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hears {
+    /// `notify-next`
+    next: bool,
+    /// `notify`
+    list: bool,
+}
+
 struct Thing {
     name: ThingName,
     agent: JobsAgent,
     link: Link,
-    /// What the service has granted in this session.
+    /// What the service has granted of this session.
     hears: Hears,
     /// Of a thing whose session outlives its connections.
     kept: Option<Kept>,
     /// With [`Bug::NoRetry`]: it has given up.
     is_stuck: bool,
     last_token: Option<ClientToken>,
-}
-
-/// Which notifications are granted: `notify-next`, and `notify`.
-#[derive(Clone, Copy, Default)]
-struct Hears {
-    next: bool,
-    list: bool,
 }
 
 /// What both sides keep of a session while there is no connection.

@@ -1,5 +1,6 @@
-//! Certificates of the registry at the MQTT door.
+//! Certificates of the registry at the doors.
 
+use crate::common::http::Http;
 use crate::common::{Client, Endpoint, connect_packet};
 use crate::doors::{ok, with_principal};
 use rcgen::{CertificateParams, DnType, KeyPair};
@@ -70,6 +71,23 @@ fn a_certificate_of_the_registry_is_the_thing_it_is_attached_to() {
         ok(&endpoint, "GET", &format!("/certificates/{}", issued.id), &Value::Null)["certificateDescription"]["status"],
         "ACTIVE"
     );
+}
+
+#[test]
+fn over_https_each_request_asks_what_the_certificate_is_worth() {
+    let endpoint = Endpoint::start(&[]);
+    let issued = Issued::new(&endpoint);
+    let mut http = Http::new(endpoint.tls(&endpoint.https, Some((issued.dir.path(), "device"))).unwrap(), &endpoint.https);
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
+    issued.attach(&endpoint, "t-1");
+    issued.attach(&endpoint, "t-2");
+    http.ask("GET", "/things/t-1/jobs", "").ok();
+    http.ask("GET", "/things/t-2/jobs", "").ok();
+    http.ask("GET", "/things/t-3/jobs", "").refused(403, "ForbiddenException");
+    issued.set(&endpoint, "INACTIVE");
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
+    issued.set(&endpoint, "ACTIVE");
+    http.ask("GET", "/things/t-1/jobs", "").ok();
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod events;
 mod rollouts;
 mod shipped;
 mod terminal;
+mod transports;
 
 use assert_cmd::cargo::cargo_bin;
 use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
@@ -291,7 +292,8 @@ fn a_freeze_shows_in_response_times_and_in_lost_arrivals_and_loses_nothing() {
 #[test]
 fn things_of_another_endpoint_are_driven_with_files_and_shorthands() {
     let bench = Bench::new();
-    let mut serve = Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--things", "3"]));
+    let mut serve =
+        Guard(bench.spawn(&["serve", "--dir", "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", "3"]));
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(serve.0.stdout.take().unwrap()), &mut line).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -501,7 +503,19 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     }
     let bench = Bench::new();
     fs::create_dir_all(bench.path("d")).unwrap();
-    let mut serve = Guard(bench.spawn(&["serve", "--dir", "d", "--mqtt-port", "0", "--api-port", "0", "--ledger", "/dev/full"]));
+    let mut serve = Guard(bench.spawn(&[
+        "serve",
+        "--dir",
+        "d",
+        "--mqtt-port",
+        "0",
+        "--https-port",
+        "0",
+        "--api-port",
+        "0",
+        "--ledger",
+        "/dev/full",
+    ]));
     assert_eq!(serve.wait(Duration::from_secs(20)), 1);
     let mut stderr = String::new();
     std::io::Read::read_to_string(serve.0.stderr.as_mut().unwrap(), &mut stderr).unwrap();
@@ -513,7 +527,7 @@ fn a_port_in_use_is_named() {
     let bench = Bench::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = bench.run(&["serve", "--dir", "d", "--mqtt-port", &port, "--api-port", "0"]);
+    let output = bench.run(&["serve", "--dir", "d", "--mqtt-port", &port, "--https-port", "0", "--api-port", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("listen on 127.0.0.1:{port}")));
 }

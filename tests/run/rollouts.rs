@@ -208,6 +208,18 @@ fn an_endpoint_that_stands_still_gets_its_jobs_when_it_goes_on() {
 }
 
 #[test]
+fn a_job_that_the_service_refuses_ends_the_run_by_its_name() {
+    let bench = Bench::new();
+    let quotas = FLEET.replace("minute = '1s'", "quotas = 'aws'");
+    fs::write(bench.path("jobs.toml"), format!("{quotas}[[rollout]]\njob = 'too-fast'\nrate = '1200/min'\n")).unwrap();
+    let output = bench.run(&["run", "jobs.toml", "--things", "2", "--ui", "none", "--out", "out"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("failed to create job too-fast: call CreateJob: 410 LimitExceededException"), "{message}");
+    assert_eq!(bench.manifest("out")["verdict"], "ERROR");
+}
+
+#[test]
 fn several_jobs_in_a_row_as_shipped() {
     let bench = Bench::new();
     let output = bench.run(&["run", "several-jobs", "--things", "60", "--ui", "none", "--out", "out"]);

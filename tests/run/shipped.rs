@@ -1,8 +1,13 @@
 //! Every shipped scenario runs, small and in short.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Guard};
 use crate::reconcile;
 use fleetsim::scenario::SHIPPED;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
 
 /// A scenario that brings its own endpoint.
 struct Small {
@@ -36,15 +41,24 @@ const SMALL: &[Small] = &[
     Small { name: "reconnect-storm", things: 100, executions: 100, sets: QUICK_STORM },
 ];
 
-/// Scenarios for services of others: `tests/outside_services/test_shipped.py` runs them.
-const ELSEWHERE: &[&str] = &["mosquitto"];
+/// Scenarios that a test of their own runs, and where it is.
+const BY_THEMSELVES: &[(&str, &str, &str)] = &[
+    ("several-jobs", "tests/run/rollouts.rs", "several_jobs_in_a_row_as_shipped"),
+    ("mosquitto", "tests/outside_services/test_shipped.py", "test_mosquitto"),
+    ("aws-1k", "tests/run/shipped.rs", "the_account_of_aws_1k_may_be_the_local_endpoint"),
+    ("aws-1k", "tests/outside_services/test_shipped.py", "test_aws_1k_at_ministack"),
+];
 
 #[test]
 fn every_shipped_scenario_is_run_by_a_test() {
-    let run: Vec<&str> = SMALL.iter().map(|small| small.name).chain(ELSEWHERE.iter().copied()).collect();
-    let missing: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).filter(|name| !run.contains(name)).collect();
-    assert!(missing.is_empty(), "say how {missing:?} run small");
-    assert_eq!(run.len(), SHIPPED.len());
+    let run: BTreeSet<&str> = SMALL.iter().map(|small| small.name).chain(BY_THEMSELVES.iter().map(|own| own.0)).collect();
+    let shipped: BTreeSet<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+    assert_eq!(run, shipped, "each scenario says how it runs small, or which test runs it");
+    for (name, file, test) in BY_THEMSELVES {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let is_test = |line: &str| line.starts_with(&format!("fn {test}(")) || line.starts_with(&format!("def {test}("));
+        assert!(text.lines().any(is_test), "{name}: {file} has no {test}");
+    }
 }
 
 #[test]
@@ -64,11 +78,43 @@ fn every_shipped_scenario_runs_small() {
         assert_eq!(rows.len(), *executions, "{name}");
         for row in rows {
             assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{name}: {row:?}");
-            let times: Vec<f64> = row[1..5].iter().map(|cell| cell.parse().unwrap()).collect();
+            // Who was away was never told, and asked when it was back.
+            let told = row[1..5].iter().filter(|cell| !cell.is_empty());
+            let times: Vec<f64> = told.map(|cell| cell.parse().unwrap()).collect();
             assert!(times.is_sorted(), "{name}: {row:?}");
             assert_eq!(row[5], "", "{name}");
         }
         reconcile(&bench);
         assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
+    }
+}
+
+#[test]
+fn the_account_of_aws_1k_may_be_the_local_endpoint() {
+    let bench = Bench::new();
+    let serve = ["serve", "--dir", "certs/aws-1k", "--things", "40", "--mqtt-port", "0", "--api-port", "0"];
+    let mut serve = Guard(bench.command(&serve).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    let args = ["run", "aws-1k", "--things", "40", "--ca", "certs/aws-1k/ca.cert.pem", "--ui", "none", "--out", "out"];
+    let quick = ["--set", "behavior.ota={ step = '100ms' }", "--set", "rollout.fleetsim-1k.rate='100/s'"];
+    let mut run = bench.command(&[&args[..], &quick].concat());
+    for name in ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        run.env_remove(name);
+    }
+    let output = run
+        .env("AWS_ENDPOINT_URL_IOT", format!("https://{}", ready["api"].as_str().unwrap()))
+        .env("AWS_CA_BUNDLE", "certs/aws-1k/ca.cert.pem")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "certs/aws-1k/aws-credentials")
+        .env("AWS_CONFIG_FILE", "none")
+        .env("AWS_REGION", "us-east-1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly"]);
+    assert_eq!(rows.len(), 40);
+    for row in rows {
+        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && row[2].is_empty(), "{row:?}");
     }
 }

@@ -47,7 +47,20 @@ impl Endpoint {
 
     fn in_dir(dir: tempfile::TempDir, more: &[&str]) -> Self {
         let mut process = Command::new(cargo_bin("fleetsim"))
-            .args(["serve", "--mqtt-port", "0", "--api-port", "0", "--things", "4", "--thing-name", "t-{index}", "--dir"])
+            .args([
+                "serve",
+                "--mqtt-port",
+                "0",
+                "--https-port",
+                "0",
+                "--api-port",
+                "0",
+                "--things",
+                "4",
+                "--thing-name",
+                "t-{index}",
+                "--dir",
+            ])
             .arg(dir.path().join("pki"))
             .args(more)
             .stdout(Stdio::piped())
@@ -103,7 +116,7 @@ impl Endpoint {
         let credentials = std::fs::read_to_string(self.dir.path().join("pki/aws-credentials")).unwrap();
         let value =
             |key: &str| credentials.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix("= ")).unwrap().to_owned();
-        let key = AccessKey { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") };
+        let key = AccessKey::lasting(&value("aws_access_key_id"), &value("aws_secret_access_key"));
         let mut request = http::Request::builder()
             .method(method)
             .uri(format!("https://{}{path}", self.api))

@@ -30,7 +30,7 @@ impl JobsAgent {
         }
         if self.take_up(&execution, now) {
             self.more = false;
-            self.begin(now);
+            self.start_work(now);
         }
     }
 
@@ -80,7 +80,7 @@ impl JobsAgent {
     }
 
     /// It is `IN_PROGRESS`: the work begins.
-    fn begin(&mut self, now: Mono) {
+    fn start_work(&mut self, now: Mono) {
         let Some(work) = &mut self.work else { return };
         work.is_started = true;
         let behavior = self.settings.behavior(&work.key.job);
@@ -136,7 +136,7 @@ impl JobsAgent {
         }
         work.version += 1;
         if !work.is_started {
-            self.begin(now);
+            self.start_work(now);
             return;
         }
         work.reports += 1;

@@ -1,7 +1,13 @@
 //! Async shells around the engine: one file a way in.
 
 pub(super) mod api;
+mod data_plane;
+mod http;
+mod https;
 pub(super) mod mqtt;
+pub(super) mod mutual;
+mod patient;
+mod websocket;
 
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};

@@ -1,10 +1,10 @@
 //! `[behavior.*]` and `[[cohort]]`.
 
-use super::super::plan::{CohortPlan, FleetPlan};
+use super::super::plan::{CohortPlan, FleetList, FleetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
 use super::fleet::{connect, session};
-use super::{DAY, names};
+use super::{DAY, names, things};
 use crate::device::behavior::{Behavior, OutcomeShares};
 use crate::device::workflow::{Poll, Workflow};
 use crate::distribution::Distribution;
@@ -85,13 +85,15 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
         return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), connect: None, session: fleet.session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
-    let mut shares_are_read = true;
+    let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
+    let mut shares_are_read = !is_listed;
     for reader in &readers {
         let name = reader.string("name");
         if name.is_none() && !reader.has("name") {
             reader.missing("name", "cohorts are told apart by name");
         }
         let share = match reader.share("share") {
+            _ if is_listed => things::listed_share(reader, fleet, name.as_ref()),
             Some(share) => share.value,
             None if readers.len() == 1 && !reader.has("share") => 1.0,
             None => {

@@ -54,7 +54,7 @@ pub(super) fn end(root: &Reader<'_>, target: &TargetPlan, rollouts: &[RolloutPla
                     TargetPlan::Emulator(_) => {
                         "add a [[rollout]], or end after a time: [end] when = \"duration\", duration = \"60s\""
                     }
-                    TargetPlan::Mqtt(_) => {
+                    TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => {
                         "say how many executions end the run: [end] expect = 1_000; or wait until nothing happens: idle = \"30s\""
                     }
                 };

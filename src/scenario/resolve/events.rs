@@ -56,7 +56,7 @@ fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Op
     }
     let lasts = lasts(reader, kind);
     let who = affected(reader, kind, cohorts);
-    if matches!(target, TargetPlan::Mqtt(_)) && kind.is_some_and(Kind::is_of_endpoint) {
+    if target.remote().is_some() && kind.is_some_and(Kind::is_of_endpoint) {
         let help = "use it with target.kind = \"emulator\"; an outage or a reconnect-storm can happen with every target";
         reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped, or made to stand still", help);
     }

@@ -4,15 +4,13 @@ use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan, Transport};
 use super::super::problem::Code;
 use super::super::reader::Reader;
 use super::super::units;
-use super::SOME_DURATION;
+use super::{SOME_DURATION, things};
 use crate::device::backoff::{Backoff, BackoffPolicy};
-use crate::jobs::{ThingName, limits};
+use crate::jobs::limits;
 use crate::schedule::ArrivalKind;
 use std::time::Duration;
 
-/// Limits of a scenario that are this program's own.
-const THINGS_MAX: i64 = 1_000_000;
-const INDEX_MAX: i64 = 1_000_000_000;
+/// A limit that is this program's own.
 const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
 
 const POLICIES: [(&str, BackoffPolicy); 3] =
@@ -43,6 +41,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
     let mut plan = FleetPlan {
         things: 1,
         thing_name: default_template(),
+        list: None,
         first_index: 0,
         connect: ConnectPlan { rate_per_s: 500.0, arrival: ArrivalKind::Constant, in_progress: 64 },
         session: default_session(),
@@ -53,32 +52,11 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         }
         return plan;
     };
-    match reader.integer("things", 1..=THINGS_MAX) {
-        Some(things) => plan.things = things.value as u64,
-        None if !reader.has("things") => reader.missing("things", "say how many things there are, as in things = 1_000"),
-        None => {}
-    }
-    plan.first_index = reader.integer("first_index", 0..=INDEX_MAX).map_or(0, |index| index.value as u64);
-    if let Some(template) = reader.with("thing_name", "a name template such as \"sim-{index:06}\"", units::name_template) {
-        plan.thing_name = template.value;
-    }
-    check_names(&reader, &plan);
+    things::things(&reader, &mut plan);
     plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
-    reader.later(&["things_from"]);
     reader.finish();
     plan
-}
-
-fn check_names(reader: &Reader<'_>, plan: &FleetPlan) {
-    let place = reader.place_of("thing_name");
-    if plan.thing_name.index.is_none() && plan.things > 1 {
-        let help = Some("put {index} or {index:06} into the name".to_owned());
-        reader.gathered.push(Code::BadValue, &place, format!("{} things would have one name", plan.things), help);
-    }
-    if let Err(error) = ThingName::new(&plan.thing_name.name(plan.first_index + plan.things - 1)) {
-        reader.gathered.push(Code::BadValue, &place, format!("fleet.thing_name makes no thing names: {error}"), None);
-    }
 }
 
 /// How things arrive, where that is said.

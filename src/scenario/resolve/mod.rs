@@ -7,6 +7,7 @@ mod fleet;
 mod rollouts;
 mod target;
 mod telemetry;
+mod things;
 
 use super::plan::Plan;
 use super::problem::{Code, Place};
@@ -26,10 +27,11 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let root = Reader::new(table, root_place, "", gathered);
     let name = scenario_name(&root);
     let seed = root.integer("seed", 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
-    let target = target::target(&root);
     let fleet = fleet::fleet(&root);
+    let target = target::target(&root, &fleet);
     let behaviors = cohorts::behaviors(&root);
     let cohorts = cohorts::cohorts(&root, &fleet, &behaviors);
+    things::check_cohorts(&root, &fleet, &cohorts);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
     rollouts::check_dues(&root, &rollouts, &end);

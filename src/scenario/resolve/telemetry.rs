@@ -3,10 +3,9 @@
 use super::super::plan::FleetPlan;
 use super::super::problem::Code;
 use super::super::reader::{Located, Reader};
-use super::super::units;
 use super::DAY;
 use crate::device::telemetry::{PayloadBytes, TelemetrySettings, TopicTemplate};
-use crate::jobs::{ThingName, limits};
+use crate::jobs::limits;
 use crate::periodic::Period;
 use std::time::Duration;
 
@@ -38,15 +37,14 @@ pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan) -> Option<Telemetr
     Some(TelemetrySettings { topic: topic?.value, period, bytes, is_acknowledged: qos == 1 })
 }
 
-/// The last thing has the longest topic.
 fn check_length(reader: &Reader<'_>, Located { value, place }: &Located<TopicTemplate>, fleet: &FleetPlan) {
     let index = fleet.first_index + fleet.things.saturating_sub(1);
     // What is wrong with the name is told where names are made.
-    let Ok(name) = ThingName::new(&fleet.thing_name.name(index)) else { return };
+    let Ok(name) = fleet.longest_name() else { return };
     let bytes = value.topic(&name, index).len();
     if bytes > limits::TOPIC_BYTES_MAX {
         let message = format!("telemetry.topic makes topics of {bytes} bytes, and AWS takes {}", limits::TOPIC_BYTES_MAX);
-        let help = format!("it is for {}", units::name_template_text(&fleet.thing_name));
+        let help = format!("it is for {name}");
         reader.gathered.push(Code::OutOfRange, place, message, Some(help));
     }
 }

@@ -13,6 +13,8 @@ class Thing(ABC):
 
     # Whether the client adds a client token of its own to each request.
     always_sends_tokens = False
+    # Whether it asks over HTTP, where there are no tokens, and other names for refusals.
+    is_http = False
 
     def __init__(self, site, name):
         self.site = site

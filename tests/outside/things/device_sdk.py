@@ -9,7 +9,7 @@ import queue
 import re
 from concurrent.futures import Future
 
-from awscrt import mqtt, mqtt5, mqtt_request_response
+from awscrt import auth, mqtt, mqtt5, mqtt_request_response
 from awsiot import ModeledClass, ServiceStreamOptions, V2ServiceException, iotjobs, mqtt5_client_builder, mqtt_connection_builder
 
 from things.base import WAIT_S, Thing
@@ -52,15 +52,31 @@ def wire(value):
             return value
 
 
+def mutual_tls(builder, site, name, host, **more):
+    """A connection by certificate."""
+    certificate, key = site.certificate(name)
+    pair = {"cert_filepath": str(certificate), "pri_key_filepath": str(key)}
+    return builder.mtls_from_path(endpoint=host, port=site.mqtt[1], ca_filepath=str(site.ca), client_id=name, **pair, **more)
+
+
+def websocket(token=None):
+    """A connection by signature, over WebSocket. A session token stands behind the signature, as with temporary credentials."""
+
+    def connect(builder, site, name, host, **more):
+        keys = site.keys()
+        provider = auth.AwsCredentialsProvider.new_static(keys["aws_access_key_id"], keys["aws_secret_access_key"], token)
+        return builder.websockets_with_default_aws_signing(
+            "us-east-1", provider, endpoint=host, port=int(site.api.rpartition(":")[2]), ca_filepath=str(site.ca), client_id=name, **more
+        )
+
+    return connect
+
+
 class Connection311:
     """The SDK's own connection for MQTT 3.1.1."""
 
-    def __init__(self, site, name, heard):
-        host, port = site.mqtt
-        certificate, key = site.certificate(name)
-        self.protocol_client = mqtt_connection_builder.mtls_from_path(
-            endpoint=host, port=port, cert_filepath=str(certificate), pri_key_filepath=str(key), ca_filepath=str(site.ca), client_id=name
-        )
+    def __init__(self, site, name, heard, connect=mutual_tls):
+        self.protocol_client = connect(mqtt_connection_builder, site, name, site.mqtt[0])
         self.protocol_client.on_message(lambda topic, payload, **_rest: heard(topic, payload))
         self.protocol_client.connect().result(WAIT_S)
 
@@ -74,19 +90,15 @@ class Connection311:
 class Connection5:
     """The SDK's MQTT 5 client. It is told a name, not an address, so that both kinds of server name are seen."""
 
-    def __init__(self, site, name, heard):
-        _, port = site.mqtt
-        certificate, key = site.certificate(name)
+    def __init__(self, site, name, heard, connect=mutual_tls):
         connected, self.stopped = Future(), Future()
         # The DISCONNECT of each end, where the endpoint sent one.
         self.ends = queue.Queue()
-        self.protocol_client = mqtt5_client_builder.mtls_from_path(
-            endpoint="localhost",
-            port=port,
-            cert_filepath=str(certificate),
-            pri_key_filepath=str(key),
-            ca_filepath=str(site.ca),
-            client_id=name,
+        self.protocol_client = connect(
+            mqtt5_client_builder,
+            site,
+            name,
+            "localhost",
             on_publish_received=lambda data: heard(data.publish_packet.topic, data.publish_packet.payload),
             on_lifecycle_connection_success=lambda data: connected.done() or connected.set_result(data.connack_packet),
             on_lifecycle_connection_failure=lambda data: connected.done() or connected.set_exception(data.exception),

@@ -1,15 +1,15 @@
 //! Objects by presigned URL: GET, whole or a range, and PUT. Errors in the XML of S3.
 
-use super::{BODY_TIMEOUT, decode_percent};
+use super::{Body, decode_percent, full};
 use crate::clock;
+use crate::emulator::doors::http::BODY_TIMEOUT;
 use crate::emulator::objects::{Objects, PATH};
 use crate::wire::control::REGION;
 use crate::wire::presign;
 use futures_util::TryStreamExt as _;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use rand::RngExt as _;
 use std::io::{self, SeekFrom};
@@ -23,8 +23,6 @@ use tokio_util::io::ReaderStream;
 const OBJECT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Read from a file at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A refusal in the names of S3.
 struct Refused {
@@ -71,10 +69,6 @@ pub(super) async fn answer(request: Request<Incoming>, objects: Option<&Objects>
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response
     })
-}
-
-pub(super) fn full(body: impl Into<Bytes>) -> Body {
-    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn error_body(refused: &Refused, resource: &str) -> String {

@@ -1,34 +1,15 @@
-//! The query of a call: its parameters, percent-decoded, and the paging that all lists share.
+//! What the query of a call says: flags, and the paging that all lists share.
 
-use super::{Refused, invalid};
+use super::{Query, Refused, invalid};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
 
 /// Items of a page when the call does not say (inferred).
 pub(super) const PAGE_DEFAULT: usize = 25;
 /// Starts what a token encodes, so that text that is no token is told from one.
 const TOKEN_TAG: &str = "after:";
 
-/// Parameters in the order of the call.
-pub(super) struct Query {
-    parameters: Vec<(String, String)>,
-}
-
 impl Query {
-    pub(super) fn parse(text: &str) -> Self {
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Self {
-            parameters: pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
-        }
-    }
-
-    /// The first value with this name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
-    }
-
     pub(super) fn flag(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }
@@ -97,16 +78,6 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_are_decoded() {
-        let query = Query::parse("a=x%3Ay&flag=true&b=1+2&empty&c=%26");
-        assert_eq!(
-            (query.get("a"), query.get("b"), query.get("empty"), query.get("c")),
-            (Some("x:y"), Some("1 2"), Some(""), Some("&"))
-        );
-        assert!(query.flag("flag") && !query.flag("a") && query.get("d").is_none());
-    }
 
     #[test]
     fn pages_follow_each_other_even_when_items_come_and_go() {

@@ -1,8 +1,7 @@
 //! Who may connect (spec section 13.2).
 
-use super::MqttSettings;
-use super::connection::Stream;
 use super::packet::{Connect, Reason};
+use super::{Carrier, MqttSettings};
 use crate::emulator::filter;
 use crate::emulator::identity::Identity;
 use crate::emulator::message::Will;
@@ -18,7 +17,7 @@ const AUTHENTICATION_UNSUPPORTED: Reason = Reason::NotAuthorized;
 
 /// A CONNECT came in: whether its client may connect, and as which thing.
 pub(super) fn admit(
-    stream: &Stream,
+    stream: &impl Carrier,
     connect: &Connect,
     service: &Service,
     settings: MqttSettings,
@@ -35,9 +34,7 @@ pub(super) fn admit(
     if let Some(will) = &connect.will {
         check_will(will)?;
     }
-    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let certificate = certificate.ok_or((Reason::NotAuthorized, "there is no certificate"))?;
-    service.identify(certificate, &connect.client_id, settings.auto_register).map_err(|why| (Reason::NotAuthorized, why))
+    stream.identify(&connect.client_id, service, settings).map_err(|why| (Reason::NotAuthorized, why))
 }
 
 fn check_will(will: &Will) -> Result<(), (Reason, &'static str)> {

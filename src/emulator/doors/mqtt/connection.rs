@@ -1,21 +1,19 @@
 //! One connection: CONNECT, then packets in and packets out until somebody ends it. All waits have a deadline.
 
-use super::MqttSettings;
 use super::admit::{admit, keep_alive};
 use super::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
 use super::session::Session;
 use super::v3;
+use super::{Carrier, MqttSettings};
 use crate::clock;
 use crate::emulator::service::Service;
 use crate::emulator::sessions::{Delivery, Dismissal};
 use crate::instant::Mono;
 use bytes::BytesMut;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 
 /// From the end of the TLS handshake to a complete CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,8 +27,6 @@ const READ_BYTES: usize = 512;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
 /// unacknowledged than this, and never the 100 that it may have.
 const PACKETS_PER_TURN: usize = 64;
-
-pub(super) type Stream = TlsStream<TcpStream>;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +87,7 @@ impl Patience {
 }
 
 /// Runs a connection to its end.
-pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSettings) -> End {
+pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: MqttSettings) -> End {
     let mut inbound = BytesMut::new();
     let mut out = BytesMut::new();
     let (version, connect) = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
@@ -102,7 +98,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
     let Ok(_connected) = service.shape.connect(&connect.client_id) else {
         version.encode_refusal(Reason::Quota, &mut out);
-        let _ = write(&mut stream, &mut out, service).await;
+        dismiss(&mut stream, &mut out, service).await;
         return End::Refused("over a quota of connections");
     };
     let identity = match admit(&stream, &connect, service, settings) {
@@ -110,7 +106,7 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
         Err((reason, why)) => {
             tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
             version.encode_refusal(reason, &mut out);
-            let _ = write(&mut stream, &mut out, service).await;
+            dismiss(&mut stream, &mut out, service).await;
             return End::Refused(why);
         }
     };
@@ -132,7 +128,8 @@ pub(super) async fn run(mut stream: Stream, service: &Service, settings: MqttSet
     version.encode(&Outbound::Accepted(accepted), &mut out);
     session.draw(service, &mut out);
     let mut connection = Connection { stream, version, inbound, out };
-    let patience = Patience { silence: keep_alive.mul_f64(1.5), until: service.shape.end_of_life(session.thing()) };
+    let until = service.shape.end_of_life(session.thing()).min(clock::mono() + C::LIFETIME_MAX);
+    let patience = Patience { silence: keep_alive.mul_f64(1.5), until };
     let end = connection.serve(&mut session, &mut deliveries, service, patience).await;
     session.end(end.publishes_will(), service);
     drop(session);
@@ -147,7 +144,7 @@ enum NoConnect {
 }
 
 /// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (spec section 13.1).
-async fn read_connect(stream: &mut Stream, inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
+async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
     loop {
         match packet::decode_connect(inbound).map_err(NoConnect::Bad)? {
             Some(_) if !inbound.is_empty() => {
@@ -165,7 +162,7 @@ async fn read_connect(stream: &mut Stream, inbound: &mut BytesMut) -> Result<(Ve
     }
 }
 
-async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
+async fn refuse(stream: &mut (impl AsyncWrite + Unpin), no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
     let end = match no {
         NoConnect::End(end) => return end,
         NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
@@ -178,12 +175,19 @@ async fn refuse(stream: &mut Stream, no: NoConnect, out: &mut BytesMut, service:
             End::Refused("no client id, and no clean session")
         }
     };
-    let _ = write(stream, out, service).await;
+    dismiss(stream, out, service).await;
     end
 }
 
+/// The last words to a client that was not let in.
+async fn dismiss(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) {
+    if write(stream, out, service).await.is_ok() {
+        let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
+    }
+}
+
 /// The only way to the socket. Nothing leaves that tells of a change which is not on disk yet.
-async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Result<(), End> {
+async fn write(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) -> Result<(), End> {
     if out.is_empty() {
         return Ok(());
     }
@@ -201,14 +205,14 @@ async fn write(stream: &mut Stream, out: &mut BytesMut, service: &Service) -> Re
 }
 
 /// A connection whose client was let in.
-struct Connection {
-    stream: Stream,
+struct Connection<C> {
+    stream: C,
     version: Version,
     inbound: BytesMut,
     out: BytesMut,
 }
 
-impl Connection {
+impl<C: Carrier> Connection<C> {
     /// Serves until somebody ends it.
     async fn serve(
         &mut self,
@@ -305,7 +309,7 @@ impl Connection {
         if let Some(reason) = end.reason() {
             self.version.encode_disconnect(reason, &mut self.out);
         }
-        let has_word = !self.out.is_empty();
+        let has_word = C::SAYS_GOODBYE || !self.out.is_empty();
         if write(&mut self.stream, &mut self.out, service).await.is_err() {
             return;
         }
@@ -334,7 +338,7 @@ struct Turn {
 }
 
 /// Reads what there is; the buffer is grown only when bytes are about to arrive.
-async fn read(stream: &mut Stream, inbound: &mut BytesMut) -> std::io::Result<usize> {
+async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> std::io::Result<usize> {
     std::future::poll_fn(|cx| {
         inbound.reserve(READ_BYTES);
         let polled = tokio_util::io::poll_read_buf(std::pin::Pin::new(&mut *stream), cx, inbound);

@@ -1,4 +1,4 @@
-//! The MQTT door: accept, TLS, identity from the certificate, then one task a connection.
+//! MQTT, whatever carries it: one task a connection.
 
 mod admit;
 mod connection;
@@ -7,18 +7,12 @@ mod session;
 mod v3;
 mod v5;
 
+use crate::emulator::doors::mutual::TlsStream;
+use crate::emulator::identity::{Identity, Presented, Refusal};
 use crate::emulator::service::Service;
-use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
-
-/// TLS handshakes in progress at once; the others wait in the listen queue.
-const HANDSHAKES_MAX: usize = 1024;
-/// From accept to the end of the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a session may do.
 #[derive(Clone, Copy, Debug)]
@@ -30,33 +24,32 @@ pub(crate) struct MqttSettings {
     pub(crate) session_expiry_max: Duration,
 }
 
-/// Accepts for ever.
-pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>, settings: MqttSettings) {
-    let acceptor = TlsAcceptor::from(tls);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        let stream = super::accept(&listener).await;
-        let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
-        tokio::spawn(async move {
-            let Some(stream) = Box::pin(handshake(acceptor, stream)).await else { return };
-            drop(permit);
-            let end = connection::run(stream, &service, settings).await;
-            tracing::debug!(end = %end, "connection closed");
-        });
+/// What packets come and go by.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
+    /// How long one lasts, whatever happens.
+    const LIFETIME_MAX: Duration;
+    /// Whether its end is told by the carrier itself.
+    const SAYS_GOODBYE: bool;
+
+    /// Which thing its client is.
+    ///
+    /// # Errors
+    /// Why the client may not connect.
+    fn identify(&self, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal>;
+}
+
+impl Carrier for TlsStream {
+    const LIFETIME_MAX: Duration = Duration::MAX;
+    const SAYS_GOODBYE: bool = false;
+
+    fn identify(&self, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal> {
+        let certificate = self.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("there is no certificate")?;
+        service.identify(&Presented::new(certificate), client_id, settings.auto_register)
     }
 }
 
-async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake");
-            None
-        }
-        Err(_elapsed) => {
-            tracing::debug!("TLS handshake did not complete in time");
-            None
-        }
-    }
+/// Runs a connection to its end.
+pub(crate) async fn run(stream: impl Carrier, service: Arc<Service>, settings: MqttSettings) {
+    let end = connection::run(stream, &service, settings).await;
+    tracing::debug!(end = %end, "connection closed");
 }

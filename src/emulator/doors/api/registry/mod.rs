@@ -17,7 +17,8 @@ use rand::RngExt as _;
 
 /// `maxResults` and `pageSize` of every list.
 const PAGE_MAX: usize = 250;
-const ENDPOINT_TYPES: [&str; 4] = ["iot:Data", "iot:Data-ATS", "iot:Jobs", "iot:CredentialProvider"];
+const JOBS_ENDPOINT: &str = "iot:Jobs";
+const ENDPOINT_TYPES: [&str; 4] = ["iot:Data", "iot:Data-ATS", JOBS_ENDPOINT, "iot:CredentialProvider"];
 
 /// The answer, or `None` when the call is none of these operations.
 pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
@@ -30,13 +31,14 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
         .or_else(|| policies::operation(call))
 }
 
-/// One address serves all (spec section 12.1): where MQTT is. AWS answers a host whose ports are known; ours are any, so that
-/// the answer is `host:port`.
+/// Where MQTT is, and for the Jobs endpoint where requests go that are signed (spec section 12.1). AWS answers a host whose ports are known;
+/// ours are any, so that the answer is `host:port`.
 fn describe_endpoint(call: &Call<'_>) -> Result<Answer, Refused> {
     match call.query.get("endpointType") {
         Some(kind) if !ENDPOINT_TYPES.contains(&kind) => {
             Err(invalid(format!("endpointType must be one of {}, not {kind:?}", ENDPOINT_TYPES.join(", "))).into())
         }
+        Some(JOBS_ENDPOINT) => Ok(wire::encode(&serde_json::json!({ "endpointAddress": call.settings.jobs_endpoint }))),
         _ => Ok(wire::encode(&serde_json::json!({ "endpointAddress": call.settings.data_endpoint }))),
     }
 }

@@ -7,10 +7,10 @@ use crate::clock;
 use crate::emulator::filter;
 use crate::emulator::message::Message;
 use crate::emulator::request_log::Answered;
-use crate::emulator::service::Service;
+use crate::emulator::service::{Service, refused};
 use crate::emulator::sessions::{Delayed, Delivery, LateAnswer};
 use crate::emulator::shape::Fate;
-use crate::jobs::{ErrorCode, Rejection, Reply, ThingName, limits};
+use crate::jobs::{ErrorCode, Rejection, Reply, limits};
 use crate::wire::payload;
 use crate::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
 use bytes::BytesMut;
@@ -133,7 +133,7 @@ impl Session {
         let Delayed { publish, received, refusal } = request;
         let topic = request_topic(&publish.topic);
         let reply = match topic {
-            Some(topic) => answer(&self.thing, topic, &publish.payload, refusal, service),
+            Some(topic) => service.reply(&self.thing, payload::parse_request(topic, &publish.payload), refusal),
             None => invalid_topic(),
         };
         let answered = service.logs_requests().then(|| Answered::new(received, topic.map(RequestTopic::kind), &reply));
@@ -196,18 +196,6 @@ fn check_properties(properties: &PublishProperties) -> Result<(), Close> {
     Ok(())
 }
 
-fn answer(thing: &ThingName, request: RequestTopic<'_>, payload: &[u8], injected: Option<Rejection>, service: &Service) -> Reply {
-    match (payload::parse_request(request, payload), injected) {
-        (Ok(request), Some(rejection)) => refuse(request.client_token, rejection),
-        (Ok(request), None) => service.request(thing, &request),
-        (Err(refusal), _) => refuse(refusal.client_token, refusal.rejection),
-    }
-}
-
 fn invalid_topic() -> Reply {
-    refuse(None, Rejection::new(ErrorCode::InvalidTopic, "no operation of AWS IoT Jobs has this topic"))
-}
-
-fn refuse(client_token: Option<crate::jobs::ClientToken>, rejection: Rejection) -> Reply {
-    Reply { client_token, timestamp: clock::now().epoch_seconds(), result: Err(rejection) }
+    refused(None, Rejection::new(ErrorCode::InvalidTopic, "no operation of AWS IoT Jobs has this topic"))
 }

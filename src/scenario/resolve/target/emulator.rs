@@ -1,62 +1,27 @@
-//! `[target]`.
+//! `[target.emulator]`.
 
-use super::super::plan::{EmulatorPlan, FaultsPlan, MqttPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan, TargetPlan};
-use super::super::problem::{Code, nearest};
-use super::super::reader::{Located, Reader};
+use super::super::super::plan::{EmulatorPlan, FaultsPlan, LinkPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan};
+use super::super::super::problem::{Code, nearest};
+use super::super::super::reader::{Located, Reader};
 use crate::distribution::Distribution;
 use crate::jobs::{ErrorCode, Spread};
 use std::time::Duration;
 
 const SERVER_WORKERS_MAX: i64 = 1_024;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Emulator,
-    Mqtt,
-}
-
-pub(super) fn target(root: &Reader<'_>) -> TargetPlan {
-    let plain = EmulatorPlan {
+/// As it is where nothing is said.
+pub(super) fn plain(link: LinkPlan) -> EmulatorPlan {
+    EmulatorPlan {
+        link,
         minute: Duration::from_secs(60),
         spread: Spread::Smooth,
         quotas: QuotasPlan::None,
         faults: FaultsPlan::default(),
-    };
-    let Some(reader) = root.table("target") else { return TargetPlan::Emulator(plain) };
-    let kind = reader.word("kind", &[("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt)], &["aws"]);
-    let kind = kind.map_or(Kind::Emulator, |kind| kind.value);
-    let plan = match kind {
-        Kind::Emulator => {
-            for key in ["host", "port", "ports", "alpn", "server_name", "tls"] {
-                if reader.has(key) {
-                    let help = "with kind = \"emulator\" the endpoint is started by the run; for another one use kind = \"mqtt\"";
-                    reader.conflict(&reader.place_of(key), format!("target.{key} is for targets of kind mqtt"), help);
-                }
-            }
-            // Asked for, so that they are not unknown as well.
-            for key in ["host", "alpn", "server_name"] {
-                reader.string(key);
-            }
-            reader.integer("port", 0..=i64::MAX);
-            reader.table("ports");
-            reader.table("tls");
-            TargetPlan::Emulator(emulator(&reader, plain))
-        }
-        Kind::Mqtt => {
-            if reader.has("emulator") {
-                let help = "it shapes the local endpoint, which only runs with kind = \"emulator\"";
-                reader.conflict(&reader.place_of("emulator"), "target.emulator is for targets of kind emulator", help);
-            }
-            reader.table("emulator");
-            TargetPlan::Mqtt(mqtt(&reader))
-        }
-    };
-    reader.later(&["source_ips", "hosts", "region", "profile", "signer"]);
-    reader.finish();
-    plan
+    }
 }
 
-fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
+pub(super) fn emulator(target: &Reader<'_>, link: LinkPlan) -> EmulatorPlan {
+    let plain = plain(link);
     let Some(reader) = target.table("emulator") else { return plain };
     let minute = reader.duration("minute", Duration::from_millis(100)..=Duration::from_secs(3600));
     let spread = reader.word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)), &[]);
@@ -71,7 +36,7 @@ fn emulator(target: &Reader<'_>, plain: EmulatorPlan) -> EmulatorPlan {
         notifications: reader.table("notifications").and_then(notifications),
     };
     reader.finish();
-    EmulatorPlan { minute: minute.map_or(plain.minute, |minute| minute.value), spread, quotas, faults }
+    EmulatorPlan { link: plain.link, minute: minute.map_or(plain.minute, |minute| minute.value), spread, quotas, faults }
 }
 
 /// "none", "aws", or a file; a word that looks like neither is more likely a typing error than a file's name.
@@ -162,61 +127,4 @@ fn reject(reader: Reader<'_>) -> Option<RejectPlan> {
     reader.finish();
     let codes = codes.unwrap_or_else(|| vec![ErrorCode::RequestThrottled]);
     Some(RejectPlan { share: share?.value, codes })
-}
-
-fn mqtt(target: &Reader<'_>) -> MqttPlan {
-    let host = target.string("host").map(|host| host.value);
-    if host.is_none() && !target.has("host") {
-        target.missing("host", "say where the endpoint is: host = \"127.0.0.1\" or --host 127.0.0.1");
-    }
-    let host = host.unwrap_or_default();
-    let port = target.integer("port", 1..=65_535).map(|port| port.value as u16);
-    let ports = target.table("ports").and_then(|ports| {
-        let mqtt = ports.integer("mqtt", 1..=65_535).map(|port| port.value as u16);
-        ports.later(&["https", "api"]);
-        ports.finish();
-        mqtt
-    });
-    let server_name = target.string("server_name").map_or_else(|| host.clone(), |name| name.value);
-    let alpn = target.string("alpn").map(|alpn| alpn.value);
-    let mut plan = MqttPlan {
-        host,
-        port: port.or(ports).unwrap_or(8883),
-        server_name,
-        alpn,
-        ca: String::new(),
-        cert: String::new(),
-        key: String::new(),
-    };
-    let Some(tls) = target.table("tls") else {
-        target
-            .missing("tls", "say which certificates to use: [target.tls] ca = ..., cert = ..., key = ... (or --ca, --cert, --key)");
-        return plan;
-    };
-    let path = |key: &'static str, into: &mut String, templated: bool| match tls.string(key) {
-        Some(Located { value, place }) => {
-            let fields = value.replace("{thing}", "").replace("{index}", "");
-            if fields.contains(['{', '}']) || (!templated && fields != value) {
-                let allowed = if templated { "{thing} and {index}" } else { "no field" };
-                let help = Some(format!("a path of {key} may have {allowed}"));
-                tls.gathered.push(
-                    Code::BadValue,
-                    &place,
-                    format!("target.tls.{key} = {value:?} has a field that is not known"),
-                    help,
-                );
-            }
-            *into = value;
-        }
-        None if !tls.has(key) => {
-            tls.missing(key, "a path of a PEM file; cert and key may have {thing} or {index}, or be one shared file");
-        }
-        None => {}
-    };
-    path("ca", &mut plan.ca, false);
-    path("cert", &mut plan.cert, true);
-    path("key", &mut plan.key, true);
-    tls.flag("resumption", false);
-    tls.finish();
-    plan
 }

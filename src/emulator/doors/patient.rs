@@ -1,0 +1,138 @@
+//! A stream whose other side has deadlines: for its next request, for the head of one that has begun, for taking what is written.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// How long a connection is kept that says nothing: as an MQTT session at most (inferred; AWS's number was not found).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1_200);
+/// From the first byte of a request to the end of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A head has been completed since the last look.
+const HEARD: u8 = 1;
+/// A request is being answered: what comes is its body.
+const ANSWERING: u8 = 2;
+
+/// How far the requests of a connection are, told by whoever answers them.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU8>);
+
+/// A request is being answered while this lives.
+pub(super) struct Answering<'a>(&'a Progress);
+
+impl Progress {
+    /// The head of a request is complete.
+    pub(super) fn begin(&self) -> Answering<'_> {
+        self.0.store(HEARD | ANSWERING, Ordering::Relaxed);
+        Answering(self)
+    }
+
+    fn was_heard(&self) -> bool {
+        self.0.fetch_and(!HEARD, Ordering::Relaxed) & HEARD != 0
+    }
+
+    fn is_answering(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & ANSWERING != 0
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_and(!ANSWERING, Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Patient<S> {
+    stream: S,
+    progress: Progress,
+    /// When something came or went last.
+    last: Instant,
+    /// When the first byte of a head came that is not complete.
+    head: Option<Instant>,
+    reading: Option<Pin<Box<Sleep>>>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    pub(super) fn new(stream: S, progress: Progress) -> Self {
+        Self { stream, progress, last: Instant::now(), head: None, reading: None, writing: None }
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// What became of a write: one that waits too long fails.
+    fn limit_write<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.last = Instant::now();
+            self.writing = None;
+            return polled;
+        }
+        let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client did not take its answer in time")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        if me.progress.was_heard() {
+            me.head = None;
+        }
+        let polled = Pin::new(&mut me.stream).poll_read(cx, buffer);
+        if polled.is_ready() {
+            me.last = Instant::now();
+            if !me.progress.is_answering() {
+                me.head.get_or_insert(me.last);
+            }
+            return polled;
+        }
+        let deadline = me.head.map_or(me.last + IDLE_TIMEOUT, |head| head + HEAD_TIMEOUT);
+        let sleep = me.reading.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "no request came in time")))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let polled = Pin::new(&mut me.stream).poll_write(cx, bytes);
+        me.limit_write(polled, cx)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let polled = Pin::new(&mut me.stream).poll_write_vectored(cx, slices);
+        me.limit_write(polled, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let polled = Pin::new(&mut me.stream).poll_flush(cx);
+        me.limit_write(polled, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let polled = Pin::new(&mut me.stream).poll_shutdown(cx);
+        me.limit_write(polled, cx)
+    }
+}

@@ -1,0 +1,55 @@
+//! An AWS account as the environment and the profiles describe it: region, keys, and where its control plane is.
+
+use crate::scenario::plan::AwsPlan;
+use crate::transport::keyring::Keyring;
+
+/// Where to find an account, and as whom to call it.
+pub(super) struct Account {
+    pub region: String,
+    pub keyring: Keyring,
+    /// Instead of AWS's own address.
+    pub endpoint_url: Option<String>,
+    /// PEM file of the roots for that address; `None`: Amazon's.
+    pub ca_bundle: Option<String>,
+}
+
+/// The account that `plan` and the standard chain lead to. Nothing of it is asked over the network yet.
+///
+/// # Errors
+/// What is missing, for people.
+#[cfg(feature = "aws")]
+pub(super) async fn find(plan: &AwsPlan) -> Result<Account, String> {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+    /// What AWS's own tools call their variables.
+    const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"];
+    const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(region) = &plan.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &plan.profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    let region =
+        config.region().ok_or("no region: say target.region = \"eu-central-1\", or set AWS_REGION, or give the profile one")?;
+    let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;
+    Ok(Account {
+        region: region.to_string(),
+        keyring: Keyring::new(provider),
+        endpoint_url: ENDPOINT_URLS.into_iter().find_map(variable).or_else(|| config.endpoint_url().map(str::to_owned)),
+        ca_bundle: variable(CA_BUNDLE),
+    })
+}
+
+/// # Errors
+/// Always: the chain of credentials is not part of this build.
+#[cfg(not(feature = "aws"))]
+pub(super) async fn find(_plan: &AwsPlan) -> Result<Account, String> {
+    Err("this fleetsim was built without the feature aws: build it with `cargo build --release --features aws`".into())
+}

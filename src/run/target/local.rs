@@ -1,0 +1,91 @@
+//! The endpoint of a run's own: certificates, the child, things registered.
+
+use super::super::child::{ChildSettings, EndpointChild};
+use super::super::groups::TargetGroups;
+use super::super::ui::Ui;
+use super::control::{Register, register};
+use super::{Target, TargetError, off_thread, sources};
+use crate::jobs::ThingName;
+use crate::pki::{Made, Store, StoreSpec};
+use crate::report::SERVICE_LEDGER;
+use crate::scenario::plan::{EmulatorPlan, Plan};
+use crate::transport::control::{ControlClient, ControlDoor};
+use crate::transport::credentials::Credentials;
+use crate::transport::endpoint::{Destination, Endpoint};
+use crate::transport::keyring::Keyring;
+use crate::wire::{control, tls};
+use rustls::pki_types::ServerName;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The endpoint child and its ledger.
+pub(in crate::run) struct LocalEndpoint {
+    pub child: EndpointChild,
+    pub ledger: PathBuf,
+}
+
+pub(super) async fn bring_up(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    things: &[ThingName],
+    out: &Path,
+    ui: &Ui,
+) -> Result<Target, TargetError> {
+    let groups = TargetGroups::of(plan, things, "")?;
+    let dir = Path::new("certs").join(&plan.name);
+    ui.tell(&format!("certificates: {}", dir.display()));
+    let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
+    ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
+
+    let ledger = out.join(SERVICE_LEDGER);
+    let settings = ChildSettings {
+        dir: store.dir().into(),
+        plan: emulator.clone(),
+        seed: plan.seed,
+        ledger: ledger.clone(),
+        log: out.join("endpoint.log"),
+        state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
+    };
+    let child = EndpointChild::start(settings).await?;
+    ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
+
+    let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
+    let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
+    let door = ControlDoor {
+        address: child.ready.api,
+        authority: child.ready.api.to_string(),
+        region: control::REGION.into(),
+        tls: Some((Arc::clone(&tls), server_name.clone())),
+    };
+    let keys = store.credentials();
+    let client = ControlClient::new(door, Keyring::of(&keys.access_key_id, &keys.secret_access_key));
+    let control = register(things, groups, client, Register::Things, ui).await?;
+    let destination = Destination { address: child.ready.mqtt, server_name };
+    let endpoint = Endpoint::new(vec![destination], sources(&emulator.link).collect(), tls, emulator.link.resumption)
+        .expect("there is a destination");
+    Ok(Target { endpoint, credentials, control: Some(control), local: Some(LocalEndpoint { child, ledger }) })
+}
+
+/// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
+async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made, Vec<Credentials>), TargetError> {
+    let progress = ui.progress("device certificates", things.len());
+    let (store, made, things) = off_thread(move || {
+        let spec = StoreSpec { things, server_names: vec![] };
+        let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;
+        progress.finish();
+        Ok::<_, TargetError>((store, made, spec.things))
+    })
+    .await?;
+    let progress = ui.progress("keys read", things.len());
+    off_thread(move || {
+        let mut credentials = Vec::with_capacity(things.len());
+        for thing in &things {
+            let pair = store.thing(thing)?;
+            credentials.push(Credentials::new(pair.chain, pair.key)?);
+            progress.set(credentials.len());
+        }
+        progress.finish();
+        Ok((store, made, credentials))
+    })
+    .await
+}

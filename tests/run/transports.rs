@@ -1,0 +1,150 @@
+//! Whole runs over each transport, with sessions that end with their connections and such that do not.
+
+use crate::bench::Bench;
+use std::collections::BTreeSet;
+
+/// Two cohorts of eight things each, one of each transport; `more` is laid over it.
+const MIXED: &str = r#"
+name = "mixed"
+seed = 3
+
+[fleet]
+things = 16
+connect = { rate = "200/s" }
+reconnect = { policy = "fixed", base = "300ms", cap = "300ms" }
+timeouts = { answer = "5s" }
+
+[[cohort]]
+name = "old"
+share = 0.5
+transport = "mqtt"
+
+[[cohort]]
+name = "new"
+share = 0.5
+transport = "mqtt5"
+
+[behavior.quick]
+reaction = "uniform(0s, 100ms)"
+updates = 3
+step = "500ms"
+
+[[rollout]]
+job = "fw"
+rate = "60000/min"
+document = { operation = "x" }
+
+[end]
+limit = "30s"
+
+[thresholds]
+"executions.lost" = "== 0"
+"#;
+
+fn run(sets: &[&str]) -> Bench {
+    let bench = Bench::new();
+    std::fs::write(bench.path("mixed.toml"), MIXED).unwrap();
+    let mut args = vec!["run", "mixed.toml", "--ui", "none", "--out", "out"];
+    sets.iter().for_each(|set| args.extend(["--set", set]));
+    let output = bench.run(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(bench.manifest("out")["verdict"], "PASS");
+    let rows = bench.cells("out/executions.csv", &["status", "anomaly"]);
+    assert_eq!(rows.len(), 16);
+    assert!(rows.iter().all(|row| row[0] == "SUCCEEDED" && row[1].is_empty()), "{rows:?}");
+    assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "the ledgers agree");
+    bench
+}
+
+fn scopes(bench: &Bench, file: &str) -> BTreeSet<String> {
+    bench.cells(file, &["scope"]).into_iter().map(|mut row| row.remove(0)).collect()
+}
+
+/// A count of an operation in a scope.
+fn count(bench: &Bench, scope: &str, operation: &str, column: &str) -> u64 {
+    let rows = bench.cells("out/summary.csv", &["scope", "operation", column]);
+    let row = rows.iter().find(|row| row[0] == scope && row[1] == operation);
+    row.unwrap_or_else(|| panic!("no {operation} of {scope}"))[2].parse().unwrap()
+}
+
+#[test]
+fn cohorts_may_differ_in_their_transport_and_each_is_a_scope() {
+    let bench = run(&[]);
+    let expected = ["all", "cohort:new", "cohort:old", "transport:mqtt", "transport:mqtt5"].map(str::to_owned);
+    assert_eq!(scopes(&bench, "out/summary.csv"), expected.clone().into());
+    assert_eq!(scopes(&bench, "out/operations.csv"), expected.into());
+    for (scope, cohort) in [("transport:mqtt", "cohort:old"), ("transport:mqtt5", "cohort:new")] {
+        for (operation, ok) in [("connect", 8), ("subscribe", 8), ("execution", 8), ("update", 32)] {
+            assert_eq!((count(&bench, scope, operation, "ok"), count(&bench, cohort, operation, "ok")), (ok, ok), "{operation}");
+        }
+    }
+}
+
+#[test]
+fn a_fleet_of_mqtt_5_alone_names_no_other_transport() {
+    let bench = run(&["cohort.old.transport='mqtt5'"]);
+    let expected = ["all", "cohort:new", "cohort:old", "transport:mqtt5"].map(str::to_owned);
+    assert_eq!(scopes(&bench, "out/summary.csv"), expected.into());
+    assert_eq!(count(&bench, "transport:mqtt5", "connect", "ok"), 16);
+}
+
+/// Connections that live half a second: things of the one cohort find their sessions again, those of the other begin anew.
+#[test]
+fn a_persistent_session_is_subscribed_once_however_often_its_connection_ends() {
+    for transport in ["mqtt", "mqtt5"] {
+        let transports = ["old", "new"].map(|cohort| format!("cohort.{cohort}.transport='{transport}'"));
+        let bench = run(&[
+            &transports[0],
+            &transports[1],
+            "cohort.old.clean_session=false",
+            "target.emulator.disconnect={ every = '700ms' }",
+        ]);
+        let of = |cohort: &str, operation: &str| count(&bench, &format!("cohort:{cohort}"), operation, "ok");
+        assert!(of("old", "reconnect") >= 8 && of("new", "reconnect") >= 8);
+        assert_eq!(of("old", "subscribe"), 8, "{transport}: once each");
+        assert_eq!(of("new", "subscribe"), of("new", "connect"), "{transport}: every time");
+    }
+}
+
+/// The job is created while the things are away. What is kept for them tells them of it once they are back; a clean session is told
+/// nothing, and its thing learns of the job since it asks.
+#[test]
+fn what_is_published_while_a_thing_is_away_waits_for_it() {
+    for transport in ["mqtt", "mqtt5"] {
+        let transports = ["old", "new"].map(|cohort| format!("cohort.{cohort}.transport='{transport}'"));
+        let bench = run(&[
+            &transports[0],
+            &transports[1],
+            "cohort.old.clean_session=false",
+            // Connected until 1.5 s at the latest, then away until 3.5 s at the earliest.
+            "target.emulator.disconnect={ every = '1500ms' }",
+            "fleet.connect.rate='10000/s'",
+            "fleet.reconnect={ policy = 'fixed', base = '2s', cap = '2s' }",
+            "rollout.fw.after='connected'",
+            "rollout.fw.delay='2s'",
+            "behavior.quick.updates=0",
+        ]);
+        let told = |cohort: &str| {
+            let rows = bench.cells("out/summary.csv", &["scope", "operation", "ok"]);
+            let row = rows.iter().find(|row| row[0] == format!("cohort:{cohort}") && row[1] == "first_notification");
+            row.map_or(0, |row| row[2].parse::<u64>().unwrap())
+        };
+        assert_eq!((told("old"), told("new")), (8, 0), "{transport}");
+    }
+}
+
+#[test]
+fn telemetry_goes_on_beside_the_jobs_and_is_told_by_transport() {
+    let bench = run(&["telemetry={ topic = 'dt/{thing}/state', every = '100ms', jitter = 0.5, bytes = 'uniform(10, 2000)' }"]);
+    let of = |scope: &str, column: &str| count(&bench, scope, "telemetry", column);
+    for scope in ["transport:mqtt", "transport:mqtt5"] {
+        assert!(of(scope, "ok") >= 8 * 10, "{scope}");
+    }
+    for column in ["started", "ok", "open", "lost_arrivals"] {
+        assert_eq!(of("all", column), of("transport:mqtt", column) + of("transport:mqtt5", column), "{column}");
+    }
+    let [started, ok, open, lost] = ["started", "ok", "open", "lost_arrivals"].map(|column| of("all", column));
+    assert_eq!(started, ok + open, "nothing broke");
+    // What came due before a thing was subscribed.
+    assert!(lost <= 16, "{lost}");
+}

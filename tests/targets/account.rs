@@ -1,0 +1,165 @@
+//! `kind = "aws"`, with the local endpoint as the account; and jobs that others create.
+
+use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
+use fleetsim::jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
+use fleetsim::transport::control::{ControlClient, ControlDoor, provision};
+use fleetsim::transport::keyring::Keyring;
+use fleetsim::wire::tls;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const WORK: &str = "[behavior.quick]\nreaction = '0s'\nstep = '20ms'\nupdates = 1\n";
+
+fn aws(things: usize, target: &str, rest: &str) -> String {
+    format!(
+        "name = 's'\n[target]\nkind = 'aws'\n{target}\n[target.tls]\nca = 'pki/ca.cert.pem'\n{EACH_ITS_OWN}\n\
+         [fleet]\nthings = {things}\nthing_name = 't-{{index}}'\n{WORK}{rest}\n[end]\nlimit = '30s'\n"
+    )
+}
+
+const ROLLOUT: &str = "[[rollout]]\njob = 'fw-1'\nrate = '100/s'\ntargets = { share = 0.6 }\ndocument = { operation = 'x' }";
+
+/// Runs against the account that `serve` is.
+fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut std::process::Command)) -> Output {
+    bench.write("s.toml", scenario);
+    let _ = std::fs::remove_dir_all(bench.path("out"));
+    let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
+    command
+        .env("AWS_ENDPOINT_URL_IOT", format!("https://{}", serve.api))
+        .env("AWS_CA_BUNDLE", "pki/ca.cert.pem")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "pki/aws-credentials")
+        .env("AWS_CONFIG_FILE", "no-config")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    change(&mut command);
+    command.output().unwrap()
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn an_account_tells_its_endpoint_and_takes_rollouts() {
+    let bench = Bench::new(5);
+    let serve = bench.serve(&["--things", "5"]);
+    let output = run(&bench, &serve, &aws(5, "region = 'us-east-1'", ROLLOUT), |_| {});
+    assert_code(&output, 0);
+    let rows = bench.cells("executions.csv", &["job", "status", "anomaly"]);
+    assert_eq!(rows.len(), 3, "six tenths of five things: {rows:?}");
+    assert!(rows.iter().all(|row| row[..2] == ["fw-1", "SUCCEEDED"] && row[2].is_empty()), "{rows:?}");
+    assert_eq!(bench.connected(), 5);
+    // The region may come from the environment, and a job is there only once.
+    let again = run(&bench, &serve, &aws(5, "", ROLLOUT), |command| {
+        command.env("AWS_REGION", "us-east-1");
+    });
+    assert!(assert_code(&again, 1).contains("ResourceAlreadyExistsException"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_an_account_does_not_give_is_said_in_words() {
+    let bench = Bench::new(1);
+    let serve = bench.serve(&["--things", "1"]);
+    let idle = "";
+    let scenario = |target: &str| aws(1, target, idle).replace("[end]\n", "[end]\nduration = '1s'\n");
+    let told = assert_code(&run(&bench, &serve, &scenario(""), |_| {}), 1);
+    assert!(told.contains("no region") && told.contains("AWS_REGION"), "{told}");
+    let told = assert_code(&run(&bench, &serve, &scenario("region = 'eu-west-1'"), |_| {}), 1);
+    assert!(told.contains("another region"), "{told}");
+    let nobody = |command: &mut std::process::Command| {
+        command.env("AWS_SHARED_CREDENTIALS_FILE", "nowhere");
+    };
+    let told = assert_code(&run(&bench, &serve, &scenario("region = 'us-east-1'"), nobody), 1);
+    assert!(told.contains("get credentials"), "{told}");
+    let told = assert_code(&run(&bench, &serve, &scenario("region = 'us-east-1'\nprofile = 'other'"), |_| {}), 1);
+    assert!(told.contains("get credentials") && told.contains("other"), "{told}");
+    let strange = |command: &mut std::process::Command| {
+        command.env("AWS_ENDPOINT_URL_IOT", "ftp://x");
+    };
+    assert!(assert_code(&run(&bench, &serve, &scenario("region = 'us-east-1'"), strange), 1).contains("https://"));
+    // A host that is said needs nothing of an account.
+    let host = format!("host = '127.0.0.1'\nport = {}", serve.mqtt_port);
+    assert_code(&run(&bench, &serve, &scenario(&host), nobody), 0);
+    assert_eq!(bench.connected(), 1);
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn temporary_credentials_are_signed_with_their_token() {
+    let bench = Bench::new(1);
+    let serve = bench.serve(&["--things", "1"]);
+    let file = bench.text("pki/aws-credentials");
+    let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap().to_owned();
+    let (id, secret) = (value("aws_access_key_id"), value("aws_secret_access_key"));
+    let output = run(&bench, &serve, &aws(1, "region = 'us-east-1'", &ROLLOUT.replace("0.6", "1.0")), |command| {
+        command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_SESSION_TOKEN", "a/token+==");
+    });
+    assert_code(&output, 0);
+    assert_eq!(bench.cells("executions.csv", &["status"]), [["SUCCEEDED"]]);
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_build_without_the_feature_refuses_with_the_remedy() {
+    let bench = Bench::new(5);
+    let serve = bench.serve(&["--things", "5"]);
+    let told = assert_code(&run(&bench, &serve, &aws(5, "region = 'us-east-1'", ROLLOUT), |_| {}), 1);
+    assert!(told.contains("--features aws"), "{told}");
+}
+
+/// Creates a job for all things through the api door, as somebody else would.
+fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str) {
+    let ca = CertificateDer::from_pem_file(bench.path("pki/ca.cert.pem")).unwrap();
+    let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
+    let file = bench.text("pki/aws-credentials");
+    let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
+    let door = ControlDoor {
+        address: serve.api.parse().unwrap(),
+        authority: serve.api.clone(),
+        region: "us-east-1".into(),
+        tls: Some((tls, ServerName::try_from("localhost").unwrap())),
+    };
+    let client = ControlClient::new(door, Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key")));
+    let group = GroupName::new("all").unwrap();
+    let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
+    let document = JobDocument::from_valid_json(r#"{"operation":"x"}"#);
+    let create = CreateJob::new(JobId::new(job).unwrap(), vec![JobTarget::Group(group.clone())], document);
+    let work = async {
+        provision(&client, &[], &[(group, members)], |_, _| {}).await?;
+        client.create_job(&create).await
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap();
+}
+
+fn jobs_of_others(end: &str) -> Vec<Vec<String>> {
+    let bench = Bench::new(3);
+    let serve = bench.serve(&["--things", "3"]);
+    bench.write("s.toml", &mqtt(&serve.mqtt_port, 3, EACH_ITS_OWN, &format!("{WORK}[end]\n{end}\nlimit = '40s'")));
+    let args = ["run", "s.toml", "--ui", "json", "--out", "out"];
+    let mut run = Guard(bench.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_connected = || {
+        let seconds = bench.path("out/timeseries.csv");
+        seconds.exists() && bench.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == "3")
+    };
+    while !is_connected() {
+        assert!(Instant::now() < deadline, "the things do not connect");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    create_job(&bench, &serve, 3, "theirs");
+    let status = run.0.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{}", bench.text("out/run.json"));
+    bench.cells("executions.csv", &["job", "status", "anomaly"])
+}
+
+#[test]
+fn a_run_waits_for_as_many_executions_of_others_as_it_is_told() {
+    let rows = jobs_of_others("expect = 3");
+    assert_eq!(rows, vec![["theirs", "SUCCEEDED", ""]; 3]);
+}
+
+#[test]
+fn a_run_ends_when_nothing_happens_any_more_after_jobs_of_others() {
+    let rows = jobs_of_others("when = 'idle'\nidle = '4s'");
+    assert_eq!(rows, vec![["theirs", "SUCCEEDED", ""]; 3]);
+}

@@ -1,0 +1,11 @@
+//! Endpoints that are not our own: where they are, with which certificates, and whose jobs.
+
+mod account;
+mod bench;
+#[path = "../common/mod.rs"]
+mod common;
+mod fake;
+mod files;
+mod keys;
+mod list;
+mod ways;

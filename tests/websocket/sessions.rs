@@ -1,0 +1,98 @@
+//! The same sessions as over mutual TLS.
+
+use crate::common::{Endpoint, connect_packet, publish_packet, subscribe_packet};
+use crate::{BINARY, FIN, Socket, frame};
+use serde_json::{Value, json};
+
+impl Socket {
+    fn send_packet(&mut self, packet: &[u8]) {
+        self.send(&frame(FIN | BINARY, packet));
+    }
+
+    /// The next message, at QoS 0: last part of its topic, payload. Several may have come in one frame.
+    #[track_caller]
+    fn message(&mut self) -> (String, Value) {
+        if self.packets.is_empty() {
+            self.packets = self.frame().expect("a message").1;
+        }
+        let length_bytes = 1 + self.packets[1..].iter().take_while(|byte| **byte & 0x80 != 0).count();
+        let length = (1..=length_bytes).rev().fold(0, |length, at| length << 7 | usize::from(self.packets[at] & 0x7f));
+        let rest = self.packets.split_off(1 + length_bytes + length);
+        let packet = std::mem::replace(&mut self.packets, rest);
+        assert_eq!(packet[0] & 0xf6, 0x30, "a PUBLISH at QoS 0");
+        let body = &packet[1 + length_bytes..];
+        let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let last = std::str::from_utf8(&body[2..2 + topic]).unwrap().rsplit_once("/jobs/").unwrap().1.to_owned();
+        (last, serde_json::from_slice(&body[2 + topic..]).unwrap())
+    }
+
+    #[track_caller]
+    fn request(&mut self, thing: &str, last: &str, payload: &Value) -> (String, Value) {
+        self.send_packet(&publish_packet(&format!("$aws/things/{thing}/jobs/{last}"), 0, 0, payload.to_string().as_bytes(), false));
+        self.message()
+    }
+}
+
+#[test]
+fn a_job_from_creation_to_success() {
+    let endpoint = Endpoint::start(&[]);
+    let mut socket = Socket::connect(&endpoint, "t-1");
+    let filters = ["notify", "notify-next"].map(|last| format!("$aws/things/t-1/jobs/{last}"));
+    socket.send_packet(&subscribe_packet(3, &filters, 0));
+    assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x90, 4, 0, 3, 0, 0])));
+    endpoint.create_job("fw", "t-1");
+    assert_eq!([socket.message().0, socket.message().0], ["notify", "notify-next"]);
+    let (topic, started) = socket.request("t-1", "start-next", &json!({"clientToken": "c"}));
+    assert_eq!((&*topic, &started["clientToken"]), ("start-next/accepted", &json!("c")));
+    assert_eq!(started["execution"]["jobDocument"], json!({"operation": "x"}), "an object, and no name of the thing");
+    assert!(started["execution"].get("thingName").is_none());
+    assert_eq!(socket.request("t-1", "fw/update", &json!({"status": "SUCCEEDED"})).0, "fw/update/accepted");
+    assert_eq!([socket.message().0, socket.message().0], ["notify", "notify-next"]);
+    socket.expect_quiet();
+}
+
+#[test]
+fn the_client_id_names_a_registered_thing() {
+    let endpoint = Endpoint::start(&["--auto-register"]);
+    for (client_id, level) in [("nobody", 4), ("not a name", 4), ("", 4)] {
+        let mut socket = Socket::open(&endpoint);
+        socket.send_packet(&connect_packet(client_id, 300, level, 2));
+        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x20, 2, 0, 5])), "{client_id:?} is not authorized");
+        socket.expect_close(None);
+    }
+    // The topics of another thing are as far away as ever.
+    let mut socket = Socket::connect(&endpoint, "t-1");
+    socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
+    socket.expect_close(None);
+}
+
+#[test]
+fn a_thing_has_one_session_whatever_carries_it() {
+    let endpoint = Endpoint::start(&[]);
+    let mut over_tls = endpoint.connect("t-1");
+    let mut over_websocket = Socket::connect(&endpoint, "t-1");
+    assert!(over_tls.is_closed(), "the newest wins");
+    over_websocket.expect_quiet();
+    let mut again = endpoint.connect("t-1");
+    over_websocket.expect_close(None);
+    again.expect_quiet();
+}
+
+#[test]
+fn silence_of_one_and_a_half_keep_alives_ends_it() {
+    let endpoint = Endpoint::start(&["--keep-alive-min", "1s"]);
+    let mut socket = Socket::open(&endpoint);
+    socket.send_packet(&connect_packet("t-1", 1, 4, 2));
+    assert!(socket.frame().is_some());
+    socket.expect_close(None);
+}
+
+#[test]
+fn what_shapes_the_endpoint_applies() {
+    let endpoint = Endpoint::start(&["--reject", "1"]);
+    let mut socket = Socket::connect(&endpoint, "t-1");
+    let (topic, answer) = socket.request("t-1", "get", &json!({}));
+    assert_eq!((&*topic, &answer["code"]), ("get/rejected", &json!("RequestThrottled")));
+    let endpoint = Endpoint::start(&["--disconnect", "300ms"]);
+    Socket::connect(&endpoint, "t-1").expect_close(None);
+}
