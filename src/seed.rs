@@ -47,6 +47,8 @@ pub enum Purpose {
     TelemetryJitter = 41,
     /// How long each telemetry message is.
     TelemetrySize = 42,
+    /// Which things an event of the scenario is for.
+    Event = 50,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

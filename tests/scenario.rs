@@ -97,6 +97,72 @@ fn a_resolved_mqtt_target_reads_back() {
 }
 
 #[test]
+fn events_and_arrivals_read_back() {
+    let text = r#"
+        name = "e"
+        [fleet]
+        things = 10
+        connect = { arrival = "burst", in_progress = 8 }
+        [[cohort]]
+        name = "near"
+        share = 0.5
+        reconnect = { policy = "fixed", base = "2s" }
+        [[cohort]]
+        name = "far"
+        share = 0.5
+        reconnect = { policy = "exponential", base = "1s", cap = "8s" }
+        [[event]]
+        at = "1s"
+        kind = "disconnect"
+        share = 0.2
+        [[event]]
+        at = "2s"
+        kind = "disconnect"
+        cohort = "far"
+        for = "3s"
+        [[event]]
+        at = "3s"
+        kind = "outage"
+        for = "1m"
+        [[event]]
+        at = "4s"
+        kind = "reconnect-storm"
+        share = 0.5
+        cohort = "near"
+        [[event]]
+        at = "5s"
+        kind = "endpoint-restart"
+        for = "2s"
+        [[event]]
+        at = "7s"
+        kind = "endpoint-freeze"
+        for = "2s"
+        [end]
+        duration = "10s"
+    "#;
+    let plan = load("e", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let ramp = load("e", text, &[set("fleet.connect", "{ arrival = 'ramp', rate = '7/s' }")]).unwrap();
+    for plan in [&plan, &ramp] {
+        assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), *plan);
+    }
+    let json = plan.to_json();
+    assert_eq!(json["fleet"]["connect"], serde_json::json!({ "arrival": "burst", "in_progress": 8 }), "a burst has no rate");
+    let kinds: Vec<&str> = plan.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["disconnect", "disconnect", "outage", "reconnect-storm", "endpoint-restart", "endpoint-freeze"]);
+    assert_eq!(json["event"][3], serde_json::json!({ "at": "4s", "kind": "reconnect-storm", "share": 0.5, "cohort": "near" }));
+}
+
+#[test]
+fn an_event_of_the_endpoint_needs_the_local_one() {
+    let text = "name = 'm'\nfleet.things = 1\nend.idle = '5s'\n[target]\nkind = 'mqtt'\nhost = 'h'\n[target.tls]\nca = 'a'\ncert = 'c'\nkey = 'k'\n";
+    let with = |event: &str| codes(load("m", &format!("{text}[[event]]\nat = '1s'\n{event}"), &[]));
+    assert_eq!(with("kind = 'endpoint-restart'\nfor = '1s'"), ["conflict"]);
+    assert_eq!(with("kind = 'endpoint-freeze'\nfor = '1s'"), ["conflict"]);
+    assert!(with("kind = 'outage'\nfor = '1s'").is_empty());
+    assert!(with("kind = 'reconnect-storm'").is_empty());
+}
+
+#[test]
 fn a_resolved_aws_target_reads_back() {
     let text = r#"
         name = "m"
@@ -194,7 +260,8 @@ fn each_mistake_has_its_code() {
         ("fleet.thing_name", "\"a/{index}\"", Code::BadValue),
         ("fleet.keep_alive", "\"10s\"", Code::OutOfRange),
         ("fleet.connect.rate", "\"fast\"", Code::BadValue),
-        ("fleet.connect.arrival", "\"burst\"", Code::NotBuilt),
+        ("fleet.connect", "{ arrival = 'burst', rate = '5/s' }", Code::Conflict),
+        ("fleet.connect.arrival", "'brust'", Code::BadValue),
         ("fleet.things_from", "\"nowhere.csv\"", Code::BadValue),
         ("fleet.things_from", "7", Code::WrongType),
         ("fleet.transport", "\"https-mtls\"", Code::NotBuilt),
@@ -294,8 +361,23 @@ fn each_mistake_has_its_code() {
         ("target.emulator.reject", "{ share = 1.5 }", Code::OutOfRange),
         ("target.emulator.reject", "{ share = 0.1, codes = ['Throttled'] }", Code::UnknownName),
         ("target.emulator.reject", "{ share = 0.1, codes = [] }", Code::BadValue),
-        ("event", "[{ at = '1s', kind = 'outage', for = '1s' }]", Code::NotBuilt),
+        ("event", "[{ at = '1s', kind = 'outage' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'outrage', for = '1s' }]", Code::BadValue),
+        ("event", "[{ kind = 'disconnect' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'disconnect', share = 0 }]", Code::OutOfRange),
+        ("event", "[{ at = '1s', kind = 'disconnect', cohort = 'c' }]", Code::UnknownName),
+        ("event", "[{ at = '1s', kind = 'disconnect', for = '0s' }]", Code::OutOfRange),
+        ("event", "[{ at = '1s', kind = 'disconnect', things = 5 }]", Code::UnknownKey),
+        ("event", "[{ at = '1s', kind = 'reconnect-storm', for = '1s' }]", Code::Conflict),
         ("event", "[{ at = '1s', kind = 'endpoint-freeze' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'endpoint-freeze', for = '1s', share = 0.5 }]", Code::Conflict),
+        ("event", "[{ at = '1s', kind = 'endpoint-restart', for = '1s', cohort = 'a' }]", Code::Conflict),
+        ("event", "[{ at = '11m', kind = 'disconnect' }]", Code::Conflict),
+        (
+            "event",
+            "[{ at = '1s', kind = 'endpoint-restart', for = '2s' }, { at = '2s', kind = 'endpoint-freeze', for = '1s' }]",
+            Code::Conflict,
+        ),
         ("thresholds", "{ 'update.timeout' = '0' }", Code::BadValue),
         ("thresholds", "{ 'update.timeouts' = '== 0' }", Code::UnknownName),
         ("thresholds", "{ 'update.timeout' = { over = 'last 60s' } }", Code::MissingKey),

@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "metrics/executions",
     "metrics/collector.rs",
     "metrics/finding.rs",
+    "metrics/recovery.rs",
     "tui/app.rs",
     "tui/finder.rs",
     "tui/history.rs",

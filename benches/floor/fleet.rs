@@ -77,6 +77,8 @@ pub(crate) fn run(options: &Options) -> Measured {
         origin: clock::mono() + LEAD,
         inspect: false,
         has_ledger: true,
+        cuts: Vec::new(),
+        has_events: false,
     };
     let started = settings.origin;
     let mut fleet = Fleet::start(things, &settings).expect("the host gives a thread");

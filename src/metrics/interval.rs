@@ -105,12 +105,22 @@ pub struct ErrorTally {
     pub last_example: String,
 }
 
-/// A thing was subscribed, or lost its session.
+/// What became of a thing's session, or of an attempt to have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionChange {
     pub thing: u32,
     pub at: Mono,
-    pub is_up: bool,
+    pub kind: SessionChangeKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionChangeKind {
+    /// Subscribed, by an attempt that was planned for `intended`.
+    Up { intended: Mono },
+    /// Lost; `by` an event of the scenario that cut it.
+    Down { by: Option<u16> },
+    /// An attempt that came to nothing; told where the scenario has events.
+    Failed { intended: Mono },
 }
 
 /// A thing was struck by a fault on purpose.

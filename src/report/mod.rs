@@ -17,7 +17,7 @@ mod writer;
 pub use audit::{Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
 pub use faults_page::faults_page;
-pub use manifest::{Manifest, Totals, Verdict};
+pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
 pub use writer::{ResultsWriter, ThingNames};

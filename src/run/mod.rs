@@ -8,6 +8,7 @@ mod fleet;
 mod groups;
 mod observe;
 mod rollouts;
+mod sources;
 mod starts;
 mod stop;
 mod target;
@@ -25,7 +26,7 @@ use crate::instant::Mono;
 use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
 use crate::tui::app::Brief;
@@ -229,6 +230,7 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         finished_at: None,
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
         thresholds: Vec::new(),
+        events: Vec::new(),
         findings: Vec::new(),
         differences: None,
     };
@@ -270,6 +272,8 @@ async fn carry_out(
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
+        cuts: events::cuts(plan, origin),
+        has_events: !plan.events.is_empty(),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
@@ -280,6 +284,7 @@ async fn carry_out(
         transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
         thresholds: plan.thresholds.clone(),
+        events: events::planned(plan, origin),
         cores,
     });
     let conductor = Conductor {
@@ -292,6 +297,7 @@ async fn carry_out(
         collector,
         writer,
         ui,
+        restarting: None,
         stop,
     };
     Ok(conductor.conduct().await?)
@@ -351,7 +357,10 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Limit) => {
             let limit = crate::scenario::units::duration_text(options.plan.end.limit);
             let open = writer.manifest().totals.open();
-            findings.insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open"));
+            let away: u64 = writer.manifest().events.iter().map(EventTotals::away).sum();
+            let away = if away > 0 { format!(", {away} things are away by an event") } else { String::new() };
+            findings
+                .insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open{away}"));
             if is_invalid { (Verdict::Invalid, exit::INVALID) } else { (Verdict::Fail, exit::FAIL) }
         }
         Ok(Ending::Complete) if is_invalid => (Verdict::Invalid, exit::INVALID),

@@ -29,15 +29,17 @@ pub(super) struct ShardObserver {
     recorder: RefCell<Recorder>,
     gauges: Arc<Gauges>,
     cards: RefCell<Option<Cards>>,
+    /// Whether attempts that come to nothing are told one by one.
+    has_events: bool,
     /// Where the service shows no ledger: its clock, as its answers tell it.
     service_clock: RefCell<Option<ClockOffset>>,
 }
 
 impl ShardObserver {
     #[must_use]
-    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>, has_ledger: bool) -> Self {
+    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>, has_ledger: bool, has_events: bool) -> Self {
         let service_clock = RefCell::new((!has_ledger).then(ClockOffset::default));
-        Self { recorder: RefCell::new(recorder), gauges, cards: RefCell::new(cards), service_clock }
+        Self { recorder: RefCell::new(recorder), gauges, cards: RefCell::new(cards), has_events, service_clock }
     }
 
     /// The cards, between two events.
@@ -166,13 +168,20 @@ impl Observer for ShardObserver {
                         self.gauges.ever_connected.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                recorder.connected(thing.position, at);
+                recorder.connected(thing.position, intended, at);
             }
             SessionEvent::ConnectFailed { intended, started, at, failure } => {
                 finish(Operation::Connect, failure_outcome(failure), intended, started, at);
+                if self.has_events {
+                    recorder.connect_failed(thing.position, intended, at);
+                }
             }
             SessionEvent::Lost { at, failure } => {
-                recorder.session_lost(thing.position, at);
+                let by = match failure {
+                    Failure::Cut { event } => Some(*event),
+                    _ => None,
+                };
+                recorder.session_lost(thing.position, at, by);
                 recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
             }
             SessionEvent::Closed => recorder.closed(),

@@ -307,17 +307,67 @@ pub struct ThingFiles {
     pub key: PathBuf,
 }
 
-/// What happens to the endpoint, `at` after the first connect arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happens to the fleet or the endpoint, `at` after the first connect arrival.
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventPlan {
     pub at: Duration,
     pub kind: EventKind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
+    /// Things lose their connections, stay away for a while, if only for no time, and come back by their policy.
+    Disconnect { who: Affected, lasts: Duration },
+    /// Things lose their connections and find no way to the endpoint until it is over.
+    Outage { who: Affected, lasts: Duration },
+    /// Things lose their connections and try again in the same moment.
+    ReconnectStorm { who: Affected },
+    /// The endpoint is stopped, and after that time started again with all that it knew.
+    EndpointRestart { lasts: Duration },
     /// The endpoint stands still: it answers nothing, and nothing is lost.
     EndpointFreeze { lasts: Duration },
+}
+
+impl EventKind {
+    /// Its word in a scenario.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disconnect { .. } => "disconnect",
+            Self::Outage { .. } => "outage",
+            Self::ReconnectStorm { .. } => "reconnect-storm",
+            Self::EndpointRestart { .. } => "endpoint-restart",
+            Self::EndpointFreeze { .. } => "endpoint-freeze",
+        }
+    }
+
+    /// How long it lasts.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        match *self {
+            Self::ReconnectStorm { .. } => Duration::ZERO,
+            Self::Disconnect { lasts, .. }
+            | Self::Outage { lasts, .. }
+            | Self::EndpointRestart { lasts }
+            | Self::EndpointFreeze { lasts } => lasts,
+        }
+    }
+
+    /// The things it is for; `None` where it happens to the endpoint.
+    #[must_use]
+    pub fn who(&self) -> Option<&Affected> {
+        match self {
+            Self::Disconnect { who, .. } | Self::Outage { who, .. } | Self::ReconnectStorm { who } => Some(who),
+            Self::EndpointRestart { .. } | Self::EndpointFreeze { .. } => None,
+        }
+    }
+}
+
+/// A part of the fleet, or of one cohort.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affected {
+    pub share: f64,
+    pub cohort: Option<String>,
 }
 
 /// `"sim-{index:06}"`, parsed.
@@ -521,5 +571,26 @@ impl Plan {
             RolloutTargets::Cohort(name) => self.cohorts[self.cohort_of(*position)].name == *name,
         };
         (0..self.fleet.things).filter(is_target).collect()
+    }
+
+    /// Positions of the things that the event with this number is for, ascending: exact shares, spread by the seed.
+    #[must_use]
+    pub fn affected_by(&self, event: usize) -> Vec<u64> {
+        let Some(Affected { share, cohort }) = self.events[event].kind.who() else { return Vec::new() };
+        let is_candidate =
+            |position: &u64| cohort.as_ref().is_none_or(|name| self.cohorts[self.cohort_of(*position)].name == *name);
+        let candidates: Vec<u64> = (0..self.fleet.things).filter(is_candidate).collect();
+        let count = candidates.len() as u64;
+        let is_hit = |rank: u64| {
+            let place = seed::shuffled_place(self.seed, Purpose::Event, event as u64, rank, count);
+            (place as f64 + 0.5) / (count as f64) < *share
+        };
+        candidates.into_iter().zip(0..).filter(|(_, rank)| is_hit(*rank)).map(|(position, _)| position).collect()
+    }
+
+    /// Whether the local endpoint is to be stopped and started again.
+    #[must_use]
+    pub fn restarts_endpoint(&self) -> bool {
+        self.events.iter().any(|event| matches!(event.kind, EventKind::EndpointRestart { .. }))
     }
 }

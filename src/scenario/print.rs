@@ -1,7 +1,7 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventKind, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
+    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
     QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
@@ -30,8 +30,14 @@ fn connect(connect: &ConnectPlan) -> String {
     let arrival = match connect.arrival {
         ArrivalKind::Constant => "constant",
         ArrivalKind::Poisson => "poisson",
+        ArrivalKind::Ramp => "ramp",
+        ArrivalKind::Burst => "burst",
     };
-    format!("{{ rate = \"{}/s\", arrival = \"{arrival}\", in_progress = {} }}", connect.rate_per_s, connect.in_progress)
+    let rate = match connect.arrival {
+        ArrivalKind::Burst => String::new(),
+        _ => format!("rate = \"{}/s\", ", connect.rate_per_s),
+    };
+    format!("{{ {rate}arrival = \"{arrival}\", in_progress = {} }}", connect.in_progress)
 }
 
 fn toml_of(value: &serde_json::Value) -> toml::Value {
@@ -99,11 +105,7 @@ impl Plan {
             writeln!(out, "faults = {}", faults(&behavior.faults))?;
         }
         self.write_rollouts(out)?;
-        for event in &self.events {
-            let EventKind::EndpointFreeze { lasts } = event.kind;
-            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"endpoint-freeze\"", duration_text(event.at))?;
-            writeln!(out, "for = \"{}\"", duration_text(lasts))?;
-        }
+        self.write_events(out)?;
         if let Some(telemetry) = &self.telemetry {
             write_telemetry(out, telemetry)?;
         }
@@ -187,6 +189,22 @@ impl Plan {
             }
             let document = serde_json::from_str(rollout.document.as_json()).expect("a document is JSON");
             writeln!(out, "document = {}", toml_of(&document))?;
+        }
+        Ok(())
+    }
+
+    fn write_events(&self, out: &mut String) -> std::fmt::Result {
+        for EventPlan { at, kind } in &self.events {
+            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"{}\"", duration_text(*at), kind.as_str())?;
+            if !kind.lasts().is_zero() {
+                writeln!(out, "for = \"{}\"", duration_text(kind.lasts()))?;
+            }
+            if let Some(Affected { share, cohort }) = kind.who() {
+                writeln!(out, "share = {}", number(*share))?;
+                if let Some(cohort) = cohort {
+                    writeln!(out, "cohort = {}", quoted(cohort))?;
+                }
+            }
         }
         Ok(())
     }

@@ -55,6 +55,12 @@ pub enum Failure {
     /// Not before `away` will the thing be back, where its policy does not say when.
     #[error("dropped on purpose: {}", fault.key())]
     OnPurpose { fault: Fault, away: Option<Duration> },
+    /// By the run itself.
+    #[error("cut by event {} of the scenario", event + 1)]
+    Cut { event: u16 },
+    /// As where no way leads to the endpoint any more.
+    #[error("no route to the endpoint during an outage of the scenario")]
+    Outage,
 }
 
 impl Failure {
@@ -68,6 +74,8 @@ impl Failure {
             Self::Closed => "closed",
             Self::Protocol(_) => "protocol",
             Self::OnPurpose { fault, .. } => fault.key(),
+            Self::Cut { .. } => "cut",
+            Self::Outage => "outage",
         }
     }
 

@@ -5,6 +5,7 @@ mod cause;
 pub mod connect;
 pub mod control;
 pub mod credentials;
+pub mod cut;
 pub mod endpoint;
 pub mod error;
 pub mod faults;

@@ -167,6 +167,9 @@ impl<'a, O: Observer> Session<'a, O> {
                 }
                 Order::Close => return Ok(Poll::Ready(End::Ordered)),
             }
+            if let Some(event) = self.shard.cuts.struck(self.thing.slot) {
+                return Err(Failure::Cut { event });
+            }
             let now = clock::mono();
             self.commit_faults(now, &mut scratch.outbound)?;
             while let Some(publish) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {

@@ -2,6 +2,7 @@
 
 use super::connect::connect;
 use super::credentials::Credentials;
+use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::faults::ThingFaults;
@@ -10,14 +11,13 @@ use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
 use super::{Observer, SessionEvent, twin};
 use crate::clock;
-use crate::device::backoff::Backoff;
+use crate::device::backoff::{Backoff, Comeback};
 use crate::device::telemetry::Telemetry;
 use crate::device::{Event, JobsAgent};
 use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::schedule::Pacer;
-use crate::seed::Purpose;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
@@ -27,8 +27,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, SemaphorePermit};
 
-/// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// An orderly DISCONNECT is not waited for longer than this.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -72,6 +70,7 @@ pub struct ShardContext<O> {
     pub gates: Gates,
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
+    pub cuts: Cuts,
     pub observer: O,
     /// Things that still live.
     pub alive: Cell<usize>,
@@ -144,14 +143,18 @@ impl Thing {
     async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
         let tls = shard.endpoint.config(&self.credentials);
         let mut intended = self.arrival;
-        let mut failures = 0;
-        let mut attempts = 0;
+        let mut comeback = Comeback::default();
         let mut lost = None;
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
             let woke = clock::mono();
             let is_blocked = shard.gates.of(self.id.cohort).available_permits() == 0;
             let Some(mut attempt) = pass_gate(shard, self.id.cohort, intended, lost).await else { return };
+            if let Some(until) = shard.cuts.away(self.id.slot, attempt.started) {
+                intended = until + self.wait(&mut comeback);
+                continue;
+            }
+            shard.cuts.begin(self.id.slot);
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let shown = self.certificate(shard, &tls);
             let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
@@ -167,20 +170,24 @@ impl Thing {
                 (End::Failed(failure), Some(since)) => {
                     shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
                     lost = Some(now);
-                    if now.since(since) >= STABLE_AFTER {
-                        failures = 0;
-                    }
+                    comeback.lost(now.since(since));
                 }
                 (End::Failed(failure), None) => {
                     let Attempt { intended, started, .. } = attempt;
                     shard.observer.session(&self.id, SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure });
                 }
             }
-            let SessionSettings { seed, reconnect, .. } = *self.settings;
-            intended = now + away.unwrap_or_else(|| reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts));
-            failures = failures.saturating_add(1);
-            attempts += 1;
+            intended = match shard.cuts.returns_at_once(self.id.slot) {
+                true => now,
+                false => shard.cuts.away(self.id.slot, now).unwrap_or(now) + away.unwrap_or_else(|| self.wait(&mut comeback)),
+            };
         }
+    }
+
+    /// By the policy of its cohort.
+    fn wait(&self, comeback: &mut Comeback) -> Duration {
+        let SessionSettings { seed, reconnect, .. } = &*self.settings;
+        comeback.wait(reconnect, *seed, self.index)
     }
 
     /// What the next attempt shows: the thing's own certificate, unless that is to have expired.
@@ -198,8 +205,7 @@ impl Thing {
     ) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled =
-            Box::pin(connect(&shard.endpoint, Arc::clone(&tls), &self.id, &settings.mqtt, deadline, &shard.observer)).await;
+        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline)).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
@@ -233,6 +239,10 @@ impl Thing {
         while let Some(event) = self.agent.poll_event() {
             attempt.follow(&event, None, id, &shard.observer);
             shard.observer.agent(id, event);
+        }
+        if matches!(end, End::Failed(Failure::Cut { .. })) {
+            // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
+            let _ = connection.stream.get_ref().0.set_zero_linger();
         }
         let is_subscribed = attempt.subscribed.is_some();
         self.session = kept.map(|mqtt| Box::new(KeptSession { is_subscribed, mqtt }));

@@ -13,7 +13,7 @@ use crate::instant::Mono;
 use crate::jobs::{ExecutionStatus, JobId, ThingName};
 use crate::ledger::{LedgerEvent, LedgerRow};
 use crate::metrics::histogram::{Distribution, Histogram, Resolution};
-use crate::metrics::{Counts, FaultEvent, Operation, SessionChange, ThingEvent, ThingEventKind};
+use crate::metrics::{Counts, FaultEvent, Operation, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -124,7 +124,11 @@ impl ExecutionBook {
     /// In the order of their instants, between the things' events.
     pub fn session_changed(&mut self, change: &SessionChange) {
         let link = self.links.entry(change.thing).or_default();
-        *(if change.is_up { &mut link.up } else { &mut link.down }) = change.at;
+        match change.kind {
+            SessionChangeKind::Up { .. } => link.up = change.at,
+            SessionChangeKind::Down { .. } => link.down = change.at,
+            SessionChangeKind::Failed { .. } => {}
+        }
     }
 
     /// A thing was struck by a fault, at this execution or whatever it is at.
@@ -519,11 +523,12 @@ mod tests {
     #[test]
     fn a_session_lost_in_between_excuses_the_notification() {
         let mut story = Story::new();
-        let session = |ms, is_up| SessionChange { thing: 0, at: at(ms), is_up };
-        story.0.session_changed(&session(0, true));
+        let up = SessionChangeKind::Up { intended: at(0) };
+        let session = |ms, kind| SessionChange { thing: 0, at: at(ms), kind };
+        story.0.session_changed(&session(0, up));
         story.queued(100, "t-0");
-        story.0.session_changed(&session(200, false));
-        story.0.session_changed(&session(5_000, true));
+        story.0.session_changed(&session(200, SessionChangeKind::Down { by: None }));
+        story.0.session_changed(&session(5_000, up));
         story.thing(5_010, 0, Started).thing(5_100, 0, Finished(Succeeded)).succeeded(5_090, "t-0");
         assert_eq!(anomaly_of(&story.settled(6_000)), "");
         let (counts, _) = story.0.take_notify_next();
@@ -645,7 +650,10 @@ mod tests {
         assert_eq!(lost(|_| {}), "lost");
         assert_eq!(lost(|story| _ = story.thing(2, 0, Started)), "", "it is at work");
         assert_eq!(lost(|story| _ = story.service(40_000, "t-0", Queued, Head).thing(40_001, 0, Notified)), "", "not yet");
-        let away = |story: &mut Story| story.0.session_changed(&SessionChange { thing: 0, at: at(50_000), is_up: false });
+        let away = |story: &mut Story| {
+            let kind = SessionChangeKind::Down { by: None };
+            story.0.session_changed(&SessionChange { thing: 0, at: at(50_000), kind });
+        };
         assert_eq!(lost(away), "", "it is out of reach");
     }
 

@@ -41,9 +41,16 @@ pub(super) async fn bring_up(
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
     let expired = expired(plan, things, &store)?;
-    let (ledger, log) = (out.join(SERVICE_LEDGER), out.join("endpoint.log"));
-    let settings = ChildSettings { dir: store.dir(), plan: emulator, seed: plan.seed, ledger: &ledger, log: &log };
-    let child = EndpointChild::start(&settings).await?;
+    let ledger = out.join(SERVICE_LEDGER);
+    let settings = ChildSettings {
+        dir: store.dir().into(),
+        plan: emulator.clone(),
+        seed: plan.seed,
+        ledger: ledger.clone(),
+        log: out.join("endpoint.log"),
+        state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
+    };
+    let child = EndpointChild::start(settings).await?;
     ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
 
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);

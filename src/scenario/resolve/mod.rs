@@ -37,7 +37,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let end = end::end(&root, &target, &rollouts);
     rollouts::check_dues(&root, &rollouts, &end);
     let thresholds = thresholds(&root, &cohorts);
-    let events = events::events(&root, &target);
+    let events = events::events(&root, &target, &cohorts, &end);
     faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
     let telemetry = telemetry::telemetry(&root, &fleet);
     root.finish();
