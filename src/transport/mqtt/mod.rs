@@ -119,7 +119,7 @@ pub struct MqttSession {
     /// Of what is not acknowledged; only of a session that may go on in another connection.
     copies: Option<Vec<Copied>>,
     /// Messages that are not acknowledged for now, where that goes wrong on purpose.
-    withheld: Option<Box<Vec<u16>>>,
+    withheld: Option<Vec<u16>>,
 }
 
 impl MqttSession {
@@ -246,7 +246,7 @@ impl MqttSession {
 
     /// Acknowledges what was withheld, and everything from now on.
     pub fn release_acknowledgements(&mut self, now: Mono, out: &mut BytesMut) {
-        for id in self.withheld.take().into_iter().flat_map(|ids| *ids) {
+        for id in self.withheld.take().into_iter().flatten() {
             self.acknowledge(id, now, out);
         }
     }
