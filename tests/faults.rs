@@ -271,6 +271,24 @@ fn assert_carried_out(run: &Output, bench: &Bench) {
     assert!(matches!(run.status.code(), Some(0 | 98)), "{}\n{}", bench.text("out/run.json"), String::from_utf8_lossy(&run.stderr));
 }
 
+#[test]
+fn the_shipped_flaky_fleet_runs_small() {
+    let bench = Bench::new();
+    let step = ["ordinary", "bad-link", "neglected"].map(|name| format!("behavior.{name}.step='100ms'"));
+    let sets = [&*step[0], &step[1], &step[2], "target.emulator.minute='6s'", "behavior.bad-link.faults.slow_reader.for='3s'"];
+    let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+    let args = ["run", "flaky-fleet", "--things", "150", "--ui", "none", "--out", "out"];
+    let run = bench.run(&args.into_iter().chain(sets).collect::<Vec<_>>());
+    assert_carried_out(&run, &bench);
+    let manifest = bench.manifest("out");
+    assert_eq!(manifest["differences"], 0);
+    assert_eq!(bench.cells("out/executions.csv", &["thing"]).len(), 150);
+    let findings = manifest["findings"].to_string();
+    for fault in ["crash_in_progress", "duplicate_update", "flapping", "no_puback", "slow_reader"] {
+        assert!(findings.contains(fault), "{findings}");
+    }
+}
+
 /// The counters of a row against what was drawn.
 fn check(row: &Row, expected: &Expected, outcome: &Outcome) {
     let scope = format!("cohort:{}", row.key);

@@ -43,7 +43,9 @@ const SMALL: &[Small] = &[
 
 /// Scenarios that a test of their own runs, and where it is.
 const BY_THEMSELVES: &[(&str, &str, &str)] = &[
+    ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("several-jobs", "tests/run/rollouts.rs", "several_jobs_in_a_row_as_shipped"),
+    ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("mosquitto", "tests/outside_services/test_shipped.py", "test_mosquitto"),
     ("aws-1k", "tests/run/shipped.rs", "the_account_of_aws_1k_may_be_the_local_endpoint"),
     ("aws-1k", "tests/outside_services/test_shipped.py", "test_aws_1k_at_ministack"),
