@@ -82,9 +82,14 @@ impl Bench {
     }
 
     pub(crate) fn serve(&self, more: &[&str]) -> Serve {
-        let ports = ["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--thing-name", "t-{index}"];
-        let mut process =
-            Guard(self.command(&[&ports, more].concat()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+        let options = "serve --dir pki --mqtt-port 0 --https-port 0 --api-port 0 --thing-name t-{index}".split(' ');
+        let mut process = Guard(
+            self.command(&options.chain(more.iter().copied()).collect::<Vec<_>>())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
