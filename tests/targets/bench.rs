@@ -82,7 +82,8 @@ impl Bench {
     }
 
     pub(crate) fn serve(&self, more: &[&str]) -> Serve {
-        let ports = ["serve", "--dir", "pki", "--mqtt-port", "0", "--api-port", "0", "--thing-name", "t-{index}"];
+        let ports =
+            ["serve", "--dir", "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--thing-name", "t-{index}"];
         let mut process =
             Guard(self.command(&[&ports, more].concat()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut line = String::new();
