@@ -223,7 +223,7 @@ impl<'a> Service<'a> {
     async fn dial_https(&self, config: Arc<ClientConfig>) -> io::Result<Stream> {
         let tcp = TcpStream::connect(self.place.https).await?;
         tcp.set_nodelay(true)?;
-        TlsConnector::from(config).connect(self.endpoint.server_name.clone(), tcp).await
+        TlsConnector::from(config).connect(self.endpoint.route(0).destination.server_name.clone(), tcp).await
     }
 
     async fn provision(&self) {
