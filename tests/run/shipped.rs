@@ -94,7 +94,7 @@ fn every_shipped_scenario_runs_small() {
 #[test]
 fn the_account_of_aws_1k_may_be_the_local_endpoint() {
     let bench = Bench::new();
-    let serve = ["serve", "--dir", "certs/aws-1k", "--things", "40", "--mqtt-port", "0", "--api-port", "0"];
+    let serve = ["serve", "--dir", "certs/aws-1k", "--things", "40", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0"];
     let mut serve = Guard(bench.command(&serve).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut ready = String::new();
     BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
