@@ -142,6 +142,7 @@ fn day(dir: &Path) {
         transports: vec!["mqtt".into()],
         has_service: true,
         thresholds: Vec::new(),
+        events: Vec::new(),
         cores: 2,
     });
     let mut recorders: Vec<Recorder> = (0..SHARDS).map(|_| Recorder::new(ORIGIN, usize::from(COHORTS), 1)).collect();
@@ -191,6 +192,7 @@ fn manifest() -> Manifest {
         finished_at: None,
         totals: Totals { things: u64::from(THINGS), ..Totals::default() },
         thresholds: Vec::new(),
+        events: Vec::new(),
         findings: Vec::new(),
         differences: None,
     }

@@ -48,6 +48,7 @@ fn collector() -> Collector {
         transports: vec!["mqtt".into()],
         has_service: true,
         thresholds: Vec::new(),
+        events: Vec::new(),
         cores: 2,
     })
 }

@@ -5,8 +5,8 @@ use fleetsim::inspect::{Card, Message, Question, Reply, What};
 use fleetsim::instant::Mono;
 use fleetsim::jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
 use fleetsim::metrics::{
-    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, Excess, Histogram, Latency, Measure, Metric, Operation, OperationRow,
-    ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
+    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metric, Operation,
+    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
 };
 use fleetsim::schedule::Phase;
 use fleetsim::tui::app::{App, Brief, Conclusion, Overlay, RunState, Step, Tab};
@@ -76,6 +76,7 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         closed: Vec::new(),
         anomalies: BTreeMap::new(),
         thresholds: Vec::new(),
+        events: Vec::new(),
         breaches: Vec::new(),
         busy: vec![0.1, 0.2],
         times: Vec::new(),
@@ -315,6 +316,33 @@ fn a_full_fleet() {
 #[test]
 fn an_empty_fleet() {
     insta::assert_snapshot!(gallery(empty()));
+}
+
+#[test]
+fn events_under_way_are_told_on_every_screen() {
+    let event = |at_s, affected, back| EventRow {
+        kind: "outage",
+        at: ORIGIN + Duration::from_secs(at_s),
+        lasts: Duration::from_secs(5),
+        over: (at_s < 5).then(|| ORIGIN + Duration::from_secs(at_s + 5)),
+        affected,
+        back,
+        failures: 0,
+        back_after: None,
+        recovery: None,
+        peak_connects_per_s: 0,
+        peak_attempts_per_s: 0,
+        is_done: affected == back,
+    };
+    let mut app = app("10k", 10_000);
+    let events = vec![event(1, 20, 20), event(2, 1_500, 300), event(8, 4_000, 0), event(30, 0, 0)];
+    app.second(Arc::new(Snapshot { events, ..nothing(10, 10_000) }));
+    for tab in Tab::ALL {
+        update(&mut app, fleetsim::tui::input::Action::Show(tab));
+        let screen = text(&app, SIZES[0]);
+        let told: Vec<&str> = screen.lines().filter(|line| line.contains("by it")).map(str::trim).collect();
+        assert_eq!(told, ["event 2 (outage): 1,200 things are away by it", "event 3 (outage): 4,000 things are away by it"]);
+    }
 }
 
 #[test]

@@ -84,6 +84,7 @@ impl Run {
             transports: vec!["mqtt".into()],
             has_service,
             thresholds: Vec::new(),
+            events: Vec::new(),
             cores: 2,
         });
         if has_service {
@@ -126,7 +127,7 @@ impl Run {
     fn live(&mut self, second: u64) {
         let begin = second * 1_000;
         for place in [2 * second as u32, 2 * second as u32 + 1] {
-            self.shards[place as usize % 2].connected(place, at(begin + 30));
+            self.shards[place as usize % 2].connected(place, at(begin), at(begin + 30));
             self.operation(place, Operation::Connect, begin, 30, Some(Outcome::Ok));
             self.row(place, begin + 100, ExecutionStatus::Queued, LedgerEvent::Queued);
             self.row(place, begin + 100, ExecutionStatus::Queued, LedgerEvent::Head);
@@ -247,6 +248,7 @@ fn manifest() -> Manifest {
         finished_at: None,
         totals: Totals { things: u64::from(THINGS), ..Totals::default() },
         thresholds: Vec::new(),
+        events: Vec::new(),
         findings: Vec::new(),
         differences: None,
     }

@@ -3,6 +3,7 @@
 use fleetsim::device::telemetry::PayloadBytes;
 use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
+use fleetsim::fault::{Chance, Per, Setting, TABLE};
 use fleetsim::jobs::JobId;
 use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
@@ -93,6 +94,72 @@ fn a_resolved_mqtt_target_reads_back() {
     assert!(matches!(&plan.target, TargetPlan::Mqtt(mqtt) if mqtt.hosts == ["::1"] && mqtt.server_name.is_none()));
     assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
     assert_eq!(plan.to_json()["target"]["tls"]["cert"], "{thing}.pem");
+}
+
+#[test]
+fn events_and_arrivals_read_back() {
+    let text = r#"
+        name = "e"
+        [fleet]
+        things = 10
+        connect = { arrival = "burst", in_progress = 8 }
+        [[cohort]]
+        name = "near"
+        share = 0.5
+        reconnect = { policy = "fixed", base = "2s" }
+        [[cohort]]
+        name = "far"
+        share = 0.5
+        reconnect = { policy = "exponential", base = "1s", cap = "8s" }
+        [[event]]
+        at = "1s"
+        kind = "disconnect"
+        share = 0.2
+        [[event]]
+        at = "2s"
+        kind = "disconnect"
+        cohort = "far"
+        for = "3s"
+        [[event]]
+        at = "3s"
+        kind = "outage"
+        for = "1m"
+        [[event]]
+        at = "4s"
+        kind = "reconnect-storm"
+        share = 0.5
+        cohort = "near"
+        [[event]]
+        at = "5s"
+        kind = "endpoint-restart"
+        for = "2s"
+        [[event]]
+        at = "7s"
+        kind = "endpoint-freeze"
+        for = "2s"
+        [end]
+        duration = "10s"
+    "#;
+    let plan = load("e", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let ramp = load("e", text, &[set("fleet.connect", "{ arrival = 'ramp', rate = '7/s' }")]).unwrap();
+    for plan in [&plan, &ramp] {
+        assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), *plan);
+    }
+    let json = plan.to_json();
+    assert_eq!(json["fleet"]["connect"], serde_json::json!({ "arrival": "burst", "in_progress": 8 }), "a burst has no rate");
+    let kinds: Vec<&str> = plan.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["disconnect", "disconnect", "outage", "reconnect-storm", "endpoint-restart", "endpoint-freeze"]);
+    assert_eq!(json["event"][3], serde_json::json!({ "at": "4s", "kind": "reconnect-storm", "share": 0.5, "cohort": "near" }));
+}
+
+#[test]
+fn an_event_of_the_endpoint_needs_the_local_one() {
+    let text = "name = 'm'\nfleet.things = 1\nend.idle = '5s'\n[target]\nkind = 'mqtt'\nhost = 'h'\n[target.tls]\nca = 'a'\ncert = 'c'\nkey = 'k'\n";
+    let with = |event: &str| codes(load("m", &format!("{text}[[event]]\nat = '1s'\n{event}"), &[]));
+    assert_eq!(with("kind = 'endpoint-restart'\nfor = '1s'"), ["conflict"]);
+    assert_eq!(with("kind = 'endpoint-freeze'\nfor = '1s'"), ["conflict"]);
+    assert!(with("kind = 'outage'\nfor = '1s'").is_empty());
+    assert!(with("kind = 'reconnect-storm'").is_empty());
 }
 
 #[test]
@@ -193,7 +260,8 @@ fn each_mistake_has_its_code() {
         ("fleet.thing_name", "\"a/{index}\"", Code::BadValue),
         ("fleet.keep_alive", "\"10s\"", Code::OutOfRange),
         ("fleet.connect.rate", "\"fast\"", Code::BadValue),
-        ("fleet.connect.arrival", "\"burst\"", Code::NotBuilt),
+        ("fleet.connect", "{ arrival = 'burst', rate = '5/s' }", Code::Conflict),
+        ("fleet.connect.arrival", "'brust'", Code::BadValue),
         ("fleet.things_from", "\"nowhere.csv\"", Code::BadValue),
         ("fleet.things_from", "7", Code::WrongType),
         ("fleet.transport", "\"https-mtls\"", Code::NotBuilt),
@@ -215,7 +283,18 @@ fn each_mistake_has_its_code() {
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
-        ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
+        ("behavior.fast.faults", "{ crash_in_progres = { share = 0.1 } }", Code::UnknownKey),
+        ("behavior.fast.faults.crash_in_progress", "0.1", Code::WrongType),
+        ("behavior.fast.faults.crash_in_progress", "{}", Code::MissingKey),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 2 }", Code::OutOfRange),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, rate = '1/s' }", Code::Conflict),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, per = 'session' }", Code::BadValue),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, away = 'soon' }", Code::BadValue),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, up = '1s' }", Code::UnknownKey),
+        ("behavior.fast.faults.publish_flood", "{ share = 0.1, publishes = 0 }", Code::OutOfRange),
+        ("behavior.fast.faults.flapping", "{ rate = '1/s' }", Code::Conflict),
+        ("behavior.fast.faults.stale_version", "{ rate = '1/s', per = 'thing' }", Code::Conflict),
+        ("behavior.fast.faults.stall", "{ share = 0.1 }", Code::Conflict),
         ("behavior.fast.step", "\"gamma(1s)\"", Code::BadValue),
         ("rollout.fw-1.targets", "{ share = 0.5, cohort = 'a' }", Code::Conflict),
         ("rollout.fw-1.targets.cohort", "'c'", Code::UnknownName),
@@ -282,8 +361,23 @@ fn each_mistake_has_its_code() {
         ("target.emulator.reject", "{ share = 1.5 }", Code::OutOfRange),
         ("target.emulator.reject", "{ share = 0.1, codes = ['Throttled'] }", Code::UnknownName),
         ("target.emulator.reject", "{ share = 0.1, codes = [] }", Code::BadValue),
-        ("event", "[{ at = '1s', kind = 'outage', for = '1s' }]", Code::NotBuilt),
+        ("event", "[{ at = '1s', kind = 'outage' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'outrage', for = '1s' }]", Code::BadValue),
+        ("event", "[{ kind = 'disconnect' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'disconnect', share = 0 }]", Code::OutOfRange),
+        ("event", "[{ at = '1s', kind = 'disconnect', cohort = 'c' }]", Code::UnknownName),
+        ("event", "[{ at = '1s', kind = 'disconnect', for = '0s' }]", Code::OutOfRange),
+        ("event", "[{ at = '1s', kind = 'disconnect', things = 5 }]", Code::UnknownKey),
+        ("event", "[{ at = '1s', kind = 'reconnect-storm', for = '1s' }]", Code::Conflict),
         ("event", "[{ at = '1s', kind = 'endpoint-freeze' }]", Code::MissingKey),
+        ("event", "[{ at = '1s', kind = 'endpoint-freeze', for = '1s', share = 0.5 }]", Code::Conflict),
+        ("event", "[{ at = '1s', kind = 'endpoint-restart', for = '1s', cohort = 'a' }]", Code::Conflict),
+        ("event", "[{ at = '11m', kind = 'disconnect' }]", Code::Conflict),
+        (
+            "event",
+            "[{ at = '1s', kind = 'endpoint-restart', for = '2s' }, { at = '2s', kind = 'endpoint-freeze', for = '1s' }]",
+            Code::Conflict,
+        ),
         ("thresholds", "{ 'update.timeout' = '0' }", Code::BadValue),
         ("thresholds", "{ 'update.timeouts' = '== 0' }", Code::UnknownName),
         ("thresholds", "{ 'update.timeout' = { over = 'last 60s' } }", Code::MissingKey),
@@ -375,6 +469,44 @@ fn faults_events_and_polls_are_read_and_printed() {
     assert_eq!(read.events[0].at, Duration::from_secs(20));
     assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn every_fault_of_the_table_is_read_with_its_defaults_and_printed() {
+    let all = TABLE.iter().map(|row| format!("{} = {{ share = 0.25 }}", row.key)).collect::<Vec<_>>().join(", ");
+    let overrides = [
+        set("behavior.fast.faults", &format!("{{ {all} }}")),
+        set(
+            "behavior.slow.faults",
+            "{ stale_version = { rate = '30/min', per = 'execution' }, slow_reader = { share = 1, bytes_per_s = 0 } }",
+        ),
+        set("rollout.fw-1.timeoutConfig.inProgressTimeoutInMinutes", "1"),
+    ];
+    let read = plan(&overrides).unwrap_or_else(|problems| panic!("{problems}"));
+    let faults = &read.behaviors["fast"].faults;
+    assert_eq!(faults.len(), TABLE.len());
+    for (spec, row) in faults.iter().zip(TABLE) {
+        let defaults: Vec<Setting> = row.parameters.iter().map(|parameter| parameter.default).collect();
+        assert_eq!((spec.fault, spec.chance, spec.per, &spec.settings), (row.fault, Chance::Share(0.25), row.per[0], &defaults));
+    }
+    let slow = &read.behaviors["slow"].faults;
+    assert_eq!((slow[0].chance, slow[0].per, slow[1].count(0)), (Chance::Rate(0.5), Per::Execution, 0));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn a_fault_that_could_have_no_effect_is_refused() {
+    let faults = |fault: &str| set("behavior.fast.faults", &format!("{{ {fault} = {{ share = 0.1 }} }}"));
+    for overrides in [
+        vec![faults("flapping"), set("rollout.fw-1.behavior", "'fast'")],
+        vec![faults("no_notify_next"), set("cohort.a.workflow", "'poll'")],
+        vec![faults("no_notify_next"), set("cohort.a.workflow", "'list'")],
+    ] {
+        assert_eq!(codes(plan(&overrides)), ["conflict"], "{overrides:?}");
+    }
+    let remote = "name = 'x'\ntarget = { kind = 'mqtt', host = 'h', tls = { ca = 'c', cert = 'd', key = 'k' } }\nfleet.things = 1\n\
+                  [behavior.b.faults]\nexpired_certificate = { share = 0.1 }\n[end]\nduration = '1s'";
+    assert_eq!(codes(load("x", remote, &[])), ["conflict"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "jobs",
     "device",
+    "fault",
     "emulator/engine.rs",
     "emulator/engine",
     "emulator/registry",
@@ -19,6 +20,7 @@ const PURE: &[&str] = &[
     "metrics/executions",
     "metrics/collector.rs",
     "metrics/finding.rs",
+    "metrics/recovery.rs",
     "tui/app.rs",
     "tui/finder.rs",
     "tui/history.rs",
@@ -58,6 +60,10 @@ const IMPURE: &[&str] = &[
 const DIRECTION: &[(&str, &[&str])] = &[
     (
         "jobs",
+        &["device", "schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"],
+    ),
+    (
+        "fault",
         &["device", "schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"],
     ),
     ("device", &["schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),

@@ -170,15 +170,16 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let timers = Arc::clone(service);
     let sessions = Arc::clone(service);
     let files = Arc::clone(service);
-    tokio::spawn(async move { timers.run_timers().await });
-    tokio::spawn(async move { sessions.run_sessions().await });
+    let changing =
+        [tokio::spawn(async move { timers.run_timers().await }), tokio::spawn(async move { sessions.run_sessions().await })];
     tokio::spawn(async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         reason = service.failed() => Err(ServeError::Failed(reason)),
     };
-    doors.iter().for_each(tokio::task::JoinHandle::abort);
+    // Nothing is to change any more once the state is closed: the ledger would know what the state does not.
+    doors.iter().chain(&changing).for_each(tokio::task::JoinHandle::abort);
     service.sessions.close_all();
     tokio::time::sleep(STOP_TIMEOUT / 5).await;
     service.close();

@@ -4,6 +4,7 @@ use super::executions::{ClosedExecution, ExecutionBook};
 use super::health::{Health, HealthSecond};
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+use super::recovery::{EventRow, PlannedEvent, Recoveries};
 use super::sample::{Measure, Operation, ThingEvent};
 use super::scope::ScopeId;
 use super::snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
@@ -29,6 +30,8 @@ pub struct CollectorSettings {
     /// Whether the service's ledger will be fed in.
     pub has_service: bool,
     pub thresholds: Vec<Threshold>,
+    /// In the order of the scenario.
+    pub events: Vec<PlannedEvent>,
     /// Of the host that carries the generator.
     pub cores: u64,
 }
@@ -59,6 +62,7 @@ pub struct Collector {
     series: BTreeMap<(Operation, ScopeId), Series>,
     lateness: Times,
     book: ExecutionBook,
+    recoveries: Recoveries,
     watches: Vec<Watch>,
     health: Health,
     errors: BTreeMap<ErrorKey, ErrorTally>,
@@ -123,6 +127,7 @@ impl Collector {
             series: BTreeMap::new(),
             lateness: Times::default(),
             book: ExecutionBook::new(settings.things, settings.has_service),
+            recoveries: Recoveries::new(settings.events),
             watches,
             health,
             errors: BTreeMap::new(),
@@ -136,6 +141,11 @@ impl Collector {
     /// A job was created for this many things.
     pub fn job_created(&mut self, job: &JobId, targets: u64, created: Mono) {
         self.book.job_created(job, targets, created);
+    }
+
+    /// The event with this number was over at `at`.
+    pub fn event_over(&mut self, event: usize, at: Mono) {
+        self.recoveries.over(event, at);
     }
 
     /// Takes one second in, and says how things stand after it.
@@ -161,19 +171,22 @@ impl Collector {
         let border = self.origin + Duration::from_secs(input.second + 1);
         let now = input.intervals.iter().map(|interval| interval.until).max().unwrap_or(border);
         let mut sums = Sums::default();
-        let (mut events, mut sessions) = (Vec::new(), Vec::new());
+        let (mut events, mut sessions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for interval in &mut input.intervals {
             self.add_interval(interval, &mut sums);
             events.append(&mut interval.thing_events);
             sessions.append(&mut interval.sessions);
+            faults.append(&mut interval.faults);
         }
         self.intervals_lost += input.intervals_lost;
         self.tell_book(events, sessions, &input.ledger);
+        faults.iter().for_each(|fault| self.book.fault_struck(fault));
         let closed = close(&mut self.book, now);
         self.add_notify_next();
-        let thresholds = self.watch(&input, &sums);
+        let events = self.recoveries.rows(now);
+        let thresholds = self.watch(&input, &sums, &events);
         self.watch_generator(&input, &mut sums);
-        self.snapshot(&input, &sums, closed, thresholds)
+        self.snapshot(&input, &sums, closed, thresholds, events)
     }
 
     fn add_interval(&mut self, interval: &Interval, sums: &mut Sums) {
@@ -225,6 +238,7 @@ impl Collector {
     fn tell_book(&mut self, mut events: Vec<ThingEvent>, mut sessions: Vec<SessionChange>, ledger: &[LedgerRow]) {
         events.sort_by_key(|event| event.at);
         sessions.sort_by_key(|change| change.at);
+        sessions.iter().for_each(|change| self.recoveries.session_changed(change));
         let mut sessions = sessions.iter().peekable();
         for event in &events {
             while let Some(change) = sessions.next_if(|change| change.at <= event.at) {
@@ -246,7 +260,7 @@ impl Collector {
     }
 
     /// Shows the second that is being merged to every threshold.
-    fn watch(&mut self, input: &SecondInput, sums: &Sums) -> Vec<ThresholdRow> {
+    fn watch(&mut self, input: &SecondInput, sums: &Sums, events: &[EventRow]) -> Vec<ThresholdRow> {
         let view = SecondView {
             phase: input.phase,
             phases: input.phases,
@@ -254,6 +268,7 @@ impl Collector {
             lateness: &self.lateness.second,
             states: self.book.counts(),
             anomalies: self.book.anomalies(),
+            events,
             connected: sums.connected(),
             things: self.things,
         };
@@ -266,13 +281,14 @@ impl Collector {
 
     fn watch_generator(&mut self, input: &SecondInput, sums: &mut Sums) {
         let endpoint = input.endpoint.map_or(0.0, |usage| usage.cpu_share);
+        let connects = self.series.get(&(Operation::Connect, ScopeId::ALL)).map_or(0, |series| series.second.started);
         self.health.second(HealthSecond {
             second: input.second,
             phase: input.phase,
             lateness: &self.lateness.second,
             busy: sums.busy.clone(),
             starts: std::mem::take(&mut sums.starts),
-            connects: sums.connects,
+            connects,
             machine: input.generator.cpu_share + endpoint,
         });
     }
@@ -283,6 +299,7 @@ impl Collector {
         sums: &Sums,
         closed: Vec<ClosedExecution>,
         thresholds: Vec<ThresholdRow>,
+        events: Vec<EventRow>,
     ) -> Arc<Snapshot> {
         let mut second = Vec::with_capacity(self.series.len());
         let mut totals = Vec::with_capacity(self.series.len());
@@ -339,6 +356,7 @@ impl Collector {
             closed,
             anomalies: self.book.anomalies().clone(),
             thresholds,
+            events,
             breaches: self.health.breaches(),
             busy: sums.busy.clone(),
             times,
@@ -370,6 +388,7 @@ mod tests {
             transports: vec!["mqtt".into()],
             has_service: true,
             thresholds: Vec::new(),
+            events: Vec::new(),
             cores: 2,
         })
     }
@@ -466,8 +485,8 @@ mod tests {
         let mut collector = collector();
         let mut shards = [Recorder::new(ORIGIN, 2, 1), Recorder::new(ORIGIN, 2, 1)];
         for (n, shard) in (0..).zip(&mut shards) {
-            shard.connected(2 * n, at(10));
-            shard.connected(2 * n + 1, at(10));
+            shard.connected(2 * n, at(9), at(10));
+            shard.connected(2 * n + 1, at(9), at(10));
             shard.message_in();
             shard.error(Operation::Connect, "tls", "alert", at(100 * u64::from(2 - n)), || format!("from shard {n}"));
             shard.advance(at(1_000));
@@ -476,7 +495,7 @@ mod tests {
         assert_eq!((first.connected, first.connects_per_s, first.messages_in_per_s), (4, 4, 2));
         let error = first.errors.values().next().unwrap();
         assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 0"));
-        shards[0].session_lost(1, at(1_100));
+        shards[0].session_lost(1, at(1_100), None);
         let rest = shards.iter_mut().flat_map(|shard| shard.finish_run(at(1_500))).collect();
         let last = collector.finish(SecondInput { intervals_lost: 1, ..input(1, rest) }, None);
         assert_eq!((last.connected, last.connects_per_s, last.messages_in_per_s, last.messages_in), (3, 0, 0, 2));

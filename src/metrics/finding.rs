@@ -2,8 +2,11 @@
 
 use super::executions::Anomaly;
 use super::health::{Breach, Cause, Excess};
+use super::interval::FAULT_KIND;
 use super::snapshot::Snapshot;
-use crate::figures::milliseconds;
+use crate::fault::TABLE;
+use crate::figures::{grouped, milliseconds};
+use crate::schedule::Phase;
 use std::fmt;
 
 /// A conclusion about a run.
@@ -17,6 +20,12 @@ pub enum Finding {
     Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
+    /// What went wrong on purpose, and how often, in the order of the table of faults.
+    Injected(Vec<(&'static str, u64)>),
+    /// Things that an event took from the fleet and that never came back. Events are numbered from 1.
+    NotBack { event: usize, kind: &'static str, away: u64, affected: u64 },
+    /// The run was over first.
+    NeverOver { event: usize, kind: &'static str },
 }
 
 impl Finding {
@@ -43,8 +52,16 @@ impl fmt::Display for Finding {
                 write!(f, "{count} times were beyond the range of their histogram, and count as its end")
             }
             Self::Bottleneck(breach) => write_breach(f, breach),
+            Self::NotBack { event, kind, away, affected } => {
+                write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
+            }
+            Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
+            }
+            Self::Injected(counts) => {
+                let counts: Vec<String> = counts.iter().map(|(fault, count)| format!("{} {fault}", grouped(*count))).collect();
+                write!(f, "injected on purpose: {}", counts.join(", "))
             }
         }
     }
@@ -95,6 +112,16 @@ fn meaning(anomaly: Anomaly) -> &'static str {
     }
 }
 
+/// Failures on purpose, where there were any.
+fn injected(snapshot: &Snapshot) -> Option<Finding> {
+    let count = |fault: &str| {
+        let of_fault = snapshot.errors.iter().filter(|(key, _)| key.kind == FAULT_KIND && key.code == fault);
+        of_fault.map(|(_, tally)| tally.count).sum::<u64>()
+    };
+    let counts: Vec<_> = TABLE.iter().map(|row| (row.key, count(row.key))).filter(|(_, count)| *count > 0).collect();
+    (!counts.is_empty()).then_some(Finding::Injected(counts))
+}
+
 /// What the figures so far tell.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -103,7 +130,23 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).collect()
+    lost.into_iter()
+        .chain(bottlenecks)
+        .chain(saturated)
+        .chain(anomalies)
+        .chain(unfinished(snapshot))
+        .chain(injected(snapshot))
+        .collect()
+}
+
+/// What events have left behind at the end of the run.
+fn unfinished(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
+    let is_end = snapshot.phase == Phase::Done;
+    snapshot.events.iter().zip(1..).filter(move |_| is_end).filter_map(|(row, event)| match (row.over, row.away()) {
+        (None, _) => Some(Finding::NeverOver { event, kind: row.kind }),
+        (Some(_), 0) => None,
+        (Some(_), away) => Some(Finding::NotBack { event, kind: row.kind, away, affected: row.affected }),
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +158,6 @@ mod tests {
         Collector, CollectorSettings, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, ThingEvent,
         ThingEventKind,
     };
-    use crate::schedule::Phase;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -131,6 +173,7 @@ mod tests {
             transports: vec!["mqtt".into()],
             has_service: false,
             thresholds: Vec::new(),
+            events: Vec::new(),
             cores: 2,
         });
         let intervals = recorder.finish_run(TWO_HOURS + Duration::from_secs(1));

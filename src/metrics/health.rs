@@ -1,7 +1,8 @@
 //! Whether the generator itself was the bottleneck, so that its figures are no evidence.
 //!
 //! Judged over every 10 s of a phase that a threshold is about, or of any phase where there is no threshold. Storms of connects taint
-//! the figures of connecting only: while there is one, only thresholds on those count.
+//! the figures of connecting only: while there is one, only thresholds on those count, and after the connect phase none where there is
+//! no threshold: a fleet that comes back as one is late by its number, on any machine.
 
 use super::histogram::{Distribution, Resolution};
 use super::sample::Operation;
@@ -26,7 +27,7 @@ pub const BUSY_MAX: f64 = 0.9;
 const ACHIEVED_MIN: f64 = 0.98;
 /// Of a machine's cores, by generator and endpoint together.
 const MACHINE_BUSY: f64 = 0.9;
-/// Connects in a window, as a share of all things, that make a storm.
+/// Attempts to connect in a window, as a share of all things, that make a storm.
 const STORM_SHARE: f64 = 0.1;
 
 /// A start this late is counted where it was due, not where it left.
@@ -91,6 +92,7 @@ pub(super) struct HealthSecond<'a> {
     pub(super) busy: Vec<f64>,
     /// (second in which they were due, starts).
     pub(super) starts: Vec<(u64, u64)>,
+    /// Attempts that began.
     pub(super) connects: u64,
     /// Cores kept busy by generator and endpoint together.
     pub(super) machine: f64,
@@ -161,11 +163,12 @@ impl Health {
         if phase == Phase::Done || window.iter().any(|second| second.phase != phase) {
             return None;
         }
-        if self.thresholds.is_empty() {
-            return Some(LATENESS_MAX_MS);
-        }
         let connects: u64 = window.iter().map(|second| second.connects).sum();
-        let is_storm = phase == Phase::Connect || connects as f64 > STORM_SHARE * self.things as f64;
+        let is_storm = connects as f64 > STORM_SHARE * self.things as f64;
+        if self.thresholds.is_empty() {
+            return (phase == Phase::Connect || !is_storm).then_some(LATENESS_MAX_MS);
+        }
+        let is_storm = phase == Phase::Connect || is_storm;
         let covering = self.thresholds.iter().filter(|threshold| {
             let is_about_connecting = threshold.metric.operation().is_some_and(Operation::is_connecting);
             threshold.phase.is_none_or(|wanted| wanted == phase)
@@ -345,6 +348,24 @@ mod tests {
         let told = story.told();
         let [Excess::Missed { achieved }] = told[..] else { panic!("{told:?}") };
         assert!((achieved - 1_000.0 / 1_120.0).abs() < 1e-9, "{achieved}");
+    }
+
+    #[test]
+    fn a_fleet_that_comes_back_as_one_taints_the_figures_of_connecting_only() {
+        let storm = |thresholds, phase| {
+            let mut story = Story::new(thresholds);
+            for second in 0..12 {
+                let late = lateness(300);
+                let (busy, starts) = (vec![0.99], vec![(second, 100)]);
+                story.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 100, machine: 1.0 });
+            }
+            story.told().len()
+        };
+        let of = |check| vec![threshold(check, "< 1000", None)];
+        assert_eq!(storm(Vec::new(), Phase::Rollout), 0);
+        assert_eq!(storm(of("start_next.response_ms.p99"), Phase::Rollout), 0);
+        assert_eq!(storm(of("connect.response_ms.p99"), Phase::Rollout), 2);
+        assert_eq!(storm(Vec::new(), Phase::Connect), 2, "how a fleet first connects is the plan's own rate");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+use super::interval::{
+    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
+};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use crate::instant::Mono;
@@ -125,7 +127,9 @@ impl Recorder {
         let lateness = at.since(runnable);
         self.lateness.record(lateness);
         let due = if lateness <= START_SLACK { at } else { runnable };
-        let second = due.since(self.origin).as_secs();
+        // What then waited for the gate is told later: it was due that much later, too.
+        let waited = self.running.second.saturating_sub(at.since(self.origin).as_secs());
+        let second = due.since(self.origin).as_secs() + waited;
         match self.running.starts.iter_mut().find(|(known, _)| *known == second) {
             Some((_, count)) => *count += 1,
             None => self.running.starts.push((second, 1)),
@@ -148,17 +152,22 @@ impl Recorder {
         self.running.messages_out += 1;
     }
 
-    /// The thing at this place is subscribed from `at` on.
-    pub fn connected(&mut self, thing: u32, at: Mono) {
-        self.session_changed(SessionChange { thing, at, is_up: true });
+    /// The thing at this place is subscribed from `at` on, by an attempt that was planned for `intended`.
+    pub fn connected(&mut self, thing: u32, intended: Mono, at: Mono) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Up { intended } });
         self.running.connected += 1;
         self.running.connects += 1;
     }
 
-    /// The thing at this place lost its session.
-    pub fn session_lost(&mut self, thing: u32, at: Mono) {
-        self.session_changed(SessionChange { thing, at, is_up: false });
+    /// The thing at this place lost its session, `by` an event of the scenario where one cut it.
+    pub fn session_lost(&mut self, thing: u32, at: Mono, by: Option<u16>) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Down { by } });
         self.running.connected -= 1;
+    }
+
+    /// An attempt to connect came to nothing.
+    pub fn connect_failed(&mut self, thing: u32, intended: Mono, at: Mono) {
+        self.session_changed(SessionChange { thing, at, kind: SessionChangeKind::Failed { intended } });
     }
 
     /// A session ended since the run wanted it.
@@ -199,6 +208,13 @@ impl Recorder {
         }
         tally.count += 1;
         tally.last = at;
+    }
+
+    /// A thing was struck by a fault on purpose.
+    pub fn fault(&mut self, operation: Operation, event: FaultEvent, at: Mono, example: impl FnOnce() -> String) {
+        self.error(operation, FAULT_KIND, event.fault.key(), at, example);
+        let Interval { faults, events_lost, .. } = &mut self.running;
+        push_bounded(faults, event, events_lost);
     }
 
     pub fn thing_event(&mut self, event: ThingEvent) {
@@ -369,13 +385,24 @@ mod tests {
         let mut recorder = recorder();
         recorder.finish(&ok(50));
         recorder.message_in();
-        recorder.connected(0, at(12));
+        recorder.connected(0, at(11), at(12));
         recorder.departed(at(20), at(21));
         recorder.error(Operation::Update, "rejected", "VersionMismatch", at(11), || "t".into());
         recorder.advance(at(1_000));
         assert!(recorder.poll_interval().is_some());
         let next = end(&mut recorder, at(1_500));
         assert_eq!(next, Interval { second: 1, until: at(1_500), connected: 1, ..Interval::default() }, "but for the gauge");
+    }
+
+    #[test]
+    fn a_start_that_waited_for_the_gate_is_due_when_it_passes_it() {
+        let mut recorder = recorder();
+        recorder.departed(at(990), at(991));
+        recorder.advance(at(2_100));
+        recorder.departed(at(990), at(992));
+        recorder.departed(at(900), at(1_050));
+        let starts: Vec<_> = recorder.finish_run(at(2_200)).into_iter().map(|interval| interval.starts).collect();
+        assert_eq!(starts, [vec![(0, 1)], vec![], vec![(2, 1), (1, 1)]], "the last was 150 ms late, a second before its gate");
     }
 
     #[test]

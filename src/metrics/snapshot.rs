@@ -4,6 +4,7 @@ use super::executions::{Anomaly, ClosedExecution, RolloutRow, StateCounts};
 use super::health::Breach;
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally};
+use super::recovery::EventRow;
 use super::sample::{Measure, Operation};
 use super::threshold::ThresholdRow;
 use crate::instant::Mono;
@@ -105,6 +106,8 @@ pub struct Snapshot {
     pub anomalies: BTreeMap<Anomaly, u64>,
     /// How every threshold stands, in the order of the scenario.
     pub thresholds: Vec<ThresholdRow>,
+    /// How every event stands, in the order of the scenario.
+    pub events: Vec<EventRow>,
     /// What shows that the generator was the bottleneck.
     pub breaches: Vec<Breach>,
     /// CPU time of each shard in the last second, as a share of one core.

@@ -3,6 +3,7 @@
 use super::executions::{Anomaly, StateCounts};
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::Counts;
+use super::recovery::EventRow;
 use super::sample::{Measure, Operation};
 use super::scope::ScopeId;
 use crate::schedule::{Phase, PhaseSet};
@@ -51,6 +52,7 @@ const FAILED_SHARE: &str = "failed_share";
 const RATE: &str = "rate_per_s";
 const SHARE: &str = "_share";
 const CONNECTED_SHARE: &str = "connected_share";
+const EVENTS_AWAY: &str = "events.away";
 
 /// What can be checked. Numbers are places in the tables above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub enum Metric {
     Lateness(usize),
     /// Connected things over all things, at the end of the seconds it is about.
     ConnectedShare,
+    /// Things that lost their session by an event and are not back, at the end of the seconds it is about.
+    EventsAway,
 }
 
 fn place<T>(table: &[Named<T>], name: &str) -> Option<usize> {
@@ -81,6 +85,7 @@ impl Metric {
         let (subject, rest) = text.split_once('.').unwrap_or((text, ""));
         match subject {
             CONNECTED_SHARE if rest.is_empty() => return Some(Self::ConnectedShare),
+            _ if text == EVENTS_AWAY => return Some(Self::EventsAway),
             "lateness_ms" => return place(&QUANTILES, rest).map(Self::Lateness),
             "executions" => {
                 let state = place(&STATES, rest).map(Self::State);
@@ -115,7 +120,7 @@ impl Metric {
         let states = STATES.iter().flat_map(|(name, _)| [format!("executions.{name}"), format!("executions.{name}{SHARE}")]);
         let anomalies = Anomaly::ALL.into_iter().map(|anomaly| format!("executions.{}", anomaly.as_str()));
         let lateness = QUANTILES.iter().map(|(name, _)| format!("lateness_ms.{name}"));
-        operations.chain(states).chain(anomalies).chain(lateness).chain([CONNECTED_SHARE.to_owned()])
+        operations.chain(states).chain(anomalies).chain(lateness).chain([CONNECTED_SHARE, EVENTS_AWAY].map(str::to_owned))
     }
 
     /// The operation it is about.
@@ -125,7 +130,12 @@ impl Metric {
             Self::Latency(operation, ..) | Self::Count(operation, _) | Self::Rate(operation) | Self::FailedShare(operation) => {
                 Some(operation)
             }
-            Self::State(_) | Self::StateShare(_) | Self::Anomaly(_) | Self::Lateness(_) | Self::ConnectedShare => None,
+            Self::State(_)
+            | Self::StateShare(_)
+            | Self::Anomaly(_)
+            | Self::Lateness(_)
+            | Self::ConnectedShare
+            | Self::EventsAway => None,
         }
     }
 
@@ -149,6 +159,7 @@ impl fmt::Display for Metric {
             Self::Anomaly(anomaly) => write!(f, "executions.{}", anomaly.as_str()),
             Self::Lateness(n) => write!(f, "lateness_ms.{}", QUANTILES[n].0),
             Self::ConnectedShare => f.write_str(CONNECTED_SHARE),
+            Self::EventsAway => f.write_str(EVENTS_AWAY),
         }
     }
 }
@@ -264,6 +275,7 @@ pub(super) struct SecondView<'a> {
     pub(super) lateness: &'a Distribution,
     pub(super) states: StateCounts,
     pub(super) anomalies: &'a BTreeMap<Anomaly, u64>,
+    pub(super) events: &'a [EventRow],
     pub(super) connected: u64,
     pub(super) things: u64,
 }
@@ -335,6 +347,10 @@ impl Watch {
             Metric::ConnectedShare => {
                 self.standing = (view.things > 0).then(|| view.connected as f64 / view.things as f64);
             }
+            Metric::EventsAway => {
+                let has_begun = view.events.iter().any(|event| event.affected > 0);
+                self.standing = has_begun.then(|| view.events.iter().map(EventRow::away).sum::<u64>() as f64);
+            }
             Metric::Lateness(_) => {
                 self.gather(Gathered { seconds, counts: Counts::default(), times: view.lateness.clone() });
             }
@@ -382,7 +398,9 @@ impl Watch {
             Metric::Count(_, n) => happened.map(|()| COUNTS[n].1(counts) as f64),
             Metric::Rate(_) => happened.map(|()| counts.finished() as f64 / self.whole.seconds.max(1) as f64),
             Metric::FailedShare(_) => (counts.finished() > 0).then(|| 1.0 - counts.ok as f64 / counts.finished() as f64),
-            Metric::State(_) | Metric::StateShare(_) | Metric::Anomaly(_) | Metric::ConnectedShare => self.standing,
+            Metric::State(_) | Metric::StateShare(_) | Metric::Anomaly(_) | Metric::ConnectedShare | Metric::EventsAway => {
+                self.standing
+            }
         }
     }
 }
@@ -411,6 +429,7 @@ mod tests {
             lateness: nothing,
             states: StateCounts::default(),
             anomalies,
+            events: &[],
             connected: 3,
             things: 4,
         }

@@ -15,10 +15,11 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 
 | file | what it is |
 |---|---|
-| `run.json` | the manifest: `name`, `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `findings` |
+| `run.json` | the manifest: `name`, `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `events` (as in `events.csv`), `findings` |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `endpoint.log` | what the local endpoint wrote to stderr |
+| `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |
 
 Operations: `connect` (the whole of it, from the gate to the last SUBACK), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
 CONNACK), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`

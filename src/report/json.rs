@@ -1,6 +1,6 @@
 //! One JSON object a second, for programs.
 
-use super::manifest::{Manifest, Percentiles, ThresholdTotals, states};
+use super::manifest::{EventTotals, Manifest, Percentiles, ThresholdTotals, states};
 use crate::metrics::Snapshot;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,7 @@ pub fn line(snapshot: &Snapshot) -> String {
         "executions": executions,
         "operations": operations,
         "thresholds": snapshot.thresholds.iter().map(ThresholdTotals::from).collect::<Vec<_>>(),
+        "events": snapshot.events.iter().map(|row| EventTotals::new(row, snapshot.origin)).collect::<Vec<_>>(),
         "lateness_ms": snapshot.lateness.map(Percentiles::from),
         "generator": { "cpu_share": snapshot.generator.cpu_share, "rss_bytes": snapshot.generator.rss_bytes },
         "endpoint": snapshot.endpoint.map(|usage| json!({ "cpu_share": usage.cpu_share, "rss_bytes": usage.rss_bytes })),

@@ -1,6 +1,7 @@
 //! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
 
-use crate::metrics::{Latency, OperationRow, Snapshot, ThresholdRow};
+use crate::instant::Mono;
+use crate::metrics::{EventRow, Latency, OperationRow, Snapshot, ThresholdRow};
 use crate::preflight::HostFacts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub struct Manifest {
     pub totals: Totals,
     /// In the order of the scenario.
     pub thresholds: Vec<ThresholdTotals>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub events: Vec<EventTotals>,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
     /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.
@@ -125,6 +129,51 @@ impl From<&ThresholdRow> for ThresholdTotals {
             value: row.value,
             holds: row.holds(),
         }
+    }
+}
+
+/// An event and how the fleet took it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct EventTotals {
+    pub kind: String,
+    pub at_s: f64,
+    pub lasts_s: f64,
+    /// From the origin: when the way was free again.
+    pub over_ms: Option<f64>,
+    /// Things that lost their session by it, and those that were subscribed again.
+    pub affected: u64,
+    pub back: u64,
+    /// Attempts of them that failed before that.
+    pub failures: u64,
+    /// From its beginning until the last of them was subscribed again; absent while one is not.
+    pub back_ms: Option<f64>,
+    /// From when it was over until each was subscribed again.
+    pub recovery_ms: Option<Percentiles>,
+    pub peak_connects_per_s: u64,
+    pub peak_attempts_per_s: u64,
+}
+
+impl EventTotals {
+    pub(super) fn new(row: &EventRow, origin: Mono) -> Self {
+        Self {
+            kind: row.kind.into(),
+            at_s: row.at.since(origin).as_secs_f64(),
+            lasts_s: row.lasts.as_secs_f64(),
+            over_ms: row.over.map(|over| over.ms_since(origin)),
+            affected: row.affected,
+            back: row.back,
+            failures: row.failures,
+            back_ms: row.back_after.map(|after| after.as_secs_f64() * 1e3),
+            recovery_ms: row.recovery.map(Percentiles::from),
+            peak_connects_per_s: row.peak_connects_per_s,
+            peak_attempts_per_s: row.peak_attempts_per_s,
+        }
+    }
+
+    /// Things that are not back.
+    #[must_use]
+    pub fn away(&self) -> u64 {
+        self.affected - self.back
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod column;
 mod dictionary;
+mod faults_page;
 mod hlog;
 pub mod json;
 mod manifest;
@@ -15,7 +16,8 @@ mod writer;
 
 pub use audit::{Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
-pub use manifest::{Manifest, Totals, Verdict};
+pub use faults_page::faults_page;
+pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
 pub use writer::{ResultsWriter, ThingNames};

@@ -1,6 +1,7 @@
 //! The columns of every CSV file. Names are firm; columns may be added at the end, never removed.
 
 use super::column::{Column, Described, describe, ms};
+use super::manifest::{EventTotals, Percentiles};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
@@ -30,6 +31,7 @@ pub(super) const SUMMARY: &str = "summary.csv";
 pub(super) const ROLLOUTS: &str = "rollouts.csv";
 pub(super) const EXECUTIONS: &str = "executions.csv";
 pub(super) const ERRORS: &str = "errors.csv";
+pub(super) const EVENTS: &str = "events.csv";
 
 // ------------------------------------------------------------------------------------------------------------ timeseries
 
@@ -206,6 +208,8 @@ pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine>] = columns! {
     "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
     "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs; several are joined by a semicolon",
         |e| e.execution.anomalies.to_string();
+    "faults", "what went wrong with it on purpose, or with its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
+        |e| e.execution.faults.to_string();
 };
 
 // ---------------------------------------------------------------------------------------------------------------- errors
@@ -219,12 +223,45 @@ pub(super) struct ErrorLine {
 
 pub(super) const ERRORS_COLUMNS: &[Column<ErrorLine>] = columns! {
     "operation", "what went wrong", |e| e.key.operation.as_str().into();
-    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable", |e| e.key.kind.into();
-    "code", "how: an error code of the service, or a word for what the network said", |e| e.key.code.into();
+    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable; fault: on purpose", |e| e.key.kind.into();
+    "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
     "count", "how often", |e| count(e.tally.count);
     "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
     "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));
     "example", "the first one in words", |e| e.tally.example.clone();
+};
+
+// ---------------------------------------------------------------------------------------------------------------- events
+
+/// An event, numbered from 1.
+pub(super) struct EventLine {
+    pub(super) event: usize,
+    pub(super) totals: EventTotals,
+}
+
+fn of_recovery(line: &EventLine, pick: fn(Percentiles) -> f64) -> String {
+    ms(line.totals.recovery_ms.map(pick))
+}
+
+pub(super) const EVENTS_COLUMNS: &[Column<EventLine>] = columns! {
+    "event", "its number in the scenario, from 1", |e| e.event.to_string();
+    "kind", "disconnect, outage, reconnect-storm, endpoint-restart or endpoint-freeze", |e| e.totals.kind.clone();
+    "at_ms", "when it was to happen, from the origin", |e| ms(Some(e.totals.at_s * 1e3));
+    "lasts_ms", "how long it was to last", |e| ms(Some(e.totals.lasts_s * 1e3));
+    "over_ms", "when the way to the endpoint was free again, from the origin; empty before", |e| ms(e.totals.over_ms);
+    "affected", "things that lost their session by it", |e| count(e.totals.affected);
+    "back", "of them, that were subscribed again; the others were not back when the run ended", |e| count(e.totals.back);
+    "failures", "attempts of theirs to connect that failed before that", |e| count(e.totals.failures);
+    "back_ms", "from its beginning until the last of them was subscribed again; empty while one is not", |e| ms(e.totals.back_ms);
+    "recovery_ms_p50", "from when it was over (of a session lost later: from its loss) until a thing was subscribed again",
+        |e| of_recovery(e, |times| times.p50);
+    "recovery_ms_p90", "the same, 90th percentile", |e| of_recovery(e, |times| times.p90);
+    "recovery_ms_p99", "the same, 99th percentile", |e| of_recovery(e, |times| times.p99);
+    "recovery_ms_max", "the same, longest", |e| of_recovery(e, |times| times.max);
+    "peak_connects_per_s", "the most of them that were subscribed again within one whole second after it was over",
+        |e| count(e.totals.peak_connects_per_s);
+    "peak_attempts_per_s", "the most attempts that they planned within one whole second after it was over: what their policy wants of the endpoint",
+        |e| count(e.totals.peak_attempts_per_s);
 };
 
 /// All files, for the dictionary.
@@ -236,5 +273,6 @@ pub(super) fn all() -> Vec<Described> {
         describe(ROLLOUTS, "one second of one job", ROLLOUTS_COLUMNS),
         describe(EXECUTIONS, "one execution of one job on one thing, written when it is over", EXECUTIONS_COLUMNS),
         describe(ERRORS, "one kind of error; rewritten every second", ERRORS_COLUMNS),
+        describe(EVENTS, "one event of the scenario; rewritten every second", EVENTS_COLUMNS),
     ]
 }

@@ -1,6 +1,6 @@
 //! The summary of a run, for people.
 
-use super::manifest::{Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
+use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
 use crate::figures::{grouped, milliseconds, plain};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::path::Path;
@@ -20,6 +20,9 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     }
     if !totals.operations.is_empty() {
         parts.push(operations(totals));
+    }
+    if !manifest.events.is_empty() {
+        parts.push(events(&manifest.events));
     }
     if !totals.errors.is_empty() {
         parts.push(errors(totals));
@@ -134,6 +137,35 @@ fn operation(row: &OperationTotals) -> Vec<String> {
     [vec![row.operation.clone()], counts.to_vec(), times(row.service_ms).to_vec(), times(row.response_ms).to_vec()].concat()
 }
 
+fn events(events: &[EventTotals]) -> String {
+    let headers =
+        ["event", "at", "for", "affected", "back", "all after", "recovery p50", "p99", "max", "peak/s", "wanted/s", "failed"];
+    let mut table = table(&headers);
+    let seconds = |seconds: f64| format!("{} s", (seconds * 10.0).round() / 10.0);
+    for event in events {
+        let times = match event.recovery_ms {
+            Some(times) => [times.p50, times.p99, times.max].map(milliseconds),
+            None => ["-", "-", "-"].map(str::to_owned),
+        };
+        let [p50, p99, max] = times;
+        table.add_row([
+            event.kind.clone(),
+            seconds(event.at_s),
+            seconds(event.lasts_s),
+            grouped(event.affected),
+            grouped(event.back),
+            event.back_ms.map_or_else(|| "-".into(), |ms| seconds(ms / 1e3)),
+            p50,
+            p99,
+            max,
+            grouped(event.peak_connects_per_s),
+            grouped(event.peak_attempts_per_s),
+            grouped(event.failures),
+        ]);
+    }
+    finish(table, 1)
+}
+
 fn errors(totals: &Totals) -> String {
     let mut sorted: Vec<_> = totals.errors.iter().collect();
     sorted.sort_by_key(|error| std::cmp::Reverse(error.count));
@@ -182,6 +214,26 @@ fn generator(totals: &Totals) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_events_of_a_large_run_fit_120_columns() {
+        let event = EventTotals {
+            kind: "endpoint-restart".into(),
+            at_s: 3_600.0,
+            lasts_s: 600.0,
+            over_ms: Some(4_200_000.0),
+            affected: 100_000,
+            back: 99_999,
+            failures: 9_999_999,
+            back_ms: Some(123_456.7),
+            recovery_ms: Some(Percentiles { p50: 99_999.9, p90: 99_999.9, p99: 99_999.9, max: 600_000.0 }),
+            peak_connects_per_s: 10_000,
+            peak_attempts_per_s: 100_000,
+        };
+        let text = events(&[event]);
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+        assert!(text.contains("123.5 s") && text.contains("99,999"), "{text}");
+    }
 
     #[test]
     fn the_operations_of_a_large_run_fit_120_columns() {

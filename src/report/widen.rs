@@ -161,6 +161,7 @@ mod tests {
             transports: vec!["mqtt".into()],
             has_service: false,
             thresholds: Vec::new(),
+            events: Vec::new(),
             cores: 1,
         });
         let mut widening = Widening::default();

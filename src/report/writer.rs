@@ -3,8 +3,8 @@
 use super::ReportError;
 use super::column::{GrowingFile, replace, to_csv};
 use super::hlog::IntervalLog;
-use super::manifest::{Manifest, ThresholdTotals, Verdict};
-use super::tables::{self, ErrorLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
+use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
+use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::Widening;
 use crate::jobs::ThingName;
 use crate::metrics::{Finding, Snapshot, findings};
@@ -58,6 +58,7 @@ impl ResultsWriter {
         };
         writer.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, std::iter::empty()))?;
         writer.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, std::iter::empty()))?;
+        writer.rewrite(tables::EVENTS, &to_csv(tables::EVENTS_COLUMNS, std::iter::empty()))?;
         writer.write_manifest()?;
         Ok(writer)
     }
@@ -95,6 +96,9 @@ impl ResultsWriter {
         let errors =
             snapshot.errors.iter().map(|(key, tally)| ErrorLine { origin: snapshot.origin, key: *key, tally: tally.clone() });
         self.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, errors))?;
+        self.manifest.events = snapshot.events.iter().map(|row| EventTotals::new(row, snapshot.origin)).collect();
+        let events = self.manifest.events.iter().zip(1..).map(|(totals, event)| EventLine { event, totals: totals.clone() });
+        self.rewrite(tables::EVENTS, &to_csv(tables::EVENTS_COLUMNS, events))?;
         self.manifest.totals.update(snapshot);
         self.manifest.thresholds = snapshot.thresholds.iter().map(ThresholdTotals::from).collect();
         self.findings = findings(snapshot);

@@ -1,20 +1,26 @@
 //! The endpoint child: `fleetsim serve` as a process of its own, that never outlives the run.
 //!
 //! It dies with its parent whatever happens to the parent: the child asks the kernel for a death signal (`--exit-with-parent`).
-//! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] belongs on the main thread. The child has its
-//! own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
+//! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] and [`EndpointChild::news`], which starts it again,
+//! belong on the main thread. The child has its own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
+use crate::clock;
+use crate::instant::Mono;
 use crate::scenario::plan::{EmulatorPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan};
 use crate::scenario::units;
+use rustix::process::Signal;
 use serde::Deserialize;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 
 /// A start includes making or checking the endpoint's certificates.
@@ -23,14 +29,17 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the endpoint is to be like.
-pub(super) struct ChildSettings<'a> {
-    pub dir: &'a Path,
-    pub ledger: &'a Path,
-    pub plan: &'a EmulatorPlan,
+#[derive(Clone)]
+pub(super) struct ChildSettings {
+    pub dir: PathBuf,
+    pub ledger: PathBuf,
+    pub plan: EmulatorPlan,
     /// For what the endpoint draws.
     pub seed: u64,
     /// Where its stderr goes.
-    pub log: &'a Path,
+    pub log: PathBuf,
+    /// Where it keeps what it knows, if it is to be started again; gone when it is stopped for good.
+    pub state: Option<PathBuf>,
 }
 
 /// The line `fleetsim serve` prints when it accepts connections.
@@ -56,12 +65,31 @@ pub(super) enum ChildError {
     NotReady { line: String, source: serde_json::Error },
     #[error("watch the endpoint: {0}")]
     Watch(#[source] io::Error),
+    #[error("keep the endpoint's port {address} while it is away: {source}")]
+    Port { address: SocketAddr, source: io::Error },
 }
 
-/// A running endpoint.
+/// An endpoint that runs, or will again.
 pub(super) struct EndpointChild {
-    process: Child,
+    settings: ChildSettings,
+    life: Life,
     pub ready: Ready,
+}
+
+enum Life {
+    Up { process: Child, is_frozen: bool },
+    Restarting(Pin<Box<Restart>>),
+    Ended,
+}
+
+type Restart = dyn Future<Output = Result<(Child, Ready), ChildError>>;
+
+/// What became of the endpoint.
+pub(super) enum News {
+    /// It was started again, and is ready.
+    Back,
+    /// It ended of itself, or could not be started again: why.
+    Ended(String),
 }
 
 impl EndpointChild {
@@ -69,85 +97,163 @@ impl EndpointChild {
     ///
     /// # Errors
     /// When it cannot be started, or ends or stays silent instead of getting ready.
-    pub(super) async fn start(settings: &ChildSettings<'_>) -> Result<Self, ChildError> {
-        let program = std::env::current_exe().map_err(|source| ChildError::Spawn { program: "itself".into(), source })?;
-        let log = File::create(settings.log).map_err(|source| ChildError::Log { path: settings.log.into(), source })?;
-        let mut command = std::process::Command::new(&program);
-        command
-            .arg("serve")
-            .arg("--dir")
-            .arg(settings.dir)
-            .args(["--mqtt-port", "0", "--https-port", "0", "--api-port", "0"])
-            .arg("--minute")
-            .arg(format!("{}ms", settings.plan.minute.as_millis()))
-            .args(["--rollout", settings.plan.spread.as_str()])
-            .arg("--ledger")
-            .arg(settings.ledger)
-            .args(shape(settings))
-            .args(["--exit-with-parent", &std::process::id().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .process_group(0);
-        let mut process =
-            Command::from(command).kill_on_drop(true).spawn().map_err(|source| ChildError::Spawn { program, source })?;
-        let ready = Self::wait_ready(&mut process, settings.log).await?;
-        Ok(Self { process, ready })
+    pub(super) async fn start(settings: ChildSettings) -> Result<Self, ChildError> {
+        let (process, ready) = spawn(&settings, [0, 0]).await?;
+        Ok(Self { settings, life: Life::Up { process, is_frozen: false }, ready })
     }
 
-    async fn wait_ready(process: &mut Child, log: &Path) -> Result<Ready, ChildError> {
-        let stdout = process.stdout.take().expect("stdout was asked for as a pipe");
-        let mut lines = BufReader::new(stdout).lines();
-        let line = tokio::time::timeout(READY_TIMEOUT, lines.next_line())
-            .await
-            .map_err(|_elapsed| ChildError::Silent { log: log.into() })?;
-        match line.map_err(ChildError::Watch)? {
-            Some(line) => serde_json::from_str(&line).map_err(|source| ChildError::NotReady { line, source }),
-            None => {
-                let status = process.wait().await.map_err(ChildError::Watch)?;
-                Err(ChildError::Ended { status, log: log.into(), tail: tail(log) })
+    /// Stops the endpoint, and starts it again at `back_at` on the same ports. [`Self::news`] tells when it is ready.
+    pub(super) fn restart(&mut self, back_at: Mono) {
+        match std::mem::replace(&mut self.life, Life::Ended) {
+            Life::Up { process, is_frozen } => {
+                let doors = [self.ready.mqtt, self.ready.api];
+                self.life = Life::Restarting(Box::pin(restart(process, is_frozen, self.settings.clone(), doors, back_at)));
             }
+            other => self.life = other,
         }
     }
 
-    /// Completes when the endpoint ends of itself.
-    pub(super) async fn ended(&mut self) -> Result<ExitStatus, ChildError> {
-        self.process.wait().await.map_err(ChildError::Watch)
+    /// Whether it runs, if only to stand still.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.life, Life::Up { .. })
+    }
+
+    /// Completes when the endpoint ends of itself, or is back from a restart. Nothing is lost when it is dropped before.
+    pub(super) async fn news(&mut self) -> News {
+        match &mut self.life {
+            Life::Up { process, .. } => match process.wait().await {
+                Ok(status) => News::Ended(status.to_string()),
+                Err(error) => News::Ended(ChildError::Watch(error).to_string()),
+            },
+            Life::Restarting(starting) => match starting.await {
+                Ok((process, ready)) => {
+                    self.life = Life::Up { process, is_frozen: false };
+                    self.ready = ready;
+                    News::Back
+                }
+                Err(error) => {
+                    self.life = Life::Ended;
+                    News::Ended(error.to_string())
+                }
+            },
+            Life::Ended => std::future::pending().await,
+        }
     }
 
     /// Stops the process where it is, or lets it go on. What is sent to it meanwhile waits in its sockets.
-    pub(super) fn freeze(&self, is_frozen: bool) {
-        let signal = if is_frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
-        if let Some(pid) = self.pid() {
-            // It may have ended a moment ago; whoever waits for it will know.
-            let _ = rustix::process::kill_process(pid, signal);
+    pub(super) fn freeze(&mut self, freeze: bool) {
+        if let Life::Up { process, is_frozen } = &mut self.life {
+            *is_frozen = freeze;
+            signal(process, if freeze { Signal::STOP } else { Signal::CONT });
         }
     }
 
-    fn pid(&self) -> Option<rustix::process::Pid> {
-        self.process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32))
-    }
-
-    /// SIGTERM, and SIGKILL for what does not heed it.
+    /// Ends the endpoint, whatever it is doing.
     ///
     /// # Errors
     /// When the process cannot be waited for.
     pub(super) async fn stop(&mut self) -> Result<(), ChildError> {
-        self.freeze(false);
-        if let Some(pid) = self.pid() {
-            // It may have ended a moment ago; waiting tells.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // One that was about to come back is killed with the wait for it.
+        if let Life::Up { mut process, is_frozen } = std::mem::replace(&mut self.life, Life::Ended) {
+            stop(&mut process, is_frozen).await?;
         }
-        if tokio::time::timeout(STOP_TIMEOUT, self.process.wait()).await.is_err() {
-            self.process.kill().await.map_err(ChildError::Watch)?;
+        if let Some(state) = &self.settings.state {
+            // Nobody needs it any more, and nothing depends on its going.
+            let _ = std::fs::remove_file(state);
         }
         Ok(())
     }
 }
 
+/// Starts the process and waits until it is ready. Port 0: any free one.
+async fn spawn(settings: &ChildSettings, [mqtt, api]: [u16; 2]) -> Result<(Child, Ready), ChildError> {
+    let program = std::env::current_exe().map_err(|source| ChildError::Spawn { program: "itself".into(), source })?;
+    let log = File::options().create(true).append(true).open(&settings.log);
+    let log = log.map_err(|source| ChildError::Log { path: settings.log.clone(), source })?;
+    let mut command = std::process::Command::new(&program);
+    command
+        .arg("serve")
+        .arg("--dir")
+        .arg(&settings.dir)
+        .args(["--mqtt-port", &mqtt.to_string(), "--https-port", "0", "--api-port", &api.to_string()])
+        .arg("--minute")
+        .arg(format!("{}ms", settings.plan.minute.as_millis()))
+        .args(["--rollout", settings.plan.spread.as_str()])
+        .arg("--ledger")
+        .arg(&settings.ledger)
+        .args(settings.state.iter().flat_map(|state| [OsStr::new("--state"), state.as_os_str()]))
+        .args(shape(settings))
+        .args(["--exit-with-parent", &std::process::id().to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .process_group(0);
+    let mut process = Command::from(command).kill_on_drop(true).spawn().map_err(|source| ChildError::Spawn { program, source })?;
+    let ready = wait_ready(&mut process, &settings.log).await?;
+    Ok((process, ready))
+}
+
+async fn wait_ready(process: &mut Child, log: &Path) -> Result<Ready, ChildError> {
+    let stdout = process.stdout.take().expect("stdout was asked for as a pipe");
+    let mut lines = BufReader::new(stdout).lines();
+    let line =
+        tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await.map_err(|_elapsed| ChildError::Silent { log: log.into() })?;
+    match line.map_err(ChildError::Watch)? {
+        Some(line) => serde_json::from_str(&line).map_err(|source| ChildError::NotReady { line, source }),
+        None => {
+            let status = process.wait().await.map_err(ChildError::Watch)?;
+            Err(ChildError::Ended { status, log: log.into(), tail: tail(log) })
+        }
+    }
+}
+
+/// While the endpoint is away its doors are kept: they are of the kernel's own range, and it could give one to a thing that dials.
+async fn restart(
+    mut process: Child,
+    is_frozen: bool,
+    settings: ChildSettings,
+    doors: [SocketAddr; 2],
+    back_at: Mono,
+) -> Result<(Child, Ready), ChildError> {
+    stop(&mut process, is_frozen).await?;
+    let _kept = [keep(doors[0])?, keep(doors[1])?];
+    tokio::time::sleep(back_at.since(clock::mono())).await;
+    spawn(&settings, doors.map(|door| door.port())).await
+}
+
+/// Who is bound and does not listen refuses connections, and does not stand in the way of one who will listen.
+fn keep(address: SocketAddr) -> Result<TcpSocket, ChildError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    bind().map_err(|source| ChildError::Port { address, source })
+}
+
+/// SIGTERM, and SIGKILL for what does not heed it.
+async fn stop(process: &mut Child, is_frozen: bool) -> Result<(), ChildError> {
+    if is_frozen {
+        signal(process, Signal::CONT);
+    }
+    signal(process, Signal::TERM);
+    if tokio::time::timeout(STOP_TIMEOUT, process.wait()).await.is_err() {
+        process.kill().await.map_err(ChildError::Watch)?;
+    }
+    Ok(())
+}
+
+/// It may have ended a moment ago; whoever waits for it will know.
+fn signal(process: &Child, signal: Signal) {
+    if let Some(pid) = process.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
 /// What the endpoint is to be like, as arguments.
-fn shape(settings: &ChildSettings<'_>) -> Vec<String> {
-    let EmulatorPlan { quotas, faults, .. } = settings.plan;
+fn shape(settings: &ChildSettings) -> Vec<String> {
+    let EmulatorPlan { quotas, faults, .. } = &settings.plan;
     let quotas = match quotas {
         QuotasPlan::None => "none",
         QuotasPlan::Aws => "aws",
@@ -201,8 +307,9 @@ mod tests {
                     [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
         let plan = crate::scenario::load("x.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let TargetPlan::Emulator(emulator) = &plan.target else { panic!("{:?}", plan.target) };
-        let path = Path::new("p");
-        let settings = ChildSettings { dir: path, ledger: path, plan: emulator, seed: 7, log: path };
+        let path = || PathBuf::from("p");
+        let plan = emulator.clone();
+        let settings = ChildSettings { dir: path(), ledger: path(), plan, seed: 7, log: path(), state: None };
         let expected = "--seed 7 --quotas aws --tls-resumption --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
                         --reject-codes InternalError,RequestThrottled --drop 0.25 --disconnect exp(10m) \
                         --notification-delay uniform(0s, 1s) --notification-shuffle";

@@ -1,20 +1,20 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
-use super::events::{Step, Timetable};
+use super::child::News;
+use super::events::{self, Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::rollouts::{Begun, Called, CreateError, Rollouts};
+use super::sources::Sources;
 use super::stop::StopRequests;
 use super::target::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
-use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
-use crate::metrics::host::ProcessWatch;
-use crate::metrics::{Collector, Interval, ProcessUsage, SecondInput, Snapshot};
+use crate::ledger::LedgerError;
+use crate::metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
-use crate::scenario::plan::{EndWhen, Plan};
-use crate::scenario::units::duration_text;
+use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use crate::schedule::{Phase, PhaseSet};
 use crate::transport::thing::Order;
 use std::collections::BTreeMap;
@@ -76,6 +76,8 @@ pub(super) struct Conductor<'a> {
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
+    /// The event for which the endpoint is away.
+    pub restarting: Option<usize>,
     pub stop: &'a mut StopRequests,
 }
 
@@ -138,24 +140,6 @@ impl Assembly {
     }
 }
 
-/// The service's ledger, and the usage of both processes.
-struct Sources {
-    tail: Option<LedgerTail>,
-    generator: Option<ProcessWatch>,
-    endpoint: Option<ProcessWatch>,
-}
-
-impl Sources {
-    fn rows(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
-        self.tail.as_mut().map_or_else(|| Ok(Vec::new()), LedgerTail::read_new)
-    }
-
-    fn usage(&mut self) -> (ProcessUsage, Option<ProcessUsage>) {
-        let generator = self.generator.as_mut().and_then(ProcessWatch::look).unwrap_or_default();
-        (generator, self.endpoint.as_mut().and_then(ProcessWatch::look))
-    }
-}
-
 impl Conductor<'_> {
     /// Conducts the run to its end; the files are complete whatever the end is.
     ///
@@ -163,11 +147,7 @@ impl Conductor<'_> {
     /// When the run could not be carried out.
     pub(super) async fn conduct(mut self) -> Result<Ending, ConductError> {
         let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
-        let mut sources = Sources {
-            tail: self.local.as_ref().map(|local| LedgerTail::new(&local.ledger)),
-            generator: ProcessWatch::new(std::process::id()),
-            endpoint: self.local.as_ref().and_then(|local| ProcessWatch::new(local.child.ready.pid)),
-        };
+        let mut sources = Sources::new(self.local.as_deref());
         let mut progress =
             Progress { phase: Phase::Connect, phases: Phase::Connect.into(), connected_at: None, busy_at: self.origin, last: None };
         let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
@@ -191,14 +171,14 @@ impl Conductor<'_> {
         let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
             // Who drains creates nothing more, and without an endpoint nobody can.
-            let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none());
+            let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none() && self.has_control());
             tokio::select! {
                 Some(interval) = self.fleet.intervals.recv() => {
                     assembly.take(interval);
                     while let Some((second, intervals)) = assembly.poll() {
                         self.second(second, intervals, assembly, sources, progress)?;
                     }
-                    if let Some(snapshot) = &progress.last {
+                    if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
                         rollouts.look(&snapshot.rollouts);
                     }
                 }
@@ -216,13 +196,19 @@ impl Conductor<'_> {
                     }
                     Some(_) => return Ok(Ending::Interrupted),
                 },
-                status = ended(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => {
-                    self.ui.tell(&format!("the endpoint ended unexpectedly ({status})"));
-                    endpoint_gone = Some((clock::mono(), status));
-                }
+                news = news(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => match news {
+                    News::Back => self.endpoint_back(sources),
+                    News::Ended(status) => {
+                        self.ui.tell(&format!("the endpoint ended unexpectedly ({status})"));
+                        endpoint_gone = Some((clock::mono(), status));
+                    }
+                },
                 () = sleep_until(timetable.next()) => {
                     while let Some(step) = timetable.poll(clock::mono()) {
-                        self.step(step);
+                        // A run that drains is left alone.
+                        if drain_until.is_none() || matches!(step, Step::End(_)) {
+                            self.step(step);
+                        }
                     }
                 }
                 () = sleep_until(due) => {}
@@ -249,13 +235,33 @@ impl Conductor<'_> {
         }
     }
 
-    fn step(&self, step: Step) {
-        let Some(local) = self.local.as_deref() else { return };
-        local.child.freeze(matches!(step, Step::Freeze { .. }));
-        match step {
-            Step::Freeze { lasts } => self.ui.tell(&format!("the endpoint stands still for {}", duration_text(lasts))),
-            Step::Thaw => self.ui.tell("the endpoint goes on"),
+    fn step(&mut self, step: Step) {
+        let (Step::Begin(n) | Step::End(n)) = step;
+        let event = &self.plan.events[n];
+        if let Some(local) = self.local.as_deref_mut() {
+            match (&event.kind, step) {
+                (EventKind::EndpointFreeze { .. }, step) => local.child.freeze(matches!(step, Step::Begin(_))),
+                (EventKind::EndpointRestart { lasts }, Step::Begin(_)) => {
+                    self.restarting = Some(n);
+                    local.child.restart(self.origin + event.at + *lasts);
+                }
+                // The shards know when to cut their things off.
+                _ => {}
+            }
         }
+        if let Some(words) = events::in_words(self.plan, step) {
+            self.ui.tell(&words);
+        }
+    }
+
+    /// The endpoint is ready again, as another process.
+    fn endpoint_back(&mut self, sources: &mut Sources) {
+        let (Some(local), Some(event)) = (self.local.as_deref(), self.restarting.take()) else { return };
+        let ready = &local.child.ready;
+        sources.follow_endpoint(ready.pid);
+        self.collector.event_over(event, clock::mono());
+        let title = events::title(event, self.plan.events[event].kind.as_str());
+        self.ui.tell(&format!("{title}: the endpoint is back, pid {}", ready.pid));
     }
 
     /// Phases and jobs that are due.
@@ -268,7 +274,9 @@ impl Conductor<'_> {
                 progress.enter(Phase::Steady);
             }
         }
-        while let Some(Begun { job, targets }) = rollouts.poll(now) {
+        while self.has_control()
+            && let Some(Begun { job, targets }) = rollouts.poll(now)
+        {
             self.collector.job_created(&job, targets, now);
             progress.enter(Phase::Rollout);
             progress.busy_at = now;
@@ -288,19 +296,34 @@ impl Conductor<'_> {
             EndWhen::Duration(duration) => elapsed >= duration,
             EndWhen::Idle(idle) => {
                 progress.connected_at.is_some()
+                    && self.events_are_done(progress)
                     && rollouts.are_created()
                     && now.since(progress.busy_at) >= idle
                     && self.nobody_works()
             }
-            EndWhen::ExecutionsDone { expect: Some(expect) } => {
-                progress.last.as_ref().is_some_and(|snapshot| snapshot.executions.terminal() >= expect) && self.nobody_works()
+            EndWhen::ExecutionsDone { expect } => {
+                let are_done = match expect {
+                    Some(expect) => progress.last.as_ref().is_some_and(|snapshot| snapshot.executions.terminal() >= expect),
+                    None => rollouts.are_over(),
+                };
+                are_done && self.events_are_done(progress) && self.nobody_works()
             }
-            EndWhen::ExecutionsDone { expect: None } => rollouts.are_over() && self.nobody_works(),
         };
         Ok(match is_over {
             true => Some(Ending::Complete),
             false => (elapsed >= self.plan.end.limit).then_some(Ending::Limit),
         })
+    }
+
+    /// Whether there is somebody to take calls of the control plane: not while the endpoint restarts.
+    fn has_control(&self) -> bool {
+        self.local.as_ref().is_none_or(|local| local.child.is_up())
+    }
+
+    /// Whether every event is over and everybody is back from it.
+    fn events_are_done(&self, progress: &Progress) -> bool {
+        let are_done = |snapshot: &Arc<Snapshot>| snapshot.events.iter().all(|event| event.is_done);
+        self.plan.events.is_empty() || progress.last.as_ref().is_some_and(are_done)
     }
 
     fn nobody_works(&self) -> bool {
@@ -329,14 +352,22 @@ impl Conductor<'_> {
             endpoint,
         };
         let snapshot = self.collector.second(input);
+        let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
+        for (n, row) in snapshot.events.iter().enumerate() {
+            if let Some(words) = events::back_in_words(n, before.get(n), row) {
+                self.ui.tell(&words);
+            }
+        }
         self.show(&snapshot, progress)
     }
 
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         self.ui.second(snapshot);
-        let moved = snapshot.messages_in_per_s + snapshot.messages_out_per_s + snapshot.connects_per_s > 0;
-        if moved {
+        // Telemetry goes on for ever, and is no sign of work.
+        let telemetry = snapshot.of_second(Operation::Telemetry).map_or(0, |row| row.counts.started);
+        let sent = snapshot.messages_out_per_s.saturating_sub(telemetry);
+        if snapshot.messages_in_per_s + sent + snapshot.connects_per_s > 0 {
             progress.busy_at = clock::mono();
         }
         progress.last = Some(Arc::clone(snapshot));
@@ -404,12 +435,9 @@ async fn sleep_until(at: Option<Mono>) {
     }
 }
 
-async fn ended(local: Option<&mut LocalEndpoint>) -> String {
+async fn news(local: Option<&mut LocalEndpoint>) -> News {
     match local {
-        Some(local) => match local.child.ended().await {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        },
+        Some(local) => local.child.news().await,
         None => std::future::pending().await,
     }
 }

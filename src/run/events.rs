@@ -1,15 +1,18 @@
-//! What happens to the endpoint on purpose, and when.
+//! The events of a scenario as a run needs them: when each step of one is due, which things it cuts off, and what is watched of it.
 
+use crate::figures::grouped;
 use crate::instant::Mono;
-use crate::scenario::plan::{EventKind, EventPlan};
+use crate::metrics::{EventRow, PlannedEvent};
+use crate::scenario::plan::{EventKind, EventPlan, Plan};
+use crate::scenario::units::duration_text;
+use crate::transport::cut::{Cut, CutKind};
 use std::collections::VecDeque;
-use std::time::Duration;
 
-/// One step of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One step of the event with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    Freeze { lasts: Duration },
-    Thaw,
+    End(usize),
+    Begin(usize),
 }
 
 /// The steps that are left, in the order of time.
@@ -19,13 +22,14 @@ pub(super) struct Timetable {
 
 impl Timetable {
     pub(super) fn new(events: &[EventPlan], origin: Mono) -> Self {
-        let steps = events.iter().flat_map(|event| {
-            let EventKind::EndpointFreeze { lasts } = event.kind;
-            let at = origin + event.at;
-            [(at, Step::Freeze { lasts }), (at + lasts, Step::Thaw)]
+        let steps = events.iter().enumerate().flat_map(|(n, event)| {
+            let (at, lasts) = (origin + event.at, event.kind.lasts());
+            let end = (!lasts.is_zero()).then_some((at + lasts, Step::End(n)));
+            [Some((at, Step::Begin(n))), end].into_iter().flatten()
         });
         let mut steps: Vec<_> = steps.collect();
-        steps.sort_by_key(|(at, _)| *at);
+        // What is over makes room for what begins in the same moment.
+        steps.sort();
         Self { steps: steps.into() }
     }
 
@@ -40,19 +44,135 @@ impl Timetable {
     }
 }
 
+/// The orders to the things, in the order of time.
+pub(super) fn cuts(plan: &Plan, origin: Mono) -> Vec<Cut> {
+    let cut = |(n, event): (usize, &EventPlan)| {
+        let kind = match event.kind {
+            EventKind::Disconnect { .. } => CutKind::Away,
+            EventKind::Outage { .. } => CutKind::Unreachable,
+            EventKind::ReconnectStorm { .. } => CutKind::AtOnce,
+            EventKind::EndpointRestart { .. } | EventKind::EndpointFreeze { .. } => return None,
+        };
+        let at = origin + event.at;
+        let things = plan.affected_by(n).into_iter().map(|position| position as u32).collect();
+        Some(Cut { event: n as u16, kind, at, until: at + event.kind.lasts(), things })
+    };
+    let mut cuts: Vec<Cut> = plan.events.iter().enumerate().filter_map(cut).collect();
+    cuts.sort_by_key(|cut| cut.at);
+    cuts
+}
+
+/// What is to be watched.
+pub(super) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
+    let planned = |event: &EventPlan| PlannedEvent {
+        kind: event.kind.as_str(),
+        at: origin + event.at,
+        lasts: event.kind.lasts(),
+        is_of_endpoint: event.kind.who().is_none(),
+        ends_on_time: !matches!(event.kind, EventKind::EndpointRestart { .. }),
+    };
+    plan.events.iter().map(planned).collect()
+}
+
+/// The step in words; `None` where something else tells of it.
+pub(super) fn in_words(plan: &Plan, step: Step) -> Option<String> {
+    let (Step::Begin(n) | Step::End(n)) = step;
+    let kind = &plan.events[n].kind;
+    let lasts = duration_text(kind.lasts());
+    let what = match (step, kind) {
+        (Step::Begin(_), EventKind::EndpointFreeze { .. }) => format!("the endpoint stands still for {lasts}"),
+        (Step::Begin(_), EventKind::EndpointRestart { .. }) => format!("the endpoint stops, and starts again after {lasts}"),
+        (Step::Begin(_), _) => {
+            let things = grouped(plan.affected_by(n).len() as u64);
+            match kind {
+                EventKind::Outage { .. } => format!("{things} things are cut off for {lasts}"),
+                EventKind::Disconnect { .. } if !kind.lasts().is_zero() => {
+                    format!("{things} things lose their connections and stay away for {lasts}")
+                }
+                EventKind::ReconnectStorm { .. } => format!("{things} things lose their connections and try again at once"),
+                _ => format!("{things} things lose their connections"),
+            }
+        }
+        (Step::End(_), EventKind::EndpointFreeze { .. }) => "the endpoint goes on".into(),
+        (Step::End(_), EventKind::EndpointRestart { .. }) => return None,
+        (Step::End(_), _) => "it is over".into(),
+    };
+    Some(format!("{}: {what}", title(n, kind.as_str())))
+}
+
+/// That all things are back, once they are.
+pub(super) fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Option<String> {
+    let after = now.back_after.filter(|_| now.is_done && !before.is_some_and(|before| before.is_done))?;
+    let things = grouped(now.affected);
+    Some(format!("{}: all {things} things are back, {:.1} s after it began", title(event, now.kind), after.as_secs_f64()))
+}
+
+/// People count from 1.
+pub(super) fn title(event: usize, kind: &str) -> String {
+    format!("event {} ({kind})", event + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    const EVENTS: &str = "
+        name = 'x'
+        fleet.things = 1_000
+        end.duration = '60s'
+        cohort = [{ name = 'a', share = 0.9 }, { name = 'b', share = 0.1 }]
+        event = [
+            { at = '20s', kind = 'endpoint-freeze', for = '5s' },
+            { at = '25s', kind = 'outage', share = 0.2, for = '10s' },
+            { at = '3s', kind = 'endpoint-restart', for = '1s' },
+            { at = '4s', kind = 'reconnect-storm', cohort = 'b', share = 0.5 },
+            { at = '30s', kind = 'disconnect' },
+        ]
+    ";
+
+    fn plan(text: &str) -> Plan {
+        crate::scenario::load("x.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"))
+    }
 
     #[test]
-    fn steps_come_in_the_order_of_time() {
-        let seconds = Duration::from_secs;
-        let freeze = |at, lasts| EventPlan { at: seconds(at), kind: EventKind::EndpointFreeze { lasts: seconds(lasts) } };
+    fn steps_come_in_the_order_of_time_and_ends_before_beginnings() {
         let origin = Mono(7_000_000_000);
-        let mut timetable = Timetable::new(&[freeze(20, 5), freeze(3, 1)], origin);
-        assert_eq!(timetable.next(), Some(origin + seconds(3)));
-        assert_eq!(timetable.poll(origin + seconds(2)), None);
-        let told: Vec<Step> = std::iter::from_fn(|| timetable.poll(origin + seconds(60))).collect();
-        assert_eq!(told, [Step::Freeze { lasts: seconds(1) }, Step::Thaw, Step::Freeze { lasts: seconds(5) }, Step::Thaw]);
+        let at = |seconds| origin + Duration::from_secs(seconds);
+        let mut timetable = Timetable::new(&plan(EVENTS).events, origin);
+        assert_eq!(timetable.next(), Some(at(3)));
+        assert_eq!(timetable.poll(at(2)), None);
+        let steps: Vec<Step> = std::iter::from_fn(|| timetable.poll(at(60))).collect();
+        let (begin, end) = (Step::Begin, Step::End);
+        assert_eq!(steps, [begin(2), end(2), begin(3), begin(0), end(0), begin(1), begin(4), end(1)]);
+    }
+
+    #[test]
+    fn cuts_are_for_exact_shares_that_the_seed_spreads() {
+        let plan = plan(EVENTS);
+        let cuts = cuts(&plan, Mono(0));
+        let told: Vec<_> =
+            cuts.iter().map(|cut| (cut.event, cut.kind, cut.until.since(cut.at).as_secs(), cut.things.len())).collect();
+        assert_eq!(told, [(3, CutKind::AtOnce, 0, 50), (1, CutKind::Unreachable, 10, 200), (4, CutKind::Away, 0, 1_000)]);
+        assert!(cuts[0].things.iter().all(|thing| plan.cohort_of(u64::from(*thing)) == 1), "of the cohort");
+        assert!(cuts.iter().all(|cut| cut.things.is_sorted()));
+        let reseeded = Plan { seed: 1, ..plan.clone() };
+        assert_ne!(super::cuts(&reseeded, Mono(0))[1].things, cuts[1].things);
+        let of_two =
+            |events: &str| super::cuts(&self::plan(&EVENTS.replace("{ at = '30s', kind = 'disconnect' },", events)), Mono(0));
+        let twice = of_two("{ at = '30s', kind = 'disconnect', share = 0.2 }");
+        assert_ne!(twice[1].things, twice[2].things, "each event has its own things");
+    }
+
+    #[test]
+    fn every_step_has_its_words() {
+        let plan = plan(EVENTS);
+        let words = |step| in_words(&plan, step).unwrap_or_default();
+        assert_eq!(words(Step::Begin(1)), "event 2 (outage): 200 things are cut off for 10s");
+        assert_eq!(words(Step::Begin(3)), "event 4 (reconnect-storm): 50 things lose their connections and try again at once");
+        assert_eq!(words(Step::Begin(2)), "event 3 (endpoint-restart): the endpoint stops, and starts again after 1s");
+        assert_eq!(words(Step::Begin(4)), "event 5 (disconnect): 1,000 things lose their connections");
+        assert_eq!(words(Step::End(0)), "event 1 (endpoint-freeze): the endpoint goes on");
+        assert_eq!(words(Step::End(2)), "", "the endpoint itself says when it is back");
     }
 }

@@ -4,13 +4,16 @@ use super::observe::{Gauges, ShardObserver};
 use crate::clock;
 use crate::device::telemetry::{Telemetry, TelemetrySettings};
 use crate::device::{AgentSettings, JobsAgent};
+use crate::fault::FaultSpec;
 use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::metrics::{Interval, Recorder};
 use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
+use crate::transport::cut::{Cut, Cuts};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::faults::ThingFaults;
 use crate::transport::gates::Gates;
 use crate::transport::session::Scratch;
 use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
@@ -34,6 +37,8 @@ pub struct PlannedThing {
     pub index: u64,
     pub cohort: u16,
     pub credentials: Credentials,
+    /// An expired certificate of the thing, which it is to show first.
+    pub expired: Option<Credentials>,
     /// Intended first connect, from the origin.
     pub arrival: Duration,
 }
@@ -43,6 +48,8 @@ pub struct PlannedThing {
 pub struct CohortSettings {
     pub agent: Arc<AgentSettings>,
     pub session: Arc<SessionSettings>,
+    /// What goes wrong on purpose with connections.
+    pub faults: Arc<[FaultSpec]>,
     /// Place among the run's transports.
     pub transport: u8,
     pub telemetry: Option<Arc<TelemetrySettings>>,
@@ -63,6 +70,10 @@ pub struct FleetSettings {
     pub inspect: bool,
     /// Whether the service's ledger will tell when it had news for a thing.
     pub has_ledger: bool,
+    /// In the order of time.
+    pub cuts: Vec<Cut>,
+    /// Whether the scenario has events: then attempts to connect that fail are told one by one.
+    pub has_events: bool,
 }
 
 /// A second of one shard.
@@ -125,6 +136,8 @@ impl Fleet {
                 out: out.clone(),
                 gauges: Arc::clone(&gauges),
                 has_ledger: settings.has_ledger,
+                cuts: cuts_of(&settings.cuts, &slice),
+                has_events: settings.has_events,
                 asks: asks.next().filter(|_| settings.inspect),
             };
             let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || setup.run(slice));
@@ -154,6 +167,15 @@ impl Fleet {
     }
 }
 
+/// The cuts of things of one shard, who are named by their slots.
+fn cuts_of(cuts: &[Cut], slice: &[(u32, PlannedThing)]) -> Vec<Cut> {
+    let slots_of = |things: &[u32]| -> Vec<u32> {
+        let slots = slice.iter().zip(0..).filter(|((position, _), _)| things.binary_search(position).is_ok());
+        slots.map(|(_, slot)| slot).collect()
+    };
+    cuts.iter().map(|cut| Cut { things: slots_of(&cut.things), ..*cut }).collect()
+}
+
 struct ShardSetup {
     shard: usize,
     endpoint: Endpoint,
@@ -165,6 +187,9 @@ struct ShardSetup {
     out: mpsc::Sender<ShardInterval>,
     gauges: Arc<Gauges>,
     has_ledger: bool,
+    /// `things` of each are slots.
+    cuts: Vec<Cut>,
+    has_events: bool,
     /// Questions about single things, where they are allowed.
     asks: Option<mpsc::Receiver<Ask>>,
 }
@@ -182,12 +207,14 @@ impl ShardSetup {
             let pacer = Rc::clone(&context);
             let pacing = tokio::task::spawn_local(async move { pacer.pacer.run().await });
             tokio::task::spawn_local(follow_orders(Rc::clone(&context), self.orders.clone()));
+            let cutting = tokio::task::spawn_local(cut(Rc::clone(&context), slice.len() + 1, std::mem::take(&mut self.cuts)));
             let ticking = tokio::task::spawn_local(tick(Rc::clone(&context), shard, slice.len(), origin, out.clone()));
             for (slot, (position, thing)) in slice.into_iter().enumerate() {
                 tokio::task::spawn_local(self.thing(slot, position, thing).live(Rc::clone(&context)));
             }
             let result = wait_for_end(&context, self.orders.clone(), pacing).await;
             ticking.abort();
+            cutting.abort();
             let rest = context.observer.with_recorder(|recorder| recorder.finish_run(clock::mono()));
             let count = rest.len();
             for (n, mut interval) in rest.into_iter().enumerate() {
@@ -212,12 +239,13 @@ impl ShardSetup {
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
             endpoint: self.endpoint.clone(),
-            // One slot a thing, and one for the ticker.
-            pacer: Pacer::new(things + 1)?,
+            // One slot a thing, one for the ticker, and one for the cuts.
+            pacer: Pacer::new(things + 2)?,
             gates: self.gates(),
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
-            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger),
+            cuts: Cuts::new(things, !self.cuts.is_empty()),
+            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger, self.has_events),
             alive: Cell::new(things),
             all_ended: Notify::new(),
         }))
@@ -231,12 +259,14 @@ impl ShardSetup {
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
-        let PlannedThing { name, index, .. } = planned;
+        let PlannedThing { name, index, expired, .. } = planned;
         let arrival = self.origin + planned.arrival;
         let telemetry = cohort.telemetry.as_ref().map(|settings| {
             let settings = Arc::clone(settings);
             Box::new(Telemetry::new(settings, cohort.session.seed, index, arrival))
         });
+        let seed = cohort.session.seed;
+        let faults = (!cohort.faults.is_empty()).then(|| Box::new(ThingFaults::new(&cohort.faults, seed, index, expired)));
         Thing {
             id: ThingId { name, position, slot, cohort: planned.cohort, transport: cohort.transport },
             index,
@@ -246,6 +276,7 @@ impl ShardSetup {
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
             arrival,
+            faults,
         }
     }
 }
@@ -258,6 +289,21 @@ async fn follow_orders(context: Rc<ShardContext<ShardObserver>>, mut orders: wat
             context.gates.close();
         }
         context.pacer.wake_all();
+    }
+}
+
+/// Cuts things off when it is time; a run that drains is left alone.
+async fn cut(context: Rc<ShardContext<ShardObserver>>, slot: usize, cuts: Vec<Cut>) {
+    let is_over = || context.order.get() > Order::Run;
+    for cut in cuts {
+        context.pacer.sleep_until(slot, cut.at, is_over).await;
+        if is_over() {
+            return;
+        }
+        for thing in cut.things.iter().map(|thing| *thing as usize) {
+            context.cuts.strike(thing, &cut);
+            context.pacer.wake(thing);
+        }
     }
 }
 

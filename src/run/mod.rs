@@ -8,6 +8,7 @@ mod fleet;
 mod groups;
 mod observe;
 mod rollouts;
+mod sources;
 mod starts;
 mod stop;
 mod target;
@@ -25,7 +26,7 @@ use crate::instant::Mono;
 use crate::jobs::{ControlError, JobId, NameError, ThingName};
 use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::transport::credentials::Credentials;
 use crate::tui::app::Brief;
@@ -229,6 +230,7 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         finished_at: None,
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
         thresholds: Vec::new(),
+        events: Vec::new(),
         findings: Vec::new(),
         differences: None,
     };
@@ -260,7 +262,8 @@ async fn carry_out(
     let origin = clock::mono() + LEAD;
     let starts = starts::starts(plan, &cohorts);
     let credentials = std::mem::take(&mut target.credentials);
-    let planned = planned(plan, &names, &cohorts, credentials, starts);
+    let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
+    let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
         cohorts: cohorts::settings(plan),
@@ -269,6 +272,8 @@ async fn carry_out(
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
+        cuts: events::cuts(plan, origin),
+        has_events: !plan.events.is_empty(),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
@@ -279,6 +284,7 @@ async fn carry_out(
         transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
         thresholds: plan.thresholds.clone(),
+        events: events::planned(plan, origin),
         cores,
     });
     let conductor = Conductor {
@@ -291,6 +297,7 @@ async fn carry_out(
         collector,
         writer,
         ui,
+        restarting: None,
         stop,
     };
     Ok(conductor.conduct().await?)
@@ -301,14 +308,16 @@ fn planned<'a>(
     names: &'a [ThingName],
     cohorts: &'a [usize],
     credentials: Vec<Credentials>,
+    mut expired: BTreeMap<u64, Credentials>,
     starts: Vec<Duration>,
 ) -> impl Iterator<Item = PlannedThing> + 'a {
     credentials.into_iter().zip(starts).zip(names.iter().zip(cohorts)).enumerate().map(
-        |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
+        move |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
             name: name.clone(),
             index: plan.fleet.first_index + n as u64,
             cohort: *cohort as u16,
             credentials,
+            expired: expired.remove(&(n as u64)),
             arrival,
         },
     )
@@ -348,7 +357,10 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         Ok(Ending::Limit) => {
             let limit = crate::scenario::units::duration_text(options.plan.end.limit);
             let open = writer.manifest().totals.open();
-            findings.insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open"));
+            let away: u64 = writer.manifest().events.iter().map(EventTotals::away).sum();
+            let away = if away > 0 { format!(", {away} things are away by an event") } else { String::new() };
+            findings
+                .insert(0, format!("the limit of {limit} was reached before the run was done: {open} executions are open{away}"));
             if is_invalid { (Verdict::Invalid, exit::INVALID) } else { (Verdict::Fail, exit::FAIL) }
         }
         Ok(Ending::Complete) if is_invalid => (Verdict::Invalid, exit::INVALID),

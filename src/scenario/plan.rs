@@ -5,11 +5,12 @@ use crate::device::behavior::Behavior;
 use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
+use crate::fault::{Fault, Unit};
 use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -306,17 +307,67 @@ pub struct ThingFiles {
     pub key: PathBuf,
 }
 
-/// What happens to the endpoint, `at` after the first connect arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happens to the fleet or the endpoint, `at` after the first connect arrival.
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventPlan {
     pub at: Duration,
     pub kind: EventKind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
+    /// Things lose their connections, stay away for a while, if only for no time, and come back by their policy.
+    Disconnect { who: Affected, lasts: Duration },
+    /// Things lose their connections and find no way to the endpoint until it is over.
+    Outage { who: Affected, lasts: Duration },
+    /// Things lose their connections and try again in the same moment.
+    ReconnectStorm { who: Affected },
+    /// The endpoint is stopped, and after that time started again with all that it knew.
+    EndpointRestart { lasts: Duration },
     /// The endpoint stands still: it answers nothing, and nothing is lost.
     EndpointFreeze { lasts: Duration },
+}
+
+impl EventKind {
+    /// Its word in a scenario.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disconnect { .. } => "disconnect",
+            Self::Outage { .. } => "outage",
+            Self::ReconnectStorm { .. } => "reconnect-storm",
+            Self::EndpointRestart { .. } => "endpoint-restart",
+            Self::EndpointFreeze { .. } => "endpoint-freeze",
+        }
+    }
+
+    /// How long it lasts.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        match *self {
+            Self::ReconnectStorm { .. } => Duration::ZERO,
+            Self::Disconnect { lasts, .. }
+            | Self::Outage { lasts, .. }
+            | Self::EndpointRestart { lasts }
+            | Self::EndpointFreeze { lasts } => lasts,
+        }
+    }
+
+    /// The things it is for; `None` where it happens to the endpoint.
+    #[must_use]
+    pub fn who(&self) -> Option<&Affected> {
+        match self {
+            Self::Disconnect { who, .. } | Self::Outage { who, .. } | Self::ReconnectStorm { who } => Some(who),
+            Self::EndpointRestart { .. } | Self::EndpointFreeze { .. } => None,
+        }
+    }
+}
+
+/// A part of the fleet, or of one cohort.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affected {
+    pub share: f64,
+    pub cohort: Option<String>,
 }
 
 /// `"sim-{index:06}"`, parsed.
@@ -486,6 +537,28 @@ impl Plan {
         found.unwrap_or(self.cohorts.len() - 1)
     }
 
+    /// How many things work by this behavior: those of its cohorts, and the targets of its rollouts.
+    #[must_use]
+    pub fn things_with(&self, behavior: &str) -> u64 {
+        let of_rollouts = self.rollouts.iter().filter(|rollout| rollout.behavior.as_deref() == Some(behavior));
+        let mut things: BTreeSet<u64> = of_rollouts.flat_map(|rollout| self.targets_of(rollout)).collect();
+        things.extend((0..self.fleet.things).filter(|position| self.cohorts[self.cohort_of(*position)].behavior == behavior));
+        things.len() as u64
+    }
+
+    /// Positions of the things whose certificate is to have expired, ascending.
+    #[must_use]
+    pub fn expired(&self) -> Vec<u64> {
+        let is_expired = |position: &u64| {
+            let behavior = &self.behaviors[&self.cohorts[self.cohort_of(*position)].behavior];
+            let spec = behavior.faults.iter().find(|spec| spec.fault == Fault::ExpiredCertificate);
+            spec.is_some_and(|spec| spec.draw(self.seed, self.fleet.first_index + position, Unit::THING).is_some())
+        };
+        let is_any =
+            self.behaviors.values().flat_map(|behavior| &behavior.faults).any(|spec| spec.fault == Fault::ExpiredCertificate);
+        if is_any { (0..self.fleet.things).filter(is_expired).collect() } else { Vec::new() }
+    }
+
     /// Positions of the things that `rollout` is for, ascending.
     #[must_use]
     pub fn targets_of(&self, rollout: &RolloutPlan) -> Vec<u64> {
@@ -498,5 +571,26 @@ impl Plan {
             RolloutTargets::Cohort(name) => self.cohorts[self.cohort_of(*position)].name == *name,
         };
         (0..self.fleet.things).filter(is_target).collect()
+    }
+
+    /// Positions of the things that the event with this number is for, ascending: exact shares, spread by the seed.
+    #[must_use]
+    pub fn affected_by(&self, event: usize) -> Vec<u64> {
+        let Some(Affected { share, cohort }) = self.events[event].kind.who() else { return Vec::new() };
+        let is_candidate =
+            |position: &u64| cohort.as_ref().is_none_or(|name| self.cohorts[self.cohort_of(*position)].name == *name);
+        let candidates: Vec<u64> = (0..self.fleet.things).filter(is_candidate).collect();
+        let count = candidates.len() as u64;
+        let is_hit = |rank: u64| {
+            let place = seed::shuffled_place(self.seed, Purpose::Event, event as u64, rank, count);
+            (place as f64 + 0.5) / (count as f64) < *share
+        };
+        candidates.into_iter().zip(0..).filter(|(_, rank)| is_hit(*rank)).map(|(position, _)| position).collect()
+    }
+
+    /// Whether the local endpoint is to be stopped and started again.
+    #[must_use]
+    pub fn restarts_endpoint(&self) -> bool {
+        self.events.iter().any(|event| matches!(event.kind, EventKind::EndpointRestart { .. }))
     }
 }

@@ -1,13 +1,14 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventKind, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
+    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
     QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
 use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
+use crate::fault::{Chance, FaultSpec, Setting};
 use crate::schedule::ArrivalKind;
 use crate::wire::job::settings_members;
 use std::fmt::Write as _;
@@ -29,8 +30,14 @@ fn connect(connect: &ConnectPlan) -> String {
     let arrival = match connect.arrival {
         ArrivalKind::Constant => "constant",
         ArrivalKind::Poisson => "poisson",
+        ArrivalKind::Ramp => "ramp",
+        ArrivalKind::Burst => "burst",
     };
-    format!("{{ rate = \"{}/s\", arrival = \"{arrival}\", in_progress = {} }}", connect.rate_per_s, connect.in_progress)
+    let rate = match connect.arrival {
+        ArrivalKind::Burst => String::new(),
+        _ => format!("rate = \"{}/s\", ", connect.rate_per_s),
+    };
+    format!("{{ {rate}arrival = \"{arrival}\", in_progress = {} }}", connect.in_progress)
 }
 
 fn toml_of(value: &serde_json::Value) -> toml::Value {
@@ -94,14 +101,11 @@ impl Plan {
             writeln!(out, "\n[behavior.{}]\nreaction = \"{}\"", quoted(name), distribution_text(&behavior.reaction))?;
             writeln!(out, "updates = {}\nstep = \"{}\"", behavior.updates, distribution_text(&behavior.step))?;
             let [succeeded, failed, rejected] = [outcome.succeeded, outcome.failed, outcome.rejected].map(number);
-            writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}\nfaults = {{}}")?;
+            writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}")?;
+            writeln!(out, "faults = {}", faults(&behavior.faults))?;
         }
         self.write_rollouts(out)?;
-        for event in &self.events {
-            let EventKind::EndpointFreeze { lasts } = event.kind;
-            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"endpoint-freeze\"", duration_text(event.at))?;
-            writeln!(out, "for = \"{}\"", duration_text(lasts))?;
-        }
+        self.write_events(out)?;
         if let Some(telemetry) = &self.telemetry {
             write_telemetry(out, telemetry)?;
         }
@@ -189,6 +193,22 @@ impl Plan {
         Ok(())
     }
 
+    fn write_events(&self, out: &mut String) -> std::fmt::Result {
+        for EventPlan { at, kind } in &self.events {
+            writeln!(out, "\n[[event]]\nat = \"{}\"\nkind = \"{}\"", duration_text(*at), kind.as_str())?;
+            if !kind.lasts().is_zero() {
+                writeln!(out, "for = \"{}\"", duration_text(kind.lasts()))?;
+            }
+            if let Some(Affected { share, cohort }) = kind.who() {
+                writeln!(out, "share = {}", number(*share))?;
+                if let Some(cohort) = cohort {
+                    writeln!(out, "cohort = {}", quoted(cohort))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn write_end(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[end]")?;
         match self.end.when {
@@ -203,6 +223,25 @@ impl Plan {
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
     }
+}
+
+/// What goes wrong on purpose with things, as a table of tables.
+fn faults(faults: &[FaultSpec]) -> String {
+    let fault = |spec: &FaultSpec| {
+        let chance = match spec.chance {
+            Chance::Share(share) => format!("share = {}", number(share)),
+            Chance::Rate(per_s) => format!("rate = \"{per_s}/s\""),
+        };
+        let settings = spec.fault.row().parameters.iter().zip(&spec.settings).map(|(parameter, setting)| match setting {
+            Setting::Time(time) => format!(", {} = \"{}\"", parameter.key, distribution_text(time)),
+            Setting::Count(count) => format!(", {} = {count}", parameter.key),
+        });
+        format!("{} = {{ {chance}, per = \"{}\"{} }}", spec.fault.key(), spec.per.as_str(), settings.collect::<String>())
+    };
+    if faults.is_empty() {
+        return "{}".into();
+    }
+    format!("{{ {} }}", faults.iter().map(fault).collect::<Vec<_>>().join(", "))
 }
 
 fn write_text(out: &mut String, key: &str, text: Option<&str>) -> std::fmt::Result {

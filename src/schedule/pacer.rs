@@ -104,6 +104,13 @@ impl Pacer {
         .await;
     }
 
+    /// Wakes the task of `slot`, if it waits for anything.
+    pub fn wake(&self, slot: usize) {
+        if let Some(waker) = &self.schedule.borrow().slots[slot].waker {
+            waker.wake_by_ref();
+        }
+    }
+
     /// Wakes every task that waits for something.
     pub fn wake_all(&self) {
         for slot in &mut self.schedule.borrow_mut().slots {

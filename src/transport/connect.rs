@@ -1,16 +1,17 @@
 //! Dialling: TCP, TLS, CONNECT, each timed apart, all under one deadline.
 
-use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
-use super::thing::ThingId;
+use super::thing::{ShardContext, ThingId};
 use super::{Observer, SessionEvent};
 use crate::clock;
 use crate::instant::Mono;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,21 +31,26 @@ pub struct Connection {
 ///
 /// # Errors
 /// With the first stage that failed or was not done at `deadline`.
-pub async fn connect(
-    endpoint: &Endpoint,
+pub async fn connect<O: Observer>(
+    shard: &ShardContext<O>,
     tls: Arc<ClientConfig>,
     thing: &ThingId,
     settings: &MqttSettings,
     deadline: Mono,
-    observer: &impl Observer,
 ) -> Result<Connection, Failure> {
-    let route = endpoint.route(thing.position);
-    let tcp = staged(Stage::Tcp, thing, deadline, observer, route.dial()).await?;
-    let mut stream = staged(Stage::Tls, thing, deadline, observer, async {
+    let route = shard.endpoint.route(thing.position);
+    let tcp = staged(Stage::Tcp, thing, deadline, shard, async {
+        match shard.cuts.is_unreachable(thing.slot, clock::mono()) {
+            true => Err(Failure::Outage),
+            false => route.dial().await,
+        }
+    })
+    .await?;
+    let mut stream = staged(Stage::Tls, thing, deadline, shard, async {
         Ok(TlsConnector::from(tls).connect(route.destination.server_name.clone(), tcp).await?)
     })
     .await?;
-    let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, observer, async {
+    let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, shard, async {
         let mut out = BytesMut::new();
         let MqttSettings { keep_alive, clean, .. } = *settings;
         let connect = Connect { client_id: thing.name.as_str(), keep_alive, clean };
@@ -77,19 +83,38 @@ async fn read_connack(stream: &mut TlsStream<TcpStream>, version: Version) -> Re
     }
 }
 
-async fn staged<T>(
+async fn staged<T, O: Observer>(
     stage: Stage,
     thing: &ThingId,
     deadline: Mono,
-    observer: &impl Observer,
+    shard: &ShardContext<O>,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let started = clock::mono();
-    observer.session(thing, SessionEvent::StageStarted(stage));
-    let result = match tokio::time::timeout(deadline.since(started), work).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(Failure::Timeout(stage.as_str())),
+    shard.observer.session(thing, SessionEvent::StageStarted(stage));
+    let work = async { tokio::time::timeout(deadline.since(started), work).await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
+    let result = match shard.cuts.is_planned() {
+        true => unless_cut(shard, thing, deadline, work).await,
+        false => work.await,
     };
-    observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure: result.as_ref().err() });
+    shard.observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure: result.as_ref().err() });
     result
+}
+
+/// The work, until an event of the scenario cuts the connection it is for.
+async fn unless_cut<T, O>(
+    shard: &ShardContext<O>,
+    thing: &ThingId,
+    deadline: Mono,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| {
+        if let Some(event) = shard.cuts.struck(thing.slot) {
+            return Poll::Ready(Err(Failure::Cut { event }));
+        }
+        shard.pacer.wake_at(thing.slot, deadline, cx);
+        work.as_mut().poll(cx)
+    })
+    .await
 }

@@ -1,9 +1,11 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
 use crate::device::SubscribeFailure;
+use crate::fault::Fault;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +52,15 @@ pub enum Failure {
     SubscriptionRefused(&'static str),
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
+    /// Not before `away` will the thing be back, where its policy does not say when.
+    #[error("dropped on purpose: {}", fault.key())]
+    OnPurpose { fault: Fault, away: Option<Duration> },
+    /// By the run itself.
+    #[error("cut by event {} of the scenario", event + 1)]
+    Cut { event: u16 },
+    /// As where no way leads to the endpoint any more.
+    #[error("no route to the endpoint during an outage of the scenario")]
+    Outage,
 }
 
 impl Failure {
@@ -62,6 +73,9 @@ impl Failure {
             Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
             Self::Protocol(_) => "protocol",
+            Self::OnPurpose { fault, .. } => fault.key(),
+            Self::Cut { .. } => "cut",
+            Self::Outage => "outage",
         }
     }
 

@@ -2,20 +2,22 @@
 
 use super::connect::connect;
 use super::credentials::Credentials;
+use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
+use super::faults::ThingFaults;
 use super::gates::Gates;
 use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
-use super::{Observer, SessionEvent};
+use super::{Observer, SessionEvent, twin};
 use crate::clock;
-use crate::device::backoff::Backoff;
+use crate::device::backoff::{Backoff, Comeback};
 use crate::device::telemetry::Telemetry;
 use crate::device::{Event, JobsAgent};
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::schedule::Pacer;
-use crate::seed::Purpose;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 use std::cell::{Cell, RefCell};
@@ -25,8 +27,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, SemaphorePermit};
 
-/// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// An orderly DISCONNECT is not waited for longer than this.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -70,6 +70,7 @@ pub struct ShardContext<O> {
     pub gates: Gates,
     pub scratch: RefCell<Scratch>,
     pub order: Cell<Order>,
+    pub cuts: Cuts,
     pub observer: O,
     /// Things that still live.
     pub alive: Cell<usize>,
@@ -96,6 +97,8 @@ pub struct Thing {
     pub credentials: Credentials,
     pub settings: Arc<SessionSettings>,
     pub arrival: Mono,
+    /// What goes wrong on purpose with its connections, where anything does.
+    pub faults: Option<Box<ThingFaults>>,
 }
 
 /// What a thing knows of a persistent session that has lost its connection.
@@ -117,7 +120,7 @@ struct Attempt<'a> {
 
 impl Thing {
     /// Lives until the run orders it to close.
-    pub async fn live<O: Observer>(mut self, shard: Rc<ShardContext<O>>) {
+    pub async fn live<O: Observer + 'static>(mut self, shard: Rc<ShardContext<O>>) {
         self.sessions(&shard).await;
         self.end(&shard);
         shard.alive.set(shard.alive.get() - 1);
@@ -137,20 +140,26 @@ impl Thing {
         }
     }
 
-    async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
+    async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
         let tls = shard.endpoint.config(&self.credentials);
         let mut intended = self.arrival;
-        let mut failures = 0;
-        let mut attempts = 0;
+        let mut comeback = Comeback::default();
         let mut lost = None;
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
             let woke = clock::mono();
             let is_blocked = shard.gates.of(self.id.cohort).available_permits() == 0;
             let Some(mut attempt) = pass_gate(shard, self.id.cohort, intended, lost).await else { return };
+            if let Some(until) = shard.cuts.away(self.id.slot, attempt.started) {
+                intended = until + self.wait(&mut comeback);
+                continue;
+            }
+            shard.cuts.begin(self.id.slot);
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
-            let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
+            let shown = self.certificate(shard, &tls);
+            let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
             let now = clock::mono();
+            let away = end.away();
             match (end, attempt.subscribed) {
                 (End::Ordered, subscribed) => {
                     if subscribed.is_some() {
@@ -161,34 +170,57 @@ impl Thing {
                 (End::Failed(failure), Some(since)) => {
                     shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
                     lost = Some(now);
-                    if now.since(since) >= STABLE_AFTER {
-                        failures = 0;
-                    }
+                    comeback.lost(now.since(since));
                 }
                 (End::Failed(failure), None) => {
                     let Attempt { intended, started, .. } = attempt;
                     shard.observer.session(&self.id, SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure });
                 }
             }
-            let SessionSettings { seed, reconnect, .. } = *self.settings;
-            intended = now + reconnect.delay(failures, seed, self.index, Purpose::Reconnect, attempts);
-            failures = failures.saturating_add(1);
-            attempts += 1;
+            intended = match shard.cuts.returns_at_once(self.id.slot) {
+                true => now,
+                false => shard.cuts.away(self.id.slot, now).unwrap_or(now) + away.unwrap_or_else(|| self.wait(&mut comeback)),
+            };
         }
     }
 
-    async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
+    /// By the policy of its cohort.
+    fn wait(&self, comeback: &mut Comeback) -> Duration {
+        let SessionSettings { seed, reconnect, .. } = &*self.settings;
+        comeback.wait(reconnect, *seed, self.index)
+    }
+
+    /// What the next attempt shows: the thing's own certificate, unless that is to have expired.
+    fn certificate<O: Observer>(&mut self, shard: &ShardContext<O>, own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+        let Some(expired) = self.faults.as_mut().and_then(|faults| faults.expired()) else { return Arc::clone(own) };
+        shard.observer.session(&self.id, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
+        expired.config(&shard.endpoint.tls)
+    }
+
+    async fn attempt<O: Observer + 'static>(
+        &mut self,
+        shard: &Rc<ShardContext<O>>,
+        tls: Arc<ClientConfig>,
+        attempt: &mut Attempt<'_>,
+    ) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(&shard.endpoint, tls, &self.id, &settings.mqtt, deadline, &shard.observer)).await;
+        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline)).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
+        let faults = self.faults.as_mut().and_then(|faults| {
+            if let Some(other) = faults.twin() {
+                let settings = Arc::clone(&self.settings);
+                tokio::task::spawn_local(twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings));
+            }
+            faults.begin_session(clock::mono())
+        });
         let id = &self.id;
         let is_present = connection.ack.session_present;
         let telemetry = self.telemetry.as_deref_mut();
-        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt);
+        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt, faults);
         let mut is_subscribed = false;
         if let Some(kept) = self.session.take() {
             if is_present {
@@ -207,6 +239,10 @@ impl Thing {
         while let Some(event) = self.agent.poll_event() {
             attempt.follow(&event, None, id, &shard.observer);
             shard.observer.agent(id, event);
+        }
+        if matches!(end, End::Failed(Failure::Cut { .. })) {
+            // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
+            let _ = connection.stream.get_ref().0.set_zero_linger();
         }
         let is_subscribed = attempt.subscribed.is_some();
         self.session = kept.map(|mqtt| Box::new(KeptSession { is_subscribed, mqtt }));

@@ -4,7 +4,7 @@ use fleetsim::device::{Event, ExecutionKey};
 use fleetsim::instant::Mono;
 use fleetsim::jobs::{ExecutionStatus, JobId, Notification, Request, ThingName};
 use fleetsim::ledger::{LedgerEvent, LedgerRow};
-use fleetsim::metrics::{Anomaly, ExecutionBook, SessionChange, ThingEvent, ThingEventKind};
+use fleetsim::metrics::{Anomaly, ExecutionBook, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -69,7 +69,8 @@ impl Oracle {
         };
         match event {
             Event::Subscribed { at, .. } | Event::Resumed { at } => {
-                self.book.session_changed(&SessionChange { thing: thing as u32, at, is_up: true });
+                let kind = SessionChangeKind::Up { intended: at };
+                self.book.session_changed(&SessionChange { thing: thing as u32, at, kind });
             }
             Event::Answered { .. } => {
                 self.open[thing] -= 1;
@@ -86,13 +87,15 @@ impl Oracle {
             Event::Sent { sent, .. } => self.must(sent == now, || "a request left at another time than now".into()),
             Event::SubscribeFailed { .. }
             | Event::LateAnswer { .. }
+            | Event::Fault { .. }
             | Event::LostArrivals { .. }
             | Event::FirstNotification { .. } => {}
         }
     }
 
     pub(crate) fn session_lost(&mut self, thing: usize, at: Mono) {
-        self.book.session_changed(&SessionChange { thing: thing as u32, at, is_up: false });
+        let kind = SessionChangeKind::Down { by: None };
+        self.book.session_changed(&SessionChange { thing: thing as u32, at, kind });
     }
 
     // ------------------------------------------------------------------------------------------------------ the service

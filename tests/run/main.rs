@@ -1,6 +1,7 @@
 //! The program as its users meet it: whole runs on real sockets, exit codes, interruptions, deaths.
 
 mod bench;
+mod events;
 mod rollouts;
 mod shipped;
 mod terminal;

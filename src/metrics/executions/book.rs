@@ -8,11 +8,12 @@
 use super::anomaly::{Anomalies, Anomaly};
 use super::execution::{Execution, NOTIFY_LATE, Told};
 use super::progress::{JobTally, RolloutRow, Stage, StateCounts};
+use crate::fault::FaultSet;
 use crate::instant::Mono;
 use crate::jobs::{ExecutionStatus, JobId, ThingName};
 use crate::ledger::{LedgerEvent, LedgerRow};
 use crate::metrics::histogram::{Distribution, Histogram, Resolution};
-use crate::metrics::{Counts, Operation, SessionChange, ThingEvent, ThingEventKind};
+use crate::metrics::{Counts, FaultEvent, Operation, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct ClosedExecution {
     /// Times it was taken up again in a new session.
     pub reconnects: u32,
     pub anomalies: Anomalies,
+    /// What went wrong on purpose with it, and with its thing's connections until its end.
+    pub faults: FaultSet,
 }
 
 pub struct ExecutionBook {
@@ -81,6 +84,8 @@ pub struct ExecutionBook {
     /// What settled last on each thing: an echo of it is no new execution.
     last_settled: HashMap<u32, Key>,
     links: HashMap<u32, Link>,
+    /// What went wrong on purpose with connections of things, and has its effect whatever they are at.
+    faults: HashMap<u32, FaultSet>,
     notify_next: Counts,
     notify_next_times: Histogram,
     anomalies: BTreeMap<Anomaly, u64>,
@@ -101,6 +106,7 @@ impl ExecutionBook {
             one_sided: VecDeque::new(),
             last_settled: HashMap::new(),
             links: HashMap::new(),
+            faults: HashMap::new(),
             notify_next: Counts::default(),
             notify_next_times: Histogram::new(Resolution::of(Operation::NotifyNext, false)),
             anomalies: BTreeMap::new(),
@@ -118,7 +124,23 @@ impl ExecutionBook {
     /// In the order of their instants, between the things' events.
     pub fn session_changed(&mut self, change: &SessionChange) {
         let link = self.links.entry(change.thing).or_default();
-        *(if change.is_up { &mut link.up } else { &mut link.down }) = change.at;
+        match change.kind {
+            SessionChangeKind::Up { .. } => link.up = change.at,
+            SessionChangeKind::Down { .. } => link.down = change.at,
+            SessionChangeKind::Failed { .. } => {}
+        }
+    }
+
+    /// A thing was struck by a fault, at this execution or whatever it is at.
+    pub fn fault_struck(&mut self, event: &FaultEvent) {
+        let Some((job, number)) = &event.execution else {
+            self.faults.entry(event.thing).or_default().insert(event.fault);
+            return;
+        };
+        let key = Key { thing: event.thing, job: self.job(job), number: *number };
+        if let Some(execution) = self.open.get_mut(&key) {
+            execution.faults.insert(event.fault);
+        }
     }
 
     /// In the order of their instants.
@@ -270,7 +292,9 @@ impl ExecutionBook {
         if execution.is_ended_at_service() && thing_status.is_some() && thing_status != service_status {
             execution.anomalies.insert(Anomaly::StatusDiffers);
         }
-        for anomaly in execution.anomalies.iter() {
+        let faults = execution.faults.with(self.faults.get(&key.thing).copied().unwrap_or_default());
+        let anomalies = execution.anomalies.unexcused(faults);
+        for anomaly in anomalies.iter() {
             self.tell_anomaly(anomaly);
         }
         ClosedExecution {
@@ -285,7 +309,8 @@ impl ExecutionBook {
             updates: execution.updates,
             rejections: execution.rejections,
             reconnects: execution.reconnects,
-            anomalies: execution.anomalies,
+            anomalies,
+            faults,
         }
     }
 
@@ -446,6 +471,7 @@ mod tests {
             rejections: 1,
             reconnects: 1,
             anomalies: Anomalies::default(),
+            faults: FaultSet::default(),
         };
         assert_eq!(story.settled(1_000), [expected]);
         assert_eq!(story.end(2_000), [], "a row is told once");
@@ -497,11 +523,12 @@ mod tests {
     #[test]
     fn a_session_lost_in_between_excuses_the_notification() {
         let mut story = Story::new();
-        let session = |ms, is_up| SessionChange { thing: 0, at: at(ms), is_up };
-        story.0.session_changed(&session(0, true));
+        let up = SessionChangeKind::Up { intended: at(0) };
+        let session = |ms, kind| SessionChange { thing: 0, at: at(ms), kind };
+        story.0.session_changed(&session(0, up));
         story.queued(100, "t-0");
-        story.0.session_changed(&session(200, false));
-        story.0.session_changed(&session(5_000, true));
+        story.0.session_changed(&session(200, SessionChangeKind::Down { by: None }));
+        story.0.session_changed(&session(5_000, up));
         story.thing(5_010, 0, Started).thing(5_100, 0, Finished(Succeeded)).succeeded(5_090, "t-0");
         assert_eq!(anomaly_of(&story.settled(6_000)), "");
         let (counts, _) = story.0.take_notify_next();
@@ -623,7 +650,10 @@ mod tests {
         assert_eq!(lost(|_| {}), "lost");
         assert_eq!(lost(|story| _ = story.thing(2, 0, Started)), "", "it is at work");
         assert_eq!(lost(|story| _ = story.service(40_000, "t-0", Queued, Head).thing(40_001, 0, Notified)), "", "not yet");
-        let away = |story: &mut Story| story.0.session_changed(&SessionChange { thing: 0, at: at(50_000), is_up: false });
+        let away = |story: &mut Story| {
+            let kind = SessionChangeKind::Down { by: None };
+            story.0.session_changed(&SessionChange { thing: 0, at: at(50_000), kind });
+        };
         assert_eq!(lost(away), "", "it is out of reach");
     }
 

@@ -1,34 +1,132 @@
 //! `[[event]]`.
 
-use super::super::plan::{EventKind, EventPlan, TargetPlan};
-use super::super::reader::Reader;
-use super::{ANY_DURATION, SOME_DURATION};
+use super::super::plan::{Affected, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, TargetPlan};
+use super::super::problem::Code;
+use super::super::reader::{Located, Reader};
+use super::super::units::duration_text;
+use super::{ANY_DURATION, SOME_DURATION, names};
+use std::time::Duration;
 
-pub(super) fn events(root: &Reader<'_>, target: &TargetPlan) -> Vec<EventPlan> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Disconnect,
+    Outage,
+    ReconnectStorm,
+    EndpointRestart,
+    EndpointFreeze,
+}
+
+const KINDS: [(&str, Kind); 5] = [
+    ("disconnect", Kind::Disconnect),
+    ("outage", Kind::Outage),
+    ("reconnect-storm", Kind::ReconnectStorm),
+    ("endpoint-restart", Kind::EndpointRestart),
+    ("endpoint-freeze", Kind::EndpointFreeze),
+];
+
+impl Kind {
+    /// Whether it happens to the endpoint, and not to things.
+    fn is_of_endpoint(self) -> bool {
+        matches!(self, Self::EndpointRestart | Self::EndpointFreeze)
+    }
+}
+
+pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan], end: &EndPlan) -> Vec<EventPlan> {
     let mut events = Vec::new();
     for reader in root.tables("event") {
-        let later = ["disconnect", "outage", "reconnect-storm", "endpoint-restart"];
-        let kind = reader.word("kind", &[("endpoint-freeze", ())], &later);
-        if kind.is_none() && !reader.has("kind") {
-            reader.missing("kind", "say what happens, as in kind = \"endpoint-freeze\"");
+        let plan = event(&reader, target, cohorts);
+        if let Some(plan) = plan {
+            check_end(&reader, plan.at, end);
+            check_overlap(&reader, &plan, &events);
+            events.push(plan);
         }
-        let at = reader.duration("at", ANY_DURATION);
-        if at.is_none() && !reader.has("at") {
-            reader.missing("at", "say when, counted from the first connect arrival, as in at = \"20s\"");
-        }
-        let lasts = reader.duration("for", SOME_DURATION);
-        if lasts.is_none() && !reader.has("for") {
-            reader.missing("for", "say how long it lasts, as in for = \"5s\"");
-        }
-        if target.remote().is_some() && kind.is_some() {
-            let help = "use it with target.kind = \"emulator\"";
-            reader.conflict(&reader.place_of("kind"), "only the local endpoint can be made to stand still", help);
-        }
-        reader.later(&["share"]);
         reader.finish();
-        if let (Some(_), Some(at), Some(lasts)) = (kind, at, lasts) {
-            events.push(EventPlan { at: at.value, kind: EventKind::EndpointFreeze { lasts: lasts.value } });
-        }
     }
     events
+}
+
+fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Option<EventPlan> {
+    let kind = reader.word("kind", &KINDS, &[]).map(|kind| kind.value);
+    if kind.is_none() && !reader.has("kind") {
+        reader.missing("kind", "say what happens, as in kind = \"outage\"");
+    }
+    let at = reader.duration("at", ANY_DURATION);
+    if at.is_none() && !reader.has("at") {
+        reader.missing("at", "say when, counted from the first connect arrival, as in at = \"20s\"");
+    }
+    let lasts = lasts(reader, kind);
+    let who = affected(reader, kind, cohorts);
+    if target.remote().is_some() && kind.is_some_and(Kind::is_of_endpoint) {
+        let help = "use it with target.kind = \"emulator\"; an outage or a reconnect-storm can happen with every target";
+        reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped, or made to stand still", help);
+    }
+    let kind = match kind? {
+        Kind::Disconnect => EventKind::Disconnect { who, lasts: lasts.unwrap_or_default() },
+        Kind::Outage => EventKind::Outage { who, lasts: lasts? },
+        Kind::ReconnectStorm => EventKind::ReconnectStorm { who },
+        Kind::EndpointRestart => EventKind::EndpointRestart { lasts: lasts? },
+        Kind::EndpointFreeze => EventKind::EndpointFreeze { lasts: lasts? },
+    };
+    Some(EventPlan { at: at?.value, kind })
+}
+
+fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
+    let lasts = reader.duration("for", SOME_DURATION);
+    match (kind, &lasts) {
+        (Some(Kind::ReconnectStorm), Some(lasts)) => {
+            let help = "leave it out; things that are to stay away for a while are a disconnect, or an outage";
+            reader.conflict(&lasts.place, "in a reconnect-storm things come back at once", help);
+        }
+        (Some(Kind::Outage | Kind::EndpointRestart | Kind::EndpointFreeze), None) if !reader.has("for") => {
+            reader.missing("for", "say how long it lasts, as in for = \"5s\"");
+        }
+        _ => {}
+    }
+    lasts.map(|lasts| lasts.value)
+}
+
+/// Without a word: all things.
+fn affected(reader: &Reader<'_>, kind: Option<Kind>, cohorts: &[CohortPlan]) -> Affected {
+    let (share, cohort) = (reader.share("share"), reader.string("cohort"));
+    if kind.is_some_and(Kind::is_of_endpoint) {
+        let places = share.iter().map(|share| &share.place).chain(cohort.iter().map(|cohort| &cohort.place));
+        for place in places {
+            reader.conflict(place, "the endpoint is the same to all things", "leave it out, or make it an outage of a share");
+        }
+    }
+    if let Some(Located { value: 0.0, place }) = &share {
+        reader.gathered.push(Code::OutOfRange, place, "event.share must be more than 0", Some("say of how many things".into()));
+    }
+    if let Some(Located { value, place }) = &cohort
+        && !cohorts.iter().any(|known| known.name == *value)
+    {
+        let help = Some(format!("known here: {}", names(cohorts.iter().map(|cohort| &cohort.name))));
+        reader.gathered.push(Code::UnknownName, place, format!("unknown cohort {value:?}"), help);
+    }
+    Affected { share: share.map_or(1.0, |share| share.value), cohort: cohort.map(|cohort| cohort.value) }
+}
+
+/// An event that a run never sees.
+fn check_end(reader: &Reader<'_>, at: Duration, end: &EndPlan) {
+    let ends = match end.when {
+        EndWhen::Duration(duration) => duration.min(end.limit),
+        EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => end.limit,
+    };
+    if at >= ends {
+        let message = format!("the run is over after {}, before this event at {}", duration_text(ends), duration_text(at));
+        reader.conflict(&reader.place_of("at"), message, "move the event, or the end of the run");
+    }
+}
+
+/// One thing at a time can happen to the endpoint.
+fn check_overlap(reader: &Reader<'_>, new: &EventPlan, events: &[EventPlan]) {
+    let overlaps = |known: &&EventPlan| {
+        known.kind.who().is_none() && known.at < new.at + new.kind.lasts() && new.at < known.at + known.kind.lasts()
+    };
+    if let Some(known) = events.iter().find(overlaps).filter(|_| new.kind.who().is_none()) {
+        let (kind, from) = (known.kind.as_str(), duration_text(known.at));
+        let until = duration_text(known.at + known.kind.lasts());
+        let message = format!("the endpoint has an {kind} from {from} to {until} already");
+        reader.conflict(&reader.place_of("at"), message, "one thing at a time can happen to the endpoint: move one of them");
+    }
 }

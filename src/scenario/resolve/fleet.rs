@@ -16,6 +16,13 @@ const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
 const POLICIES: [(&str, BackoffPolicy); 3] =
     [("full-jitter", BackoffPolicy::FullJitter), ("exponential", BackoffPolicy::Exponential), ("fixed", BackoffPolicy::Fixed)];
 
+const ARRIVALS: [(&str, ArrivalKind); 4] = [
+    ("constant", ArrivalKind::Constant),
+    ("poisson", ArrivalKind::Poisson),
+    ("ramp", ArrivalKind::Ramp),
+    ("burst", ArrivalKind::Burst),
+];
+
 fn default_session() -> SessionPlan {
     let seconds = Duration::from_secs;
     SessionPlan {
@@ -55,11 +62,15 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
 /// How things arrive, where that is said.
 pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
     let connect = reader.table("connect")?;
+    let rate = connect.rate("rate");
+    let arrival = connect.word("arrival", &ARRIVALS, &[]).map_or(default.arrival, |arrival| arrival.value);
+    if let (Some(rate), ArrivalKind::Burst) = (&rate, arrival) {
+        let help = "all things arrive at once: leave rate out; in_progress bounds them";
+        connect.conflict(&rate.place, "a burst has no rate", help);
+    }
     let plan = ConnectPlan {
-        rate_per_s: connect.rate("rate").map_or(default.rate_per_s, |rate| rate.value),
-        arrival: connect
-            .word("arrival", &[("constant", ArrivalKind::Constant), ("poisson", ArrivalKind::Poisson)], &["ramp", "burst"])
-            .map_or(default.arrival, |arrival| arrival.value),
+        rate_per_s: rate.filter(|_| arrival != ArrivalKind::Burst).map_or(default.rate_per_s, |rate| rate.value),
+        arrival,
         in_progress: connect.integer("in_progress", 1..=CONNECTS_IN_PROGRESS_MAX).map_or(default.in_progress, |n| n.value as u32),
     };
     connect.finish();

@@ -26,8 +26,8 @@ use std::time::Duration;
 const WIDTH_MIN: u16 = 60;
 const HEIGHT_MIN: u16 = 16;
 const LOG_HEIGHT: u16 = 10;
-/// Findings on the last screen; the summary has all.
-const FINDINGS_MAX: usize = 3;
+/// Findings on the last screen, or events under way before; the summary has all.
+const SAID_MAX: usize = 3;
 
 /// Draws one frame.
 pub fn render(frame: &mut Frame, app: &App) {
@@ -38,14 +38,13 @@ pub fn render(frame: &mut Frame, app: &App) {
         return;
     }
     let log = if app.shows_log { LOG_HEIGHT.min(area.height / 3) } else { 0 };
-    let said = if let RunState::Finished(conclusion) = &app.state { &conclusion.findings[..] } else { &[] };
-    let findings = said.len().min(FINDINGS_MAX) as u16;
+    let said = said(app);
+    let height = said.len() as u16;
     let rows =
-        [Constraint::Length(2), Constraint::Length(findings), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
+        [Constraint::Length(2), Constraint::Length(height), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
     let [header, findings, body, log, footer] = Layout::vertical(rows).areas(area);
     render_header(frame, header, app);
-    let lines: Vec<Line> = said.iter().take(FINDINGS_MAX).map(|text| Line::styled(format!(" ! {text}"), app.theme.bad())).collect();
-    frame.render_widget(Text::from(lines), findings);
+    frame.render_widget(Text::from(said), findings);
     if app.model().snapshot.is_none() && !app.is_finished() {
         overlay::preparation(frame, body, app);
     } else {
@@ -62,6 +61,23 @@ pub fn render(frame: &mut Frame, app: &App) {
     }
     render_footer(frame, footer, app);
     overlay::render(frame, body, app);
+}
+
+/// What is to be known before anything else: findings at the end, and what happens on purpose before.
+fn said(app: &App) -> Vec<Line<'_>> {
+    if let RunState::Finished(conclusion) = &app.state {
+        let lines = conclusion.findings.iter().map(|text| Line::styled(format!(" ! {text}"), app.theme.bad()));
+        return lines.take(SAID_MAX).collect();
+    }
+    let Some(snapshot) = &app.model().snapshot else { return Vec::new() };
+    let now = snapshot.origin + Duration::from_secs(snapshot.t_s);
+    let under_way =
+        snapshot.events.iter().zip(1..).filter(|(event, _)| event.at <= now && (event.over.is_none() || event.away() > 0));
+    let lines = under_way.map(|(event, number)| {
+        let away = grouped(event.away());
+        Line::styled(format!(" event {number} ({}): {away} things are away by it", event.kind), app.theme.accent())
+    });
+    lines.take(SAID_MAX).collect()
 }
 
 fn render_header(frame: &mut Frame, area: Rect, app: &App) {

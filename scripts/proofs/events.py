@@ -1,0 +1,76 @@
+"""What happens to a fleet on purpose, and how it comes back."""
+
+import csv
+import os
+import subprocess
+
+from .common import BINARY, WORK, figure, manifest_of, results
+
+# Smaller numbers are for trying the proof itself out: OUTAGE_THINGS=500 OUTAGE_SECONDS=10 scripts/prove outage
+THINGS = int(os.environ.get("OUTAGE_THINGS", 10_000))
+SECONDS = int(os.environ.get("OUTAGE_SECONDS", 60))
+POLICIES = ("fixed", "exponential", "full-jitter")
+CONNECTS_PER_S = 500
+OUTAGE = """
+name = "outage"
+seed = 42
+[fleet]
+things = {things}
+connect = {{ rate = "{rate}/s" }}
+reconnect = {{ policy = "{policy}", base = "1s", cap = "1m" }}
+[behavior.patient]
+reaction = "uniform(0s, 2s)"
+updates = 1
+step = "uniform(20s, 40s)"
+[[rollout]]
+job = "fw-1"
+after = "connected"
+rate = "{job_rate}/min"
+document = {{}}
+[[event]]
+at = "{at}s"
+kind = "outage"
+for = "{seconds}s"
+[end]
+limit = "10m"
+[thresholds]
+"events.away" = "== 0"
+"executions.lost" = "== 0"
+"executions.failed" = "== 0"
+"""
+COLUMNS = ("failures", "back_ms", "recovery_ms_p50", "recovery_ms_p99", "peak_connects_per_s", "peak_attempts_per_s")
+
+
+def outage_under(policy):
+    """(exit code, results, the row of events.csv)"""
+    file, out = WORK / "outage.toml", results(f"outage-{policy}")
+    # Everybody is connected, and half of the job is handed out, when the outage begins.
+    at = THINGS // CONNECTS_PER_S + 10
+    file.write_text(OUTAGE.format(things=THINGS, rate=CONNECTS_PER_S, policy=policy, job_rate=THINGS * 6, at=at, seconds=SECONDS))
+    code = subprocess.run([BINARY, "run", file, "--ui", "none", "--out", out], cwd=WORK).returncode
+    with open(out / "events.csv", newline="") as rows:
+        return code, out, next(csv.DictReader(rows))
+
+
+@figure
+def outage(verdict):
+    """A 60 s outage with 10,000 things at work: all are back under every policy, and what each costs the endpoint, side by side."""
+    table = []
+    for policy in POLICIES:
+        code, out, row = outage_under(policy)
+        manifest = manifest_of(out)
+        if code != 0:
+            verdict.note(f"{policy}: {manifest['verdict']}: {'; '.join(manifest['findings'])}")
+        verdict.check(f"{policy}: exit code", code, 0)
+        verdict.check(f"{policy}: things cut off", int(row["affected"]), THINGS, at_least=True)
+        verdict.check(f"{policy}: things that are back", int(row["back"]), THINGS, at_least=True)
+        table.append((policy, {key: float(row[key]) for key in COLUMNS}))
+    verdict.note(f"{'policy':12} {'all back after':>15} {'recovery p50':>13} {'p99':>8} {'peak connects':>14} {'wanted':>9} {'failed':>9}")
+    for policy, row in table:
+        verdict.note(
+            f"{policy:12} {row['back_ms'] / 1e3:>13.1f} s {row['recovery_ms_p50'] / 1e3:>11.1f} s {row['recovery_ms_p99'] / 1e3:>6.1f} s "
+            f"{row['peak_connects_per_s']:>12.0f}/s {row['peak_attempts_per_s']:>7.0f}/s {row['failures']:>9.0f}"
+        )
+    # By its own formula jitter spreads what the others want within one second over many.
+    wanted = {policy: row["peak_attempts_per_s"] for policy, row in table}
+    verdict.check("full-jitter: the most attempts wanted in a second, of a policy without jitter", wanted["full-jitter"] / wanted["exponential"], 0.2)

@@ -1,0 +1,51 @@
+//! What a run reads of its processes once a second.
+
+use super::target::LocalEndpoint;
+use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
+use crate::metrics::ProcessUsage;
+use crate::metrics::host::ProcessWatch;
+
+/// The service's ledger, and the usage of both processes.
+pub(super) struct Sources {
+    tail: Option<LedgerTail>,
+    generator: Option<ProcessWatch>,
+    endpoint: Option<ProcessWatch>,
+    /// CPU seconds of the endpoint as it was last seen, and of those that were there before it.
+    endpoint_cpu: f64,
+    endpoint_cpu_before: f64,
+}
+
+impl Sources {
+    pub(super) fn new(local: Option<&LocalEndpoint>) -> Self {
+        Self {
+            tail: local.map(|local| LedgerTail::new(&local.ledger)),
+            generator: ProcessWatch::new(std::process::id()),
+            endpoint: local.and_then(|local| ProcessWatch::new(local.child.ready.pid)),
+            endpoint_cpu: 0.0,
+            endpoint_cpu_before: 0.0,
+        }
+    }
+
+    /// Rows that the service wrote since the last call.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn rows(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
+        self.tail.as_mut().map_or_else(|| Ok(Vec::new()), LedgerTail::read_new)
+    }
+
+    pub(super) fn usage(&mut self) -> (ProcessUsage, Option<ProcessUsage>) {
+        let generator = self.generator.as_mut().and_then(ProcessWatch::look).unwrap_or_default();
+        let endpoint = self.endpoint.as_mut().and_then(ProcessWatch::look).map(|usage| {
+            self.endpoint_cpu = self.endpoint_cpu_before + usage.cpu_seconds;
+            ProcessUsage { cpu_seconds: self.endpoint_cpu, ..usage }
+        });
+        (generator, endpoint)
+    }
+
+    /// The endpoint is another process from now on; CPU seconds go on from those of the one before.
+    pub(super) fn follow_endpoint(&mut self, pid: u32) {
+        self.endpoint = ProcessWatch::new(pid);
+        self.endpoint_cpu_before = self.endpoint_cpu;
+    }
+}
