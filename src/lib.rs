@@ -8,6 +8,7 @@ pub mod device;
 pub mod distribution;
 pub mod emulator;
 pub mod exit;
+pub mod fault;
 pub mod figures;
 pub mod inspect;
 pub mod instant;

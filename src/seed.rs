@@ -37,6 +37,10 @@ pub enum Purpose {
     Lifetime = 14,
     /// How late the emulator sends a message.
     Lateness = 15,
+    /// Which executions, connections and things go wrong on purpose.
+    Fault = 30,
+    /// When faults that have a rate strike.
+    FaultRate = 31,
     /// Where in its period a thing sends telemetry.
     TelemetryPhase = 40,
     /// How much later each telemetry message is.

@@ -2,7 +2,7 @@
 //! twice, and what was never answered happened wholly or not at all.
 //!
 //! Every job goes to every thing, one job after the other, so that each thing must get job 0, 1, 2, ... once each: what is forgotten or
-//! repeated shows at once. Things know the endpoint only by its sockets.
+//! repeated shows at once. Things know the endpoint only by its sockets. Half of them work over HTTPS, and look at what became of it by MQTT.
 //!
 //! ```text
 //! CRASHES=100 CRASH_SEED=7 cargo test --release --test crash -- --nocapture
@@ -27,12 +27,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 
 const CRASHES: u32 = 5;
 const SEED: u64 = 5;
@@ -137,13 +139,13 @@ async fn crash_again_and_again(crashes: u32, seed: u64) {
 struct Place {
     dir: tempfile::TempDir,
     mqtt: SocketAddr,
+    https: SocketAddr,
     api: SocketAddr,
 }
 
 impl Place {
     fn new() -> Self {
-        let (mqtt, api) = (free_address(), free_address());
-        Self { dir: tempfile::tempdir().unwrap(), mqtt, api }
+        Self { dir: tempfile::tempdir().unwrap(), mqtt: free_address(), https: free_address(), api: free_address() }
     }
 
     fn store(&self) -> PathBuf {
@@ -159,7 +161,7 @@ impl Place {
             "--mqtt-port",
             &port(self.mqtt),
             "--https-port",
-            "0",
+            &port(self.https),
             "--api-port",
             &port(self.api),
             "--things",
@@ -207,11 +209,21 @@ impl<'a> Service<'a> {
             let thing = Store::thing_name(n);
             let config = store.credentials(&thing).config(&self.endpoint.tls);
             async move {
+                let https = match n % 2 {
+                    0 => None,
+                    _ => Some(self.dial_https(config.clone()).await.unwrap()),
+                };
                 let stream = client::connect(&thing, config, &self.endpoint, &["notify-next"]).await.unwrap();
-                Session { thing, stream, inbound: BytesMut::new(), asked: 0 }
+                Session { thing, stream, https, inbound: BytesMut::new(), asked: 0 }
             }
         };
         timeout(DEADLINE, join_all((0..THINGS).map(connect))).await.expect("things connect in time")
+    }
+
+    async fn dial_https(&self, config: Arc<ClientConfig>) -> io::Result<Stream> {
+        let tcp = TcpStream::connect(self.place.https).await?;
+        tcp.set_nodelay(true)?;
+        TlsConnector::from(config).connect(self.endpoint.route(0).destination.server_name.clone(), tcp).await
     }
 
     async fn provision(&self) {
@@ -416,7 +428,7 @@ impl Thing {
         let due = if open.is_some() { self.told.len() - 1 } else { self.told.len() };
         let expected = open.clone().unwrap_or(State::in_progress(2));
         self.unanswered = open.is_none().then(|| (due, expected.clone()));
-        let (accepted, answer) = session.ask("start-next", json!({})).await?;
+        let (accepted, answer) = session.work("start-next", json!({})).await?;
         assert!(accepted, "{}: start-next was rejected: {answer}", self.name);
         self.unanswered = None;
         self.answers += 1;
@@ -453,7 +465,7 @@ impl Thing {
         let body =
             json!({ "status": status, "expectedVersion": version, "statusDetails": details, "includeJobExecutionState": true });
         self.unanswered = Some((job, after.clone()));
-        let (accepted, answer) = session.ask(&format!("{}/update", Jobs::id(job)), body).await?;
+        let (accepted, answer) = session.work(&format!("{}/update", Jobs::id(job)), body).await?;
         assert!(accepted, "{}: job {job} at {:?} to {after:?}: {answer}", self.name, self.told[job]);
         assert_eq!(State::of(&answer["executionState"]), after, "{}: job {job}", self.name);
         self.unanswered = None;
@@ -514,12 +526,41 @@ impl Thing {
 struct Session {
     thing: String,
     stream: Stream,
+    /// Where it works, if not by MQTT.
+    https: Option<Stream>,
     inbound: BytesMut,
     asked: u16,
 }
 
 impl Session {
     /// Whether the request was accepted, and the answer. An error when the connection broke.
+    async fn work(&mut self, operation: &str, payload: Value) -> io::Result<(bool, Value)> {
+        let Some(stream) = &mut self.https else { return self.ask(operation, payload).await };
+        let (method, path) = match operation.split_once('/') {
+            None => ("PUT", "$next"),
+            Some((job, _)) => ("POST", job),
+        };
+        let (path, body) = (format!("/things/{}/jobs/{path}", self.thing), payload.to_string());
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let exchange = async {
+            stream.write_all(request.as_bytes()).await?;
+            stream.flush().await?;
+            let mut answer = BytesMut::new();
+            loop {
+                if stream.read_buf(&mut answer).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                if let Some((head, body)) = std::str::from_utf8(&answer).unwrap().split_once("\r\n\r\n")
+                    && let Ok(body) = serde_json::from_str(body)
+                {
+                    return io::Result::Ok((head.starts_with("HTTP/1.1 200 "), body));
+                }
+            }
+        };
+        timeout(DEADLINE, exchange).await.unwrap_or_else(|_| panic!("{}: no answer to {method} {path}", self.thing))
+    }
+
+    /// By MQTT: whether the request was accepted, and the answer. An error when the connection broke.
     async fn ask(&mut self, operation: &str, mut payload: Value) -> io::Result<(bool, Value)> {
         self.asked = self.asked % 60_000 + 1;
         let token = json!(self.asked.to_string());

@@ -7,14 +7,23 @@ fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
+/// A page that is made by the program.
+fn hold(name: &str, expected: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(page(name), expected).unwrap();
+    }
+    let found = fs::read_to_string(page(name)).unwrap();
+    assert_eq!(found, expected, "run `UPDATE_DOCS=1 cargo test --test docs`");
+}
+
 #[test]
 fn the_dictionary_of_results_is_that_of_the_tables() {
-    let expected = fleetsim::report::dictionary();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(page("docs/RESULTS.md"), &expected).unwrap();
-    }
-    let found = fs::read_to_string(page("docs/RESULTS.md")).unwrap();
-    assert_eq!(found, expected, "run `UPDATE_DOCS=1 cargo test --test docs`");
+    hold("docs/RESULTS.md", &fleetsim::report::dictionary());
+}
+
+#[test]
+fn the_page_of_faults_is_that_of_the_table() {
+    hold("docs/FAULTS.md", &fleetsim::report::faults_page());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use fleetsim::device::telemetry::PayloadBytes;
 use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
+use fleetsim::fault::{Chance, Per, Setting, TABLE};
 use fleetsim::jobs::JobId;
 use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
@@ -282,7 +283,18 @@ fn each_mistake_has_its_code() {
         ("cohort.a.behavior", "\"slwo\"", Code::UnknownName),
         ("cohort.a.poll", "{ every = '60s' }", Code::Conflict),
         ("behavior.fast.outcome", "{ succeeded = 0.5 }", Code::OutOfRange),
-        ("behavior.fast.faults", "{ crash_in_progress = { share = 0.1 } }", Code::NotBuilt),
+        ("behavior.fast.faults", "{ crash_in_progres = { share = 0.1 } }", Code::UnknownKey),
+        ("behavior.fast.faults.crash_in_progress", "0.1", Code::WrongType),
+        ("behavior.fast.faults.crash_in_progress", "{}", Code::MissingKey),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 2 }", Code::OutOfRange),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, rate = '1/s' }", Code::Conflict),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, per = 'session' }", Code::BadValue),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, away = 'soon' }", Code::BadValue),
+        ("behavior.fast.faults.crash_in_progress", "{ share = 0.1, up = '1s' }", Code::UnknownKey),
+        ("behavior.fast.faults.publish_flood", "{ share = 0.1, publishes = 0 }", Code::OutOfRange),
+        ("behavior.fast.faults.flapping", "{ rate = '1/s' }", Code::Conflict),
+        ("behavior.fast.faults.stale_version", "{ rate = '1/s', per = 'thing' }", Code::Conflict),
+        ("behavior.fast.faults.stall", "{ share = 0.1 }", Code::Conflict),
         ("behavior.fast.step", "\"gamma(1s)\"", Code::BadValue),
         ("rollout.fw-1.targets", "{ share = 0.5, cohort = 'a' }", Code::Conflict),
         ("rollout.fw-1.targets.cohort", "'c'", Code::UnknownName),
@@ -457,6 +469,44 @@ fn faults_events_and_polls_are_read_and_printed() {
     assert_eq!(read.events[0].at, Duration::from_secs(20));
     assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn every_fault_of_the_table_is_read_with_its_defaults_and_printed() {
+    let all = TABLE.iter().map(|row| format!("{} = {{ share = 0.25 }}", row.key)).collect::<Vec<_>>().join(", ");
+    let overrides = [
+        set("behavior.fast.faults", &format!("{{ {all} }}")),
+        set(
+            "behavior.slow.faults",
+            "{ stale_version = { rate = '30/min', per = 'execution' }, slow_reader = { share = 1, bytes_per_s = 0 } }",
+        ),
+        set("rollout.fw-1.timeoutConfig.inProgressTimeoutInMinutes", "1"),
+    ];
+    let read = plan(&overrides).unwrap_or_else(|problems| panic!("{problems}"));
+    let faults = &read.behaviors["fast"].faults;
+    assert_eq!(faults.len(), TABLE.len());
+    for (spec, row) in faults.iter().zip(TABLE) {
+        let defaults: Vec<Setting> = row.parameters.iter().map(|parameter| parameter.default).collect();
+        assert_eq!((spec.fault, spec.chance, spec.per, &spec.settings), (row.fault, Chance::Share(0.25), row.per[0], &defaults));
+    }
+    let slow = &read.behaviors["slow"].faults;
+    assert_eq!((slow[0].chance, slow[0].per, slow[1].count(0)), (Chance::Rate(0.5), Per::Execution, 0));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn a_fault_that_could_have_no_effect_is_refused() {
+    let faults = |fault: &str| set("behavior.fast.faults", &format!("{{ {fault} = {{ share = 0.1 }} }}"));
+    for overrides in [
+        vec![faults("flapping"), set("rollout.fw-1.behavior", "'fast'")],
+        vec![faults("no_notify_next"), set("cohort.a.workflow", "'poll'")],
+        vec![faults("no_notify_next"), set("cohort.a.workflow", "'list'")],
+    ] {
+        assert_eq!(codes(plan(&overrides)), ["conflict"], "{overrides:?}");
+    }
+    let remote = "name = 'x'\ntarget = { kind = 'mqtt', host = 'h', tls = { ca = 'c', cert = 'd', key = 'k' } }\nfleet.things = 1\n\
+                  [behavior.b.faults]\nexpired_certificate = { share = 0.1 }\n[end]\nduration = '1s'";
+    assert_eq!(codes(load("x", remote, &[])), ["conflict"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "jobs",
     "device",
+    "fault",
     "emulator/engine.rs",
     "emulator/engine",
     "emulator/registry",
@@ -59,6 +60,10 @@ const IMPURE: &[&str] = &[
 const DIRECTION: &[(&str, &[&str])] = &[
     (
         "jobs",
+        &["device", "schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"],
+    ),
+    (
+        "fault",
         &["device", "schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"],
     ),
     ("device", &["schedule", "wire", "transport", "metrics", "scenario", "run", "report", "emulator", "ledger", "pki", "cli"]),

@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         updates: 0,
         step: Distribution::Constant(Duration::ZERO),
         outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
+        faults: Vec::new(),
     };
     let backoff = Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) };
     let agent = AgentSettings {
@@ -56,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Measured {
             index: n as u64,
             cohort: 0,
             credentials: options.store.credentials(&Store::thing_name(n)),
+            expired: None,
             arrival: Duration::ZERO,
         })
         .collect();
@@ -66,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Measured {
             session: Arc::new(session),
             transport: 0,
             telemetry: None,
+            faults: [].into(),
             connects_in_progress: None,
         }],
         shards: 1,

@@ -44,7 +44,7 @@ def established(port):
 
 
 def most_connections(sources):
-    """What was seen at most at once, and the codes of errors that were told of."""
+    """What was seen at most at once, and the codes of what kept things from connecting."""
     with contextlib.ExitStack() as stack:
         thin = stack.enter_context(Thin())
         port = int(thin.ready["mqtt"].rsplit(":", 1)[1])
@@ -65,8 +65,9 @@ def most_connections(sources):
         while any(run.poll() is None for run, _ in runs):
             most = max(most, established(port))
             time.sleep(0.5)
-        errors = [line for _, out in runs for line in (out / "errors.csv").read_text().splitlines()[1:]]
-        return most, sorted({line.split(",")[2] for line in errors})
+        # Answers of a thin endpoint mean nothing to a thing: those errors are none of connecting.
+        errors = [line.split(",") for _, out in runs for line in (out / "errors.csv").read_text().splitlines()[1:]]
+        return most, sorted({code for operation, _, code, *_ in errors if operation.startswith("connect")})
 
 
 @figure
@@ -83,4 +84,4 @@ def source_ips(verdict):
     many, codes = most_connections('source_ips = ["127.0.0.2-127.0.0.5"]')
     verdict.note(f"from four addresses, errors: {', '.join(codes) or 'none'}")
     verdict.check("from four addresses", many, GENERATORS * THINGS, at_least=True)
-    verdict.check("kinds of errors", len(codes), 0)
+    verdict.check("kinds of errors of connecting", len(codes), 0)

@@ -1,6 +1,7 @@
 //! How a thing works through a job: sampled reaction, steps and outcome.
 
 use crate::distribution::Distribution;
+use crate::fault::FaultSpec;
 use crate::jobs::{ExecutionStatus, JobId};
 use crate::seed::{self, Purpose};
 use rand::RngExt;
@@ -23,6 +24,8 @@ pub struct Behavior {
     /// Time between the reports, and from the last one to the end.
     pub step: Distribution,
     pub outcome: OutcomeShares,
+    /// What goes wrong on purpose, in the order of the table of faults.
+    pub faults: Vec<FaultSpec>,
 }
 
 /// What one execution will do: a function of (seed, thing, job, execution number) and of nothing that happens on the way.

@@ -1,7 +1,9 @@
 //! What an agent asks for and what it tells.
 
+use crate::fault::Fault;
 use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::{ErrorCode, ExecutionStatus, JobId, Request, RequestKind, Subscription};
+use std::time::Duration;
 
 /// What an agent wants its session to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,14 @@ pub enum Transmit {
     /// One SUBSCRIBE packet, at most 8 filters, QoS 1.
     Subscribe(&'static [Subscription]),
     Publish(Request),
+    /// The same, with this fault in it.
+    Faulty(Request, Fault),
+    /// As many messages of QoS 0 at once.
+    Flood(u32),
+    /// The connection is to be dropped without a word, and the next one not to be made before that long.
+    Crash {
+        away: Duration,
+    },
     /// The session is of no use.
     Disconnect(SubscribeFailure),
 }
@@ -31,6 +41,12 @@ pub enum AnswerOutcome {
 /// What happened to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Something goes wrong on purpose, with this execution where it is about one.
+    Fault {
+        fault: Fault,
+        execution: Option<ExecutionKey>,
+        at: Mono,
+    },
     /// Every subscription was granted; the thing is up.
     Subscribed {
         sent: Mono,

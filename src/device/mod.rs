@@ -13,6 +13,7 @@ mod agent;
 pub mod backoff;
 pub mod behavior;
 mod event;
+mod faults;
 pub mod telemetry;
 pub mod workflow;
 

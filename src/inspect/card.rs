@@ -1,5 +1,6 @@
 //! One thing at a glance.
 
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind};
 use std::fmt;
@@ -75,6 +76,8 @@ pub enum What {
     /// The session ended while a request was open.
     Unanswered(RequestKind),
     Late(RequestKind),
+    /// Something goes wrong on purpose.
+    Fault(Fault),
     Notified(JobId, i64),
     Started(JobId, i64),
     Finished(ExecutionStatus),
@@ -102,6 +105,7 @@ impl fmt::Display for What {
             Self::NoAnswer(kind) => write!(f, "! {kind}: no answer in time"),
             Self::Unanswered(kind) => write!(f, "! {kind}: the session ended first"),
             Self::Late(kind) => write!(f, "< {kind}: an answer nobody waits for"),
+            Self::Fault(fault) => write!(f, "! on purpose: {}", fault.key()),
             Self::Notified(job, number) => write!(f, "< notify-next: {job} #{number}"),
             Self::Started(job, number) => write!(f, "at work on {job} #{number}"),
             Self::Finished(status) => write!(f, "done: {status}"),
@@ -169,7 +173,7 @@ impl Card {
                 self.agent(AgentState::Asking, at);
             }
             What::Accepted(_) | What::Refused(..) | What::NoAnswer(_) | What::Unanswered(_) => self.rest(at),
-            What::Late(_) => {}
+            What::Late(_) | What::Fault(_) => {}
             What::Notified(job, number) if self.agent == AgentState::Idle => {
                 self.execution = Some((job.clone(), *number));
                 self.agent(AgentState::Notified, at);

@@ -171,14 +171,16 @@ impl Collector {
         let border = self.origin + Duration::from_secs(input.second + 1);
         let now = input.intervals.iter().map(|interval| interval.until).max().unwrap_or(border);
         let mut sums = Sums::default();
-        let (mut events, mut sessions) = (Vec::new(), Vec::new());
+        let (mut events, mut sessions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for interval in &mut input.intervals {
             self.add_interval(interval, &mut sums);
             events.append(&mut interval.thing_events);
             sessions.append(&mut interval.sessions);
+            faults.append(&mut interval.faults);
         }
         self.intervals_lost += input.intervals_lost;
         self.tell_book(events, sessions, &input.ledger);
+        faults.iter().for_each(|fault| self.book.fault_struck(fault));
         let closed = close(&mut self.book, now);
         self.add_notify_next();
         let events = self.recoveries.rows(now);

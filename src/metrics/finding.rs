@@ -2,8 +2,10 @@
 
 use super::executions::Anomaly;
 use super::health::{Breach, Cause, Excess};
+use super::interval::FAULT_KIND;
 use super::snapshot::Snapshot;
-use crate::figures::milliseconds;
+use crate::fault::TABLE;
+use crate::figures::{grouped, milliseconds};
 use crate::schedule::Phase;
 use std::fmt;
 
@@ -22,6 +24,8 @@ pub enum Finding {
     NotBack { event: usize, kind: &'static str, away: u64, affected: u64 },
     /// The run was over first.
     NeverOver { event: usize, kind: &'static str },
+    /// What went wrong on purpose, and how often, in the order of the table of faults.
+    Injected(Vec<(&'static str, u64)>),
 }
 
 impl Finding {
@@ -54,6 +58,10 @@ impl fmt::Display for Finding {
             Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
+            }
+            Self::Injected(counts) => {
+                let counts: Vec<String> = counts.iter().map(|(fault, count)| format!("{} {fault}", grouped(*count))).collect();
+                write!(f, "injected on purpose: {}", counts.join(", "))
             }
         }
     }
@@ -104,6 +112,16 @@ fn meaning(anomaly: Anomaly) -> &'static str {
     }
 }
 
+/// Failures on purpose, where there were any.
+fn injected(snapshot: &Snapshot) -> Option<Finding> {
+    let count = |fault: &str| {
+        let of_fault = snapshot.errors.iter().filter(|(key, _)| key.kind == FAULT_KIND && key.code == fault);
+        of_fault.map(|(_, tally)| tally.count).sum::<u64>()
+    };
+    let counts: Vec<_> = TABLE.iter().map(|row| (row.key, count(row.key))).filter(|(_, count)| *count > 0).collect();
+    (!counts.is_empty()).then_some(Finding::Injected(counts))
+}
+
 /// What the figures so far tell.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -112,7 +130,8 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(unfinished(snapshot)).collect()
+    let on_purpose = injected(snapshot).into_iter().chain(unfinished(snapshot));
+    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(on_purpose).collect()
 }
 
 /// What events have left behind at the end of the run.

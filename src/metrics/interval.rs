@@ -3,7 +3,9 @@
 use super::histogram::Distribution;
 use super::sample::{Operation, Outcome, ThingEvent};
 use super::scope::ScopeId;
+use crate::fault::Fault;
 use crate::instant::Mono;
+use crate::jobs::JobId;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -74,6 +76,9 @@ pub struct OperationInterval {
     pub response: Distribution,
 }
 
+/// The kind of error that was made on purpose; its code is the fault's name.
+pub const FAULT_KIND: &str = "fault";
+
 /// What an error is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ErrorKey {
@@ -118,6 +123,15 @@ pub enum SessionChangeKind {
     Failed { intended: Mono },
 }
 
+/// A thing was struck by a fault on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultEvent {
+    pub thing: u32,
+    pub fault: Fault,
+    /// What it was at, where the fault is of that and not of the thing.
+    pub execution: Option<(JobId, i64)>,
+}
+
 /// One second of one shard, cut by finish time at whole seconds from the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interval {
@@ -143,6 +157,7 @@ pub struct Interval {
     pub errors: Vec<(ErrorKey, ErrorTally)>,
     pub thing_events: Vec<ThingEvent>,
     pub sessions: Vec<SessionChange>,
+    pub faults: Vec<FaultEvent>,
     /// Events and session changes beyond the limits of an interval.
     pub events_lost: u64,
 }

@@ -25,7 +25,9 @@ pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTO
 pub use finding::{Finding, findings};
 pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
-pub use interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange, SessionChangeKind};
+pub use interval::{
+    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
+};
 pub use recorder::Recorder;
 pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};

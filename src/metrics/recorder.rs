@@ -5,7 +5,9 @@
 
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange, SessionChangeKind};
+use super::interval::{
+    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
+};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use crate::instant::Mono;
@@ -206,6 +208,13 @@ impl Recorder {
         }
         tally.count += 1;
         tally.last = at;
+    }
+
+    /// A thing was struck by a fault on purpose.
+    pub fn fault(&mut self, operation: Operation, event: FaultEvent, at: Mono, example: impl FnOnce() -> String) {
+        self.error(operation, FAULT_KIND, event.fault.key(), at, example);
+        let Interval { faults, events_lost, .. } = &mut self.running;
+        push_bounded(faults, event, events_lost);
     }
 
     pub fn thing_event(&mut self, event: ThingEvent) {

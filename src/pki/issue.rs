@@ -1,13 +1,13 @@
 //! Making certificates, and telling fit ones from unfit ones.
 
 use super::files::{self, Access};
-use super::{PkiError, read_pair_of};
+use super::{Pair, PkiError, read_pair_of};
 use crate::jobs::ThingName;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::net::IpAddr;
 use std::path::Path;
 use time::macros::datetime;
@@ -20,6 +20,8 @@ const VALID_FOR: Duration = Duration::days(3650);
 const VALID_BEFORE: Duration = Duration::days(1);
 /// What expires sooner than this is made anew.
 const EXPIRY_MARGIN: Duration = Duration::days(1);
+/// How long ago the certificates ended that are issued expired.
+const EXPIRED_SINCE: Duration = Duration::days(1);
 /// Subject and end of the certificates that AWS IoT issues to devices.
 const DEVICE_SUBJECT: &str = "AWS IoT Certificate";
 const DEVICE_VALID_UNTIL: OffsetDateTime = datetime!(2049-12-31 23:59:59 UTC);
@@ -107,9 +109,18 @@ impl Authority {
     }
 
     pub(super) fn issue_thing(&self, name: &ThingName, cert: &Path, key: &Path) -> Result<(), PkiError> {
-        let mut params = params(name.as_str());
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, name.as_str(), cert, key)
+        self.issue(thing_params(name), name.as_str(), cert, key)
+    }
+
+    /// A pair that was good for a day, until [`EXPIRED_SINCE`] ago.
+    pub(super) fn issue_expired(&self, name: &ThingName) -> Result<Pair, PkiError> {
+        let failed = |source| PkiError::Issue { subject: name.to_string(), source };
+        let mut params = thing_params(name);
+        params.not_after = wall_clock() - EXPIRED_SINCE;
+        params.not_before = params.not_after - Duration::days(1);
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+        let certificate = params.signed_by(&pair, &self.issuer).map_err(failed)?;
+        Ok(Pair { chain: vec![certificate.der().clone()], key: PrivatePkcs8KeyDer::from(pair.serialize_der()).into() })
     }
 
     /// A certificate in PEM, and the key it is for.
@@ -157,6 +168,12 @@ pub(super) fn wall_clock() -> OffsetDateTime {
 fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     fill(&mut params, common_name);
+    params
+}
+
+fn thing_params(name: &ThingName) -> CertificateParams {
+    let mut params = params(name.as_str());
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 

@@ -120,6 +120,18 @@ impl Store {
         files::read_pair(&self.dir.join("server.cert.pem"), &self.dir.join("server.key.pem"))
     }
 
+    /// Certificates of these things that ended yesterday, each with a key of its own; nothing is written.
+    ///
+    /// # Errors
+    /// When the CA cannot be used.
+    pub fn expired(&self, names: &[ThingName]) -> Result<Vec<Pair>, PkiError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let authority = Authority::open(&self.dir)?;
+        names.iter().map(|name| authority.issue_expired(name)).collect()
+    }
+
     /// # Errors
     /// When the thing's files cannot be read.
     pub fn thing(&self, name: &ThingName) -> Result<Pair, PkiError> {

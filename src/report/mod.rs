@@ -3,6 +3,7 @@
 mod audit;
 mod column;
 mod dictionary;
+mod faults_page;
 mod hlog;
 pub mod json;
 mod manifest;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use audit::{Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
+pub use faults_page::faults_page;
 pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;

@@ -208,6 +208,8 @@ pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine>] = columns! {
     "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
     "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs; several are joined by a semicolon",
         |e| e.execution.anomalies.to_string();
+    "faults", "what went wrong with it on purpose, or with its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
+        |e| e.execution.faults.to_string();
 };
 
 // ---------------------------------------------------------------------------------------------------------------- errors
@@ -221,8 +223,8 @@ pub(super) struct ErrorLine {
 
 pub(super) const ERRORS_COLUMNS: &[Column<ErrorLine>] = columns! {
     "operation", "what went wrong", |e| e.key.operation.as_str().into();
-    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable", |e| e.key.kind.into();
-    "code", "how: an error code of the service, or a word for what the network said", |e| e.key.code.into();
+    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable; fault: on purpose", |e| e.key.kind.into();
+    "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
     "count", "how often", |e| count(e.tally.count);
     "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
     "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));

@@ -3,6 +3,7 @@
 use super::fleet::CohortSettings;
 use crate::device::AgentSettings;
 use crate::device::behavior::Behavior;
+use crate::fault::{Chance, Fault, FaultSpec};
 use crate::jobs::JobId;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
 use crate::transport::mqtt::{MqttSettings, Version};
@@ -20,6 +21,7 @@ pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
         session: Arc::new(session(plan.seed, &cohort.session)),
         transport: place(cohort).unwrap_or_default() as u8,
         telemetry: telemetry.clone(),
+        faults: connection_faults(&plan.behaviors[&cohort.behavior]),
         connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
     };
     plan.cohorts.iter().map(settings).collect()
@@ -30,7 +32,7 @@ fn agent(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
     AgentSettings {
         seed: plan.seed,
         workflow: cohort.workflow,
-        behavior: plan.behaviors[&cohort.behavior].clone(),
+        behavior: behavior(plan, &cohort.behavior),
         behavior_of_job: behavior_of_job(plan),
         answer_timeout: session.answer_timeout,
         retry: session.retry,
@@ -39,8 +41,24 @@ fn agent(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
 }
 
 fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
-    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, &plan.behaviors[rollout.behavior.as_ref()?])));
+    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, behavior(plan, rollout.behavior.as_ref()?))));
     named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
+}
+
+/// The behavior of that name, its rates dealt to the things that have it.
+fn behavior(plan: &Plan, name: &str) -> Behavior {
+    let mut behavior = plan.behaviors[name].clone();
+    if behavior.faults.iter().any(|spec| matches!(spec.chance, Chance::Rate(_))) {
+        let things = plan.things_with(name);
+        behavior.faults = behavior.faults.iter().map(|spec| spec.dealt(things)).collect();
+    }
+    behavior
+}
+
+/// What goes wrong on purpose with connections.
+fn connection_faults(behavior: &Behavior) -> Arc<[FaultSpec]> {
+    let is_of_connections = |spec: &&FaultSpec| !spec.fault.is_of_work() && spec.fault != Fault::NoNotifyNext;
+    behavior.faults.iter().filter(is_of_connections).cloned().collect()
 }
 
 fn session(seed: u64, session: &SessionPlan) -> SessionSettings {

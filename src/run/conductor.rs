@@ -12,7 +12,7 @@ use super::ui::Ui;
 use crate::clock;
 use crate::instant::Mono;
 use crate::ledger::LedgerError;
-use crate::metrics::{Collector, Interval, SecondInput, Snapshot};
+use crate::metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use crate::schedule::{Phase, PhaseSet};
@@ -364,8 +364,10 @@ impl Conductor<'_> {
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         self.ui.second(snapshot);
-        let moved = snapshot.messages_in_per_s + snapshot.messages_out_per_s + snapshot.connects_per_s > 0;
-        if moved {
+        // Telemetry goes on for ever, and is no sign of work.
+        let telemetry = snapshot.of_second(Operation::Telemetry).map_or(0, |row| row.counts.started);
+        let sent = snapshot.messages_out_per_s.saturating_sub(telemetry);
+        if snapshot.messages_in_per_s + sent + snapshot.connects_per_s > 0 {
             progress.busy_at = clock::mono();
         }
         progress.last = Some(Arc::clone(snapshot));

@@ -4,6 +4,7 @@ use super::observe::{Gauges, ShardObserver};
 use crate::clock;
 use crate::device::telemetry::{Telemetry, TelemetrySettings};
 use crate::device::{AgentSettings, JobsAgent};
+use crate::fault::FaultSpec;
 use crate::inspect::{Ask, Cards, Inspector};
 use crate::instant::Mono;
 use crate::jobs::ThingName;
@@ -12,6 +13,7 @@ use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::cut::{Cut, Cuts};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::faults::ThingFaults;
 use crate::transport::gates::Gates;
 use crate::transport::session::Scratch;
 use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
@@ -35,6 +37,8 @@ pub struct PlannedThing {
     pub index: u64,
     pub cohort: u16,
     pub credentials: Credentials,
+    /// An expired certificate of the thing, which it is to show first.
+    pub expired: Option<Credentials>,
     /// Intended first connect, from the origin.
     pub arrival: Duration,
 }
@@ -44,6 +48,8 @@ pub struct PlannedThing {
 pub struct CohortSettings {
     pub agent: Arc<AgentSettings>,
     pub session: Arc<SessionSettings>,
+    /// What goes wrong on purpose with connections.
+    pub faults: Arc<[FaultSpec]>,
     /// Place among the run's transports.
     pub transport: u8,
     pub telemetry: Option<Arc<TelemetrySettings>>,
@@ -253,12 +259,14 @@ impl ShardSetup {
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
-        let PlannedThing { name, index, .. } = planned;
+        let PlannedThing { name, index, expired, .. } = planned;
         let arrival = self.origin + planned.arrival;
         let telemetry = cohort.telemetry.as_ref().map(|settings| {
             let settings = Arc::clone(settings);
             Box::new(Telemetry::new(settings, cohort.session.seed, index, arrival))
         });
+        let seed = cohort.session.seed;
+        let faults = (!cohort.faults.is_empty()).then(|| Box::new(ThingFaults::new(&cohort.faults, seed, index, expired)));
         Thing {
             id: ThingId { name, position, slot, cohort: planned.cohort, transport: cohort.transport },
             index,
@@ -268,6 +276,7 @@ impl ShardSetup {
             credentials: planned.credentials,
             settings: Arc::clone(&cohort.session),
             arrival,
+            faults,
         }
     }
 }

@@ -262,7 +262,8 @@ async fn carry_out(
     let origin = clock::mono() + LEAD;
     let starts = starts::starts(plan, &cohorts);
     let credentials = std::mem::take(&mut target.credentials);
-    let planned = planned(plan, &names, &cohorts, credentials, starts);
+    let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
+    let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
         cohorts: cohorts::settings(plan),
@@ -307,14 +308,16 @@ fn planned<'a>(
     names: &'a [ThingName],
     cohorts: &'a [usize],
     credentials: Vec<Credentials>,
+    mut expired: BTreeMap<u64, Credentials>,
     starts: Vec<Duration>,
 ) -> impl Iterator<Item = PlannedThing> + 'a {
     credentials.into_iter().zip(starts).zip(names.iter().zip(cohorts)).enumerate().map(
-        |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
+        move |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
             name: name.clone(),
             index: plan.fleet.first_index + n as u64,
             cohort: *cohort as u16,
             credentials,
+            expired: expired.remove(&(n as u64)),
             arrival,
         },
     )

@@ -2,10 +2,11 @@
 
 use crate::clock;
 use crate::device::{AnswerOutcome, Event, ExecutionKey};
+use crate::fault::Fault;
 use crate::inspect::{Cards, What};
 use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
-use crate::metrics::{ClockOffset, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use crate::metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use crate::transport::error::{Failure, Stage};
 use crate::transport::mqtt::{Content, Published};
 use crate::transport::thing::ThingId;
@@ -105,6 +106,15 @@ fn request_operation(kind: RequestKind) -> Operation {
     }
 }
 
+/// What a fault strikes.
+fn fault_operation(fault: Fault) -> Operation {
+    match (fault.is_of_updates(), fault.is_of_work()) {
+        (true, _) => Operation::Update,
+        (false, true) => Operation::Execution,
+        (false, false) => Operation::Connect,
+    }
+}
+
 fn publish_operation(content: Content) -> Operation {
     match content {
         Content::Request => Operation::Puback,
@@ -179,6 +189,10 @@ impl Observer for ShardObserver {
             SessionEvent::MessageIn { .. } => recorder.message_in(),
             SessionEvent::Unreadable { at, why } => {
                 recorder.error(Operation::NotifyNext, "unreadable", "payload", at, || format!("{}: {why}", thing.name));
+            }
+            SessionEvent::Fault { fault, at } => {
+                let event = FaultEvent { thing: thing.position, fault, execution: None };
+                recorder.fault(Operation::Connect, event, at, || thing.name.to_string());
             }
             SessionEvent::PublishSent { publish, is_acknowledged } => {
                 let operation = publish_operation(publish.content);
@@ -261,6 +275,12 @@ impl Observer for ShardObserver {
                 recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
             }
             Event::LateAnswer { kind } => recorder.late_answer(request_operation(kind), scope),
+            Event::Fault { fault, execution, at } => {
+                let execution = execution.map(|key| (key.job, key.number));
+                recorder.fault(fault_operation(fault), FaultEvent { thing: thing.position, fault, execution }, at, || {
+                    thing.name.to_string()
+                });
+            }
             Event::Notified { execution, at, queued_at } => {
                 if let Some(queued_at) = queued_at {
                     self.measure_notification(&mut recorder, scope, queued_at, at);
@@ -301,6 +321,7 @@ fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<'_>) {
             }
             return;
         }
+        SessionEvent::Fault { fault, at } => (at, What::Fault(fault)),
         SessionEvent::StageStarted(_)
         | SessionEvent::StageEnded { .. }
         | SessionEvent::Unreadable { .. }
@@ -325,6 +346,7 @@ fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
             (*at, what)
         }
         Event::LateAnswer { kind } => (clock::mono(), What::Late(*kind)),
+        Event::Fault { fault, at, .. } => (*at, What::Fault(*fault)),
         Event::Notified { execution, at, .. } => (*at, What::Notified(execution.job.clone(), execution.number)),
         Event::Started { execution, at, .. } => (*at, What::Started(execution.job.clone(), execution.number)),
         Event::Finished { at, status, .. } => (*at, What::Finished(*status)),

@@ -5,11 +5,12 @@ use crate::device::behavior::Behavior;
 use crate::device::telemetry::TelemetrySettings;
 use crate::device::workflow::Workflow;
 use crate::distribution::Distribution;
+use crate::fault::{Fault, Unit};
 use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
 use crate::metrics::Threshold;
 use crate::schedule::ArrivalKind;
 use crate::seed::{self, Purpose};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -534,6 +535,28 @@ impl Plan {
             point < sum
         });
         found.unwrap_or(self.cohorts.len() - 1)
+    }
+
+    /// How many things work by this behavior: those of its cohorts, and the targets of its rollouts.
+    #[must_use]
+    pub fn things_with(&self, behavior: &str) -> u64 {
+        let of_rollouts = self.rollouts.iter().filter(|rollout| rollout.behavior.as_deref() == Some(behavior));
+        let mut things: BTreeSet<u64> = of_rollouts.flat_map(|rollout| self.targets_of(rollout)).collect();
+        things.extend((0..self.fleet.things).filter(|position| self.cohorts[self.cohort_of(*position)].behavior == behavior));
+        things.len() as u64
+    }
+
+    /// Positions of the things whose certificate is to have expired, ascending.
+    #[must_use]
+    pub fn expired(&self) -> Vec<u64> {
+        let is_expired = |position: &u64| {
+            let behavior = &self.behaviors[&self.cohorts[self.cohort_of(*position)].behavior];
+            let spec = behavior.faults.iter().find(|spec| spec.fault == Fault::ExpiredCertificate);
+            spec.is_some_and(|spec| spec.draw(self.seed, self.fleet.first_index + position, Unit::THING).is_some())
+        };
+        let is_any =
+            self.behaviors.values().flat_map(|behavior| &behavior.faults).any(|spec| spec.fault == Fault::ExpiredCertificate);
+        if is_any { (0..self.fleet.things).filter(is_expired).collect() } else { Vec::new() }
     }
 
     /// Positions of the things that `rollout` is for, ascending.

@@ -8,6 +8,7 @@ use super::units::{distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
+use crate::fault::{Chance, FaultSpec, Setting};
 use crate::schedule::ArrivalKind;
 use crate::wire::job::settings_members;
 use std::fmt::Write as _;
@@ -100,7 +101,8 @@ impl Plan {
             writeln!(out, "\n[behavior.{}]\nreaction = \"{}\"", quoted(name), distribution_text(&behavior.reaction))?;
             writeln!(out, "updates = {}\nstep = \"{}\"", behavior.updates, distribution_text(&behavior.step))?;
             let [succeeded, failed, rejected] = [outcome.succeeded, outcome.failed, outcome.rejected].map(number);
-            writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}\nfaults = {{}}")?;
+            writeln!(out, "outcome = {{ succeeded = {succeeded}, failed = {failed}, rejected = {rejected} }}")?;
+            writeln!(out, "faults = {}", faults(&behavior.faults))?;
         }
         self.write_rollouts(out)?;
         self.write_events(out)?;
@@ -221,6 +223,25 @@ impl Plan {
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
     }
+}
+
+/// What goes wrong on purpose with things, as a table of tables.
+fn faults(faults: &[FaultSpec]) -> String {
+    let fault = |spec: &FaultSpec| {
+        let chance = match spec.chance {
+            Chance::Share(share) => format!("share = {}", number(share)),
+            Chance::Rate(per_s) => format!("rate = \"{per_s}/s\""),
+        };
+        let settings = spec.fault.row().parameters.iter().zip(&spec.settings).map(|(parameter, setting)| match setting {
+            Setting::Time(time) => format!(", {} = \"{}\"", parameter.key, distribution_text(time)),
+            Setting::Count(count) => format!(", {} = {count}", parameter.key),
+        });
+        format!("{} = {{ {chance}, per = \"{}\"{} }}", spec.fault.key(), spec.per.as_str(), settings.collect::<String>())
+    };
+    if faults.is_empty() {
+        return "{}".into();
+    }
+    format!("{{ {} }}", faults.iter().map(fault).collect::<Vec<_>>().join(", "))
 }
 
 fn write_text(out: &mut String, key: &str, text: Option<&str>) -> std::fmt::Result {

@@ -358,10 +358,6 @@ impl<'a> Reader<'a> {
         found.unwrap_or_else(|| node.place.clone())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.table.entries.is_empty()
-    }
-
     pub(super) fn missing(&self, key: &str, help: &str) {
         let message = format!("{} is missing", self.name(key));
         self.gathered.push(Code::MissingKey, &self.place, message, Some(help.to_owned()));

@@ -1,9 +1,11 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
 use crate::device::SubscribeFailure;
+use crate::fault::Fault;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +58,9 @@ pub enum Failure {
     /// As where no way leads to the endpoint any more.
     #[error("no route to the endpoint during an outage of the scenario")]
     Outage,
+    /// Not before `away` will the thing be back, where its policy does not say when.
+    #[error("dropped on purpose: {}", fault.key())]
+    OnPurpose { fault: Fault, away: Option<Duration> },
 }
 
 impl Failure {
@@ -70,6 +75,7 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Cut { .. } => "cut",
             Self::Outage => "outage",
+            Self::OnPurpose { fault, .. } => fault.key(),
         }
     }
 

@@ -8,13 +8,16 @@ pub mod credentials;
 pub mod cut;
 pub mod endpoint;
 pub mod error;
+pub mod faults;
 pub mod gates;
 pub mod keyring;
 pub mod mqtt;
 pub mod session;
 pub mod thing;
+mod twin;
 
 use crate::device;
+use crate::fault::Fault;
 use crate::instant::Mono;
 pub use cause::Explained;
 use error::{Failure, Stage};
@@ -77,6 +80,11 @@ pub enum SessionEvent<'a> {
     Unreadable {
         at: Mono,
         why: &'a str,
+    },
+    /// Something goes wrong on purpose with the connection.
+    Fault {
+        fault: Fault,
+        at: Mono,
     },
     /// A PUBLISH is about to leave; at QoS 1 a [`Self::PublishEnded`] follows.
     PublishSent {

@@ -3,18 +3,22 @@
 //! The buffers that ten thousand sessions would each need belong to the shard; a session keeps bytes of its own only for a
 //! partial packet, or for what the peer does not take.
 
+mod faults;
+
 use super::connect::Connection;
 use super::error::Failure;
+use super::faults::SessionFaults;
 use super::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
 use super::thing::{Order, ShardContext, ThingId};
 use super::{Observer, PublishEnd, SessionEvent};
 use crate::clock;
 use crate::device::telemetry::{self, Telemetry};
 use crate::device::{self, JobsAgent, Transmit};
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::{Reply, RequestKind};
 use crate::wire::payload;
-use crate::wire::topic::{self, RequestTopic, Topic, TopicKind};
+use crate::wire::topic::{self, RequestTopic, Topic, TopicError, TopicKind};
 use bytes::{Buf, Bytes, BytesMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,7 +26,6 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use tokio_util::io::poll_read_buf;
 
 /// One read of the shard-wide buffer: the largest TLS record.
 const READ_BYTES: usize = 16 * 1024;
@@ -42,6 +45,16 @@ pub enum End {
     /// The run wants the session closed.
     Ordered,
     Failed(Failure),
+}
+
+impl End {
+    /// How long the thing is to be away, where its reconnect policy does not say.
+    pub(super) fn away(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(Failure::OnPurpose { away, .. }) => *away,
+            Self::Failed(_) | Self::Ordered => None,
+        }
+    }
 }
 
 /// One session of one thing.
@@ -64,6 +77,8 @@ pub struct Session<'a, O> {
     flushing: bool,
     /// Since when the peer takes nothing.
     stuck_since: Option<Mono>,
+    /// What is wrong on purpose, where anything is.
+    faults: Option<Box<SessionFaults>>,
 }
 
 impl<'a, O: Observer> Session<'a, O> {
@@ -74,6 +89,7 @@ impl<'a, O: Observer> Session<'a, O> {
         telemetry: Option<&'a mut Telemetry>,
         connection: &'a mut Connection,
         settings: &MqttSettings,
+        faults: Option<Box<SessionFaults>>,
     ) -> Self {
         let Connection { stream, ack, read_ahead } = connection;
         Session {
@@ -90,6 +106,7 @@ impl<'a, O: Observer> Session<'a, O> {
             unsent: BytesMut::new(),
             flushing: false,
             stuck_since: None,
+            faults,
         }
     }
 
@@ -104,6 +121,7 @@ impl<'a, O: Observer> Session<'a, O> {
     /// Until the connection ends; `is_subscribed` where the endpoint still knows what the thing wants to hear. `on_event` sees every
     /// event of the agent before the observer does, and why the endpoint granted not everything.
     pub async fn run(&mut self, is_subscribed: bool, mut on_event: impl FnMut(&device::Event, Option<&'static str>)) -> End {
+        self.begin_faults();
         if is_subscribed {
             self.agent.handle_resumed(clock::mono());
         } else {
@@ -153,6 +171,7 @@ impl<'a, O: Observer> Session<'a, O> {
                 return Err(Failure::Cut { event });
             }
             let now = clock::mono();
+            self.commit_faults(now, &mut scratch.outbound)?;
             while let Some(publish) = self.mqtt.handle_timeout(now, &mut scratch.outbound)? {
                 self.tell_end(publish, now, PublishEnd::Timeout);
             }
@@ -185,7 +204,7 @@ impl<'a, O: Observer> Session<'a, O> {
         }
         let held = self.partial.len();
         inbound.extend_from_slice(&self.partial);
-        let more = match poll_read_buf(Pin::new(&mut *self.stream), cx, inbound) {
+        let more = match self.poll_read(cx, inbound) {
             Poll::Ready(Ok(0)) => return Err(Failure::Closed),
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(error)) => return Err(error.into()),
@@ -223,6 +242,13 @@ impl<'a, O: Observer> Session<'a, O> {
         let topic = match Topic::parse(topic) {
             Ok(topic) if topic.thing == self.thing.name.as_str() => topic,
             Ok(_) => return self.tell(SessionEvent::Unreadable { at: now, why: "a message of another thing" }),
+            // The answer to what was published on a topic that is no operation (spec section 8).
+            Err(TopicError::InvalidOperation { thing }) if thing == self.thing.name.as_str() && topic.ends_with("/rejected") => {
+                return match payload::parse_reply(RequestKind::Update, false, payload) {
+                    Ok(reply) => self.agent.handle_reply(RequestKind::Update, reply, now),
+                    Err(error) => self.tell(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+                };
+            }
             Err(error) => return self.tell(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
         };
         let delivered = match topic.kind {
@@ -248,6 +274,9 @@ impl<'a, O: Observer> Session<'a, O> {
         if let device::Event::Subscribed { at, .. } | device::Event::Resumed { at } = *event {
             self.is_up = true;
             self.lose_telemetry(at);
+            if let Some(faults) = &mut self.faults {
+                faults.handle_subscribed(at);
+            }
         }
     }
 
@@ -271,6 +300,11 @@ impl<'a, O: Observer> Session<'a, O> {
                     let topic = Topic::of_request(&self.thing.name, &request).to_string();
                     let publish = Published { content: Content::Request, intended: now, sent: now };
                     self.publish(topic, payload::encode_request(&request), publish, true, out);
+                }
+                Some(Transmit::Faulty(request, fault)) => self.publish_faulty(&request, fault, now, out),
+                Some(Transmit::Flood(count)) => self.flood(count, now, out),
+                Some(Transmit::Crash { away }) => {
+                    return Some(Failure::OnPurpose { fault: Fault::CrashInProgress, away: Some(away) });
                 }
                 Some(Transmit::Disconnect(why)) => return Some(Failure::of_subscribing(why, self.refusal)),
                 None => break,
@@ -371,7 +405,11 @@ impl<'a, O: Observer> Session<'a, O> {
         {
             deadline = deadline.min(at);
         }
-        if deadline <= clock::mono() {
+        let now = clock::mono();
+        if let Some(at) = self.faults.as_ref().and_then(|faults| faults.poll_timeout(now)) {
+            deadline = deadline.min(at);
+        }
+        if deadline <= now {
             cx.waker().wake_by_ref();
         } else {
             self.shard.pacer.wake_at(self.thing.slot, deadline, cx);

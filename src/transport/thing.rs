@@ -5,14 +5,16 @@ use super::credentials::Credentials;
 use super::cut::Cuts;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
+use super::faults::ThingFaults;
 use super::gates::Gates;
 use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
-use super::{Observer, SessionEvent};
+use super::{Observer, SessionEvent, twin};
 use crate::clock;
 use crate::device::backoff::{Backoff, Comeback};
 use crate::device::telemetry::Telemetry;
 use crate::device::{Event, JobsAgent};
+use crate::fault::Fault;
 use crate::instant::Mono;
 use crate::jobs::ThingName;
 use crate::schedule::Pacer;
@@ -95,6 +97,8 @@ pub struct Thing {
     pub credentials: Credentials,
     pub settings: Arc<SessionSettings>,
     pub arrival: Mono,
+    /// What goes wrong on purpose with its connections, where anything does.
+    pub faults: Option<Box<ThingFaults>>,
 }
 
 /// What a thing knows of a persistent session that has lost its connection.
@@ -116,7 +120,7 @@ struct Attempt<'a> {
 
 impl Thing {
     /// Lives until the run orders it to close.
-    pub async fn live<O: Observer>(mut self, shard: Rc<ShardContext<O>>) {
+    pub async fn live<O: Observer + 'static>(mut self, shard: Rc<ShardContext<O>>) {
         self.sessions(&shard).await;
         self.end(&shard);
         shard.alive.set(shard.alive.get() - 1);
@@ -136,7 +140,7 @@ impl Thing {
         }
     }
 
-    async fn sessions<O: Observer>(&mut self, shard: &ShardContext<O>) {
+    async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
         let tls = shard.endpoint.config(&self.credentials);
         let mut intended = self.arrival;
         let mut comeback = Comeback::default();
@@ -152,8 +156,10 @@ impl Thing {
             }
             shard.cuts.begin(self.id.slot);
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
-            let end = Box::pin(self.attempt(shard, Arc::clone(&tls), &mut attempt)).await;
+            let shown = self.certificate(shard, &tls);
+            let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
             let now = clock::mono();
+            let away = end.away();
             match (end, attempt.subscribed) {
                 (End::Ordered, subscribed) => {
                     if subscribed.is_some() {
@@ -173,7 +179,10 @@ impl Thing {
             }
             intended = match shard.cuts.returns_at_once(self.id.slot) {
                 true => now,
-                false => shard.cuts.away(self.id.slot, now).unwrap_or(now) + self.wait(&mut comeback),
+                false => {
+                    let from = shard.cuts.away(self.id.slot, now).unwrap_or(now);
+                    from + away.unwrap_or_else(|| self.wait(&mut comeback))
+                }
             };
         }
     }
@@ -184,18 +193,38 @@ impl Thing {
         comeback.wait(reconnect, *seed, self.index)
     }
 
-    async fn attempt<O: Observer>(&mut self, shard: &ShardContext<O>, tls: Arc<ClientConfig>, attempt: &mut Attempt<'_>) -> End {
+    /// What the next attempt shows: the thing's own certificate, unless that is to have expired.
+    fn certificate<O: Observer>(&mut self, shard: &ShardContext<O>, own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+        let Some(expired) = self.faults.as_mut().and_then(|faults| faults.expired()) else { return Arc::clone(own) };
+        shard.observer.session(&self.id, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
+        expired.config(&shard.endpoint.tls)
+    }
+
+    async fn attempt<O: Observer + 'static>(
+        &mut self,
+        shard: &Rc<ShardContext<O>>,
+        tls: Arc<ClientConfig>,
+        attempt: &mut Attempt<'_>,
+    ) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(shard, tls, &self.id, &settings.mqtt, deadline)).await;
+        let cut = Some(self.id.slot);
+        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline, cut)).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
+        let faults = self.faults.as_mut().and_then(|faults| {
+            if let Some(other) = faults.twin() {
+                let settings = Arc::clone(&self.settings);
+                tokio::task::spawn_local(twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings));
+            }
+            faults.begin_session(clock::mono())
+        });
         let id = &self.id;
         let is_present = connection.ack.session_present;
         let telemetry = self.telemetry.as_deref_mut();
-        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt);
+        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt, faults);
         let mut is_subscribed = false;
         if let Some(kept) = self.session.take() {
             if is_present {

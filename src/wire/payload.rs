@@ -221,6 +221,17 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
     to_bytes(&out)
 }
 
+/// The payload of an update with one more pair in its `statusDetails`, whatever the limits say; what is no object stays as it is.
+#[must_use]
+pub fn with_status_detail(payload: &[u8], key: &str, value: &str) -> Vec<u8> {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(payload) else { return payload.to_vec() };
+    let details = fields.entry("statusDetails").or_insert_with(|| serde_json::json!({}));
+    if let Some(details) = details.as_object_mut() {
+        details.insert(key.into(), value.into());
+    }
+    serde_json::Value::Object(fields).to_string().into_bytes()
+}
+
 // ------------------------------------------------------------------------------------------------- what the service encodes
 
 /// What the same answer is like, depending on what carries it (spec section 2, facts 2 and 11; spec section 10.1).

@@ -33,6 +33,7 @@ pub(crate) fn settings(outcome: OutcomeShares) -> AgentSettings {
             updates: 2,
             step: Distribution::Constant(ms(1000)),
             outcome,
+            faults: Vec::new(),
         },
         behavior_of_job: [].into(),
         answer_timeout: ms(10_000),

@@ -1,6 +1,7 @@
 //! The life of a thing, told as stories against the agent's public face: no sockets, a clock that the test moves.
 
 mod bench;
+mod faults;
 mod workflows;
 
 use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};
@@ -237,6 +238,30 @@ fn work_survives_a_lost_session() {
     let (again, update) = bench.update();
     assert_ne!(again.client_token, request.client_token);
     assert_eq!(update.expected_version, Some(2));
+}
+
+#[test]
+fn a_session_that_goes_on_is_not_subscribed_again_and_what_comes_twice_does_no_harm() {
+    let mut bench = Bench::working(SUCCEEDS, "fw");
+    bench.sleep();
+    let (lost, _) = bench.update();
+    bench.agent.handle_disconnected(bench.now);
+    bench.now += ms(5000);
+    bench.agent.handle_resumed(bench.now);
+    let ask = bench.request();
+    assert_eq!(ask.body.kind(), RequestKind::StartNext, "what it heard before may be old");
+    assert!(bench.has(|e| matches!(e, Event::Resumed { .. })));
+    // What was stored comes first: a notification of the work at hand, and the answer to what was sent again.
+    bench.notify_next(Some(execution("fw", ExecutionStatus::Queued, 1)));
+    bench.answer(&lost, Bench::accepted());
+    assert!(bench.has(|e| matches!(e, Event::LateAnswer { kind: RequestKind::Update })));
+    let resumed = || Ok(Answer::Started(Some(execution("fw", ExecutionStatus::InProgress, 3))));
+    bench.answer(&ask, resumed());
+    bench.answer(&ask, resumed());
+    assert!(bench.has(|e| matches!(e, Event::LateAnswer { kind: RequestKind::StartNext })), "a message of QoS 1 may come twice");
+    let (_, update) = bench.update();
+    assert_eq!(update.expected_version, Some(3));
+    assert_eq!(bench.events.iter().filter(|e| matches!(e, Event::Started { .. })).count(), 2, "once, and once resumed");
 }
 
 #[test]

@@ -387,6 +387,6 @@ def test_another_key_is_refused(site):
         def keys(self):
             return super().keys() | {"aws_secret_access_key": "a guess"}
 
-    stranger = Boto3(Stranger(site.mqtt, site.api, site.pki))
+    stranger = Boto3(Stranger(**vars(site)))
     answer = refused(stranger.iot.list_jobs, "InvalidSignatureException")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403

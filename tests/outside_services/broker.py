@@ -52,7 +52,7 @@ class Broker:
 
     def start(self):
         self.process = Process([mosquitto(), "-c", "mosquitto.conf"], self.folder / "mosquitto.log", cwd=self.folder)
-        wait_until("mosquitto listens", lambda: listens(self.port))
+        wait_until("mosquitto listens", lambda: self.process.is_alive() and listens(self.port))
 
     def end(self):
         self.process.end()

@@ -46,7 +46,7 @@ class MiniStack:
             "AUTH": "true",
         }
         self.process = Process([program], folder / "ministack.log", env=environment, cwd=folder)
-        wait_until("MiniStack is ready", self.is_ready)
+        wait_until("MiniStack is ready", lambda: self.process.is_alive() and self.is_ready())
         self.ca = folder / "ca.cert.pem"
         self.ca.write_bytes(self.get("/_ministack/iot/ca.pem"))
         config = botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)

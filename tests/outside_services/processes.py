@@ -2,6 +2,7 @@
 
 import json
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -12,10 +13,19 @@ START_S = 20
 END_S = 20
 
 
+# Below those that the kernel gives to connections: none of them takes a port between our look and its use, or while a broker is down.
+PORTS = range(10_000, 32_000)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(what, condition, limit_s=START_S):
@@ -72,6 +82,11 @@ class Process:
                 raise AssertionError(f"no {event} in {limit_s} s; {self.tail()}") from None
             if told["event"] == event:
                 return told
+
+    def is_alive(self):
+        """True; one that ended by itself fails the test with its last words."""
+        assert self.child.poll() is None, f"{self.child.args[0]} ended: {self.tail()}"
+        return True
 
     def wait(self, limit_s):
         try:

@@ -36,6 +36,7 @@ impl Pair {
                 updates: 0,
                 step: Distribution::Constant(Duration::ZERO),
                 outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
+                faults: Vec::new(),
             },
             behavior_of_job: [].into(),
             answer_timeout: Duration::from_secs(10),

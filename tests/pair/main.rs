@@ -27,14 +27,23 @@ fn run(seed: u64, bug: Option<Bug>) -> Result<(), String> {
 
 #[test]
 fn every_seed_is_safe_and_every_execution_ends() {
+    swarm(SEEDS, |seed| World::new(seed, None, false));
+}
+
+#[test]
+fn the_same_with_things_that_fail_on_purpose() {
+    swarm(SEEDS, |seed| World::flaky(seed, false));
+}
+
+fn swarm(seeds: u64, world: impl Fn(u64) -> World + Sync) {
+    let run = |seed| world(seed).run();
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let part =
-            |first| move || (first..SEEDS).step_by(threads as usize).filter_map(|seed| tell(seed, run(seed, None))).collect();
+        let part = |first| move || (first..seeds).step_by(threads as usize).filter_map(|seed| tell(seed, run(seed))).collect();
         let parts: Vec<_> = (0..threads).map(|first| scope.spawn(part(first))).collect();
         parts.into_iter().flat_map(|part| -> Vec<String> { part.join().expect("no seed panics") }).collect()
     });
-    assert!(failures.is_empty(), "{} of {SEEDS} seeds fail:\n{}", failures.len(), failures[..failures.len().min(5)].join("\n"));
+    assert!(failures.is_empty(), "{} of {seeds} seeds fail:\n{}", failures.len(), failures[..failures.len().min(5)].join("\n"));
 }
 
 fn tell(seed: u64, outcome: Result<(), String>) -> Option<String> {
@@ -46,7 +55,8 @@ fn tell(seed: u64, outcome: Result<(), String>) -> Option<String> {
 fn replay() {
     let Some(seed) = std::env::var("SWARM_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
     let bug = std::env::var("SWARM_BUG").ok().and_then(|name| Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name));
-    if let Err(why) = World::new(seed, bug, true).run() {
+    let mut world = if std::env::var_os("SWARM_FLAKY").is_some() { World::flaky(seed, true) } else { World::new(seed, bug, true) };
+    if let Err(why) = world.run() {
         panic!("seed {seed}: {why}");
     }
 }

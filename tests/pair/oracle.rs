@@ -87,6 +87,7 @@ impl Oracle {
             Event::Sent { sent, .. } => self.must(sent == now, || "a request left at another time than now".into()),
             Event::SubscribeFailed { .. }
             | Event::LateAnswer { .. }
+            | Event::Fault { .. }
             | Event::LostArrivals { .. }
             | Event::FirstNotification { .. } => {}
         }

@@ -8,6 +8,7 @@ use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, JobsAgent, Transmit};
 use fleetsim::distribution::Distribution;
 use fleetsim::emulator::engine::{Engine, EngineConfig};
+use fleetsim::fault::{Chance, Fault, FaultSpec, Row, TABLE};
 use fleetsim::instant::{Mono, Now};
 use fleetsim::jobs::{
     Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, JobDocument, JobId, JobRef, JobTarget, Notification, Rejection,
@@ -118,6 +119,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<Bug>, tells: bool) -> Self {
+        Self::with(seed, bug, tells, &[])
+    }
+
+    /// Things that fail on purpose, too.
+    pub(crate) fn flaky(seed: u64, tells: bool) -> Self {
+        Self::with(seed, None, tells, &faults())
+    }
+
+    fn with(seed: u64, bug: Option<Bug>, tells: bool, faults: &[FaultSpec]) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=4usize);
         let names: Vec<ThingName> = (0..count).map(|n| ThingName::new(&format!("t-{n}")).expect("a valid name")).collect();
@@ -127,7 +137,7 @@ impl World {
         let mut persistent = ChaCha8Rng::seed_from_u64(!seed);
         let things = names.iter().enumerate().map(|(n, name)| Thing {
             name: name.clone(),
-            agent: JobsAgent::new(Arc::new(settings(&mut rng, seed)), n as u64, START),
+            agent: JobsAgent::new(Arc::new(settings(&mut rng, seed, faults)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
             hears: Hears::default(),
             kept: persistent.random_bool(0.25).then(Kept::default),
@@ -368,7 +378,17 @@ impl World {
                         self.things[thing].agent.handle_suback(filters.iter().map(|_| true), self.now);
                     }
                 }
+                // A second copy of a request is sent as it is; nobody waits for its answer.
+                Transmit::Publish(request) if request.client_token == self.things[thing].last_token => {
+                    self.send(thing, epoch, Flight::Request(request));
+                }
                 Transmit::Publish(request) => self.publish(thing, epoch, request),
+                Transmit::Faulty(request, fault) => self.refuse(thing, epoch, &request, fault),
+                Transmit::Flood(_) => {}
+                Transmit::Crash { away } => {
+                    self.disconnect(thing, away);
+                    return;
+                }
                 Transmit::Disconnect(_) => {
                     self.disconnect(thing, ms(500));
                     return;
@@ -396,6 +416,22 @@ impl World {
             kept.unacknowledged = vec![request.clone()];
         }
         self.send(thing, epoch, Flight::Request(request));
+    }
+
+    /// What the doors in front of the engine do with a request that is none.
+    fn refuse(&mut self, thing: usize, epoch: u64, request: &Request, fault: Fault) {
+        let is_granted = matches!(self.things[thing].link, Link::Up { is_granted: true, .. });
+        self.oracle.request(thing, request, is_granted);
+        self.things[thing].last_token.clone_from(&request.client_token);
+        let (code, client_token) = match fault {
+            Fault::BadJson => (ErrorCode::InvalidJson, None),
+            Fault::WrongTopic => (ErrorCode::InvalidTopic, None),
+            Fault::ForeignTopic => return self.disconnect(thing, ms(500)),
+            _ => (ErrorCode::InvalidRequest, request.client_token.clone()),
+        };
+        let timestamp = self.clock().epoch_seconds();
+        let reply = Reply { client_token, timestamp, result: Err(Rejection::new(code, "on purpose")) };
+        self.send(thing, epoch, Flight::Reply(RequestKind::Update, reply));
     }
 
     fn collect(&mut self, thing: usize) {
@@ -533,7 +569,17 @@ fn pending(engine: &mut Engine, thing: &ThingName, now: Now) -> BTreeSet<(JobId,
     }
 }
 
-fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
+/// All that a thing at work can do wrong without ending in silence.
+fn faults() -> Vec<FaultSpec> {
+    let is_told = |row: &&Row| row.fault == Fault::NoNotifyNext || (row.fault.is_of_work() && row.fault != Fault::Stall);
+    let spec = |row: &Row| {
+        let settings = row.parameters.iter().map(|parameter| parameter.default).collect();
+        FaultSpec { fault: row.fault, chance: Chance::Share(0.1), per: row.per[0], settings }
+    };
+    TABLE.iter().filter(is_told).map(spec).collect()
+}
+
+fn settings(rng: &mut ChaCha8Rng, seed: u64, faults: &[FaultSpec]) -> AgentSettings {
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
     let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
@@ -544,6 +590,7 @@ fn settings(rng: &mut ChaCha8Rng, seed: u64) -> AgentSettings {
             updates: rng.random_range(0..4),
             step: Distribution::Exp(ms([50, 1_000, 6_000][rng.random_range(0..3)])),
             outcome: OutcomeShares { succeeded: 0.6, failed: 0.2, rejected: 0.2 },
+            faults: faults.to_vec(),
         },
         behavior_of_job: BTreeMap::new(),
         answer_timeout: ms(4_000),

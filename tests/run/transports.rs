@@ -148,3 +148,14 @@ fn telemetry_goes_on_beside_the_jobs_and_is_told_by_transport() {
     // What came due before a thing was subscribed.
     assert!(lost <= 16, "{lost}");
 }
+
+/// Messages without end are no work: a run that ends when nothing happens any more ends.
+#[test]
+fn telemetry_keeps_no_run_from_being_idle() {
+    let bench = Bench::new();
+    let scenario = "name = 'idle'\n[fleet]\nthings = 4\n[telemetry]\ntopic = 'dt/{thing}'\nevery = '50ms'\n[end]\nidle = '2s'\nlimit = '20s'\n";
+    std::fs::write(bench.path("idle.toml"), scenario).unwrap();
+    let output = bench.run(&["run", "idle.toml", "--ui", "none", "--out", "out"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(count(&bench, "all", "telemetry", "ok") >= 4 * 30);
+}

@@ -85,6 +85,17 @@ fn what_an_account_does_not_give_is_said_in_words() {
 
 #[cfg(feature = "aws")]
 #[test]
+fn an_account_that_throttles_is_waited_for() {
+    let bench = Bench::new(30);
+    let serve = bench.serve(&["--things", "30", "--quotas", "aws"]);
+    let rollout = ROLLOUT.replace("0.6", "1.0");
+    assert_code(&run(&bench, &serve, &aws(30, "region = 'us-east-1'", &rollout), |_| {}), 0);
+    let rows = bench.cells("executions.csv", &["status"]);
+    assert_eq!(rows, vec![["SUCCEEDED"]; 30], "30 calls at 10 a second");
+}
+
+#[cfg(feature = "aws")]
+#[test]
 fn temporary_credentials_are_signed_with_their_token() {
     let bench = Bench::new(1);
     let serve = bench.serve(&["--things", "1"]);

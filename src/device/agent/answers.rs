@@ -23,6 +23,10 @@ impl JobsAgent {
         if let Some(work) = self.work.as_mut().filter(|work| work.key == key && work.is_started) {
             work.version = execution.version_number;
             work.end_sent = false;
+            if self.faults.as_mut().is_some_and(|faults| faults.take_forgotten()) {
+                work.reports = marks(&execution.status_details);
+                work.next_at = now + work.script.step(self.settings.behavior(&key.job), work.reports);
+            }
             let next_at = work.next_at;
             self.events.push_back(Event::Started { execution: key, at: now, resumed: true });
             self.plan(next_at, Ask::Update);
@@ -72,6 +76,9 @@ impl JobsAgent {
         }
         let behavior = self.settings.behavior(&key.job);
         let script = Script::draw(behavior, self.settings.seed, self.thing, &key.job, key.number);
+        if let Some(faults) = &mut self.faults {
+            faults.begin_work(&behavior.faults, &key, script.reports + 1, now);
+        }
         let reports = marks(&execution.status_details);
         let since = self.announced.as_ref().filter(|known| known.0 == key).map_or(now, |known| known.1);
         let version = execution.version_number;
@@ -152,6 +159,11 @@ impl JobsAgent {
             && let Some(work) = &mut self.work
         {
             self.events.push_back(Event::UpdateRefused { execution: work.key.clone(), at: now, code: rejection.code });
+            if self.faults.as_mut().is_some_and(|faults| faults.spoiled.take() == Some(self.requests)) {
+                work.end_sent = false;
+                self.retry(Ask::Update, now);
+                return;
+            }
             if let Some(state) = &rejection.execution_state {
                 if work.end_sent && state.status == work.script.outcome {
                     // The first try was accepted and its answer lost (spec section 18.3, inferred).
@@ -171,6 +183,7 @@ impl JobsAgent {
         match (ask, rejection.code.is_retryable()) {
             // The next poll is the retry.
             (Ask::Poll, _) => self.rest(now),
+            (Ask::AfterEnd, _) => self.after_end(now),
             (_, true) | (Ask::StartNext | Ask::List, false) => self.retry(ask, now),
             (Ask::Look, false) => {
                 // `$next` names nothing that could be gone.

@@ -41,7 +41,7 @@ impl JobsAgent {
     pub fn handle_suback(&mut self, granted: impl IntoIterator<Item = bool>, now: Mono) {
         let Session::Subscribing { sent } = self.session else { return };
         let granted: Vec<bool> = granted.into_iter().collect();
-        if granted.len() == self.settings.workflow.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
+        if granted.len() == self.subscriptions().len() && granted.iter().all(|is_granted| *is_granted) {
             self.events.push_back(Event::Subscribed { sent, at: now });
             self.come_up(now);
         } else {
@@ -93,7 +93,7 @@ impl JobsAgent {
                 self.doubt(now);
             }
             (None, Some(_)) => match self.step {
-                Step::Asked { .. } => self.more = true,
+                Step::Asked { .. } | Step::Planned { ask: Ask::AfterEnd, .. } => self.more = true,
                 Step::Idle | Step::Planned { .. } => self.react(now),
             },
             (None, None) => {}
@@ -110,7 +110,7 @@ impl JobsAgent {
                 }
             }
             // What was picked is being looked at; whatever else there is comes after it.
-            (None, Step::Asked { .. } | Step::Planned { ask: Ask::Look, .. }) => self.more = true,
+            (None, Step::Asked { .. } | Step::Planned { ask: Ask::Look | Ask::AfterEnd, .. }) => self.more = true,
             (None, Step::Idle | Step::Planned { .. }) => {
                 if let Some(picked) = pick(jobs) {
                     self.hear_of(&picked, None, now);
@@ -131,7 +131,7 @@ impl JobsAgent {
     /// An answer on a topic of `kind`; anything but the answer waited for is late, or a duplicate, and harmless.
     pub fn handle_reply(&mut self, kind: RequestKind, reply: Reply, now: Mono) {
         let (ask, intended, sent) = match self.step {
-            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_token(&reply, number) => {
+            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_answer(&reply, number) => {
                 (ask, intended, sent)
             }
             _ => {
@@ -151,6 +151,7 @@ impl JobsAgent {
                     Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
                     Answer::Described(execution) if ask == Ask::Look => self.on_looked(execution, now),
                     Answer::Described(Some(execution)) => self.on_described(&execution, now),
+                    Answer::Updated(_) if ask == Ask::AfterEnd => self.after_end(now),
                     Answer::Updated(_) => self.on_updated(now),
                     Answer::Described(None) => {}
                 }
@@ -173,7 +174,7 @@ impl JobsAgent {
             && now >= deadline
         {
             self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout, None);
-            if ask == Ask::Poll { self.rest(now) } else { self.retry(ask, now) }
+            if matches!(ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(ask, now) }
         }
     }
 

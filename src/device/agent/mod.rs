@@ -2,6 +2,7 @@
 
 mod answers;
 mod details;
+mod faults;
 mod inputs;
 mod pick;
 mod requests;
@@ -12,6 +13,7 @@ use self::state::{Session, Step, Work};
 use super::backoff::Backoff;
 use super::behavior::Behavior;
 use super::event::{Event, ExecutionKey, Transmit};
+use super::faults::Faults;
 use super::workflow::Workflow;
 use crate::instant::Mono;
 use crate::jobs::{JobExecution, JobId};
@@ -74,6 +76,8 @@ pub struct JobsAgent {
     /// Failures in a row of the present request.
     failures: u32,
     events: VecDeque<Event>,
+    /// What goes wrong on purpose, where anything does.
+    faults: Option<Box<Faults>>,
 }
 
 impl JobsAgent {
@@ -81,6 +85,7 @@ impl JobsAgent {
     #[must_use]
     pub fn new(settings: Arc<AgentSettings>, thing: u64, origin: Mono) -> Self {
         Self {
+            faults: Faults::new(&settings, thing, origin),
             polls: settings.workflow.poll().map(|poll| Box::new(Schedule::new(poll, POLLS, settings.seed, thing, origin))),
             settings,
             thing,
@@ -102,17 +107,25 @@ impl JobsAgent {
         match self.session {
             Session::Up => {
                 self.session = Session::Subscribing { sent: now };
-                Some(Transmit::Subscribe(self.settings.workflow.subscriptions()))
+                self.draw_session(now);
+                Some(Transmit::Subscribe(self.subscriptions()))
             }
             Session::Useless(why) => {
                 self.session = Session::Down;
                 Some(Transmit::Disconnect(why))
             }
             Session::Subscribed { since, .. } => {
+                if let Some(behind) = self.faults.as_mut().and_then(|faults| faults.behind.take()) {
+                    return Some(behind);
+                }
                 let Step::Planned { at, runnable, ask } = self.step else { return None };
                 if now < at {
                     return None;
                 }
+                let slip = match self.mishap(ask, now) {
+                    Ok(slip) => slip,
+                    Err(instead) => return instead,
+                };
                 self.requests = self.requests.wrapping_add(1);
                 let request = self.request(ask)?;
                 self.step = Step::Asked {
@@ -124,7 +137,10 @@ impl JobsAgent {
                 };
                 let runnable = runnable.max(since);
                 self.events.push_back(Event::Sent { kind: ask.kind(), intended: at, runnable, sent: now });
-                Some(Transmit::Publish(request))
+                Some(match slip {
+                    Some(slip) => self.commit(&slip, request),
+                    None => Transmit::Publish(request),
+                })
             }
             Session::Down | Session::Subscribing { .. } => None,
         }

@@ -19,6 +19,7 @@ impl JobsAgent {
                 include_job_document: false,
             }),
             Ask::Update => RequestBody::Update(self.update()?),
+            Ask::AfterEnd => RequestBody::Update(self.update_after_end()?),
         };
         Some(Request { client_token: Some(self.token(self.requests)), body })
     }
@@ -59,7 +60,11 @@ impl JobsAgent {
         ClientToken(format!("{:x}-{:x}", self.thing, number).into())
     }
 
-    pub(super) fn is_token(&self, reply: &Reply, number: u32) -> bool {
-        reply.client_token.as_ref().is_some_and(|token| *token == self.token(number))
+    /// Whether it answers the request of that number. A service that could not read the request does not know its token.
+    pub(super) fn is_answer(&self, reply: &Reply, number: u32) -> bool {
+        match &reply.client_token {
+            Some(token) => *token == self.token(number),
+            None => reply.result.is_err() && self.is_spoiled(number),
+        }
     }
 }

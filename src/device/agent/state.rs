@@ -36,6 +36,8 @@ pub(super) enum Ask {
     Describe,
     /// The start, where that is the thing's own update; the next report, or the end.
     Update,
+    /// One more report although the end was accepted: a fault.
+    AfterEnd,
 }
 
 impl Ask {
@@ -44,7 +46,7 @@ impl Ask {
             Self::StartNext => RequestKind::StartNext,
             Self::List => RequestKind::GetPending,
             Self::Look | Self::Poll | Self::Describe => RequestKind::Describe,
-            Self::Update => RequestKind::Update,
+            Self::Update | Self::AfterEnd => RequestKind::Update,
         }
     }
 

@@ -63,7 +63,7 @@ impl JobsAgent {
             return;
         }
         let jitter: f64 = seed::rng(self.settings.seed, self.thing, Purpose::AskAgain, u64::from(self.requests)).random();
-        self.plan(now + self.settings.ask_again.mul_f64(0.5 + 0.5 * jitter), self.seek());
+        self.plan(now + self.ask_again().mul_f64(0.5 + 0.5 * jitter), self.seek());
     }
 
     pub(super) fn finish(&mut self, now: Mono) {
@@ -72,6 +72,11 @@ impl JobsAgent {
         }
         self.failures = 0;
         self.skip_polls(now);
+        if self.reports_after_end(now) { self.plan(now, Ask::AfterEnd) } else { self.after_end(now) }
+    }
+
+    /// What comes next when an execution has ended.
+    pub(super) fn after_end(&mut self, now: Mono) {
         match self.settings.workflow {
             // What comes next is its own choice, and nobody announces that.
             Workflow::List => self.plan(now, Ask::List),

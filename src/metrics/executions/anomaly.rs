@@ -1,5 +1,6 @@
 //! What should never be.
 
+use crate::fault::{Fault, FaultSet};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +37,12 @@ impl Anomaly {
         }
     }
 
+    /// Whether `fault`, which struck the thing on purpose, is reason enough for it.
+    #[must_use]
+    pub fn is_excused_by(self, fault: Fault) -> bool {
+        matches!(self, Self::Lost | Self::MissingNotify | Self::LateNotify) && fault.row().is_deaf
+    }
+
     /// Whether the two sides contradict each other, rather than somebody having been slow.
     #[must_use]
     pub fn is_difference(self) -> bool {
@@ -50,6 +57,15 @@ pub struct Anomalies(u8);
 impl Anomalies {
     pub(super) fn insert(&mut self, anomaly: Anomaly) {
         self.0 |= 1 << anomaly as u8;
+    }
+
+    /// Without those that these faults are reason enough for.
+    pub(super) fn unexcused(self, faults: FaultSet) -> Self {
+        let mut left = Self::default();
+        self.iter()
+            .filter(|anomaly| !faults.iter().any(|fault| anomaly.is_excused_by(fault)))
+            .for_each(|anomaly| left.insert(anomaly));
+        left
     }
 
     pub fn iter(self) -> impl Iterator<Item = Anomaly> {

@@ -8,11 +8,12 @@
 use super::anomaly::{Anomalies, Anomaly};
 use super::execution::{Execution, NOTIFY_LATE, Told};
 use super::progress::{JobTally, RolloutRow, Stage, StateCounts};
+use crate::fault::FaultSet;
 use crate::instant::Mono;
 use crate::jobs::{ExecutionStatus, JobId, ThingName};
 use crate::ledger::{LedgerEvent, LedgerRow};
 use crate::metrics::histogram::{Distribution, Histogram, Resolution};
-use crate::metrics::{Counts, Operation, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
+use crate::metrics::{Counts, FaultEvent, Operation, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct ClosedExecution {
     /// Times it was taken up again in a new session.
     pub reconnects: u32,
     pub anomalies: Anomalies,
+    /// What went wrong on purpose with it, and with its thing's connections until its end.
+    pub faults: FaultSet,
 }
 
 pub struct ExecutionBook {
@@ -81,6 +84,8 @@ pub struct ExecutionBook {
     /// What settled last on each thing: an echo of it is no new execution.
     last_settled: HashMap<u32, Key>,
     links: HashMap<u32, Link>,
+    /// What went wrong on purpose with connections of things, and has its effect whatever they are at.
+    faults: HashMap<u32, FaultSet>,
     notify_next: Counts,
     notify_next_times: Histogram,
     anomalies: BTreeMap<Anomaly, u64>,
@@ -101,6 +106,7 @@ impl ExecutionBook {
             one_sided: VecDeque::new(),
             last_settled: HashMap::new(),
             links: HashMap::new(),
+            faults: HashMap::new(),
             notify_next: Counts::default(),
             notify_next_times: Histogram::new(Resolution::of(Operation::NotifyNext, false)),
             anomalies: BTreeMap::new(),
@@ -122,6 +128,18 @@ impl ExecutionBook {
             SessionChangeKind::Up { .. } => link.up = change.at,
             SessionChangeKind::Down { .. } => link.down = change.at,
             SessionChangeKind::Failed { .. } => {}
+        }
+    }
+
+    /// A thing was struck by a fault, at this execution or whatever it is at.
+    pub fn fault_struck(&mut self, event: &FaultEvent) {
+        let Some((job, number)) = &event.execution else {
+            self.faults.entry(event.thing).or_default().insert(event.fault);
+            return;
+        };
+        let key = Key { thing: event.thing, job: self.job(job), number: *number };
+        if let Some(execution) = self.open.get_mut(&key) {
+            execution.faults.insert(event.fault);
         }
     }
 
@@ -274,7 +292,9 @@ impl ExecutionBook {
         if execution.is_ended_at_service() && thing_status.is_some() && thing_status != service_status {
             execution.anomalies.insert(Anomaly::StatusDiffers);
         }
-        for anomaly in execution.anomalies.iter() {
+        let faults = execution.faults.with(self.faults.get(&key.thing).copied().unwrap_or_default());
+        let anomalies = execution.anomalies.unexcused(faults);
+        for anomaly in anomalies.iter() {
             self.tell_anomaly(anomaly);
         }
         ClosedExecution {
@@ -289,7 +309,8 @@ impl ExecutionBook {
             updates: execution.updates,
             rejections: execution.rejections,
             reconnects: execution.reconnects,
-            anomalies: execution.anomalies,
+            anomalies,
+            faults,
         }
     }
 
@@ -450,6 +471,7 @@ mod tests {
             rejections: 1,
             reconnects: 1,
             anomalies: Anomalies::default(),
+            faults: FaultSet::default(),
         };
         assert_eq!(story.settled(1_000), [expected]);
         assert_eq!(story.end(2_000), [], "a row is told once");

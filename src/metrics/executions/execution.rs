@@ -2,6 +2,7 @@
 
 use super::anomaly::{Anomalies, Anomaly};
 use super::progress::Stage;
+use crate::fault::FaultSet;
 use crate::instant::Mono;
 use crate::jobs::ExecutionStatus;
 use crate::ledger::{LedgerEvent, LedgerRow};
@@ -49,6 +50,8 @@ pub(super) struct Execution {
     pub(super) rejections: u32,
     pub(super) reconnects: u32,
     pub(super) anomalies: Anomalies,
+    /// What went wrong with it on purpose.
+    pub(super) faults: FaultSet,
 }
 
 impl Execution {

@@ -13,7 +13,7 @@ pub(super) struct Account {
     pub ca_bundle: Option<String>,
 }
 
-/// The account that `plan` and the standard chain lead to. Nothing of it is asked over the network yet.
+/// The account that `plan` and the standard chain lead to. It is not called yet.
 ///
 /// # Errors
 /// What is missing, for people.
@@ -22,6 +22,8 @@ pub(super) async fn find(plan: &AwsPlan) -> Result<Account, String> {
     use aws_config::{BehaviorVersion, Region};
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+    /// Where nothing names a region, the machine's own metadata service is asked.
+    const LOAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
     /// What AWS's own tools call their variables.
     const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"];
     const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
@@ -35,7 +37,9 @@ pub(super) async fn find(plan: &AwsPlan) -> Result<Account, String> {
     if let Some(profile) = &plan.profile {
         loader = loader.profile_name(profile);
     }
-    let config = loader.load().await;
+    let config = tokio::time::timeout(LOAD_TIMEOUT, loader.load()).await.map_err(|_elapsed| {
+        format!("neither environment nor profiles nor this machine tell of it within {} s", LOAD_TIMEOUT.as_secs())
+    })?;
     let region =
         config.region().ok_or("no region: say target.region = \"eu-central-1\", or set AWS_REGION, or give the profile one")?;
     let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;

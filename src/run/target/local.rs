@@ -15,6 +15,7 @@ use crate::transport::endpoint::{Destination, Endpoint};
 use crate::transport::keyring::Keyring;
 use crate::wire::{control, tls};
 use rustls::pki_types::ServerName;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub(in crate::run) struct LocalEndpoint {
     pub child: EndpointChild,
     pub ledger: PathBuf,
+    /// Expired certificates, by place, of the things that are to show one.
+    pub expired: BTreeMap<u64, Credentials>,
 }
 
 pub(super) async fn bring_up(
@@ -37,6 +40,7 @@ pub(super) async fn bring_up(
     let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
+    let expired = expired(plan, things, &store)?;
     let ledger = out.join(SERVICE_LEDGER);
     let settings = ChildSettings {
         dir: store.dir().into(),
@@ -63,7 +67,15 @@ pub(super) async fn bring_up(
     let destination = Destination { address: child.ready.mqtt, server_name };
     let endpoint = Endpoint::new(vec![destination], sources(&emulator.link).collect(), tls, emulator.link.resumption)
         .expect("there is a destination");
-    Ok(Target { endpoint, credentials, control: Some(control), local: Some(LocalEndpoint { child, ledger }) })
+    Ok(Target { endpoint, credentials, control: Some(control), local: Some(LocalEndpoint { child, ledger, expired }) })
+}
+
+/// What things show that are to have missed the renewal of their certificate.
+fn expired(plan: &Plan, things: &[ThingName], store: &Store) -> Result<BTreeMap<u64, Credentials>, TargetError> {
+    let places = plan.expired();
+    let names: Vec<ThingName> = places.iter().map(|place| things[*place as usize].clone()).collect();
+    let pairs = store.expired(&names)?;
+    places.into_iter().zip(pairs).map(|(place, pair)| Ok((place, Credentials::new(pair.chain, pair.key)?))).collect()
 }
 
 /// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.

@@ -3,6 +3,7 @@
 use super::super::plan::{CohortPlan, FleetList, FleetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
+use super::faults::faults;
 use super::fleet::{connect, session};
 use super::{DAY, names, things};
 use crate::device::behavior::{Behavior, OutcomeShares};
@@ -26,6 +27,7 @@ fn default_behavior() -> Behavior {
         updates: 3,
         step: Distribution::Exp(Duration::from_secs(4)),
         outcome: OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 },
+        faults: Vec::new(),
     }
 }
 
@@ -38,13 +40,8 @@ pub(super) fn behaviors(root: &Reader<'_>) -> BTreeMap<String, Behavior> {
             updates: reader.integer("updates", 0..=REPORTS_MAX).map_or(default.updates, |updates| updates.value as u32),
             step: reader.distribution("step").map_or(default.step, |step| step.value),
             outcome: outcome(&reader),
+            faults: faults(&reader),
         };
-        if let Some(faults) = reader.table("faults")
-            && !faults.is_empty()
-        {
-            let message = format!("behavior.{name}.faults is known, but not built yet");
-            reader.gathered.push(Code::NotBuilt, &faults.place, message, Some("leave it out, or empty: faults = {}".into()));
-        }
         reader.finish();
         behaviors.insert(name, behavior);
     }

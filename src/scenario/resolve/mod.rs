@@ -3,6 +3,7 @@
 mod cohorts;
 mod end;
 mod events;
+mod faults;
 mod fleet;
 mod rollouts;
 mod target;
@@ -37,6 +38,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     rollouts::check_dues(&root, &rollouts, &end);
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target, &cohorts, &end);
+    faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
     let telemetry = telemetry::telemetry(&root, &fleet);
     root.finish();
     Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, telemetry, end, thresholds }

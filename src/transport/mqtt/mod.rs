@@ -12,6 +12,7 @@ pub use packet::{ConnAck, Connect, Packet, Publish, SubAck, Version};
 
 use super::error::Failure;
 use crate::instant::Mono;
+use crate::jobs::limits;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ pub struct MqttSession {
     unacknowledged: Vec<InFlight>,
     /// Of what is not acknowledged; only of a session that may go on in another connection.
     copies: Option<Vec<Copied>>,
+    /// Messages that are not acknowledged for now, where that goes wrong on purpose.
+    withheld: Option<Vec<u16>>,
 }
 
 impl MqttSession {
@@ -134,6 +137,7 @@ impl MqttSession {
             last_id: 0,
             subscribe_id: None,
             unacknowledged: Vec::new(),
+            withheld: None,
             copies: (!settings.clean).then(Vec::new),
         }
     }
@@ -201,8 +205,7 @@ impl MqttSession {
         match packet {
             Packet::Publish(Publish { id, topic, payload }) => {
                 if let Some(id) = id {
-                    self.version.write_puback(id, out);
-                    self.last_sent = now;
+                    self.acknowledge(id, now, out);
                 }
                 Ok(Incoming::Message { topic, payload })
             }
@@ -221,6 +224,30 @@ impl MqttSession {
                 Ok(Incoming::Nothing)
             }
             Packet::ConnAck(_) => Err(Failure::Protocol("unexpected CONNACK".into())),
+        }
+    }
+
+    fn acknowledge(&mut self, id: u16, now: Mono, out: &mut BytesMut) {
+        match &mut self.withheld {
+            None => {
+                self.version.write_puback(id, out);
+                self.last_sent = now;
+            }
+            // An endpoint that sends more than it may never hears of the rest.
+            Some(ids) if ids.len() < usize::from(limits::UNACKNOWLEDGED_MAX) => ids.push(id),
+            Some(_) => {}
+        }
+    }
+
+    /// From now on no message is acknowledged.
+    pub fn withhold_acknowledgements(&mut self) {
+        self.withheld.get_or_insert_default();
+    }
+
+    /// Acknowledges what was withheld, and everything from now on.
+    pub fn release_acknowledgements(&mut self, now: Mono, out: &mut BytesMut) {
+        for id in self.withheld.take().into_iter().flatten() {
+            self.acknowledge(id, now, out);
         }
     }
 

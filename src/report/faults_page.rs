@@ -1,0 +1,103 @@
+//! `docs/FAULTS.md`: what can be made to go wrong with things, made from the table of faults.
+
+use crate::fault::{Ends, Row, Setting, TABLE, Times, Where};
+use crate::figures::grouped;
+use crate::metrics::Anomaly;
+use crate::scenario::units::distribution_text;
+
+const INTRODUCTION: &str = "\
+# Faults: failures on purpose
+
+A behavior's `faults` make its things fail in the ways that bring real fleets down:
+
+```toml
+[behavior.fast-ota]
+faults = { crash_in_progress = { share = 0.01, per = \"execution\", away = \"uniform(1s, 5s)\" }, stale_version = { rate = \"6/min\" } }
+```
+
+- `share` is the part of the units that is struck, `rate` how often one is, by all things of the behavior together; a fault has one of the two, and
+  `rate` only where it strikes work. A rate makes each thing's own Poisson process; an arrival strikes the thing's next unit.
+- `per` says what a unit is: an `update` (a report or the end of an execution, however often it has to be sent), an `execution`, a `session` (one
+  connection), a `thing`. Within a unit that is struck, the fault takes every chance that it has: `duplicate_update` per execution doubles every update
+  of those executions. Where nothing is said, the first of the table's words holds.
+- What a share strikes is a function of the seed, the thing, the fault and the unit: the same for any number of shards, whatever happens on the way.
+  At most one fault strikes an update, the first of the table.
+- Each strike is counted in `errors.csv`, with kind `fault` and the fault's name as code, and in the findings of the summary; executions say in
+  the last column of `executions.csv` what struck them. What the table excuses is no anomaly there, and anything else is.
+- Faults of things at work may stand in the behavior of a rollout; those of connections and things belong to the behavior of a cohort.
+
+This page is made from the table that drives the scenario's words and the test (`src/fault/table.rs`, `tests/faults`); a test fails when they differ.
+";
+
+/// The page.
+#[must_use]
+pub fn faults_page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page += "\n| fault | per | parameters | final status | anomalies excused |\n|---|---|---|---|---|\n";
+    for row in TABLE {
+        let ends = ends(row);
+        page += &format!("| [`{0}`](#{0}) | {1} | {2} | {ends} | {3} |\n", row.key, per(row), parameters(row), excused(row));
+    }
+    for row in TABLE {
+        page += &section(row);
+    }
+    page
+}
+
+fn section(row: &Row) -> String {
+    let Row { key, trigger, thing, endpoint, seen, .. } = row;
+    let meanings: String =
+        row.parameters.iter().map(|parameter| format!("- `{}`: {}\n", parameter.key, parameter.meaning)).collect();
+    let meanings = if meanings.is_empty() { meanings } else { format!("{meanings}\n") };
+    format!(
+        "\n## {key}\n\n{meanings}| | |\n|---|---|\n| when | {trigger} |\n| the thing | {thing} |\n| the endpoint | {endpoint} |\n\
+         | final status | {} |\n| counters that move | {} |\n| real fleets | {seen} |\n",
+        ends(row),
+        counters(row)
+    )
+}
+
+fn per(row: &Row) -> String {
+    row.per.iter().map(|per| per.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn parameters(row: &Row) -> String {
+    let one = |parameter: &crate::fault::Parameter| match parameter.default {
+        Setting::Time(time) => format!("`{} = \"{}\"`", parameter.key, distribution_text(&time)),
+        Setting::Count(count) => {
+            format!("`{} = {count}` ({} to {})", parameter.key, parameter.range.0, grouped(parameter.range.1.into()))
+        }
+    };
+    row.parameters.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn ends(row: &Row) -> &'static str {
+    match row.ends {
+        Ends::AsDrawn => "as the behavior's `outcome` draws it",
+        Ends::TimedOut => "`TIMED_OUT`",
+    }
+}
+
+fn excused(row: &Row) -> String {
+    let excused: Vec<String> = Anomaly::ALL
+        .into_iter()
+        .filter(|anomaly| anomaly.is_excused_by(row.fault))
+        .map(|anomaly| format!("`{}`", anomaly.as_str()))
+        .collect();
+    if excused.is_empty() { "none".into() } else { excused.join(", ") }
+}
+
+fn counters(row: &Row) -> String {
+    let counter = |counter: &crate::fault::Counter| {
+        let place = match counter.place {
+            Where::Summary(column) => format!("`{}` of `{}` in `summary.csv`", column.as_str(), counter.operation),
+            Where::Errors(kind, code) => format!("`{},{kind},{code}` in `errors.csv`", counter.operation),
+        };
+        match counter.times {
+            Times::Once => format!("{place}, once a strike"),
+            Times::Some => format!("{place}, as often as it happens"),
+        }
+    };
+    let fault = std::iter::once("the fault's own row in `errors.csv`".to_owned());
+    fault.chain(row.counters.iter().map(counter)).collect::<Vec<_>>().join("; ")
+}
