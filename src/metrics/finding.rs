@@ -20,12 +20,12 @@ pub enum Finding {
     Bottleneck(Breach),
     /// What should never be, of so many executions.
     Anomalous { anomaly: Anomaly, count: u64 },
-    /// What went wrong on purpose, and how often, in the order of the table of faults.
-    Injected(Vec<(&'static str, u64)>),
     /// Things that an event took from the fleet and that never came back. Events are numbered from 1.
     NotBack { event: usize, kind: &'static str, away: u64, affected: u64 },
     /// The run was over first.
     NeverOver { event: usize, kind: &'static str },
+    /// What went wrong on purpose, and how often, in the order of the table of faults.
+    Injected(Vec<(&'static str, u64)>),
 }
 
 impl Finding {
@@ -130,13 +130,8 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
-    lost.into_iter()
-        .chain(bottlenecks)
-        .chain(saturated)
-        .chain(anomalies)
-        .chain(unfinished(snapshot))
-        .chain(injected(snapshot))
-        .collect()
+    let on_purpose = injected(snapshot).into_iter().chain(unfinished(snapshot));
+    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(on_purpose).collect()
 }
 
 /// What events have left behind at the end of the run.

@@ -27,7 +27,7 @@ pub struct Connection {
     pub read_ahead: BytesMut,
 }
 
-/// Brings up one connection to the point where the CONNACK said yes.
+/// Brings up one connection to the point where the CONNACK said yes. Cuts of the thing at the slot `cut` end the attempt.
 ///
 /// # Errors
 /// With the first stage that failed or was not done at `deadline`.
@@ -37,20 +37,15 @@ pub async fn connect<O: Observer>(
     thing: &ThingId,
     settings: &MqttSettings,
     deadline: Mono,
+    cut: Option<usize>,
 ) -> Result<Connection, Failure> {
+    let dial = Dial { shard, thing, deadline, cut: cut.filter(|_| shard.cuts.is_planned()) };
     let route = shard.endpoint.route(thing.position);
-    let tcp = staged(Stage::Tcp, thing, deadline, shard, async {
-        match shard.cuts.is_unreachable(thing.slot, clock::mono()) {
-            true => Err(Failure::Outage),
-            false => route.dial().await,
-        }
-    })
-    .await?;
-    let mut stream = staged(Stage::Tls, thing, deadline, shard, async {
-        Ok(TlsConnector::from(tls).connect(route.destination.server_name.clone(), tcp).await?)
-    })
-    .await?;
-    let (ack, read_ahead) = staged(Stage::Mqtt, thing, deadline, shard, async {
+    let tcp = async { if dial.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
+    let tcp = dial.staged(Stage::Tcp, tcp).await?;
+    let tls = async { Ok(TlsConnector::from(tls).connect(route.destination.server_name.clone(), tcp).await?) };
+    let mut stream = dial.staged(Stage::Tls, tls).await?;
+    let mqtt = async {
         let mut out = BytesMut::new();
         let MqttSettings { keep_alive, clean, .. } = *settings;
         let connect = Connect { client_id: thing.name.as_str(), keep_alive, clean };
@@ -62,8 +57,8 @@ pub async fn connect<O: Observer>(
             return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
         }
         Ok((ack, read_ahead))
-    })
-    .await?;
+    };
+    let (ack, read_ahead) = dial.staged(Stage::Mqtt, mqtt).await?;
     Ok(Connection { stream, ack, read_ahead })
 }
 
@@ -83,38 +78,46 @@ async fn read_connack(stream: &mut TlsStream<TcpStream>, version: Version) -> Re
     }
 }
 
-async fn staged<T, O: Observer>(
-    stage: Stage,
-    thing: &ThingId,
+/// One attempt to connect.
+struct Dial<'a, O> {
+    shard: &'a ShardContext<O>,
+    thing: &'a ThingId,
     deadline: Mono,
-    shard: &ShardContext<O>,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let started = clock::mono();
-    shard.observer.session(thing, SessionEvent::StageStarted(stage));
-    let work = async { tokio::time::timeout(deadline.since(started), work).await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
-    let result = match shard.cuts.is_planned() {
-        true => unless_cut(shard, thing, deadline, work).await,
-        false => work.await,
-    };
-    shard.observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure: result.as_ref().err() });
-    result
+    /// The slot whose cuts end it, where there will be any.
+    cut: Option<usize>,
 }
 
-/// The work, until an event of the scenario cuts the connection it is for.
-async fn unless_cut<T, O>(
-    shard: &ShardContext<O>,
-    thing: &ThingId,
-    deadline: Mono,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|cx| {
-        if let Some(event) = shard.cuts.struck(thing.slot) {
-            return Poll::Ready(Err(Failure::Cut { event }));
-        }
-        shard.pacer.wake_at(thing.slot, deadline, cx);
-        work.as_mut().poll(cx)
-    })
-    .await
+impl<O: Observer> Dial<'_, O> {
+    async fn staged<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let Self { shard, thing, deadline, cut } = *self;
+        let started = clock::mono();
+        shard.observer.session(thing, SessionEvent::StageStarted(stage));
+        let timely = tokio::time::timeout(deadline.since(started), work);
+        let work = async { timely.await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
+        let result = match cut {
+            Some(slot) => self.unless_cut(slot, work).await,
+            None => work.await,
+        };
+        let failure = result.as_ref().err();
+        shard.observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
+        result
+    }
+
+    /// The work, until an event of the scenario cuts the connection it is for.
+    async fn unless_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Some(event) = self.shard.cuts.struck(slot) {
+                return Poll::Ready(Err(Failure::Cut { event }));
+            }
+            self.shard.pacer.wake_at(slot, self.deadline, cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Whether there is no way to the endpoint.
+    fn is_unreachable(&self) -> bool {
+        self.cut.is_some_and(|slot| self.shard.cuts.is_unreachable(slot, clock::mono()))
+    }
 }

@@ -52,15 +52,15 @@ pub enum Failure {
     SubscriptionRefused(&'static str),
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
-    /// Not before `away` will the thing be back, where its policy does not say when.
-    #[error("dropped on purpose: {}", fault.key())]
-    OnPurpose { fault: Fault, away: Option<Duration> },
     /// By the run itself.
     #[error("cut by event {} of the scenario", event + 1)]
     Cut { event: u16 },
     /// As where no way leads to the endpoint any more.
     #[error("no route to the endpoint during an outage of the scenario")]
     Outage,
+    /// Not before `away` will the thing be back, where its policy does not say when.
+    #[error("dropped on purpose: {}", fault.key())]
+    OnPurpose { fault: Fault, away: Option<Duration> },
 }
 
 impl Failure {
@@ -73,9 +73,9 @@ impl Failure {
             Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
             Self::Protocol(_) => "protocol",
-            Self::OnPurpose { fault, .. } => fault.key(),
             Self::Cut { .. } => "cut",
             Self::Outage => "outage",
+            Self::OnPurpose { fault, .. } => fault.key(),
         }
     }
 

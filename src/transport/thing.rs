@@ -179,7 +179,10 @@ impl Thing {
             }
             intended = match shard.cuts.returns_at_once(self.id.slot) {
                 true => now,
-                false => shard.cuts.away(self.id.slot, now).unwrap_or(now) + away.unwrap_or_else(|| self.wait(&mut comeback)),
+                false => {
+                    let from = shard.cuts.away(self.id.slot, now).unwrap_or(now);
+                    from + away.unwrap_or_else(|| self.wait(&mut comeback))
+                }
             };
         }
     }
@@ -205,7 +208,8 @@ impl Thing {
     ) -> End {
         let settings = *self.settings;
         let deadline = attempt.started + settings.connect_timeout;
-        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline)).await;
+        let cut = Some(self.id.slot);
+        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline, cut)).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),

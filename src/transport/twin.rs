@@ -25,7 +25,7 @@ pub(super) async fn live<O: Observer>(
     let end = clock::mono() + twin.lives;
     while clock::mono() < end {
         let deadline = end.min(clock::mono() + settings.connect_timeout);
-        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings.mqtt, deadline).await;
+        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings.mqtt, deadline, None).await;
         if let Ok(Connection { mut stream, .. }) = dialled {
             shard.observer.session(&thing, SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
             let listening = async {
