@@ -154,12 +154,19 @@ def one_core(verdict):
     busy = steadily(out, "shard_busy_max")
     capacity = carried(out) / busy
     verdict.note(f"{carried(out):.0f} polls/s keep one shard {100 * busy:.0f} % busy: it can carry {capacity:.0f}/s")
-    code, out = polls("half", capacity / 2)
-    verdict.note(f"at half of it: {carried(out):.0f} polls/s, the shard {100 * steadily(out, 'shard_busy_max'):.0f} % busy")
-    p50, p99 = (threshold["value"] for threshold in manifest_of(out)["thresholds"])
-    verdict.check("lateness p50", p50, 0.2, unit=" ms")
-    verdict.check("lateness p99", p99, 2, unit=" ms")
-    verdict.check("exit code", code, 0)
+    halves = []
+    for _ in range(3):
+        code, out = polls("half", capacity / 2)
+        halves.append((code, *(threshold["value"] for threshold in manifest_of(out)["thresholds"])))
+        verdict.note(
+            f"at half of it: {carried(out):.0f} polls/s, the shard {100 * steadily(out, 'shard_busy_max'):.0f} % busy, "
+            f"lateness p50 {halves[-1][1]} ms, p99 {halves[-1][2]} ms, exit code {code}"
+        )
+    # A host that takes its processors away for a tenth of a second does so in one run, and not in the other two.
+    code, p50, p99 = (statistics.median(column) for column in zip(*halves))
+    verdict.check("lateness p50, median of three runs", p50, 0.2, unit=" ms")
+    verdict.check("lateness p99, median of three runs", p99, 2, unit=" ms")
+    verdict.check("exit code, median of three runs", code, 0)
     code, out = polls("double", 2 * capacity, thresholds="")
     manifest = manifest_of(out)
     verdict.check("exit code 98", code == 98, 1, at_least=True)
