@@ -15,9 +15,10 @@ use std::sync::Arc;
 pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
+    let behavior_of_job = behavior_of_job(plan);
     let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
     let settings = |cohort: &CohortPlan| CohortSettings {
-        agent: Arc::new(agent(plan, cohort)),
+        agent: Arc::new(agent(plan, cohort, behavior_of_job.clone())),
         session: Arc::new(session(plan.seed, &cohort.session)),
         transport: place(cohort).unwrap_or_default() as u8,
         telemetry: telemetry.clone(),
@@ -27,13 +28,13 @@ pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
     plan.cohorts.iter().map(settings).collect()
 }
 
-fn agent(plan: &Plan, cohort: &CohortPlan) -> AgentSettings {
+fn agent(plan: &Plan, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Behavior>) -> AgentSettings {
     let session = &cohort.session;
     AgentSettings {
         seed: plan.seed,
         workflow: cohort.workflow,
         behavior: behavior(plan, &cohort.behavior),
-        behavior_of_job: behavior_of_job(plan),
+        behavior_of_job,
         answer_timeout: session.answer_timeout,
         retry: session.retry,
         ask_again: AgentSettings::ASK_AGAIN,

@@ -145,7 +145,11 @@ impl<'a, O: Observer> Session<'a, O> {
         let mut scratch = shard.scratch.borrow_mut();
         match self.turn(cx, &mut scratch, on_event) {
             Ok(turn) => turn,
-            Err(failure) => Poll::Ready(End::Failed(failure)),
+            Err(failure) => {
+                // The buffer is the shard's: what this session leaves in it would go out on the connection of another one.
+                scratch.outbound.clear();
+                Poll::Ready(End::Failed(failure))
+            }
         }
     }
 

@@ -5,7 +5,8 @@ mod odd;
 mod persistent;
 mod telemetry;
 
-use odd::{CONNACK, Tls, expect, fall_silent, meet, operation, packet, send, welcome};
+use odd::{CONNACK, SUBACK, Tls, expect, fall_silent, meet, operation, packet, send, welcome};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[test]
@@ -107,4 +108,24 @@ fn messages_that_make_no_sense_are_counted_and_survived() {
     let (errors, exit, manifest) = meet(confuse);
     assert_eq!((exit, &operation(&manifest, "connect")["ok"]), (0, &2.into()));
     assert!(errors[&("notify_next".to_owned(), "payload".to_owned())] >= 6, "{errors:?}");
+}
+
+/// Sessions of a shard share one buffer; what a broken one had written there belongs to nobody.
+#[test]
+fn what_a_broken_session_did_not_send_goes_to_no_other_one() {
+    let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let heard = Arc::clone(&seen);
+    meet(move |mut stream| {
+        let _ = packet(&mut stream);
+        send(&mut stream, CONNACK);
+        let subscribe = packet(&mut stream);
+        send(&mut stream, SUBACK);
+        // A message that wants a PUBACK, and behind it a topic that ends the session before that has left.
+        send(&mut stream, &[0x32, 6, 0, 1, b't', 0, 7, b'x', 0x30, 4, 0, 1, b'#', b'x']);
+        let rest = std::iter::from_fn(|| packet(&mut stream).ok());
+        heard.lock().unwrap().extend(subscribe.into_iter().chain(rest).map(|(first, _)| first));
+    });
+    let seen = seen.lock().unwrap();
+    assert!(seen.iter().filter(|first| **first == 0x82).count() >= 4, "{seen:x?}");
+    assert!(!seen.contains(&0x40), "a PUBACK of another connection: {seen:x?}");
 }
