@@ -1,5 +1,6 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
+mod artifact;
 mod child;
 mod cohorts;
 mod conductor;
@@ -266,7 +267,7 @@ async fn carry_out(
     let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: cohorts::settings(plan),
+        cohorts: cohorts::settings(plan, &target),
         shards,
         connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
