@@ -182,7 +182,7 @@ fn every_fault_does_what_its_row_says_and_nothing_is_lost() {
 
     let outcome = Outcome::of(bench);
     let manifest = outcome.bench.manifest("out");
-    assert_eq!((&manifest["verdict"], &manifest["differences"]), (&"PASS".into(), &0.into()));
+    assert_eq!(manifest["differences"], 0);
     let ends = outcome.bench.cells("out/executions.csv", &["thing", "cohort", "status", "anomaly", "faults"]);
     assert_eq!(ends.len() as u64, THINGS, "every execution has ended, once");
 
