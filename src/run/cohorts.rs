@@ -51,7 +51,7 @@ fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
 }
 
 /// Whether the things of a cohort look for files in documents: where a job has one, and where they must not do without a signature.
-fn fetches(plan: &Plan, cohort: &CohortPlan) -> bool {
+pub(super) fn fetches(plan: &Plan, cohort: &CohortPlan) -> bool {
     cohort.verify_signature || plan.rollouts.iter().any(|rollout| rollout.artifact.is_some())
 }
 

@@ -33,7 +33,7 @@ pub const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Beyond both time-outs, a download may last what its bytes take at this rate, or at half its own cap.
 const SLOWEST_BYTES_PER_S: u64 = 64 * 1024;
 /// What hyper and the kernel may hold of a body that is read slowly.
-const BUFFER_BYTES: usize = 32 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 const SOCKET_BUFFER_BYTES: u32 = 64 * 1024;
 /// Read of the body of an error.
 const ERROR_BYTES_MAX: usize = 2 * 1024;
@@ -257,6 +257,8 @@ impl Transfer {
             if let Some(hash) = &mut hash {
                 hash.update(&bytes);
             }
+            // Its buffer is free while the cap is waited for.
+            drop(bytes);
             if let Some(bandwidth) = self.bandwidth {
                 let due = started + Duration::from_secs_f64(received as f64 / bandwidth as f64);
                 tokio::time::sleep(due.since(clock::mono())).await;
