@@ -14,6 +14,8 @@ const MEMORY_RESERVE_BYTES: u64 = 256 << 20;
 pub struct Need {
     /// Connections held at once, by the generator and, when it is on this host, again by the endpoint.
     pub connections: u64,
+    /// Sockets of one thing at once: its connection, and its download where it has one.
+    pub descriptors_per_thing: u64,
     /// Of both processes, for one thing.
     pub memory_per_thing_bytes: u64,
     /// Addresses that connections are spread over: pairs of (source, destination).
@@ -106,13 +108,13 @@ pub fn facts() -> HostFacts {
 }
 
 fn shortages(need: &Need, host: &HostFacts) -> Vec<Shortage> {
-    let descriptors = need.connections + DESCRIPTOR_RESERVE;
+    let descriptors = need.connections * need.descriptors_per_thing + DESCRIPTOR_RESERVE;
     let memory = need.connections * need.memory_per_thing_bytes + MEMORY_RESERVE_BYTES;
     let ports = host.ephemeral_ports * need.address_pairs;
     let fewer = |most: u64| format!("use at most {most} things here (--things {most})");
     let mut short = Vec::new();
     if host.descriptors < descriptors {
-        let fit = host.descriptors.saturating_sub(DESCRIPTOR_RESERVE);
+        let fit = host.descriptors.saturating_sub(DESCRIPTOR_RESERVE) / need.descriptors_per_thing.max(1);
         short.push(Shortage {
             what: "open files (descriptors) of one process",
             needed: descriptors,
@@ -154,7 +156,7 @@ mod tests {
     };
 
     fn short(connections: u64, host: &HostFacts) -> Vec<&'static str> {
-        let need = Need { connections, memory_per_thing_bytes: 40 << 10, address_pairs: 1 };
+        let need = Need { connections, descriptors_per_thing: 1, memory_per_thing_bytes: 40 << 10, address_pairs: 1 };
         shortages(&need, host).into_iter().map(|shortage| shortage.what).collect()
     }
 
@@ -174,12 +176,19 @@ mod tests {
 
     #[test]
     fn a_shortage_names_the_numbers_and_the_command() {
-        let need = Need { connections: 50_000, memory_per_thing_bytes: 1, address_pairs: 4 };
+        let need = Need { connections: 50_000, descriptors_per_thing: 1, memory_per_thing_bytes: 1, address_pairs: 4 };
         let text = describe(&shortages(&need, &HOST));
         assert!(
             text.contains("50100 needed, 20000 available") && text.contains("ulimit -Hn 50100") && text.contains("--things 19900"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn things_that_download_take_two_descriptors_each() {
+        let need = Need { connections: 9_951, descriptors_per_thing: 2, memory_per_thing_bytes: 1, address_pairs: 1 };
+        let text = describe(&shortages(&need, &HOST));
+        assert!(text.contains("20002 needed") && text.contains("--things 9950"), "{text}");
     }
 
     #[test]

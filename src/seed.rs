@@ -49,6 +49,8 @@ pub enum Purpose {
     TelemetrySize = 42,
     /// Which things an event of the scenario is for.
     Event = 50,
+    /// The bytes of a rollout's file.
+    Artifact = 51,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

@@ -5,7 +5,7 @@ use fleetsim::device::workflow::{Poll, Workflow};
 use fleetsim::distribution::Distribution;
 use fleetsim::fault::{Chance, Per, Setting, TABLE};
 use fleetsim::jobs::JobId;
-use fleetsim::scenario::plan::{EndWhen, Plan, QuotasPlan, ServerPlan, TargetPlan, Transport};
+use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, QuotasPlan, ServerPlan, Tamper, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -319,7 +319,6 @@ fn each_mistake_has_its_code() {
         ("rollout.fw-1.documentSource", "'https://s3.us-east-1.amazonaws.com/b/k'", Code::Conflict),
         ("rollout.fw-1.jobTemplateArn", "'arn'", Code::Conflict),
         ("rollout.fw-1.document", "{ size = nan }", Code::WrongType),
-        ("rollout.fw-1.artifact", "{}", Code::NotBuilt),
         ("cohort.a.connect", "{ rat = '5/s' }", Code::UnknownKey),
         ("cohort.a.connect", "{ in_progress = 0 }", Code::OutOfRange),
         ("rollout.fw-2.rate", "'1/s'", Code::Override),
@@ -646,6 +645,67 @@ fn a_series_of_jobs_shares_its_targets_and_its_ids_are_its_own() {
     assert_eq!(codes(plan(&[set("rollout", &format!("[{series}, {{ job = 'fw-2' }}]"))])), ["duplicate"]);
     let late = plan(&[set("rollout", "[{ job = 'fw-{n}', count = 21, every = '30s' }]")]).unwrap_err().render(false);
     assert!(late.contains("job fw-21 is due 10m into a run that ends after 10m"), "{late}");
+}
+
+/// A rollout with this artifact, besides that of the scenario.
+fn with_artifact(artifact: &str) -> Vec<Override> {
+    vec![set("rollout", &format!("[{{ job = 'fw', document = {{ v = 1 }}, artifact = {artifact} }}]"))]
+}
+
+#[test]
+fn artifacts_are_read_and_printed() {
+    for (artifact, expected) in [
+        ("{ bytes = 262_144 }", ArtifactPlan { bytes: 262_144, sign: true, bandwidth: None, tamper: None }),
+        (
+            "{ bytes = 1, sign = true, bandwidth = '1 MB/s', tamper = 'length' }",
+            ArtifactPlan { bytes: 1, sign: true, bandwidth: Some(1_000_000), tamper: Some(Tamper::Length) },
+        ),
+        ("{ bytes = 9, sign = false }", ArtifactPlan { bytes: 9, sign: false, bandwidth: None, tamper: None }),
+    ] {
+        let overrides = [with_artifact(artifact), vec![set("cohort.a.verify_signature", "true")]].concat();
+        let read = plan(&overrides).unwrap();
+        assert_eq!((read.rollouts[0].artifact.clone(), read.cohorts[0].verify_signature), (Some(expected), true), "{artifact}");
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+    }
+}
+
+#[test]
+fn artifacts_that_could_not_be_are_refused() {
+    for (artifact, code) in [
+        ("{}", "missing-key"),
+        ("{ bytes = 0 }", "out-of-range"),
+        ("{ bytes = 1_073_741_825 }", "out-of-range"),
+        ("{ bytes = 5, bandwidth = '1 MB' }", "bad-value"),
+        ("{ bytes = 5, tamper = 'all' }", "bad-value"),
+        ("{ bytes = 5, sign = false, tamper = 'key' }", "conflict"),
+        ("{ bytes = 5, sighn = true }", "unknown-key"),
+    ] {
+        assert_eq!(codes(plan(&with_artifact(artifact))), [code], "{artifact}");
+    }
+    let document =
+        |document: &str| set("rollout", &format!("[{{ job = 'fw', document = {document}, artifact = {{ bytes = 5 }} }}]"));
+    for member in ["presign", "codesign"] {
+        assert_eq!(codes(plan(&[document(&format!("{{ {member} = 'mine' }}"))])), ["conflict"]);
+    }
+    assert_eq!(codes(plan(&[document(&format!("{{ text = '{}' }}", "x".repeat(32_300)))])), ["out-of-range"]);
+}
+
+#[test]
+fn somebody_elses_signer_is_named_where_it_counts() {
+    let remote = |target: &str, verifies: bool| {
+        let text = format!(
+            "name = 'x'\n[target]\n{target}\n[fleet]\nthings = 1\n[[cohort]]\nname = 'a'\nverify_signature = {verifies}\n[end]\nidle = '5s'\n"
+        );
+        load("x", &text, &[])
+    };
+    let place = "kind = 'mqtt'\nhost = 'h'\ntls = { cert = 'c', key = 'k' }\n";
+    let signed = format!("{place}signer = 'signer.pem'");
+    let read = remote(&signed, true).unwrap();
+    assert_eq!(read.target.remote().unwrap().signer.as_deref(), Some("signer.pem"));
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+    assert_eq!(codes(remote(place, true)), ["conflict"], "nobody knows whose signatures count");
+    assert_eq!(codes(remote(&signed, false)), ["conflict"], "nobody asks for signatures");
+    assert_eq!(codes(plan(&[set("target.signer", "'signer.pem'")])), ["conflict"], "the run signs by itself");
 }
 
 proptest! {

@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         answer_timeout: seconds(10),
         retry: backoff,
         ask_again,
+        fetches: false,
     };
     let session = SessionSettings {
         seed: 1,
@@ -68,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Measured {
             session: Arc::new(session),
             transport: 0,
             telemetry: None,
+            files: None,
             faults: [].into(),
             connects_in_progress: None,
         }],

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::instant::{EpochSeconds, Mono};
-use crate::jobs::{ErrorCode, ExecutionStatus, JobId, Request, RequestKind, Subscription};
+use crate::jobs::{ErrorCode, ExecutionStatus, JobDocument, JobId, Request, RequestKind, Subscription};
 use std::time::Duration;
 
 /// What an agent wants its session to do.
@@ -11,6 +11,12 @@ pub enum Transmit {
     /// One SUBSCRIBE packet, at most 8 filters, QoS 1.
     Subscribe(&'static [Subscription]),
     Publish(Request),
+    /// Fetch the file that the document of `job` names, if it names one, and find out whether it is what it should be; the answer is
+    /// [`super::JobsAgent::handle_fetched`]. Given up when the agent is not fetching any more.
+    Fetch {
+        job: JobId,
+        document: JobDocument,
+    },
     /// The same, with this fault in it.
     Faulty(Request, Fault),
     /// As many messages of QoS 0 at once.
@@ -21,6 +27,17 @@ pub enum Transmit {
     },
     /// The session is of no use.
     Disconnect(SubscribeFailure),
+}
+
+/// How the fetching of a file ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The document names no file.
+    Nothing,
+    /// It is there, as long as it should be, and signed by whom it should be where that matters.
+    Good,
+    /// The execution ends with this status, for this reason (spec section 17.3).
+    Bad { status: ExecutionStatus, reason: String },
 }
 
 /// One run of a job on this thing.

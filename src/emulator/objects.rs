@@ -3,7 +3,7 @@
 
 use crate::jobs::{ControlError, limits};
 use crate::wire::control::REGION;
-use crate::wire::placeholder::{ObjectRef, Purpose};
+use crate::wire::placeholder::{ObjectRef, Purpose, STORE_PATH};
 use crate::wire::presign;
 use crate::wire::sigv4::AccessKey;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -12,8 +12,6 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// First segment of the path of every object's URL.
-pub(super) const PATH: &str = "objects";
 const BUCKET_CHARS_MAX: usize = 63;
 const KEY_BYTES_MAX: usize = 1_024;
 /// Where uploads grow. No bucket has a name like this.
@@ -30,7 +28,7 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(dir: &Path, origin: String, key: AccessKey) -> Self {
-        Self { dir: dir.join(PATH), origin, key }
+        Self { dir: dir.join(STORE_PATH), origin, key }
     }
 
     pub(super) fn key(&self) -> &AccessKey {
@@ -42,19 +40,24 @@ impl Objects {
         // The URL in a document may be encoded already, the one that is signed is encoded once.
         let key = percent_decode_str(object.key).decode_utf8().ok()?;
         self.path(object.bucket, &key)?;
-        let url = format!("{}/{PATH}/{}/{}", self.origin, object.bucket, utf8_percent_encode(&key, KEPT));
+        let url = format!("{}/{STORE_PATH}/{}/{}", self.origin, object.bucket, utf8_percent_encode(&key, KEPT));
         let signed = presign::presign(purpose.method(), &url, &self.key, REGION, at, expires_in);
         signed.map_err(|error| tracing::warn!(%url, %error, "a placeholder stays")).ok()
     }
 
     /// The file of an object. `None` for what can be no object's name: nothing outside of the store has one.
     pub(super) fn path(&self, bucket: &str, key: &str) -> Option<PathBuf> {
+        let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        let is_key = key.len() <= KEY_BYTES_MAX && key.split('/').all(is_part);
+        self.bucket(bucket).filter(|_| is_key).map(|bucket| bucket.join(key))
+    }
+
+    /// The folder of a bucket. `None` for what can be no bucket's name.
+    pub(super) fn bucket(&self, bucket: &str) -> Option<PathBuf> {
         let is_bucket = bucket.len() <= BUCKET_CHARS_MAX
             && bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
             && bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-        let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-        let is_key = key.len() <= KEY_BYTES_MAX && key.split('/').all(is_part);
-        (is_bucket && is_key).then(|| self.dir.join(bucket).join(key))
+        is_bucket.then(|| self.dir.join(bucket))
     }
 
     pub(super) fn has_bucket(&self, bucket: &str) -> bool {

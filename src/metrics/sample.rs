@@ -34,10 +34,12 @@ pub enum Operation {
     Puback,
     /// PUBLISH -> PUBACK of a QoS 1 telemetry message; at QoS 0 such messages are counted, and have no time.
     Telemetry,
+    /// The file of a job: asked for -> whole, and found good.
+    Download,
 }
 
 impl Operation {
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Connect,
         Self::ConnectTcp,
@@ -55,6 +57,7 @@ impl Operation {
         Self::Execution,
         Self::Puback,
         Self::Telemetry,
+        Self::Download,
     ];
 
     #[must_use]
@@ -76,6 +79,7 @@ impl Operation {
             Self::Execution => "execution",
             Self::Puback => "puback",
             Self::Telemetry => "telemetry",
+            Self::Download => "download",
         }
     }
 
@@ -98,6 +102,7 @@ impl Operation {
                     | Self::FirstNotification
                     | Self::Execution
                     | Self::Telemetry
+                    | Self::Download
             )
     }
 

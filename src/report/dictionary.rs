@@ -25,7 +25,8 @@ Operations: `connect` (the whole of it, from the gate to the last SUBACK), `conn
 CONNACK), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
 (head changed at the service while subscribed, to seen by the thing; without the service's ledger an upper bound, and
 `notify_next_at_least` the lower one), `first_notification` (subscribed to the session's first `notify-next`
-that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0). **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
+that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
+(the file of a job: begun to whole and found good; `errors.csv` tells what was found bad). **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
 `docs/MEASUREMENT.md` says what each figure means and what it cannot mean.
 ";
 

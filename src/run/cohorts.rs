@@ -1,18 +1,21 @@
 //! What the things of each cohort have in common, as the plan says it.
 
 use super::fleet::CohortSettings;
+use super::target::Target;
 use crate::device::AgentSettings;
 use crate::device::behavior::Behavior;
 use crate::fault::{Chance, Fault, FaultSpec};
 use crate::jobs::JobId;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
+use crate::transport::download::FileSettings;
 use crate::transport::mqtt::{MqttSettings, Version};
 use crate::transport::thing::SessionSettings;
+use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// In the order of the plan's cohorts.
-pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
+pub(super) fn settings(plan: &Plan, target: &Target) -> Vec<CohortSettings> {
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
     let behavior_of_job = behavior_of_job(plan);
@@ -22,6 +25,7 @@ pub(super) fn settings(plan: &Plan) -> Vec<CohortSettings> {
         session: Arc::new(session(plan.seed, &cohort.session)),
         transport: place(cohort).unwrap_or_default() as u8,
         telemetry: telemetry.clone(),
+        files: files(plan, cohort, target),
         faults: connection_faults(&plan.behaviors[&cohort.behavior]),
         connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
     };
@@ -38,12 +42,36 @@ fn agent(plan: &Plan, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Beha
         answer_timeout: session.answer_timeout,
         retry: session.retry,
         ask_again: AgentSettings::ASK_AGAIN,
+        fetches: fetches(plan, cohort),
     }
 }
 
 fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
     let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, behavior(plan, rollout.behavior.as_ref()?))));
     named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
+}
+
+/// Whether the things of a cohort look for files in documents: where a job has one, and where they must not do without a signature.
+pub(super) fn fetches(plan: &Plan, cohort: &CohortPlan) -> bool {
+    cohort.verify_signature || plan.rollouts.iter().any(|rollout| rollout.artifact.is_some())
+}
+
+fn files(plan: &Plan, cohort: &CohortPlan, target: &Target) -> Option<Arc<FileSettings>> {
+    if !fetches(plan, cohort) {
+        return None;
+    }
+    let mut tls = ClientConfig::clone(&target.endpoint.tls);
+    tls.alpn_protocols.clear();
+    let signer = target.signer.filter(|_| cohort.verify_signature);
+    let capped = plan.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.artifact.as_ref()?.bandwidth?)));
+    let bandwidth = capped.flat_map(|(rollout, bandwidth)| rollout.jobs.iter().map(move |job| (job.clone(), bandwidth))).collect();
+    Some(Arc::new(FileSettings {
+        tls: Arc::new(tls),
+        signer,
+        bandwidth,
+        connect_timeout: cohort.session.connect_timeout,
+        answer_timeout: cohort.session.answer_timeout,
+    }))
 }
 
 /// The behavior of that name, its rates dealt to the things that have it.

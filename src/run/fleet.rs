@@ -12,6 +12,7 @@ use crate::metrics::{Interval, Recorder};
 use crate::schedule::{Pacer, shard_runtime};
 use crate::transport::credentials::Credentials;
 use crate::transport::cut::{Cut, Cuts};
+use crate::transport::download::FileSettings;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::faults::ThingFaults;
 use crate::transport::gates::Gates;
@@ -53,6 +54,8 @@ pub struct CohortSettings {
     /// Place among the run's transports.
     pub transport: u8,
     pub telemetry: Option<Arc<TelemetrySettings>>,
+    /// How they fetch the files that documents name; they fetch none where it is absent.
+    pub files: Option<Arc<FileSettings>>,
     /// Connects in progress at once, over all shards; `None`: with those of the fleet.
     pub connects_in_progress: Option<usize>,
 }
@@ -246,6 +249,7 @@ impl ShardSetup {
             order: Cell::new(Order::Run),
             cuts: Cuts::new(things, !self.cuts.is_empty()),
             observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger, self.has_events),
+            files: self.cohorts.iter().map(|cohort| cohort.files.clone()).collect(),
             alive: Cell::new(things),
             all_ended: Notify::new(),
         }))

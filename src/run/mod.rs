@@ -1,5 +1,6 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
+mod artifact;
 mod child;
 mod cohorts;
 mod conductor;
@@ -48,6 +49,8 @@ use ui::Ui;
 const LEAD: Duration = Duration::from_millis(200);
 /// What a thing takes, of both processes together, with room to spare.
 const MEMORY_PER_THING_BYTES: u64 = 64 << 10;
+/// The same while it downloads.
+const MEMORY_PER_DOWNLOAD_BYTES: u64 = 192 << 10;
 
 /// What `fleetsim run` was asked for.
 pub struct RunOptions {
@@ -166,7 +169,13 @@ fn rates(plan: &Plan) -> BTreeMap<JobId, u32> {
 pub fn needs(plan: &Plan) -> Need {
     let sources = plan.target.link().source_ips.iter().map(|range| range.count() as u64).sum::<u64>().max(1);
     let hosts = plan.target.remote().map_or(1, |remote| remote.hosts.len().max(1) as u64);
-    Need { connections: plan.fleet.things, memory_per_thing_bytes: MEMORY_PER_THING_BYTES, address_pairs: sources * hosts }
+    let downloads = plan.cohorts.iter().any(|cohort| cohorts::fetches(plan, cohort));
+    Need {
+        connections: plan.fleet.things,
+        descriptors_per_thing: 1 + u64::from(downloads),
+        memory_per_thing_bytes: MEMORY_PER_THING_BYTES + if downloads { MEMORY_PER_DOWNLOAD_BYTES } else { 0 },
+        address_pairs: sources * hosts,
+    }
 }
 
 /// One line on stderr. A reader that has gone away does not end a run.
@@ -266,7 +275,7 @@ async fn carry_out(
     let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
         endpoint: target.endpoint.clone(),
-        cohorts: cohorts::settings(plan),
+        cohorts: cohorts::settings(plan, &target),
         shards,
         connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,

@@ -7,6 +7,7 @@ use crate::inspect::{Cards, What};
 use crate::instant::{EpochSeconds, Mono};
 use crate::jobs::RequestKind;
 use crate::metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use crate::transport::download::FileFailure;
 use crate::transport::error::{Failure, Stage};
 use crate::transport::mqtt::{Content, Published};
 use crate::transport::thing::ThingId;
@@ -132,6 +133,16 @@ fn failure_outcome(failure: &Failure) -> Outcome {
     }
 }
 
+fn download_outcome(failure: &FileFailure) -> Outcome {
+    if failure.is_timeout() {
+        Outcome::Timeout
+    } else if failure.is_refusal() {
+        Outcome::Rejected
+    } else {
+        Outcome::Error
+    }
+}
+
 impl Observer for ShardObserver {
     fn session(&self, thing: &ThingId, event: SessionEvent<'_>) {
         if let Some(mut cards) = self.cards() {
@@ -223,6 +234,13 @@ impl Observer for ShardObserver {
                 };
                 let Published { intended, sent, .. } = publish;
                 recorder.finish(&Sample { operation, scope, outcome, intended, sent, finished: at });
+            }
+            SessionEvent::DownloadStarted => recorder.start(Operation::Download, scope),
+            SessionEvent::DownloadEnded { started, at, failure, .. } => {
+                finish(Operation::Download, failure.map_or(Outcome::Ok, download_outcome), started, started, at);
+                if let Some(failure) = failure {
+                    recorder.error(Operation::Download, "file", failure.code(), at, || format!("{}: {failure}", thing.name));
+                }
             }
             SessionEvent::TelemetryLost { count } => recorder.lost_arrivals(Operation::Telemetry, scope, count),
         }
@@ -328,6 +346,8 @@ fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<'_>) {
         | SessionEvent::PublishSent { .. }
         | SessionEvent::PublishRepeated
         | SessionEvent::PublishEnded { .. }
+        | SessionEvent::DownloadStarted
+        | SessionEvent::DownloadEnded { .. }
         | SessionEvent::TelemetryLost { .. } => return,
     };
     cards.note(slot, at, what);

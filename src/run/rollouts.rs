@@ -4,7 +4,7 @@
 
 use super::target::ControlPlane;
 use crate::instant::Mono;
-use crate::jobs::{ControlError, CreateJob, JobConfig, JobId, JobTarget};
+use crate::jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
 use crate::metrics::RolloutRow;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
 use crate::transport::control::ControlCallError;
@@ -104,7 +104,7 @@ impl<'a> Rollouts<'a> {
         self.due.pop_first();
         let control = self.control.as_ref()?;
         let (group, targets) = control.groups.of_rollout(place.rollout);
-        let create = create_job(self.plan, place, JobTarget::Group(group.clone()));
+        let create = create_job(self.plan, place, JobTarget::Group(group.clone()), control.documents.get(&place.rollout));
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
         let begun = Begun { job: job.clone(), targets };
         self.creating += 1;
@@ -176,7 +176,7 @@ impl<'a> Rollouts<'a> {
     }
 }
 
-fn create_job(plan: &Plan, place: Place, target: JobTarget) -> CreateJob {
+fn create_job(plan: &Plan, place: Place, target: JobTarget, document: Option<&JobDocument>) -> CreateJob {
     let rollout = &plan.rollouts[place.rollout];
     let settings = rollout.settings.clone();
     let description = settings.config.description.or_else(|| Some(format!("fleetsim {}", plan.name)));
@@ -184,7 +184,7 @@ fn create_job(plan: &Plan, place: Place, target: JobTarget) -> CreateJob {
         target_selection: settings.target_selection,
         scheduling: settings.scheduling,
         config: JobConfig { description, ..settings.config },
-        ..CreateJob::new(rollout.jobs[place.n].clone(), vec![target], rollout.document.clone())
+        ..CreateJob::new(rollout.jobs[place.n].clone(), vec![target], document.unwrap_or(&rollout.document).clone())
     }
 }
 

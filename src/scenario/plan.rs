@@ -200,6 +200,8 @@ pub struct RemotePlan {
     /// Path of a PEM file; `None`: the roots of Amazon Trust Services.
     pub ca: Option<String>,
     pub certificates: CertificatesPlan,
+    /// Path of a PEM file: the certificate or public key of who signs files.
+    pub signer: Option<String>,
     pub link: LinkPlan,
 }
 
@@ -406,6 +408,8 @@ pub struct CohortPlan {
     pub workflow: Workflow,
     /// A key of [`Plan::behaviors`].
     pub behavior: String,
+    /// Files that documents name must be signed by who is known to sign them.
+    pub verify_signature: bool,
     /// `None`: its things arrive with those of the fleet.
     pub connect: Option<ConnectPlan>,
     pub session: SessionPlan,
@@ -461,6 +465,8 @@ pub struct RolloutPlan {
     /// CreateJob's own members.
     pub settings: JobSettings,
     pub document: JobDocument,
+    /// A file that the things are to fetch first.
+    pub artifact: Option<ArtifactPlan>,
     /// Instead of the cohort's behavior.
     pub behavior: Option<String>,
 }
@@ -477,6 +483,40 @@ impl RolloutPlan {
     pub fn rate_per_minute(&self) -> Option<u32> {
         let rollout = &self.settings.config.rollout;
         rollout.maximum_per_minute.filter(|_| rollout.exponential.is_none())
+    }
+}
+
+/// A file of a rollout, made from the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactPlan {
+    pub bytes: u64,
+    pub sign: bool,
+    /// Bytes per second of each thing.
+    pub bandwidth: Option<u64>,
+    pub tamper: Option<Tamper>,
+}
+
+/// What is wrong, on purpose, with a file that was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tamper {
+    /// A byte is another one.
+    Content,
+    /// A byte is missing.
+    Length,
+    /// Somebody else signed it.
+    Key,
+}
+
+impl Tamper {
+    pub const ALL: [Self; 3] = [Self::Content, Self::Length, Self::Key];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Length => "length",
+            Self::Key => "key",
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::plan::{
     Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
     QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
 };
-use super::units::{distribution_text, duration_text, name_template_text};
+use super::units::{byte_rate_text, distribution_text, duration_text, name_template_text};
 use crate::device::backoff::{Backoff, BackoffPolicy};
 use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
 use crate::device::workflow::{Poll, Workflow};
@@ -90,7 +90,7 @@ impl Plan {
                     writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;
                 }
             }
-            writeln!(out, "behavior = {}\nverify_signature = false", quoted(&cohort.behavior))?;
+            writeln!(out, "behavior = {}\nverify_signature = {}", quoted(&cohort.behavior), cohort.verify_signature)?;
             if let Some(own) = &cohort.connect {
                 writeln!(out, "connect = {}", connect(own))?;
             }
@@ -184,6 +184,16 @@ impl Plan {
             for (name, value) in &members {
                 writeln!(out, "{name} = {}", toml_of(value))?;
             }
+            if let Some(artifact) = &rollout.artifact {
+                write!(out, "artifact = {{ bytes = {}, sign = {}", artifact.bytes, artifact.sign)?;
+                if let Some(bandwidth) = artifact.bandwidth {
+                    write!(out, ", bandwidth = \"{}\"", byte_rate_text(bandwidth))?;
+                }
+                if let Some(tamper) = artifact.tamper {
+                    write!(out, ", tamper = \"{}\"", tamper.as_str())?;
+                }
+                writeln!(out, " }}")?;
+            }
             if let Some(behavior) = &rollout.behavior {
                 writeln!(out, "behavior = {}", quoted(behavior))?;
             }
@@ -267,6 +277,7 @@ fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
     }
     write_text(out, "server_name", remote.server_name.as_deref())?;
     write_text(out, "alpn", remote.alpn.as_deref())?;
+    write_text(out, "signer", remote.signer.as_deref())?;
     write_sources(out, &remote.link)?;
     writeln!(out, "\n[target.tls]")?;
     write_text(out, "ca", remote.ca.as_deref())?;

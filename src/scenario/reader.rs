@@ -224,15 +224,6 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A flag of which only `built` is built.
-    pub(super) fn flag(&self, key: &'static str, built: bool) {
-        if let Some(Located { value, place }) = self.boolean(key)
-            && value != built
-        {
-            self.not_built(&place, &format!("{} = {value}", self.name(key)));
-        }
-    }
-
     fn not_built(&self, place: &Place, what: &str) {
         self.gathered.push(Code::NotBuilt, place, format!("{what} is known, but not built yet"), None);
     }

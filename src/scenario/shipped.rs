@@ -24,6 +24,7 @@ shipped! {
     "10k-aws": "The same job at AWS's default roll-out rate of 1,000 executions a minute: 10 minutes and more",
     "reconnect-storm": "2,000 things lose their connections and come back as one, twice: with a policy that spreads them, and with one that does not",
     "several-jobs": "300 things with up to ten jobs each: in a row, on top of each other, with retries, and one that is aborted",
+    "signed-firmware": "200 things fetch signed firmware under a bandwidth cap, verify it, and refuse what was tampered with",
     "mosquitto": "100 things at a mosquitto of yours, with jobs that your own service creates",
     "aws-1k": "1,000 things on AWS IoT Core itself, and a job that the run creates there",
 }

@@ -11,6 +11,9 @@ const DURATION_UNITS: [(&str, f64); 7] =
     [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
 const DURATION_EXAMPLES: &str = "write it like \"250ms\", \"30s\", \"5m\" or \"1h30m\"";
 const RATE_EXAMPLES: &str = "write it like \"500/s\", \"1000/min\" or \"20/h\"";
+const BYTE_UNITS: [(&str, u64); 7] =
+    [("GB", 1_000_000_000), ("GiB", 1 << 30), ("MB", 1_000_000), ("MiB", 1 << 20), ("KB", 1_000), ("KiB", 1 << 10), ("B", 1)];
+const BYTE_RATE_EXAMPLES: &str = "write it like \"1 MB/s\", \"500 KB/s\" or \"64 KiB/s\"";
 const DISTRIBUTION_EXAMPLES: &str =
     "write it like \"30s\", \"uniform(10s, 60s)\", \"exp(30s)\", \"normal(30s, 5s)\" or \"lognormal(30s, 0.6)\"";
 
@@ -68,6 +71,32 @@ pub fn rate(text: &str) -> Result<f64, String> {
         return wrong("it must be greater than 0");
     }
     Ok(number / per)
+}
+
+/// Bytes per second.
+///
+/// # Errors
+/// With what is wrong and what would be right.
+pub fn byte_rate(text: &str) -> Result<u64, String> {
+    let wrong = |why: &str| Err(format!("{text:?} is not a rate of bytes: {why}; {BYTE_RATE_EXAMPLES}"));
+    let Some(amount) = text.trim().strip_suffix("/s") else { return wrong("it does not end in /s") };
+    let end = amount.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(amount.len());
+    let Ok(number) = amount[..end].replace('_', "").parse::<f64>() else { return wrong("a number is missing") };
+    let Some((_, scale)) = BYTE_UNITS.iter().find(|(name, _)| *name == amount[end..].trim()) else {
+        return wrong("its unit is not known");
+    };
+    let bytes = number * *scale as f64;
+    if !(1.0..=1e12).contains(&bytes) {
+        return wrong("it must be 1 B/s to 1000 GB/s");
+    }
+    Ok(bytes.round() as u64)
+}
+
+/// The shortest text that reads back as the same rate.
+#[must_use]
+pub fn byte_rate_text(bytes_per_s: u64) -> String {
+    let (unit, scale) = BYTE_UNITS.iter().find(|(_, scale)| bytes_per_s.is_multiple_of(*scale)).unwrap_or(&("B", 1));
+    format!("{} {unit}/s", bytes_per_s / scale)
 }
 
 /// # Errors
@@ -200,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn byte_rates() {
+        for (text, bytes) in [("1 MB/s", 1_000_000), ("64 KiB/s", 65_536), ("1.5KB/s", 1_500), ("7 B/s", 7), ("1_000 B/s", 1_000)] {
+            assert_eq!(byte_rate(text), Ok(bytes));
+            assert_eq!(byte_rate(&byte_rate_text(bytes)), Ok(bytes));
+        }
+        for wrong in ["", "1 MB", "MB/s", "1 Mbit/s", "0 B/s", "0.1 B/s", "1e9 GB/s", "-1 MB/s", "9999999 GB/s"] {
+            assert!(byte_rate(wrong).unwrap_err().contains("KiB/s"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn distributions() {
         let seconds = Duration::from_secs;
         assert_eq!(distribution("30s"), Ok(Distribution::Constant(seconds(30))));
@@ -243,7 +283,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in ".{0,30}") {
-            let _ = (duration(&text), rate(&text), distribution(&text), name_template(&text), payload_bytes(&text));
+            let _ = (duration(&text), rate(&text), byte_rate(&text), distribution(&text), name_template(&text), payload_bytes(&text));
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod connect;
 pub mod control;
 pub mod credentials;
 pub mod cut;
+pub mod download;
 pub mod endpoint;
 pub mod error;
 pub mod faults;
@@ -15,11 +16,13 @@ pub mod mqtt;
 pub mod session;
 pub mod thing;
 mod twin;
+pub mod upload;
 
 use crate::device;
 use crate::fault::Fault;
 use crate::instant::Mono;
 pub use cause::Explained;
+use download::FileFailure;
 use error::{Failure, Stage};
 use mqtt::Published;
 
@@ -93,6 +96,14 @@ pub enum SessionEvent<'a> {
     },
     /// A PUBLISH that was not acknowledged left once more, in a session that went on.
     PublishRepeated,
+    DownloadStarted,
+    /// `bytes` arrived of a file; good, or not.
+    DownloadEnded {
+        started: Mono,
+        at: Mono,
+        bytes: u64,
+        failure: Option<&'a FileFailure>,
+    },
     PublishEnded {
         publish: Published,
         at: Mono,

@@ -4,8 +4,10 @@
 //! partial packet, or for what the peer does not take.
 
 mod faults;
+mod files;
 
 use super::connect::Connection;
+use super::download::Download;
 use super::error::Failure;
 use super::faults::SessionFaults;
 use super::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
@@ -77,6 +79,8 @@ pub struct Session<'a, O> {
     flushing: bool,
     /// Since when the peer takes nothing.
     stuck_since: Option<Mono>,
+    /// The file its work waits for.
+    download: Option<Box<Download>>,
     /// What is wrong on purpose, where anything is.
     faults: Option<Box<SessionFaults>>,
 }
@@ -106,6 +110,7 @@ impl<'a, O: Observer> Session<'a, O> {
             unsent: BytesMut::new(),
             flushing: false,
             stuck_since: None,
+            download: None,
             faults,
         }
     }
@@ -127,7 +132,9 @@ impl<'a, O: Observer> Session<'a, O> {
         } else {
             self.agent.handle_connected();
         }
-        std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await
+        let end = std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await;
+        self.give_up_download();
+        end
     }
 
     /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
@@ -181,6 +188,9 @@ impl<'a, O: Observer> Session<'a, O> {
             }
             self.agent.handle_timeout(now);
             let more = self.read(cx, scratch)?;
+            if self.download.is_some() {
+                self.follow_download(cx);
+            }
             let hang_up = self.transmit(&mut scratch.outbound);
             while let Some(event) = self.agent.poll_event() {
                 on_event(&event, self.refusal);
@@ -305,6 +315,7 @@ impl<'a, O: Observer> Session<'a, O> {
                     let publish = Published { content: Content::Request, intended: now, sent: now };
                     self.publish(topic, payload::encode_request(&request), publish, true, out);
                 }
+                Some(Transmit::Fetch { job, document }) => self.fetch(&job, &document),
                 Some(Transmit::Faulty(request, fault)) => self.publish_faulty(&request, fault, now, out),
                 Some(Transmit::Flood(count)) => self.flood(count, now, out),
                 Some(Transmit::Crash { away }) => {

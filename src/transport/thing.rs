@@ -3,6 +3,7 @@
 use super::connect::connect;
 use super::credentials::Credentials;
 use super::cut::Cuts;
+use super::download::FileSettings;
 use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::faults::ThingFaults;
@@ -72,6 +73,8 @@ pub struct ShardContext<O> {
     pub order: Cell<Order>,
     pub cuts: Cuts,
     pub observer: O,
+    /// How the things of each cohort fetch files, where they do.
+    pub files: Vec<Option<Arc<FileSettings>>>,
     /// Things that still live.
     pub alive: Cell<usize>,
     /// Told when the last of them has ended.

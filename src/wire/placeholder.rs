@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 /// What every placeholder starts with.
 const MARK: &str = "${aws:iot:";
+/// First segment of the path of every object's URL, where the endpoint has objects.
+pub const STORE_PATH: &str = "objects";
 /// What stands for a URL to read from. `-v2` is an encoding that this endpoint has in both.
 const READ: [&str; 2] = ["s3-presigned-url:", "s3-presigned-url-v2:"];
 /// What stands for a URL to write to.

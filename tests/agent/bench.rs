@@ -39,6 +39,7 @@ pub(crate) fn settings(outcome: OutcomeShares) -> AgentSettings {
         answer_timeout: ms(10_000),
         retry: Backoff { policy: BackoffPolicy::Exponential, base: ms(1000), cap: ms(30_000) },
         ask_again: AgentSettings::ASK_AGAIN,
+        fetches: false,
     }
 }
 

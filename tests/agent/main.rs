@@ -2,6 +2,7 @@
 
 mod bench;
 mod faults;
+mod files;
 mod workflows;
 
 use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};

@@ -42,6 +42,7 @@ impl Pair {
             answer_timeout: Duration::from_secs(10),
             retry: Backoff { policy: BackoffPolicy::Fixed, base: Duration::from_secs(1), cap: Duration::from_secs(1) },
             ask_again: AgentSettings::ASK_AGAIN,
+            fetches: false,
         };
         let agent = JobsAgent::new(Arc::new(settings), 0, Mono(0));
         let mut pair = Self { agent, engine, thing, now: Mono(1_000_000_000), events: Vec::new() };

@@ -5,14 +5,14 @@ use crate::oracle::Oracle;
 use fleetsim::device::backoff::{Backoff, BackoffPolicy};
 use fleetsim::device::behavior::{Behavior, OutcomeShares};
 use fleetsim::device::workflow::{Poll, Workflow};
-use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, JobsAgent, Transmit};
+use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, Fetched, JobsAgent, Transmit};
 use fleetsim::distribution::Distribution;
 use fleetsim::emulator::engine::{Engine, EngineConfig};
 use fleetsim::fault::{Chance, Fault, FaultSpec, Row, TABLE};
 use fleetsim::instant::{Mono, Now};
 use fleetsim::jobs::{
-    Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, JobDocument, JobId, JobRef, JobTarget, Notification, Rejection,
-    Reply, Request, RequestBody, RequestKind, Subscription, ThingName,
+    Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, ExecutionStatus, JobDocument, JobId, JobRef, JobTarget,
+    Notification, Rejection, Reply, Request, RequestBody, RequestKind, Subscription, ThingName,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -80,6 +80,7 @@ enum Flight {
     Request(Request),
     Reply(RequestKind, Reply),
     Note(Notification),
+    File(Fetched),
 }
 
 /// What people and chance do to the fleet.
@@ -383,6 +384,7 @@ impl World {
                     self.send(thing, epoch, Flight::Request(request));
                 }
                 Transmit::Publish(request) => self.publish(thing, epoch, request),
+                Transmit::Fetch { .. } => self.fetch(thing, epoch),
                 Transmit::Faulty(request, fault) => self.refuse(thing, epoch, &request, fault),
                 Transmit::Flood(_) => {}
                 Transmit::Crash { away } => {
@@ -416,6 +418,16 @@ impl World {
             kept.unacknowledged = vec![request.clone()];
         }
         self.send(thing, epoch, Flight::Request(request));
+    }
+
+    /// Another connection, of which nothing is lost but with its session.
+    fn fetch(&mut self, thing: usize, epoch: u64) {
+        let bad = Fetched::Bad { status: ExecutionStatus::Failed, reason: "damaged".into() };
+        let ends = [Fetched::Good, Fetched::Good, Fetched::Nothing, bad];
+        let end = ends[self.rng.random_range(0..ends.len())].clone();
+        let lasts = ms([1, 500, 20_000][self.rng.random_range(0..3)]);
+        self.number += 1;
+        self.air.insert((self.now + lasts, self.number), (thing, epoch, Flight::File(end)));
     }
 
     /// What the doors in front of the engine do with a request that is none.
@@ -489,6 +501,11 @@ impl World {
                 }
                 self.tell(|| format!("thing {thing} hears {reply:?}"));
                 self.things[thing].agent.handle_reply(kind, reply, self.now);
+                self.drive(thing);
+            }
+            Flight::File(fetched) => {
+                self.tell(|| format!("thing {thing} has its file: {fetched:?}"));
+                self.things[thing].agent.handle_fetched(fetched, self.now);
                 self.drive(thing);
             }
             Flight::Note(note) => {
@@ -596,5 +613,6 @@ fn settings(rng: &mut ChaCha8Rng, seed: u64, faults: &[FaultSpec]) -> AgentSetti
         answer_timeout: ms(4_000),
         retry: Backoff { policy: BackoffPolicy::FullJitter, base: ms(500), cap: ms(5_000) },
         ask_again: Duration::from_secs(90),
+        fetches: rng.random_bool(0.25),
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::common::Endpoint;
 use crate::doors::{ARN, ok};
+use fleetsim::wire::presign::presign;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
+use std::time::{Duration, SystemTime};
 
 const BUCKET: &str = "https://s3.us-east-1.amazonaws.com/firmware";
 
@@ -142,4 +144,28 @@ fn a_job_is_created_from_a_document_in_the_store() {
     let (status, error, answer) = endpoint.call("PUT", "/jobs/k", &body.to_string(), |_| {});
     assert_eq!((status, error.as_deref()), (400, Some("InvalidRequestException")));
     assert!(answer["message"].as_str().unwrap().contains("none.json"));
+}
+
+#[test]
+fn a_bucket_is_created_by_who_may_and_again_without_harm() {
+    let endpoint = endpoint();
+    let key = endpoint.key();
+    let signed = |method: &str, path: &str| {
+        let url = format!("https://{}{path}", endpoint.api);
+        presign(method, &url, &key, "us-east-1", SystemTime::now(), Duration::from_secs(60)).unwrap()
+    };
+    let object = signed("PUT", "/objects/new/a/k");
+    refused(fetch(&endpoint, "PUT", &object, "", b"x"), 404, "NoSuchBucket");
+    let bucket = signed("PUT", "/objects/new");
+    assert_eq!(fetch(&endpoint, "PUT", &bucket, "", b"").0, 200);
+    assert_eq!(fetch(&endpoint, "PUT", &object, "", b"x").0, 200);
+    assert_eq!(fetch(&endpoint, "PUT", &bucket, "", b"").0, 200);
+    assert_eq!(fetch(&endpoint, "GET", &signed("GET", "/objects/new/a/k"), "", b"").2, b"x", "what is in it stays");
+    refused(fetch(&endpoint, "PUT", "/objects/other", "", b""), 403, "AccessDenied");
+    refused(fetch(&endpoint, "GET", &signed("GET", "/objects/new"), "", b""), 405, "MethodNotAllowed");
+    for name in ["..", ".uploads", "%2E%2E", "a%20b", &"b".repeat(64)] {
+        let answer = fetch(&endpoint, "PUT", &signed("PUT", &format!("/objects/{name}")), "", b"");
+        assert!((400..500).contains(&answer.0), "{name}: {}", answer.0);
+    }
+    assert!(!endpoint.dir.path().join("objects/a b").exists());
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod events;
+mod firmware;
 mod rollouts;
 mod shipped;
 mod terminal;

@@ -38,6 +38,12 @@ const SMALL: &[Small] = &[
     Small { name: "smoke", things: 100, executions: 100, sets: &["rollout.fw-smoke.rate='600/s'"] },
     Small { name: "10k", things: 100, executions: 100, sets: QUICK_OTA },
     Small { name: "10k-aws", things: 100, executions: 100, sets: QUICK_OTA },
+    Small {
+        name: "signed-firmware",
+        things: 20,
+        executions: 60,
+        sets: &["behavior.ota.step='100ms'", "behavior.ota.reaction='0s'"],
+    },
     Small { name: "reconnect-storm", things: 100, executions: 100, sets: QUICK_STORM },
 ];
 

@@ -119,7 +119,7 @@ fn a_build_without_the_feature_refuses_with_the_remedy() {
 }
 
 /// Creates a job for all things through the api door, as somebody else would.
-fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str) {
+pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str, document: &str) {
     let ca = CertificateDer::from_pem_file(bench.path("pki/ca.cert.pem")).unwrap();
     let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
     let file = bench.text("pki/aws-credentials");
@@ -133,7 +133,7 @@ fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str) {
     let client = ControlClient::new(door, Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key")));
     let group = GroupName::new("all").unwrap();
     let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
-    let document = JobDocument::from_valid_json(r#"{"operation":"x"}"#);
+    let document = JobDocument::from_valid_json(document);
     let create = CreateJob::new(JobId::new(job).unwrap(), vec![JobTarget::Group(group.clone())], document);
     let work = async {
         provision(&client, &[], &[(group, members)], |_, _| {}).await?;
@@ -157,7 +157,7 @@ fn jobs_of_others(end: &str) -> Vec<Vec<String>> {
         assert!(Instant::now() < deadline, "the things do not connect");
         std::thread::sleep(Duration::from_millis(50));
     }
-    create_job(&bench, &serve, 3, "theirs");
+    create_job(&bench, &serve, 3, "theirs", r#"{"operation":"x"}"#);
     let status = run.0.wait().unwrap();
     assert_eq!(status.code(), Some(0), "{}", bench.text("out/run.json"));
     bench.cells("executions.csv", &["job", "status", "anomaly"])

@@ -8,4 +8,5 @@ mod fake;
 mod files;
 mod keys;
 mod list;
+mod signer;
 mod ways;

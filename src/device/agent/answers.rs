@@ -1,6 +1,7 @@
 //! What an agent makes of the answers to its requests.
 
 use super::details::marks;
+use super::fetch::file_of;
 use super::pick::{find, pick};
 use super::state::{Ask, Step, Work};
 use super::{JobsAgent, key_of};
@@ -20,9 +21,13 @@ impl JobsAgent {
         };
         self.is_nothing_pending = false;
         let key = key_of(&execution);
+        let file = file_of(&self.settings, &execution);
         if let Some(work) = self.work.as_mut().filter(|work| work.key == key && work.is_started) {
             work.version = execution.version_number;
             work.end_sent = false;
+            if work.awaits_file() {
+                work.fetch = file;
+            }
             if self.faults.as_mut().is_some_and(|faults| faults.take_forgotten()) {
                 work.reports = marks(&execution.status_details);
                 work.next_at = now + work.script.step(self.settings.behavior(&key.job), work.reports);
@@ -81,8 +86,19 @@ impl JobsAgent {
         }
         let reports = marks(&execution.status_details);
         let since = self.announced.as_ref().filter(|known| known.0 == key).map_or(now, |known| known.1);
-        let version = execution.version_number;
-        self.work = Some(Box::new(Work { key, version, is_started: false, script, reports, next_at: now, since, end_sent: false }));
+        let (version, fetch) = (execution.version_number, file_of(&self.settings, execution));
+        self.work = Some(Box::new(Work {
+            key,
+            version,
+            is_started: false,
+            script,
+            reports,
+            next_at: now,
+            since,
+            end_sent: false,
+            told_of_file: false,
+            fetch,
+        }));
         true
     }
 
@@ -90,8 +106,7 @@ impl JobsAgent {
     fn start_work(&mut self, now: Mono) {
         let Some(work) = &mut self.work else { return };
         work.is_started = true;
-        let behavior = self.settings.behavior(&work.key.job);
-        work.next_at = now + work.script.step(behavior, work.reports);
+        work.next_at = now + work.pause(&self.settings);
         let (execution, next_at) = (work.key.clone(), work.next_at);
         self.events.push_back(Event::Started { execution, at: now, resumed: false });
         self.plan(next_at, Ask::Update);
@@ -146,9 +161,13 @@ impl JobsAgent {
             self.start_work(now);
             return;
         }
-        work.reports += 1;
-        let behavior = self.settings.behavior(&work.key.job);
-        work.next_at = now + work.script.step(behavior, work.reports);
+        work.reports += u32::from(!work.told_of_file);
+        if work.told_of_file && !work.awaits_file() {
+            // The file came meanwhile, and that said when it goes on.
+            work.next_at = work.next_at.max(now);
+        } else {
+            work.next_at = now + work.pause(&self.settings);
+        }
         let (key, next_at) = (work.key.clone(), work.next_at);
         self.events.push_back(Event::Updated { execution: key, at: now });
         self.plan(next_at, Ask::Update);
@@ -165,7 +184,7 @@ impl JobsAgent {
                 return;
             }
             if let Some(state) = &rejection.execution_state {
-                if work.end_sent && state.status == work.script.outcome {
+                if work.end_sent && state.status == work.outcome() {
                     // The first try was accepted and its answer lost (spec section 18.3, inferred).
                     self.finish(now);
                     return;

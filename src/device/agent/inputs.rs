@@ -32,6 +32,7 @@ impl JobsAgent {
             self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost, None);
         }
         self.session = Session::Down;
+        self.interrupt_fetch();
         self.is_nothing_pending = false;
         self.step = Step::Idle;
         self.failures = 0;

@@ -3,6 +3,7 @@
 mod answers;
 mod details;
 mod faults;
+mod fetch;
 mod inputs;
 mod pick;
 mod requests;
@@ -38,6 +39,8 @@ pub struct AgentSettings {
     pub retry: Backoff,
     /// An idle thing asks again this often, since a notification may be lost (spec section 18.4).
     pub ask_again: Duration,
+    /// Documents may name files, which are to be fetched before anything is done.
+    pub fetches: bool,
 }
 
 impl AgentSettings {
@@ -117,6 +120,9 @@ impl JobsAgent {
             Session::Subscribed { since, .. } => {
                 if let Some(behind) = self.faults.as_mut().and_then(|faults| faults.behind.take()) {
                     return Some(behind);
+                }
+                if let Some(fetch) = self.fetch() {
+                    return Some(fetch);
                 }
                 let Step::Planned { at, runnable, ask } = self.step else { return None };
                 if now < at {

@@ -1,7 +1,8 @@
 //! The requests of an agent.
 
 use super::JobsAgent;
-use super::details::status_details;
+use super::details;
+use super::fetch::Fetch;
 use super::state::Ask;
 use crate::device::workflow::Workflow;
 use crate::jobs::{ClientToken, Describe, ExecutionStatus, JobRef, Reply, Request, RequestBody, StartNext, Update};
@@ -39,14 +40,23 @@ impl JobsAgent {
 
     fn update(&mut self) -> Option<Update> {
         let work = self.work.as_mut()?;
-        let planned = work.script.reports;
-        let is_end = work.is_started && work.reports >= planned;
-        work.end_sent = is_end;
-        let status = if is_end { work.script.outcome } else { ExecutionStatus::InProgress };
+        let (reports, planned) = (work.reports, work.script.reports);
+        work.told_of_file = work.is_started && work.awaits_file();
+        let (status, status_details) = match work.fetch.as_deref() {
+            _ if !work.is_started => (ExecutionStatus::InProgress, None),
+            Some(Fetch::Bad { status, reason }) => (*status, Some(details::of_bad_file(reason))),
+            Some(Fetch::Running { received, length }) => (ExecutionStatus::InProgress, Some(details::of_file(*received, *length))),
+            Some(Fetch::Wanted(_) | Fetch::Interrupted) => (ExecutionStatus::InProgress, Some(details::of_file(0, None))),
+            None => {
+                let status = if reports < planned { ExecutionStatus::InProgress } else { work.script.outcome };
+                (status, Some(details::of_work(reports, planned, status)))
+            }
+        };
+        work.end_sent = status.is_terminal();
         Some(Update {
             job_id: work.key.job.clone(),
             status,
-            status_details: work.is_started.then(|| status_details(work.reports, planned, status)),
+            status_details,
             expected_version: Some(work.version),
             execution_number: Some(work.key.number),
             include_execution_state: false,

@@ -1,9 +1,10 @@
 //! Where an agent stands: its session, its next step, its work.
 
+use super::fetch::Fetch;
 use crate::device::behavior::Script;
 use crate::device::event::{ExecutionKey, SubscribeFailure};
 use crate::instant::Mono;
-use crate::jobs::RequestKind;
+use crate::jobs::{ExecutionStatus, RequestKind};
 
 #[derive(Debug)]
 pub(super) enum Session {
@@ -81,4 +82,18 @@ pub(super) struct Work {
     pub since: Mono,
     /// A terminal update was sent and not refused: it may have been accepted.
     pub end_sent: bool,
+    /// The report sent last was of a file under way, which is none of the work.
+    pub told_of_file: bool,
+    /// What must be there first.
+    pub fetch: Option<Box<Fetch>>,
+}
+
+impl Work {
+    /// How it is to end.
+    pub(super) fn outcome(&self) -> ExecutionStatus {
+        match self.fetch.as_deref() {
+            Some(Fetch::Bad { status, .. }) => *status,
+            _ => self.script.outcome,
+        }
+    }
 }

@@ -68,7 +68,8 @@ impl JobsAgent {
 
     pub(super) fn finish(&mut self, now: Mono) {
         if let Some(work) = self.work.take() {
-            self.events.push_back(Event::Finished { execution: work.key, since: work.since, at: now, status: work.script.outcome });
+            let status = work.outcome();
+            self.events.push_back(Event::Finished { execution: work.key, since: work.since, at: now, status });
         }
         self.failures = 0;
         self.skip_polls(now);

@@ -50,7 +50,7 @@ pub(super) async fn bring_up(
         }
         None => None,
     };
-    Ok(Target { endpoint, credentials: files.credentials, control, local: None })
+    Ok(Target { endpoint, credentials: files.credentials, signer: files.signer, control, local: None })
 }
 
 async fn client(aws: &AwsPlan, ui: &Ui) -> Result<ControlClient, TargetError> {

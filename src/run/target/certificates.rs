@@ -7,6 +7,7 @@ use crate::pki::bundle::Bundle;
 use crate::pki::{Pair, given};
 use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
 use crate::transport::credentials::Credentials;
+use crate::wire::signature::SignerKey;
 use crate::wire::tls;
 use rustls::RootCertStore;
 use std::collections::HashMap;
@@ -17,11 +18,14 @@ pub(super) struct Files {
     pub roots: RootCertStore,
     /// Of each thing, by place.
     pub credentials: Vec<Credentials>,
+    /// Whose signatures of files count.
+    pub signer: Option<SignerKey>,
 }
 
 /// Which files a fleet wants.
 pub(super) struct Wanted {
     ca: Option<PathBuf>,
+    signer: Option<PathBuf>,
     certificates: CertificatesPlan,
     list: Option<FleetList>,
     things: Vec<ThingName>,
@@ -32,6 +36,7 @@ impl Wanted {
     pub(super) fn new(plan: &Plan, remote: &RemotePlan, things: &[ThingName]) -> Self {
         Self {
             ca: remote.ca.as_ref().map(PathBuf::from),
+            signer: remote.signer.as_ref().map(PathBuf::from),
             certificates: remote.certificates.clone(),
             list: plan.fleet.list.clone(),
             things: things.to_vec(),
@@ -90,7 +95,11 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
         CertificatesPlan::Bundle(path) => of_bundle(Path::new(path), &wanted.things, faults, progress),
         CertificatesPlan::Files { .. } | CertificatesPlan::Listed => of_files(wanted, faults, progress),
     };
-    Files { roots, credentials }
+    let signer = wanted
+        .signer
+        .as_ref()
+        .and_then(|path| SignerKey::from_pem_file(path).map_err(|why| faults.add(format!("{}: {why}", path.display()))).ok());
+    Files { roots, credentials, signer }
 }
 
 /// Files that things share are read once.

@@ -3,8 +3,9 @@
 use super::super::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
-use crate::jobs::ThingName;
+use crate::jobs::{JobDocument, ThingName};
 use crate::transport::control::{ControlClient, provision};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A control plane that knows the fleet.
@@ -13,6 +14,8 @@ pub(in crate::run) struct ControlPlane {
     pub client: Arc<ControlClient>,
     /// Who the rollouts are for.
     pub groups: Arc<TargetGroups>,
+    /// In place of the plan's, by place of the rollout: documents that name a file.
+    pub documents: BTreeMap<usize, JobDocument>,
 }
 
 /// Who is registered besides the groups.
@@ -46,5 +49,5 @@ pub(super) async fn register(
     let progress = ui.progress("registrations", calls);
     provision(&client, new, &members, |done, _| progress.set(done)).await.map_err(TargetError::Provision)?;
     progress.finish();
-    Ok(ControlPlane { client: Arc::new(client), groups: Arc::new(groups) })
+    Ok(ControlPlane { client: Arc::new(client), groups: Arc::new(groups), documents: BTreeMap::new() })
 }

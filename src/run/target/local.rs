@@ -1,9 +1,10 @@
 //! The endpoint of a run's own: certificates, the child, things registered.
 
+use super::super::artifact::{self, Artifacts};
 use super::super::child::{ChildSettings, EndpointChild};
 use super::super::groups::TargetGroups;
 use super::super::ui::Ui;
-use super::control::{Register, register};
+use super::control::{ControlPlane, Register, register};
 use super::{Target, TargetError, off_thread, sources};
 use crate::jobs::ThingName;
 use crate::pki::{Made, Store, StoreSpec};
@@ -13,6 +14,8 @@ use crate::transport::control::{ControlClient, ControlDoor};
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::{Destination, Endpoint};
 use crate::transport::keyring::Keyring;
+use crate::transport::upload::ObjectStore;
+use crate::wire::sigv4::AccessKey;
 use crate::wire::{control, tls};
 use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
@@ -64,10 +67,18 @@ pub(super) async fn bring_up(
     let keys = store.credentials();
     let client = ControlClient::new(door, Keyring::of(&keys.access_key_id, &keys.secret_access_key));
     let control = register(things, groups, client, Register::Things, ui).await?;
+    let store = ObjectStore {
+        address: child.ready.api,
+        server_name: server_name.clone(),
+        tls: Arc::clone(&tls),
+        key: AccessKey::lasting(&keys.access_key_id, &keys.secret_access_key),
+    };
+    let Artifacts { documents, signer } = artifact::publish(plan, &store).await?;
     let destination = Destination { address: child.ready.mqtt, server_name };
     let endpoint = Endpoint::new(vec![destination], sources(&emulator.link).collect(), tls, emulator.link.resumption)
         .expect("there is a destination");
-    Ok(Target { endpoint, credentials, control: Some(control), local: Some(LocalEndpoint { child, ledger, expired }) })
+    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
+    Ok(Target { endpoint, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
 }
 
 /// What things show that are to have missed the renewal of their certificate.

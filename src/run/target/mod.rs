@@ -19,6 +19,8 @@ use crate::scenario::plan::{LinkPlan, Plan, TargetPlan};
 use crate::transport::control::ControlCallError;
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::{Endpoint, check_source};
+use crate::transport::upload::UploadError;
+use crate::wire::signature::SignerKey;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -36,6 +38,8 @@ pub(super) enum TargetError {
     Provision(#[source] ControlCallError),
     #[error("{0}")]
     Groups(#[from] GroupsError),
+    #[error("{0}")]
+    Artifact(#[from] UploadError),
     #[error("set up TLS: {0}")]
     Tls(#[from] rustls::Error),
     #[error("use what the scenario names:\n{}", .0.join("\n"))]
@@ -53,6 +57,8 @@ pub(super) struct Target {
     pub endpoint: Endpoint,
     /// Of each thing, by place.
     pub credentials: Vec<Credentials>,
+    /// Whose signatures of files count, where that is known.
+    pub signer: Option<SignerKey>,
     /// Where jobs are created; absent where others do.
     pub control: Option<ControlPlane>,
     /// Present with the local endpoint.
@@ -74,7 +80,7 @@ pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: 
         TargetPlan::Mqtt(remote) => {
             let files = certificates::load(plan, remote, things, faults, ui).await?;
             let endpoint = remote::reach(remote, &files, None).await?;
-            Ok(Target { endpoint, credentials: files.credentials, control: None, local: None })
+            Ok(Target { endpoint, credentials: files.credentials, signer: files.signer, control: None, local: None })
         }
         TargetPlan::Aws(aws) => {
             let files = certificates::load(plan, &aws.remote, things, faults, ui).await?;

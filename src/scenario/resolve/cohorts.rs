@@ -1,6 +1,6 @@
 //! `[behavior.*]` and `[[cohort]]`.
 
-use super::super::plan::{CohortPlan, FleetList, FleetPlan};
+use super::super::plan::{CohortPlan, FleetList, FleetPlan, TargetPlan};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
 use super::faults::faults;
@@ -70,7 +70,12 @@ fn outcome(behavior: &Reader<'_>) -> OutcomeShares {
     shares
 }
 
-pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap<String, Behavior>) -> Vec<CohortPlan> {
+pub(super) fn cohorts(
+    root: &Reader<'_>,
+    target: &TargetPlan,
+    fleet: &FleetPlan,
+    behaviors: &BTreeMap<String, Behavior>,
+) -> Vec<CohortPlan> {
     let readers = root.tables("cohort");
     let only_behavior = || behaviors.keys().next().cloned().unwrap_or_default();
     if readers.is_empty() {
@@ -79,7 +84,8 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
         let (name, workflow) = ("all".into(), Workflow::StartNext);
-        return vec![CohortPlan { name, share: 1.0, workflow, behavior: only_behavior(), connect: None, session: fleet.session }];
+        let (behavior, verify_signature, session) = (only_behavior(), false, fleet.session);
+        return vec![CohortPlan { name, share: 1.0, workflow, behavior, verify_signature, connect: None, session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
@@ -102,7 +108,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
             }
         };
         let workflow = workflow(reader);
-        reader.flag("verify_signature", false);
+        let verify_signature = verify_signature(reader, target);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
@@ -118,7 +124,7 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
         }
         let name = name.map_or_else(String::new, |name| name.value);
         let (connect, session) = (connect(reader, fleet.connect), session(reader, fleet.session));
-        cohorts.push(CohortPlan { name, share, workflow, behavior, connect, session });
+        cohorts.push(CohortPlan { name, share, workflow, behavior, verify_signature, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {
@@ -127,6 +133,25 @@ pub(super) fn cohorts(root: &Reader<'_>, fleet: &FleetPlan, behaviors: &BTreeMap
     }
     readers.into_iter().for_each(Reader::finish);
     cohorts
+}
+
+/// The signer must be known: of the local endpoint's files that is the run itself.
+fn verify_signature(cohort: &Reader<'_>, target: &TargetPlan) -> bool {
+    let Some(verify) = cohort.boolean("verify_signature").filter(|verify| verify.value) else { return false };
+    if target.remote().is_some_and(|remote| remote.signer.is_none()) {
+        let help = "say it in [target]: signer = \"signer.cert.pem\", a certificate or public key in PEM";
+        cohort.conflict(&verify.place, "nobody knows whose signatures count", help);
+    }
+    true
+}
+
+/// A signer is for cohorts that verify.
+pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) {
+    let is_given = target.remote().is_some_and(|remote| remote.signer.is_some());
+    if is_given && !cohorts.iter().any(|cohort| cohort.verify_signature) {
+        let help = "add verify_signature = true to a [[cohort]], or leave signer out";
+        root.conflict(&root.place_of("target"), "target.signer is for cohorts that verify signatures, and none does", help);
+    }
 }
 
 fn workflow(cohort: &Reader<'_>) -> Workflow {

@@ -1,5 +1,6 @@
 //! What was meant: defaults, cross-checks, sections into the plan. Every section is read to its end whatever is wrong with it.
 
+mod artifact;
 mod cohorts;
 mod end;
 mod events;
@@ -31,7 +32,8 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let fleet = fleet::fleet(&root);
     let target = target::target(&root, &fleet);
     let behaviors = cohorts::behaviors(&root);
-    let cohorts = cohorts::cohorts(&root, &fleet, &behaviors);
+    let cohorts = cohorts::cohorts(&root, &target, &fleet, &behaviors);
+    cohorts::check_signer(&root, &target, &cohorts);
     things::check_cohorts(&root, &fleet, &cohorts);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);

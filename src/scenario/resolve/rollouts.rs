@@ -4,6 +4,7 @@ use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutStart
 use super::super::problem::{Code, Place};
 use super::super::reader::{Located, Reader};
 use super::super::units::{duration_text, job_template};
+use super::artifact::artifact;
 use super::cohorts::known_behavior;
 use super::{ANY_DURATION, names};
 use crate::device::behavior::Behavior;
@@ -49,9 +50,9 @@ pub(super) fn rollouts(
         let settings = settings(&reader);
         let behavior = reader.string("behavior").map(|behavior| known_behavior(&reader, behavior, behaviors));
         let document = document(&reader);
-        reader.later(&["artifact"]);
+        let artifact = artifact(&reader, target, &document);
         if let Some(Series { name, jobs, every, .. }) = series {
-            plans.push(RolloutPlan { name, jobs, every, start, delay, targets, settings, document, behavior });
+            plans.push(RolloutPlan { name, jobs, every, start, delay, targets, settings, document, artifact, behavior });
         }
         reader.finish();
     }

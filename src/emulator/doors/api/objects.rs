@@ -1,10 +1,11 @@
-//! Objects by presigned URL: GET, whole or a range, and PUT. Errors in the XML of S3.
+//! Objects by presigned URL: GET, whole or a range, and PUT; and PUT of a bucket, which creates it. Errors in the XML of S3.
 
 use super::{Body, decode_percent, full};
 use crate::clock;
 use crate::emulator::doors::http::BODY_TIMEOUT;
-use crate::emulator::objects::{Objects, PATH};
+use crate::emulator::objects::Objects;
 use crate::wire::control::REGION;
+use crate::wire::placeholder::STORE_PATH;
 use crate::wire::presign;
 use futures_util::TryStreamExt as _;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
@@ -54,7 +55,7 @@ fn no_such_key() -> Refused {
 
 /// Whether a request is for an object.
 pub(super) fn is_object(path: &str) -> bool {
-    path.strip_prefix('/').and_then(|path| path.strip_prefix(PATH)).is_some_and(|rest| rest.starts_with('/'))
+    path.strip_prefix('/').and_then(|path| path.strip_prefix(STORE_PATH)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 pub(super) async fn answer(request: Request<Incoming>, objects: Option<&Objects>) -> Response<Body> {
@@ -89,7 +90,8 @@ async fn handle(request: Request<Incoming>, objects: &Objects) -> Result<Respons
         Refused::new(status, code, refusal.to_string())
     })?;
     let path = decode_percent(head.uri.path());
-    let (bucket, key) = path.splitn(3, '/').nth(2).and_then(|rest| rest.split_once('/')).ok_or_else(no_such_key)?;
+    let name = path.splitn(3, '/').nth(2).ok_or_else(no_such_key)?;
+    let Some((bucket, key)) = name.split_once('/') else { return bucket_operation(head.method.as_str(), name, objects).await };
     let file = objects.path(bucket, key).ok_or_else(|| Refused::new(400, "InvalidURI", "no object has such a name"))?;
     if !objects.has_bucket(bucket) {
         return Err(Refused::new(404, "NoSuchBucket", "The specified bucket does not exist"));
@@ -99,6 +101,17 @@ async fn handle(request: Request<Incoming>, objects: &Objects) -> Result<Respons
         "PUT" => put(&file, &head.headers, body, objects).await,
         _ => Err(Refused::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")),
     }
+}
+
+/// CreateBucket; one that is there is its owner's, and that is fine.
+async fn bucket_operation(method: &str, bucket: &str, objects: &Objects) -> Result<Response<Body>, Refused> {
+    if method != "PUT" {
+        return Err(Refused::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource."));
+    }
+    let dir = objects.bucket(bucket);
+    let dir = dir.ok_or_else(|| Refused::new(400, "InvalidBucketName", "The specified bucket is not valid."))?;
+    fs::create_dir_all(dir).await.map_err(|error| Refused::io(&error))?;
+    Ok(Response::new(full(Bytes::new())))
 }
 
 async fn get(path: &Path, headers: &HeaderMap) -> Result<Response<Body>, Refused> {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 /// Addresses to connect from, in all.
 const SOURCE_IPS_MAX: u128 = 4_096;
 /// Keys of endpoints that are somebody else's.
-const REMOTE_KEYS: [&str; 6] = ["host", "hosts", "port", "ports", "alpn", "server_name"];
+const REMOTE_KEYS: [&str; 7] = ["host", "hosts", "port", "ports", "alpn", "server_name", "signer"];
 const REMOTE_TLS_KEYS: [&str; 4] = ["ca", "cert", "key", "bundle"];
 const AWS_KEYS: [&str; 2] = ["region", "profile"];
 
@@ -55,7 +55,6 @@ pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
         }
     };
     tls.into_iter().for_each(Reader::finish);
-    reader.later(&["signer"]);
     reader.finish();
     plan
 }

@@ -40,6 +40,7 @@ fn remote(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link
         alpn: target.string("alpn").map(|alpn| alpn.value),
         ca: tls.and_then(|tls| path(tls, "ca", false)),
         certificates: certificates(target, tls, fleet),
+        signer: target.string("signer").map(|signer| signer.value),
         link,
     }
 }

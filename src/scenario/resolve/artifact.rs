@@ -1,0 +1,55 @@
+//! `artifact` of a `[[rollout]]`: the file that its things are to fetch.
+
+use super::super::plan::{ArtifactPlan, Tamper, TargetPlan};
+use super::super::problem::Code;
+use super::super::reader::Reader;
+use super::super::units;
+use crate::jobs::{JobDocument, limits};
+
+/// As much as a thing has room for.
+const BYTES_MAX: i64 = 1 << 30;
+/// The members that name the file.
+const MEMBERS: [&str; 2] = ["presign", "codesign"];
+/// What they may take of the document, at most.
+const MEMBERS_BYTES: usize = 768;
+
+pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &JobDocument) -> Option<ArtifactPlan> {
+    let reader = rollout.table("artifact")?;
+    if !matches!(target, TargetPlan::Emulator(_)) {
+        let help = "upload it yourself, and name it in the document: presign = \"${aws:iot:s3-presigned-url:...}\"";
+        reader.conflict(&reader.place, "an artifact is put into the object store of the local endpoint, kind = \"emulator\"", help);
+    }
+    let bytes = reader.integer("bytes", 1..=BYTES_MAX);
+    if bytes.is_none() && !reader.has("bytes") {
+        reader.missing("bytes", "how long the file is, as in bytes = 262_144");
+    }
+    let sign = reader.boolean("sign").is_none_or(|sign| sign.value);
+    let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", units::byte_rate).map(|bandwidth| bandwidth.value);
+    let words = Tamper::ALL.map(|tamper| (tamper.as_str(), tamper));
+    let tamper = reader.word("tamper", &words, &[]);
+    if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {
+        reader.conflict(&tamper.place, "nobody could notice, the file is not signed", "leave out sign = false, or tamper");
+    }
+    check_document(rollout, document);
+    reader.finish();
+    Some(ArtifactPlan { bytes: bytes?.value as u64, sign, bandwidth, tamper: tamper.map(|tamper| tamper.value) })
+}
+
+/// There must be room for what names the file.
+fn check_document(rollout: &Reader<'_>, document: &JobDocument) {
+    let text = document.as_json();
+    let place = rollout.place_of("document");
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
+    if let Some(member) = MEMBERS.into_iter().find(|member| members.contains_key(*member)) {
+        rollout.conflict(
+            &place,
+            format!("document.{member} is written by artifact"),
+            "leave it out of the document, or artifact out",
+        );
+    }
+    let room = limits::DOCUMENT_BYTES_MAX - MEMBERS_BYTES;
+    if (room + 1..=limits::DOCUMENT_BYTES_MAX).contains(&text.len()) {
+        let message = format!("with an artifact a document may have {room} bytes as JSON, this has {}", text.len());
+        rollout.gathered.push(Code::OutOfRange, &place, message, None);
+    }
+}
