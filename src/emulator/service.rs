@@ -304,7 +304,7 @@ impl Core {
 
 /// A reply that the engine is not asked for.
 pub(super) fn refused(client_token: Option<ClientToken>, rejection: Rejection) -> Reply {
-    Reply { client_token, timestamp: clock::now().epoch_seconds(), result: Err(rejection) }
+    Reply { client_token, timestamp: Some(clock::now().epoch_seconds()), result: Err(rejection) }
 }
 
 fn message(thing: &ThingName, notification: &Notification) -> Message {

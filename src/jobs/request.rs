@@ -111,7 +111,8 @@ pub struct Update {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub client_token: Option<ClientToken>,
-    pub timestamp: EpochSeconds,
+    /// When the service answered. HTTP does not say.
+    pub timestamp: Option<EpochSeconds>,
     pub result: Result<Answer, Rejection>,
 }
 

@@ -2,9 +2,10 @@
 //! every way in.
 
 use super::control;
-use super::payload::{self, Form, Refusal, RequestFields, serialize_answer, to_bytes};
+use super::payload::{self, Form, PayloadError, Refusal, RequestFields, serialize_answer, to_bytes};
 use super::topic::{NEXT, RequestTopic};
-use crate::jobs::{Answer, ErrorCode, Rejection, Reply, Request, ThingName};
+use crate::jobs::{Answer, ErrorCode, JobRef, Rejection, Reply, Request, RequestBody, RequestKind, ThingName};
+use http::Method;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 /// Signing name of the data plane (spec section 12.3).
@@ -108,12 +109,91 @@ pub fn encode_reply(thing: &ThingName, reply: &Reply) -> HttpAnswer {
     }
 }
 
+/// A request as HTTP has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub body: Vec<u8>,
+}
+
+/// A request of `thing`; members and parameters that equal their default are left out.
+#[must_use]
+pub fn encode_request(thing: &ThingName, request: &Request) -> HttpRequest {
+    let jobs = format!("/things/{thing}/jobs");
+    let call = |method, path| HttpRequest { method, path, body: Vec::new() };
+    let with_body = |method, path| {
+        let body = payload::encode_request(&Request { client_token: None, body: request.body.clone() });
+        HttpRequest { method, path, body }
+    };
+    match &request.body {
+        RequestBody::GetPending => call(Method::GET, jobs),
+        RequestBody::StartNext(_) => with_body(Method::PUT, format!("{jobs}/{NEXT}")),
+        RequestBody::Update(update) => with_body(Method::POST, format!("{jobs}/{}", update.job_id)),
+        RequestBody::Describe(describe) => {
+            let job = match &describe.job {
+                JobRef::Next => NEXT,
+                JobRef::Id(job) => job.as_str(),
+            };
+            let number = describe.execution_number.map(|number| format!("executionNumber={number}"));
+            let document = (!describe.include_job_document).then(|| "includeJobDocument=false".to_owned());
+            let query: Vec<String> = number.into_iter().chain(document).collect();
+            let mark = if query.is_empty() { "" } else { "?" };
+            call(Method::GET, format!("{jobs}/{job}{mark}{}", query.join("&")))
+        }
+    }
+}
+
+/// Whether the service did not even look at the request, since who asked may not ask (spec section 10.2).
+#[must_use]
+pub fn is_forbidden(status: u16, error_type: Option<&str>) -> bool {
+    matches!(status, 401 | 403) || error_type.is_some_and(|name| name_of(name) == "CertificateValidationException")
+}
+
+/// Parses the answer to a request of `kind`: its status, the value of `x-amzn-ErrorType`, its body.
+///
+/// # Errors
+/// When the body of a success is not what it should be.
+pub fn parse_answer(
+    kind: RequestKind,
+    status: u16,
+    error_type: Option<&str>,
+    body: &[u8],
+) -> Result<Result<Answer, Rejection>, PayloadError> {
+    if (200..300).contains(&status) {
+        return payload::parse_http_answer(kind, body).map(Ok);
+    }
+    let code = error_code(status, error_type);
+    let message = control::parse_error(body).unwrap_or_else(|| format!("{status} without a message"));
+    Ok(Err(Rejection::new(code, message)))
+}
+
+/// Clients cut anything after a colon (spec section 10.2).
+fn name_of(error_type: &str) -> &str {
+    error_type.split(':').next().unwrap_or_default()
+}
+
+/// The code that a thing would have been given over MQTT, as far as HTTP tells: a version conflict has no name of its own.
+fn error_code(status: u16, error_type: Option<&str>) -> ErrorCode {
+    match (error_type.map(name_of), status) {
+        (Some("InvalidRequestException"), _) => ErrorCode::InvalidRequest,
+        (Some("ResourceNotFoundException"), _) | (None, 404) => ErrorCode::ResourceNotFound,
+        (Some("InvalidStateTransitionException"), _) | (None, 409) => ErrorCode::InvalidStateTransition,
+        (Some("TerminalStateException"), _) | (None, 410) => ErrorCode::TerminalStateReached,
+        (Some("ThrottlingException"), _) | (_, 429) => ErrorCode::RequestThrottled,
+        (_, 500..) => ErrorCode::InternalError,
+        _ => ErrorCode::InvalidRequest,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::instant::EpochSeconds;
     use crate::jobs::{
-        Describe, ExecutionStatus, JobDocument, JobExecution, JobId, JobRef, PendingJobs, RequestBody, StatusDetails, UpdateAnswer,
+        ClientToken, Describe, ExecutionStatus, JobDocument, JobExecution, JobId, PendingJobs, StartNext, StatusDetails, Update,
+        UpdateAnswer,
     };
     use serde_json::{Value, json};
 
@@ -122,7 +202,7 @@ mod tests {
     }
 
     fn encoded(result: Result<Answer, Rejection>) -> (u16, Option<&'static str>, Value) {
-        let reply = Reply { client_token: None, timestamp: EpochSeconds(1_772_000_000), result };
+        let reply = Reply { client_token: None, timestamp: None, result };
         let HttpAnswer { status, error_type, body } = encode_reply(&thing(), &reply);
         (status, error_type, serde_json::from_slice(&body).unwrap())
     }
@@ -234,5 +314,93 @@ mod tests {
         ] {
             assert_eq!(encoded(Err(Rejection::new(code, "why"))), (status, Some(name), json!({"message": "why"})), "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_thing_asks_for_is_what_the_service_reads() {
+        let update = Update {
+            job_id: JobId::new("fw").unwrap(),
+            status: ExecutionStatus::InProgress,
+            status_details: Some(StatusDetails::new([("progress", "40")]).unwrap()),
+            expected_version: Some(2),
+            execution_number: Some(1),
+            include_execution_state: false,
+            include_job_document: false,
+            step_timeout: None,
+        };
+        let describe = |job, execution_number, include_job_document| {
+            RequestBody::Describe(Describe { job, execution_number, include_job_document })
+        };
+        let bodies = [
+            ("GET", "/things/meter-0001/jobs", RequestBody::GetPending),
+            ("PUT", "/things/meter-0001/jobs/$next", RequestBody::StartNext(StartNext::default())),
+            ("GET", "/things/meter-0001/jobs/$next?includeJobDocument=false", describe(JobRef::Next, None, false)),
+            ("GET", "/things/meter-0001/jobs/fw?executionNumber=7", describe(JobRef::Id(JobId::new("fw").unwrap()), Some(7), true)),
+            ("POST", "/things/meter-0001/jobs/fw", RequestBody::Update(update)),
+        ];
+        for (method, path, body) in bodies {
+            let request = Request { client_token: Some(ClientToken("t".into())), body };
+            let sent = encode_request(&thing(), &request);
+            assert_eq!((sent.method.as_str(), &*sent.path), (method, path));
+            let (path, query) = path.split_once('?').unwrap_or((path, ""));
+            let segments: Vec<&str> = path.split('/').skip(1).collect();
+            let call = parse_call(method, &segments).unwrap();
+            let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            let read = parse_request(call.operation, parameter, &sent.body).unwrap();
+            assert_eq!((read.body, read.client_token), (request.body, None));
+        }
+    }
+
+    #[test]
+    fn what_the_service_answers_is_what_a_thing_reads() {
+        let execution = |document: &str| JobExecution {
+            job_id: JobId::new("fw").unwrap(),
+            thing_name: Some(thing()),
+            status: ExecutionStatus::InProgress,
+            status_details: StatusDetails::default(),
+            queued_at: EpochSeconds(1),
+            started_at: Some(EpochSeconds(2)),
+            last_updated_at: EpochSeconds(3),
+            approximate_seconds_before_timed_out: None,
+            version_number: 2,
+            execution_number: 1,
+            job_document: Some(JobDocument::from_valid_json(document)),
+        };
+        for (kind, answer) in [
+            (RequestKind::StartNext, Answer::Started(Some(Box::new(execution(r#"{"a":"\"b\""}"#))))),
+            (RequestKind::Describe, Answer::Described(None)),
+            (RequestKind::GetPending, Answer::Pending(PendingJobs::default())),
+            (RequestKind::Update, Answer::Updated(UpdateAnswer::default())),
+        ] {
+            let HttpAnswer { status, error_type, body } =
+                encode_reply(&thing(), &Reply { client_token: None, timestamp: None, result: Ok(answer.clone()) });
+            assert_eq!(parse_answer(kind, status, error_type, &body).unwrap(), Ok(answer));
+        }
+        let unread = br#"{"execution":{"jobId":"fw","status":"QUEUED","queuedAt":1,"lastUpdatedAt":1,"versionNumber":1,"executionNumber":1,"jobDocument":"{"}}"#;
+        assert!(parse_answer(RequestKind::StartNext, 200, None, unread).is_err(), "a document that is no JSON");
+        assert!(parse_answer(RequestKind::StartNext, 200, None, b"<html>").is_err());
+    }
+
+    #[test]
+    fn refusals_are_told_by_name_or_by_status() {
+        let code = |status, name| {
+            let answer = parse_answer(RequestKind::Update, status, name, br#"{"message":"why"}"#).unwrap().unwrap_err();
+            (answer.code, answer.message)
+        };
+        for known in ErrorCode::ALL {
+            let (status, name) = error_status(known);
+            let told = match known {
+                ErrorCode::InvalidTopic | ErrorCode::InvalidJson => ErrorCode::InvalidRequest,
+                ErrorCode::VersionMismatch => ErrorCode::InvalidStateTransition,
+                same => same,
+            };
+            assert_eq!(code(status, Some(name)), (told, "why".into()));
+        }
+        assert_eq!(code(409, Some("InvalidStateTransitionException:http://x")).0, ErrorCode::InvalidStateTransition);
+        assert_eq!(code(502, None).0, ErrorCode::InternalError);
+        assert_eq!(code(429, None).0, ErrorCode::RequestThrottled);
+        assert_eq!(code(400, Some("SomethingElse")).0, ErrorCode::InvalidRequest);
+        assert!(is_forbidden(403, None) && is_forbidden(400, Some("CertificateValidationException")));
+        assert!(!is_forbidden(404, Some("ResourceNotFoundException")));
     }
 }

@@ -4,6 +4,7 @@ pub mod codesign;
 pub mod control;
 pub mod data_plane;
 pub mod execution;
+pub mod frames;
 pub mod job;
 pub mod payload;
 pub mod placeholder;

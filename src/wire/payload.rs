@@ -380,7 +380,9 @@ impl Serialize for ReplyOut<'_> {
                 }
             }
         }
-        map.serialize_entry("timestamp", &self.0.timestamp.0)?;
+        if let Some(timestamp) = self.0.timestamp {
+            map.serialize_entry("timestamp", &timestamp.0)?;
+        }
         if let Some(token) = &self.0.client_token {
             map.serialize_entry("clientToken", &*token.0)?;
         }
@@ -515,8 +517,18 @@ fn details(pairs: Option<BTreeMap<Cow<'_, str>, Cow<'_, str>>>) -> Result<Status
     })
 }
 
+impl StateIn<'_> {
+    fn into_state(self) -> Result<ExecutionState, PayloadError> {
+        Ok(ExecutionState {
+            status: status(&self.status)?,
+            status_details: details(self.status_details)?,
+            version_number: self.version_number,
+        })
+    }
+}
+
 impl ExecutionIn<'_> {
-    fn into_execution(self) -> Result<Box<JobExecution>, PayloadError> {
+    fn into_execution(self, carried: Carried) -> Result<Box<JobExecution>, PayloadError> {
         Ok(Box::new(JobExecution {
             job_id: JobId::new(&self.job_id)?,
             thing_name: self.thing_name.map(|name| crate::jobs::ThingName::new(&name)).transpose()?,
@@ -528,7 +540,7 @@ impl ExecutionIn<'_> {
             approximate_seconds_before_timed_out: self.approximate_seconds_before_timed_out,
             version_number: self.version_number,
             execution_number: self.execution_number,
-            job_document: self.job_document.map(|document| JobDocument::from_valid_json(document.get())),
+            job_document: self.job_document.map(|document| carried.document(document)).transpose()?,
         }))
     }
 }
@@ -554,36 +566,65 @@ fn into_summaries(list: Option<Vec<SummaryIn<'_>>>) -> Result<Vec<ExecutionSumma
 /// # Errors
 /// When the payload is no JSON object of that shape. A thing drops such a message; its request then times out.
 pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<Reply, PayloadError> {
-    let fields: ReplyIn<'_> = serde_json::from_slice(payload)?;
-    let client_token = fields.client_token.map(|token| ClientToken(token.into()));
-    let execution_state = match fields.execution_state {
-        Some(state) => Some(ExecutionState {
-            status: status(&state.status)?,
-            status_details: details(state.status_details)?,
-            version_number: state.version_number,
-        }),
-        None => None,
-    };
+    let mut fields: ReplyIn<'_> = serde_json::from_slice(payload)?;
+    let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
+    let timestamp = fields.timestamp.map(EpochSeconds);
     let result = if accepted {
-        let execution = fields.execution.map(ExecutionIn::into_execution).transpose()?;
-        Ok(match kind {
-            RequestKind::GetPending => Answer::Pending(PendingJobs {
-                in_progress: into_summaries(fields.in_progress_jobs)?,
-                queued: into_summaries(fields.queued_jobs)?,
-            }),
-            RequestKind::StartNext => Answer::Started(execution),
-            RequestKind::Describe => Answer::Described(execution),
-            RequestKind::Update => Answer::Updated(UpdateAnswer {
-                execution_state,
-                job_document: fields.job_document.map(|document| JobDocument::from_valid_json(document.get())),
-            }),
-        })
+        Ok(fields.into_answer(kind, Carried::AsJson)?)
     } else {
+        let execution_state = fields.execution_state.map(StateIn::into_state).transpose()?;
         let code = fields.code.unwrap_or_default();
         let code = ErrorCode::parse(&code).ok_or_else(|| PayloadError::Unknown { what: "code", value: code.into_owned() })?;
         Err(Rejection { code, message: fields.message.unwrap_or_default().into_owned(), execution_state })
     };
-    Ok(Reply { client_token, timestamp: EpochSeconds(fields.timestamp.unwrap_or_default()), result })
+    Ok(Reply { client_token, timestamp, result })
+}
+
+/// Parses the body of an answer over HTTP to a request of `kind` that was accepted.
+///
+/// # Errors
+/// When the body is no JSON object of that shape.
+pub(super) fn parse_http_answer(kind: RequestKind, body: &[u8]) -> Result<Answer, PayloadError> {
+    serde_json::from_slice::<ReplyIn<'_>>(body)?.into_answer(kind, Carried::AsText)
+}
+
+/// How an answer holds a document: [`Form`], seen from the thing.
+#[derive(Clone, Copy)]
+enum Carried {
+    AsJson,
+    /// A string that holds JSON.
+    AsText,
+}
+
+impl Carried {
+    fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
+        Ok(match self {
+            Self::AsJson => JobDocument::from_valid_json(raw.get()),
+            Self::AsText => {
+                let text: Cow<'_, str> = serde_json::from_str(raw.get())?;
+                serde_json::from_str::<&RawValue>(&text)?;
+                JobDocument::from_valid_json(&text)
+            }
+        })
+    }
+}
+
+impl ReplyIn<'_> {
+    fn into_answer(self, kind: RequestKind, carried: Carried) -> Result<Answer, PayloadError> {
+        let execution = self.execution.map(|execution| execution.into_execution(carried)).transpose()?;
+        Ok(match kind {
+            RequestKind::GetPending => Answer::Pending(PendingJobs {
+                in_progress: into_summaries(self.in_progress_jobs)?,
+                queued: into_summaries(self.queued_jobs)?,
+            }),
+            RequestKind::StartNext => Answer::Started(execution),
+            RequestKind::Describe => Answer::Described(execution),
+            RequestKind::Update => Answer::Updated(UpdateAnswer {
+                execution_state: self.execution_state.map(StateIn::into_state).transpose()?,
+                job_document: self.job_document.map(|document| carried.document(document)).transpose()?,
+            }),
+        })
+    }
 }
 
 /// Parses `notify-next` (`next`) or `notify`.
@@ -594,7 +635,7 @@ pub fn parse_notification(next: bool, payload: &[u8]) -> Result<Notification, Pa
     let fields: NotificationIn<'_> = serde_json::from_slice(payload)?;
     let timestamp = EpochSeconds(fields.timestamp);
     if next {
-        let execution = fields.execution.map(ExecutionIn::into_execution).transpose()?;
+        let execution = fields.execution.map(|execution| execution.into_execution(Carried::AsJson)).transpose()?;
         return Ok(Notification::NextChanged { timestamp, execution });
     }
     let mut jobs = PendingJobs::default();

@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 
 pub const PATH: &str = "/mqtt";
 /// `Sec-WebSocket-Protocol`: the standard's name, and what the device SDK v1 for Python says (its `cores.py`).
-pub const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
+pub const SUBPROTOCOLS: [&str; 2] = [SUBPROTOCOL, "mqttv3.1"];
+pub const SUBPROTOCOL: &str = "mqtt";
 /// Signing name of MQTT over WebSocket (spec section 12.3).
 pub const SIGNING_NAME: &str = "iotdevicegateway";
 /// What that SDK signs for.

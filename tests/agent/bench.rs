@@ -114,7 +114,7 @@ impl Bench {
     }
 
     pub(crate) fn answer_with(&mut self, kind: RequestKind, client_token: Option<ClientToken>, result: Result<Answer, Rejection>) {
-        self.agent.handle_reply(kind, Reply { client_token, timestamp: EpochSeconds(1), result }, self.now);
+        self.agent.handle_reply(kind, Reply { client_token, timestamp: Some(EpochSeconds(1)), result }, self.now);
         self.collect();
     }
 

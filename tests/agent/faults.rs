@@ -149,8 +149,11 @@ fn a_refusal_without_a_token_is_that_of_what_could_not_be_read() {
     bench.sleep();
     let again = bench.request();
     assert_eq!(again.body, broken.body, "the same, whole");
-    let stray =
-        Reply { client_token: None, timestamp: fleetsim::instant::EpochSeconds(1), result: refused(ErrorCode::InvalidJson, None) };
+    let stray = Reply {
+        client_token: None,
+        timestamp: Some(fleetsim::instant::EpochSeconds(1)),
+        result: refused(ErrorCode::InvalidJson, None),
+    };
     bench.agent.handle_reply(RequestKind::Update, stray, bench.now);
     bench.collect();
     assert!(bench.has(|event| matches!(event, Event::LateAnswer { .. })), "what was sent whole is answered with its token");

@@ -441,7 +441,7 @@ impl World {
             Fault::ForeignTopic => return self.disconnect(thing, ms(500)),
             _ => (ErrorCode::InvalidRequest, request.client_token.clone()),
         };
-        let timestamp = self.clock().epoch_seconds();
+        let timestamp = Some(self.clock().epoch_seconds());
         let reply = Reply { client_token, timestamp, result: Err(Rejection::new(code, "on purpose")) };
         self.send(thing, epoch, Flight::Reply(RequestKind::Update, reply));
     }
@@ -523,7 +523,7 @@ impl World {
         let is_throttled = self.now < START + TROUBLE && self.rng.random_bool(self.weather.throttle);
         let reply = if is_throttled {
             let result = Err(Rejection::new(ErrorCode::RequestThrottled, "Rate exceeded"));
-            Reply { client_token: request.client_token.clone(), timestamp: self.clock().epoch_seconds(), result }
+            Reply { client_token: request.client_token.clone(), timestamp: Some(self.clock().epoch_seconds()), result }
         } else {
             self.engine_call(|engine, now| engine.handle_request(&name, request, now))
         };

@@ -22,7 +22,7 @@ impl Engine {
             RequestBody::Describe(describe) => self.describe(key, describe, now).map(Answer::Described),
             RequestBody::Update(update) => self.update(key, update, now).map(Answer::Updated),
         };
-        Reply { client_token: request.client_token.clone(), timestamp: now.epoch_seconds(), result }
+        Reply { client_token: request.client_token.clone(), timestamp: Some(now.epoch_seconds()), result }
     }
 
     /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (spec section 2, fact 14).

@@ -1,52 +1,66 @@
-//! A WebSocket as a stream of bytes: MQTT packets may be in pieces over frames, and several in one.
+//! A WebSocket as a stream of bytes, either side of it: MQTT packets may be in pieces over frames, and several in one.
 
-use crate::emulator::doors::mqtt::{Carrier, MqttSettings};
-use crate::emulator::doors::mutual::TlsStream;
-use crate::emulator::identity::{Identity, Refusal};
-use crate::emulator::service::Service;
 use crate::jobs::limits;
 use bytes::{Buf as _, Bytes};
 use futures_util::{Sink as _, Stream as _};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// Of one frame, and of one message in several: more than the largest packet.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// What is read at once; kept while the connection lasts.
 const READ_BYTES: usize = 2 * 1024;
-/// A day (spec section 12.6).
-const LIFETIME_MAX: Duration = Duration::from_secs(86_400);
 
-pub(super) struct WebSocket {
-    stream: WebSocketStream<TlsStream>,
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * MESSAGE_BYTES_MAX)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+}
+
+/// A WebSocket over `S`.
+pub struct FrameStream<S> {
+    stream: WebSocketStream<S>,
     /// Of a message that was read in part.
     rest: Bytes,
-    /// The client was told why it ends; whatever comes now means nothing.
+    /// The peer was told why it ends; whatever comes now means nothing.
     is_refused: bool,
     is_closing: bool,
 }
 
-impl WebSocket {
-    /// `read` has come behind the request for the upgrade.
-    pub(super) async fn new(stream: TlsStream, read: Vec<u8>) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(2 * MESSAGE_BYTES_MAX)
-            .max_message_size(Some(MESSAGE_BYTES_MAX))
-            .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let stream = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
+impl<S: AsyncRead + AsyncWrite + Unpin> FrameStream<S> {
+    /// The server's side, once it has agreed; `read` has come behind the request for the upgrade.
+    pub async fn accepted(stream: S, read: Vec<u8>) -> Self {
+        Self::over(WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config())).await)
+    }
+
+    /// The client's side: asks for the upgrade, and waits for the answer.
+    ///
+    /// # Errors
+    /// With what was answered instead, or how the connection broke.
+    pub async fn request(stream: S, request: Request) -> Result<Self, Error> {
+        let (stream, _) = client_async_with_config(request, stream, Some(config())).await?;
+        Ok(Self::over(stream))
+    }
+
+    fn over(stream: WebSocketStream<S>) -> Self {
         Self { stream, rest: Bytes::new(), is_refused: false, is_closing: false }
     }
 
-    /// The next bytes; none when the client has closed. What is no binary message ends the connection, and the client is told.
+    pub fn get_ref(&self) -> &S {
+        self.stream.get_ref()
+    }
+
+    /// The next bytes; none when the peer has closed. What is no binary message ends the connection, and the peer is told.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
             let code = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
@@ -82,7 +96,7 @@ fn io_error(error: Error) -> io::Error {
     }
 }
 
-impl AsyncRead for WebSocket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_refused {
             return Pin::new(self.stream.get_mut()).poll_read(cx, buffer);
@@ -100,11 +114,11 @@ impl AsyncRead for WebSocket {
     }
 }
 
-impl AsyncWrite for WebSocket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FrameStream<S> {
     /// All of `bytes`, in one binary message.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(Pin::new(&mut self.stream).poll_ready(cx)).map_err(io_error)?;
-        // A message is as long as the limit for messages of clients at most, so that it always fits in what may wait.
+        // A message is as long as the limit for messages at most, so that it always fits in what may wait.
         let bytes = &bytes[..bytes.len().min(MESSAGE_BYTES_MAX)];
         Pin::new(&mut self.stream).start_send(Message::Binary(Bytes::copy_from_slice(bytes))).map_err(io_error)?;
         Poll::Ready(Ok(bytes.len()))
@@ -121,15 +135,6 @@ impl AsyncWrite for WebSocket {
             self.is_closing = true;
         }
         Pin::new(self.stream.get_mut()).poll_shutdown(cx)
-    }
-}
-
-impl Carrier for WebSocket {
-    const LIFETIME_MAX: Duration = LIFETIME_MAX;
-    const SAYS_GOODBYE: bool = true;
-
-    fn identify(&self, client_id: &str, service: &Service, _settings: MqttSettings) -> Result<Identity, Refusal> {
-        service.identify_signed(client_id)
     }
 }
 

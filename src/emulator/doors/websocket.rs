@@ -1,13 +1,13 @@
 //! MQTT over WebSocket: a signed upgrade on the door of the API, then the same sessions as over mutual TLS (spec section 12.4).
 
-mod stream;
-
 use super::http::{Body, Io, Refused, full};
-use super::mqtt::{self, MqttSettings};
+use super::mqtt::{self, Carrier, MqttSettings};
 use super::mutual::TlsStream;
 use crate::clock;
+use crate::emulator::identity::{Identity, Refusal};
 use crate::emulator::service::Service;
 use crate::wire::control::REGION;
+use crate::wire::frames::FrameStream;
 use crate::wire::sigv4::AccessKey;
 use crate::wire::websocket::{self, PATH, SUBPROTOCOLS};
 use http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
@@ -15,11 +15,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use stream::WebSocket;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 /// From the answer to an upgrade to its first frame's being awaited.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A day (spec section 12.6).
+const LIFETIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// Whether a request is for this.
 pub(super) fn is_upgrade(path: &str) -> bool {
@@ -46,7 +47,7 @@ pub(super) fn answer(
         drop(request);
         let Ok(parts) = upgraded.downcast::<Io<TlsStream>>() else { return };
         let stream = parts.io.into_inner().into_inner();
-        mqtt::run(WebSocket::new(stream, parts.read_buf.to_vec()).await, service, settings).await;
+        mqtt::run(FrameStream::accepted(stream, parts.read_buf.to_vec()).await, service, settings).await;
     });
     response
 }
@@ -68,4 +69,13 @@ fn offered(headers: &HeaderMap) -> Option<&'static str> {
     let lists = || headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let is_offered = |name: &str| lists().flat_map(|list| list.split(',')).any(|offered| offered.trim() == name);
     SUBPROTOCOLS.into_iter().find(|name| is_offered(name))
+}
+
+impl Carrier for FrameStream<TlsStream> {
+    const LIFETIME_MAX: Duration = LIFETIME_MAX;
+    const SAYS_GOODBYE: bool = true;
+
+    fn identify(&self, client_id: &str, service: &Service, _settings: MqttSettings) -> Result<Identity, Refusal> {
+        service.identify_signed(client_id)
+    }
 }
