@@ -71,6 +71,13 @@ impl Schedule {
         Due { number, at: self.at(number), lost: self.next - number - 1 }
     }
 
+    /// `at` was given, and is to be given again.
+    pub fn back_to(&mut self, at: Mono) {
+        while self.next > 0 && self.at(self.next - 1) >= at {
+            self.next -= 1;
+        }
+    }
+
     /// Forgets what was due before `now`.
     pub fn skip_until(&mut self, now: Mono) {
         // With jitter a time may be up to one period after its place.
@@ -119,6 +126,16 @@ mod tests {
         let idle_again = first + EVERY.mul_f64(1_000_000.5);
         times.skip_until(idle_again);
         assert_eq!(next(&mut times, idle_again), (first + 1_000_001 * EVERY, 0));
+    }
+
+    #[test]
+    fn what_was_given_can_be_given_again() {
+        for jitter in [0.0, 1.0] {
+            let mut times = schedule(jitter);
+            let given: Vec<Mono> = (0..5).map(|_| times.next(ORIGIN).at).collect();
+            times.back_to(given[3]);
+            assert_eq!(times.next(ORIGIN), Due { number: 3, at: given[3], lost: 0 });
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum Event {
         at: Mono,
         why: SubscribeFailure,
     },
-    /// The thing is up without subscribing: its session was still there.
+    /// The thing is up without subscribing: its session was still there, or its transport knows no subscriptions.
     Resumed {
         at: Mono,
     },

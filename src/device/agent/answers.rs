@@ -96,6 +96,7 @@ impl JobsAgent {
             next_at: now,
             since,
             end_sent: false,
+            may_have_ended: false,
             told_of_file: false,
             fetch,
         }));
@@ -140,6 +141,7 @@ impl JobsAgent {
             {
                 work.version = execution.version_number;
                 work.reports = work.reports.max(marks(&execution.status_details));
+                work.end_sent = false;
                 let next_at = work.next_at;
                 self.plan(next_at, Ask::Update);
             }
@@ -197,6 +199,11 @@ impl JobsAgent {
                     self.retry(after_conflict(self.settings.workflow), now);
                     return;
                 }
+            } else if work.is_started && is_conflict(rejection.code) {
+                // HTTP tells nothing of the execution: it has to be asked for.
+                work.end_sent = work.may_have_ended;
+                self.retry(Ask::Describe, now);
+                return;
             }
         }
         match (ask, rejection.code.is_retryable()) {
@@ -204,6 +211,10 @@ impl JobsAgent {
             (Ask::Poll, _) => self.rest(now),
             (Ask::AfterEnd, _) => self.after_end(now),
             (_, true) | (Ask::StartNext | Ask::List, false) => self.retry(ask, now),
+            // Nobody else ends it as a rule: an end of ours was accepted, and its answer lost (inferred).
+            (Ask::Describe, false) if rejection.code == ErrorCode::TerminalStateReached && self.may_have_ended() => {
+                self.finish(now)
+            }
             (Ask::Look, false) => {
                 // `$next` names nothing that could be gone.
                 if self.settings.workflow == Workflow::List {
@@ -223,6 +234,11 @@ impl JobsAgent {
             }
         }
     }
+}
+
+/// An update does not fit what the execution is.
+fn is_conflict(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::VersionMismatch | ErrorCode::InvalidStateTransition)
 }
 
 /// The refusal tells the new version; things that describe before they update do so here, too.

@@ -14,7 +14,8 @@ impl JobsAgent {
         self.session = Session::Up;
     }
 
-    /// CONNACK: the session goes on in which every subscription was granted (spec section 18.1).
+    /// The thing is up without subscribing: its session goes on, in which every subscription was granted (spec section 18.1), or there
+    /// is nothing to subscribe to, as over HTTP.
     pub fn handle_resumed(&mut self, now: Mono) {
         self.events.push_back(Event::Resumed { at: now });
         self.come_up(now);
@@ -31,6 +32,7 @@ impl JobsAgent {
         if let Step::Asked { ask, intended, sent, .. } = self.step {
             self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost, None);
         }
+        self.put_poll_back(now);
         self.session = Session::Down;
         self.interrupt_fetch();
         self.is_nothing_pending = false;
@@ -141,7 +143,7 @@ impl JobsAgent {
             }
         };
         self.step = Step::Idle;
-        let timestamp = Some(reply.timestamp);
+        let timestamp = reply.timestamp;
         match reply.result {
             Ok(answer) => {
                 self.tell_answered(kind, intended, sent, now, AnswerOutcome::Accepted, timestamp);

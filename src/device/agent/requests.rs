@@ -52,6 +52,7 @@ impl JobsAgent {
                 (status, Some(details::of_work(reports, planned, status)))
             }
         };
+        work.may_have_ended = work.end_sent && status.is_terminal();
         work.end_sent = status.is_terminal();
         Some(Update {
             job_id: work.key.job.clone(),

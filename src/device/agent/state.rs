@@ -82,6 +82,8 @@ pub(super) struct Work {
     pub since: Mono,
     /// A terminal update was sent and not refused: it may have been accepted.
     pub end_sent: bool,
+    /// One was sent before that, and never answered.
+    pub may_have_ended: bool,
     /// The report sent last was of a file under way, which is none of the work.
     pub told_of_file: bool,
     /// What must be there first.

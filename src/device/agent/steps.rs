@@ -85,6 +85,16 @@ impl JobsAgent {
         }
     }
 
+    /// A poll that was planned when the session ended is for the next session, unless its time is over.
+    pub(super) fn put_poll_back(&mut self, now: Mono) {
+        let (Step::Planned { at, ask: Ask::Poll, .. }, Some(polls)) = (&self.step, &mut self.polls) else { return };
+        if *at < now {
+            self.events.push_back(Event::LostArrivals { kind: Ask::Poll.kind(), count: 1 });
+        } else {
+            polls.back_to(*at);
+        }
+    }
+
     /// A thing at work does not poll, and has lost nothing by it.
     pub(super) fn skip_polls(&mut self, now: Mono) {
         if let Some(polls) = &mut self.polls {
