@@ -224,7 +224,7 @@ kind = "emulater"
 [fleet]
 things = 0
 keep_alive = "5 minutes"
-transport = "mqtt-ws"
+transport = "mqtt-wss"
 
 [[cohort]]
 name = "a"
@@ -264,7 +264,7 @@ fn each_mistake_has_its_code() {
         ("fleet.connect.arrival", "'brust'", Code::BadValue),
         ("fleet.things_from", "\"nowhere.csv\"", Code::BadValue),
         ("fleet.things_from", "7", Code::WrongType),
-        ("fleet.transport", "\"https-mtls\"", Code::NotBuilt),
+        ("fleet.transport", "\"https\"", Code::BadValue),
         ("cohort.a.transport", "\"mqtt6\"", Code::BadValue),
         ("cohort.a.clean_session", "\"no\"", Code::WrongType),
         ("telemetry", "{ topic = 'dt/{thing}' }", Code::MissingKey),
@@ -334,7 +334,7 @@ fn each_mistake_has_its_code() {
         ("target", "{ kind = 'mqtt', host = 'a', hosts = ['b'], tls = { bundle = 'b' } }", Code::Conflict),
         ("target", "{ kind = 'mqtt', hosts = [], tls = { bundle = 'b' } }", Code::OutOfRange),
         ("target", "{ kind = 'mqtt', host = 'a', port = 1, ports = { mqtt = 2 }, tls = { bundle = 'b' } }", Code::Conflict),
-        ("target", "{ kind = 'mqtt', host = 'a', ports = { api = 2 }, tls = { bundle = 'b' } }", Code::NotBuilt),
+        ("target", "{ kind = 'mqtt', host = 'a', ports = { api = 0 }, tls = { bundle = 'b' } }", Code::OutOfRange),
         ("target", "{ kind = 'mqtt', host = 'a', tls = { cert = 'c' } }", Code::MissingKey),
         ("target", "{ kind = 'mqtt', host = 'a', tls = { cert = 'c', key = 'k', bundle = 'b' } }", Code::Conflict),
         ("target", "{ kind = 'mqtt', host = 'a', tls = { bundle = '{thing}' } }", Code::BadValue),
@@ -506,6 +506,57 @@ fn a_fault_that_could_have_no_effect_is_refused() {
     let remote = "name = 'x'\ntarget = { kind = 'mqtt', host = 'h', tls = { ca = 'c', cert = 'd', key = 'k' } }\nfleet.things = 1\n\
                   [behavior.b.faults]\nexpired_certificate = { share = 0.1 }\n[end]\nduration = '1s'";
     assert_eq!(codes(load("x", remote, &[])), ["conflict"]);
+}
+
+#[test]
+fn over_https_things_poll_and_have_no_session() {
+    let scenario = |cohort: &str, rest: &str| {
+        format!(
+            "name = 'x'\nfleet.things = 10\n{rest}\n[[cohort]]\nname = 'a'\nshare = 0.5\n{cohort}\n\
+             [[cohort]]\nname = 'b'\nshare = 0.5\n[end]\nduration = '1s'\n"
+        )
+    };
+    let read = |cohort: &str, rest: &str| load("x", &scenario(cohort, rest), &[]);
+    let plan = read("transport = 'https-sigv4'\npoll = { every = '10s' }", "fleet.clean_session = false").unwrap();
+    let poll = plan.cohorts[0].workflow.poll().unwrap();
+    assert_eq!((poll.every, poll.jitter), (Duration::from_secs(10), 0.2));
+    assert_eq!(plan.cohorts[1].workflow, Workflow::StartNext);
+    assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
+    let plan = load("x", "name = 'x'\nfleet = { things = 1, transport = 'https-mtls' }\nend.duration = '1s'", &[]).unwrap();
+    assert_eq!(plan.cohorts[0].workflow.poll().unwrap().every, Duration::from_secs(60), "without a cohort, too");
+    assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
+    let faulty = |fault: &str| format!("[behavior.b.faults]\n{fault} = {{ share = 0.1 }}");
+    for (cohort, rest) in [
+        ("transport = 'https-mtls'\nworkflow = 'start-next'", String::new()),
+        ("transport = 'https-mtls'\nclean_session = false", String::new()),
+        ("transport = 'https-mtls'\nkeep_alive = '5m'", String::new()),
+        ("transport = 'https-mtls'", faulty("no_puback")),
+        ("transport = 'https-mtls'", faulty("wrong_topic")),
+        ("transport = 'https-sigv4'", faulty("expired_certificate")),
+        ("transport = 'mqtt-ws'", faulty("expired_certificate")),
+    ] {
+        assert_eq!(codes(read(cohort, &rest)), ["conflict"], "{cohort} {rest}");
+    }
+    assert!(read("transport = 'https-mtls'", &faulty("stale_version")).is_ok());
+    let telemetry = "telemetry = { topic = 'dt/{thing}', every = '10s' }";
+    assert!(read("transport = 'https-mtls'", telemetry).is_ok(), "the others publish");
+    let none = format!("name = 'x'\n{telemetry}\nfleet = {{ things = 1, transport = 'https-mtls' }}\nend.duration = '1s'");
+    assert_eq!(codes(load("x", &none, &[])), ["conflict"]);
+}
+
+#[test]
+fn only_things_that_show_a_certificate_need_one() {
+    let remote = |transport: &str| {
+        let target = "target = { kind = 'mqtt', host = 'h', ports = { api = 4443 } }";
+        load("x", &format!("name = 'x'\n{target}\nfleet = {{ things = 1, transport = '{transport}' }}\nend.duration = '1s'"), &[])
+    };
+    for transport in ["https-sigv4", "mqtt-ws"] {
+        let plan = remote(transport).unwrap();
+        assert_eq!(load("printed", &plan.to_toml(), &[]).unwrap(), plan);
+    }
+    for transport in ["mqtt", "mqtt5", "https-mtls"] {
+        assert_eq!(codes(remote(transport)), ["missing-key"], "{transport}");
+    }
 }
 
 #[test]

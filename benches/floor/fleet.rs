@@ -12,7 +12,7 @@ use fleetsim::jobs::ThingName;
 use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
 use fleetsim::transport::mqtt::MqttSettings;
-use fleetsim::transport::thing::{Order, SessionSettings};
+use fleetsim::transport::thing::{Order, Protocol, SessionSettings};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,24 +46,20 @@ pub(crate) fn run(options: &Options) -> Measured {
         ask_again,
         fetches: false,
     };
-    let session = SessionSettings {
-        seed: 1,
-        mqtt: MqttSettings { version: options.version, keep_alive: seconds(300), clean: true, answer_timeout: seconds(10) },
-        connect_timeout: seconds(30),
-        reconnect: backoff,
-    };
+    let mqtt = MqttSettings { version: options.version, keep_alive: seconds(300), clean: true, answer_timeout: seconds(10) };
+    let session = SessionSettings { seed: 1, protocol: Protocol::Mqtt(mqtt), connect_timeout: seconds(30), reconnect: backoff };
     let things: Vec<PlannedThing> = (0..options.things)
         .map(|n| PlannedThing {
             name: ThingName::new(&Store::thing_name(n)).unwrap(),
             index: n as u64,
             cohort: 0,
-            credentials: options.store.credentials(&Store::thing_name(n)),
+            credentials: Some(options.store.credentials(&Store::thing_name(n))),
             expired: None,
             arrival: Duration::ZERO,
         })
         .collect();
     let settings = FleetSettings {
-        endpoint: options.store.endpoint(options.address),
+        endpoints: vec![options.store.endpoint(options.address)],
         cohorts: vec![CohortSettings {
             agent: Arc::new(agent),
             session: Arc::new(session),

@@ -50,6 +50,22 @@ impl Fault {
         self.row().per.contains(&Per::Execution)
     }
 
+    /// Whether it needs topics, acknowledgements or a client id, which HTTP has not; nor does a connection over HTTP drop by itself.
+    #[must_use]
+    pub fn is_of_mqtt(self) -> bool {
+        matches!(
+            self,
+            Self::WrongTopic
+                | Self::ForeignTopic
+                | Self::PublishFlood
+                | Self::NoPuback
+                | Self::SlowReader
+                | Self::NoNotifyNext
+                | Self::Flapping
+                | Self::DuplicateClientId
+        )
+    }
+
     /// Whether it strikes single updates.
     #[must_use]
     pub fn is_of_updates(self) -> bool {

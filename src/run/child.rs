@@ -46,6 +46,7 @@ pub(super) struct ChildSettings {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Ready {
     pub mqtt: SocketAddr,
+    pub https: SocketAddr,
     pub api: SocketAddr,
     pub pid: u32,
 }
@@ -98,7 +99,7 @@ impl EndpointChild {
     /// # Errors
     /// When it cannot be started, or ends or stays silent instead of getting ready.
     pub(super) async fn start(settings: ChildSettings) -> Result<Self, ChildError> {
-        let (process, ready) = spawn(&settings, [0, 0]).await?;
+        let (process, ready) = spawn(&settings, [0; 3]).await?;
         Ok(Self { settings, life: Life::Up { process, is_frozen: false }, ready })
     }
 
@@ -106,8 +107,9 @@ impl EndpointChild {
     pub(super) fn restart(&mut self, back_at: Mono) {
         match std::mem::replace(&mut self.life, Life::Ended) {
             Life::Up { process, is_frozen } => {
-                let doors = [self.ready.mqtt, self.ready.api];
-                self.life = Life::Restarting(Box::pin(restart(process, is_frozen, self.settings.clone(), doors, back_at)));
+                let Ready { mqtt, https, api, .. } = self.ready;
+                self.life =
+                    Life::Restarting(Box::pin(restart(process, is_frozen, self.settings.clone(), [mqtt, https, api], back_at)));
             }
             other => self.life = other,
         }
@@ -166,7 +168,7 @@ impl EndpointChild {
 }
 
 /// Starts the process and waits until it is ready. Port 0: any free one.
-async fn spawn(settings: &ChildSettings, [mqtt, api]: [u16; 2]) -> Result<(Child, Ready), ChildError> {
+async fn spawn(settings: &ChildSettings, [mqtt, https, api]: [u16; 3]) -> Result<(Child, Ready), ChildError> {
     let program = std::env::current_exe().map_err(|source| ChildError::Spawn { program: "itself".into(), source })?;
     let log = File::options().create(true).append(true).open(&settings.log);
     let log = log.map_err(|source| ChildError::Log { path: settings.log.clone(), source })?;
@@ -175,7 +177,7 @@ async fn spawn(settings: &ChildSettings, [mqtt, api]: [u16; 2]) -> Result<(Child
         .arg("serve")
         .arg("--dir")
         .arg(&settings.dir)
-        .args(["--mqtt-port", &mqtt.to_string(), "--https-port", "0", "--api-port", &api.to_string()])
+        .args(["--mqtt-port", &mqtt.to_string(), "--https-port", &https.to_string(), "--api-port", &api.to_string()])
         .arg("--minute")
         .arg(format!("{}ms", settings.plan.minute.as_millis()))
         .args(["--rollout", settings.plan.spread.as_str()])
@@ -212,11 +214,11 @@ async fn restart(
     mut process: Child,
     is_frozen: bool,
     settings: ChildSettings,
-    doors: [SocketAddr; 2],
+    doors: [SocketAddr; 3],
     back_at: Mono,
 ) -> Result<(Child, Ready), ChildError> {
     stop(&mut process, is_frozen).await?;
-    let _kept = [keep(doors[0])?, keep(doors[1])?];
+    let _kept = [keep(doors[0])?, keep(doors[1])?, keep(doors[2])?];
     tokio::time::sleep(back_at.since(clock::mono())).await;
     spawn(&settings, doors.map(|door| door.port())).await
 }

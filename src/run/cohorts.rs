@@ -9,7 +9,7 @@ use crate::jobs::JobId;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
 use crate::transport::download::FileSettings;
 use crate::transport::mqtt::{MqttSettings, Version};
-use crate::transport::thing::SessionSettings;
+use crate::transport::thing::{Protocol, SessionSettings};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn settings(plan: &Plan, target: &Target) -> Vec<CohortSettings> {
         agent: Arc::new(agent(plan, cohort, behavior_of_job.clone())),
         session: Arc::new(session(plan.seed, &cohort.session)),
         transport: place(cohort).unwrap_or_default() as u8,
-        telemetry: telemetry.clone(),
+        telemetry: telemetry.clone().filter(|_| !cohort.session.transport.is_http()),
         files: files(plan, cohort, target),
         faults: connection_faults(&plan.behaviors[&cohort.behavior]),
         connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
@@ -60,7 +60,7 @@ fn files(plan: &Plan, cohort: &CohortPlan, target: &Target) -> Option<Arc<FileSe
     if !fetches(plan, cohort) {
         return None;
     }
-    let mut tls = ClientConfig::clone(&target.endpoint.tls);
+    let mut tls = ClientConfig::clone(&target.tls);
     tls.alpn_protocols.clear();
     let signer = target.signer.filter(|_| cohort.verify_signature);
     let capped = plan.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.artifact.as_ref()?.bandwidth?)));
@@ -91,10 +91,12 @@ fn connection_faults(behavior: &Behavior) -> Arc<[FaultSpec]> {
 }
 
 fn session(seed: u64, session: &SessionPlan) -> SessionSettings {
-    let version = match session.transport {
-        Transport::Mqtt => Version::V3,
-        Transport::Mqtt5 => Version::V5,
+    let SessionPlan { transport, keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
+    let mqtt = |version| Protocol::Mqtt(MqttSettings { version, keep_alive, clean, answer_timeout });
+    let protocol = match transport {
+        Transport::Mqtt | Transport::MqttWs => mqtt(Version::V3),
+        Transport::Mqtt5 => mqtt(Version::V5),
+        Transport::HttpsMtls | Transport::HttpsSigv4 => Protocol::Http { answer_timeout },
     };
-    let SessionPlan { keep_alive, clean_session: clean, connect_timeout, answer_timeout, reconnect, .. } = *session;
-    SessionSettings { seed, mqtt: MqttSettings { version, keep_alive, clean, answer_timeout }, connect_timeout, reconnect }
+    SessionSettings { seed, protocol, connect_timeout, reconnect }
 }

@@ -37,7 +37,8 @@ pub struct PlannedThing {
     /// Number in names and random streams.
     pub index: u64,
     pub cohort: u16,
-    pub credentials: Credentials,
+    /// Absent where it signs instead.
+    pub credentials: Option<Credentials>,
     /// An expired certificate of the thing, which it is to show first.
     pub expired: Option<Credentials>,
     /// Intended first connect, from the origin.
@@ -62,7 +63,8 @@ pub struct CohortSettings {
 
 /// What a fleet is made of.
 pub struct FleetSettings {
-    pub endpoint: Endpoint,
+    /// Where things connect to, in the order of the run's transports.
+    pub endpoints: Vec<Endpoint>,
     /// In the order of their places; `cohort` of a thing indexes it.
     pub cohorts: Vec<CohortSettings>,
     pub shards: usize,
@@ -130,7 +132,7 @@ impl Fleet {
         for (shard, slice) in slices.into_iter().enumerate() {
             let setup = ShardSetup {
                 shard,
-                endpoint: settings.endpoint.clone(),
+                endpoints: settings.endpoints.clone(),
                 cohorts: settings.cohorts.clone(),
                 shards,
                 connects_in_progress: settings.connects_in_progress,
@@ -181,7 +183,7 @@ fn cuts_of(cuts: &[Cut], slice: &[(u32, PlannedThing)]) -> Vec<Cut> {
 
 struct ShardSetup {
     shard: usize,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
     cohorts: Vec<CohortSettings>,
     shards: usize,
     connects_in_progress: usize,
@@ -241,7 +243,7 @@ impl ShardSetup {
         let recorder = Recorder::new(self.origin, self.cohorts.len(), transports);
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
-            endpoint: self.endpoint.clone(),
+            endpoints: self.endpoints.clone(),
             // One slot a thing, one for the ticker, and one for the cuts.
             pacer: Pacer::new(things + 2)?,
             gates: self.gates(),

@@ -274,7 +274,7 @@ async fn carry_out(
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
     let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
     let settings = FleetSettings {
-        endpoint: target.endpoint.clone(),
+        endpoints: std::mem::take(&mut target.endpoints),
         cohorts: cohorts::settings(plan, &target),
         shards,
         connects_in_progress: plan.fleet.connect.in_progress as usize,
@@ -316,7 +316,7 @@ fn planned<'a>(
     plan: &'a Plan,
     names: &'a [ThingName],
     cohorts: &'a [usize],
-    credentials: Vec<Credentials>,
+    credentials: Vec<Option<Credentials>>,
     mut expired: BTreeMap<u64, Credentials>,
     starts: Vec<Duration>,
 ) -> impl Iterator<Item = PlannedThing> + 'a {

@@ -192,8 +192,12 @@ pub struct RejectPlan {
 pub struct RemotePlan {
     /// Things are spread over them. Empty only where the account tells its endpoint.
     pub hosts: Vec<String>,
-    /// `None`: that of the account's endpoint, or [`RemotePlan::PORT`].
+    /// Of MQTT; `None`: that of the account's endpoint, or [`RemotePlan::PORT`].
     pub port: Option<u16>,
+    /// Of HTTPS with certificates.
+    pub https_port: u16,
+    /// Of all that is signed.
+    pub api_port: u16,
     /// Name to verify in the server's certificate and to send as SNI; `None`: the thing's host.
     pub server_name: Option<String>,
     pub alpn: Option<String>,
@@ -208,6 +212,10 @@ pub struct RemotePlan {
 impl RemotePlan {
     /// MQTT over TLS.
     pub const PORT: u16 = 8883;
+    /// HTTPS with certificates (spec section 10.3).
+    pub const HTTPS_PORT: u16 = 8443;
+    /// HTTPS and WebSockets with signatures (spec section 10.3).
+    pub const API_PORT: u16 = 443;
 }
 
 /// Where the certificates and keys of the things are.
@@ -219,6 +227,8 @@ pub enum CertificatesPlan {
     Bundle(String),
     /// Named by the list of things.
     Listed,
+    /// Nobody shows one: all things sign.
+    None,
 }
 
 /// An account at AWS, or what stands in for one.
@@ -422,17 +432,38 @@ pub enum Transport {
     Mqtt,
     /// MQTT 5 over mutual TLS.
     Mqtt5,
+    /// MQTT 3.1.1 over a WebSocket, whose upgrade is signed (Signature Version 4).
+    MqttWs,
+    /// HTTPS over mutual TLS.
+    HttpsMtls,
+    /// HTTPS, each request signed (Signature Version 4).
+    HttpsSigv4,
 }
 
 impl Transport {
-    pub const ALL: [Self; 2] = [Self::Mqtt, Self::Mqtt5];
+    pub const ALL: [Self; 5] = [Self::Mqtt, Self::Mqtt5, Self::MqttWs, Self::HttpsMtls, Self::HttpsSigv4];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
             Self::Mqtt5 => "mqtt5",
+            Self::MqttWs => "mqtt-ws",
+            Self::HttpsMtls => "https-mtls",
+            Self::HttpsSigv4 => "https-sigv4",
         }
+    }
+
+    /// There are no notifications: a thing has to ask.
+    #[must_use]
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::HttpsMtls | Self::HttpsSigv4)
+    }
+
+    /// Things sign with an access key, and show no certificate.
+    #[must_use]
+    pub fn is_signed(self) -> bool {
+        matches!(self, Self::MqttWs | Self::HttpsSigv4)
     }
 }
 

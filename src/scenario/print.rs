@@ -272,9 +272,8 @@ fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
         [host] => write_text(out, "host", Some(host))?,
         hosts => write_list(out, "hosts", hosts.iter().cloned())?,
     }
-    if let Some(port) = remote.port {
-        writeln!(out, "port = {port}")?;
-    }
+    let of_mqtt = remote.port.map(|port| format!("mqtt = {port}, ")).unwrap_or_default();
+    writeln!(out, "ports = {{ {of_mqtt}https = {}, api = {} }}", remote.https_port, remote.api_port)?;
     write_text(out, "server_name", remote.server_name.as_deref())?;
     write_text(out, "alpn", remote.alpn.as_deref())?;
     write_text(out, "signer", remote.signer.as_deref())?;
@@ -287,7 +286,7 @@ fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
             write_text(out, "key", Some(key))?;
         }
         CertificatesPlan::Bundle(path) => write_text(out, "bundle", Some(path))?,
-        CertificatesPlan::Listed => {}
+        CertificatesPlan::Listed | CertificatesPlan::None => {}
     }
     writeln!(out, "resumption = {}", remote.link.resumption)
 }
@@ -326,8 +325,10 @@ fn write_telemetry(out: &mut String, telemetry: &TelemetrySettings) -> std::fmt:
 }
 
 fn write_session(out: &mut String, session: &SessionPlan) -> std::fmt::Result {
-    writeln!(out, "transport = \"{}\"\nclean_session = {}", session.transport.as_str(), session.clean_session)?;
-    writeln!(out, "keep_alive = \"{}\"", duration_text(session.keep_alive))?;
+    writeln!(out, "transport = \"{}\"", session.transport.as_str())?;
+    if !session.transport.is_http() {
+        writeln!(out, "clean_session = {}\nkeep_alive = \"{}\"", session.clean_session, duration_text(session.keep_alive))?;
+    }
     writeln!(out, "reconnect = {}\nretry = {}", backoff(&session.reconnect), backoff(&session.retry))?;
     let (connect, answer) = (duration_text(session.connect_timeout), duration_text(session.answer_timeout));
     writeln!(out, "timeouts = {{ connect = \"{connect}\", answer = \"{answer}\" }}")

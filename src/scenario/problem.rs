@@ -10,8 +10,6 @@ pub enum Code {
     /// The text is not TOML.
     Syntax,
     UnknownKey,
-    /// Part of the scenario format, but of no version that exists yet.
-    NotBuilt,
     WrongType,
     BadValue,
     OutOfRange,
@@ -26,10 +24,9 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Syntax,
         Self::UnknownKey,
-        Self::NotBuilt,
         Self::WrongType,
         Self::BadValue,
         Self::OutOfRange,
@@ -45,7 +42,6 @@ impl Code {
         match self {
             Self::Syntax => "syntax",
             Self::UnknownKey => "unknown-key",
-            Self::NotBuilt => "not-built-yet",
             Self::WrongType => "wrong-type",
             Self::BadValue => "bad-value",
             Self::OutOfRange => "out-of-range",

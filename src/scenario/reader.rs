@@ -207,34 +207,17 @@ impl<'a> Reader<'a> {
         self.parsed(key, wanted, parse)
     }
 
-    /// One of a few words; those of `later` are known and not built yet.
-    pub(super) fn word<T: Copy>(&self, key: &'static str, built: &[(&str, T)], later: &[&str]) -> Option<Located<T>> {
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&self, key: &'static str, known: &[(&str, T)]) -> Option<Located<T>> {
         let Located { value, place } = self.string(key)?;
-        if let Some((_, meaning)) = built.iter().find(|(word, _)| *word == value) {
+        if let Some((_, meaning)) = known.iter().find(|(word, _)| *word == value) {
             return Some(Located { value: *meaning, place });
         }
-        if later.contains(&value.as_str()) {
-            self.not_built(&place, &format!("{} = {value:?}", self.name(key)));
-            return None;
-        }
-        let words: Vec<&str> = built.iter().map(|(word, _)| *word).collect();
-        let meant = nearest(&value, words.iter().chain(later).copied()).map(|near| format!("did you mean {near:?}?"));
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let meant = nearest(&value, words.iter().copied()).map(|near| format!("did you mean {near:?}?"));
         let message = format!("{} must be one of {}, not {value:?}", self.name(key), words.join(", "));
         self.gathered.push(Code::BadValue, &place, message, meant);
         None
-    }
-
-    fn not_built(&self, place: &Place, what: &str) {
-        self.gathered.push(Code::NotBuilt, place, format!("{what} is known, but not built yet"), None);
-    }
-
-    /// Keys of the format that no version has yet.
-    pub(super) fn later(&self, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(node) = self.node(key) {
-                self.not_built(&node.place, &self.name(key));
-            }
-        }
     }
 
     pub(super) fn table(&self, key: &'static str) -> Option<Self> {

@@ -25,6 +25,8 @@ shipped! {
     "reconnect-storm": "2,000 things lose their connections and come back as one, twice: with a policy that spreads them, and with one that does not",
     "several-jobs": "300 things with up to ten jobs each: in a row, on top of each other, with retries, and one that is aborted",
     "signed-firmware": "200 things fetch signed firmware under a bandwidth cap, verify it, and refuse what was tampered with",
+    "mixed-transports": "1,000 things over every way in that AWS offers: MQTT, MQTT 5, MQTT over WebSocket, HTTPS by certificate, HTTPS by signature",
+    "polling-fleet": "2,000 things that only speak HTTPS and ask every 15 seconds whether there is work: what does polling cost, and how late is it?",
     "mosquitto": "100 things at a mosquitto of yours, with jobs that your own service creates",
     "aws-1k": "1,000 things on AWS IoT Core itself, and a job that the run creates there",
 }

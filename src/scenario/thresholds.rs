@@ -69,7 +69,7 @@ fn threshold(root: &Reader<'_>, wanted: &Wanted<'_>, cohorts: &[CohortPlan]) -> 
     }
     let over = reader.with("over", "a span such as \"last 60s\"", last);
     let words = Phase::ALL.map(|phase| (phase.as_str(), phase));
-    let phase = reader.word("phase", &words, &[]);
+    let phase = reader.word("phase", &words);
     let cohort = reader.string("cohort").filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
     let metric = metric(root, &wanted.name, key_place);
     if let Some(metric) = metric {

@@ -1,14 +1,15 @@
 //! The control plane's client: what `run` creates things, groups and jobs with, on the local endpoint as on AWS.
 
+use super::call;
 use super::keyring::{KeyError, Keyring};
-use crate::clock;
 use crate::jobs::{CreateJob, GroupName, JobId, ThingName};
 use crate::wire::control::{self, Account};
+use crate::wire::data_plane::HttpRequest;
 use crate::wire::registry::{self, MembershipBody};
-use crate::wire::sigv4::{self, AccessKey, SignError};
+use crate::wire::sigv4::SignError;
 use crate::wire::standing::JobStanding;
 use futures_util::future::try_join_all;
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -18,7 +19,7 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
@@ -91,7 +92,7 @@ pub struct ControlDoor {
 /// A few kept-alive connections to the control plane.
 pub struct ControlClient {
     door: ControlDoor,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     /// Known once a resource was made.
     account: OnceLock<Account>,
     connections: Vec<Mutex<Option<Sender>>>,
@@ -100,7 +101,7 @@ pub struct ControlClient {
 impl ControlClient {
     /// Connects on first use.
     #[must_use]
-    pub fn new(door: ControlDoor, keyring: Keyring) -> Self {
+    pub fn new(door: ControlDoor, keyring: Arc<Keyring>) -> Self {
         let connections = std::iter::repeat_with(|| Mutex::new(None)).take(CONNECTIONS).collect();
         Self { door, keyring, account: OnceLock::new(), connections }
     }
@@ -216,7 +217,10 @@ impl ControlClient {
         };
         sender.ready().await.map_err(|error| broken(error.to_string()))?;
         let key = self.keyring.key().await.map_err(|source| ControlCallError::Key { operation, source })?;
-        let request = self.signed(method, path, body, &key).map_err(|source| ControlCallError::Sign { operation, source })?;
+        let ControlDoor { authority, region, .. } = &self.door;
+        let request = HttpRequest { method: method.clone(), path: path.to_owned(), body: body.to_vec() };
+        let request = call::signed(authority, request, &key, region, control::SIGNING_NAME)
+            .map_err(|source| ControlCallError::Sign { operation, source })?;
         let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let outcome = read(operation, response).await;
         *connection = Some(sender);
@@ -242,22 +246,6 @@ impl ControlClient {
             }
         });
         Ok(sender)
-    }
-
-    fn signed(&self, method: &Method, path: &str, body: &[u8], key: &AccessKey) -> Result<Request<Full<Bytes>>, SignError> {
-        let host = &self.door.authority;
-        let mut request = Request::new(body.to_vec());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() =
-            format!("https://{host}{path}").parse().map_err(|error: http::uri::InvalidUri| SignError::new(&error))?;
-        request
-            .headers_mut()
-            .insert("host", host.parse().map_err(|error: http::header::InvalidHeaderValue| SignError::new(&error))?);
-        request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
-        let at = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-        sigv4::sign_request(&mut request, key, &self.door.region, control::SIGNING_NAME, at)?;
-        *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| SignError::new(&error))?;
-        Ok(request.map(|body| Full::new(Bytes::from(body))))
     }
 }
 

@@ -30,9 +30,7 @@ impl Credentials {
     /// The same, with room for a ticket.
     #[must_use]
     pub fn resuming_config(&self, base: &ClientConfig) -> Arc<ClientConfig> {
-        let mut config = self.own(base);
-        config.resumption = Resumption::store(Arc::new(OneTicket::default()));
-        Arc::new(config)
+        resuming(self.own(base))
     }
 
     fn own(&self, base: &ClientConfig) -> ClientConfig {
@@ -40,6 +38,13 @@ impl Credentials {
         config.client_auth_cert_resolver = Arc::clone(&self.0) as Arc<dyn ResolvesClientCert>;
         config
     }
+}
+
+/// The same, with room for the ticket of one thing.
+#[must_use]
+pub fn resuming(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.resumption = Resumption::store(Arc::new(OneTicket::default()));
+    Arc::new(config)
 }
 
 impl ResolvesClientCert for Identity {

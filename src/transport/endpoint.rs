@@ -1,7 +1,9 @@
 //! Where things connect to, and from where: the same to everyone, whether AWS, the emulator or a broker.
 
+use super::credentials;
 use super::credentials::Credentials;
 use super::error::{Failure, RouteError};
+use super::keyring::Keyring;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -16,6 +18,14 @@ pub struct Destination {
     pub address: SocketAddr,
     /// Sent as SNI, verified in the certificate.
     pub server_name: ServerName<'static>,
+    /// What a `host` header says: a port stands in it where it is not 443.
+    pub authority: Arc<str>,
+}
+
+/// How what is sent there is signed, in place of a certificate's being shown.
+pub struct Signing {
+    pub keyring: Arc<Keyring>,
+    pub region: String,
 }
 
 /// What all sessions have in common.
@@ -29,6 +39,8 @@ pub struct Endpoint {
     pub tls: Arc<ClientConfig>,
     /// Whether things keep a TLS ticket for their next connection.
     resumption: bool,
+    /// Present where nobody shows a certificate.
+    pub signing: Option<Arc<Signing>>,
 }
 
 /// The way of one thing.
@@ -41,20 +53,34 @@ impl Endpoint {
     /// `None` when there is no destination.
     #[must_use]
     pub fn new(destinations: Vec<Destination>, sources: Vec<IpAddr>, tls: Arc<ClientConfig>, resumption: bool) -> Option<Self> {
-        (!destinations.is_empty()).then(|| Self { destinations: destinations.into(), sources: sources.into(), tls, resumption })
+        let is_empty = destinations.is_empty();
+        let (destinations, sources) = (destinations.into(), sources.into());
+        (!is_empty).then(|| Self { destinations, sources, tls, resumption, signing: None })
+    }
+
+    /// The same for things that sign.
+    #[must_use]
+    pub fn signed(self, signing: Signing) -> Self {
+        Self { signing: Some(Arc::new(signing)), ..self }
     }
 
     /// One address, from wherever the kernel likes.
     #[must_use]
     pub fn single(address: SocketAddr, server_name: ServerName<'static>, tls: Arc<ClientConfig>) -> Self {
-        let destinations = [Destination { address, server_name }].into();
-        Self { destinations, sources: [].into(), tls, resumption: false }
+        let destinations = [Destination { address, server_name, authority: address.to_string().into() }].into();
+        Self { destinations, sources: [].into(), tls, resumption: false, signing: None }
     }
 
-    /// The TLS of one thing, for all its connections.
+    /// The TLS of one thing, for all its connections; it shows `credentials`, unless it is to sign.
     #[must_use]
-    pub fn config(&self, credentials: &Credentials) -> Arc<ClientConfig> {
-        if self.resumption { credentials.resuming_config(&self.tls) } else { credentials.config(&self.tls) }
+    pub fn config(&self, credentials: Option<&Credentials>) -> Arc<ClientConfig> {
+        let shown = credentials.filter(|_| self.signing.is_none());
+        match (shown, self.resumption) {
+            (None, false) => Arc::clone(&self.tls),
+            (None, true) => credentials::resuming(ClientConfig::clone(&self.tls)),
+            (Some(shown), false) => shown.config(&self.tls),
+            (Some(shown), true) => shown.resuming_config(&self.tls),
+        }
     }
 
     /// The thing at `position` always takes the same way; all pairs of source and destination carry alike.

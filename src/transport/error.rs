@@ -1,5 +1,6 @@
 //! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
 
+use super::call::SigningError;
 use crate::device::SubscribeFailure;
 use crate::fault::Fault;
 use std::fmt;
@@ -42,6 +43,18 @@ pub enum Failure {
     Route(#[from] Box<RouteError>),
     #[error("the endpoint closed the connection")]
     Closed,
+    /// Between two requests, which is no error of anybody. Not before `away` will the thing need another one.
+    #[error("the endpoint closed the connection, on which nothing was under way")]
+    ClosedIdle { away: Option<Duration> },
+    /// The answer to the upgrade to a WebSocket.
+    #[error("the endpoint refused the upgrade to a WebSocket: {status} {why}")]
+    NoUpgrade { status: u16, why: String },
+    /// An answer over HTTP that is none of the operation.
+    #[error("the endpoint does not let the thing ask: {status} {why}")]
+    Forbidden { status: u16, why: String },
+    /// Nothing can be signed.
+    #[error("{0}")]
+    Unsigned(#[from] Box<SigningError>),
     /// CONNACK with another code than 0.
     #[error("the endpoint refused the connection: {0}")]
     Refused(&'static str),
@@ -72,6 +85,10 @@ impl Failure {
             Self::Io(error) => io_code(error),
             Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
+            Self::ClosedIdle { .. } => "closed_idle",
+            Self::NoUpgrade { .. } => "upgrade_refused",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Unsigned(_) => "unsigned",
             Self::Protocol(_) => "protocol",
             Self::Cut { .. } => "cut",
             Self::Outage => "outage",
@@ -87,7 +104,7 @@ impl Failure {
     /// Refused by the endpoint's decision rather than broken on the way.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_))
+        matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_) | Self::NoUpgrade { .. } | Self::Forbidden { .. })
     }
 }
 
@@ -107,6 +124,12 @@ impl fmt::Display for RouteError {
             write!(f, " from {source}")?;
         }
         write!(f, " to {}: {}", self.destination, self.error)
+    }
+}
+
+impl From<SigningError> for Failure {
+    fn from(error: SigningError) -> Self {
+        Box::new(error).into()
     }
 }
 

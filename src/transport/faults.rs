@@ -183,18 +183,26 @@ impl SessionFaults {
 }
 
 /// Topic and payload of a request with `fault` in it.
-pub(super) fn spoil(fault: Fault, topic: Topic<'_>, mut payload: Vec<u8>) -> (String, Vec<u8>) {
+pub(super) fn spoil(fault: Fault, topic: Topic<'_>, payload: Vec<u8>) -> (String, Vec<u8>) {
+    let topic = match fault {
+        Fault::WrongTopic => format!("{topic}s"),
+        Fault::ForeignTopic => Topic { thing: STRANGER, ..topic }.to_string(),
+        _ => topic.to_string(),
+    };
+    (topic, spoil_payload(fault, payload))
+}
+
+/// The payload of a request with `fault` in it.
+pub(super) fn spoil_payload(fault: Fault, mut payload: Vec<u8>) -> Vec<u8> {
     let with_detail = |text: &str| payload::with_status_detail(&payload, "note", text);
     match fault {
-        Fault::OversizedDetails => (topic.to_string(), with_detail(&"x".repeat(limits::STATUS_DETAILS_VALUE_CHARS_MAX + 1))),
-        Fault::ControlCharacterDetails => (topic.to_string(), with_detail("first line\nsecond line")),
+        Fault::OversizedDetails => with_detail(&"x".repeat(limits::STATUS_DETAILS_VALUE_CHARS_MAX + 1)),
+        Fault::ControlCharacterDetails => with_detail("first line\nsecond line"),
         Fault::BadJson => {
             payload.truncate(payload.len() / 2);
-            (topic.to_string(), payload)
+            payload
         }
-        Fault::WrongTopic => (format!("{topic}s"), payload),
-        Fault::ForeignTopic => (Topic { thing: STRANGER, ..topic }.to_string(), payload),
-        _ => (topic.to_string(), payload),
+        _ => payload,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
 //! [`Observer`].
 
+mod call;
 mod cause;
 pub mod connect;
 pub mod control;
@@ -10,7 +11,9 @@ pub mod download;
 pub mod endpoint;
 pub mod error;
 pub mod faults;
+mod fetch;
 pub mod gates;
+mod http;
 pub mod keyring;
 pub mod mqtt;
 pub mod session;

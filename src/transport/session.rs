@@ -4,12 +4,11 @@
 //! partial packet, or for what the peer does not take.
 
 mod faults;
-mod files;
 
-use super::connect::Connection;
-use super::download::Download;
+use super::connect::{Connection, Stream};
 use super::error::Failure;
 use super::faults::SessionFaults;
+use super::fetch::Fetcher;
 use super::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
 use super::thing::{Order, ShardContext, ThingId};
 use super::{Observer, PublishEnd, SessionEvent};
@@ -26,8 +25,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 /// One read of the shard-wide buffer: the largest TLS record.
 const READ_BYTES: usize = 16 * 1024;
@@ -53,7 +50,7 @@ impl End {
     /// How long the thing is to be away, where its reconnect policy does not say.
     pub(super) fn away(&self) -> Option<Duration> {
         match self {
-            Self::Failed(Failure::OnPurpose { away, .. }) => *away,
+            Self::Failed(Failure::OnPurpose { away, .. } | Failure::ClosedIdle { away }) => *away,
             Self::Failed(_) | Self::Ordered => None,
         }
     }
@@ -65,7 +62,7 @@ pub struct Session<'a, O> {
     pub thing: &'a ThingId,
     pub agent: &'a mut JobsAgent,
     telemetry: Option<&'a mut Telemetry>,
-    stream: &'a mut TlsStream<TcpStream>,
+    stream: &'a mut Stream,
     mqtt: MqttSession,
     /// Subscribed, here or in the connection before.
     is_up: bool,
@@ -79,8 +76,7 @@ pub struct Session<'a, O> {
     flushing: bool,
     /// Since when the peer takes nothing.
     stuck_since: Option<Mono>,
-    /// The file its work waits for.
-    download: Option<Box<Download>>,
+    fetcher: Fetcher,
     /// What is wrong on purpose, where anything is.
     faults: Option<Box<SessionFaults>>,
 }
@@ -110,7 +106,7 @@ impl<'a, O: Observer> Session<'a, O> {
             unsent: BytesMut::new(),
             flushing: false,
             stuck_since: None,
-            download: None,
+            fetcher: Fetcher::default(),
             faults,
         }
     }
@@ -133,7 +129,7 @@ impl<'a, O: Observer> Session<'a, O> {
             self.agent.handle_connected();
         }
         let end = std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await;
-        self.give_up_download();
+        self.fetcher.give_up(self.shard, self.thing);
         end
     }
 
@@ -188,9 +184,7 @@ impl<'a, O: Observer> Session<'a, O> {
             }
             self.agent.handle_timeout(now);
             let more = self.read(cx, scratch)?;
-            if self.download.is_some() {
-                self.follow_download(cx);
-            }
+            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
             let hang_up = self.transmit(&mut scratch.outbound);
             while let Some(event) = self.agent.poll_event() {
                 on_event(&event, self.refusal);
@@ -315,7 +309,7 @@ impl<'a, O: Observer> Session<'a, O> {
                     let publish = Published { content: Content::Request, intended: now, sent: now };
                     self.publish(topic, payload::encode_request(&request), publish, true, out);
                 }
-                Some(Transmit::Fetch { job, document }) => self.fetch(&job, &document),
+                Some(Transmit::Fetch { job, document }) => self.fetcher.start(self.shard, self.thing, self.agent, &job, &document),
                 Some(Transmit::Faulty(request, fault)) => self.publish_faulty(&request, fault, now, out),
                 Some(Transmit::Flood(count)) => self.flood(count, now, out),
                 Some(Transmit::Crash { away }) => {

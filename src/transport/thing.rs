@@ -1,6 +1,6 @@
 //! One thing's life: wait for its arrival, connect, hold the session, and after a loss wait and connect again.
 
-use super::connect::connect;
+use super::connect::{connect, secure};
 use super::credentials::Credentials;
 use super::cut::Cuts;
 use super::download::FileSettings;
@@ -8,6 +8,7 @@ use super::endpoint::Endpoint;
 use super::error::{Failure, Stage};
 use super::faults::ThingFaults;
 use super::gates::Gates;
+use super::http::HttpSession;
 use super::mqtt::{Kept, MqttSettings};
 use super::session::{End, Scratch, Session, tell_unacknowledged};
 use super::{Observer, SessionEvent, twin};
@@ -58,14 +59,25 @@ pub struct ThingId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
     pub seed: u64,
-    pub mqtt: MqttSettings,
+    pub protocol: Protocol,
     pub connect_timeout: Duration,
     pub reconnect: Backoff,
 }
 
+/// What a thing speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Mqtt(MqttSettings),
+    /// Over TLS; with the deadline of every answer.
+    Http {
+        answer_timeout: Duration,
+    },
+}
+
 /// What the things of a shard share. Everything here belongs to the shard's thread.
 pub struct ShardContext<O> {
-    pub endpoint: Endpoint,
+    /// In the order of the run's transports.
+    pub endpoints: Vec<Endpoint>,
     pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
     pub gates: Gates,
@@ -82,6 +94,12 @@ pub struct ShardContext<O> {
 }
 
 impl<O> ShardContext<O> {
+    /// Where a thing connects to.
+    #[must_use]
+    pub fn endpoint(&self, thing: &ThingId) -> &Endpoint {
+        &self.endpoints[usize::from(thing.transport)]
+    }
+
     fn is_closing(&self) -> bool {
         self.order.get() == Order::Close
     }
@@ -97,7 +115,8 @@ pub struct Thing {
     pub telemetry: Option<Box<Telemetry>>,
     /// A persistent session, while there is no connection.
     pub session: Option<Box<KeptSession>>,
-    pub credentials: Credentials,
+    /// Absent where it signs instead.
+    pub credentials: Option<Credentials>,
     pub settings: Arc<SessionSettings>,
     pub arrival: Mono,
     /// What goes wrong on purpose with its connections, where anything does.
@@ -144,7 +163,7 @@ impl Thing {
     }
 
     async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
-        let tls = shard.endpoint.config(&self.credentials);
+        let tls = shard.endpoint(&self.id).config(self.credentials.as_ref());
         let mut intended = self.arrival;
         let mut comeback = Comeback::default();
         let mut lost = None;
@@ -160,7 +179,11 @@ impl Thing {
             shard.cuts.begin(self.id.slot);
             shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let shown = self.certificate(shard, &tls);
-            let end = Box::pin(self.attempt(shard, shown, &mut attempt)).await;
+            // In boxes of their own: each is as large as its protocol needs.
+            let end = match self.settings.protocol {
+                Protocol::Mqtt(mqtt) => Box::pin(self.mqtt(shard, shown, &mut attempt, mqtt)).await,
+                Protocol::Http { answer_timeout } => Box::pin(self.http(shard, shown, &mut attempt, answer_timeout)).await,
+            };
             let now = clock::mono();
             let away = end.away();
             match (end, attempt.subscribed) {
@@ -172,7 +195,9 @@ impl Thing {
                 }
                 (End::Failed(failure), Some(since)) => {
                     shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
-                    lost = Some(now);
+                    // Nobody misses a connection before it is needed.
+                    let is_missed = !matches!(failure, Failure::ClosedIdle { .. });
+                    lost = Some(if is_missed { now } else { now + away.unwrap_or_default() });
                     comeback.lost(now.since(since));
                 }
                 (End::Failed(failure), None) => {
@@ -200,34 +225,35 @@ impl Thing {
     fn certificate<O: Observer>(&mut self, shard: &ShardContext<O>, own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
         let Some(expired) = self.faults.as_mut().and_then(|faults| faults.expired()) else { return Arc::clone(own) };
         shard.observer.session(&self.id, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
-        expired.config(&shard.endpoint.tls)
+        expired.config(&shard.endpoint(&self.id).tls)
     }
 
-    async fn attempt<O: Observer + 'static>(
+    async fn mqtt<O: Observer + 'static>(
         &mut self,
         shard: &Rc<ShardContext<O>>,
         tls: Arc<ClientConfig>,
         attempt: &mut Attempt<'_>,
+        settings: MqttSettings,
     ) -> End {
-        let settings = *self.settings;
-        let deadline = attempt.started + settings.connect_timeout;
+        let connect_timeout = self.settings.connect_timeout;
+        let deadline = attempt.started + connect_timeout;
         let cut = Some(self.id.slot);
-        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings.mqtt, deadline, cut)).await;
+        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings, deadline, cut)).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
         let faults = self.faults.as_mut().and_then(|faults| {
             if let Some(other) = faults.twin() {
-                let settings = Arc::clone(&self.settings);
-                tokio::task::spawn_local(twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings));
+                let other = twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings, connect_timeout);
+                tokio::task::spawn_local(other);
             }
             faults.begin_session(clock::mono())
         });
         let id = &self.id;
         let is_present = connection.ack.session_present;
         let telemetry = self.telemetry.as_deref_mut();
-        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings.mqtt, faults);
+        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings, faults);
         let mut is_subscribed = false;
         if let Some(kept) = self.session.take() {
             if is_present {
@@ -242,20 +268,16 @@ impl Thing {
         }
         let end = session.run(is_subscribed, |event, refusal| attempt.follow(event, refusal, id, &shard.observer)).await;
         let kept = session.into_kept(&end);
-        self.agent.handle_disconnected(clock::mono());
-        while let Some(event) = self.agent.poll_event() {
-            attempt.follow(&event, None, id, &shard.observer);
-            shard.observer.agent(id, event);
-        }
+        self.disconnected(shard, attempt);
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
-            let _ = connection.stream.get_ref().0.set_zero_linger();
+            let _ = connection.tcp().set_zero_linger();
         }
         let is_subscribed = attempt.subscribed.is_some();
         self.session = kept.map(|mqtt| Box::new(KeptSession { is_subscribed, mqtt }));
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();
-            settings.mqtt.version.write_disconnect(&mut bye);
+            settings.version.write_disconnect(&mut bye);
             let farewell = async {
                 connection.stream.write_all(&bye).await?;
                 connection.stream.shutdown().await
@@ -264,6 +286,36 @@ impl Thing {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell).await;
         }
         end
+    }
+
+    async fn http<O: Observer>(
+        &mut self,
+        shard: &Rc<ShardContext<O>>,
+        tls: Arc<ClientConfig>,
+        attempt: &mut Attempt<'_>,
+        answer_timeout: Duration,
+    ) -> End {
+        let deadline = attempt.started + self.settings.connect_timeout;
+        let stream = match Box::pin(secure(shard, tls, &self.id, deadline, self.id.slot)).await {
+            Ok(stream) => stream,
+            Err(failure) => return End::Failed(failure),
+        };
+        let id = &self.id;
+        let end = match HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout).await {
+            Ok(mut session) => session.run(|event| attempt.follow(event, None, id, &shard.observer)).await,
+            Err(failure) => return End::Failed(failure),
+        };
+        self.disconnected(shard, attempt);
+        end
+    }
+
+    /// Lets the agent tell what it has to, now that it has no session.
+    fn disconnected<O: Observer>(&mut self, shard: &ShardContext<O>, attempt: &mut Attempt<'_>) {
+        self.agent.handle_disconnected(clock::mono());
+        while let Some(event) = self.agent.poll_event() {
+            attempt.follow(&event, None, &self.id, &shard.observer);
+            shard.observer.agent(&self.id, event);
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::connect::{Connection, connect};
 use super::faults::Twin;
-use super::thing::{SessionSettings, ShardContext, ThingId};
+use super::mqtt::MqttSettings;
+use super::thing::{ShardContext, ThingId};
 use super::{Observer, SessionEvent};
 use crate::clock;
 use crate::fault::Fault;
 use rustls::ClientConfig;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
 /// What comes is read and forgotten, this much at a time.
@@ -20,12 +22,13 @@ pub(super) async fn live<O: Observer>(
     shard: Rc<ShardContext<O>>,
     thing: ThingId,
     tls: Arc<ClientConfig>,
-    settings: Arc<SessionSettings>,
+    settings: MqttSettings,
+    connect_timeout: Duration,
 ) {
     let end = clock::mono() + twin.lives;
     while clock::mono() < end {
-        let deadline = end.min(clock::mono() + settings.connect_timeout);
-        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings.mqtt, deadline, None).await;
+        let deadline = end.min(clock::mono() + connect_timeout);
+        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings, deadline, None).await;
         if let Ok(Connection { mut stream, .. }) = dialled {
             shard.observer.session(&thing, SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
             let listening = async {

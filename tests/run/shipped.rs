@@ -25,6 +25,11 @@ const QUICK_OTA: &[&str] = &[
     "rollout.fw-2-4-1.rate='600/s'",
 ];
 
+const QUICK_WORK: &str = "behavior.ota={ step = '100ms', reaction = '0s' }";
+/// The same, asked for more often.
+const QUICK_MIX: &[&str] = &[QUICK_WORK, "cohort.https.poll.every='1s'", "cohort.signing.poll.every='1s'"];
+const QUICK_POLLS: &[&str] = &[QUICK_WORK, "cohort.polling.poll.every='1s'", "rollout.fw-2-4-1.delay='1s'"];
+
 /// The same events, sooner.
 const QUICK_STORM: &[&str] = &[
     "event=[{ at = '1s', kind = 'reconnect-storm', share = 0.5 }, { at = '2s', kind = 'outage', cohort = 'jittered', for = '1s' }, \
@@ -44,12 +49,13 @@ const SMALL: &[Small] = &[
         executions: 60,
         sets: &["behavior.ota.step='100ms'", "behavior.ota.reaction='0s'"],
     },
+    Small { name: "mixed-transports", things: 100, executions: 100, sets: QUICK_MIX },
+    Small { name: "polling-fleet", things: 100, executions: 100, sets: QUICK_POLLS },
     Small { name: "reconnect-storm", things: 100, executions: 100, sets: QUICK_STORM },
 ];
 
 /// Scenarios that a test of their own runs, and where it is.
 const BY_THEMSELVES: &[(&str, &str, &str)] = &[
-    ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("several-jobs", "tests/run/rollouts.rs", "several_jobs_in_a_row_as_shipped"),
     ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("mosquitto", "tests/outside_services/test_shipped.py", "test_mosquitto"),

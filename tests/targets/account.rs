@@ -130,7 +130,7 @@ pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str,
         region: "us-east-1".into(),
         tls: Some((tls, ServerName::try_from("localhost").unwrap())),
     };
-    let client = ControlClient::new(door, Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key")));
+    let client = ControlClient::new(door, Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key"))));
     let group = GroupName::new("all").unwrap();
     let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
     let document = JobDocument::from_valid_json(document);

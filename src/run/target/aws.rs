@@ -10,7 +10,7 @@ use super::remote::{Told, reach, resolve, server_name};
 use super::{Target, TargetError};
 use crate::jobs::ThingName;
 use crate::pki::given;
-use crate::scenario::plan::{AwsPlan, Plan};
+use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::transport::control::{ControlClient, ControlDoor};
 use crate::wire::tls;
 use http::Uri;
@@ -29,9 +29,14 @@ pub(super) async fn bring_up(
     things: &[ThingName],
     ui: &Ui,
 ) -> Result<Target, TargetError> {
-    let client = match aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() {
-        true => Some(client(aws, ui).await?),
+    let signs = plan.transports().into_iter().any(Transport::is_signed);
+    let account = match aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() || signs {
+        true => Some(account::find(aws.region.as_deref(), aws.profile.as_deref()).await.map_err(TargetError::Account)?),
         false => None,
+    };
+    let client = match &account {
+        Some(account) => Some(client(account, ui).await?),
+        None => None,
     };
     let told = match &client {
         Some(client) if aws.remote.hosts.is_empty() => {
@@ -41,8 +46,8 @@ pub(super) async fn bring_up(
         }
         _ => None,
     };
-    let endpoint = reach(&aws.remote, &files, told).await?;
-    let control = match client {
+    let endpoints = reach(plan, &aws.remote, &files, told, account.as_ref()).await?;
+    let control = match client.filter(|_| !plan.rollouts.is_empty()) {
         // Groups stay behind: those of an earlier run have other things in them.
         Some(client) => {
             let groups = TargetGroups::of(plan, things, &format!("-{}", stamp()))?;
@@ -50,15 +55,15 @@ pub(super) async fn bring_up(
         }
         None => None,
     };
-    Ok(Target { endpoint, credentials: files.credentials, signer: files.signer, control, local: None })
+    Ok(files.into_target(endpoints, control)?)
 }
 
-async fn client(aws: &AwsPlan, ui: &Ui) -> Result<ControlClient, TargetError> {
-    let Account { region, keyring, endpoint_url, ca_bundle } = account::find(aws).await.map_err(TargetError::Account)?;
-    let url = endpoint_url.unwrap_or_else(|| control_url(&region));
+async fn client(account: &Account, ui: &Ui) -> Result<ControlClient, TargetError> {
+    let Account { region, keyring, endpoint_url, ca_bundle } = account;
+    let url = endpoint_url.clone().unwrap_or_else(|| control_url(region));
     ui.tell(&format!("control plane: {url}, region {region}"));
-    let door = door(&url, region, ca_bundle.as_deref()).await?;
-    Ok(ControlClient::new(door, keyring))
+    let door = door(&url, region.clone(), ca_bundle.as_deref()).await?;
+    Ok(ControlClient::new(door, Arc::clone(keyring)))
 }
 
 /// AWS's own control plane of a region.

@@ -1,25 +1,39 @@
 //! The certificates of the things, where they are somebody's files: all read, and found fit, before the first connection.
 
 use super::super::ui::Ui;
-use super::{Faults, TargetError, off_thread};
+use super::control::ControlPlane;
+use super::{Faults, Target, TargetError, off_thread};
 use crate::jobs::ThingName;
 use crate::pki::bundle::Bundle;
 use crate::pki::{Pair, given};
 use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
 use crate::transport::credentials::Credentials;
+use crate::transport::endpoint::Endpoint;
 use crate::wire::signature::SignerKey;
 use crate::wire::tls;
 use rustls::RootCertStore;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What all files gave.
 pub(super) struct Files {
     pub roots: RootCertStore,
-    /// Of each thing, by place.
-    pub credentials: Vec<Credentials>,
+    /// Of each thing, by place; of none that signs.
+    pub credentials: Vec<Option<Credentials>>,
     /// Whose signatures of files count.
     pub signer: Option<SignerKey>,
+}
+
+impl Files {
+    /// A target of somebody else's.
+    ///
+    /// # Errors
+    /// When the provider lacks what TLS needs.
+    pub(super) fn into_target(self, endpoints: Vec<Endpoint>, control: Option<ControlPlane>) -> Result<Target, rustls::Error> {
+        let tls = Arc::new(tls::client_config(self.roots, None)?);
+        Ok(Target { endpoints, tls, credentials: self.credentials, signer: self.signer, control, local: None })
+    }
 }
 
 /// Which files a fleet wants.
@@ -29,6 +43,8 @@ pub(super) struct Wanted {
     certificates: CertificatesPlan,
     list: Option<FleetList>,
     things: Vec<ThingName>,
+    /// Whether the thing at that place shows a certificate.
+    shows: Vec<bool>,
     first_index: u64,
 }
 
@@ -40,6 +56,7 @@ impl Wanted {
             certificates: remote.certificates.clone(),
             list: plan.fleet.list.clone(),
             things: things.to_vec(),
+            shows: (0..plan.fleet.things).map(|n| !plan.cohorts[plan.cohort_of(n)].session.transport.is_signed()).collect(),
             first_index: plan.fleet.first_index,
         }
     }
@@ -92,7 +109,8 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
         RootCertStore::empty()
     });
     let credentials = match &wanted.certificates {
-        CertificatesPlan::Bundle(path) => of_bundle(Path::new(path), &wanted.things, faults, progress),
+        CertificatesPlan::None => vec![None; wanted.things.len()],
+        CertificatesPlan::Bundle(path) => of_bundle(Path::new(path), wanted, faults, progress),
         CertificatesPlan::Files { .. } | CertificatesPlan::Listed => of_files(wanted, faults, progress),
     };
     let signer = wanted
@@ -103,22 +121,26 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
 }
 
 /// Files that things share are read once.
-fn of_files(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Credentials> {
+fn of_files(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {
     let mut loaded: HashMap<(PathBuf, PathBuf), Option<Credentials>> = HashMap::new();
     let mut credentials = Vec::with_capacity(wanted.things.len());
-    for position in 0..wanted.things.len() {
+    for (position, shows) in wanted.shows.iter().enumerate() {
+        if !shows {
+            credentials.push(None);
+            continue;
+        }
         let found = loaded.entry(wanted.paths(position)).or_insert_with_key(|(cert, key)| {
             let fit = given::pair(cert, key)
                 .and_then(|pair| fit(pair).map_err(|why| format!("{}: it does not fit {}: {why}", key.display(), cert.display())));
             fit.map_err(|fault| faults.add(fault)).ok()
         });
-        credentials.extend(found.clone());
+        credentials.push(found.clone());
         progress(position + 1);
     }
     credentials
 }
 
-fn of_bundle(path: &Path, things: &[ThingName], faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Credentials> {
+fn of_bundle(path: &Path, wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {
     let bundle = match Bundle::read(path) {
         Ok(bundle) => bundle,
         Err(error) => {
@@ -126,13 +148,14 @@ fn of_bundle(path: &Path, things: &[ThingName], faults: &mut Faults, progress: &
             return Vec::new();
         }
     };
-    let mut credentials = Vec::with_capacity(things.len());
-    for (n, thing) in things.iter().enumerate() {
-        let pem = bundle.get(thing).ok_or_else(|| "it is not in the bundle".to_owned());
-        match pem.and_then(given::pair_of).and_then(fit) {
-            Ok(found) => credentials.push(found),
-            Err(why) => faults.add(format!("{}: {thing}: {why}", path.display())),
-        }
+    let mut credentials = Vec::with_capacity(wanted.things.len());
+    for (n, (thing, shows)) in wanted.things.iter().zip(&wanted.shows).enumerate() {
+        let mut of_thing = || {
+            let pem = bundle.get(thing).ok_or_else(|| "it is not in the bundle".to_owned());
+            let fit = pem.and_then(given::pair_of).and_then(fit);
+            fit.map_err(|why| faults.add(format!("{}: {thing}: {why}", path.display()))).ok()
+        };
+        credentials.push(if *shows { of_thing() } else { None });
         progress(n + 1);
     }
     credentials

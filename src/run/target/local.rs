@@ -1,7 +1,7 @@
 //! The endpoint of a run's own: certificates, the child, things registered.
 
 use super::super::artifact::{self, Artifacts};
-use super::super::child::{ChildSettings, EndpointChild};
+use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
@@ -9,10 +9,10 @@ use super::{Target, TargetError, off_thread, sources};
 use crate::jobs::ThingName;
 use crate::pki::{Made, Store, StoreSpec};
 use crate::report::SERVICE_LEDGER;
-use crate::scenario::plan::{EmulatorPlan, Plan};
+use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use crate::transport::control::{ControlClient, ControlDoor};
 use crate::transport::credentials::Credentials;
-use crate::transport::endpoint::{Destination, Endpoint};
+use crate::transport::endpoint::{Destination, Endpoint, Signing};
 use crate::transport::keyring::Keyring;
 use crate::transport::upload::ObjectStore;
 use crate::wire::sigv4::AccessKey;
@@ -54,31 +54,46 @@ pub(super) async fn bring_up(
         state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
     };
     let child = EndpointChild::start(settings).await?;
-    ui.tell(&format!("endpoint: mqtt {}, api {}, pid {}", child.ready.mqtt, child.ready.api, child.ready.pid));
+    let Ready { mqtt, https, api, pid } = child.ready.clone();
+    ui.tell(&format!("endpoint: mqtt {mqtt}, https {https}, api {api}, pid {pid}"));
 
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
     let door = ControlDoor {
-        address: child.ready.api,
-        authority: child.ready.api.to_string(),
+        address: api,
+        authority: api.to_string(),
         region: control::REGION.into(),
         tls: Some((Arc::clone(&tls), server_name.clone())),
     };
     let keys = store.credentials();
-    let client = ControlClient::new(door, Keyring::of(&keys.access_key_id, &keys.secret_access_key));
+    let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
+    let client = ControlClient::new(door, Arc::clone(&keyring));
     let control = register(things, groups, client, Register::Things, ui).await?;
     let store = ObjectStore {
-        address: child.ready.api,
+        address: api,
         server_name: server_name.clone(),
         tls: Arc::clone(&tls),
         key: AccessKey::lasting(&keys.access_key_id, &keys.secret_access_key),
     };
     let Artifacts { documents, signer } = artifact::publish(plan, &store).await?;
-    let destination = Destination { address: child.ready.mqtt, server_name };
-    let endpoint = Endpoint::new(vec![destination], sources(&emulator.link).collect(), tls, emulator.link.resumption)
-        .expect("there is a destination");
+    let endpoint = |transport: Transport| {
+        let address = match transport {
+            Transport::Mqtt | Transport::Mqtt5 => mqtt,
+            Transport::HttpsMtls => https,
+            Transport::MqttWs | Transport::HttpsSigv4 => api,
+        };
+        let destination = Destination { address, server_name: server_name.clone(), authority: address.to_string().into() };
+        let (sources, resumption) = (sources(&emulator.link).collect(), emulator.link.resumption);
+        let endpoint = Endpoint::new(vec![destination], sources, Arc::clone(&tls), resumption).expect("there is a destination");
+        match transport.is_signed() {
+            true => endpoint.signed(Signing { keyring: Arc::clone(&keyring), region: control::REGION.into() }),
+            false => endpoint,
+        }
+    };
+    let endpoints = plan.transports().into_iter().map(endpoint).collect();
     let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
-    Ok(Target { endpoint, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
+    let credentials = credentials.into_iter().map(Some).collect();
+    Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
 }
 
 /// What things show that are to have missed the renewal of their certificate.

@@ -15,14 +15,16 @@ use super::groups::GroupsError;
 use super::ui::Ui;
 use crate::jobs::{NameError, ThingName};
 use crate::pki::PkiError;
-use crate::scenario::plan::{LinkPlan, Plan, TargetPlan};
+use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
 use crate::transport::control::ControlCallError;
 use crate::transport::credentials::Credentials;
 use crate::transport::endpoint::{Endpoint, check_source};
 use crate::transport::upload::UploadError;
 use crate::wire::signature::SignerKey;
+use rustls::ClientConfig;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Faults named in one message; the rest is counted.
 const FAULTS_SHOWN: usize = 10;
@@ -54,9 +56,12 @@ pub(super) enum TargetError {
 
 /// A target that is ready.
 pub(super) struct Target {
-    pub endpoint: Endpoint,
-    /// Of each thing, by place.
-    pub credentials: Vec<Credentials>,
+    /// In the order of the plan's transports.
+    pub endpoints: Vec<Endpoint>,
+    /// Whom things trust, with nothing to show and no ALPN.
+    pub tls: Arc<ClientConfig>,
+    /// Of each thing, by place; of none that signs.
+    pub credentials: Vec<Option<Credentials>>,
     /// Whose signatures of files count, where that is known.
     pub signer: Option<SignerKey>,
     /// Where jobs are created; absent where others do.
@@ -79,8 +84,12 @@ pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: 
         }
         TargetPlan::Mqtt(remote) => {
             let files = certificates::load(plan, remote, things, faults, ui).await?;
-            let endpoint = remote::reach(remote, &files, None).await?;
-            Ok(Target { endpoint, credentials: files.credentials, signer: files.signer, control: None, local: None })
+            let account = match plan.transports().into_iter().any(Transport::is_signed) {
+                true => Some(account::find(None, None).await.map_err(TargetError::Account)?),
+                false => None,
+            };
+            let endpoints = remote::reach(plan, remote, &files, None, account.as_ref()).await?;
+            Ok(files.into_target(endpoints, None)?)
         }
         TargetPlan::Aws(aws) => {
             let files = certificates::load(plan, &aws.remote, things, faults, ui).await?;

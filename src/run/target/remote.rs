@@ -1,15 +1,19 @@
 //! The way to an endpoint of somebody else: names resolved once, and all that its connections share.
 
+use super::account::Account;
 use super::certificates::Files;
 use super::{TargetError, sources};
-use crate::scenario::plan::RemotePlan;
-use crate::transport::endpoint::{Destination, Endpoint};
+use crate::scenario::plan::{Plan, RemotePlan, TargetPlan, Transport};
+use crate::transport::endpoint::{Destination, Endpoint, Signing};
 use crate::wire::tls;
 use rustls::pki_types::ServerName;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The scheme's own: no host header names it.
+const HTTPS_PORT: u16 = 443;
+const ALPN_HTTP: &str = "x-amzn-http-ca";
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the account says its endpoint is.
@@ -19,26 +23,58 @@ pub(super) struct Told {
     pub port: Option<u16>,
 }
 
-/// Every address of every host is a destination: things are spread over all of them.
+/// Of each transport of the plan. Every address of every host is a destination: things are spread over all of them.
 ///
 /// # Errors
 /// With the host that cannot be resolved.
-pub(super) async fn reach(remote: &RemotePlan, files: &Files, told: Option<Told>) -> Result<Endpoint, TargetError> {
+pub(super) async fn reach(
+    plan: &Plan,
+    remote: &RemotePlan,
+    files: &Files,
+    told: Option<Told>,
+    account: Option<&Account>,
+) -> Result<Vec<Endpoint>, TargetError> {
     let told_port = told.as_ref().and_then(|told| told.port);
-    let port = remote.port.or(told_port).unwrap_or(RemotePlan::PORT);
     let hosts: Vec<&str> = remote.hosts.iter().map(String::as_str).chain(told.as_ref().map(|told| &*told.host)).collect();
-    let sources: Vec<_> = sources(&remote.link).collect();
-    let is_ipv4 = sources.first().map(IpAddr::is_ipv4);
+    let mut endpoints = Vec::new();
+    for transport in plan.transports() {
+        let (port, alpn) = match transport {
+            Transport::Mqtt | Transport::Mqtt5 => (remote.port.or(told_port).unwrap_or(RemotePlan::PORT), remote.alpn.as_deref()),
+            Transport::HttpsMtls => (remote.https_port, alpn_of_https(plan, remote.https_port)),
+            Transport::MqttWs | Transport::HttpsSigv4 => (remote.api_port, None),
+        };
+        let tls = Arc::new(tls::client_config(files.roots.clone(), alpn)?);
+        let nowhere = || TargetError::Resolve { host: "the endpoint".into(), why: "no host is given".into() };
+        let destinations = destinations(remote, &hosts, port).await?;
+        let endpoint =
+            Endpoint::new(destinations, sources(&remote.link).collect(), tls, remote.link.resumption).ok_or_else(nowhere)?;
+        endpoints.push(match account.filter(|_| transport.is_signed()) {
+            Some(Account { keyring, region, .. }) => {
+                endpoint.signed(Signing { keyring: Arc::clone(keyring), region: region.clone() })
+            }
+            None => endpoint,
+        });
+    }
+    Ok(endpoints)
+}
+
+async fn destinations(remote: &RemotePlan, hosts: &[&str], port: u16) -> Result<Vec<Destination>, TargetError> {
+    let is_ipv4 = sources(&remote.link).next().map(|source| source.is_ipv4());
     let mut destinations = Vec::new();
     for host in hosts {
-        let name = remote.server_name.as_deref().unwrap_or(host);
-        let server_name = server_name(name)?;
-        let addresses = resolve(host, port, is_ipv4).await?;
-        destinations.extend(addresses.into_iter().map(|address| Destination { address, server_name: server_name.clone() }));
+        let server_name = server_name(remote.server_name.as_deref().unwrap_or(host))?;
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { (*host).to_owned() };
+        let authority: Arc<str> = if port == HTTPS_PORT { bracketed.into() } else { format!("{bracketed}:{port}").into() };
+        for address in resolve(host, port, is_ipv4).await? {
+            destinations.push(Destination { address, server_name: server_name.clone(), authority: Arc::clone(&authority) });
+        }
     }
-    let tls = Arc::new(tls::client_config(files.roots.clone(), remote.alpn.as_deref())?);
-    let nowhere = || TargetError::Resolve { host: "the endpoint".into(), why: "no host is given".into() };
-    Endpoint::new(destinations, sources, tls, remote.link.resumption).ok_or_else(nowhere)
+    Ok(destinations)
+}
+
+/// On its common port AWS wants to be told that certificates are shown for HTTP (spec section 10.3).
+fn alpn_of_https(plan: &Plan, port: u16) -> Option<&'static str> {
+    (matches!(plan.target, TargetPlan::Aws(_)) && port == HTTPS_PORT).then_some(ALPN_HTTP)
 }
 
 pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TargetError> {

@@ -26,7 +26,7 @@ pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &Job
     let sign = reader.boolean("sign").is_none_or(|sign| sign.value);
     let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", units::byte_rate).map(|bandwidth| bandwidth.value);
     let words = Tamper::ALL.map(|tamper| (tamper.as_str(), tamper));
-    let tamper = reader.word("tamper", &words, &[]);
+    let tamper = reader.word("tamper", &words);
     if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {
         reader.conflict(&tamper.place, "nobody could notice, the file is not signed", "leave out sign = false, or tamper");
     }

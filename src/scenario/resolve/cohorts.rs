@@ -1,6 +1,6 @@
 //! `[behavior.*]` and `[[cohort]]`.
 
-use super::super::plan::{CohortPlan, FleetList, FleetPlan, TargetPlan};
+use super::super::plan::{CertificatesPlan, CohortPlan, FleetList, FleetPlan, TargetPlan, Transport};
 use super::super::problem::{Code, nearest};
 use super::super::reader::{Located, Reader};
 use super::faults::faults;
@@ -83,8 +83,8 @@ pub(super) fn cohorts(
             let help = "add a [[cohort]] that says which one its things have";
             root.conflict(&root.place_of("behavior"), "there are several behaviors and no cohort", help);
         }
-        let (name, workflow) = ("all".into(), Workflow::StartNext);
         let (behavior, verify_signature, session) = (only_behavior(), false, fleet.session);
+        let (name, workflow) = ("all".into(), default_workflow(session.transport));
         return vec![CohortPlan { name, share: 1.0, workflow, behavior, verify_signature, connect: None, session }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
@@ -107,7 +107,8 @@ pub(super) fn cohorts(
                 0.0
             }
         };
-        let workflow = workflow(reader);
+        let session = session(reader, fleet.session);
+        let workflow = workflow(reader, session.transport);
         let verify_signature = verify_signature(reader, target);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
@@ -123,7 +124,7 @@ pub(super) fn cohorts(
             reader.gathered.push(Code::Duplicate, place, format!("there are two cohorts {value:?}"), None);
         }
         let name = name.map_or_else(String::new, |name| name.value);
-        let (connect, session) = (connect(reader, fleet.connect), session(reader, fleet.session));
+        let connect = connect(reader, fleet.connect);
         cohorts.push(CohortPlan { name, share, workflow, behavior, verify_signature, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
@@ -145,6 +146,16 @@ fn verify_signature(cohort: &Reader<'_>, target: &TargetPlan) -> bool {
     true
 }
 
+/// Things that do not sign show a certificate.
+pub(super) fn check_certificates(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) {
+    const HELP: &str = "[target.tls] cert = ..., key = ... (or --cert, --key): PEM files, one for each thing with {thing} or {index}, or \
+                        shared; or bundle = ..., all in one file; or columns cert and key in the file of fleet.things_from";
+    let is_missing = target.remote().is_some_and(|remote| remote.certificates == CertificatesPlan::None);
+    if is_missing && cohorts.iter().any(|cohort| !cohort.session.transport.is_signed()) {
+        root.gathered.push(Code::MissingKey, &root.place_of("target"), "target.tls.cert is missing", Some(HELP.to_owned()));
+    }
+}
+
 /// A signer is for cohorts that verify.
 pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) {
     let is_given = target.remote().is_some_and(|remote| remote.signer.is_some());
@@ -154,14 +165,23 @@ pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[Co
     }
 }
 
-fn workflow(cohort: &Reader<'_>) -> Workflow {
+fn default_workflow(transport: Transport) -> Workflow {
+    if transport.is_http() { Workflow::Poll(POLL) } else { Workflow::StartNext }
+}
+
+fn workflow(cohort: &Reader<'_>, transport: Transport) -> Workflow {
     let words = [
         ("start-next", Workflow::StartNext),
         ("describe-update", Workflow::DescribeUpdate),
         ("list", Workflow::List),
         ("poll", Workflow::Poll(POLL)),
     ];
-    let workflow = cohort.word("workflow", &words, &[]).map_or(Workflow::StartNext, |word| word.value);
+    let said = cohort.word("workflow", &words);
+    if let Some(said) = said.as_ref().filter(|said| transport.is_http() && said.value.poll().is_none()) {
+        let message = format!("nobody tells a thing of its jobs over {}", transport.as_str());
+        cohort.conflict(&said.place, message, "use workflow = \"poll\", or leave it out");
+    }
+    let workflow = said.map_or(default_workflow(transport), |said| said.value);
     let poll = cohort.table("poll").map(|reader| {
         let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
         let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);

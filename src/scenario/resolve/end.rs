@@ -19,7 +19,7 @@ pub(super) fn end(root: &Reader<'_>, target: &TargetPlan, rollouts: &[RolloutPla
     let empty = Table::default();
     let reader = root.table("end").unwrap_or_else(|| Reader::new(&empty, root.place_of("end"), "end", root.gathered));
     let words = [("executions-done", When::ExecutionsDone), ("duration", When::Duration), ("idle", When::Idle)];
-    let when = reader.word("when", &words, &[]);
+    let when = reader.word("when", &words);
     let duration = reader.duration("duration", SOME_DURATION);
     let expect = reader.integer("expect", 1..=i64::MAX);
     let idle = reader.duration("idle", SOME_DURATION);

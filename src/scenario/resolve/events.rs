@@ -46,7 +46,7 @@ pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPl
 }
 
 fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Option<EventPlan> {
-    let kind = reader.word("kind", &KINDS, &[]).map(|kind| kind.value);
+    let kind = reader.word("kind", &KINDS).map(|kind| kind.value);
     if kind.is_none() && !reader.has("kind") {
         reader.missing("kind", "say what happens, as in kind = \"outage\"");
     }

@@ -18,7 +18,7 @@ pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
 fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
     let chance = chance(row, &reader);
     let words: Vec<(&str, Per)> = row.per.iter().map(|per| (per.as_str(), *per)).collect();
-    let per = reader.word("per", &words, &[]).map_or(row.per[0], |per| per.value);
+    let per = reader.word("per", &words).map_or(row.per[0], |per| per.value);
     if matches!(chance, Chance::Rate(_)) && per == Per::Thing {
         let help = "strike updates or executions at a rate, or things with a share";
         reader.conflict(&reader.place_of("rate"), format!("{} has no rate per thing", row.key), help);
@@ -96,6 +96,17 @@ pub(super) fn check(
         {
             let message = format!("nobody here can make an expired certificate for cohort {:?}", cohort.name);
             complain("behavior", message, "leave expired_certificate out, or use target.kind = \"emulator\", whose CA is at hand");
+        }
+        let transport = cohort.session.transport;
+        if transport.is_http()
+            && let Some(fault) = has(&cohort.behavior, &|spec| spec.fault.is_of_mqtt())
+        {
+            let message = format!("{fault} is a fault of MQTT, and cohort {:?} speaks {}", cohort.name, transport.as_str());
+            complain("cohort", message, "give the cohort a behavior without it, or a transport of MQTT");
+        }
+        if transport.is_signed() && has(&cohort.behavior, &|spec| spec.fault == Fault::ExpiredCertificate).is_some() {
+            let message = format!("things of cohort {:?} sign, and show no certificate that could expire", cohort.name);
+            complain("cohort", message, "leave expired_certificate out, or use a transport with certificates");
         }
         if !cohort.workflow.subscriptions().contains(&Subscription::NotifyNext)
             && has(&cohort.behavior, &|spec| spec.fault == Fault::NoNotifyNext).is_some()

@@ -63,7 +63,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
 pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
     let connect = reader.table("connect")?;
     let rate = connect.rate("rate");
-    let arrival = connect.word("arrival", &ARRIVALS, &[]).map_or(default.arrival, |arrival| arrival.value);
+    let arrival = connect.word("arrival", &ARRIVALS).map_or(default.arrival, |arrival| arrival.value);
     if let (Some(rate), ArrivalKind::Burst) = (&rate, arrival) {
         let help = "all things arrive at once: leave rate out; in_progress bounds them";
         connect.conflict(&rate.place, "a burst has no rate", help);
@@ -81,8 +81,16 @@ pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<Conne
 pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan {
     let mut plan = default;
     let transports = Transport::ALL.map(|transport| (transport.as_str(), transport));
-    if let Some(transport) = reader.word("transport", &transports, &["mqtt-ws", "https-mtls", "https-sigv4"]) {
+    if let Some(transport) = reader.word("transport", &transports) {
         plan.transport = transport.value;
+    }
+    for key in ["clean_session", "keep_alive"].into_iter().filter(|key| plan.transport.is_http() && reader.has(key)) {
+        let message = format!("{} is for transports of MQTT, and this is {}", reader.name(key), plan.transport.as_str());
+        reader.conflict(
+            &reader.place_of(key),
+            message,
+            "leave it out: over HTTPS a thing has no session, and asks when it wants to",
+        );
     }
     if let Some(clean_session) = reader.boolean("clean_session") {
         plan.clean_session = clean_session.value;
@@ -106,7 +114,7 @@ pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan 
 fn backoff(reader: &Reader<'_>, key: &'static str, default: Backoff) -> Backoff {
     let Some(table) = reader.table(key) else { return default };
     let plan = Backoff {
-        policy: table.word("policy", &POLICIES, &[]).map_or(default.policy, |policy| policy.value),
+        policy: table.word("policy", &POLICIES).map_or(default.policy, |policy| policy.value),
         base: table.duration("base", SOME_DURATION).map_or(default.base, |base| base.value),
         cap: table.duration("cap", SOME_DURATION).map_or(default.cap, |cap| cap.value),
     };

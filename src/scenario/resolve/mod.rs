@@ -34,6 +34,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let behaviors = cohorts::behaviors(&root);
     let cohorts = cohorts::cohorts(&root, &target, &fleet, &behaviors);
     cohorts::check_signer(&root, &target, &cohorts);
+    cohorts::check_certificates(&root, &target, &cohorts);
     things::check_cohorts(&root, &fleet, &cohorts);
     let rollouts = rollouts::rollouts(&root, &target, &cohorts, &behaviors);
     let end = end::end(&root, &target, &rollouts);
@@ -41,7 +42,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let thresholds = thresholds(&root, &cohorts);
     let events = events::events(&root, &target, &cohorts, &end);
     faults::check(&root, &target, &cohorts, &behaviors, &rollouts, &end);
-    let telemetry = telemetry::telemetry(&root, &fleet);
+    let telemetry = telemetry::telemetry(&root, &fleet, &cohorts);
     root.finish();
     Plan { name, seed, target, fleet, cohorts, behaviors, rollouts, events, telemetry, end, thresholds }
 }

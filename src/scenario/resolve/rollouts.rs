@@ -105,7 +105,7 @@ fn series(reader: &Reader<'_>) -> Option<Series> {
 
 fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
     let at = reader.duration("at", ANY_DURATION);
-    let after = reader.word("after", &[("connected", ())], &[]);
+    let after = reader.word("after", &[("connected", ())]);
     if let (Some(_), Some(after)) = (&at, after) {
         reader.conflict(&after.place, "a rollout starts either at a time or after something", "keep one of at and after");
     }

@@ -1,6 +1,6 @@
 //! `[telemetry]`.
 
-use super::super::plan::FleetPlan;
+use super::super::plan::{CohortPlan, FleetPlan};
 use super::super::problem::Code;
 use super::super::reader::{Located, Reader};
 use super::DAY;
@@ -14,7 +14,7 @@ const EVERY_MIN: Duration = Duration::from_millis(10);
 const DEFAULT_BYTES: PayloadBytes = PayloadBytes::Constant(256);
 
 /// None where the scenario has no such section.
-pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan) -> Option<TelemetrySettings> {
+pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan, cohorts: &[CohortPlan]) -> Option<TelemetrySettings> {
     let reader = root.table("telemetry")?;
     let topic = reader.with("topic", "a topic such as \"dt/{thing}/state\"", |text| {
         TopicTemplate::parse(text).map_err(|why| format!("{text:?} is not a topic of things: {why}"))
@@ -31,6 +31,10 @@ pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan) -> Option<Telemetr
     let qos = reader.integer("qos", 0..=1).map_or(1, |qos| qos.value);
     if let Some(topic) = &topic {
         check_length(&reader, topic, fleet);
+    }
+    if cohorts.iter().all(|cohort| cohort.session.transport.is_http()) {
+        let help = "leave telemetry out, or let some cohort speak MQTT: those over HTTPS publish none";
+        root.conflict(&root.place_of("telemetry"), "telemetry is published by MQTT, and no cohort speaks it", help);
     }
     reader.finish();
     let period = Period { every: every?.value, jitter };

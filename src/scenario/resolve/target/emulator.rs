@@ -24,7 +24,7 @@ pub(super) fn emulator(target: &Reader<'_>, link: LinkPlan) -> EmulatorPlan {
     let plain = plain(link);
     let Some(reader) = target.table("emulator") else { return plain };
     let minute = reader.duration("minute", Duration::from_millis(100)..=Duration::from_secs(3600));
-    let spread = reader.word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)), &[]);
+    let spread = reader.word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)));
     let spread = spread.map_or(plain.spread, |spread| spread.value);
     let quotas = reader.string("quotas").map_or(QuotasPlan::None, |quotas| quotas_plan(&reader, quotas));
     let faults = FaultsPlan {

@@ -28,7 +28,7 @@ pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
         return TargetPlan::Emulator(emulator::plain(LinkPlan::default()));
     };
     let words = [("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt), ("aws", Kind::Aws)];
-    let kind = reader.word("kind", &words, &[]).map_or(Kind::Emulator, |kind| kind.value);
+    let kind = reader.word("kind", &words).map_or(Kind::Emulator, |kind| kind.value);
     let tls = reader.table("tls");
     let link = link(&reader, tls.as_ref());
     if kind != Kind::Aws {

@@ -33,9 +33,12 @@ pub(super) fn aws(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPl
 }
 
 fn remote(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link: LinkPlan) -> RemotePlan {
+    let Ports { mqtt, https, api } = ports(target);
     RemotePlan {
         hosts: hosts(target),
-        port: port(target),
+        port: mqtt,
+        https_port: https.unwrap_or(RemotePlan::HTTPS_PORT),
+        api_port: api.unwrap_or(RemotePlan::API_PORT),
         server_name: target.string("server_name").map(|name| name.value),
         alpn: target.string("alpn").map(|alpn| alpn.value),
         ca: tls.and_then(|tls| path(tls, "ca", false)),
@@ -59,24 +62,29 @@ fn hosts(target: &Reader<'_>) -> Vec<String> {
     hosts.into_iter().map(|host| host.value).collect()
 }
 
-fn port(target: &Reader<'_>) -> Option<u16> {
+#[derive(Default)]
+struct Ports {
+    mqtt: Option<u16>,
+    https: Option<u16>,
+    api: Option<u16>,
+}
+
+fn ports(target: &Reader<'_>) -> Ports {
     let port = |reader: &Reader<'_>, key| reader.integer(key, 1..=65_535).map(|port| port.value as u16);
     let whole = port(target, "port");
-    let of_mqtt = target.table("ports").and_then(|ports| {
-        let of_mqtt = port(&ports, "mqtt");
-        ports.later(&["https", "api"]);
-        ports.finish();
-        of_mqtt
+    let table = target.table("ports").map(|reader| {
+        let ports = Ports { mqtt: port(&reader, "mqtt"), https: port(&reader, "https"), api: port(&reader, "api") };
+        reader.finish();
+        ports
     });
-    if whole.is_some() && of_mqtt.is_some() {
+    let ports = table.unwrap_or_default();
+    if whole.is_some() && ports.mqtt.is_some() {
         target.conflict(&target.place_of("ports"), "the port is given as port and as ports.mqtt", "keep one of the two");
     }
-    whole.or(of_mqtt)
+    Ports { mqtt: whole.or(ports.mqtt), ..ports }
 }
 
 fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan) -> CertificatesPlan {
-    const HELP: &str = "[target.tls] cert = ..., key = ... (or --cert, --key): PEM files, one for each thing with {thing} or {index}, or \
-                        shared; or bundle = ..., all in one file; or columns cert and key in the file of fleet.things_from";
     let read = |key: &'static str| tls.and_then(|tls| path(tls, key, key != "bundle"));
     let (cert, key, bundle) = (read("cert"), read("key"), read("bundle"));
     let has = |key: &str| tls.is_some_and(|tls| tls.has(key));
@@ -98,10 +106,7 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
             }
             CertificatesPlan::Files { cert: cert.unwrap_or_default(), key: key.unwrap_or_default() }
         }
-        [false, false, false] => {
-            tls.unwrap_or(target).missing(if tls.is_some() { "cert" } else { "tls" }, HELP);
-            CertificatesPlan::Listed
-        }
+        [false, false, false] => CertificatesPlan::None,
     }
 }
 

@@ -1,0 +1,166 @@
+//! Drives one agent over HTTPS: one connection, kept alive, one request after the other. It holds no jobs logic, as the session over
+//! MQTT does not.
+//!
+//! Nobody tells a thing anything over HTTP: there is nothing to subscribe to, and it has to ask (spec section 10.3).
+
+mod exchange;
+
+use super::error::Failure;
+use super::fetch::Fetcher;
+use super::session::End;
+use super::thing::{Order, ShardContext, ThingId};
+use super::{Observer, SessionEvent};
+use crate::clock;
+use crate::device::{self, JobsAgent, Transmit};
+use crate::instant::Mono;
+use crate::jobs::{Reply, Request};
+use crate::wire::data_plane;
+use exchange::{Answered, Asked, Exchanges};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// Answers in a row before other things of the shard get their turn.
+const ANSWERS_PER_TURN: usize = 16;
+/// A thing that waits for nothing looks up this often.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// One connection of one thing.
+pub(super) struct HttpSession<'a, O> {
+    shard: &'a ShardContext<O>,
+    thing: &'a ThingId,
+    agent: &'a mut JobsAgent,
+    exchanges: Exchanges,
+    fetcher: Fetcher,
+}
+
+impl<'a, O: Observer> HttpSession<'a, O> {
+    /// `answer_timeout` is that of every answer.
+    ///
+    /// # Errors
+    /// When the connection is gone already.
+    pub(super) async fn new(
+        shard: &'a ShardContext<O>,
+        thing: &'a ThingId,
+        agent: &'a mut JobsAgent,
+        stream: TlsStream<TcpStream>,
+        answer_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let endpoint = shard.endpoint(thing);
+        let authority = &endpoint.route(thing.position).destination.authority;
+        let exchanges = Exchanges::new(stream, authority, endpoint.signing.as_ref(), answer_timeout).await?;
+        Ok(Self { shard, thing, agent, exchanges, fetcher: Fetcher::default() })
+    }
+
+    /// Until the connection ends. `on_event` sees every event of the agent before the observer does.
+    pub(super) async fn run(&mut self, mut on_event: impl FnMut(&device::Event)) -> End {
+        self.agent.handle_resumed(clock::mono());
+        let end = std::future::poll_fn(|cx| match self.turn(cx, &mut on_event) {
+            Ok(turn) => turn,
+            Err(failure) => Poll::Ready(End::Failed(failure)),
+        })
+        .await;
+        self.fetcher.give_up(self.shard, self.thing);
+        end
+    }
+
+    /// Round and round while answers come; then sleep until the earliest deadline.
+    fn turn(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&device::Event)) -> Result<Poll<End>, Failure> {
+        for _ in 0..ANSWERS_PER_TURN {
+            match self.shard.order.get() {
+                Order::Run => {}
+                Order::Drain => self.agent.handle_drain(),
+                Order::Close => return Ok(Poll::Ready(End::Ordered)),
+            }
+            if let Some(event) = self.shard.cuts.struck(self.thing.slot) {
+                return Err(Failure::Cut { event });
+            }
+            let now = clock::mono();
+            self.agent.handle_timeout(now);
+            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
+            let hang_up = self.transmit(now);
+            // What came due is on its way before anything is read: an answer to it may be there in the same turn.
+            let answered = self.exchanges.poll(cx, now);
+            if let Ok(Poll::Ready(answered)) = &answered {
+                self.deliver(answered);
+            }
+            while let Some(event) = self.agent.poll_event() {
+                on_event(&event);
+                self.shard.observer.agent(self.thing, event);
+            }
+            if let Some(failure) = hang_up {
+                return Err(failure);
+            }
+            match answered {
+                Ok(Poll::Ready(_)) => {}
+                Ok(Poll::Pending) => return Ok(self.rest(cx)),
+                Err(Failure::ClosedIdle { .. }) => {
+                    let away = self.agent.poll_timeout().map(|(at, _)| at.since(now));
+                    return Err(Failure::ClosedIdle { away });
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
+    /// Hands over all that the agent wants to say. Says why the connection is to be dropped, if it is.
+    fn transmit(&mut self, now: Mono) -> Option<Failure> {
+        while let Some(transmit) = self.agent.poll_transmit(now) {
+            match transmit {
+                Transmit::Publish(request) => self.ask(&request, data_plane::encode_request(&self.thing.name, &request)),
+                Transmit::Faulty(request, fault) => {
+                    let mut asked = data_plane::encode_request(&self.thing.name, &request);
+                    asked.body = super::faults::spoil_payload(fault, asked.body);
+                    self.ask(&request, asked);
+                }
+                Transmit::Fetch { job, document } => self.fetcher.start(self.shard, self.thing, self.agent, &job, &document),
+                Transmit::Crash { away } => {
+                    return Some(Failure::OnPurpose { fault: crate::fault::Fault::CrashInProgress, away: Some(away) });
+                }
+                Transmit::Disconnect(why) => return Some(Failure::of_subscribing(why, None)),
+                Transmit::Subscribe(filters) => self.agent.handle_suback(filters.iter().map(|_| true), now),
+                Transmit::Flood(_) => debug_assert!(false, "floods are refused for cohorts that speak HTTP"),
+            }
+        }
+        None
+    }
+
+    fn ask(&mut self, request: &Request, asked: data_plane::HttpRequest) {
+        let line = format!("{} {}", asked.method, asked.path);
+        self.tell(SessionEvent::MessageOut { topic: &line, payload: &asked.body });
+        let (kind, client_token) = (request.body.kind(), request.client_token.clone());
+        self.exchanges.push(Asked { kind, client_token, line, request: asked });
+    }
+
+    fn deliver(&mut self, answered: &Answered) {
+        let Answered { kind, client_token, line, status, error_type, body } = answered;
+        self.tell(SessionEvent::MessageIn { topic: &format!("{status} {line}"), payload: body });
+        let now = clock::mono();
+        match data_plane::parse_answer(*kind, *status, error_type.as_deref(), body) {
+            // Which request it answers is told by the connection.
+            Ok(result) => {
+                self.agent.handle_reply(*kind, Reply { client_token: client_token.clone(), timestamp: None, result }, now);
+            }
+            Err(error) => self.tell(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+        }
+    }
+
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let now = clock::mono();
+        let planned = self.agent.poll_timeout().map(|(at, _)| at);
+        let deadline = [planned, self.exchanges.deadline()].into_iter().flatten().min().unwrap_or(now + IDLE);
+        if deadline <= now {
+            cx.waker().wake_by_ref();
+        } else {
+            self.shard.pacer.wake_at(self.thing.slot, deadline, cx);
+        }
+        Poll::Pending
+    }
+
+    fn tell(&self, event: SessionEvent<'_>) {
+        self.shard.observer.session(self.thing, event);
+    }
+}
