@@ -3,6 +3,7 @@
 mod bench;
 mod faults;
 mod files;
+mod http;
 mod workflows;
 
 use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};
@@ -198,11 +199,16 @@ fn a_version_conflict_is_retried_with_the_version_of_the_service() {
 
 #[test]
 fn an_execution_that_is_gone_is_dropped_and_work_is_asked_for() {
-    for code in [ErrorCode::ResourceNotFound, ErrorCode::TerminalStateReached, ErrorCode::InvalidStateTransition] {
+    let state = ExecutionState { status: ExecutionStatus::Canceled, status_details: StatusDetails::default(), version_number: 3 };
+    for (code, execution_state) in [
+        (ErrorCode::ResourceNotFound, None),
+        (ErrorCode::TerminalStateReached, None),
+        (ErrorCode::InvalidStateTransition, Some(state)),
+    ] {
         let mut bench = Bench::working(SUCCEEDS, "fw");
         bench.sleep();
         let (request, _) = bench.update();
-        bench.answer(&request, Err(Rejection::new(code, "gone")));
+        bench.answer(&request, Err(Rejection { execution_state, ..Rejection::new(code, "gone") }));
         assert!(bench.has(|e| matches!(e, Event::Gone { .. })), "{code}");
         assert!(matches!(bench.request().body, RequestBody::StartNext(_)));
     }

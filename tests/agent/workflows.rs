@@ -34,13 +34,13 @@ fn notify(bench: &mut Bench, jobs: PendingJobs) {
     bench.collect();
 }
 
-fn described(job: &str, status: ExecutionStatus, version: i64) -> Result<Answer, Rejection> {
+pub(crate) fn described(job: &str, status: ExecutionStatus, version: i64) -> Result<Answer, Rejection> {
     Ok(Answer::Described(Some(execution(job, status, version))))
 }
 
 /// The describe that leaves now.
 #[track_caller]
-fn look(bench: &mut Bench) -> (Request, Describe) {
+pub(crate) fn look(bench: &mut Bench) -> (Request, Describe) {
     let request = bench.request();
     match request.body.clone() {
         RequestBody::Describe(describe) => (request, describe),

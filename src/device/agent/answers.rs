@@ -34,7 +34,7 @@ impl JobsAgent {
             }
             let next_at = work.next_at;
             self.events.push_back(Event::Started { execution: key, at: now, resumed: true });
-            self.plan(next_at, Ask::Update);
+            self.go_on(next_at, now);
             return;
         }
         if self.take_up(&execution, now) {
@@ -143,7 +143,7 @@ impl JobsAgent {
                 work.reports = work.reports.max(marks(&execution.status_details));
                 work.end_sent = false;
                 let next_at = work.next_at;
-                self.plan(next_at, Ask::Update);
+                self.go_on(next_at, now);
             }
             _ => {
                 self.drop_work(now);

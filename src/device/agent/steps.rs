@@ -21,6 +21,11 @@ impl JobsAgent {
         self.step = if self.draining && is_new_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
     }
 
+    /// Its work is its own, after all: the next report was planned for `at`, and could not be sent while that was in doubt.
+    pub(super) fn go_on(&mut self, at: Mono, now: Mono) {
+        self.plan_from(at, at.max(now), Ask::Update);
+    }
+
     /// What this thing asks first, to get work or to find its own again.
     pub(super) fn seek(&self) -> Ask {
         match self.settings.workflow {
