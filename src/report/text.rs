@@ -3,6 +3,7 @@
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
 use crate::figures::{grouped, milliseconds, plain};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const ERRORS_SHOWN: usize = 8;
@@ -19,7 +20,8 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
         parts.push(rollouts(totals));
     }
     if !totals.operations.is_empty() {
-        parts.push(operations(totals));
+        parts.push(operations(totals, "all"));
+        parts.extend(by_transport(totals));
     }
     if !manifest.events.is_empty() {
         parts.push(events(&manifest.events));
@@ -118,11 +120,24 @@ fn rollouts(totals: &Totals) -> String {
     finish(table, 1)
 }
 
-fn operations(totals: &Totals) -> String {
+/// A table for each transport, where a fleet has several.
+fn by_transport(totals: &Totals) -> Vec<String> {
+    let name = |row: &'_ OperationTotals| row.scope.strip_prefix("transport:").map(str::to_owned);
+    let mut transports: Vec<String> = totals.operations.iter().filter_map(name).collect();
+    let mut seen = BTreeSet::new();
+    transports.retain(|transport| seen.insert(transport.clone()));
+    if transports.len() < 2 {
+        return Vec::new();
+    }
+    let table = |name: &String| format!("over {name}\n{}", operations(totals, &format!("transport:{name}")));
+    transports.iter().map(table).collect()
+}
+
+fn operations(totals: &Totals, scope: &str) -> String {
     let headers =
         ["operation", "ok", "refused", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
     let mut table = table(&headers);
-    for row in totals.operations.iter().filter(|row| row.scope == "all") {
+    for row in totals.operations.iter().filter(|row| row.scope == scope) {
         table.add_row(operation(row));
     }
     finish(table, 1)

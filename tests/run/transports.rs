@@ -1,6 +1,7 @@
 //! Whole runs over each transport, with sessions that end with their connections and such that do not.
 
 use crate::bench::Bench;
+use crate::reconcile;
 use std::collections::BTreeSet;
 
 /// Two cohorts of eight things each, one of each transport; `more` is laid over it.
@@ -158,4 +159,43 @@ fn telemetry_keeps_no_run_from_being_idle() {
     let output = bench.run(&["run", "idle.toml", "--ui", "none", "--out", "out"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(count(&bench, "all", "telemetry", "ok") >= 4 * 30);
+}
+
+// --------------------------------------------------------------------------------------------------------- every way in
+
+/// Every way in.
+const TRANSPORTS: [&str; 5] = ["mqtt", "mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"];
+
+#[test]
+fn each_transport_has_its_summary_and_all_of_them_the_same_operations() {
+    let bench = Bench::new();
+    let quick = [
+        "behavior.ota={ step = '100ms', reaction = '0s' }",
+        "cohort.https.poll.every='500ms'",
+        "cohort.signing.poll.every='500ms'",
+        "rollout.fw-2-4-1.rate='6000/s'",
+    ];
+    let mut args = vec!["run", "mixed-transports", "--things", "100", "--ui", "plain", "--out", "out"];
+    quick.iter().for_each(|set| args.extend(["--set", set]));
+    let output = bench.run(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("over ")).collect();
+    assert_eq!(told, TRANSPORTS, "{text}");
+    let rows = bench.cells("out/summary.csv", &["scope", "operation", "ok", "error"]);
+    let ok = |transport: &str, operation: &str| {
+        let scope = format!("transport:{transport}");
+        let row = rows.iter().find(|row| row[0] == scope && row[1] == operation);
+        row.map_or(0, |row| row[2].parse::<u64>().unwrap())
+    };
+    for (transport, things) in TRANSPORTS.into_iter().zip([30, 30, 20, 10, 10]) {
+        for operation in ["connect", "connect_tcp", "connect_tls", "execution"] {
+            assert_eq!(ok(transport, operation), things, "{transport} {operation}");
+        }
+        assert_eq!(ok(transport, "update"), 4 * things, "{transport}");
+        let is_http = transport.starts_with("https");
+        assert_eq!(ok(transport, "subscribe"), if is_http { 0 } else { things }, "{transport}");
+        assert_eq!(ok(transport, "describe") >= things, is_http, "{transport}: only who is not told asks");
+    }
+    reconcile(&bench);
 }

@@ -11,19 +11,20 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const WORK: &str = "[behavior.quick]\nreaction = '0s'\nstep = '20ms'\nupdates = 1\n";
+pub(crate) const WORK: &str = "[behavior.quick]\nreaction = '0s'\nstep = '20ms'\nupdates = 1\n";
 
-fn aws(things: usize, target: &str, rest: &str) -> String {
+pub(crate) fn aws(things: usize, target: &str, rest: &str) -> String {
     format!(
         "name = 's'\n[target]\nkind = 'aws'\n{target}\n[target.tls]\nca = 'pki/ca.cert.pem'\n{EACH_ITS_OWN}\n\
          [fleet]\nthings = {things}\nthing_name = 't-{{index}}'\n{WORK}{rest}\n[end]\nlimit = '30s'\n"
     )
 }
 
-const ROLLOUT: &str = "[[rollout]]\njob = 'fw-1'\nrate = '100/s'\ntargets = { share = 0.6 }\ndocument = { operation = 'x' }";
+pub(crate) const ROLLOUT: &str =
+    "[[rollout]]\njob = 'fw-1'\nrate = '100/s'\ntargets = { share = 0.6 }\ndocument = { operation = 'x' }";
 
 /// Runs against the account that `serve` is.
-fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut std::process::Command)) -> Output {
+pub(crate) fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut std::process::Command)) -> Output {
     bench.write("s.toml", scenario);
     let _ = std::fs::remove_dir_all(bench.path("out"));
     let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);

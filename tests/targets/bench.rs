@@ -28,6 +28,7 @@ impl Drop for Guard {
 pub(crate) struct Serve {
     _process: Guard,
     pub(crate) mqtt_port: String,
+    pub(crate) https_port: String,
     pub(crate) api: String,
 }
 
@@ -94,8 +95,8 @@ impl Bench {
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
         let text = |key: &str| ready[key].as_str().unwrap().to_owned();
-        let mqtt_port = text("mqtt").rsplit(':').next().unwrap().to_owned();
-        Serve { _process: process, mqtt_port, api: text("api") }
+        let port = |key: &str| text(key).rsplit(':').next().unwrap().to_owned();
+        Serve { _process: process, mqtt_port: port("mqtt"), https_port: port("https"), api: text("api") }
     }
 
     pub(crate) fn manifest(&self) -> Value {

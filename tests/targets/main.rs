@@ -9,4 +9,5 @@ mod files;
 mod keys;
 mod list;
 mod signer;
+mod transports;
 mod ways;

@@ -1,5 +1,6 @@
 //! Our things against endpoints that misbehave: every wait has a deadline, every failure a name, and they come back.
 
+mod https;
 mod mqtt5;
 mod odd;
 mod persistent;

@@ -65,7 +65,9 @@ pub(crate) fn meet_as(sets: &[&str], behaviour: impl Fn(Tls) + Send + Sync + 'st
     let (store, _) = Store::ensure(dir.path(), &StoreSpec { things: names, server_names: vec![] }, &mut |_, _| {}).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(store.ca_cert()).unwrap();
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider()).build().unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider());
+    // Things that sign show no certificate.
+    let verifier = verifier.allow_unauthenticated().build().unwrap();
     let pair = store.server().unwrap();
     let config = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_client_cert_verifier(verifier).with_single_cert(pair.chain, pair.key).unwrap());
@@ -105,6 +107,8 @@ pub(crate) fn meet_as(sets: &[&str], behaviour: impl Fn(Tls) + Send + Sync + 'st
             "--set",
             "target.server_name='localhost'",
         ])
+        .args(["--set", &format!("target.ports={{ https = {port}, api = {port} }}")])
+        .envs([("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_REGION", "us-east-1")])
         .args(["--ca", "ca.cert.pem", "--cert", "things/{thing}.cert.pem", "--key", "things/{thing}.key.pem"])
         .args(sets.iter().flat_map(|set| ["--set", *set]))
         .current_dir(dir.path())
