@@ -31,7 +31,7 @@ duration = "{duration}s"
 def steady(out):
     """Medians of the last ten seconds but one: RSS and CPU share of generator and endpoint."""
     with open(out / "timeseries.csv", newline="") as file:
-        rows = list(csv.DictReader(file))[-11:-1]
+        rows = [row for row in csv.DictReader(file) if row["endpoint_rss_bytes"]][-11:-1]
     columns = ("rss_bytes", "endpoint_rss_bytes", "cpu_share", "endpoint_cpu_share")
     return [statistics.median(float(row[column]) for row in rows) for column in columns]
 

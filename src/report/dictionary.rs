@@ -21,8 +21,8 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | `endpoint.log` | what the local endpoint wrote to stderr |
 | `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |
 
-Operations: `connect` (the whole of it, from the gate to the last SUBACK), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
-CONNACK), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
+Operations: `connect` (the whole of it, from the gate to the last SUBACK, over HTTPS to the end of TLS), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
+CONNACK, over a WebSocket with its upgrade), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
 (head changed at the service while subscribed, to seen by the thing; without the service's ledger an upper bound, and
 `notify_next_at_least` the lower one), `first_notification` (subscribed to the session's first `notify-next`
 that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`

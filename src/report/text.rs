@@ -266,8 +266,10 @@ mod tests {
             response_ms: Some(times),
             lost_arrivals: 0,
         };
-        let text =
-            operations(&Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() });
+        let text = operations(
+            &Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() },
+            "all",
+        );
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
     }
 }

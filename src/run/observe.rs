@@ -181,8 +181,13 @@ impl Observer for ShardObserver {
                 }
                 recorder.connected(thing.position, intended, at);
             }
-            SessionEvent::ConnectFailed { intended, started, at, failure } => {
+            SessionEvent::ConnectFailed { intended, started, at, failure, is_late } => {
                 finish(Operation::Connect, failure_outcome(failure), intended, started, at);
+                if is_late {
+                    recorder.error(Operation::Connect, "refused", failure.code(), at, || {
+                        format!("{}: {}", thing.name, Explained { stage: Stage::Tls, failure })
+                    });
+                }
                 if self.has_events {
                     recorder.connect_failed(thing.position, intended, at);
                 }

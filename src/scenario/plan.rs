@@ -608,6 +608,12 @@ impl Plan {
         found.unwrap_or(self.cohorts.len() - 1)
     }
 
+    /// Whether the thing at `position` proves by a certificate who it is, rather than sign.
+    #[must_use]
+    pub fn shows_certificate(&self, position: u64) -> bool {
+        !self.cohorts[self.cohort_of(position)].session.transport.is_signed()
+    }
+
     /// How many things work by this behavior: those of its cohorts, and the targets of its rollouts.
     #[must_use]
     pub fn things_with(&self, behavior: &str) -> u64 {

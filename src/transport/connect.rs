@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _};
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _, error::ProtocolError};
 use tokio_util::either::Either;
 
 /// A CONNACK is 4 bytes; what follows it in the same read belongs to the session.
@@ -117,7 +117,7 @@ async fn upgrade(
 fn not_upgraded(error: tungstenite::Error) -> Failure {
     match error {
         tungstenite::Error::Io(error) => error.into(),
-        tungstenite::Error::ConnectionClosed => Failure::Closed,
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete) => Failure::Closed,
         tungstenite::Error::Http(response) => {
             let name = response.headers().get("x-amzn-errortype").and_then(|name| name.to_str().ok()).unwrap_or_default();
             let message = response.body().as_deref().and_then(control::parse_error).unwrap_or_default();

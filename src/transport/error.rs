@@ -162,6 +162,8 @@ fn io_code(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => "no_free_port",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
         io::ErrorKind::TimedOut => "timed_out",
+        // Frames of a WebSocket that are none.
+        io::ErrorKind::InvalidData => "protocol",
         _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => "too_many_open_files",
         _ => "io",
     }

@@ -66,6 +66,8 @@ pub enum SessionEvent<'a> {
         started: Mono,
         at: Mono,
         failure: &'a Failure,
+        /// After the last stage, none of which tells it.
+        is_late: bool,
     },
     /// A session that was subscribed is gone.
     Lost {

@@ -184,8 +184,8 @@ impl<'a, O: Observer> Session<'a, O> {
             }
             self.agent.handle_timeout(now);
             let more = self.read(cx, scratch)?;
-            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
             let hang_up = self.transmit(&mut scratch.outbound);
+            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
             while let Some(event) = self.agent.poll_event() {
                 on_event(&event, self.refusal);
                 self.follow(&event);

@@ -138,6 +138,8 @@ struct Attempt<'a> {
     /// Given back once the attempt has succeeded or failed.
     permit: Option<SemaphorePermit<'a>>,
     subscribed: Option<Mono>,
+    /// Every stage has succeeded: what fails now is told by none.
+    has_stages_behind: bool,
 }
 
 impl Thing {
@@ -201,8 +203,9 @@ impl Thing {
                     comeback.lost(now.since(since));
                 }
                 (End::Failed(failure), None) => {
-                    let Attempt { intended, started, .. } = attempt;
-                    shard.observer.session(&self.id, SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure });
+                    let Attempt { intended, started, has_stages_behind: is_late, .. } = attempt;
+                    let event = SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure, is_late };
+                    shard.observer.session(&self.id, event);
                 }
             }
             intended = match shard.cuts.returns_at_once(self.id.slot) {
@@ -300,12 +303,21 @@ impl Thing {
             Ok(stream) => stream,
             Err(failure) => return End::Failed(failure),
         };
+        // What is not certain yet is no reason to keep others waiting.
+        attempt.permit = None;
+        attempt.has_stages_behind = true;
         let id = &self.id;
-        let end = match HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout).await {
-            Ok(mut session) => session.run(|event| attempt.follow(event, None, id, &shard.observer)).await,
+        let mut session = match HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout).await {
+            Ok(session) => session,
             Err(failure) => return End::Failed(failure),
         };
-        self.disconnected(shard, attempt);
+        let end = session.run(|event| attempt.follow(event, None, id, &shard.observer)).await;
+        // The time is for an orderly end as it is over MQTT.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(&end)).await;
+        // Without a connection, and with nothing under way on it, a thing that polls is as it was.
+        if !matches!(end, End::Failed(Failure::ClosedIdle { .. })) {
+            self.disconnected(shard, attempt);
+        }
         end
     }
 
@@ -326,7 +338,14 @@ async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost
     }
     // The gate is closed when the run closes.
     let permit = shard.gates.of(cohort).acquire().await.ok()?;
-    (!shard.is_closing()).then(|| Attempt { intended, started: clock::mono(), lost, permit: Some(permit), subscribed: None })
+    (!shard.is_closing()).then(|| Attempt {
+        intended,
+        started: clock::mono(),
+        lost,
+        permit: Some(permit),
+        subscribed: None,
+        has_stages_behind: false,
+    })
 }
 
 impl Attempt<'_> {

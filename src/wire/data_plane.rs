@@ -169,18 +169,20 @@ pub fn parse_answer(
     Ok(Err(Rejection::new(code, message)))
 }
 
-/// Clients cut anything after a colon (spec section 10.2).
+/// Clients cut anything after a colon (spec section 10.2), and a namespace before a `#`.
 fn name_of(error_type: &str) -> &str {
-    error_type.split(':').next().unwrap_or_default()
+    let name = error_type.split(':').next().unwrap_or_default();
+    name.rsplit('#').next().unwrap_or_default()
 }
 
 /// The code that a thing would have been given over MQTT, as far as HTTP tells: a version conflict has no name of its own.
 fn error_code(status: u16, error_type: Option<&str>) -> ErrorCode {
     match (error_type.map(name_of), status) {
         (Some("InvalidRequestException"), _) => ErrorCode::InvalidRequest,
-        (Some("ResourceNotFoundException"), _) | (None, 404) => ErrorCode::ResourceNotFound,
-        (Some("InvalidStateTransitionException"), _) | (None, 409) => ErrorCode::InvalidStateTransition,
-        (Some("TerminalStateException"), _) | (None, 410) => ErrorCode::TerminalStateReached,
+        (Some("UnknownOperationException"), _) => ErrorCode::InvalidTopic,
+        (Some("ResourceNotFoundException"), _) | (_, 404) => ErrorCode::ResourceNotFound,
+        (Some("InvalidStateTransitionException"), _) | (_, 409) => ErrorCode::InvalidStateTransition,
+        (Some("TerminalStateException"), _) | (_, 410) => ErrorCode::TerminalStateReached,
         (Some("ThrottlingException"), _) | (_, 429) => ErrorCode::RequestThrottled,
         (_, 500..) => ErrorCode::InternalError,
         _ => ErrorCode::InvalidRequest,
@@ -390,13 +392,19 @@ mod tests {
         for known in ErrorCode::ALL {
             let (status, name) = error_status(known);
             let told = match known {
-                ErrorCode::InvalidTopic | ErrorCode::InvalidJson => ErrorCode::InvalidRequest,
+                ErrorCode::InvalidJson => ErrorCode::InvalidRequest,
                 ErrorCode::VersionMismatch => ErrorCode::InvalidStateTransition,
                 same => same,
             };
             assert_eq!(code(status, Some(name)), (told, "why".into()));
         }
         assert_eq!(code(409, Some("InvalidStateTransitionException:http://x")).0, ErrorCode::InvalidStateTransition);
+        assert_eq!(code(409, Some("com.amazonaws.iot#InvalidStateTransitionException")).0, ErrorCode::InvalidStateTransition);
+        assert_eq!(
+            code(409, Some("ConflictException")).0,
+            ErrorCode::InvalidStateTransition,
+            "an unknown name says less than the status"
+        );
         assert_eq!(code(502, None).0, ErrorCode::InternalError);
         assert_eq!(code(429, None).0, ErrorCode::RequestThrottled);
         assert_eq!(code(400, Some("SomethingElse")).0, ErrorCode::InvalidRequest);

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -67,9 +68,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameStream<S> {
                 Some(Ok(Message::Binary(bytes))) if bytes.is_empty() => continue,
                 Some(Ok(Message::Binary(bytes))) => return Poll::Ready(Ok(bytes)),
                 Some(Ok(Message::Text(_))) => CloseCode::Unsupported,
-                // tungstenite answers pings and closes by itself.
+                // The answer to it leaves when this side closes, too.
+                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(Bytes::new())),
+                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Poll::Ready(Ok(Bytes::new())),
+                // tungstenite answers pings by itself.
                 Some(Ok(_)) => continue,
-                None => return Poll::Ready(Ok(Bytes::new())),
                 Some(Err(Error::Io(error))) => return Poll::Ready(Err(error)),
                 Some(Err(Error::Capacity(_))) => CloseCode::Size,
                 Some(Err(_)) => CloseCode::Protocol,

@@ -114,9 +114,9 @@ fn an_end_that_was_refused_at_once_was_not_its_own() {
 fn a_poll_that_was_planned_survives_its_session() {
     let mut bench = polling();
     let planned = bench.agent.poll_timeout().unwrap();
-    bench.now = bench.now + ms(1);
+    bench.now += ms(1);
     bench.agent.handle_disconnected(bench.now);
-    bench.now = bench.now + ms(1);
+    bench.now += ms(1);
     bench.agent.handle_resumed(bench.now);
     assert_eq!(bench.agent.poll_timeout(), Some(planned));
     // The next session comes too late for it.
@@ -126,6 +126,17 @@ fn a_poll_that_was_planned_survives_its_session() {
     look(&mut bench);
     let lost: Vec<_> = bench.events.iter().filter(|e| matches!(e, Event::LostArrivals { .. })).collect();
     assert_eq!(lost, [&Event::LostArrivals { kind: RequestKind::Describe, count: 1 }], "one was late, one is not made up for");
+}
+
+#[test]
+fn a_session_that_only_lost_its_connection_goes_on_where_it_was() {
+    let mut bench = working();
+    let (due, _) = bench.agent.poll_timeout().unwrap();
+    bench.now = due + ms(500);
+    bench.agent.handle_resumed(bench.now);
+    assert_eq!(bench.update().1.status, ExecutionStatus::InProgress, "what was planned leaves, and nothing is asked before");
+    let Some(Event::Sent { intended, runnable, .. }) = bench.events.last() else { panic!("{:?}", bench.events) };
+    assert_eq!((*intended, *runnable), (due, bench.now));
 }
 
 #[test]

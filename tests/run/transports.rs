@@ -199,3 +199,89 @@ fn each_transport_has_its_summary_and_all_of_them_the_same_operations() {
     }
     reconcile(&bench);
 }
+
+#[test]
+fn things_fail_on_purpose_over_https_as_over_mqtt() {
+    const FAULTY: &str = r#"
+name = "faulty"
+seed = 5
+[fleet]
+things = 40
+transport = "https-mtls"
+connect = { rate = "100/s" }
+reconnect = { policy = "fixed", base = "200ms", cap = "200ms" }
+retry = { policy = "fixed", base = "100ms", cap = "100ms" }
+[[cohort]]
+name = "all"
+poll = { every = "500ms" }
+[behavior.faulty]
+reaction = "0s"
+updates = 2
+step = "200ms"
+[behavior.faulty.faults]
+crash_in_progress = { share = 0.2, away = "300ms" }
+stale_version = { share = 0.1 }
+duplicate_update = { share = 0.1 }
+update_after_terminal = { share = 0.2 }
+oversized_details = { share = 0.1 }
+control_character_details = { share = 0.1 }
+bad_json = { share = 0.1 }
+expired_certificate = { share = 0.2, attempts = 2 }
+[[rollout]]
+job = "fw"
+rate = "60000/min"
+document = {}
+[end]
+limit = "40s"
+"#;
+    let bench = Bench::new();
+    std::fs::write(bench.path("faulty.toml"), FAULTY).unwrap();
+    let output = bench.run(&["run", "faulty.toml", "--ui", "none", "--out", "out"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = bench.cells("out/executions.csv", &["status", "anomaly"]);
+    assert_eq!(rows.len(), 40);
+    assert!(rows.iter().all(|row| row[0] == "SUCCEEDED"), "{rows:?}");
+    let errors = bench.cells("out/errors.csv", &["operation", "kind", "code", "count"]);
+    let count = |operation: &str, kind: &str, code: &str| {
+        let row = errors.iter().find(|row| row[0] == operation && row[1] == kind && row[2] == code);
+        row.map_or(0, |row| row[3].parse::<u64>().unwrap())
+    };
+    for fault in ["stale_version", "duplicate_update", "oversized_details", "control_character_details", "bad_json"] {
+        assert!(count("update", "fault", fault) > 0, "{fault}: {errors:?}");
+    }
+    for fault in ["crash_in_progress", "update_after_terminal"] {
+        assert!(count("execution", "fault", fault) > 0, "{fault}: {errors:?}");
+    }
+    // An expired certificate is refused after the handshake, as far as the thing is concerned.
+    let expired = count("connect", "fault", "expired_certificate");
+    assert!(expired > 0 && count("connect", "refused", "tls_alert") == expired, "{errors:?}");
+    reconcile(&bench);
+}
+
+#[test]
+fn files_are_fetched_beside_a_connection_of_https_too() {
+    let bench = Bench::new();
+    let quick = [
+        "fleet.transport='https-mtls'",
+        "cohort.verifying.poll={ every = '500ms' }",
+        "cohort.trusting.poll={ every = '500ms' }",
+        "behavior.ota={ reaction = '0s', updates = 1, step = '3s' }",
+        "rollout.fw-3-0-0.artifact.bytes=50_000",
+        "rollout.fw-3-0-1.artifact.bytes=50_000",
+        "rollout.fw-3-0-2.artifact.bytes=50_000",
+        "thresholds={ 'download.response_ms.p99' = '< 1000' }",
+    ];
+    let mut args = vec!["run", "signed-firmware", "--things", "20", "--ui", "none", "--out", "out"];
+    quick.iter().for_each(|set| args.extend(["--set", set]));
+    let output = bench.run(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let status = |job: &str| -> BTreeSet<String> {
+        let rows = bench.cells("out/executions.csv", &["job", "cohort", "status"]);
+        rows.into_iter().filter(|row| row[0] == job && row[1] == "verifying").map(|mut row| row.remove(2)).collect()
+    };
+    let only = |status: &str| BTreeSet::from([status.to_owned()]);
+    assert_eq!(status("fw-3-0-0"), only("SUCCEEDED"));
+    assert_eq!(status("fw-3-0-1"), only("REJECTED"));
+    assert_eq!(status("fw-3-0-2"), only("FAILED"));
+    reconcile(&bench);
+}

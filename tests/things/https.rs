@@ -63,6 +63,37 @@ fn a_connection_that_is_closed_between_two_polls_is_made_again_for_the_next() {
     assert_eq!(met.0.len(), 1, "that is no error of anything else: {:?}", met.0);
 }
 
+/// What the thing wants next is wanted at once, when nobody has told it yet that its connection is gone.
+#[test]
+fn a_request_after_the_last_answer_of_a_connection_goes_on_the_next_one() {
+    let execution =
+        r#"{"execution":{"jobId":"fw","status":"QUEUED","queuedAt":1,"lastUpdatedAt":1,"versionNumber":1,"executionNumber":1}}"#;
+    let met = meet_as(&[HTTPS, POLLS, "behavior.b={ reaction = '0s' }"], move |mut stream| {
+        let line = request(&mut stream).unwrap_or_default();
+        let body = if line.starts_with("get") { execution } else { "{}" };
+        let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+        send(&mut stream, format!("{head}\r\n\r\n{body}").as_bytes());
+    });
+    assert!(operation(&met.2, "start_next")["ok"].as_u64().unwrap() >= 10, "{:?}", met.0);
+    for name in ["describe", "start_next"] {
+        let operation = operation(&met.2, name);
+        assert_eq!((&operation["timeout"], &operation["error"]), (&0.into(), &0.into()), "{name}: {:?}", met.0);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_refused_after_the_handshake_is_no_connection() {
+    let met = meet(|mut stream| {
+        // The handshake, and then the alert that TLS 1.3 has room for only after it.
+        let _ = stream.conn.complete_io(&mut stream.sock);
+        stream.conn.send_close_notify();
+        let _ = stream.conn.complete_io(&mut stream.sock);
+    });
+    let connect = operation(&met.2, "connect");
+    assert_eq!(connect["ok"], 0, "{connect}");
+    assert!(connect["error"].as_u64().unwrap() >= 4 && count(&met, "connect", "closed") >= 4, "{connect} {:?}", met.0);
+}
+
 #[test]
 fn a_connection_that_is_closed_before_any_answer_is_come_back_to_by_the_policy() {
     let met = meet(drop);

@@ -185,6 +185,10 @@ impl JobsAgent {
                 self.retry(Ask::Update, now);
                 return;
             }
+            if rejection.code == ErrorCode::RequestThrottled {
+                // Nobody has looked at it.
+                work.end_sent = work.may_have_ended;
+            }
             if let Some(state) = &rejection.execution_state {
                 if work.end_sent && state.status == work.outcome() {
                     // The first try was accepted and its answer lost (spec section 18.3, inferred).
@@ -212,8 +216,10 @@ impl JobsAgent {
             (Ask::AfterEnd, _) => self.after_end(now),
             (_, true) | (Ask::StartNext | Ask::List, false) => self.retry(ask, now),
             // Nobody else ends it as a rule: an end of ours was accepted, and its answer lost (inferred).
-            (Ask::Describe, false) if rejection.code == ErrorCode::TerminalStateReached && self.may_have_ended() => {
-                self.finish(now)
+            (Ask::Describe, false)
+                if rejection.code == ErrorCode::TerminalStateReached && self.work.as_ref().is_some_and(|work| work.end_sent) =>
+            {
+                self.finish(now);
             }
             (Ask::Look, false) => {
                 // `$next` names nothing that could be gone.

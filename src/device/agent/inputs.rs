@@ -15,10 +15,14 @@ impl JobsAgent {
     }
 
     /// The thing is up without subscribing: its session goes on, in which every subscription was granted (spec section 18.1), or there
-    /// is nothing to subscribe to, as over HTTP.
+    /// is nothing to subscribe to, as over HTTP. There a session that was not told of its end goes on where it was: only its connection is
+    /// another one.
     pub fn handle_resumed(&mut self, now: Mono) {
         self.events.push_back(Event::Resumed { at: now });
-        self.come_up(now);
+        match &mut self.session {
+            Session::Subscribed { since, .. } => *since = now,
+            _ => self.come_up(now),
+        }
     }
 
     /// The session ended, whoever ended it.

@@ -172,11 +172,6 @@ impl JobsAgent {
         }
     }
 
-    /// Whether an end of the execution under way was sent, and never answered.
-    fn may_have_ended(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.end_sent)
-    }
-
     /// Whether an execution is under way.
     #[must_use]
     pub fn is_working(&self) -> bool {

@@ -40,8 +40,9 @@ pub(super) async fn find(region: Option<&str>, profile: Option<&str>) -> Result<
     let config = tokio::time::timeout(LOAD_TIMEOUT, loader.load()).await.map_err(|_elapsed| {
         format!("neither environment nor profiles nor this machine tell of it within {} s", LOAD_TIMEOUT.as_secs())
     })?;
-    let region =
-        config.region().ok_or("no region: say target.region = \"eu-central-1\", or set AWS_REGION, or give the profile one")?;
+    let no_region =
+        "no region: set AWS_REGION, or give the profile one; with kind = \"aws\" target.region = \"eu-central-1\" says it, too";
+    let region = config.region().ok_or(no_region)?;
     let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;
     Ok(Account {
         region: region.to_string(),

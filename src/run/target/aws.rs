@@ -35,8 +35,8 @@ pub(super) async fn bring_up(
         false => None,
     };
     let client = match &account {
-        Some(account) => Some(client(account, ui).await?),
-        None => None,
+        Some(account) if aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() => Some(client(account, ui).await?),
+        _ => None,
     };
     let told = match &client {
         Some(client) if aws.remote.hosts.is_empty() => {

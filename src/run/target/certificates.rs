@@ -56,7 +56,7 @@ impl Wanted {
             certificates: remote.certificates.clone(),
             list: plan.fleet.list.clone(),
             things: things.to_vec(),
-            shows: (0..plan.fleet.things).map(|n| !plan.cohorts[plan.cohort_of(n)].session.transport.is_signed()).collect(),
+            shows: (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect(),
             first_index: plan.fleet.first_index,
         }
     }

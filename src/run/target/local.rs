@@ -40,7 +40,9 @@ pub(super) async fn bring_up(
     let groups = TargetGroups::of(plan, things, "")?;
     let dir = Path::new("certs").join(&plan.name);
     ui.tell(&format!("certificates: {}", dir.display()));
-    let (store, made, credentials) = certificates(dir, things.to_vec(), ui).await?;
+    let shows: Vec<bool> = (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect();
+    let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
+    let (store, made, credentials) = certificates(dir, shown, ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
     let expired = expired(plan, things, &store)?;
@@ -92,7 +94,8 @@ pub(super) async fn bring_up(
     };
     let endpoints = plan.transports().into_iter().map(endpoint).collect();
     let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
-    let credentials = credentials.into_iter().map(Some).collect();
+    let mut credentials = credentials.into_iter();
+    let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
     Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
 }
 

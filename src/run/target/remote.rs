@@ -50,6 +50,8 @@ pub(super) async fn reach(
             Endpoint::new(destinations, sources(&remote.link).collect(), tls, remote.link.resumption).ok_or_else(nowhere)?;
         endpoints.push(match account.filter(|_| transport.is_signed()) {
             Some(Account { keyring, region, .. }) => {
+                // Who has no key is told before the first connection.
+                keyring.key().await.map_err(|error| TargetError::Account(error.to_string()))?;
                 endpoint.signed(Signing { keyring: Arc::clone(keyring), region: region.clone() })
             }
             None => endpoint,
@@ -62,8 +64,10 @@ async fn destinations(remote: &RemotePlan, hosts: &[&str], port: u16) -> Result<
     let is_ipv4 = sources(&remote.link).next().map(|source| source.is_ipv4());
     let mut destinations = Vec::new();
     for host in hosts {
-        let server_name = server_name(remote.server_name.as_deref().unwrap_or(host))?;
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { (*host).to_owned() };
+        // Whoever proves to be that name is asked by it, wherever the connection leads.
+        let name = remote.server_name.as_deref().unwrap_or(host);
+        let server_name = server_name(name)?;
+        let bracketed = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
         let authority: Arc<str> = if port == HTTPS_PORT { bracketed.into() } else { format!("{bracketed}:{port}").into() };
         for address in resolve(host, port, is_ipv4).await? {
             destinations.push(Destination { address, server_name: server_name.clone(), authority: Arc::clone(&authority) });

@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -70,11 +71,11 @@ pub(super) struct Exchanges {
     authority: Arc<str>,
     signing: Option<Arc<Signing>>,
     answer_timeout: Duration,
-    link: Pin<Box<Link>>,
-    is_closed: bool,
+    /// Gone when the other side has closed it: what waits for it fails only then.
+    link: Option<Box<Link>>,
     /// An answer has come on this connection.
     is_proven: bool,
-    /// With the exchange that is open.
+    /// The exchange that is open has it.
     sender: Option<Sender>,
     open: Option<Open>,
     /// Answers come in the order of requests: these wait for the one that is open.
@@ -95,13 +96,22 @@ impl Exchanges {
             authority: Arc::clone(authority),
             signing: signing.map(Arc::clone),
             answer_timeout,
-            link: Box::pin(link),
-            is_closed: false,
+            link: Some(Box::new(link)),
             is_proven: false,
             sender: Some(sender),
             open: None,
             waiting: VecDeque::new(),
         })
+    }
+
+    /// Whether nothing is asked, and nothing waits to be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether an answer has come on this connection.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     pub(super) fn push(&mut self, asked: Asked) {
@@ -113,6 +123,22 @@ impl Exchanges {
         self.open.as_ref().map(|open| open.deadline)
     }
 
+    /// Whether nothing can be asked any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.link.is_none()
+    }
+
+    /// Drives the connection while nothing is under way.
+    ///
+    /// # Errors
+    /// When it is of no use any more.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        match self.open {
+            Some(_) => Ok(()),
+            None => self.drive(cx),
+        }
+    }
+
     /// The next answer.
     ///
     /// # Errors
@@ -120,60 +146,65 @@ impl Exchanges {
     /// told from it.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Mono) -> Result<Poll<Answered>, Failure> {
         if self.open.is_none()
+            && !self.waiting.is_empty()
             && let Some(sender) = self.sender.take()
         {
-            match self.waiting.pop_front() {
-                Some(asked) => self.begin(asked, sender, now),
-                None => self.sender = Some(sender),
-            }
+            self.begin(sender, now);
         }
-        let Some(open) = &mut self.open else {
-            return if !self.is_over(cx)? {
-                Ok(Poll::Pending)
-            } else if self.is_proven {
-                Err(Failure::ClosedIdle { away: None })
-            } else {
-                Err(Failure::Closed)
-            };
+        let Some(mut open) = self.open.take() else {
+            self.drive(cx)?;
+            return Ok(Poll::Pending);
         };
         let mut exchanged = open.exchange.as_mut().poll(cx);
         if exchanged.is_pending() {
             // What it has handed over leaves now, and what has come is handed to it.
-            let deadline = open.deadline;
-            self.is_over(cx)?;
-            if now >= deadline {
-                return Err(Failure::Timeout("answer"));
-            }
-            let Some(open) = &mut self.open else { return Ok(Poll::Pending) };
+            self.drive(cx)?;
             exchanged = open.exchange.as_mut().poll(cx);
         }
-        let Poll::Ready((sender, result)) = exchanged else { return Ok(Poll::Pending) };
-        self.sender = Some(sender);
-        let Some(Open { kind, client_token, line, .. }) = self.open.take() else { return Ok(Poll::Pending) };
-        let Answer { status, error_type, body } = result?;
-        self.is_proven = true;
-        Ok(Poll::Ready(Answered { kind, client_token, line, status, error_type, body }))
+        match exchanged {
+            Poll::Ready((sender, result)) => {
+                self.sender = Some(sender);
+                let Answer { status, error_type, body } = result?;
+                self.is_proven = true;
+                let Open { kind, client_token, line, .. } = open;
+                Ok(Poll::Ready(Answered { kind, client_token, line, status, error_type, body }))
+            }
+            Poll::Pending if now >= open.deadline => Err(Failure::Timeout("answer")),
+            Poll::Pending => {
+                self.open = Some(open);
+                Ok(Poll::Pending)
+            }
+        }
     }
 
-    fn begin(&mut self, asked: Asked, sender: Sender, now: Mono) {
-        let Asked { kind, client_token, line, request } = asked;
-        let exchange = Box::pin(exchange(sender, request, Arc::clone(&self.authority), self.signing.clone()));
-        self.open = Some(Open { kind, client_token, line, deadline: now + self.answer_timeout, exchange });
+    /// Says goodbye, or resets the connection.
+    pub(super) async fn close(self, is_reset: bool) {
+        let Some(link) = self.link else { return };
+        let mut stream = link.into_parts().io.into_inner();
+        // Whether the peer hears it changes nothing for a thing that is leaving.
+        let _ = match is_reset {
+            true => stream.get_ref().0.set_zero_linger(),
+            false => stream.shutdown().await,
+        };
+    }
+
+    fn begin(&mut self, sender: Sender, now: Mono) {
+        let Some(asked) = self.waiting.pop_front() else { return };
         if self.waiting.is_empty() {
             // Thousands of idle things keep no buffers.
             self.waiting = VecDeque::new();
         }
+        let Asked { kind, client_token, line, request } = asked;
+        let exchange = Box::pin(exchange(sender, request, Arc::clone(&self.authority), self.signing.clone()));
+        self.open = Some(Open { kind, client_token, line, deadline: now + self.answer_timeout, exchange });
     }
 
-    /// Drives the connection; says whether the other side has closed it.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> Result<bool, Failure> {
-        if !self.is_closed
-            && let Poll::Ready(end) = self.link.as_mut().poll(cx)
-        {
-            self.is_closed = true;
-            end.map_err(|error| broken(&error))?;
-        }
-        Ok(self.is_closed)
+    /// Lets bytes come and go.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let Poll::Ready(end) = Pin::new(&mut **link).poll(cx) else { return Ok(()) };
+        self.link = None;
+        end.map_err(|error| broken(&error))
     }
 }
 

@@ -23,6 +23,8 @@ use tokio_rustls::client::TlsStream;
 
 /// Answers in a row before other things of the shard get their turn.
 const ANSWERS_PER_TURN: usize = 16;
+/// TLS 1.3 tells a client that its certificate is refused when the handshake is over. Who is not told within this time is connected.
+const SETTLED: Duration = Duration::from_millis(250);
 /// A thing that waits for nothing looks up this often.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -33,6 +35,8 @@ pub(super) struct HttpSession<'a, O> {
     agent: &'a mut JobsAgent,
     exchanges: Exchanges,
     fetcher: Fetcher,
+    /// Since when the thing is up, while that is not certain yet.
+    up_since: Option<Mono>,
 }
 
 impl<'a, O: Observer> HttpSession<'a, O> {
@@ -50,10 +54,11 @@ impl<'a, O: Observer> HttpSession<'a, O> {
         let endpoint = shard.endpoint(thing);
         let authority = &endpoint.route(thing.position).destination.authority;
         let exchanges = Exchanges::new(stream, authority, endpoint.signing.as_ref(), answer_timeout).await?;
-        Ok(Self { shard, thing, agent, exchanges, fetcher: Fetcher::default() })
+        Ok(Self { shard, thing, agent, exchanges, fetcher: Fetcher::default(), up_since: None })
     }
 
-    /// Until the connection ends. `on_event` sees every event of the agent before the observer does.
+    /// Until the connection ends. `on_event` sees every event of the agent before the observer does; that the thing is up it sees once
+    /// that is certain.
     pub(super) async fn run(&mut self, mut on_event: impl FnMut(&device::Event)) -> End {
         self.agent.handle_resumed(clock::mono());
         let end = std::future::poll_fn(|cx| match self.turn(cx, &mut on_event) {
@@ -63,6 +68,11 @@ impl<'a, O: Observer> HttpSession<'a, O> {
         .await;
         self.fetcher.give_up(self.shard, self.thing);
         end
+    }
+
+    /// The connection is over: a cut resets it, anything else is an orderly end where there is still one to have.
+    pub(super) async fn close(self, end: &End) {
+        self.exchanges.close(matches!(end, End::Failed(Failure::Cut { .. }))).await;
     }
 
     /// Round and round while answers come; then sleep until the earliest deadline.
@@ -78,32 +88,58 @@ impl<'a, O: Observer> HttpSession<'a, O> {
             }
             let now = clock::mono();
             self.agent.handle_timeout(now);
-            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
+            self.exchanges.poll_idle(cx)?;
+            if self.exchanges.is_closed() {
+                return self.closed(cx, on_event);
+            }
             let hang_up = self.transmit(now);
-            // What came due is on its way before anything is read: an answer to it may be there in the same turn.
+            self.fetcher.follow(self.shard, self.thing, self.agent, cx);
             let answered = self.exchanges.poll(cx, now);
             if let Ok(Poll::Ready(answered)) = &answered {
                 self.deliver(answered);
             }
-            while let Some(event) = self.agent.poll_event() {
-                on_event(&event);
-                self.shard.observer.agent(self.thing, event);
-            }
+            self.tell_events(now, on_event);
             if let Some(failure) = hang_up {
                 return Err(failure);
             }
-            match answered {
-                Ok(Poll::Ready(_)) => {}
-                Ok(Poll::Pending) => return Ok(self.rest(cx)),
-                Err(Failure::ClosedIdle { .. }) => {
-                    let away = self.agent.poll_timeout().map(|(at, _)| at.since(now));
-                    return Err(Failure::ClosedIdle { away });
-                }
-                Err(failure) => return Err(failure),
+            if answered?.is_pending() && !self.exchanges.is_closed() {
+                return Ok(self.rest(cx));
             }
         }
         cx.waker().wake_by_ref();
         Ok(Poll::Pending)
+    }
+
+    /// The other side has closed the connection, and nothing was asked on it. A file that is on its way is waited for: it has a
+    /// connection of its own, and would begin anew in another session.
+    fn closed(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&device::Event)) -> Result<Poll<End>, Failure> {
+        let now = clock::mono();
+        self.fetcher.follow(self.shard, self.thing, self.agent, cx);
+        self.tell_events(now, on_event);
+        if self.agent.is_fetching() {
+            self.shard.pacer.wake_at(self.thing.slot, now + IDLE, cx);
+            return Ok(Poll::Pending);
+        }
+        match self.exchanges.is_proven() && self.exchanges.is_idle() {
+            true => Err(Failure::ClosedIdle { away: self.agent.poll_timeout().map(|(at, _)| at.since(now)) }),
+            false => Err(Failure::Closed),
+        }
+    }
+
+    fn tell_events(&mut self, now: Mono, on_event: &mut impl FnMut(&device::Event)) {
+        while let Some(event) = self.agent.poll_event() {
+            match event {
+                device::Event::Resumed { at } => self.up_since = Some(at),
+                _ => on_event(&event),
+            }
+            self.shard.observer.agent(self.thing, event);
+        }
+        if let Some(at) = self.up_since
+            && (self.exchanges.is_proven() || now >= at + SETTLED)
+        {
+            self.up_since = None;
+            on_event(&device::Event::Resumed { at });
+        }
     }
 
     /// Hands over all that the agent wants to say. Says why the connection is to be dropped, if it is.
@@ -151,7 +187,8 @@ impl<'a, O: Observer> HttpSession<'a, O> {
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let now = clock::mono();
         let planned = self.agent.poll_timeout().map(|(at, _)| at);
-        let deadline = [planned, self.exchanges.deadline()].into_iter().flatten().min().unwrap_or(now + IDLE);
+        let settled = self.up_since.map(|at| at + SETTLED);
+        let deadline = [planned, settled, self.exchanges.deadline()].into_iter().flatten().min().unwrap_or(now + IDLE);
         if deadline <= now {
             cx.waker().wake_by_ref();
         } else {
