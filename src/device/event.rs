@@ -51,6 +51,8 @@ pub struct ExecutionKey {
 pub enum AnswerOutcome {
     Accepted,
     Refused(ErrorCode),
+    /// The endpoint acknowledged the message as one that it did not take, as MQTT 5 can; no answer will come.
+    NotTaken,
     Timeout,
     SessionLost,
 }

@@ -26,7 +26,8 @@ faults = { crash_in_progress = { share = 0.01, per = \"execution\", away = \"uni
   the last column of `executions.csv` what struck them. What the table excuses is no anomaly there, and anything else is.
 - Over HTTPS there are no topics, acknowledgements and client ids, so `wrong_topic`, `foreign_topic`, `publish_flood`, `no_puback`, `slow_reader`,
   `no_notify_next`, `flapping` and `duplicate_client_id` are refused for cohorts that speak it; the others are the same as over MQTT, but for
-  what the endpoint answers: HTTP has no name of its own for a version conflict and for bad JSON.
+  what the endpoint answers: HTTP has no name of its own for a version conflict and for bad JSON, and a certificate
+  that has expired is `refused` in the rows of `connect`, since nothing is said before.
 - Faults of things at work may stand in the behavior of a rollout; those of connections and things belong to the behavior of a cohort.
 
 This page is made from the table that drives the scenario's words and the test (`src/fault/table.rs`, `tests/faults`); a test fails when they differ.

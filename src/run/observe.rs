@@ -289,6 +289,10 @@ impl Observer for ShardObserver {
                         recorder.error(operation, "rejected", code.as_str(), at, || thing.name.to_string());
                         Outcome::Rejected
                     }
+                    AnswerOutcome::NotTaken => {
+                        recorder.error(operation, "rejected", "not_taken", at, || thing.name.to_string());
+                        Outcome::Rejected
+                    }
                     AnswerOutcome::Timeout => {
                         recorder.error(operation, "timeout", "no_answer", at, || thing.name.to_string());
                         Outcome::Timeout
@@ -366,7 +370,7 @@ fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
                 AnswerOutcome::Accepted => What::Accepted(*kind),
                 AnswerOutcome::Refused(code) => What::Refused(*kind, *code),
                 AnswerOutcome::Timeout => What::NoAnswer(*kind),
-                AnswerOutcome::SessionLost => What::Unanswered(*kind),
+                AnswerOutcome::NotTaken | AnswerOutcome::SessionLost => What::Unanswered(*kind),
             };
             (*at, what)
         }

@@ -240,6 +240,9 @@ impl<'a, O: Observer> Session<'a, O> {
             }
             Incoming::Acknowledged { publish, refusal } => {
                 self.tell_end(publish, now, refusal.map_or(PublishEnd::Acknowledged, PublishEnd::Refused));
+                if refusal.is_some() && publish.content == Content::Request {
+                    self.agent.handle_not_taken(publish.sent, now);
+                }
             }
             Incoming::Nothing => {}
         }

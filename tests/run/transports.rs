@@ -166,6 +166,16 @@ fn telemetry_keeps_no_run_from_being_idle() {
 /// Every way in.
 const TRANSPORTS: [&str; 5] = ["mqtt", "mqtt5", "mqtt-ws", "https-mtls", "https-sigv4"];
 
+/// Runs a shipped scenario, other than it is shipped; its summary.
+fn run_shipped(bench: &Bench, name: &str, things: usize, sets: &[&str]) -> String {
+    let things = things.to_string();
+    let mut args = vec!["run", name, "--things", &things, "--ui", "plain", "--out", "out"];
+    sets.iter().for_each(|set| args.extend(["--set", set]));
+    let output = bench.run(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn each_transport_has_its_summary_and_all_of_them_the_same_operations() {
     let bench = Bench::new();
@@ -175,11 +185,7 @@ fn each_transport_has_its_summary_and_all_of_them_the_same_operations() {
         "cohort.signing.poll.every='500ms'",
         "rollout.fw-2-4-1.rate='6000/s'",
     ];
-    let mut args = vec!["run", "mixed-transports", "--things", "100", "--ui", "plain", "--out", "out"];
-    quick.iter().for_each(|set| args.extend(["--set", set]));
-    let output = bench.run(&args);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = run_shipped(&bench, "mixed-transports", 100, &quick);
     let told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("over ")).collect();
     assert_eq!(told, TRANSPORTS, "{text}");
     let rows = bench.cells("out/summary.csv", &["scope", "operation", "ok", "error"]);
@@ -271,10 +277,7 @@ fn files_are_fetched_beside_a_connection_of_https_too() {
         "rollout.fw-3-0-2.artifact.bytes=50_000",
         "thresholds={ 'download.response_ms.p99' = '< 1000' }",
     ];
-    let mut args = vec!["run", "signed-firmware", "--things", "20", "--ui", "none", "--out", "out"];
-    quick.iter().for_each(|set| args.extend(["--set", set]));
-    let output = bench.run(&args);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run_shipped(&bench, "signed-firmware", 20, &quick);
     let status = |job: &str| -> BTreeSet<String> {
         let rows = bench.cells("out/executions.csv", &["job", "cohort", "status"]);
         rows.into_iter().filter(|row| row[0] == job && row[1] == "verifying").map(|mut row| row.remove(2)).collect()

@@ -9,7 +9,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 pub(crate) const WORK: &str = "[behavior.quick]\nreaction = '0s'\nstep = '20ms'\nupdates = 1\n";
 
@@ -149,15 +148,7 @@ fn jobs_of_others(end: &str) -> Vec<Vec<String>> {
     bench.write("s.toml", &mqtt(&serve.mqtt_port, 3, EACH_ITS_OWN, &format!("{WORK}[end]\n{end}\nlimit = '40s'")));
     let args = ["run", "s.toml", "--ui", "json", "--out", "out"];
     let mut run = Guard(bench.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let is_connected = || {
-        let seconds = bench.path("out/timeseries.csv");
-        seconds.exists() && bench.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == "3")
-    };
-    while !is_connected() {
-        assert!(Instant::now() < deadline, "the things do not connect");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    bench.wait_until_connected(3);
     create_job(&bench, &serve, 3, "theirs", r#"{"operation":"x"}"#);
     let status = run.0.wait().unwrap();
     assert_eq!(status.code(), Some(0), "{}", bench.text("out/run.json"));

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A folder of its own, with a store in `pki`.
 pub(crate) struct Bench {
@@ -111,6 +112,17 @@ impl Bench {
             columns.iter().map(|column| headers.iter().position(|header| header == *column).expect(column)).collect();
         let records = reader.records().map(Result::unwrap);
         records.map(|record| places.iter().map(|place| record[*place].to_owned()).collect()).collect()
+    }
+
+    /// Waits for a run that goes on.
+    pub(crate) fn wait_until_connected(&self, things: usize) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let things = things.to_string();
+        let seconds = self.path("out/timeseries.csv");
+        while !(seconds.exists() && self.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == things)) {
+            assert!(Instant::now() < deadline, "the things do not connect");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Things that were connected at least once.

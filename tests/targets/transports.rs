@@ -4,7 +4,6 @@ use crate::account::{ROLLOUT, WORK, aws, create_job, run};
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Cohorts of one thing each, over every transport.
 const EACH_TRANSPORT: &str = "[[cohort]]\nname = 'mqtt'\nshare = 0.2\n\
@@ -58,15 +57,7 @@ fn jobs_of_others_reach_things_over_every_transport() {
     let (id, secret) = key(&bench);
     command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_REGION", "us-east-1");
     let mut run = Guard(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let is_connected = || {
-        let seconds = bench.path("out/timeseries.csv");
-        seconds.exists() && bench.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == "5")
-    };
-    while !is_connected() {
-        assert!(Instant::now() < deadline, "the things do not connect");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    bench.wait_until_connected(5);
     create_job(&bench, &serve, 5, "theirs", r#"{"operation":"x"}"#);
     assert_eq!(run.0.wait().unwrap().code(), Some(0), "{}", bench.text("out/run.json"));
     assert_eq!(statuses(&bench), all_succeeded());
@@ -141,11 +132,14 @@ fn keys_are_renewed_before_they_expire() {
     );
     std::fs::set_permissions(bench.path("keys.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
     bench.write("config", &format!("[default]\nregion = us-east-1\ncredential_process = {}\n", bench.path("keys.sh").display()));
-    bench.write("s.toml", &signing(&serve, "https-sigv4"));
+    bench.write("s.toml", &signing(&serve, "https-sigv4").replace("duration = '4s'", "duration = '7s'"));
     let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
     command.env("AWS_CONFIG_FILE", "config").env("AWS_SHARED_CREDENTIALS_FILE", "none").env("AWS_EC2_METADATA_DISABLED", "true");
     assert_code(&command.output().unwrap(), 0);
     assert_eq!((bench.connected(), bench.cells("errors.csv", &["code"]).len()), (3, 0));
     let asked = bench.text("asked").lines().count();
-    assert!((2..=8).contains(&asked), "for four seconds, each key good for one: {asked}");
+    assert!(
+        (2..=3).contains(&asked),
+        "for seven seconds, each key to be renewed after one, and not asked for again within five: {asked}"
+    );
 }

@@ -170,6 +170,19 @@ impl JobsAgent {
         }
     }
 
+    /// PUBACK: the endpoint did not take the message that left at `sent`. Where that was the open request, it is asked again after a wait.
+    pub fn handle_not_taken(&mut self, sent: Mono, now: Mono) {
+        let (ask, intended) = match self.step {
+            Step::Asked { ask, intended, sent: asked, .. } if asked == sent => (ask, intended),
+            _ => return,
+        };
+        self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::NotTaken, None);
+        if let Some(work) = self.work.as_mut().filter(|_| ask == Ask::Update) {
+            work.end_sent = work.may_have_ended;
+        }
+        if matches!(ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(ask, now) }
+    }
+
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.
     pub fn handle_timeout(&mut self, now: Mono) {
         if let Session::Subscribing { sent } = self.session
