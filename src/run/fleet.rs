@@ -215,7 +215,8 @@ impl ShardSetup {
             let cutting = tokio::task::spawn_local(cut(Rc::clone(&context), slice.len() + 1, std::mem::take(&mut self.cuts)));
             let ticking = tokio::task::spawn_local(tick(Rc::clone(&context), shard, slice.len(), origin, out.clone()));
             for (slot, (position, thing)) in slice.into_iter().enumerate() {
-                tokio::task::spawn_local(self.thing(slot, position, thing).live(Rc::clone(&context)));
+                let thing = Box::new(self.thing(slot, position, thing));
+                tokio::task::spawn_local(thing.live(Rc::clone(&context)));
             }
             let result = wait_for_end(&context, self.orders.clone(), pacing).await;
             ticking.abort();

@@ -60,7 +60,7 @@ pub async fn connect<O: Observer>(
     settings: &MqttSettings,
     deadline: Mono,
     cut: Option<usize>,
-) -> Result<Connection, Failure> {
+) -> Result<Box<Connection>, Failure> {
     let dial = Dial { shard, thing, deadline, cut: cut.filter(|_| shard.cuts.is_planned()) };
     let stream = dial.secure(tls).await?;
     let endpoint = shard.endpoint(thing);
@@ -82,7 +82,8 @@ pub async fn connect<O: Observer>(
         if clean && ack.session_present {
             return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
         }
-        Ok(Connection { stream, ack, read_ahead })
+        // On the heap: a future that holds it by value has room for it twice.
+        Ok(Box::new(Connection { stream, ack, read_ahead }))
     };
     dial.staged(Stage::Mqtt, mqtt).await
 }

@@ -144,7 +144,7 @@ struct Attempt<'a> {
 
 impl Thing {
     /// Lives until the run orders it to close.
-    pub async fn live<O: Observer + 'static>(mut self, shard: Rc<ShardContext<O>>) {
+    pub async fn live<O: Observer + 'static>(mut self: Box<Self>, shard: Rc<ShardContext<O>>) {
         self.sessions(&shard).await;
         self.end(&shard);
         shard.alive.set(shard.alive.get() - 1);
@@ -307,13 +307,13 @@ impl Thing {
         attempt.permit = None;
         attempt.has_stages_behind = true;
         let id = &self.id;
-        let mut session = match HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout).await {
+        let mut session = match Box::pin(HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout)).await {
             Ok(session) => session,
             Err(failure) => return End::Failed(failure),
         };
         let end = session.run(|event| attempt.follow(event, None, id, &shard.observer)).await;
         // The time is for an orderly end as it is over MQTT.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(&end)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, Box::pin(session.close(&end))).await;
         // Without a connection, and with nothing under way on it, a thing that polls is as it was.
         if !matches!(end, End::Failed(Failure::ClosedIdle { .. })) {
             self.disconnected(shard, attempt);

@@ -1,6 +1,6 @@
 //! Another client with the identity of a thing: the two kick each other out (spec section 13.2).
 
-use super::connect::{Connection, connect};
+use super::connect::connect;
 use super::faults::Twin;
 use super::mqtt::MqttSettings;
 use super::thing::{ShardContext, ThingId};
@@ -29,11 +29,11 @@ pub(super) async fn live<O: Observer>(
     while clock::mono() < end {
         let deadline = end.min(clock::mono() + connect_timeout);
         let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings, deadline, None).await;
-        if let Ok(Connection { mut stream, .. }) = dialled {
+        if let Ok(mut connection) = dialled {
             shard.observer.session(&thing, SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
             let listening = async {
                 let mut bytes = [0u8; READ_BYTES];
-                while matches!(stream.read(&mut bytes).await, Ok(1..)) {}
+                while matches!(connection.stream.read(&mut bytes).await, Ok(1..)) {}
             };
             // However it ends, what follows is the same.
             let _ = tokio::time::timeout(end.since(clock::mono()), listening).await;
