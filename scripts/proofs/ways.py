@@ -37,10 +37,10 @@ duration = "{duration}s"
 
 
 def established(port):
-    """Connections to this port of 127.0.0.1, as their clients' kernel has them."""
+    """Connections to this port of 127.0.0.1, as their clients' kernel has them. The table changes while it is read: each counts once."""
     remote, state = f"0100007F:{port:04X}", "01"
     with open("/proc/net/tcp") as file:
-        return sum(fields[2] == remote and fields[3] == state for fields in map(str.split, file))
+        return len({fields[1] for fields in map(str.split, file) if fields[2] == remote and fields[3] == state})
 
 
 def most_connections(sources):
