@@ -29,6 +29,7 @@ impl Drop for Guard {
 pub(crate) struct Serve {
     _process: Guard,
     pub(crate) mqtt_port: String,
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "who uses it signs, too"))]
     pub(crate) https_port: String,
     pub(crate) api: String,
 }

@@ -9,5 +9,6 @@ mod files;
 mod keys;
 mod list;
 mod signer;
+#[cfg(feature = "aws")]
 mod transports;
 mod ways;

@@ -30,7 +30,6 @@ fn all_succeeded() -> Vec<Vec<String>> {
         .into()
 }
 
-#[cfg(feature = "aws")]
 #[test]
 fn an_account_is_reached_by_every_transport() {
     let bench = Bench::new(5);
@@ -46,7 +45,6 @@ fn an_account_is_reached_by_every_transport() {
     assert_eq!(statuses(&bench), all_succeeded());
 }
 
-#[cfg(feature = "aws")]
 #[test]
 fn jobs_of_others_reach_things_over_every_transport() {
     let bench = Bench::new(5);
@@ -80,7 +78,6 @@ fn signing(serve: &Serve, transport: &str) -> String {
     )
 }
 
-#[cfg(feature = "aws")]
 #[test]
 fn things_that_sign_need_no_certificates_and_a_key_that_is_known() {
     let bench = Bench::new(3);
@@ -117,7 +114,6 @@ fn things_that_sign_need_no_certificates_and_a_key_that_is_known() {
 }
 
 /// The program that gives them is asked again five minutes before they expire, as AWS's SDKs do.
-#[cfg(feature = "aws")]
 #[test]
 fn keys_are_renewed_before_they_expire() {
     let bench = Bench::new(3);
