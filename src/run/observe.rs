@@ -124,22 +124,18 @@ fn publish_operation(content: Content) -> Operation {
 }
 
 fn failure_outcome(failure: &Failure) -> Outcome {
-    if failure.is_timeout() {
-        Outcome::Timeout
-    } else if failure.is_refusal() {
-        Outcome::Rejected
-    } else {
-        Outcome::Error
-    }
+    unsuccessful(failure.is_timeout(), failure.is_refusal())
 }
 
 fn download_outcome(failure: &FileFailure) -> Outcome {
-    if failure.is_timeout() {
-        Outcome::Timeout
-    } else if failure.is_refusal() {
-        Outcome::Rejected
-    } else {
-        Outcome::Error
+    unsuccessful(failure.is_timeout(), failure.is_refusal())
+}
+
+fn unsuccessful(is_timeout: bool, is_refusal: bool) -> Outcome {
+    match (is_timeout, is_refusal) {
+        (true, _) => Outcome::Timeout,
+        (false, true) => Outcome::Rejected,
+        (false, false) => Outcome::Error,
     }
 }
 

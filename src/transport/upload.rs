@@ -1,7 +1,7 @@
 //! Puts objects into the object store of the local endpoint, through its public door: presigned URLs, as with S3.
 
+use super::call;
 use super::download::beside;
-use crate::clock;
 use crate::wire::control::REGION;
 use crate::wire::placeholder::STORE_PATH;
 use crate::wire::presign::presign;
@@ -18,7 +18,7 @@ use rustls::pki_types::ServerName;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -90,7 +90,7 @@ impl ObjectStore {
         content: impl Iterator<Item = Bytes> + Send + 'static,
     ) -> Result<(), UploadError> {
         let broken = |why: &dyn std::fmt::Display| UploadError::Broken { path: path.to_owned(), why: why.to_string() };
-        let at = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
+        let at = call::now();
         let url = presign("PUT", &format!("https://{}{path}", self.address), &self.key, REGION, at, URL_LIFETIME)?;
         let target = url.strip_prefix(&format!("https://{}", self.address)).unwrap_or(&url);
         let body = StreamBody::new(stream::iter(content.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)))));
