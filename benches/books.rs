@@ -3,8 +3,8 @@
 
 use fleetsim::clock;
 use fleetsim::instant::Mono;
+use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::jobs::{ExecutionStatus, JobId, ThingName};
-use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::metrics::{
     Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, ThingEvent,
     ThingEventKind,

@@ -1,86 +1,12 @@
-//! The service's ledger: one row per committed change, written by the emulator, tailed by a run.
-//!
-//! Append-only CSV, `mono_ns,thing,job,execution_number,version,status,event,subscribed`; `mono_ns` is `CLOCK_MONOTONIC`, so rows
-//! compare with the clock of any process of the host. Names hold no character that CSV would quote.
+//! The service's ledger as a file: appended to by the endpoint, tailed by a run.
 
-use crate::instant::Mono;
-use crate::jobs::{ExecutionStatus, JobId, ThingName};
-use std::fmt;
+use crate::jobs::ledger::{HEADER, LedgerRow};
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-const HEADER: &str = "mono_ns,thing,job,execution_number,version,status,event,subscribed";
 /// The most of a file that is read in one go.
 const READ_BYTES: usize = 1 << 20;
-
-/// What was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LedgerEvent {
-    /// An execution was queued (roll-out, retry).
-    Queued,
-    /// The execution became the head of its thing's pending list.
-    Head,
-    /// A `notify-next` for the execution was handed to the thing's session.
-    Published,
-    /// A request that started or updated the execution was accepted.
-    Answered,
-    /// The execution reached a terminal status, whoever set it.
-    Terminal,
-}
-
-impl LedgerEvent {
-    const ALL: [Self; 5] = [Self::Queued, Self::Head, Self::Published, Self::Answered, Self::Terminal];
-
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Head => "head",
-            Self::Published => "published",
-            Self::Answered => "answered",
-            Self::Terminal => "terminal",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerRow {
-    pub at: Mono,
-    pub thing: ThingName,
-    pub job: JobId,
-    pub execution_number: i64,
-    pub version: i64,
-    pub status: ExecutionStatus,
-    pub event: LedgerEvent,
-    /// Whether the thing was subscribed to `notify-next` at that moment.
-    pub subscribed: bool,
-}
-
-impl fmt::Display for LedgerRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, thing, job, execution_number, version, status, event, subscribed } = self;
-        write!(f, "{},{thing},{job},{execution_number},{version},{status},{},{subscribed}", at.0, event.as_str())
-    }
-}
-
-impl LedgerRow {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.split(',');
-        let mut next = || fields.next();
-        let row = Self {
-            at: Mono(next()?.parse().ok()?),
-            thing: ThingName::new(next()?).ok()?,
-            job: JobId::new(next()?).ok()?,
-            execution_number: next()?.parse().ok()?,
-            version: next()?.parse().ok()?,
-            status: ExecutionStatus::parse(next()?)?,
-            event: next().and_then(|text| LedgerEvent::ALL.into_iter().find(|event| event.as_str() == text))?,
-            subscribed: next()?.parse().ok()?,
-        };
-        next().is_none().then_some(row)
-    }
-}
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +121,9 @@ impl LedgerTail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instant::Mono;
+    use crate::jobs::ledger::LedgerEvent;
+    use crate::jobs::{ExecutionStatus, JobId, ThingName};
 
     fn row(n: u64) -> LedgerRow {
         LedgerRow {

@@ -46,7 +46,7 @@ impl Host {
                 });
             }
         });
-        let signer = FileSigner::generate();
+        let signer = FileSigner::generate(&mut rand::rng());
         let settings = FileSettings {
             tls: Arc::new(tls::client_config(tls::roots([store.ca_cert()]).unwrap(), None).unwrap()),
             signer: Some(signer.public()),

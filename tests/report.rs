@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetsim::instant::Mono;
+use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::jobs::{ExecutionStatus, JobId, ThingName};
-use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::metrics::{
     Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
     ThingEvent, ThingEventKind,

@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod execution;
 mod job;
+pub mod ledger;
 pub mod limits;
 mod name;
 mod request;

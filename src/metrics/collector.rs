@@ -10,8 +10,8 @@ use super::scope::ScopeId;
 use super::snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
 use super::threshold::{SecondView, Threshold, ThresholdRow, Watch};
 use crate::instant::Mono;
+use crate::jobs::ledger::LedgerRow;
 use crate::jobs::{JobId, ThingName};
-use crate::ledger::LedgerRow;
 use crate::schedule::{Phase, PhaseSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -370,8 +370,8 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::ledger::LedgerEvent;
     use crate::jobs::{ExecutionStatus, ThingName};
-    use crate::ledger::LedgerEvent;
     use crate::metrics::{Outcome, Recorder, Sample, Scope, ThingEventKind};
 
     const ORIGIN: Mono = Mono(7_000_000_000);

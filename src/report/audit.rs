@@ -9,7 +9,8 @@
 use super::{ReportError, tables};
 use crate::instant::Mono;
 use crate::jobs::ExecutionStatus;
-use crate::ledger::{LedgerEvent, LedgerRow, LedgerTail};
+use crate::jobs::ledger::{LedgerEvent, LedgerRow};
+use crate::ledger::LedgerTail;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -31,7 +31,7 @@ pub(super) struct Artifacts {
 /// # Errors
 /// When the store does not take one.
 pub(super) async fn publish(plan: &Plan, store: &ObjectStore) -> Result<Artifacts, UploadError> {
-    let signer = FileSigner::generate();
+    let signer = FileSigner::generate(&mut rand::rng());
     let mut documents = BTreeMap::new();
     let with_artifact = plan.rollouts.iter().enumerate();
     let with_artifact: Vec<_> = with_artifact.filter_map(|(n, rollout)| Some((n, rollout, rollout.artifact.as_ref()?))).collect();
@@ -55,7 +55,7 @@ fn sign(seed: u64, job: &JobId, artifact: &ArtifactPlan, signer: &FileSigner) ->
     Content::whole(seed, job, artifact.bytes).for_each(|chunk| hash.update(&chunk));
     let digest = hash.finish();
     let signature = match artifact.tamper {
-        Some(Tamper::Key) => FileSigner::generate().sign(&digest),
+        Some(Tamper::Key) => FileSigner::generate(&mut rand::rng()).sign(&digest),
         Some(Tamper::Content | Tamper::Length) | None => signer.sign(&digest),
     };
     Signed { bytes: artifact.bytes, signature }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_tampered_with_differs_as_it_should() {
-        let (job, signer) = (JobId::new("a").unwrap(), FileSigner::generate());
+        let (job, signer) = (JobId::new("a").unwrap(), FileSigner::generate(&mut rand::rng()));
         let check = |tamper| {
             let artifact = ArtifactPlan { bytes: 70_000, sign: true, bandwidth: None, tamper };
             let (signed, mut hash) = (sign(1, &job, &artifact, &signer), FileHash::default());

@@ -1,7 +1,8 @@
 //! What a run reads of its processes once a second.
 
 use super::target::LocalEndpoint;
-use crate::ledger::{LedgerError, LedgerRow, LedgerTail};
+use crate::jobs::ledger::LedgerRow;
+use crate::ledger::{LedgerError, LedgerTail};
 use crate::metrics::ProcessUsage;
 use crate::metrics::host::ProcessWatch;
 

@@ -3,6 +3,7 @@
 
 use crate::jobs::{CancelJob, ControlError, GroupName, JobTarget, ThingName};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Region and account of the local endpoint; the account is AWS's documentation account.
 pub const REGION: &str = "us-east-1";
@@ -101,11 +102,9 @@ pub fn parse_cancel_job(body: &[u8], force: bool) -> Result<CancelJob, ControlEr
     Ok(CancelJob { reason_code: body.reason_code, comment: body.comment, force })
 }
 
-/// An id in the shape of a UUID, always the same for the same text.
+/// An id that is always the same for the same text.
 pub(super) fn stable_uuid(text: &str) -> String {
-    let digest = |salt: &str| crate::seed::digest(&format!("{salt}{text}"));
-    let id = format!("{:016x}{:016x}", digest("a"), digest("b"));
-    format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
 }
 
 /// The JSON body of an error.

@@ -2,11 +2,10 @@
 
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
-use rand::RngExt as _;
+use rand::{CryptoRng, RngExt as _};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
 use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
 
 /// The SHA-256 of a file.
@@ -31,11 +30,10 @@ impl FileHash {
 pub struct FileSigner(SigningKey);
 
 impl FileSigner {
-    /// A new key, from the operating system's randomness.
-    #[must_use]
-    pub fn generate() -> Self {
+    /// A new key of these random numbers.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
         // All but about one in 2^32 numbers are keys.
-        std::iter::repeat_with(|| rand::rng().random::<[u8; 32]>())
+        std::iter::repeat_with(|| rng.random::<[u8; 32]>())
             .find_map(|bytes| SigningKey::from_slice(&bytes).ok())
             .map(Self)
             .expect("the numbers never end")
@@ -60,16 +58,11 @@ impl FileSigner {
 pub struct SignerKey(VerifyingKey);
 
 impl SignerKey {
-    /// Of a PEM file with a certificate or a public key.
+    /// Of PEM text with a certificate or a public key.
     ///
     /// # Errors
-    /// With what is wrong with the file.
-    pub fn from_pem_file(path: &Path) -> Result<Self, String> {
-        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-        Self::from_pem(&bytes)
-    }
-
-    fn from_pem(pem: &[u8]) -> Result<Self, String> {
+    /// With what is wrong with it.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
         if let Ok(certificate) = CertificateDer::from_pem_slice(pem) {
             let (_, certificate) = X509Certificate::from_der(&certificate).map_err(|error| format!("its certificate: {error}"))?;
             return Self::from_info(certificate.public_key());
@@ -97,6 +90,10 @@ impl SignerKey {
 mod tests {
     use super::*;
 
+    fn generate() -> FileSigner {
+        FileSigner::generate(&mut rand::rng())
+    }
+
     fn digest(bytes: &[u8]) -> FileDigest {
         let mut hash = FileHash::default();
         bytes.chunks(7).for_each(|chunk| hash.update(chunk));
@@ -105,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_was_signed_verifies_and_nothing_else() {
-        let (signer, other) = (FileSigner::generate(), FileSigner::generate());
+        let (signer, other) = (generate(), generate());
         let signature = signer.sign(&digest(b"firmware"));
         assert!(signer.public().verifies(&digest(b"firmware"), &signature));
         assert!(!signer.public().verifies(&digest(b"firmwarf"), &signature));
@@ -131,6 +128,5 @@ mod tests {
         let rsa_or_other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().public_key_pem();
         assert!(SignerKey::from_pem(rsa_or_other.as_bytes()).unwrap_err().contains("P-256"));
         assert!(SignerKey::from_pem(b"hello").unwrap_err().contains("neither"));
-        assert!(SignerKey::from_pem_file(Path::new("/nowhere.pem")).unwrap_err().contains("No such file"));
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::service::{MINUTE, Service, fleet, job, thing};
 use fleetsim::emulator::engine::{Engine, EngineConfig, Record, RecordKey};
+use fleetsim::jobs::ledger::LedgerEvent;
 use fleetsim::jobs::{
     AbortCriterion, CancelExecution, CancelJob, ControlError, EndBehavior, EventConfig, ExecutionChange, ExecutionStatus,
     ExponentialRate, FailureType, JobChange, JobEvent, JobFilter, JobStatus, JobTarget, RateIncrease, RequestBody, RetryCriterion,
     RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, StartNext, StepTimeout, TargetSelection, Update, UpdateJob,
 };
-use fleetsim::ledger::LedgerEvent;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

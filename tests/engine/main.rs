@@ -1,11 +1,11 @@
 //! The jobs engine against the conformance vectors of the protocol reference (section 19), its timers and its pacing.
 
+use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::jobs::{
     Answer, CancelJob, ControlError, Describe, EndBehavior, ErrorCode, ExecutionStatus, JobDocument, JobRef, JobStatus, JobTarget,
     Notification, PendingJobs, RequestBody, ScheduledEnd, SchedulingConfig, StartNext, StatusDetails, StepTimeout, TargetSelection,
     Update, UpdateAnswer,
 };
-use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use proptest::prelude::*;
 use service::{MINUTE, Service, fleet, job, thing};
 use std::collections::BTreeMap;

@@ -2,11 +2,11 @@
 
 use fleetsim::emulator::engine::{Engine, EngineConfig};
 use fleetsim::instant::{Mono, Now};
+use fleetsim::jobs::ledger::LedgerRow;
 use fleetsim::jobs::{
     Answer, ControlError, CreateJob, Describe, ExecutionStatus, GroupName, JobDocument, JobExecution, JobId, JobRef, JobTarget,
     Notification, PendingJobs, Rejection, Request, RequestBody, StartNext, ThingName, Update, UpdateAnswer,
 };
-use fleetsim::ledger::LedgerRow;
 use std::time::Duration;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

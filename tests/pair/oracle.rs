@@ -2,8 +2,8 @@
 
 use fleetsim::device::{Event, ExecutionKey};
 use fleetsim::instant::Mono;
+use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::jobs::{ExecutionStatus, JobId, Notification, Request, ThingName};
-use fleetsim::ledger::{LedgerEvent, LedgerRow};
 use fleetsim::metrics::{Anomaly, ExecutionBook, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;

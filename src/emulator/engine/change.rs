@@ -4,8 +4,8 @@ use super::record::RecordKey;
 use super::store::{ExecutionId, JobKey, Thing, ThingKey};
 use super::{Engine, Timer};
 use crate::instant::Now;
+use crate::jobs::ledger::{LedgerEvent, LedgerRow};
 use crate::jobs::{ExecutionChange, ExecutionStatus, Notification, PendingJobs, limits};
-use crate::ledger::{LedgerEvent, LedgerRow};
 
 /// What a row of the ledger and the counters need to know of an execution.
 #[derive(Clone, Copy)]

@@ -16,8 +16,8 @@ mod requests;
 mod store;
 
 use crate::instant::{Mono, Now};
+use crate::jobs::ledger::LedgerRow;
 use crate::jobs::{EventConfig, ExecutionStatus, JobEvent, Notification, Spread, ThingName, limits};
-use crate::ledger::LedgerRow;
 pub use record::{Record, RecordKey};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;

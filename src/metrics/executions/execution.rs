@@ -5,7 +5,7 @@ use super::progress::Stage;
 use crate::fault::FaultSet;
 use crate::instant::Mono;
 use crate::jobs::ExecutionStatus;
-use crate::ledger::{LedgerEvent, LedgerRow};
+use crate::jobs::ledger::{LedgerEvent, LedgerRow};
 use crate::metrics::{ThingEvent, ThingEventKind};
 use std::time::Duration;
 

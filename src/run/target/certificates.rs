@@ -116,8 +116,12 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
     let signer = wanted
         .signer
         .as_ref()
-        .and_then(|path| SignerKey::from_pem_file(path).map_err(|why| faults.add(format!("{}: {why}", path.display()))).ok());
+        .and_then(|path| signer_key(path).map_err(|why| faults.add(format!("{}: {why}", path.display()))).ok());
     Files { roots, credentials, signer }
+}
+
+fn signer_key(path: &Path) -> Result<SignerKey, String> {
+    SignerKey::from_pem(&std::fs::read(path).map_err(|error| error.to_string())?)
 }
 
 /// Files that things share are read once.

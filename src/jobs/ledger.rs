@@ -1,0 +1,82 @@
+//! The service's ledger as values and text: one row per committed change.
+//!
+//! CSV, `mono_ns,thing,job,execution_number,version,status,event,subscribed`; `mono_ns` is `CLOCK_MONOTONIC`, so rows compare with the
+//! clock of any process of the host. Names hold no character that CSV would quote.
+
+use super::{ExecutionStatus, JobId, ThingName};
+use crate::instant::Mono;
+use std::fmt;
+
+/// The first line of a ledger.
+pub const HEADER: &str = "mono_ns,thing,job,execution_number,version,status,event,subscribed";
+
+/// What was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LedgerEvent {
+    /// An execution was queued (roll-out, retry).
+    Queued,
+    /// The execution became the head of its thing's pending list.
+    Head,
+    /// A `notify-next` for the execution was handed to the thing's session.
+    Published,
+    /// A request that started or updated the execution was accepted.
+    Answered,
+    /// The execution reached a terminal status, whoever set it.
+    Terminal,
+}
+
+impl LedgerEvent {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Head, Self::Published, Self::Answered, Self::Terminal];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Head => "head",
+            Self::Published => "published",
+            Self::Answered => "answered",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// One row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerRow {
+    pub at: Mono,
+    pub thing: ThingName,
+    pub job: JobId,
+    pub execution_number: i64,
+    pub version: i64,
+    pub status: ExecutionStatus,
+    pub event: LedgerEvent,
+    /// Whether the thing was subscribed to `notify-next` at that moment.
+    pub subscribed: bool,
+}
+
+impl fmt::Display for LedgerRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, thing, job, execution_number, version, status, event, subscribed } = self;
+        write!(f, "{},{thing},{job},{execution_number},{version},{status},{},{subscribed}", at.0, event.as_str())
+    }
+}
+
+impl LedgerRow {
+    /// A line without its end; `None` when it is no row.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split(',');
+        let mut next = || fields.next();
+        let row = Self {
+            at: Mono(next()?.parse().ok()?),
+            thing: ThingName::new(next()?).ok()?,
+            job: JobId::new(next()?).ok()?,
+            execution_number: next()?.parse().ok()?,
+            version: next()?.parse().ok()?,
+            status: ExecutionStatus::parse(next()?)?,
+            event: next().and_then(|text| LedgerEvent::ALL.into_iter().find(|event| event.as_str() == text))?,
+            subscribed: next()?.parse().ok()?,
+        };
+        next().is_none().then_some(row)
+    }
+}
