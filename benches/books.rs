@@ -1,17 +1,17 @@
 //! What keeping books costs: `books record` measures the recording of request and answer pairs, `books day DIR` a day of a busy run, as
 //! fast as it goes, with the folder it leaves. One JSON object on stdout. Driven by `scripts/prove`.
 
-use fleetsim::clock;
-use fleetsim::instant::Mono;
-use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
-use fleetsim::jobs::{ExecutionStatus, JobId, ThingName};
-use fleetsim::metrics::{
+use fleetsim::preflight;
+use fleetsim::report::{Manifest, ResultsWriter, ThingNames, Totals, Verdict};
+use host::clock;
+use iot_jobs::instant::Mono;
+use iot_jobs::ledger::{LedgerEvent, LedgerRow};
+use iot_jobs::{ExecutionStatus, JobId, ThingName};
+use load_metrics::Phase;
+use load_metrics::{
     Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, ThingEvent,
     ThingEventKind,
 };
-use fleetsim::preflight;
-use fleetsim::report::{Manifest, ResultsWriter, ThingNames, Totals, Verdict};
-use fleetsim::schedule::Phase;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

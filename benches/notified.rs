@@ -11,8 +11,8 @@ mod client;
 
 use bytes::BytesMut;
 use client::{Store, read_packet};
-use fleetsim::clock;
-use fleetsim::instant::Mono;
+use host::clock;
+use iot_jobs::instant::Mono;
 use rumqttc::mqttbytes::v4::{Packet, PubAck};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,12 +1,12 @@
 //! What recording costs a shard, and what a second costs the collector.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fleetsim::instant::Mono;
-use fleetsim::jobs::ThingName;
-use fleetsim::metrics::{
+use iot_jobs::ThingName;
+use iot_jobs::instant::Mono;
+use load_metrics::Phase;
+use load_metrics::{
     Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput,
 };
-use fleetsim::schedule::Phase;
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -9,8 +9,8 @@
 //! message to every session's `notify-next`; the moment it does so comes back on stdout, in nanoseconds of `CLOCK_MONOTONIC`.
 
 use bytes::{Bytes, BytesMut};
-use fleetsim::clock;
-use fleetsim::wire::tls;
+use host::clock;
+use host::tls;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, ConnectAck, ConnectAckReason, Packet, SubscribeReturnCode};
 use rustls::pki_types::pem::PemObject;

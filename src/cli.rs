@@ -1,16 +1,19 @@
 //! The command line: one subcommand, one function.
 
-use crate::emulator::serve::{FaultSettings, ServeOptions, ShapeSettings, serve};
-use crate::jobs::{ErrorCode, Spread};
 use crate::logging::LogLine;
-use crate::metrics::Metric;
-use crate::pki::bundle;
 use crate::run::{RunOptions, UiKind, check_target, run, use_colour};
-use crate::scenario::plan::{FaultsPlan, NameTemplate, NotificationsPlan, Plan, QuotasPlan, RejectPlan, ServerPlan, TargetPlan};
-use crate::scenario::quotas::{AWS_QUOTAS, Quotas};
+use crate::scenario::plan::{Plan, QuotasPlan, TargetPlan};
 use crate::scenario::{self, Override};
 use crate::{exit, preflight, report};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use dev_pki::bundle;
+use iot_endpoint::quotas::{self, AWS_QUOTAS};
+use iot_endpoint::serve::{FaultSettings, ServeOptions, ShapeSettings, serve};
+use iot_jobs::{ErrorCode, Spread};
+use jobs_engine::faults::{FaultConfig, NotificationConfig, RejectConfig, ServerConfig};
+use jobs_engine::quotas::Quotas;
+use load_metrics::Metric;
+use sim_units::name_template::NameTemplate;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -498,16 +501,16 @@ fn serve_command(args: ServeArgs) -> u8 {
         let _ = write!(std::io::stdout(), "{AWS_QUOTAS}");
         return exit::PASS;
     }
-    let minute: Duration = match scenario::units::duration(&args.minute) {
+    let minute: Duration = match sim_units::text::duration(&args.minute) {
         Ok(minute) if !minute.is_zero() => minute,
         Ok(_) => return usage("--minute must be longer than 0"),
         Err(error) => return usage(format_args!("--minute {}: {error}", args.minute)),
     };
-    let thing_name: NameTemplate = match scenario::units::name_template(&args.thing_name) {
+    let thing_name: NameTemplate = match sim_units::text::name_template(&args.thing_name) {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
-    let duration = |name: &str, text: &str| scenario::units::duration(text).map_err(|error| format!("{name} {text}: {error}"));
+    let duration = |name: &str, text: &str| sim_units::text::duration(text).map_err(|error| format!("{name} {text}: {error}"));
     let session_expiry_max = match duration("--session-expiry", &args.session_expiry) {
         Ok(duration) => duration,
         Err(message) => return usage(message),
@@ -562,22 +565,22 @@ fn shape(args: &ServeArgs) -> Result<ShapeSettings, String> {
 
 fn quotas_of(plan: &QuotasPlan) -> Result<Quotas, String> {
     match plan {
-        QuotasPlan::None => Ok(Quotas::none()),
-        QuotasPlan::Aws => Ok(Quotas::aws()),
+        QuotasPlan::None => Ok(quotas::none()),
+        QuotasPlan::Aws => Ok(quotas::aws()),
         QuotasPlan::File(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 format!(
                     "failed to read {path}: {error}; known are none, aws, or a file like that of `fleetsim serve --print-quotas`"
                 )
             })?;
-            Quotas::load(path, &text).map_err(|problems| problems.render(use_colour(&std::io::stderr())))
+            quotas::load(path, &text).map_err(|problems| problems.render(use_colour(&std::io::stderr())))
         }
     }
 }
 
-fn faults(args: &ServeArgs) -> Result<FaultsPlan, String> {
+fn faults(args: &ServeArgs) -> Result<FaultConfig, String> {
     let distribution = |flag: &str, text: &Option<String>| {
-        text.as_deref().map(scenario::units::distribution).transpose().map_err(|error| format!("{flag}: {error}"))
+        text.as_deref().map(sim_units::text::distribution).transpose().map_err(|error| format!("{flag}: {error}"))
     };
     let share = |flag: &str, share: Option<f64>| match share {
         Some(share) if !(0.0..=1.0).contains(&share) => Err(format!("{flag} {share}: a share is 0 to 1")),
@@ -591,13 +594,13 @@ fn faults(args: &ServeArgs) -> Result<FaultsPlan, String> {
         return Err("--disconnect must be longer than 0s".into());
     }
     let notifications = distribution("--notification-delay", &args.notification_delay)?
-        .map(|delay| NotificationsPlan::new(delay, args.notification_shuffle))
+        .map(|delay| NotificationConfig::new(delay, args.notification_shuffle))
         .transpose()
         .map_err(|why| format!("--notification-shuffle: {why}"))?;
-    Ok(FaultsPlan {
+    Ok(FaultConfig {
         latency: distribution("--latency", &args.latency)?,
-        server: distribution("--server", &args.server)?.map(|service| ServerPlan { workers: args.server_workers, service }),
-        reject: share("--reject", args.reject)?.map(|share| RejectPlan { share, codes }),
+        server: distribution("--server", &args.server)?.map(|service| ServerConfig { workers: args.server_workers, service }),
+        reject: share("--reject", args.reject)?.map(|share| RejectConfig { share, codes }),
         drop: share("--drop", args.drop)?,
         disconnect,
         notifications,

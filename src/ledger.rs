@@ -1,60 +1,20 @@
-//! The service's ledger as a file: appended to by the endpoint, tailed by a run.
+//! The service's ledger, tailed while the endpoint appends to it.
 
-use crate::jobs::ledger::{HEADER, LedgerRow};
+use iot_jobs::ledger::{HEADER, LedgerRow};
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The most of a file that is read in one go.
 const READ_BYTES: usize = 1 << 20;
 
-/// Why a ledger cannot be written or read.
+/// Why a ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     #[error("{doing} the ledger {path}: {source}")]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("read the ledger {path}: line {line} is damaged: {text:?}")]
     Damaged { path: PathBuf, line: u64, text: String },
-}
-
-/// Appends rows. What is written reaches the file with [`Self::flush`].
-pub struct LedgerWriter {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
-
-impl LedgerWriter {
-    /// Opens the file for appending; a new one gets its header.
-    ///
-    /// # Errors
-    /// When it cannot be opened or written.
-    pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let failed = |source| LedgerError::File { doing: "open", path: path.into(), source };
-        let file = File::options().create(true).append(true).open(path).map_err(failed)?;
-        let is_new = file.metadata().map_err(failed)?.len() == 0;
-        let mut writer = Self { path: path.into(), out: BufWriter::new(file) };
-        if is_new {
-            writeln!(writer.out, "{HEADER}").map_err(|source| writer.failed(source))?;
-            writer.flush()?;
-        }
-        Ok(writer)
-    }
-
-    /// # Errors
-    /// When the disk does not take it.
-    pub fn write(&mut self, row: &LedgerRow) -> Result<(), LedgerError> {
-        writeln!(self.out, "{row}").map_err(|source| self.failed(source))
-    }
-
-    /// # Errors
-    /// When the disk does not take it.
-    pub fn flush(&mut self) -> Result<(), LedgerError> {
-        self.out.flush().map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: io::Error) -> LedgerError {
-        LedgerError::File { doing: "write", path: self.path.clone(), source }
-    }
 }
 
 /// Follows a ledger that another process is writing.
@@ -121,9 +81,11 @@ impl LedgerTail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instant::Mono;
-    use crate::jobs::ledger::LedgerEvent;
-    use crate::jobs::{ExecutionStatus, JobId, ThingName};
+    use iot_endpoint::LedgerWriter;
+    use iot_jobs::instant::Mono;
+    use iot_jobs::ledger::LedgerEvent;
+    use iot_jobs::{ExecutionStatus, JobId, ThingName};
+    use std::io::Write as _;
 
     fn row(n: u64) -> LedgerRow {
         LedgerRow {

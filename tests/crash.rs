@@ -12,10 +12,9 @@
 mod client;
 
 use assert_cmd::cargo::cargo_bin;
+use aws_signing::sigv4::{AccessKey, sign_request};
 use bytes::BytesMut;
 use client::{Store, Stream, read_packet};
-use fleetsim::transport::endpoint::Endpoint;
-use fleetsim::wire::sigv4::{AccessKey, sign_request};
 use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use thing_transport::endpoint::Endpoint;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};

@@ -2,18 +2,18 @@
 //! sizes; what keys do; and what is true at any size.
 
 use fleetsim::inspect::{Card, Message, Question, Reply, What};
-use fleetsim::instant::Mono;
-use fleetsim::jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
-use fleetsim::metrics::{
-    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metric, Operation,
-    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
-};
-use fleetsim::schedule::Phase;
 use fleetsim::tui::app::{App, Brief, Conclusion, Overlay, RunState, Step, Tab};
 use fleetsim::tui::input::action;
 use fleetsim::tui::theme::Theme;
 use fleetsim::tui::update::{Command, mode, update};
 use fleetsim::tui::view::render;
+use iot_jobs::instant::Mono;
+use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
+use load_metrics::Phase;
+use load_metrics::{
+    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metric, Operation,
+    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
+};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

@@ -1,16 +1,16 @@
 //! Downloads from hosts that misbehave: every one ends, in time, with its reason.
 
-use fleetsim::jobs::{ExecutionStatus, JobDocument, JobId, ThingName};
-use fleetsim::pki::{Store, StoreSpec};
-use fleetsim::transport::download::{Download, FileFailure, FileSettings};
-use fleetsim::wire::codesign::{self, Signed};
-use fleetsim::wire::signature::{FileHash, FileSigner};
-use fleetsim::wire::tls;
+use dev_pki::{Store, StoreSpec};
+use host::tls;
+use iot_jobs::wire::codesign::{self, Signed};
+use iot_jobs::wire::signature::{FileHash, FileSigner};
+use iot_jobs::{ExecutionStatus, JobDocument, JobId, ThingName};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use thing_transport::download::{Download, FileFailure, FileSettings};
 
 type Tls = StreamOwned<ServerConnection, TcpStream>;
 

@@ -5,14 +5,14 @@
 mod bench;
 
 use bench::Bench;
-use fleetsim::device::behavior::Script;
-use fleetsim::fault::{Ends, Fault, FaultSpec, Per, Row, TABLE, Times, Unit, Where};
-use fleetsim::jobs::JobId;
 use fleetsim::scenario::plan::Plan;
+use iot_jobs::JobId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Output};
+use thing_agent::behavior::Script;
+use thing_faults::{Ends, Fault, FaultSpec, Per, Row, TABLE, Times, Unit, Where};
 
 const THINGS: u64 = 2_000;
 /// Things that nothing goes wrong with, to hold the others against.

@@ -1,7 +1,7 @@
 //! The certificate store on a real disk: made, used again, and mended when something is wrong with it.
 
-use fleetsim::jobs::ThingName;
-use fleetsim::pki::{Made, Store, StoreSpec};
+use dev_pki::{Made, Store, StoreSpec};
+use iot_jobs::ThingName;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn reissued(spoil: impl FnOnce(&Path)) -> usize {
     let (store, made) = ensure(dir.path(), 3);
     for name in names(3) {
         let pair = store.thing(&name).unwrap();
-        fleetsim::transport::credentials::Credentials::new(pair.chain, pair.key).expect("key and certificate belong together");
+        thing_transport::credentials::Credentials::new(pair.chain, pair.key).expect("key and certificate belong together");
     }
     assert_eq!(ensure(dir.path(), 3).1.issued, 0, "after mending it is fit");
     made.issued

@@ -2,19 +2,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fleetsim::instant::Mono;
-use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
-use fleetsim::jobs::{ExecutionStatus, JobId, ThingName};
-use fleetsim::metrics::{
-    Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
-    ThingEvent, ThingEventKind,
-};
 use fleetsim::preflight::HostFacts;
 use fleetsim::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
-use fleetsim::schedule::Phase;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use iot_jobs::instant::Mono;
+use iot_jobs::ledger::{LedgerEvent, LedgerRow};
+use iot_jobs::{ExecutionStatus, JobId, ThingName};
+use load_metrics::Phase;
+use load_metrics::{
+    Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
+    ThingEvent, ThingEventKind,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

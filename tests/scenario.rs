@@ -1,14 +1,15 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
-use fleetsim::device::telemetry::PayloadBytes;
-use fleetsim::device::workflow::{Poll, Workflow};
-use fleetsim::distribution::Distribution;
-use fleetsim::fault::{Chance, Per, Setting, TABLE};
-use fleetsim::jobs::JobId;
-use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, QuotasPlan, ServerPlan, Tamper, TargetPlan, Transport};
+use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, QuotasPlan, Tamper, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
+use iot_jobs::JobId;
+use jobs_engine::faults::ServerConfig;
 use proptest::prelude::*;
+use sim_units::distribution::Distribution;
 use std::time::Duration;
+use thing_agent::telemetry::PayloadBytes;
+use thing_agent::workflow::{Poll, Workflow};
+use thing_faults::{Chance, Per, Setting, TABLE};
 
 const GOOD: &str = r#"
 name = "demo"
@@ -462,7 +463,7 @@ fn faults_events_and_polls_are_read_and_printed() {
     let TargetPlan::Emulator(emulator) = &read.target else { panic!("{:?}", read.target) };
     assert_eq!(emulator.quotas, QuotasPlan::File("quotas.toml".into()));
     let exp = |seconds| Distribution::Exp(Duration::from_secs_f64(seconds));
-    assert_eq!(emulator.faults.server, Some(ServerPlan { workers: 2, service: exp(0.02) }));
+    assert_eq!(emulator.faults.server, Some(ServerConfig { workers: 2, service: exp(0.02) }));
     assert_eq!((emulator.faults.drop, emulator.faults.disconnect), (Some(0.01), Some(exp(600.0))));
     assert!(emulator.faults.notifications.is_some_and(|plan| plan.shuffle));
     assert_eq!(read.events[0].at, Duration::from_secs(20));

@@ -3,8 +3,8 @@
 mod common;
 
 use assert_cmd::cargo::cargo_bin;
+use aws_signing::sigv4::{AccessKey, sign_request};
 use common::{Client, Endpoint, Tls, connect_packet, field, packet, publish_packet, subscribe_packet};
-use fleetsim::wire::sigv4::{AccessKey, sign_request};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -125,9 +125,9 @@ fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
     for (more, code) in [(&[][..], 5), (&["--auto-register"], 0)] {
         let endpoint = Endpoint::start(more);
         // A pair for a thing that the endpoint does not know, from the same CA.
-        let name = fleetsim::jobs::ThingName::new("stranger").unwrap();
-        let spec = fleetsim::pki::StoreSpec { things: vec![name], server_names: vec!["127.0.0.1".into()] };
-        fleetsim::pki::Store::ensure(endpoint.dir.path(), &spec, &mut |_, _| {}).unwrap();
+        let name = iot_jobs::ThingName::new("stranger").unwrap();
+        let spec = dev_pki::StoreSpec { things: vec![name], server_names: vec!["127.0.0.1".into()] };
+        dev_pki::Store::ensure(endpoint.dir.path(), &spec, &mut |_, _| {}).unwrap();
         let mut client = endpoint.dial("stranger");
         client.send(&connect_packet("stranger", 300, 4, 2));
         assert_eq!(client.packet(), Some((0x20, vec![0, code])));

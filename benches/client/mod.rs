@@ -1,9 +1,7 @@
 //! The bare client: as little as it takes to speak MQTT over mutual TLS, with the TLS settings of our own generator.
 
 use bytes::BytesMut;
-use fleetsim::transport::credentials::Credentials;
-use fleetsim::transport::endpoint::Endpoint;
-use fleetsim::wire::tls;
+use host::tls;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Subscribe, SubscribeFilter, SubscribeReasonCode};
 use rumqttc::mqttbytes::{self, QoS};
 use rustls::ClientConfig;
@@ -13,6 +11,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use thing_transport::credentials::Credentials;
+use thing_transport::endpoint::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

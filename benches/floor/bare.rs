@@ -3,7 +3,7 @@
 use crate::client::{self, Store, Stream, read_packet};
 use crate::{Ask, CONNECTS_IN_PROGRESS, Load, Measured, Options, Usage};
 use bytes::BytesMut;
-use fleetsim::clock;
+use host::clock;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
 use std::cell::Cell;

@@ -2,19 +2,19 @@
 
 use crate::client::Store;
 use crate::{CONNECTS_IN_PROGRESS, Load, Measured, Options, Usage};
-use fleetsim::clock;
-use fleetsim::device::AgentSettings;
-use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, OutcomeShares};
-use fleetsim::device::workflow::Workflow;
-use fleetsim::distribution::Distribution;
-use fleetsim::jobs::ThingName;
-use fleetsim::metrics::{Operation, ScopeId};
 use fleetsim::run::{CohortSettings, Fleet, FleetSettings, PlannedThing};
-use fleetsim::transport::mqtt::MqttSettings;
-use fleetsim::transport::thing::{Order, Protocol, SessionSettings};
+use host::clock;
+use iot_jobs::ThingName;
+use load_metrics::{Operation, ScopeId};
+use sim_units::distribution::Distribution;
 use std::sync::Arc;
 use std::time::Duration;
+use thing_agent::AgentSettings;
+use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::behavior::{Behavior, OutcomeShares};
+use thing_agent::workflow::Workflow;
+use thing_transport::mqtt::MqttSettings;
+use thing_transport::thing::{Order, Protocol, SessionSettings};
 
 /// From making the shards to the first connect arrival.
 const LEAD: Duration = Duration::from_millis(500);

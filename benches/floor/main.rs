@@ -14,9 +14,9 @@ mod client;
 mod fleet;
 
 use client::Store;
-use fleetsim::transport::mqtt::Version;
 use procfs::process::Process;
 use std::net::SocketAddr;
+use thing_transport::mqtt::Version;
 
 /// Of both generators.
 const CONNECTS_IN_PROGRESS: usize = 64;

@@ -2,8 +2,8 @@
 
 use super::card::Card;
 use super::cards::{Cards, Message};
-use crate::clock;
-use crate::instant::Mono;
+use host::clock;
+use iot_jobs::instant::Mono;
 use std::sync::{Arc, mpsc as answers};
 use std::time::Duration;
 use tokio::sync::mpsc;

@@ -1,9 +1,9 @@
 //! One thing at a glance.
 
-use crate::fault::Fault;
-use crate::instant::Mono;
-use crate::jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind};
+use iot_jobs::instant::Mono;
+use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind};
 use std::fmt;
+use thing_faults::Fault;
 
 /// Moments kept of each thing.
 const RECENT_MAX: usize = 8;

@@ -2,7 +2,7 @@
 
 use super::ask::{Question, Reply};
 use super::card::{Card, What};
-use crate::instant::Mono;
+use iot_jobs::instant::Mono;
 use std::collections::VecDeque;
 
 /// Messages kept of the watched thing, and bytes of each.
@@ -101,7 +101,7 @@ impl Cards {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::RequestKind;
+    use iot_jobs::RequestKind;
 
     fn cards() -> Cards {
         let mut cards = Cards::new([1, 3, 5]);

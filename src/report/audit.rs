@@ -7,10 +7,10 @@
 //! that was moved later.
 
 use super::{ReportError, tables};
-use crate::instant::Mono;
-use crate::jobs::ExecutionStatus;
-use crate::jobs::ledger::{LedgerEvent, LedgerRow};
 use crate::ledger::LedgerTail;
+use iot_jobs::ExecutionStatus;
+use iot_jobs::instant::Mono;
+use iot_jobs::ledger::{LedgerEvent, LedgerRow};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;

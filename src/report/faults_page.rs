@@ -1,9 +1,9 @@
 //! `docs/FAULTS.md`: what can be made to go wrong with things, made from the table of faults.
 
-use crate::fault::{Ends, Row, Setting, TABLE, Times, Where};
-use crate::figures::grouped;
-use crate::metrics::Anomaly;
-use crate::scenario::units::distribution_text;
+use load_metrics::Anomaly;
+use load_metrics::format::grouped;
+use sim_units::text::distribution_text;
+use thing_faults::{Ends, Row, Setting, TABLE, Times, Where};
 
 const INTRODUCTION: &str = "\
 # Faults: failures on purpose
@@ -66,7 +66,7 @@ fn per(row: &Row) -> String {
 }
 
 fn parameters(row: &Row) -> String {
-    let one = |parameter: &crate::fault::Parameter| match parameter.default {
+    let one = |parameter: &thing_faults::Parameter| match parameter.default {
         Setting::Time(time) => format!("`{} = \"{}\"`", parameter.key, distribution_text(&time)),
         Setting::Count(count) => {
             format!("`{} = {count}` ({} to {})", parameter.key, parameter.range.0, grouped(parameter.range.1.into()))
@@ -92,7 +92,7 @@ fn excused(row: &Row) -> String {
 }
 
 fn counters(row: &Row) -> String {
-    let counter = |counter: &crate::fault::Counter| {
+    let counter = |counter: &thing_faults::Counter| {
         let place = match counter.place {
             Where::Summary(column) => format!("`{}` of `{}` in `summary.csv`", column.as_str(), counter.operation),
             Where::Errors(kind, code) => format!("`{},{kind},{code}` in `errors.csv`", counter.operation),

@@ -2,10 +2,10 @@
 
 use super::ReportError;
 use super::column::Appender;
-use crate::clock;
-use crate::metrics::Snapshot;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use host::clock;
+use load_metrics::Snapshot;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 

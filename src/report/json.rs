@@ -1,7 +1,7 @@
 //! One JSON object a second, for programs.
 
 use super::manifest::{EventTotals, Manifest, Percentiles, ThresholdTotals, states};
-use crate::metrics::Snapshot;
+use load_metrics::Snapshot;
 use serde_json::{Map, Value, json};
 
 /// The second as one line of JSON, `"type":"second"`.
@@ -10,7 +10,7 @@ pub fn line(snapshot: &Snapshot) -> String {
     let operations: Map<String, Value> = snapshot
         .second
         .iter()
-        .filter(|row| row.scope == crate::metrics::ScopeName::All)
+        .filter(|row| row.scope == load_metrics::ScopeName::All)
         .map(|row| {
             let counts = &row.counts;
             let value = json!({

@@ -1,8 +1,8 @@
 //! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
 
-use crate::instant::Mono;
-use crate::metrics::{EventRow, Latency, OperationRow, Snapshot, ThresholdRow};
 use crate::preflight::HostFacts;
+use iot_jobs::instant::Mono;
+use load_metrics::{EventRow, Latency, OperationRow, Snapshot, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -256,7 +256,7 @@ impl From<&OperationRow> for OperationTotals {
 }
 
 /// Counts by state, in the order of the funnel; `None` where the target cannot tell.
-pub(super) fn states(counts: &crate::metrics::StateCounts, has_service: bool) -> [(&'static str, Option<u64>); 9] {
+pub(super) fn states(counts: &load_metrics::StateCounts, has_service: bool) -> [(&'static str, Option<u64>); 9] {
     let told = |value: u64| has_service.then_some(value);
     [
         ("queued", told(counts.queued)),
@@ -271,7 +271,7 @@ pub(super) fn states(counts: &crate::metrics::StateCounts, has_service: bool) ->
     ]
 }
 
-fn state_map(counts: &crate::metrics::StateCounts, has_service: bool) -> BTreeMap<String, u64> {
+fn state_map(counts: &load_metrics::StateCounts, has_service: bool) -> BTreeMap<String, u64> {
     states(counts, has_service).into_iter().filter_map(|(name, count)| Some((name.to_owned(), count?))).collect()
 }
 
@@ -293,7 +293,7 @@ impl Totals {
             cpu_seconds: usage.cpu_seconds,
             rss_bytes_max: peak(self.endpoint.map_or(0, |before| before.rss_bytes_max), usage.rss_bytes),
         });
-        let rollout = |row: &crate::metrics::RolloutRow| RolloutTotals {
+        let rollout = |row: &load_metrics::RolloutRow| RolloutTotals {
             job: row.job.to_string(),
             targets: row.targets,
             executions: state_map(&row.counts, snapshot.has_service),

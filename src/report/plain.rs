@@ -1,7 +1,7 @@
 //! One line a second, for terminals without a dashboard and for logs.
 
-use crate::figures::{milliseconds, plain};
-use crate::metrics::{Operation, Snapshot};
+use load_metrics::format::{milliseconds, plain};
+use load_metrics::{Operation, Snapshot};
 
 /// `t=90s phase=rollout conn=9998/10000 (+0/s) exec: queued=120 run=431 ok=9401 fail=46 msg=3120/s start_next p99=41ms ...`
 #[must_use]

@@ -4,7 +4,7 @@ use super::audit::{Difference, audit};
 use super::manifest::{Manifest, Verdict};
 use super::writer::{HLOG, MANIFEST};
 use super::{ReportError, tables, text};
-use crate::instant::Mono;
+use iot_jobs::instant::Mono;
 use std::fs;
 use std::path::{Path, PathBuf};
 

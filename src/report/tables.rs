@@ -2,9 +2,9 @@
 
 use super::column::{Column, Described, describe, ms};
 use super::manifest::{EventTotals, Percentiles};
-use crate::instant::Mono;
-use crate::jobs::ThingName;
-use crate::metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
+use iot_jobs::ThingName;
+use iot_jobs::instant::Mono;
+use load_metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
 use std::sync::Arc;
 
 macro_rules! columns {

@@ -1,8 +1,8 @@
 //! The summary of a run, for people.
 
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
-use crate::figures::{grouped, milliseconds, plain};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use load_metrics::format::{grouped, milliseconds, plain};
 use std::collections::BTreeSet;
 use std::path::Path;
 

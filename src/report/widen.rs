@@ -1,9 +1,7 @@
 //! After the first hour the rows of growing files cover a minute instead of a second, so that a run of a day leaves a folder that can
 //! still be opened.
 
-use crate::metrics::{
-    Counts, Distribution, Latency, Measure, Operation, OperationRow, Resolution, ScopeName, Snapshot, TaggedTimes,
-};
+use load_metrics::{Counts, Distribution, Latency, Measure, Operation, OperationRow, Resolution, ScopeName, Snapshot, TaggedTimes};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -144,10 +142,10 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instant::Mono;
-    use crate::jobs::ThingName;
-    use crate::metrics::{Collector, CollectorSettings, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput};
-    use crate::schedule::Phase;
+    use iot_jobs::ThingName;
+    use iot_jobs::instant::Mono;
+    use load_metrics::Phase;
+    use load_metrics::{Collector, CollectorSettings, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput};
 
     const ORIGIN: Mono = Mono(1_000_000_000);
 

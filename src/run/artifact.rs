@@ -1,17 +1,17 @@
 //! Files of rollouts: made from the seed, signed, put into the object store, and named by the documents of their jobs (spec section
 //! 17.2).
 
-use crate::jobs::{JobDocument, JobId};
+use crate::aws::upload::{ObjectStore, UploadError};
 use crate::scenario::plan::{ArtifactPlan, Plan, RolloutPlan, Tamper};
-use crate::seed::{self, Purpose};
-use crate::transport::upload::{ObjectStore, UploadError};
-use crate::wire::codesign::{self, Signed};
-use crate::wire::control::REGION;
-use crate::wire::signature::{FileHash, FileSigner, SignerKey};
 use bytes::Bytes;
+use iot_jobs::wire::codesign::{self, Signed};
+use iot_jobs::wire::control::REGION;
+use iot_jobs::wire::signature::{FileHash, FileSigner, SignerKey};
+use iot_jobs::{JobDocument, JobId};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value};
+use sim_units::seed::{self, Purpose};
 use std::collections::BTreeMap;
 
 const BUCKET: &str = "fleetsim-artifacts";

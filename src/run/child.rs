@@ -4,12 +4,13 @@
 //! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] and [`EndpointChild::news`], which starts it again,
 //! belong on the main thread. The child has its own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
-use crate::clock;
-use crate::instant::Mono;
-use crate::scenario::plan::{EmulatorPlan, NotificationsPlan, QuotasPlan, RejectPlan, ServerPlan};
-use crate::scenario::units;
+use crate::scenario::plan::{EmulatorPlan, QuotasPlan};
+use host::clock;
+use iot_jobs::instant::Mono;
+use jobs_engine::faults::{NotificationConfig, RejectConfig, ServerConfig};
 use rustix::process::Signal;
 use serde::Deserialize;
+use sim_units::text;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -265,13 +266,13 @@ fn shape(settings: &ChildSettings) -> Vec<String> {
     arguments.extend(settings.plan.link.resumption.then(|| "--tls-resumption".to_owned()));
     let mut give = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
     if let Some(latency) = &faults.latency {
-        give("--latency", units::distribution_text(latency));
+        give("--latency", text::distribution_text(latency));
     }
-    if let Some(ServerPlan { workers, service }) = &faults.server {
-        give("--server", units::distribution_text(service));
+    if let Some(ServerConfig { workers, service }) = &faults.server {
+        give("--server", text::distribution_text(service));
         give("--server-workers", workers.to_string());
     }
-    if let Some(RejectPlan { share, codes }) = &faults.reject {
+    if let Some(RejectConfig { share, codes }) = &faults.reject {
         let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
         give("--reject", share.to_string());
         give("--reject-codes", codes.join(","));
@@ -280,10 +281,10 @@ fn shape(settings: &ChildSettings) -> Vec<String> {
         give("--drop", share.to_string());
     }
     if let Some(every) = &faults.disconnect {
-        give("--disconnect", units::distribution_text(every));
+        give("--disconnect", text::distribution_text(every));
     }
-    if let Some(NotificationsPlan { delay, shuffle }) = &faults.notifications {
-        give("--notification-delay", units::distribution_text(delay));
+    if let Some(NotificationConfig { delay, shuffle }) = &faults.notifications {
+        give("--notification-delay", text::distribution_text(delay));
         arguments.extend(shuffle.then(|| "--notification-shuffle".to_owned()));
     }
     arguments

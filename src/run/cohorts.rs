@@ -1,18 +1,18 @@
 //! What the things of each cohort have in common, as the plan says it.
 
 use super::fleet::CohortSettings;
-use super::target::Target;
-use crate::device::AgentSettings;
-use crate::device::behavior::Behavior;
-use crate::fault::{Chance, Fault, FaultSpec};
-use crate::jobs::JobId;
+use super::targets::Target;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
-use crate::transport::download::FileSettings;
-use crate::transport::mqtt::{MqttSettings, Version};
-use crate::transport::thing::{Protocol, SessionSettings};
+use iot_jobs::JobId;
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use thing_agent::AgentSettings;
+use thing_agent::behavior::Behavior;
+use thing_faults::{Chance, Fault, FaultSpec};
+use thing_transport::download::FileSettings;
+use thing_transport::mqtt::{MqttSettings, Version};
+use thing_transport::thing::{Protocol, SessionSettings};
 
 /// In the order of the plan's cohorts.
 pub(super) fn settings(plan: &Plan, target: &Target) -> Vec<CohortSettings> {

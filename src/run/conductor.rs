@@ -7,20 +7,20 @@ use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::sources::Sources;
 use super::stop::StopRequests;
-use super::target::{ControlPlane, LocalEndpoint};
+use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
-use crate::clock;
-use crate::instant::Mono;
 use crate::ledger::LedgerError;
-use crate::metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
 use crate::report::{ReportError, ResultsWriter};
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
-use crate::schedule::{Phase, PhaseSet};
-use crate::transport::thing::Order;
+use host::clock;
+use iot_jobs::instant::Mono;
+use load_metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
+use load_metrics::{Phase, PhaseSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use thing_transport::thing::Order;
 
 /// How often phases are looked at between seconds.
 const TICK: Duration = Duration::from_millis(50);

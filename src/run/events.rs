@@ -1,12 +1,12 @@
 //! The events of a scenario as a run needs them: when each step of one is due, which things it cuts off, and what is watched of it.
 
-use crate::figures::grouped;
-use crate::instant::Mono;
-use crate::metrics::{EventRow, PlannedEvent};
 use crate::scenario::plan::{EventKind, EventPlan, Plan};
-use crate::scenario::units::duration_text;
-use crate::transport::cut::{Cut, CutKind};
+use iot_jobs::instant::Mono;
+use load_metrics::format::grouped;
+use load_metrics::{EventRow, PlannedEvent};
+use sim_units::text::duration_text;
 use std::collections::VecDeque;
+use thing_transport::cut::{Cut, CutKind};
 
 /// One step of the event with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,29 +1,29 @@
 //! The fleet: shards that share nothing, each an OS thread with a runtime, a slice of the things and a recorder of its own.
 
 use super::observe::{Gauges, ShardObserver};
-use crate::clock;
-use crate::device::telemetry::{Telemetry, TelemetrySettings};
-use crate::device::{AgentSettings, JobsAgent};
-use crate::fault::FaultSpec;
 use crate::inspect::{Ask, Cards, Inspector};
-use crate::instant::Mono;
-use crate::jobs::ThingName;
-use crate::metrics::{Interval, Recorder};
-use crate::schedule::{Pacer, shard_runtime};
-use crate::transport::credentials::Credentials;
-use crate::transport::cut::{Cut, Cuts};
-use crate::transport::download::FileSettings;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::faults::ThingFaults;
-use crate::transport::gates::Gates;
-use crate::transport::session::Scratch;
-use crate::transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
+use host::clock;
+use iot_jobs::ThingName;
+use iot_jobs::instant::Mono;
+use load_metrics::{Interval, Recorder};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use thing_agent::telemetry::{Telemetry, TelemetrySettings};
+use thing_agent::{AgentSettings, JobsAgent};
+use thing_faults::FaultSpec;
+use thing_transport::credentials::Credentials;
+use thing_transport::cut::{Cut, Cuts};
+use thing_transport::download::FileSettings;
+use thing_transport::endpoint::Endpoint;
+use thing_transport::faults::ThingFaults;
+use thing_transport::gates::Gates;
+use thing_transport::session::Scratch;
+use thing_transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
+use thing_transport::{Pacer, shard_runtime};
 use tokio::sync::{Notify, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.

@@ -1,8 +1,8 @@
 //! The thing groups that a run's jobs are for: one for each set of things, whichever rollouts share it.
 
-use crate::jobs::limits::GROUPS_PER_THING_MAX;
-use crate::jobs::{GroupName, NameError, ThingName};
 use crate::scenario::plan::Plan;
+use iot_jobs::limits::GROUPS_PER_THING_MAX;
+use iot_jobs::{GroupName, NameError, ThingName};
 
 /// Why the targets of a plan cannot be thing groups.
 #[derive(Debug, thiserror::Error)]

@@ -8,30 +8,30 @@ mod events;
 mod fleet;
 mod groups;
 mod observe;
+mod process;
 mod rollouts;
 mod sources;
 mod starts;
 mod stop;
-mod target;
+mod targets;
 mod ui;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub use observe::Gauges;
-pub use target::check as check_target;
+pub use targets::check as check_target;
 pub use ui::UiKind;
 pub(crate) use ui::use_colour;
 
-use crate::clock;
 use crate::exit;
-use crate::instant::Mono;
-use crate::jobs::{ControlError, JobId, NameError, ThingName};
-use crate::metrics::{Collector, CollectorSettings, Finding};
 use crate::preflight::{self, HostFacts, Need};
 use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
 use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
-use crate::transport::credentials::Credentials;
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
+use host::clock;
+use iot_jobs::instant::Mono;
+use iot_jobs::{ControlError, JobId, NameError, ThingName};
+use load_metrics::{Collector, CollectorSettings, Finding};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -39,7 +39,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use stop::StopRequests;
-use target::TargetError;
+use targets::TargetError;
+use thing_transport::credentials::Credentials;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -263,7 +264,7 @@ async fn carry_out(
     }
     let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {
-        target = target::bring_up(plan, &names, writer.dir(), ui) => target?,
+        target = targets::bring_up(plan, &names, writer.dir(), ui) => target?,
         () = stop.next() => return Ok(Ending::Interrupted),
     };
     ui.tell(&format!("results: {}", writer.dir().display()));
@@ -364,7 +365,7 @@ fn conclude(options: &RunOptions, writer: &mut ResultsWriter, outcome: Result<En
         }
         Ok(Ending::Interrupted) => (Verdict::Interrupted, exit::INTERRUPTED),
         Ok(Ending::Limit) => {
-            let limit = crate::scenario::units::duration_text(options.plan.end.limit);
+            let limit = sim_units::text::duration_text(options.plan.end.limit);
             let open = writer.manifest().totals.open();
             let away: u64 = writer.manifest().events.iter().map(EventTotals::away).sum();
             let away = if away > 0 { format!(", {away} things are away by an event") } else { String::new() };

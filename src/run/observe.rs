@@ -1,20 +1,20 @@
 //! What the things of a shard tell, as samples and ledger events: the one file that knows both languages.
 
-use crate::clock;
-use crate::device::{AnswerOutcome, Event, ExecutionKey};
-use crate::fault::Fault;
 use crate::inspect::{Cards, What};
-use crate::instant::{EpochSeconds, Mono};
-use crate::jobs::RequestKind;
-use crate::metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
-use crate::transport::download::FileFailure;
-use crate::transport::error::{Failure, Stage};
-use crate::transport::mqtt::{Content, Published};
-use crate::transport::thing::ThingId;
-use crate::transport::{Explained, Observer, PublishEnd, SessionEvent};
+use host::clock;
+use iot_jobs::RequestKind;
+use iot_jobs::instant::{EpochSeconds, Mono};
+use load_metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use thing_agent::{AnswerOutcome, Event, ExecutionKey};
+use thing_faults::Fault;
+use thing_transport::download::FileFailure;
+use thing_transport::error::{Failure, Stage};
+use thing_transport::mqtt::{Content, Published};
+use thing_transport::thing::ThingId;
+use thing_transport::{Explained, Observer, PublishEnd, SessionEvent};
 
 /// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
 #[derive(Debug, Default)]

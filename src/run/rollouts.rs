@@ -2,12 +2,12 @@
 //!
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
-use super::target::ControlPlane;
-use crate::instant::Mono;
-use crate::jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
-use crate::metrics::RolloutRow;
+use super::targets::ControlPlane;
+use crate::aws::control::ControlCallError;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
-use crate::transport::control::ControlCallError;
+use iot_jobs::instant::Mono;
+use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
+use load_metrics::RolloutRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;

@@ -1,10 +1,10 @@
 //! What a run reads of its processes once a second.
 
-use super::target::LocalEndpoint;
-use crate::jobs::ledger::LedgerRow;
+use super::process::ProcessWatch;
+use super::targets::LocalEndpoint;
 use crate::ledger::{LedgerError, LedgerTail};
-use crate::metrics::ProcessUsage;
-use crate::metrics::host::ProcessWatch;
+use iot_jobs::ledger::LedgerRow;
+use load_metrics::ProcessUsage;
 
 /// The service's ledger, and the usage of both processes.
 pub(super) struct Sources {

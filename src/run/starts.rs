@@ -1,8 +1,8 @@
 //! When each thing is meant to connect for the first time.
 
 use crate::scenario::plan::{ConnectPlan, Plan};
-use crate::schedule::arrivals;
 use std::time::Duration;
+use thing_agent::arrivals::arrivals;
 
 /// Intended first connects, by place: cohorts with arrivals of their own arrive by those, from the origin as all the others.
 pub(super) fn starts(plan: &Plan, cohorts: &[usize]) -> Vec<Duration> {

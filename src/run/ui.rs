@@ -1,15 +1,15 @@
 //! How a run is shown: every word to people goes through here.
 
 use super::say;
-use crate::figures::grouped;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
-use crate::metrics::Snapshot;
 use crate::report::{self, Manifest};
 use crate::tui::app::{Brief, Conclusion, Step};
 use crate::tui::theme::Theme;
 use crate::tui::{Dashboard, Teller};
 use indicatif::ProgressBar;
+use load_metrics::Snapshot;
+use load_metrics::format::grouped;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -111,7 +111,7 @@ impl Ui {
                 progress.set(0);
                 progress
             }
-            Self::Plain => Progress::Bar(crate::pki::progress_bar(of, what)),
+            Self::Plain => Progress::Bar(dev_pki::progress_bar(of, what)),
             Self::Json | Self::None => Progress::Silent,
         }
     }
@@ -238,7 +238,7 @@ impl LogFile {
 /// When a run ends, in words.
 pub(super) fn end_in_words(end: &crate::scenario::plan::EndPlan) -> String {
     use crate::scenario::plan::EndWhen;
-    use crate::scenario::units::duration_text;
+    use sim_units::text::duration_text;
     let limit = duration_text(end.limit);
     match end.when {
         EndWhen::ExecutionsDone { expect: None } => format!("executions done, {limit} at most"),

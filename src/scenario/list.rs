@@ -1,8 +1,8 @@
 //! `things_from`: a CSV file that names the things of a fleet, with their certificates and cohorts.
 
 use super::plan::{ListedThing, ThingFiles};
-use crate::jobs::ThingName;
 use csv::{ReaderBuilder, StringRecord, Trim};
+use iot_jobs::ThingName;
 use std::collections::HashMap;
 use std::path::Path;
 

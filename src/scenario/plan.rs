@@ -1,21 +1,22 @@
 //! What a scenario means, with every default filled in, made of the leaf modules' own types.
 
-use crate::device::backoff::Backoff;
-use crate::device::behavior::Behavior;
-use crate::device::telemetry::TelemetrySettings;
-use crate::device::workflow::Workflow;
-use crate::distribution::Distribution;
-use crate::fault::{Fault, Unit};
-use crate::jobs::{ErrorCode, JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
-use crate::metrics::Threshold;
-use crate::schedule::ArrivalKind;
-use crate::seed::{self, Purpose};
+use iot_jobs::{JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
+use jobs_engine::faults::FaultConfig;
+use load_metrics::Threshold;
+use sim_units::name_template::NameTemplate;
+use sim_units::seed::{self, Purpose};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use thing_agent::arrivals::ArrivalKind;
+use thing_agent::backoff::Backoff;
+use thing_agent::behavior::Behavior;
+use thing_agent::telemetry::TelemetrySettings;
+use thing_agent::workflow::Workflow;
+use thing_faults::{Fault, Unit};
 
 /// A scenario without doubts left.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +124,7 @@ pub struct EmulatorPlan {
     /// Where in a minute the executions of a job are queued.
     pub spread: Spread,
     pub quotas: QuotasPlan,
-    pub faults: FaultsPlan,
+    pub faults: FaultConfig,
 }
 
 /// Account and connection quotas of the local endpoint.
@@ -134,57 +135,6 @@ pub enum QuotasPlan {
     Aws,
     /// Path of a TOML file.
     File(String),
-}
-
-/// What is to go wrong at the local endpoint, for all things alike.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FaultsPlan {
-    /// From a request's arrival, or its departure from the server's queue, to its way into the service.
-    pub latency: Option<Distribution>,
-    pub server: Option<ServerPlan>,
-    pub reject: Option<RejectPlan>,
-    /// Share of the requests that are acknowledged, and then lost.
-    pub drop: Option<f64>,
-    /// How long a connection lives, from CONNACK until the server ends it.
-    pub disconnect: Option<Distribution>,
-    pub notifications: Option<NotificationsPlan>,
-}
-
-/// A queue in front of the service.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ServerPlan {
-    /// At least one.
-    pub workers: u32,
-    /// How long a worker is busy with a request.
-    pub service: Distribution,
-}
-
-/// Notifications that come late.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NotificationsPlan {
-    pub delay: Distribution,
-    /// Whether messages of a thing may overtake each other; its answers are late then, too.
-    pub shuffle: bool,
-}
-
-impl NotificationsPlan {
-    /// # Errors
-    /// When nothing could overtake anything, although it is to.
-    pub fn new(delay: Distribution, shuffle: bool) -> Result<Self, &'static str> {
-        match delay {
-            Distribution::Constant(_) if shuffle => Err("what is shuffled needs a delay that varies, as in \"uniform(0s, 1s)\""),
-            _ => Ok(Self { delay, shuffle }),
-        }
-    }
-}
-
-/// Requests that are refused without a look at them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RejectPlan {
-    /// Of all requests.
-    pub share: f64,
-    /// Drawn with equal chances; at least one.
-    pub codes: Vec<ErrorCode>,
 }
 
 /// An endpoint of somebody else.
@@ -223,7 +173,7 @@ impl RemotePlan {
 pub enum CertificatesPlan {
     /// Path templates: `{thing}`, `{index}`, or one shared file.
     Files { cert: String, key: String },
-    /// One packed file; see [`crate::pki::bundle`].
+    /// One packed file; see [`dev_pki::bundle`].
     Bundle(String),
     /// Named by the list of things.
     Listed,
@@ -380,26 +330,6 @@ impl EventKind {
 pub struct Affected {
     pub share: f64,
     pub cohort: Option<String>,
-}
-
-/// `"sim-{index:06}"`, parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameTemplate {
-    pub prefix: String,
-    /// Zero-padded width of the index, 0: as wide as it is; `None`: the name has no index.
-    pub index: Option<usize>,
-    pub suffix: String,
-}
-
-impl NameTemplate {
-    #[must_use]
-    pub fn name(&self, index: u64) -> String {
-        let Self { prefix, suffix, .. } = self;
-        match self.index {
-            Some(width) => format!("{prefix}{index:0width$}{suffix}"),
-            None => format!("{prefix}{suffix}"),
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

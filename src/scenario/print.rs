@@ -1,17 +1,18 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FaultsPlan, FleetList, LinkPlan, NotificationsPlan, Plan,
-    QuotasPlan, RejectPlan, RemotePlan, RolloutStart, RolloutTargets, ServerPlan, SessionPlan, TargetPlan,
+    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FleetList, LinkPlan, Plan, QuotasPlan, RemotePlan,
+    RolloutStart, RolloutTargets, SessionPlan, TargetPlan,
 };
-use super::units::{byte_rate_text, distribution_text, duration_text, name_template_text};
-use crate::device::backoff::{Backoff, BackoffPolicy};
-use crate::device::telemetry::{PayloadBytes, TelemetrySettings};
-use crate::device::workflow::{Poll, Workflow};
-use crate::fault::{Chance, FaultSpec, Setting};
-use crate::schedule::ArrivalKind;
-use crate::wire::job::settings_members;
+use iot_jobs::wire::job::settings_members;
+use jobs_engine::faults::{FaultConfig, NotificationConfig, RejectConfig, ServerConfig};
+use sim_units::text::{byte_rate_text, distribution_text, duration_text, name_template_text};
 use std::fmt::Write as _;
+use thing_agent::arrivals::ArrivalKind;
+use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::telemetry::{PayloadBytes, TelemetrySettings};
+use thing_agent::workflow::{Poll, Workflow};
+use thing_faults::{Chance, FaultSpec, Setting};
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
@@ -291,14 +292,14 @@ fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
     writeln!(out, "resumption = {}", remote.link.resumption)
 }
 
-fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
+fn write_faults(out: &mut String, faults: &FaultConfig) -> std::fmt::Result {
     if let Some(latency) = &faults.latency {
         writeln!(out, "latency = \"{}\"", distribution_text(latency))?;
     }
-    if let Some(ServerPlan { workers, service }) = &faults.server {
+    if let Some(ServerConfig { workers, service }) = &faults.server {
         writeln!(out, "server = {{ workers = {workers}, service = \"{}\" }}", distribution_text(service))?;
     }
-    if let Some(RejectPlan { share, codes }) = &faults.reject {
+    if let Some(RejectConfig { share, codes }) = &faults.reject {
         let codes: Vec<String> = codes.iter().map(|code| quoted(code.as_str())).collect();
         writeln!(out, "reject = {{ share = {}, codes = [{}] }}", number(*share), codes.join(", "))?;
     }
@@ -308,7 +309,7 @@ fn write_faults(out: &mut String, faults: &FaultsPlan) -> std::fmt::Result {
     if let Some(every) = &faults.disconnect {
         writeln!(out, "disconnect = {{ every = \"{}\" }}", distribution_text(every))?;
     }
-    if let Some(NotificationsPlan { delay, shuffle }) = &faults.notifications {
+    if let Some(NotificationConfig { delay, shuffle }) = &faults.notifications {
         writeln!(out, "notifications = {{ delay = \"{}\", shuffle = {shuffle} }}", distribution_text(delay))?;
     }
     Ok(())

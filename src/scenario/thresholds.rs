@@ -1,12 +1,10 @@
 //! `[thresholds]`: what a run must hold to.
 
 use super::plan::CohortPlan;
-use super::problem::{Code, Place, nearest};
-use super::reader::{Located, Reader};
-use super::tree::{Entry, Node, Table, Value};
-use super::units;
-use crate::metrics::{Check, Metric, Operation, Threshold};
-use crate::schedule::Phase;
+use config_text::{Code, Entry, Located, Node, Place, Reader, Table, Value, nearest};
+use load_metrics::Phase;
+use load_metrics::{Check, Metric, Operation, Threshold};
+use sim_units::text;
 use std::time::Duration;
 
 /// Windows that are looked at every second are kept second by second.
@@ -99,11 +97,11 @@ fn metric(root: &Reader<'_>, name: &str, place: &Place) -> Option<Metric> {
 /// `last 60s`.
 fn last(text: &str) -> Result<Duration, String> {
     let span = text.trim().strip_prefix("last ").ok_or_else(|| format!("{text:?} must be a span such as \"last 60s\""))?;
-    let span = units::duration(span.trim())?;
+    let span = text::duration(span.trim())?;
     if span.subsec_nanos() == 0 && (Duration::from_secs(1)..=OVER_MAX).contains(&span) {
         Ok(span)
     } else {
-        Err(format!("{text:?} must be whole seconds, {} at most", units::duration_text(OVER_MAX)))
+        Err(format!("{text:?} must be whole seconds, {} at most", text::duration_text(OVER_MAX)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finding things: by name here, by state with the help of their shards.
 
 use crate::inspect::{AgentState, Card, Message, Question, Reply, SessionState};
-use crate::jobs::ThingName;
+use iot_jobs::ThingName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What charts draw: every second of the run as a small slot, the newest ones each for themselves, all of them in a bounded number.
 
-use crate::metrics::{Measure, Operation, RolloutRow, Snapshot, StateCounts, TaggedTimes};
+use load_metrics::{Measure, Operation, RolloutRow, Snapshot, StateCounts, TaggedTimes};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

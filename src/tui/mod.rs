@@ -13,8 +13,8 @@ pub mod update;
 pub mod view;
 
 use crate::inspect::{Inspector, Pending, Question};
-use crate::metrics::Snapshot;
 use app::{App, Brief, Conclusion, Step};
+use load_metrics::Snapshot;
 use ratatui::crossterm::event::{self, Event};
 use std::io;
 use std::mem::discriminant;

@@ -1,8 +1,8 @@
 //! What is known of the run, as of one second: the newest snapshot and what was gathered from those before.
 
 use super::history::{History, Slot};
-use crate::metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, RolloutRow, Snapshot};
-use crate::schedule::Phase;
+use load_metrics::Phase;
+use load_metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, RolloutRow, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::app::{App, Overlay, RunState, Tab, WINDOWS};
 use super::input::{Action, Mode};
-use crate::metrics::Measure;
+use load_metrics::Measure;
 
 /// Rows of a page.
 const PAGE: usize = 20;

@@ -1,7 +1,7 @@
 //! HTTP in bytes, on a connection that is kept alive.
 
 use super::{Endpoint, Tls};
-use fleetsim::wire::sigv4::{AccessKey, sign_request};
+use aws_signing::sigv4::{AccessKey, sign_request};
 use serde_json::Value;
 use std::io::{ErrorKind, Read, Write};
 use std::time::SystemTime;

@@ -4,8 +4,8 @@
 pub(crate) mod http;
 
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::wire::sigv4::{AccessKey, sign_request};
-use fleetsim::wire::tls;
+use aws_signing::sigv4::{AccessKey, sign_request};
+use host::tls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};

@@ -3,7 +3,7 @@
 use super::{Door, signing};
 use crate::common::http::{Http, Signing, signed};
 use crate::common::{Client, Endpoint, connect_packet};
-use fleetsim::wire::sigv4::AccessKey;
+use aws_signing::sigv4::AccessKey;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, SystemTime};

@@ -1,15 +1,15 @@
 //! What seeds have found, told again step by step.
 
-use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, OutcomeShares};
-use fleetsim::device::workflow::Workflow;
-use fleetsim::device::{AgentSettings, Event, JobsAgent, Transmit};
-use fleetsim::distribution::Distribution;
-use fleetsim::emulator::engine::{Engine, EngineConfig};
-use fleetsim::instant::{Mono, Now};
-use fleetsim::jobs::{CreateJob, ExecutionStatus, JobDocument, JobId, JobTarget, Request, RequestBody, ThingName};
+use iot_jobs::instant::{Mono, Now};
+use iot_jobs::{CreateJob, ExecutionStatus, JobDocument, JobId, JobTarget, Request, RequestBody, ThingName};
+use jobs_engine::engine::{Engine, EngineConfig};
+use sim_units::distribution::Distribution;
 use std::sync::Arc;
 use std::time::Duration;
+use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::behavior::{Behavior, OutcomeShares};
+use thing_agent::workflow::Workflow;
+use thing_agent::{AgentSettings, Event, JobsAgent, Transmit};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,12 +1,12 @@
 //! What must hold at every step, judged by what can be seen from outside.
 
-use fleetsim::device::{Event, ExecutionKey};
-use fleetsim::instant::Mono;
-use fleetsim::jobs::ledger::{LedgerEvent, LedgerRow};
-use fleetsim::jobs::{ExecutionStatus, JobId, Notification, Request, ThingName};
-use fleetsim::metrics::{Anomaly, ExecutionBook, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
+use iot_jobs::instant::Mono;
+use iot_jobs::ledger::{LedgerEvent, LedgerRow};
+use iot_jobs::{ExecutionStatus, JobId, Notification, Request, ThingName};
+use load_metrics::{Anomaly, ExecutionBook, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
+use thing_agent::{Event, ExecutionKey};
 
 /// What a network that loses messages makes of notifications is nobody's fault.
 const EXCUSED: [Anomaly; 2] = [Anomaly::MissingNotify, Anomaly::LateNotify];

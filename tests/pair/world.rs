@@ -2,23 +2,23 @@
 
 use crate::bugs::Bug;
 use crate::oracle::Oracle;
-use fleetsim::device::backoff::{Backoff, BackoffPolicy};
-use fleetsim::device::behavior::{Behavior, OutcomeShares};
-use fleetsim::device::workflow::{Poll, Workflow};
-use fleetsim::device::{AgentSettings, AnswerOutcome, Event, ExecutionKey, Fetched, JobsAgent, Transmit};
-use fleetsim::distribution::Distribution;
-use fleetsim::emulator::engine::{Engine, EngineConfig};
-use fleetsim::fault::{Chance, Fault, FaultSpec, Row, TABLE};
-use fleetsim::instant::{Mono, Now};
-use fleetsim::jobs::{
+use iot_jobs::instant::{Mono, Now};
+use iot_jobs::{
     Answer, CancelJob, ClientToken, CreateJob, Describe, ErrorCode, ExecutionStatus, JobDocument, JobId, JobRef, JobTarget,
     Notification, Rejection, Reply, Request, RequestBody, RequestKind, Subscription, ThingName,
 };
+use jobs_engine::engine::{Engine, EngineConfig};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sim_units::distribution::Distribution;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::behavior::{Behavior, OutcomeShares};
+use thing_agent::workflow::{Poll, Workflow};
+use thing_agent::{AgentSettings, AnswerOutcome, Event, ExecutionKey, Fetched, JobsAgent, Transmit};
+use thing_faults::{Chance, Fault, FaultSpec, Row, TABLE};
 
 const START: Mono = Mono(1_000_000_000_000);
 /// Until then the network is bad, sessions are lost, and people interfere.

@@ -2,7 +2,7 @@
 
 use crate::common::Endpoint;
 use crate::doors::{ARN, ok};
-use fleetsim::wire::presign::presign;
+use aws_signing::presign::presign;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, SystemTime};

@@ -1,11 +1,11 @@
 //! The rules, in virtual time (spec section 14; errors as in botocore's `iot/2015-05-28` model).
 
-use fleetsim::emulator::registry::{
+use iot_jobs::instant::{Mono, Now};
+use iot_jobs::{GroupName, ThingName};
+use jobs_engine::registry::{
     AttributePayload, CertificateId, CertificateMode, CertificateStatus, ErrorKind, GroupProperties, Key, NewCertificate,
     PolicyName, PolicyTarget, Record, Registry, RegistryError, ResourceId, ThingSpec, TypeName, TypeProperties, UpdateThing,
 };
-use fleetsim::instant::{Mono, Now};
-use fleetsim::jobs::{GroupName, ThingName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

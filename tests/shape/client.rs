@@ -1,8 +1,8 @@
 //! An endpoint with four things, t-0 to t-3, and a client that sends many packets at once and notes when each answer came.
 
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::wire::sigv4::{AccessKey, sign_request};
-use fleetsim::wire::tls;
+use aws_signing::sigv4::{AccessKey, sign_request};
+use host::tls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};

@@ -1,10 +1,10 @@
 //! `kind = "aws"`, with the local endpoint as the account; and jobs that others create.
 
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
-use fleetsim::jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
-use fleetsim::transport::control::{ControlClient, ControlDoor, provision};
-use fleetsim::transport::keyring::Keyring;
-use fleetsim::wire::tls;
+use aws_signing::keyring::Keyring;
+use fleetsim::aws::control::{ControlClient, ControlDoor, provision};
+use host::tls;
+use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::process::{Output, Stdio};

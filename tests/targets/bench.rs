@@ -1,8 +1,8 @@
 //! What these tests have in common: a folder with certificates, runs in it, and certificates of every kind.
 
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::jobs::ThingName;
-use fleetsim::pki::{Store, StoreSpec};
+use dev_pki::{Store, StoreSpec};
+use iot_jobs::ThingName;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader};

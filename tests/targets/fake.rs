@@ -1,7 +1,7 @@
 //! An endpoint that lets everybody in, asks for nothing, and remembers who came how.
 
 use crate::bench::Bench;
-use fleetsim::wire::tls;
+use host::tls;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

@@ -90,7 +90,7 @@ fn without_a_ca_only_amazons_roots_are_trusted() {
 #[test]
 fn the_local_endpoint_gives_tickets_where_it_is_told_to() {
     use crate::common::Endpoint;
-    use fleetsim::wire::tls;
+    use host::tls;
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};

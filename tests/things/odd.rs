@@ -1,8 +1,8 @@
 //! An endpoint of our own making, for each test another one, and a run of two things against it.
 
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::pki::{Store, StoreSpec};
-use fleetsim::wire::tls;
+use dev_pki::{Store, StoreSpec};
+use host::tls;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, server::WebPkiClientVerifier};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -61,7 +61,7 @@ pub(crate) fn meet(behaviour: impl Fn(Tls) + Send + Sync + 'static) -> Met {
 pub(crate) fn meet_as(sets: &[&str], behaviour: impl Fn(Tls) + Send + Sync + 'static) -> Met {
     let behaviour = Arc::new(behaviour);
     let dir = tempfile::tempdir().unwrap();
-    let names = ["t-0", "t-1"].map(|name| fleetsim::jobs::ThingName::new(name).unwrap()).to_vec();
+    let names = ["t-0", "t-1"].map(|name| iot_jobs::ThingName::new(name).unwrap()).to_vec();
     let (store, _) = Store::ensure(dir.path(), &StoreSpec { things: names, server_names: vec![] }, &mut |_, _| {}).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(store.ca_cert()).unwrap();

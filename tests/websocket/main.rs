@@ -6,9 +6,9 @@ mod frames;
 mod sessions;
 mod upgrade;
 
+use aws_signing::websocket::presign;
 use common::http::{Http, header};
 use common::{Endpoint, Tls, connect_packet};
-use fleetsim::wire::websocket::presign;
 use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
 

@@ -3,8 +3,8 @@
 use crate::common::Endpoint;
 use crate::common::http::{Http, header};
 use crate::{Socket, upgrade, url};
-use fleetsim::wire::sigv4::AccessKey;
-use fleetsim::wire::websocket::presign;
+use aws_signing::sigv4::AccessKey;
+use aws_signing::websocket::presign;
 use std::time::{Duration, SystemTime};
 
 const PROTOCOL: &str = "sec-websocket-protocol: mqtt\r\n";

@@ -1,10 +1,9 @@
 //! `artifact` of a `[[rollout]]`: the file that its things are to fetch.
 
 use super::super::plan::{ArtifactPlan, Tamper, TargetPlan};
-use super::super::problem::Code;
-use super::super::reader::Reader;
-use super::super::units;
-use crate::jobs::{JobDocument, limits};
+use config_text::{Code, Reader};
+use iot_jobs::{JobDocument, limits};
+use sim_units::text;
 
 /// As much as a thing has room for.
 const BYTES_MAX: i64 = 1 << 30;
@@ -24,7 +23,7 @@ pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &Job
         reader.missing("bytes", "how long the file is, as in bytes = 262_144");
     }
     let sign = reader.boolean("sign").is_none_or(|sign| sign.value);
-    let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", units::byte_rate).map(|bandwidth| bandwidth.value);
+    let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", text::byte_rate).map(|bandwidth| bandwidth.value);
     let words = Tamper::ALL.map(|tamper| (tamper.as_str(), tamper));
     let tamper = reader.word("tamper", &words);
     if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {

@@ -1,16 +1,15 @@
 //! `[behavior.*]` and `[[cohort]]`.
 
 use super::super::plan::{CertificatesPlan, CohortPlan, FleetList, FleetPlan, TargetPlan, Transport};
-use super::super::problem::{Code, nearest};
-use super::super::reader::{Located, Reader};
 use super::faults::faults;
 use super::fleet::{connect, session};
 use super::{DAY, names, things};
-use crate::device::behavior::{Behavior, OutcomeShares};
-use crate::device::workflow::{Poll, Workflow};
-use crate::distribution::Distribution;
+use config_text::{Code, Located, Reader, nearest};
+use sim_units::distribution::Distribution;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use thing_agent::behavior::{Behavior, OutcomeShares};
+use thing_agent::workflow::{Poll, Workflow};
 
 const REPORTS_MAX: i64 = 1_000;
 /// More often than that is no poll.

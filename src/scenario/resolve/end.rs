@@ -1,10 +1,8 @@
 //! `[end]`.
 
 use super::super::plan::{EndPlan, EndWhen, RolloutPlan, TargetPlan};
-use super::super::problem::Code;
-use super::super::reader::Reader;
-use super::super::tree::Table;
 use super::SOME_DURATION;
+use config_text::{Code, Reader, Table};
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! `[[event]]`.
 
 use super::super::plan::{Affected, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, TargetPlan};
-use super::super::problem::Code;
-use super::super::reader::{Located, Reader};
-use super::super::units::duration_text;
 use super::{ANY_DURATION, SOME_DURATION, names};
+use config_text::{Code, Located, Reader};
+use sim_units::text::duration_text;
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,11 @@
 //! `faults` of a `[behavior.*]`: words and defaults are those of the table of faults.
 
 use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutTargets, TargetPlan};
-use super::super::problem::Code;
-use super::super::reader::Reader;
-use crate::device::behavior::Behavior;
-use crate::fault::{Chance, Fault, FaultSpec, Per, Row, Setting, TABLE};
-use crate::jobs::Subscription;
+use config_text::{Code, Reader};
+use iot_jobs::Subscription;
 use std::collections::BTreeMap;
+use thing_agent::behavior::Behavior;
+use thing_faults::{Chance, Fault, FaultSpec, Per, Row, Setting, TABLE};
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
     let Some(reader) = behavior.table("faults") else { return Vec::new() };

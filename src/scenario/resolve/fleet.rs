@@ -1,14 +1,13 @@
 //! `[fleet]`, and what a cohort may override of it.
 
 use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan, Transport};
-use super::super::problem::Code;
-use super::super::reader::Reader;
-use super::super::units;
 use super::{SOME_DURATION, things};
-use crate::device::backoff::{Backoff, BackoffPolicy};
-use crate::jobs::limits;
-use crate::schedule::ArrivalKind;
+use config_text::{Code, Reader};
+use iot_jobs::limits;
+use sim_units::text;
 use std::time::Duration;
+use thing_agent::arrivals::ArrivalKind;
+use thing_agent::backoff::{Backoff, BackoffPolicy};
 
 /// A limit that is this program's own.
 const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
@@ -37,7 +36,7 @@ fn default_session() -> SessionPlan {
 }
 
 pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
-    let default_template = || units::name_template("sim-{index:06}").expect("the default is a name template");
+    let default_template = || text::name_template("sim-{index:06}").expect("the default is a name template");
     let mut plan = FleetPlan {
         things: 1,
         thing_name: default_template(),

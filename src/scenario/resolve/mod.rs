@@ -7,15 +7,13 @@ mod events;
 mod faults;
 mod fleet;
 mod rollouts;
-mod target;
+mod targets;
 mod telemetry;
 mod things;
 
 use super::plan::Plan;
-use super::problem::{Code, Place};
-use super::reader::{Gathered, Located, Reader};
 use super::thresholds::thresholds;
-use super::tree::Table;
+use config_text::{Code, Gathered, Located, Place, Reader, Table};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -30,7 +28,7 @@ pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
     let name = scenario_name(&root);
     let seed = root.integer("seed", 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
     let fleet = fleet::fleet(&root);
-    let target = target::target(&root, &fleet);
+    let target = targets::target(&root, &fleet);
     let behaviors = cohorts::behaviors(&root);
     let cohorts = cohorts::cohorts(&root, &target, &fleet, &behaviors);
     cohorts::check_signer(&root, &target, &cohorts);

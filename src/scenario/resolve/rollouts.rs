@@ -1,18 +1,17 @@
 //! `[[rollout]]`.
 
 use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutStart, RolloutTargets, TargetPlan};
-use super::super::problem::{Code, Place};
-use super::super::reader::{Located, Reader};
-use super::super::units::{duration_text, job_template};
 use super::artifact::artifact;
 use super::cohorts::known_behavior;
 use super::{ANY_DURATION, names};
-use crate::device::behavior::Behavior;
-use crate::jobs::{JobDocument, JobId, JobSettings, limits};
-use crate::wire::job::{SETTINGS, parse_settings};
+use config_text::{Code, Located, Place, Reader};
+use iot_jobs::wire::job::{SETTINGS, parse_settings};
+use iot_jobs::{JobDocument, JobId, JobSettings, limits};
 use serde_json::Map;
+use sim_units::text::{duration_text, job_template};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use thing_agent::behavior::Behavior;
 
 /// Jobs of one rollout: each has a row a second in the results.
 const JOBS_MAX: i64 = 1_000;

@@ -1,17 +1,22 @@
 //! `[telemetry]`.
 
 use super::super::plan::{CohortPlan, FleetPlan};
-use super::super::problem::Code;
-use super::super::reader::{Located, Reader};
 use super::DAY;
-use crate::device::telemetry::{PayloadBytes, TelemetrySettings, TopicTemplate};
-use crate::jobs::limits;
-use crate::periodic::Period;
+use config_text::{Code, Located, Reader};
+use iot_jobs::limits;
+use sim_units::periodic::Period;
 use std::time::Duration;
+use thing_agent::telemetry::{PayloadBytes, TelemetrySettings, TopicTemplate};
 
 /// More often than that is a load of its own kind.
 const EVERY_MIN: Duration = Duration::from_millis(10);
 const DEFAULT_BYTES: PayloadBytes = PayloadBytes::Constant(256);
+
+fn payload_bytes(reader: &Reader<'_>) -> Option<PayloadBytes> {
+    let range = 0..=limits::PAYLOAD_BYTES_MAX as i64;
+    let wanted = "a number of bytes, or a distribution such as \"uniform(100, 400)\"";
+    reader.integer_or("bytes", wanted, range, |bytes| PayloadBytes::Constant(bytes as u32), PayloadBytes::parse)
+}
 
 /// None where the scenario has no such section.
 pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan, cohorts: &[CohortPlan]) -> Option<TelemetrySettings> {
@@ -27,7 +32,7 @@ pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan, cohorts: &[CohortP
         reader.missing("every", "say how often each thing publishes, as in every = \"10s\"");
     }
     let jitter = reader.share("jitter").map_or(0.0, |jitter| jitter.value);
-    let bytes = reader.payload_bytes("bytes").unwrap_or(DEFAULT_BYTES);
+    let bytes = payload_bytes(&reader).unwrap_or(DEFAULT_BYTES);
     let qos = reader.integer("qos", 0..=1).map_or(1, |qos| qos.value);
     if let Some(topic) = &topic {
         check_length(&reader, topic, fleet);

@@ -2,11 +2,10 @@
 
 use super::super::list;
 use super::super::plan::{CohortPlan, FleetList, FleetPlan};
-use super::super::problem::Code;
-use super::super::reader::{Located, Reader};
-use super::super::units;
 use super::names;
-use crate::jobs::ThingName;
+use config_text::{Code, Located, Reader};
+use iot_jobs::ThingName;
+use sim_units::text;
 
 /// Limits of a scenario that are this program's own.
 const THINGS_MAX: i64 = 1_000_000;
@@ -17,7 +16,7 @@ pub(super) fn things(reader: &Reader<'_>, plan: &mut FleetPlan) {
     let things = reader.integer("things", 1..=THINGS_MAX);
     let file = reader.string("things_from");
     plan.first_index = reader.integer("first_index", 0..=INDEX_MAX).map_or(0, |index| index.value as u64);
-    let template = reader.with("thing_name", "a name template such as \"sim-{index:06}\"", units::name_template);
+    let template = reader.with("thing_name", "a name template such as \"sim-{index:06}\"", text::name_template);
     if let Some(things) = &things {
         plan.things = things.value as u64;
     }

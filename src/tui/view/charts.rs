@@ -1,10 +1,10 @@
 //! The charts that more than one screen shows.
 
 use super::plot::{Across, Plot, Series, plot};
-use crate::metrics::Measure;
 use crate::tui::app::App;
 use crate::tui::history::Slot;
 use crate::tui::model::Model;
+use load_metrics::Measure;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::symbols::Marker;

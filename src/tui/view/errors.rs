@@ -2,10 +2,10 @@
 
 use super::panel;
 use super::table::{Column, Table, table};
-use crate::figures::{clock, grouped, short};
 use crate::inspect::Card;
-use crate::metrics::{ErrorKey, ErrorTally};
 use crate::tui::app::{App, Tab};
+use load_metrics::format::{clock, grouped, short};
+use load_metrics::{ErrorKey, ErrorTally};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

@@ -2,9 +2,9 @@
 
 use super::charts::{shown_measure, slots};
 use super::panel;
-use crate::figures::{clock, milliseconds};
 use crate::tui::app::App;
 use crate::tui::history::{Slot, band_floor};
+use load_metrics::format::{clock, milliseconds};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};

@@ -3,9 +3,9 @@
 use super::charts;
 use super::heat;
 use super::table::{Column, Table, table};
-use crate::figures::{grouped, milliseconds};
-use crate::metrics::{Latency, Measure, OperationRow};
 use crate::tui::app::App;
+use load_metrics::format::{grouped, milliseconds};
+use load_metrics::{Latency, Measure, OperationRow};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

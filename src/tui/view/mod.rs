@@ -14,7 +14,7 @@ mod things;
 use super::app::{App, RunState, Tab};
 use super::input::{self, Mode};
 use super::update::mode;
-use crate::figures::{clock, grouped};
+use load_metrics::format::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};

@@ -1,9 +1,9 @@
 //! What lies over the panels, or takes their place before the run begins.
 
 use super::{bar, panel};
-use crate::figures::{clock, grouped};
 use crate::tui::app::{App, Overlay, RunState, Step};
 use crate::tui::input::{self, Mode};
+use load_metrics::format::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::text::{Line, Span, Text};

@@ -1,11 +1,11 @@
 //! The run at a glance.
 
 use super::{bar, charts, heat, panel};
-use crate::figures::{bytes, clock, grouped, milliseconds, plain, short};
-use crate::metrics::{BUSY_MAX, Finding, LATENESS_MAX_MS, ProcessUsage, Snapshot, StateCounts, findings};
-use crate::schedule::Phase;
 use crate::tui::app::App;
 use crate::tui::model::RATE_S;
+use load_metrics::Phase;
+use load_metrics::format::{bytes, clock, grouped, milliseconds, plain, short};
+use load_metrics::{BUSY_MAX, Finding, LATENESS_MAX_MS, ProcessUsage, Snapshot, StateCounts, findings};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

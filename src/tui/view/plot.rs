@@ -1,8 +1,8 @@
 //! A chart with axes, units and a legend that needs no colours.
 
 use super::section;
-use crate::figures::{clock, short};
 use crate::tui::app::App;
+use load_metrics::format::{clock, short};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::style::Style;

@@ -2,10 +2,10 @@
 
 use super::charts;
 use super::table::{Column, Table, table};
-use crate::figures::{clock, grouped, short};
-use crate::metrics::RolloutRow;
 use crate::tui::app::{App, Tab};
 use crate::tui::model::RATE_S;
+use load_metrics::RolloutRow;
+use load_metrics::format::{clock, grouped, short};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

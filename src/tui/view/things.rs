@@ -2,11 +2,11 @@
 
 use super::panel;
 use super::table::{Column, Table, table};
-use crate::figures::{clock, grouped};
 use crate::inspect::{Card, Moment};
-use crate::instant::Mono;
 use crate::tui::app::{App, Tab};
 use crate::tui::finder;
+use iot_jobs::instant::Mono;
+use load_metrics::format::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

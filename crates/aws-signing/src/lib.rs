@@ -1,0 +1,9 @@
+//! AWS Signature Version 4 both ways: made by clients, verified by the endpoint; in headers, in presigned URLs, in MQTT's WebSocket URLs.
+//! The signatures themselves
+//! read no clock: the instant is an argument. A [`keyring::Keyring`] renews keys before they expire.
+
+pub mod keyring;
+pub mod presign;
+pub mod request;
+pub mod sigv4;
+pub mod websocket;

@@ -1,0 +1,351 @@
+//! Reads typed values out of the tree and gathers what is wrong, instead of stopping at the first mistake.
+
+use crate::problem::{Code, Place, Problem, nearest};
+use crate::tree::{Node, Table, Value};
+use sim_units::distribution::Distribution;
+use sim_units::text;
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The highest quota that is not `"unlimited"`.
+const QUOTA_MAX: i64 = 1_000_000_000;
+
+/// Gathers problems from everywhere.
+#[derive(Default)]
+pub struct Gathered(RefCell<Vec<Problem>>);
+
+impl Gathered {
+    pub fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
+        self.0.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
+    }
+
+    pub fn into_inner(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}
+
+/// A value with its place, for checks that come later.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// Reads one table. Every key that is asked for is known; [`Reader::finish`] complains about the others.
+pub struct Reader<'a> {
+    table: &'a Table,
+    /// Of the table itself.
+    pub place: Place,
+    /// How the table is called in messages: empty for the root.
+    path: String,
+    pub gathered: &'a Gathered,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(table: &'a Table, place: Place, path: impl Into<String>, gathered: &'a Gathered) -> Self {
+        Self { table, place, path: path.into(), gathered, known: RefCell::default() }
+    }
+
+    fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.known.borrow_mut().push(key);
+        self.table.get(key)
+    }
+
+    pub fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn wrong_type(&self, key: &str, node: &Node, wanted: &str) {
+        let message = format!("{} must be {wanted}, not {} ({})", self.name(key), node.value.kind(), node.value.text());
+        self.gathered.push(Code::WrongType, &node.place, message, None);
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
+    /// A key that is no mistake here, whatever was said about it.
+    pub fn know(&self, key: &'static str) {
+        self.known.borrow_mut().push(key);
+    }
+
+    pub fn place_of(&self, key: &str) -> Place {
+        self.table.get(key).map_or_else(|| self.place.clone(), |node| node.place.clone())
+    }
+
+    pub fn string(&self, key: &'static str) -> Option<Located<String>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::String(text) => Some(Located { value: text.clone(), place: node.place.clone() }),
+            _ => {
+                self.wrong_type(key, node, "a string");
+                None
+            }
+        }
+    }
+
+    pub fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
+        let node = self.node(key)?;
+        match node.value {
+            Value::Boolean(value) => Some(Located { value, place: node.place.clone() }),
+            _ => {
+                self.wrong_type(key, node, "true or false");
+                None
+            }
+        }
+    }
+
+    pub fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
+        let node = self.node(key)?;
+        let Value::Integer(value) = node.value else {
+            self.wrong_type(key, node, "an integer");
+            return None;
+        };
+        self.check_range(key, node, value, &range).then(|| Located { value, place: node.place.clone() })
+    }
+
+    /// A share: 0 to 1.
+    pub fn share(&self, key: &'static str) -> Option<Located<f64>> {
+        let node = self.node(key)?;
+        let value = match node.value {
+            Value::Float(value) => value,
+            Value::Integer(value) => value as f64,
+            _ => {
+                self.wrong_type(key, node, "a number from 0 to 1");
+                return None;
+            }
+        };
+        self.check_range(key, node, value, &(0.0..=1.0)).then(|| Located { value, place: node.place.clone() })
+    }
+
+    /// A whole number of at least 1, or `"unlimited"`, which is `None`.
+    pub fn quota(&self, key: &'static str) -> Option<Option<u32>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Integer(value) if (1..=QUOTA_MAX).contains(value) => return Some(Some(*value as u32)),
+            Value::String(text) if text == "unlimited" => return Some(None),
+            _ => {}
+        }
+        let message = format!("{} must be 1 to {QUOTA_MAX}, or \"unlimited\", not {}", self.name(key), node.value.text());
+        let code = if matches!(node.value, Value::Integer(_)) { Code::OutOfRange } else { Code::BadValue };
+        self.gathered.push(code, &node.place, message, None);
+        None
+    }
+
+    /// A whole number, or what a text says.
+    pub fn integer_or<T>(
+        &self,
+        key: &'static str,
+        wanted: &str,
+        range: RangeInclusive<i64>,
+        of_integer: impl Fn(i64) -> T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Integer(value) => self.check_range(key, node, *value, &range).then(|| of_integer(*value)),
+            Value::String(_) => self.parsed(key, wanted, parse).map(|parsed| parsed.value),
+            _ => {
+                self.wrong_type(key, node, wanted);
+                None
+            }
+        }
+    }
+
+    fn check_range<T: PartialOrd + Display>(&self, key: &str, node: &Node, value: T, range: &RangeInclusive<T>) -> bool {
+        let fits = range.contains(&value);
+        if !fits {
+            let message = format!("{} must be {} to {}, not {value}", self.name(key), range.start(), range.end());
+            self.gathered.push(Code::OutOfRange, &node.place, message, None);
+        }
+        fits
+    }
+
+    fn parsed<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+        let node = self.node(key)?;
+        let Value::String(text) = &node.value else {
+            self.wrong_type(key, node, wanted);
+            return None;
+        };
+        match parse(text) {
+            Ok(value) => Some(Located { value, place: node.place.clone() }),
+            Err(error) => {
+                self.gathered.push(Code::BadValue, &node.place, format!("{}: {error}", self.name(key)), None);
+                None
+            }
+        }
+    }
+
+    pub fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Located<Duration>> {
+        let located = self.parsed(key, "a duration such as \"30s\"", text::duration)?;
+        if range.contains(&located.value) {
+            return Some(located);
+        }
+        let text = text::duration_text;
+        let (from, to) = (text(*range.start()), text(*range.end()));
+        let message = format!("{} must be {from} to {to}, not {}", self.name(key), text(located.value));
+        self.gathered.push(Code::OutOfRange, &located.place, message, None);
+        None
+    }
+
+    pub fn rate(&self, key: &'static str) -> Option<Located<f64>> {
+        self.parsed(key, "a rate such as \"500/s\"", text::rate)
+    }
+
+    pub fn distribution(&self, key: &'static str) -> Option<Located<Distribution>> {
+        self.parsed(key, "a distribution such as \"exp(30s)\"", text::distribution)
+    }
+
+    pub fn with<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+        self.parsed(key, wanted, parse)
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&self, key: &'static str, known: &[(&str, T)]) -> Option<Located<T>> {
+        let Located { value, place } = self.string(key)?;
+        if let Some((_, meaning)) = known.iter().find(|(word, _)| *word == value) {
+            return Some(Located { value: *meaning, place });
+        }
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let meant = nearest(&value, words.iter().copied()).map(|near| format!("did you mean {near:?}?"));
+        let message = format!("{} must be one of {}, not {value:?}", self.name(key), words.join(", "));
+        self.gathered.push(Code::BadValue, &place, message, meant);
+        None
+    }
+
+    pub fn table(&self, key: &'static str) -> Option<Self> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Table(table) => Some(Reader::new(table, node.place.clone(), self.name(key), self.gathered)),
+            _ => {
+                self.wrong_type(key, node, "a table");
+                None
+            }
+        }
+    }
+
+    /// A table as it stands.
+    pub fn raw_table(&self, key: &'static str) -> Option<&'a Table> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Table(table) => Some(table),
+            _ => {
+                self.wrong_type(key, node, "a table");
+                None
+            }
+        }
+    }
+
+    /// A table whose keys are names.
+    pub fn named_tables(&self, key: &'static str) -> Vec<(String, Self)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Table(table) = &node.value else {
+            self.wrong_type(key, node, "a table");
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for entry in &table.entries {
+            let path = format!("{}.{}", self.name(key), entry.key);
+            match &entry.node.value {
+                Value::Table(inner) => {
+                    named.push((entry.key.clone(), Reader::new(inner, entry.key_place.clone(), path, self.gathered)));
+                }
+                other => {
+                    let message = format!("{path} must be a table, not {} ({})", other.kind(), other.text());
+                    self.gathered.push(Code::WrongType, &entry.node.place, message, None);
+                }
+            }
+        }
+        named
+    }
+
+    /// An array of tables (`[[key]]`).
+    pub fn tables(&self, key: &'static str) -> Vec<Self> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Value::Array(elements) = &node.value else {
+            self.wrong_type(key, node, &format!("an array of tables ([[{key}]])"));
+            return Vec::new();
+        };
+        let mut readers = Vec::new();
+        for element in elements {
+            match &element.value {
+                Value::Table(table) => readers.push(Reader::new(table, element.place.clone(), self.name(key), self.gathered)),
+                _ => self.wrong_type(key, element, "a table"),
+            }
+        }
+        readers
+    }
+
+    /// An array of texts.
+    pub fn strings(&self, key: &'static str) -> Option<Vec<Located<String>>> {
+        let node = self.node(key)?;
+        let texts: Option<Vec<Located<String>>> = match &node.value {
+            Value::Array(elements) => elements
+                .iter()
+                .map(|element| match &element.value {
+                    Value::String(text) => Some(Located { value: text.clone(), place: element.place.clone() }),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.wrong_type(key, node, "an array of strings");
+        }
+        texts
+    }
+
+    /// Any value, as JSON.
+    pub fn json(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+        let node = self.node(key)?;
+        if let Some(number) = node.infinite() {
+            self.wrong_type(key, number, "JSON");
+            return None;
+        }
+        Some(Located { value: node.value.to_json(), place: node.place.clone() })
+    }
+
+    pub fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+        let located = self.json(key)?;
+        if !located.value.is_object() {
+            self.table(key);
+            return None;
+        }
+        Some(located)
+    }
+
+    /// Where a message about the value of `key` belongs: to the key within it that the message names, if it stands there just once.
+    pub fn place_named(&self, key: &str, message: &str) -> Place {
+        let Some(node) = self.table.get(key) else { return self.place.clone() };
+        let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+        let found = words.filter(|word| *word != key).find_map(|word| match node.entries(word)[..] {
+            [entry] => Some(entry.node.place.clone()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| node.place.clone())
+    }
+
+    pub fn missing(&self, key: &str, help: &str) {
+        let message = format!("{} is missing", self.name(key));
+        self.gathered.push(Code::MissingKey, &self.place, message, Some(help.to_owned()));
+    }
+
+    pub fn conflict(&self, place: &Place, message: impl Into<String>, help: &str) {
+        self.gathered.push(Code::Conflict, place, message, Some(help.to_owned()));
+    }
+
+    /// Whatever was not asked for is unknown.
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        for entry in self.table.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let help = match nearest(&entry.key, known.iter().copied()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            self.gathered.push(Code::UnknownKey, &entry.key_place, format!("unknown key {:?}", self.name(&entry.key)), Some(help));
+        }
+    }
+}

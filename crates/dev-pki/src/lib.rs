@@ -1,0 +1,209 @@
+//! The development PKI: a CA, the endpoint's certificate, one certificate a thing, and the control plane's credentials, kept in
+//! one folder and used again by the next run.
+//!
+//! ```text
+//! DIR/ca.cert.pem  ca.key.pem  server.cert.pem  server.key.pem  aws-credentials
+//! DIR/things/<thing>.cert.pem  <thing>.key.pem
+//! ```
+//!
+//! Certificates of others are read in [`given`], or out of one packed file ([`bundle`]).
+//!
+//! A file appears whole or not at all (written aside, then renamed), private keys are born with mode 0600, and a lock keeps two
+//! makers apart. What is missing, broken, expired or of another CA is noticed and made anew: one thing's pair if it is one
+//! thing's, everything if it is the CA.
+
+pub mod bundle;
+mod device;
+mod files;
+pub mod given;
+mod issue;
+
+pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
+pub use files::AwsCredentials;
+
+use files::Lock;
+use iot_jobs::ThingName;
+use issue::Authority;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long another maker of the same store is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often progress is reported, and the lock is tried.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Why there is no PKI.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    #[error("{doing} {path}: {source}")]
+    File { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("make a certificate for {subject}: {source}")]
+    Issue { subject: String, source: rcgen::Error },
+    #[error("lock {path}: another process has held it for {} s", LOCK_TIMEOUT.as_secs())]
+    Locked { path: PathBuf },
+    #[error("use {path}: {why}")]
+    Broken { path: PathBuf, why: String },
+}
+
+/// What a store must hold.
+#[derive(Clone, Debug, Default)]
+pub struct StoreSpec {
+    pub things: Vec<ThingName>,
+    /// Names and addresses of the server's certificate besides `localhost`, 127.0.0.1 and `::1`.
+    pub server_names: Vec<String>,
+}
+
+/// A certificate chain, leaf first, and its key.
+#[derive(Debug)]
+pub struct Pair {
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// A folder that holds all its spec asked for.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    ca: CertificateDer<'static>,
+    credentials: AwsCredentials,
+}
+
+/// What [`Store::ensure`] found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Certificates found fit and used again.
+    pub reused: usize,
+    pub issued: usize,
+}
+
+impl Store {
+    /// Makes what is missing or unfit, keeps what is fit. `progress` is told (done, total) from the caller's thread.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or another maker holds it for too long.
+    pub fn ensure(dir: &Path, spec: &StoreSpec, progress: &mut dyn FnMut(usize, usize)) -> Result<(Self, Made), PkiError> {
+        let things = dir.join("things");
+        fs::create_dir_all(&things).map_err(|source| PkiError::File { doing: "make the folder", path: things.clone(), source })?;
+        let _lock = Lock::acquire(&dir.join(".lock"), LOCK_TIMEOUT)?;
+        let authority = Authority::ensure(dir)?;
+        authority.ensure_server(dir, &spec.server_names)?;
+        let credentials = AwsCredentials::ensure(&dir.join("aws-credentials"))?;
+        let made = ensure_things(&things, &authority, &spec.things, progress)?;
+        Ok((Self { dir: dir.into(), ca: authority.certificate(), credentials }, made))
+    }
+
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    #[must_use]
+    pub fn ca_cert(&self) -> CertificateDer<'static> {
+        self.ca.clone()
+    }
+
+    #[must_use]
+    pub fn credentials(&self) -> &AwsCredentials {
+        &self.credentials
+    }
+
+    /// The endpoint's own certificate.
+    ///
+    /// # Errors
+    /// When its files cannot be read.
+    pub fn server(&self) -> Result<Pair, PkiError> {
+        files::read_pair(&self.dir.join("server.cert.pem"), &self.dir.join("server.key.pem"))
+    }
+
+    /// Certificates of these things that ended yesterday, each with a key of its own; nothing is written.
+    ///
+    /// # Errors
+    /// When the CA cannot be used.
+    pub fn expired(&self, names: &[ThingName]) -> Result<Vec<Pair>, PkiError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let authority = Authority::open(&self.dir)?;
+        names.iter().map(|name| authority.issue_expired(name)).collect()
+    }
+
+    /// # Errors
+    /// When the thing's files cannot be read.
+    pub fn thing(&self, name: &ThingName) -> Result<Pair, PkiError> {
+        files::read_pair(&cert_path(&self.dir.join("things"), name), &key_path(&self.dir.join("things"), name))
+    }
+}
+
+fn cert_path(things: &Path, name: &ThingName) -> PathBuf {
+    things.join(format!("{name}.cert.pem"))
+}
+
+fn key_path(things: &Path, name: &ThingName) -> PathBuf {
+    things.join(format!("{name}.key.pem"))
+}
+
+fn ensure_things(
+    dir: &Path,
+    authority: &Authority,
+    names: &[ThingName],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Made, PkiError> {
+    let present = listing(dir)?;
+    let (done, issued) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().max(1));
+    let work = |slice: &[ThingName]| -> Result<(), PkiError> {
+        for name in slice {
+            let (cert, key) = (cert_path(dir, name), key_path(dir, name));
+            let fit = present.contains(&format!("{name}.cert.pem")) && authority.check_thing(name, &cert, &key);
+            if !fit {
+                authority.issue_thing(name, &cert, &key)?;
+                issued.fetch_add(1, Ordering::Relaxed);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            names.chunks(names.len().div_ceil(threads).max(1)).map(|slice| scope.spawn(move || work(slice))).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            progress(done.load(Ordering::Relaxed), names.len());
+            std::thread::sleep(POLL.min(Duration::from_millis(5 + names.len() as u64 / 100)));
+        }
+        progress(done.load(Ordering::Relaxed), names.len());
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    files::sync_dir(dir)?;
+    let issued = issued.into_inner();
+    Ok(Made { reused: names.len() - issued, issued })
+}
+
+fn listing(dir: &Path) -> Result<BTreeSet<String>, PkiError> {
+    let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<_>>();
+    read().map_err(|source| PkiError::File { doing: "list", path: dir.into(), source })
+}
+
+/// A leaf certificate with its key as the maker of certificates wants it.
+fn read_pair_of(cert: &Path, key: &Path) -> Result<(CertificateDer<'static>, rcgen::KeyPair), PkiError> {
+    let Pair { mut chain, key: der } = files::read_pair(cert, key)?;
+    let pair = rcgen::KeyPair::try_from(&der).map_err(|error| PkiError::Broken { path: key.into(), why: error.to_string() })?;
+    Ok((chain.swap_remove(0), pair))
+}
+
+/// A bar on stderr for a work that takes long enough to be noticed; nothing when there is no terminal, or little to do.
+#[must_use]
+pub fn progress_bar(total: usize, what: &'static str) -> indicatif::ProgressBar {
+    /// Fewer are made before anybody looks.
+    const NOTICED_FROM: usize = 500;
+    if total < NOTICED_FROM {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style =
+        indicatif::ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} ({eta} left)").expect("the template is well formed");
+    indicatif::ProgressBar::new(total as u64).with_style(style).with_message(what)
+}

@@ -1,0 +1,8 @@
+//! What both sides of the wire ask of the host they run on: its clocks, TLS, WebSockets as streams of bytes.
+
+pub mod clock;
+mod drive;
+pub mod tls;
+pub mod websocket;
+
+pub use drive::beside;

@@ -1,0 +1,156 @@
+//! Operations on jobs and their executions.
+
+use super::{Answer, Call, Refused, empty, invalid};
+use iot_jobs::wire::execution::{self, ListedBy};
+use iot_jobs::wire::{control, job};
+use iot_jobs::{ControlError, ExecutionDescription, ExecutionStatus, JobId, ThingName, limits};
+
+/// The answer, or `None` when the call is none of these operations.
+pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
+    Some(match (call.method, call.path) {
+        ("GET", ["jobs"]) => list_jobs(call),
+        ("PUT", ["jobs", job]) => create_job(call, job),
+        ("GET", ["jobs", job]) => describe_job(call, job),
+        ("PATCH", ["jobs", job]) => update_job(call, job),
+        ("DELETE", ["jobs", job]) => delete_job(call, job),
+        ("PUT", ["jobs", job, "cancel"]) => cancel_job(call, job),
+        ("GET", ["jobs", job, "job-document"]) => job_document(call, job),
+        ("POST", ["jobs", job, "targets"]) => associate_targets(call, job),
+        ("GET", ["jobs", job, "things"]) => executions_of_job(call, job),
+        ("GET", ["things", thing, "jobs"]) => executions_of_thing(call, thing),
+        ("GET", ["things", thing, "jobs", job]) => describe_execution(call, thing, job),
+        ("PUT", ["things", thing, "jobs", job, "cancel"]) => cancel_execution(call, thing, job),
+        ("DELETE", ["things", thing, "jobs", job, "executionNumber", number]) => delete_execution(call, thing, job, number),
+        ("GET", ["event-configurations"]) => {
+            Ok(execution::encode_event_config(call.service.call(|engine, _| engine.event_config())))
+        }
+        ("PATCH", ["event-configurations"]) => configure_events(call),
+        _ => return None,
+    })
+}
+
+fn job_id(text: &str) -> Result<JobId, ControlError> {
+    JobId::new(text).map_err(invalid)
+}
+
+fn names(thing: &str, job: &str) -> Result<(ThingName, JobId), ControlError> {
+    Ok((ThingName::new(thing).map_err(invalid)?, job_id(job)?))
+}
+
+fn number(text: &str) -> Result<i64, ControlError> {
+    text.parse().map_err(|_| invalid(format!("executionNumber must be an integer, not {text:?}")))
+}
+
+fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
+    let query = &call.query;
+    let filter = job::parse_job_filter(query.get("status"), query.get("targetSelection"), query.get("thingGroupName"))?;
+    let page = query.page(limits::LIST_PAGE_MAX)?;
+    let (jobs, token) = call.service.call(|engine, _| page.cut(engine.list_jobs(&filter), |job| job.create.job_id.as_str()));
+    Ok(job::encode_jobs(&jobs, token.as_deref()))
+}
+
+fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
+    let (job, description) = (create.job_id.clone(), create.config.description.clone());
+    call.service.call(|engine, now| engine.create_job(create, now))?;
+    Ok(job::encode_job_answer(&job, description.as_deref()))
+}
+
+fn describe_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let job = job_id(job)?;
+    let description = call.service.call(|engine, _| engine.describe_job(&job))?;
+    Ok(job::encode_describe_job(&description))
+}
+
+fn job_document(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let job = job_id(job)?;
+    Ok(job::encode_document(&call.service.call(|engine, _| engine.job_document(&job))?))
+}
+
+fn update_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let (job, update) = (job_id(job)?, job::parse_update_job(call.body)?);
+    call.service.call(|engine, now| engine.update_job(&job, update, now))?;
+    Ok(empty())
+}
+
+fn associate_targets(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let (job, (targets, comment)) = (job_id(job)?, job::parse_associate_targets(call.body)?);
+    let description = call.service.call(|engine, now| engine.associate_targets(&job, targets, comment, now))?;
+    Ok(job::encode_job_answer(&job, description.as_deref()))
+}
+
+fn cancel_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let job = job_id(job)?;
+    let cancel = control::parse_cancel_job(call.body, call.query.flag("force"))?;
+    let description = call.service.call(|engine, now| engine.cancel_job(&job, cancel, now))?;
+    Ok(job::encode_job_answer(&job, description.as_deref()))
+}
+
+fn delete_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let job = job_id(job)?;
+    call.service.call(|engine, now| engine.delete_job(&job, call.query.flag("force"), now))?;
+    Ok(empty())
+}
+
+fn status(call: &Call<'_>) -> Result<Option<ExecutionStatus>, ControlError> {
+    call.query.get("status").map(execution::parse_status).transpose()
+}
+
+/// An execution with its place in a list.
+type Placed = (String, ExecutionDescription);
+
+fn placed(by: &str, execution: ExecutionDescription) -> Placed {
+    (format!("{by} {:020}", execution.execution_number), execution)
+}
+
+fn executions_of_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
+    let (job, status, page) = (job_id(job)?, status(call)?, call.query.page(limits::LIST_PAGE_MAX)?);
+    let (list, token) = call.service.call(|engine, now| {
+        let all = engine.executions_of_job(&job, status, now)?;
+        let all = all.map(|execution| placed(execution.thing.clone().as_str(), execution));
+        Ok::<_, ControlError>(page.cut(all, |(place, _)| place))
+    })?;
+    Ok(encode_list(list, ListedBy::Thing, token.as_deref()))
+}
+
+fn executions_of_thing(call: &Call<'_>, thing: &str) -> Result<Answer, Refused> {
+    let (thing, status, page) = (ThingName::new(thing).map_err(invalid)?, status(call)?, call.query.page(limits::LIST_PAGE_MAX)?);
+    let job = call.query.get("jobId").map(job_id).transpose()?;
+    let all = call.service.call(|engine, now| engine.executions_of_thing(&thing, job.as_ref(), status, now))?;
+    let all = all.into_iter().map(|execution| placed(execution.job_id.clone().as_str(), execution));
+    let (list, token) = page.cut(all, |(place, _)| place);
+    Ok(encode_list(list, ListedBy::Job, token.as_deref()))
+}
+
+fn encode_list(list: Vec<Placed>, by: ListedBy, token: Option<&str>) -> Answer {
+    let list: Vec<ExecutionDescription> = list.into_iter().map(|(_, execution)| execution).collect();
+    execution::encode_executions(&list, by, token)
+}
+
+fn describe_execution(call: &Call<'_>, thing: &str, job: &str) -> Result<Answer, Refused> {
+    let ((thing, job), number) = (names(thing, job)?, call.query.get("executionNumber").map(number).transpose()?);
+    let execution = call.service.call(|engine, now| engine.describe_execution(&thing, &job, number, now))?;
+    Ok(execution::encode_describe_execution(&execution))
+}
+
+fn cancel_execution(call: &Call<'_>, thing: &str, job: &str) -> Result<Answer, Refused> {
+    let (thing, job) = names(thing, job)?;
+    let cancel = execution::parse_cancel_execution(call.body, call.query.flag("force"))?;
+    call.service.call(|engine, now| engine.cancel_execution(&thing, &job, cancel, now))?;
+    Ok(empty())
+}
+
+fn delete_execution(call: &Call<'_>, thing: &str, job: &str, text: &str) -> Result<Answer, Refused> {
+    let ((thing, job), number) = (names(thing, job)?, number(text)?);
+    call.service.call(|engine, now| engine.delete_execution(&thing, &job, number, call.query.flag("force"), now))?;
+    Ok(empty())
+}
+
+fn configure_events(call: &Call<'_>) -> Result<Answer, Refused> {
+    call.service.call(|engine, _| {
+        let config = execution::parse_event_config(call.body, engine.event_config())?;
+        engine.configure_events(config);
+        Ok::<_, ControlError>(())
+    })?;
+    Ok(empty())
+}

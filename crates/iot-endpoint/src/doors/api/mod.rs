@@ -1,0 +1,183 @@
+//! The door for whoever signs: HTTPS with verified SigV4, in AWS's shapes. Here is what tells the control plane (spec section 11), the
+//! data plane, objects and WebSockets apart, and what all calls of the control plane share; what each means stands in the files of its
+//! operations.
+
+mod jobs;
+mod objects;
+mod query;
+mod registry;
+mod throttle;
+
+use super::data_plane;
+use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
+use super::mqtt::MqttSettings;
+use super::mutual::{HANDSHAKES_MAX, TlsStream, handshake};
+use super::patient::Progress;
+use super::websocket;
+use crate::service::Service;
+use ::http::request::Parts;
+use ::http::{HeaderMap, Request, Response};
+use aws_signing::sigv4::{self, AccessKey};
+use dev_pki::DeviceAuthority;
+use host::clock;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use iot_jobs::wire::control;
+use iot_jobs::{ControlError, wire};
+use rustls::ServerConfig;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+/// A document of 32,768 bytes as a JSON string, and the rest of a CreateJob.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// What the door needs besides the service.
+pub(crate) struct ApiSettings {
+    pub(crate) key: AccessKey,
+    /// What DescribeEndpoint answers: where MQTT is, and where the data plane is by signed requests.
+    pub(crate) data_endpoint: String,
+    pub(crate) jobs_endpoint: String,
+    /// For MQTT over WebSocket.
+    pub(crate) mqtt: MqttSettings,
+    /// Issues certificates to devices.
+    pub(crate) authority: DeviceAuthority,
+}
+
+/// Accepts for ever.
+pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>, settings: Arc<ApiSettings>) {
+    let acceptor = TlsAcceptor::from(tls);
+    let connections = Arc::new(Semaphore::new(http::CONNECTIONS_MAX));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    loop {
+        let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let stream = super::accept(&listener).await;
+        let (acceptor, service, settings) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&settings));
+        tokio::spawn(async move {
+            let Some(stream) = handshake(&acceptor, stream).await else { return };
+            drop(permit);
+            tokio::spawn(run(stream, Door { service, settings, connection: Arc::new(connection) }));
+        });
+    }
+}
+
+/// Runs a connection to its end, or to its becoming a WebSocket.
+async fn run(stream: TlsStream, door: Door) {
+    let progress = Progress::default();
+    let io = http::io(stream, &progress);
+    let answer = service_fn(|request| {
+        let answering = progress.begin();
+        async {
+            let _answering = answering;
+            door.answer(request).await
+        }
+    });
+    if let Err(error) = http::server().serve_connection(io, answer).with_upgrades().await {
+        tracing::debug!(%error, "api connection");
+    }
+}
+
+/// What a connection needs to answer.
+struct Door {
+    service: Arc<Service>,
+    settings: Arc<ApiSettings>,
+    connection: Arc<OwnedSemaphorePermit>,
+}
+
+/// One verified call, for the files of operations.
+struct Call<'a> {
+    method: &'a str,
+    /// Segments, each percent-decoded.
+    path: &'a [&'a str],
+    query: Query,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+    service: &'a Service,
+    settings: &'a ApiSettings,
+}
+
+/// The JSON body of an answer with status 200.
+type Answer = Vec<u8>;
+
+/// The answer to an operation that answers nothing.
+fn empty() -> Answer {
+    b"{}".to_vec()
+}
+
+impl From<ControlError> for Refused {
+    fn from(error: ControlError) -> Self {
+        let (status, error_type) = control::error_status(&error);
+        Self::new(status, error_type, error.message())
+    }
+}
+
+impl Door {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
+        let received = clock::mono();
+        let path = request.uri().path();
+        if objects::is_object(path) {
+            return Ok(objects::answer(request, self.service.objects.get()).await);
+        }
+        if websocket::is_upgrade(path) {
+            let guard = Arc::clone(&self.connection);
+            return Ok(websocket::answer(request, &self.settings.key, &self.service, self.settings.mqtt, guard));
+        }
+        let (head, body) = request.into_parts();
+        let verified = match http::read_body(body, BODY_BYTES_MAX).await {
+            Ok(body) => self.verify(&head, &body).map(|plane| (body, plane)),
+            Err(refused) => Err(refused),
+        };
+        match verified {
+            Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, |_thing| Ok(())).await,
+            Ok((body, Plane::Control)) => Ok(self.control(&head, &body).await),
+            Err(refused) => Ok(refused.respond()),
+        }
+    }
+
+    /// Which plane a request is signed for.
+    fn verify(&self, head: &Parts, body: &[u8]) -> Result<Plane, Refused> {
+        let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
+        let signed_for =
+            sigv4::verify(head.method.as_str(), &head.uri, &head.headers, body, &self.settings.key, control::REGION, now)
+                .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
+        match signed_for {
+            control::SIGNING_NAME => Ok(Plane::Control),
+            wire::data_plane::SIGNING_NAME => Ok(Plane::Data),
+            other => {
+                let known = format!("{:?} or {:?}", control::SIGNING_NAME, wire::data_plane::SIGNING_NAME);
+                let message = format!("the credential should be scoped to {known}, not {other:?}");
+                Err(Refused::new(403, "InvalidSignatureException", message))
+            }
+        }
+    }
+
+    async fn control(&self, head: &Parts, body: &[u8]) -> Response<Body> {
+        let result = operation(head, body, &self.service, &self.settings);
+        // Nothing is told of a change that is not on disk yet.
+        let result = if self.service.durable().await { result } else { Err(Refused::not_durable()) };
+        result.map_or_else(Refused::respond, |body| respond(200, None, body))
+    }
+}
+
+/// Both have `GET /things/{thing}/jobs`: only the scope of the credential tells them apart (spec section 2, fact 20).
+enum Plane {
+    Control,
+    Data,
+}
+
+fn operation(head: &Parts, body: &[u8], service: &Service, settings: &ApiSettings) -> Result<Answer, Refused> {
+    let path = http::segments(head.uri.path());
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let query = Query::parse(head.uri.query().unwrap_or_default());
+    let method = head.method.as_str();
+    let call = Call { method, path: &path, query, headers: &head.headers, body, service, settings };
+    throttle::check(&call)?;
+    jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
+}
+
+fn invalid(error: impl std::fmt::Display) -> ControlError {
+    ControlError::InvalidRequest(error.to_string())
+}

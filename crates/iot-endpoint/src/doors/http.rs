@@ -1,0 +1,146 @@
+//! What both doors that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
+
+use super::patient::{Patient, Progress};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use iot_jobs::wire::control;
+use percent_encoding::percent_decode_str;
+use std::io;
+use std::time::Duration;
+
+/// Connections of a door at once: things keep theirs open.
+pub(super) const CONNECTIONS_MAX: usize = 65_536;
+/// From the end of a head to the end of its body.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of a head: a signed one is below 2 KB. Hyper takes no less.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+/// A connection as hyper reads and writes it.
+pub(super) type Io<S> = TokioIo<Patient<S>>;
+
+/// What hyper is to hold to; its own timer is not needed, see [`Patient`].
+pub(super) fn server() -> http1::Builder {
+    let mut server = http1::Builder::new();
+    server.header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
+    server
+}
+
+pub(super) fn io<S>(stream: S, progress: &Progress) -> Io<S> {
+    TokioIo::new(Patient::new(stream, progress.clone()))
+}
+
+/// The request is never answered: the connection ends without a word.
+#[derive(Debug, thiserror::Error)]
+#[error("the request is never answered")]
+pub(super) struct Lost;
+
+/// A refusal before any operation was chosen, or by one.
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) error_type: &'static str,
+    pub(super) message: String,
+    /// ARN and id of the resource that is there already.
+    pub(super) resource: Option<(String, String)>,
+}
+
+impl Refused {
+    pub(super) fn new(status: u16, error_type: &'static str, message: impl Into<String>) -> Self {
+        Self { status, error_type, message: message.into(), resource: None }
+    }
+
+    pub(super) fn internal(why: String) -> Self {
+        tracing::error!(%why, "a call could not be served");
+        Self::new(500, "InternalFailureException", why)
+    }
+
+    pub(super) fn unknown_operation(method: &str, path: &[&str]) -> Self {
+        Self::new(404, "UnknownOperationException", format!("{method} /{} is no operation of this endpoint", path.join("/")))
+    }
+
+    /// What was to be told is not on disk.
+    pub(super) fn not_durable() -> Self {
+        Self::new(503, "ServiceUnavailableException", "the state could not be written in time")
+    }
+
+    pub(super) fn respond(self) -> Response<Body> {
+        let body = match &self.resource {
+            None => control::encode_error(&self.message),
+            Some((arn, id)) => iot_jobs::wire::registry::encode_already_exists(&self.message, arn, id),
+        };
+        respond(self.status, Some(self.error_type), body)
+    }
+}
+
+/// An answer with a JSON body.
+pub(super) fn respond(status: u16, error_type: Option<&'static str>, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    if let Some(error_type) = error_type {
+        headers.insert("x-amzn-errortype", HeaderValue::from_static(error_type));
+    }
+    response
+}
+
+pub(super) fn full(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+pub(super) async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
+    let invalid = |status: u16, message: &str| Refused::new(status, "InvalidRequestException", message);
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(invalid(413, "the body is too large")),
+        Ok(Err(_)) => Err(invalid(400, "the body could not be read")),
+        Err(_elapsed) => Err(invalid(400, "the body did not come in time")),
+    }
+}
+
+pub(super) fn decode_percent(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+/// The segments of a path, each percent-decoded.
+pub(super) fn segments(path: &str) -> Vec<String> {
+    path.split('/').skip(1).map(decode_percent).collect()
+}
+
+/// The parameters of a query, percent-decoded, in the order of the request.
+pub(super) struct Query {
+    parameters: Vec<(String, String)>,
+}
+
+impl Query {
+    pub(super) fn parse(text: &str) -> Self {
+        let decode = |text: &str| decode_percent(&text.replace('+', " "));
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        Self {
+            parameters: pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
+        }
+    }
+
+    /// The first value with this name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let query = Query::parse("a=x%3Ay&flag=true&b=1+2&empty&c=%26");
+        assert_eq!(
+            (query.get("a"), query.get("b"), query.get("empty"), query.get("c"), query.get("d")),
+            (Some("x:y"), Some("1 2"), Some(""), Some("&"), None)
+        );
+    }
+}

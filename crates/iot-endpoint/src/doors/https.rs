@@ -1,0 +1,71 @@
+//! The data plane over mutual TLS: one connection, kept alive, whose certificate says which things it may ask for.
+
+use super::data_plane;
+use super::http::{self, Body, Lost};
+use super::mutual::TlsStream;
+use super::patient::Progress;
+use crate::identity::Presented;
+use crate::service::Service;
+use ::http::{Request, Response};
+use host::clock;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use iot_jobs::{ThingName, limits};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Who asks, and whom.
+struct Door {
+    presented: Presented,
+    service: Arc<Service>,
+    auto_register: bool,
+}
+
+/// Runs a connection to its end, with the permit to be one.
+pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register: bool, _permit: OwnedSemaphorePermit) {
+    let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first) else { return };
+    let presented = Presented::new(certificate);
+    // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
+    let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
+    let door = Door { presented, service, auto_register };
+    let progress = Progress::default();
+    let io = http::io(stream, &progress);
+    let answer = service_fn(|request| {
+        let answering = progress.begin();
+        async {
+            let _answering = answering;
+            door.answer(request).await
+        }
+    });
+    let connection = http::server().serve_connection(io, answer);
+    tokio::pin!(connection);
+    let result = match end {
+        Some(end) => {
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = tokio::time::sleep(end.since(clock::mono())) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        }
+        None => connection.await,
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "https connection");
+    }
+}
+
+impl Door {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
+        let received = clock::mono();
+        let (head, body) = request.into_parts();
+        let body = match http::read_body(body, limits::PAYLOAD_BYTES_MAX).await {
+            Ok(body) => body,
+            Err(refused) => return Ok(refused.respond()),
+        };
+        // Asked again for each request: a certificate may lose its standing while its connection is open.
+        let may = |thing: &ThingName| self.service.identify(&self.presented, thing.as_str(), self.auto_register).map(drop);
+        data_plane::answer(&head, &body, received, &self.service, may).await
+    }
+}

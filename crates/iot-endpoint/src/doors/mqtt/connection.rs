@@ -1,0 +1,351 @@
+//! One connection: CONNECT, then packets in and packets out until somebody ends it. All waits have a deadline.
+
+use super::admit::{admit, keep_alive};
+use super::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
+use super::session::Session;
+use super::v3;
+use super::{Carrier, MqttSettings};
+use crate::service::Service;
+use crate::sessions::{Delivery, Dismissal};
+use bytes::BytesMut;
+use host::clock;
+use iot_jobs::instant::Mono;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+/// From the end of the TLS handshake to a complete CONNECT.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing before it is cut.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client that was told why its connection ends may take to notice, and how much it may send meanwhile.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// A read buffer that is given back when it is empty.
+const READ_BYTES: usize = 512;
+/// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
+/// unacknowledged than this, and never the 100 that it may have.
+const PACKETS_PER_TURN: usize = 64;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("{0}")]
+    Closed(#[from] Close),
+    #[error("the client went away")]
+    Gone,
+    #[error("IO: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("no {0} in time")]
+    Timeout(&'static str),
+    #[error("no packet within 1.5 times the keep-alive")]
+    KeepAlive,
+    #[error("refused: {0}")]
+    Refused(&'static str),
+    #[error("the endpoint was told to end it")]
+    Lifetime,
+    #[error("dismissed: {0:?}")]
+    Dismissed(Dismissal),
+}
+
+impl End {
+    /// What an MQTT 5 client is told before the connection closes (spec section 13.6).
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Closed(close) => close.reason(),
+            Self::KeepAlive => Some(Reason::KeepAlive),
+            Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
+            // Which code goes with the end of a connection's life is inferred (spec section 12.6).
+            Self::Lifetime | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
+            Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
+            Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
+            Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
+        }
+    }
+
+    /// Every end publishes the will but an orderly DISCONNECT (spec section 13.8).
+    fn publishes_will(&self) -> bool {
+        !matches!(self, Self::Closed(Close::Disconnected { with_will: false }))
+    }
+}
+
+/// How long a connection is kept.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// A client that is silent for longer is cut.
+    silence: Duration,
+    /// Whatever the client does.
+    until: Mono,
+}
+
+impl Patience {
+    /// When the client's silence, or the connection's time, will be over.
+    fn end(self, heard: Mono) -> Mono {
+        (heard + self.silence).min(self.until)
+    }
+}
+
+/// Runs a connection to its end.
+pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: MqttSettings) -> End {
+    let mut inbound = BytesMut::new();
+    let mut out = BytesMut::new();
+    let (version, connect) = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
+        Ok(Ok(connect)) => connect,
+        Ok(Err(bad)) => return refuse(&mut stream, bad, &mut out, service).await,
+        Err(_elapsed) => return End::Timeout("CONNECT"),
+    };
+    // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
+    let Ok(_connected) = service.shape.connect(&connect.client_id) else {
+        version.encode_refusal(Reason::Quota, &mut out);
+        dismiss(&mut stream, &mut out, service).await;
+        return End::Refused("over a quota of connections");
+    };
+    let identity = match admit(&stream, &connect, service, settings) {
+        Ok(identity) => identity,
+        Err((reason, why)) => {
+            tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
+            version.encode_refusal(reason, &mut out);
+            dismiss(&mut stream, &mut out, service).await;
+            return End::Refused(why);
+        }
+    };
+    let keep_alive = keep_alive(connect.keep_alive, settings);
+    let is_assigned = connect.client_id.is_empty();
+    let (mut session, mut deliveries, session_present) =
+        Session::begin(identity.thing.clone(), version, connect, settings.session_expiry_max, service);
+    if !service.settle(&identity) {
+        session.end(false, service);
+        return End::Refused("the certificate has just lost its standing");
+    }
+    drop(identity);
+    let accepted = Accepted {
+        session_present,
+        session_expiry: u32::try_from(session.expiry().as_secs()).unwrap_or(u32::MAX),
+        keep_alive: u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX),
+        assigned_client_id: is_assigned.then(|| session.thing().as_str()),
+    };
+    version.encode(&Outbound::Accepted(accepted), &mut out);
+    session.draw(service, &mut out);
+    let mut connection = Connection { stream, version, inbound, out };
+    let until = service.shape.end_of_life(session.thing()).min(clock::mono() + C::LIFETIME_MAX);
+    let patience = Patience { silence: keep_alive.mul_f64(1.5), until };
+    let end = connection.serve(&mut session, &mut deliveries, service, patience).await;
+    session.end(end.publishes_will(), service);
+    drop(session);
+    connection.close(&end, service).await;
+    end
+}
+
+/// Why there is no CONNECT to serve.
+enum NoConnect {
+    Bad(BadConnect),
+    End(End),
+}
+
+/// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (spec section 13.1).
+async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
+    loop {
+        match packet::decode_connect(inbound).map_err(NoConnect::Bad)? {
+            Some(_) if !inbound.is_empty() => {
+                return Err(NoConnect::End(Close::protocol("a packet before CONNACK").into()));
+            }
+            Some(connect) => return Ok(connect),
+            None => {}
+        }
+        inbound.reserve(READ_BYTES);
+        match stream.read_buf(inbound).await {
+            Ok(0) => return Err(NoConnect::End(End::Gone)),
+            Ok(_) => {}
+            Err(error) => return Err(NoConnect::End(error.into())),
+        }
+    }
+}
+
+async fn refuse(stream: &mut (impl AsyncWrite + Unpin), no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
+    let end = match no {
+        NoConnect::End(end) => return end,
+        NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
+        NoConnect::Bad(BadConnect::Version) => {
+            v3::encode_bad_version(out);
+            End::Refused("another version of MQTT")
+        }
+        NoConnect::Bad(BadConnect::ClientId) => {
+            v3::encode_refusal(Reason::ClientId, out);
+            End::Refused("no client id, and no clean session")
+        }
+    };
+    dismiss(stream, out, service).await;
+    end
+}
+
+/// The last words to a client that was not let in.
+async fn dismiss(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) {
+    if write(stream, out, service).await.is_ok() {
+        let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
+    }
+}
+
+/// The only way to the socket. Nothing leaves that tells of a change which is not on disk yet.
+async fn write(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) -> Result<(), End> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    if !service.durable().await {
+        return Err(End::Timeout("answer of the disk"));
+    }
+    let writing = async {
+        stream.write_all(out).await?;
+        stream.flush().await
+    };
+    timeout(WRITE_TIMEOUT, writing).await.map_err(|_elapsed| End::Timeout("reading by the client"))??;
+    // Ten thousand idle connections keep no buffers.
+    *out = BytesMut::new();
+    Ok(())
+}
+
+/// A connection whose client was let in.
+struct Connection<C> {
+    stream: C,
+    version: Version,
+    inbound: BytesMut,
+    out: BytesMut,
+}
+
+impl<C: Carrier> Connection<C> {
+    /// Serves until somebody ends it.
+    async fn serve(
+        &mut self,
+        session: &mut Session,
+        deliveries: &mut Receiver<Delivery>,
+        service: &Service,
+        patience: Patience,
+    ) -> End {
+        let mut heard: Mono = clock::mono();
+        let mut moved = 0;
+        let mut alarm_at = patience.end(heard);
+        let alarm = tokio::time::sleep(alarm_at.since(heard));
+        tokio::pin!(alarm);
+        loop {
+            let turn = self.handle_inbound(session, service);
+            if turn.handled > 0 {
+                heard = clock::mono();
+            }
+            moved += self.out.len();
+            if let Err(end) = write(&mut self.stream, &mut self.out, service).await {
+                return end;
+            }
+            session.handle_written(service);
+            let rest = session.rest(std::mem::take(&mut moved), service);
+            if !rest.is_zero() {
+                Box::pin(tokio::time::sleep(rest)).await;
+            }
+            if let Some(close) = turn.close {
+                return close.into();
+            }
+            if turn.handled >= PACKETS_PER_TURN {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if self.inbound.is_empty() {
+                self.inbound = BytesMut::new();
+            }
+            if let Some(at) = session.poll_timeout().filter(|at| *at < alarm_at) {
+                alarm_at = at;
+                alarm.as_mut().reset(tokio::time::Instant::now() + at.since(clock::mono()));
+            }
+            tokio::select! {
+                read = read(&mut self.stream, &mut self.inbound) => match read {
+                    Ok(0) => return End::Gone,
+                    Ok(count) => moved += count,
+                    Err(error) => return error.into(),
+                },
+                delivery = deliveries.recv() => {
+                    let Some(delivery) = delivery else { return End::Dismissed(session.dismissal(service)) };
+                    let mut next = Some(delivery);
+                    while let Some(delivery) = next {
+                        if let Err(close) = session.deliver(delivery, service, &mut self.out) {
+                            return close.into();
+                        }
+                        next = deliveries.try_recv().ok();
+                    }
+                }
+                () = &mut alarm => {
+                    let now = clock::mono();
+                    if now >= patience.until {
+                        return End::Lifetime;
+                    }
+                    alarm_at = patience.end(heard);
+                    if now >= alarm_at {
+                        return End::KeepAlive;
+                    }
+                    session.draw(service, &mut self.out);
+                    alarm.as_mut().reset(tokio::time::Instant::now() + alarm_at.since(now));
+                }
+            }
+        }
+    }
+
+    /// Handles what has been read, up to a turn's worth.
+    fn handle_inbound(&mut self, session: &mut Session, service: &Service) -> Turn {
+        let mut turn = Turn { handled: 0, close: None };
+        while turn.handled < PACKETS_PER_TURN {
+            let handled = match self.version.decode(&mut self.inbound) {
+                Ok(Some(packet)) => session.handle(packet, service, &mut self.out),
+                Ok(None) => break,
+                Err(close) => Err(close),
+            };
+            turn.handled += 1;
+            if let Err(close) = handled {
+                turn.close = Some(close);
+                break;
+            }
+        }
+        turn
+    }
+
+    /// Says why, where the protocol has a way to, and closes.
+    async fn close(mut self, end: &End, service: &Service) {
+        if let Some(reason) = end.reason() {
+            self.version.encode_disconnect(reason, &mut self.out);
+        }
+        let has_word = C::SAYS_GOODBYE || !self.out.is_empty();
+        if write(&mut self.stream, &mut self.out, service).await.is_err() {
+            return;
+        }
+        let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+        if has_word {
+            let _ = Box::pin(timeout(LINGER, self.discard_inbound())).await;
+        }
+    }
+
+    /// A kernel that has to throw away what was not read throws away with it what was written last.
+    async fn discard_inbound(&mut self) {
+        let mut discarded = 0;
+        while discarded < LINGER_BYTES_MAX
+            && let Ok(count @ 1..) = read(&mut self.stream, &mut self.inbound).await
+        {
+            discarded += count;
+            self.inbound.clear();
+        }
+    }
+}
+
+/// What came of the packets that had arrived.
+struct Turn {
+    handled: usize,
+    close: Option<Close>,
+}
+
+/// Reads what there is; the buffer is grown only when bytes are about to arrive.
+async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> std::io::Result<usize> {
+    std::future::poll_fn(|cx| {
+        inbound.reserve(READ_BYTES);
+        let polled = tokio_util::io::poll_read_buf(std::pin::Pin::new(&mut *stream), cx, inbound);
+        if polled.is_pending() && inbound.is_empty() {
+            *inbound = BytesMut::new();
+        }
+        polled
+    })
+    .await
+}

@@ -1,0 +1,88 @@
+//! Doors behind mutual TLS: accept, handshake, then the protocol that ALPN names, or that of the port (spec section 12.2).
+
+use super::http::CONNECTIONS_MAX;
+use super::https;
+use super::mqtt::{self, MqttSettings};
+use crate::service::Service;
+use rustls::ServerConfig;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+/// TLS handshakes in progress at once; the others wait in the listen queue.
+pub(super) const HANDSHAKES_MAX: usize = 1024;
+/// From accept to the end of the TLS handshake.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// What a connection speaks after its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Mqtt,
+    Http,
+}
+
+/// What ALPN calls them. A client that offers names must offer one of these; most of port 8883 and 8443 offer none.
+const NAMES: [(&[u8], Protocol); 4] = [
+    (b"x-amzn-mqtt-ca", Protocol::Mqtt),
+    (b"mqtt", Protocol::Mqtt),
+    (b"x-amzn-http-ca", Protocol::Http),
+    (b"http/1.1", Protocol::Http),
+];
+
+/// The names for a server's configuration, those of AWS first.
+pub(crate) fn alpn_protocols() -> Vec<Vec<u8>> {
+    NAMES.iter().map(|(name, _)| name.to_vec()).collect()
+}
+
+/// Accepts for ever. `by_default` is spoken where ALPN says nothing.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    by_default: Protocol,
+    tls: Arc<ServerConfig>,
+    service: Arc<Service>,
+    settings: MqttSettings,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let stream = super::accept(&listener).await;
+        let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
+        tokio::spawn(async move {
+            let Some(stream) = handshake(&acceptor, stream).await else { return };
+            drop(permit);
+            // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
+            match protocol(&stream).unwrap_or(by_default) {
+                Protocol::Mqtt => drop(tokio::spawn(mqtt::run(stream, service, settings))),
+                Protocol::Http => match http_connections.try_acquire_owned() {
+                    Ok(permit) => drop(tokio::spawn(https::run(stream, service, settings.auto_register, permit))),
+                    Err(_) => tracing::warn!("more than {CONNECTIONS_MAX} HTTPS connections: one is closed"),
+                },
+            }
+        });
+    }
+}
+
+fn protocol(stream: &TlsStream) -> Option<Protocol> {
+    let spoken = stream.get_ref().1.alpn_protocol()?;
+    NAMES.iter().find(|(name, _)| *name == spoken).map(|(_, protocol)| *protocol)
+}
+
+pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream> {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::debug!("TLS handshake did not complete in time");
+            None
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! MQTT topic filters, with AWS's deviations (spec sections 13.1 and 13.3).
+
+use iot_jobs::limits;
+
+const SHARE_PREFIX: &str = "$share/";
+
+/// A filter as it stands in a SUBSCRIBE, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filter<'a> {
+    /// Name of the shared subscription: each message goes to one of those who have it.
+    pub(super) share: Option<&'a str>,
+    /// What topics are compared with.
+    pub(super) topics: &'a str,
+}
+
+impl<'a> Filter<'a> {
+    /// `None` when it is malformed, or over a limit.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let filter = Self::split(text)?;
+        let is_valid_share = |name: &str| {
+            !name.is_empty() && name.chars().count() <= limits::SHARE_NAME_CHARS_MAX && !name.contains(['#', '+', '\0'])
+        };
+        (filter.share.is_none_or(is_valid_share) && is_valid_filter(filter.topics)).then_some(filter)
+    }
+
+    /// Of a text that was found to be valid.
+    pub(super) fn of_valid(text: &'a str) -> Self {
+        Self::split(text).unwrap_or(Self { share: None, topics: text })
+    }
+
+    fn split(text: &'a str) -> Option<Self> {
+        match text.strip_prefix(SHARE_PREFIX) {
+            None => Some(Self { share: None, topics: text }),
+            Some(rest) => rest.split_once('/').map(|(name, topics)| Self { share: Some(name), topics }),
+        }
+    }
+
+    /// Whether it names one topic, which a retained message needs (spec section 13.9).
+    pub(super) fn is_exact(self) -> bool {
+        self.share.is_none() && !self.topics.contains(['#', '+'])
+    }
+}
+
+/// Topics that belong to the service.
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.starts_with('$')
+}
+
+/// Whether a filter is well formed and within AWS's limits.
+fn is_valid_filter(filter: &str) -> bool {
+    let last = filter.split('/').count() - 1;
+    is_valid_length(filter)
+        && filter.split('/').enumerate().all(|(n, level)| match level {
+            "#" => n == last,
+            "+" => true,
+            level => !level.contains(['#', '+', '\0']),
+        })
+}
+
+/// Whether a topic may be published to, as far as its form goes.
+pub(super) fn is_valid_topic(topic: &str) -> bool {
+    is_valid_length(topic) && !topic.contains(['#', '+', '\0'])
+}
+
+fn is_valid_length(text: &str) -> bool {
+    !text.is_empty() && text.len() <= limits::TOPIC_BYTES_MAX && text.matches('/').count() <= limits::TOPIC_SLASHES_MAX
+}
+
+/// MQTT 3.1.1 section 4.7, except that `x/#` does not match its parent `x`, as on AWS.
+pub(super) fn matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['#', '+']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        match (wanted, levels.next()) {
+            ("#", rest) => return rest.is_some(),
+            (_, None) => return false,
+            ("+", Some(_)) => {}
+            (wanted, Some(level)) if wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_match_as_they_do_on_aws() {
+        for (filter, topic, expected) in [
+            ("a/b", "a/b", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/b/c", false),
+            ("a/#", "a/b/c", true),
+            ("a/#", "a", false),
+            ("#", "a/b", true),
+            ("#", "$aws/things/t/jobs/notify", false),
+            ("+/things/t/jobs/notify", "$aws/things/t/jobs/notify", false),
+            ("$aws/things/t/jobs/#", "$aws/things/t/jobs/notify", true),
+            ("$aws/things/t/jobs/+", "$aws/things/t/jobs/notify-next", true),
+            ("$aws/things/t/jobs/+/update/+", "$aws/things/t/jobs/fw/update/accepted", true),
+            ("a//b", "a//b", true),
+            ("a/+/b", "a//b", true),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn forms_and_limits() {
+        for good in ["a", "a/+/b", "#", "a/#", "+", "$aws/things/t/jobs/+/update/+", "$share/g/a/#"] {
+            assert!(Filter::parse(good).is_some(), "{good}");
+        }
+        let long_name = format!("$share/{}/a", "n".repeat(129));
+        for bad in
+            ["", "a#", "a/#/b", "a+/b", "a/b/c/d/e/f/g/h/i", &"x".repeat(257), "$share/g", "$share//a", "$share/+/a", &long_name]
+        {
+            assert!(Filter::parse(bad).is_none(), "{bad}");
+        }
+        assert_eq!(Filter::parse("$share/g/a/#"), Some(Filter { share: Some("g"), topics: "a/#" }));
+        assert!(Filter::of_valid("a/b").is_exact() && !Filter::of_valid("a/+").is_exact());
+        assert!(is_valid_topic("dt/t/state") && !is_valid_topic("dt/+/state") && !is_valid_topic("dt/#"));
+    }
+}

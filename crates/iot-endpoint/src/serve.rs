@@ -1,0 +1,271 @@
+//! `fleetsim serve`: brings the doors up, says so, and takes them down again.
+
+use super::doors::api::{self, ApiSettings};
+use super::doors::mqtt::MqttSettings;
+use super::doors::mutual::{self, Protocol};
+use super::identity::Verifier;
+use super::objects::Objects;
+use super::request_log::RequestLog;
+use super::service::{FileError, Files, Service};
+pub use super::shape::ShapeSettings;
+use super::state::Opened;
+use crate::ledger::LedgerWriter;
+use aws_signing::sigv4::AccessKey;
+use dev_pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
+use host::tls;
+use iot_jobs::{NameError, Spread, ThingName, limits};
+use jobs_engine::engine::EngineConfig;
+pub use jobs_engine::faults::FaultSettings;
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use sim_units::name_template::NameTemplate;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Connections that wait to be accepted: a fleet connects in bursts.
+const LISTEN_BACKLOG: u32 = 4096;
+/// How long sessions may take to close when the endpoint stops.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What `fleetsim serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    pub dir: PathBuf,
+    pub bind: IpAddr,
+    /// 0: any free port.
+    pub mqtt_port: u16,
+    pub https_port: u16,
+    pub api_port: u16,
+    /// Things to register and to have certificates for.
+    pub things: u64,
+    pub thing_name: NameTemplate,
+    pub auto_register: bool,
+    /// Length of a minute, for every minute-unit.
+    pub minute: Duration,
+    /// The shortest keep-alive of a session; shorter ones are raised to it.
+    pub keep_alive_min: Duration,
+    /// How long a session may outlive its connection.
+    pub session_expiry_max: Duration,
+    /// Where in a minute the executions of a job are queued.
+    pub spread: Spread,
+    pub ledger: Option<PathBuf>,
+    /// Where to write when each request came and its answer left.
+    pub requests: Option<PathBuf>,
+    /// Where to keep what is known.
+    pub state: Option<PathBuf>,
+    pub shape: ShapeSettings,
+    /// Give tickets, so that TLS sessions can be resumed.
+    pub resumption: bool,
+    /// End when this process is no longer the parent.
+    pub exit_with_parent: Option<u32>,
+}
+
+/// Why the endpoint cannot be, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{0}")]
+    Pki(#[from] PkiError),
+    #[error("{0}")]
+    Files(#[from] FileError),
+    #[error("listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("set up TLS: {0}")]
+    Tls(String),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("go on: {0}")]
+    Failed(String),
+    #[error("go on: the parent process has ended")]
+    ParentGone,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the store, a port or the ledger cannot be had, or the ledger's disk is full.
+pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
+    if let Some(parent) = options.exit_with_parent {
+        follow_parent(parent)?;
+    }
+    // A refusal shows when descriptors run out; until then the limit costs nothing.
+    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
+    let names = (0..options.things).map(|n| ThingName::new(&options.thing_name.name(n))).collect::<Result<Vec<_>, _>>()?;
+    let spec = StoreSpec { things: names.clone(), server_names: vec![options.bind.to_string()] };
+    let bar = dev_pki::progress_bar(names.len(), "device certificates");
+    let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    let files = Files {
+        ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
+        requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
+        state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
+    };
+    let service = Arc::new(Service::new(engine_config(options), &options.shape, files)?);
+    service.register(&names);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(run(options, &store, &service));
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    result
+}
+
+fn engine_config(options: &ServeOptions) -> EngineConfig {
+    let quotas = &options.shape.quotas;
+    EngineConfig {
+        spread: options.spread,
+        rate_per_minute: quotas.rollout_per_minute,
+        active_jobs_max: quotas.active_jobs,
+        targets_per_job_max: quotas.targets_per_job,
+        ..EngineConfig::new(options.minute)
+    }
+}
+
+/// The kernel ends this process when the parent's spawning thread ends; a parent that is gone already is noticed here.
+fn follow_parent(parent: u32) -> Result<(), ServeError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| ServeError::Runtime(error.into()))?;
+    let found = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if found == Some(parent) { Ok(()) } else { Err(ServeError::ParentGone) }
+}
+
+async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> Result<(), ServeError> {
+    let mqtt_listener = listen(SocketAddr::new(options.bind, options.mqtt_port))?;
+    let https_listener = listen(SocketAddr::new(options.bind, options.https_port))?;
+    let api_listener = listen(SocketAddr::new(options.bind, options.api_port))?;
+    let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
+    let addresses = Addresses { mqtt: address(&mqtt_listener)?, https: address(&https_listener)?, api: address(&api_listener)? };
+    let server = store.server()?;
+    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.resumption)?);
+    let api_tls = Arc::new(server_tls(&server)?);
+    let mqtt_settings = MqttSettings {
+        auto_register: options.auto_register,
+        keep_alive_min: options.keep_alive_min,
+        keep_alive_max: limits::KEEP_ALIVE_MAX,
+        session_expiry_max: options.session_expiry_max,
+    };
+    let credentials = store.credentials();
+    let api_settings = Arc::new(ApiSettings {
+        key: AccessKey::lasting(&credentials.access_key_id, &credentials.secret_access_key),
+        data_endpoint: reachable(addresses.mqtt),
+        jobs_endpoint: reachable(addresses.api),
+        mqtt: mqtt_settings,
+        authority: DeviceAuthority::open(store)?,
+    });
+    service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
+    let doors = [
+        tokio::spawn(mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
+        tokio::spawn(mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
+        tokio::spawn(api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
+    ];
+    announce(&addresses, options);
+    let timers = Arc::clone(service);
+    let sessions = Arc::clone(service);
+    let files = Arc::clone(service);
+    let changing =
+        [tokio::spawn(async move { timers.run_timers().await }), tokio::spawn(async move { sessions.run_sessions().await })];
+    tokio::spawn(async move { files.run_files().await });
+    let result = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        reason = service.failed() => Err(ServeError::Failed(reason)),
+    };
+    // Nothing is to change any more once the state is closed: the ledger would know what the state does not.
+    doors.iter().chain(&changing).for_each(tokio::task::JoinHandle::abort);
+    service.sessions.close_all();
+    tokio::time::sleep(STOP_TIMEOUT / 5).await;
+    service.close();
+    service.flush()?;
+    if service.sessions.slow() > 0 {
+        tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
+    }
+    if service.sessions.dropped() > 0 {
+        tracing::warn!(messages = service.sessions.dropped(), "dropped since too many waited for clients that were away");
+    }
+    if service.shape.dropped() > 0 {
+        tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
+    }
+    result
+}
+
+/// How clients on this machine reach a door that may listen on every address.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    open().map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Where the doors are.
+struct Addresses {
+    mqtt: SocketAddr,
+    https: SocketAddr,
+    api: SocketAddr,
+}
+
+/// The line that says so.
+fn announce(addresses: &Addresses, options: &ServeOptions) {
+    let line = serde_json::json!({
+        "event": "ready",
+        "mqtt": addresses.mqtt.to_string(),
+        "https": addresses.https.to_string(),
+        "api": addresses.api.to_string(),
+        "dir": options.dir,
+        "pid": std::process::id(),
+    });
+    let mut out = io::stdout().lock();
+    // Whoever started us may not care to read it.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn mutual_tls(
+    server: &Pair,
+    ca: CertificateDer<'static>,
+    service: &Arc<Service>,
+    resumption: bool,
+) -> Result<ServerConfig, ServeError> {
+    let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(|error| failed(&error))?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider()).build().map_err(|error| failed(&error))?;
+    let builder = ServerConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?;
+    let mut config = builder
+        .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
+        .with_single_cert(server.chain.clone(), server.key.clone_key())
+        .map_err(|error| failed(&error))?;
+    // The tickets hold all there is to remember, so that a session costs no memory here.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = usize::from(resumption);
+    if resumption {
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(|error| failed(&error))?;
+    }
+    config.alpn_protocols = mutual::alpn_protocols();
+    Ok(config)
+}
+
+fn server_tls(server: &Pair) -> Result<ServerConfig, ServeError> {
+    let failed = |error: rustls::Error| ServeError::Tls(error.to_string());
+    let builder = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().map_err(failed)?;
+    let mut config =
+        builder.with_no_client_auth().with_single_cert(server.chain.clone(), server.key.clone_key()).map_err(failed)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

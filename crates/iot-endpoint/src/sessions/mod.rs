@@ -1,0 +1,400 @@
+//! All sessions: who is connected and how to reach it, which of two with the same client id is the right one, who hears which topic,
+//! and what is kept for clients that are away.
+
+mod retained;
+mod stored;
+
+use super::message::{Message, Will};
+use super::request_log::Answered;
+use super::subscriptions::Subscriptions;
+use iot_jobs::instant::Mono;
+use iot_jobs::{Rejection, ThingName};
+use retained::Retained;
+use rmqtt_codec::types::{Publish, QoS};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+pub(super) use stored::Drawn;
+use stored::Stored;
+use tokio::sync::{Notify, mpsc};
+
+/// Deliveries that may wait for a session's task. A session that is further behind is slow, and is disconnected.
+const DELIVERIES_WAITING_MAX: usize = 64;
+
+/// Which MQTT a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// 3.1.1
+    V3,
+    V5,
+}
+
+/// What reaches the task of a session.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    Message(Arc<Message>),
+    /// There is something to draw from what is stored for it.
+    Stored,
+    /// A request of its own, when it has waited long enough.
+    Request(Box<Delayed>),
+    /// The answer to one, when it is late enough.
+    Answer(Box<LateAnswer>),
+}
+
+/// A request that waited, and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Delayed {
+    pub(super) publish: Box<Publish>,
+    pub(super) received: Mono,
+    pub(super) refusal: Option<Rejection>,
+}
+
+/// An answer that notifications may have overtaken.
+#[derive(Debug)]
+pub(super) struct LateAnswer {
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+    /// Of the request.
+    pub(super) qos: QoS,
+    pub(super) answered: Option<Answered>,
+}
+
+/// Which of the connections of one client id this is: the newest wins.
+pub(super) type Epoch = u64;
+
+/// Why a session's task was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dismissal {
+    TakenOver,
+    Slow,
+    /// Its certificate is worth nothing any more.
+    NotAuthorized,
+    Stopping,
+}
+
+/// A connection that has begun.
+pub(super) struct Begun {
+    pub(super) epoch: Epoch,
+    pub(super) deliveries: mpsc::Receiver<Delivery>,
+    pub(super) later: mpsc::WeakSender<Delivery>,
+    /// Subscriptions of the session that goes on.
+    pub(super) resumed: Option<Subscriptions>,
+    /// Messages for it are kept until they are acknowledged.
+    pub(super) is_stored: bool,
+    /// Of the session that has ended by this.
+    pub(super) will: Option<Box<Will>>,
+}
+
+/// What became of a session when its connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Another connection has taken its place.
+    Superseded,
+    /// It waits for its client.
+    Kept,
+    Gone,
+}
+
+/// Sessions whose time is over, and wills whose time has come.
+#[derive(Default)]
+pub(super) struct Lapsed {
+    pub(super) ended: Vec<ThingName>,
+    pub(super) wills: Vec<(ThingName, Box<Will>)>,
+}
+
+#[derive(Default)]
+pub(super) struct Sessions {
+    inner: Mutex<Inner>,
+    /// An earlier deadline may have appeared.
+    deadline: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    epoch: Epoch,
+    is_stopping: bool,
+    by_thing: HashMap<ThingName, Entry>,
+    /// Subscriptions to topics that others publish to, of the few sessions that have any.
+    routed: BTreeMap<ThingName, Subscriptions>,
+    retained: Retained,
+    /// Of sessions whose clients are away.
+    deadlines: BTreeSet<(Mono, ThingName)>,
+    /// Which of those who share a subscription is next.
+    turn: usize,
+    slow: u64,
+    dropped: u64,
+}
+
+struct Entry {
+    epoch: Epoch,
+    /// The connection with which the session itself began.
+    born: Epoch,
+    link: Link,
+    stored: Option<Box<Stored>>,
+}
+
+enum Link {
+    Up(mpsc::Sender<Delivery>),
+    Dismissed(Dismissal),
+    Away,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection begins. One with the same client id loses its link, which ends it (spec section 13.2). The session before goes on
+    /// unless `clean` is wanted or the version is another one.
+    pub(super) fn begin(&self, thing: &ThingName, version: Version, clean: bool, expiry: Duration) -> Begun {
+        let (sender, deliveries) = mpsc::channel(DELIVERIES_WAITING_MAX);
+        let later = sender.downgrade();
+        let mut inner = self.lock();
+        inner.epoch += 1;
+        let epoch = inner.epoch;
+        let before = inner.by_thing.remove(thing).and_then(|entry| entry.stored.map(|stored| (entry.born, stored)));
+        if let Some(at) = before.as_ref().and_then(|(_, stored)| stored.deadline()) {
+            inner.deadlines.remove(&(at, thing.clone()));
+        }
+        let mut begun = Begun { epoch, deliveries, later, resumed: None, is_stored: false, will: None };
+        let (born, stored) = match before {
+            Some((born, mut stored)) if !clean && stored.version == version => {
+                stored.resume();
+                begun.resumed = Some(stored.subscriptions.clone());
+                (born, Some(stored))
+            }
+            before => {
+                begun.will = before.and_then(|(_, mut stored)| stored.will.take()).map(|(_, will)| will);
+                inner.routed.remove(thing);
+                (epoch, (!expiry.is_zero()).then(|| Box::new(Stored::new(version))))
+            }
+        };
+        begun.is_stored = stored.is_some();
+        let link = if inner.is_stopping { Link::Dismissed(Dismissal::Stopping) } else { Link::Up(sender) };
+        inner.by_thing.insert(thing.clone(), Entry { epoch, born, link, stored });
+        begun
+    }
+
+    /// A connection has ended: what becomes of its session, and the will that is to be published now. A will with a delay waits as
+    /// long as the session does, at most.
+    pub(super) fn end(
+        &self,
+        thing: &ThingName,
+        epoch: Epoch,
+        expiry: Duration,
+        will: Option<Box<Will>>,
+        now: Mono,
+    ) -> (After, Option<Box<Will>>) {
+        let mut inner = self.lock();
+        let Some(entry) = inner.by_thing.get_mut(thing).filter(|entry| entry.epoch == epoch) else {
+            let goes_on = inner.by_thing.get(thing).is_some_and(|entry| entry.born <= epoch);
+            return (After::Superseded, will.filter(|will| will.delay.is_zero() || !goes_on));
+        };
+        let Some(stored) = entry.stored.as_mut().filter(|_| !expiry.is_zero()) else {
+            inner.forget(thing);
+            return (After::Gone, will);
+        };
+        entry.link = Link::Away;
+        stored.expires = Some(now + expiry);
+        let (waits, published) = match will {
+            Some(will) if !will.delay.is_zero() => (Some((now + will.delay.min(expiry), will)), None),
+            will => (None, will),
+        };
+        stored.will = waits;
+        if let Some(at) = stored.deadline() {
+            inner.deadlines.insert((at, thing.clone()));
+            self.deadline.notify_one();
+        }
+        (After::Kept, published)
+    }
+
+    /// Why the task of a session was told to end.
+    pub(super) fn dismissal(&self, thing: &ThingName, epoch: Epoch) -> Dismissal {
+        match self.lock().by_thing.get(thing) {
+            Some(Entry { epoch: current, link: Link::Dismissed(dismissal), .. }) if *current == epoch => *dismissal,
+            _ => Dismissal::TakenOver,
+        }
+    }
+
+    pub(super) fn is_current(&self, thing: &ThingName, epoch: Epoch) -> bool {
+        self.lock().current(thing, epoch).is_some()
+    }
+
+    /// What a session is subscribed to from now on.
+    pub(super) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
+        let mut inner = self.lock();
+        let Some(entry) = inner.current(thing, epoch) else { return };
+        if let Some(stored) = &mut entry.stored {
+            stored.subscriptions = subscriptions.clone();
+        }
+        let routed = subscriptions.routed();
+        if routed.is_empty() {
+            inner.routed.remove(thing);
+        } else {
+            inner.routed.insert(thing.clone(), routed);
+        }
+    }
+
+    /// Sends to one session, never waiting for it: one that does not keep up is disconnected.
+    pub(super) fn push(&self, thing: &ThingName, message: &Arc<Message>) {
+        self.lock().push(thing, message);
+    }
+
+    /// A message of the service for whoever subscribed to its topic.
+    pub(super) fn route(&self, topic: String, payload: Vec<u8>) {
+        self.publish(Message::of_service(topic, payload), None);
+    }
+
+    /// Routes a message by MQTT's rules, and keeps it when it is to be retained. Says whether there was room for that.
+    pub(super) fn publish(&self, message: Message, from: Option<&ThingName>) -> bool {
+        let message = Arc::new(message);
+        let mut inner = self.lock();
+        let is_kept = !message.retain || inner.retained.set(&message);
+        inner.route(&message, from);
+        is_kept
+    }
+
+    /// The message that is kept of a topic.
+    pub(super) fn retained(&self, topic: &str, now: Mono) -> Option<Arc<Message>> {
+        self.lock().retained.get(topic, now)
+    }
+
+    /// The next message stored for a session, which is unacknowledged under `id` from now on.
+    pub(super) fn draw(&self, thing: &ThingName, epoch: Epoch, id: NonZeroU16, now: Mono) -> Option<Drawn> {
+        self.lock().current(thing, epoch)?.stored.as_mut()?.draw(id, now)
+    }
+
+    /// A stored message has arrived.
+    pub(super) fn acknowledge(&self, thing: &ThingName, epoch: Epoch, id: NonZeroU16) {
+        if let Some(stored) = self.lock().current(thing, epoch).and_then(|entry| entry.stored.as_mut()) {
+            stored.acknowledge(id);
+        }
+    }
+
+    /// What is due of sessions whose clients are away.
+    pub(super) fn lapse(&self, now: Mono) -> Lapsed {
+        let mut inner = self.lock();
+        let mut lapsed = Lapsed::default();
+        while inner.deadlines.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, thing)) = inner.deadlines.pop_first() else { break };
+            let Some(stored) = inner.by_thing.get_mut(&thing).and_then(|entry| entry.stored.as_mut()) else { continue };
+            if let Some((_, will)) = stored.will.take_if(|(at, _)| *at <= now) {
+                lapsed.wills.push((thing.clone(), will));
+            }
+            match stored.deadline() {
+                Some(at) if at > now => {
+                    inner.deadlines.insert((at, thing));
+                }
+                _ => {
+                    inner.forget(&thing);
+                    lapsed.ended.push(thing);
+                }
+            }
+        }
+        lapsed
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        self.lock().deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Completes when [`Self::poll_timeout`] may be earlier than it was.
+    pub(super) async fn deadline_changed(&self) {
+        self.deadline.notified().await;
+    }
+
+    /// Ends the connection of one thing, if it has one.
+    pub(super) fn close(&self, thing: &ThingName, why: Dismissal) {
+        if let Some(entry) = self.lock().by_thing.get_mut(thing).filter(|entry| matches!(entry.link, Link::Up(_))) {
+            entry.link = Link::Dismissed(why);
+        }
+    }
+
+    /// Ends every connection.
+    pub(super) fn close_all(&self) {
+        let mut inner = self.lock();
+        inner.is_stopping = true;
+        inner.by_thing.values_mut().for_each(|entry| entry.link = Link::Dismissed(Dismissal::Stopping));
+    }
+
+    /// Sessions that were disconnected since they did not keep up.
+    pub(super) fn slow(&self) -> u64 {
+        self.lock().slow
+    }
+
+    /// Messages for clients that were away, for which there was no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+}
+
+impl Inner {
+    fn current(&mut self, thing: &ThingName, epoch: Epoch) -> Option<&mut Entry> {
+        self.by_thing.get_mut(thing).filter(|entry| entry.epoch == epoch)
+    }
+
+    fn forget(&mut self, thing: &ThingName) {
+        self.by_thing.remove(thing);
+        self.routed.remove(thing);
+    }
+
+    fn push(&mut self, thing: &ThingName, message: &Arc<Message>) {
+        let Some(entry) = self.by_thing.get_mut(thing) else { return };
+        let delivery = match &mut entry.stored {
+            None => Delivery::Message(Arc::clone(message)),
+            Some(stored) => match stored.qos(message) {
+                None => return,
+                Some(QoS::AtMostOnce) => Delivery::Message(Arc::clone(message)),
+                Some(_) if stored.enqueue(Arc::clone(message)) => Delivery::Stored,
+                Some(_) => {
+                    self.dropped += 1;
+                    return;
+                }
+            },
+        };
+        let Link::Up(deliveries) = &entry.link else { return };
+        match deliveries.try_send(delivery) {
+            // Whoever has that much to do will look at what is stored, too.
+            Ok(()) | Err(mpsc::error::TrySendError::Full(Delivery::Stored)) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.slow += 1;
+                entry.link = Link::Dismissed(Dismissal::Slow);
+                tracing::warn!(%thing, "disconnected: it does not take its messages");
+            }
+            // Its task is about to say that it has ended.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+    }
+
+    /// To each session that matches one copy; of those who share a subscription, to one.
+    fn route(&mut self, message: &Arc<Message>, from: Option<&ThingName>) {
+        let mut takers: Vec<ThingName> = Vec::new();
+        let mut shares: BTreeMap<(&str, &str), Vec<&ThingName>> = BTreeMap::new();
+        for (thing, subscriptions) in &self.routed {
+            let mut takes = false;
+            for (subscription, filter) in subscriptions.matching(&message.topic) {
+                match filter.share {
+                    None => takes |= !(subscription.no_local && from == Some(thing)),
+                    Some(share) => shares.entry((share, filter.topics)).or_default().push(thing),
+                }
+            }
+            if takes {
+                takers.push(thing.clone());
+            }
+        }
+        for members in shares.values() {
+            let present: Vec<&ThingName> = members.iter().copied().filter(|thing| self.is_up(thing)).collect();
+            let choice = if present.is_empty() { members } else { &present };
+            takers.push(choice[self.turn % choice.len()].clone());
+        }
+        self.turn = self.turn.wrapping_add(1);
+        for thing in takers {
+            self.push(&thing, message);
+        }
+    }
+
+    fn is_up(&self, thing: &ThingName) -> bool {
+        self.by_thing.get(thing).is_some_and(|entry| matches!(entry.link, Link::Up(_)))
+    }
+}

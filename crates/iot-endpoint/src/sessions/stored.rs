@@ -1,0 +1,135 @@
+//! What outlives a connection: a persistent session's subscriptions and its QoS 1 messages (spec section 13.4).
+//!
+//! Messages for a persistent session always go through here, whether its client is there or not; its connection only draws from it.
+//! So nothing is lost, or has to be handed over, when connections change.
+
+use super::Version;
+use crate::message::{Message, Will};
+use crate::subscriptions::Subscriptions;
+use iot_jobs::instant::Mono;
+use rmqtt_codec::types::QoS;
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+/// Messages that wait for one client; further ones are dropped and counted (inferred: AWS limits their rate, not their number).
+const QUEUED_MAX: usize = 1_000;
+
+pub(super) struct Stored {
+    /// No session is resumed with another version of MQTT.
+    pub(super) version: Version,
+    pub(super) subscriptions: Subscriptions,
+    unacknowledged: Vec<(NonZeroU16, Arc<Message>)>,
+    queue: VecDeque<Arc<Message>>,
+    /// How many of the queue, from its front, are from before the client came back.
+    backlog: usize,
+    /// While the client is away: when the session ends.
+    pub(super) expires: Option<Mono>,
+    /// While the client is away: a will that waits for it.
+    pub(super) will: Option<(Mono, Box<Will>)>,
+}
+
+/// A message on its way out.
+pub(crate) struct Drawn {
+    pub(crate) message: Arc<Message>,
+    /// It is one of those that are delivered slowly.
+    pub(crate) is_backlog: bool,
+}
+
+impl Stored {
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            version,
+            subscriptions: Subscriptions::default(),
+            unacknowledged: Vec::new(),
+            queue: VecDeque::new(),
+            backlog: 0,
+            expires: None,
+            will: None,
+        }
+    }
+
+    /// When something is to happen with it though nobody comes.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        [self.expires, self.will.as_ref().map(|(at, _)| *at)].into_iter().flatten().min()
+    }
+
+    /// The client is back: what it did not acknowledge is sent again, first.
+    pub(super) fn resume(&mut self) {
+        (self.expires, self.will) = (None, None);
+        for (_, message) in std::mem::take(&mut self.unacknowledged).into_iter().rev() {
+            self.queue.push_front(message);
+        }
+        self.backlog = self.queue.len();
+    }
+
+    /// The QoS at which this session would get the message.
+    pub(super) fn qos(&self, message: &Message) -> Option<QoS> {
+        self.subscriptions.granted(&message.topic).map(|granted| granted.qos.less_value(message.qos))
+    }
+
+    /// Says whether there was room.
+    pub(super) fn enqueue(&mut self, message: Arc<Message>) -> bool {
+        let has_room = self.queue.len() < QUEUED_MAX;
+        if has_room {
+            self.queue.push_back(message);
+        }
+        has_room
+    }
+
+    /// The next message, which is unacknowledged under `id` from now on; those whose time is over are left out.
+    pub(super) fn draw(&mut self, id: NonZeroU16, now: Mono) -> Option<Drawn> {
+        loop {
+            let message = self.queue.pop_front()?;
+            let is_backlog = self.backlog > 0;
+            self.backlog = self.backlog.saturating_sub(1);
+            if !message.is_expired(now) {
+                self.unacknowledged.push((id, Arc::clone(&message)));
+                return Some(Drawn { message, is_backlog });
+            }
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, id: NonZeroU16) {
+        self.unacknowledged.retain(|(unacknowledged, _)| *unacknowledged != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> Arc<Message> {
+        Arc::new(Message::of_service(text, Vec::new()))
+    }
+
+    fn draw(stored: &mut Stored, id: u16) -> Option<(String, bool)> {
+        let drawn = stored.draw(NonZeroU16::new(id).unwrap(), Mono(10))?;
+        Some((drawn.message.topic.to_string(), drawn.is_backlog))
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_comes_first_again() {
+        let mut stored = Stored::new(Version::V3);
+        for topic in ["a", "b", "c"] {
+            assert!(stored.enqueue(message(topic)));
+        }
+        for id in [1, 2] {
+            draw(&mut stored, id);
+        }
+        stored.acknowledge(NonZeroU16::new(1).unwrap());
+        stored.resume();
+        stored.enqueue(message("d"));
+        let told: Vec<_> = (1..5).filter_map(|id| draw(&mut stored, id)).collect();
+        assert_eq!(told, [("b".into(), true), ("c".into(), true), ("d".into(), false)]);
+    }
+
+    #[test]
+    fn the_queue_has_an_end_and_old_messages_are_left_out() {
+        let mut stored = Stored::new(Version::V5);
+        stored.enqueue(Arc::new(Message { expires: Some(Mono(5)), ..Message::of_service("old", Vec::new()) }));
+        assert!((1..QUEUED_MAX).all(|_| stored.enqueue(message("new"))));
+        assert!(!stored.enqueue(message("too many")));
+        assert_eq!(draw(&mut stored, 1), Some(("new".into(), false)));
+    }
+}

@@ -1,0 +1,211 @@
+//! How the endpoint is shaped: quotas and faults as the doors ask for them, and what waits because of them. It stands around the engine,
+//! and knows no rule of jobs.
+
+use super::delays::Delays;
+use super::message::Message;
+use super::sessions::{Delivery, Sessions};
+use host::clock;
+use iot_jobs::instant::Mono;
+use iot_jobs::{ErrorCode, Rejection, RequestKind, ThingName};
+use jobs_engine::faults::{Fault, FaultSettings, Faults, message};
+use jobs_engine::quotas::Quotas;
+use jobs_engine::quotas::{ConnectQuota, ConnectionMeter, Meters};
+use jobs_engine::server_queue::ServerQueue;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::WeakSender;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+/// What the endpoint is to be like.
+#[derive(Clone, Debug)]
+pub struct ShapeSettings {
+    pub quotas: Quotas,
+    pub faults: FaultSettings,
+}
+
+/// What leaves later.
+enum Late {
+    /// For one session, and nobody else once that has ended: its own request, or the answer to it.
+    Own(WeakSender<Delivery>, Delivery),
+    /// For whatever session the thing has then.
+    Notification(ThingName, Arc<Message>),
+    /// Whoever waits goes on, if somebody still does.
+    Wake(oneshot::Sender<()>),
+}
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is handled, or refused, at once or later.
+    Handle { due: Option<Mono>, refusal: Option<Rejection> },
+    /// It is acknowledged, and never heard of again.
+    Drop,
+}
+
+pub(super) struct Shape {
+    meters: Meters,
+    faults: Faults,
+    server: Option<Mutex<ServerQueue>>,
+    late: Delays<Late>,
+}
+
+/// One connection, counted while it lasts.
+pub(super) struct Connected<'a>(&'a Meters);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.disconnect();
+    }
+}
+
+impl Shape {
+    /// # Errors
+    /// When the host gives no thread.
+    pub(super) fn new(settings: &ShapeSettings, sessions: &Arc<Sessions>) -> io::Result<Self> {
+        let sessions = Arc::clone(sessions);
+        Ok(Self {
+            meters: Meters::new(settings.quotas.clone()),
+            server: settings.faults.plan.server.map(|server| Mutex::new(ServerQueue::new(server.workers))),
+            faults: Faults::new(settings.faults.clone()),
+            late: Delays::start(move |late| hand_over(late, &sessions))?,
+        })
+    }
+
+    // ------------------------------------------------------------------------------------------------------- connections
+
+    /// A CONNECT has come; who is let in is counted until `Connected` is dropped.
+    pub(super) fn connect(&self, client_id: &str) -> Result<Connected<'_>, ConnectQuota> {
+        self.meters.connect(client_id, clock::mono()).map(|()| Connected(&self.meters))
+    }
+
+    /// What is left of the quotas of a new connection; absent where it has none.
+    pub(super) fn meter(&self) -> Option<Box<ConnectionMeter>> {
+        self.meters.connection()
+    }
+
+    /// When the server ends the connection that begins now; never, unless it is told to.
+    pub(super) fn end_of_life(&self, thing: &ThingName) -> Mono {
+        self.faults.lifetime(thing).map_or(Mono::FAR_FUTURE, |lifetime| clock::mono() + lifetime)
+    }
+
+    /// How long a connection has to rest before it goes on, after `bytes` in and out.
+    pub(super) fn rest(&self, meter: &mut ConnectionMeter, bytes: usize) -> Duration {
+        self.meters.rest(meter, bytes, clock::mono())
+    }
+
+    /// Filters of a SUBSCRIBE that the account's rate leaves, of the `filters` it has.
+    pub(super) fn subscribe(&self, filters: usize) -> usize {
+        self.meters.subscribe(filters, clock::mono())
+    }
+
+    /// Subscriptions a connection may have.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.meters.subscriptions()
+    }
+
+    // ---------------------------------------------------------------------------------------------------------- messages
+
+    /// Whether a PUBLISH that came in is handled at all.
+    pub(super) fn admits(&self, meter: Option<&mut ConnectionMeter>) -> bool {
+        !self.meters.counts_messages() || self.meters.inbound(meter, clock::mono())
+    }
+
+    /// Whether a message may go out.
+    pub(super) fn lets_out(&self, meter: Option<&mut ConnectionMeter>) -> bool {
+        meter.is_none_or(|meter| self.meters.outbound(Some(meter), clock::mono()))
+    }
+
+    /// What becomes of a request of `thing` that came at `received`; `kind` is absent where no operation has its topic. What the
+    /// front refuses never waits in the server's queue.
+    pub(super) fn request(&self, thing: &ThingName, kind: Option<RequestKind>, received: Mono) -> Fate {
+        let Fault { is_dropped, refusal, service, latency } = self.faults.request(thing);
+        let is_throttled = kind.is_some_and(|kind| !self.meters.request(kind, received));
+        if is_dropped {
+            return Fate::Drop;
+        }
+        let throttled = || Rejection::new(ErrorCode::RequestThrottled, message(ErrorCode::RequestThrottled));
+        let refusal = if is_throttled { Some(throttled()) } else { refusal };
+        let departure = match (&self.server, service) {
+            (Some(queue), Some(service)) if refusal.is_none() => {
+                Some(queue.lock().unwrap_or_else(PoisonError::into_inner).enter(received, service))
+            }
+            _ => None,
+        };
+        let due = match (departure, latency) {
+            (departure, Some(latency)) => Some(departure.unwrap_or(received) + latency),
+            (departure, None) => departure,
+        };
+        Fate::Handle { due, refusal }
+    }
+
+    /// Completes at `due`. Says whether there was room to wait.
+    pub(super) async fn wait(&self, due: Mono) -> bool {
+        let (wake, woken) = oneshot::channel();
+        self.late.add(due, Late::Wake(wake));
+        woken.await.is_ok()
+    }
+
+    fn emitted(&self) {
+        if self.meters.counts_messages() {
+            self.meters.emitted(clock::mono());
+        }
+    }
+
+    /// Hands a request, or its answer, back to its session at `due`.
+    pub(super) fn later(&self, due: Mono, to: &WeakSender<Delivery>, what: Delivery) {
+        self.late.add(due, Late::Own(to.clone(), what));
+    }
+
+    /// An answer is about to leave: when, if it is to be late.
+    pub(super) fn answer(&self, thing: &ThingName) -> Option<Mono> {
+        self.emitted();
+        self.faults.answer(thing, clock::mono)
+    }
+
+    /// A notification leaves for the sessions, at once or late.
+    pub(super) fn notify(&self, thing: &ThingName, message: Arc<Message>, sessions: &Sessions) {
+        self.emitted();
+        match self.faults.notification(thing, clock::mono) {
+            Some(due) => self.late.add(due, Late::Notification(thing.clone(), message)),
+            None => sessions.push(thing, &message),
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------ control plane
+
+    /// Whether the account may make one more call of an operation of the jobs control plane.
+    pub(super) fn admits_jobs_call(&self, operation: &'static str) -> bool {
+        self.meters.control_plane(operation, clock::mono())
+    }
+
+    /// Whether the account may make one more of the other calls of the control plane.
+    pub(super) fn admits_registry_call(&self) -> bool {
+        self.meters.registry(clock::mono())
+    }
+
+    /// Requests and messages that were dropped since too many waited.
+    pub(super) fn dropped(&self) -> u64 {
+        self.late.dropped()
+    }
+}
+
+/// What a session cannot take yet is tried again, unless the session has ended.
+fn hand_over(late: Late, sessions: &Sessions) -> Option<Late> {
+    match late {
+        Late::Own(to, what) => match to.upgrade()?.try_send(what) {
+            Err(TrySendError::Full(what)) => Some(Late::Own(to, what)),
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+        },
+        Late::Notification(thing, message) => {
+            sessions.push(&thing, &message);
+            None
+        }
+        Late::Wake(wake) => {
+            // Nobody waits any more where a client went away.
+            let _ = wake.send(());
+            None
+        }
+    }
+}

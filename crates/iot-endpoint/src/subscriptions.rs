@@ -1,0 +1,91 @@
+//! What one session is subscribed to.
+
+use super::filter::{self, Filter};
+use iot_jobs::ThingName;
+use iot_jobs::wire::topic::{Topic, TopicKind};
+use rmqtt_codec::types::QoS;
+
+/// Topics that only their own thing may hear: messages for them go straight to its session.
+const THINGS_PREFIX: &str = "$aws/things/";
+
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    /// Valid, as the client wrote it.
+    pub(super) filter: Box<str>,
+    pub(super) qos: QoS,
+    /// MQTT 5: not what the client itself published.
+    pub(super) no_local: bool,
+    /// MQTT 5: the RETAIN flag as the publisher set it.
+    pub(super) retain_as_published: bool,
+}
+
+/// How a topic is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) qos: QoS,
+    pub(super) retain_as_published: bool,
+}
+
+/// Which notifications are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hears {
+    pub(super) notify: bool,
+    pub(super) notify_next: bool,
+}
+
+/// Few, so a list will do: AWS allows 50 (spec section 15.2).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Subscriptions(Vec<Subscription>);
+
+impl Subscriptions {
+    /// Adds one, or replaces the one with the same filter. Says whether it is new; `None` when there is no room for it.
+    pub(super) fn set(&mut self, subscription: Subscription, max: usize) -> Option<bool> {
+        if let Some(known) = self.0.iter_mut().find(|known| known.filter == subscription.filter) {
+            *known = subscription;
+            return Some(false);
+        }
+        let has_room = self.0.len() < max;
+        has_room.then(|| {
+            self.0.push(subscription);
+            true
+        })
+    }
+
+    pub(super) fn remove(&mut self, filter: &str) {
+        self.0.retain(|subscription| &*subscription.filter != filter);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that match a topic, with their shares.
+    pub(super) fn matching<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (&'a Subscription, Filter<'a>)> {
+        self.0
+            .iter()
+            .map(|subscription| (subscription, Filter::of_valid(&subscription.filter)))
+            .filter(|(_, filter)| filter::matches(filter.topics, topic))
+    }
+
+    /// How a topic is heard: one copy, at the highest QoS of those that match.
+    pub(super) fn granted(&self, topic: &str) -> Option<Granted> {
+        self.matching(topic).map(|(subscription, _)| subscription).fold(None, |so_far: Option<Granted>, subscription| {
+            let before = so_far.unwrap_or(Granted { qos: QoS::AtMostOnce, retain_as_published: false });
+            Some(Granted {
+                qos: before.qos.max(subscription.qos),
+                retain_as_published: before.retain_as_published || subscription.retain_as_published,
+            })
+        })
+    }
+
+    pub(super) fn hears(&self, thing: &ThingName) -> Hears {
+        let hears = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
+        Hears { notify: hears(TopicKind::Notify), notify_next: hears(TopicKind::NotifyNext) }
+    }
+
+    /// Those for topics that others publish to.
+    pub(super) fn routed(&self) -> Self {
+        let is_routed = |subscription: &&Subscription| !Filter::of_valid(&subscription.filter).topics.starts_with(THINGS_PREFIX);
+        Self(self.0.iter().filter(is_routed).cloned().collect())
+    }
+}

@@ -1,0 +1,31 @@
+//! AWS IoT Jobs as a language: names, statuses, requests, answers, notifications, limits.
+//!
+//! Pure, and spoken by both sides of the wire. Text and bytes are [`crate::wire`]'s business; section numbers in these files
+//! are those of the protocol reference the project was built from.
+
+mod control;
+mod error;
+mod execution;
+pub mod instant;
+mod job;
+pub mod ledger;
+pub mod limits;
+mod name;
+mod request;
+pub mod wire;
+
+pub use control::{
+    CancelExecution, CancelJob, ControlError, EventConfig, ExecutionChange, ExecutionDescription, JobChange, JobDescription,
+    JobEvent, JobFilter, JobProcessDetails, JobStatus, UpdateJob,
+};
+pub use error::{ErrorCode, Rejection};
+pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
+pub use job::{
+    AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig,
+    RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
+};
+pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
+pub use request::{
+    Answer, Describe, JobRef, Notification, NotifiedJobs, PendingJobs, Reply, Request, RequestBody, RequestKind, StartNext,
+    StepTimeout, Subscription, Update, UpdateAnswer,
+};

@@ -1,0 +1,144 @@
+//! What the control plane's shapes have in common: ARNs, errors, and the small ones (spec section 11; shapes as in botocore's
+//! `iot/2015-05-28` model).
+
+use crate::{CancelJob, ControlError, GroupName, JobTarget, ThingName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Region and account of the local endpoint; the account is AWS's documentation account.
+pub const REGION: &str = "us-east-1";
+pub const ACCOUNT: &str = "111122223333";
+/// Signing name of the control plane.
+pub const SIGNING_NAME: &str = "iot";
+
+/// Whose resources an ARN names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// `aws`, or `aws-cn`, ...
+    pub partition: String,
+    pub region: String,
+    pub id: String,
+}
+
+impl Account {
+    /// That of the resource with this ARN.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':').map(str::to_owned);
+        let (word, partition, service, region, id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        (word == "arn" && service == "iot" && parts.next().is_some()).then_some(Self { partition, region, id })
+    }
+
+    #[must_use]
+    pub fn target_arn(&self, target: &JobTarget) -> String {
+        let Self { partition, region, id } = self;
+        let (kind, name) = kind_and_name(target);
+        format!("arn:{partition}:iot:{region}:{id}:{kind}/{name}")
+    }
+}
+
+/// The ARN of a thing, thing group or job of the local endpoint.
+#[must_use]
+pub fn arn(kind: &str, name: &str) -> String {
+    format!("arn:aws:iot:{REGION}:{ACCOUNT}:{kind}/{name}")
+}
+
+/// Resource kinds in ARNs.
+pub const THING: &str = "thing";
+pub const THING_GROUP: &str = "thinggroup";
+pub const JOB: &str = "job";
+
+#[must_use]
+pub fn target_arn(target: &JobTarget) -> String {
+    let (kind, name) = kind_and_name(target);
+    arn(kind, name)
+}
+
+fn kind_and_name(target: &JobTarget) -> (&'static str, &str) {
+    match target {
+        JobTarget::Thing(thing) => (THING, thing.as_str()),
+        JobTarget::Group(group) => (THING_GROUP, group.as_str()),
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> ControlError {
+    ControlError::InvalidRequest(message.into())
+}
+
+pub(super) fn parse_target(arn: &str) -> Result<JobTarget, ControlError> {
+    let refuse = || invalid(format!("{arn:?} is not the ARN of a thing or thing group"));
+    let mut parts = arn.splitn(6, ':');
+    let is_iot = parts.next() == Some("arn") && parts.next() == Some("aws") && parts.next() == Some("iot");
+    let (kind, name) = parts.nth(2).and_then(|resource| resource.split_once('/')).filter(|_| is_iot).ok_or_else(refuse)?;
+    match kind {
+        THING => ThingName::new(name).map(JobTarget::Thing),
+        THING_GROUP => GroupName::new(name).map(JobTarget::Group),
+        _ => return Err(refuse()),
+    }
+    .map_err(|error| invalid(error.to_string()))
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CancelJobBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+}
+
+#[must_use]
+pub fn encode_cancel_job(cancel: &CancelJob) -> Vec<u8> {
+    to_bytes(&CancelJobBody { reason_code: cancel.reason_code.clone(), comment: cancel.comment.clone() })
+}
+
+/// `force` comes from the query. An empty body is fine.
+///
+/// # Errors
+/// `InvalidRequest`, naming the member.
+pub fn parse_cancel_job(body: &[u8], force: bool) -> Result<CancelJob, ControlError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let body: CancelJobBody = serde_json::from_slice(body).map_err(|error| invalid(format!("the body of CancelJob: {error}")))?;
+    Ok(CancelJob { reason_code: body.reason_code, comment: body.comment, force })
+}
+
+/// An id that is always the same for the same text.
+pub(super) fn stable_uuid(text: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
+}
+
+/// The JSON body of an error.
+#[must_use]
+pub fn encode_error(message: &str) -> Vec<u8> {
+    to_bytes(&serde_json::json!({ "message": message }))
+}
+
+/// The message of an error's body, if it has one.
+#[must_use]
+pub fn parse_error(body: &[u8]) -> Option<String> {
+    text_member(body, "message")
+}
+
+/// A text of a JSON object.
+#[must_use]
+pub fn text_member(body: &[u8], name: &str) -> Option<String> {
+    serde_json::from_slice::<serde_json::Value>(body).ok()?.get(name)?.as_str().map(str::to_owned)
+}
+
+/// Status and `x-amzn-ErrorType` of a refusal (spec section 11.6).
+#[must_use]
+pub fn error_status(error: &ControlError) -> (u16, &'static str) {
+    match error {
+        ControlError::InvalidRequest(_) => (400, "InvalidRequestException"),
+        ControlError::ResourceNotFound(_) => (404, "ResourceNotFoundException"),
+        ControlError::ResourceAlreadyExists(_) => (409, "ResourceAlreadyExistsException"),
+        ControlError::InvalidStateTransition(_) => (409, "InvalidStateTransitionException"),
+        ControlError::VersionConflict(_) => (409, "VersionConflictException"),
+        // 410, not 429 (spec section 2, fact 17).
+        ControlError::LimitExceeded(_) => (410, "LimitExceededException"),
+    }
+}
+
+pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("these shapes have string keys and finite numbers")
+}

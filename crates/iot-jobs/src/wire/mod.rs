@@ -1,0 +1,13 @@
+//! The language as text and bytes: topics, JSON payloads, HTTP shapes. The only place where any of them is made or read.
+
+pub mod codesign;
+pub mod control;
+pub mod data_plane;
+pub mod execution;
+pub mod job;
+pub mod payload;
+pub mod placeholder;
+pub mod registry;
+pub mod signature;
+pub mod standing;
+pub mod topic;

@@ -1,0 +1,134 @@
+//! Signatures of files: ECDSA over P-256 and SHA-256, of what was hashed piece by piece (spec section 17.3).
+
+use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
+use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use rand::{CryptoRng, RngExt as _};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use sha2::{Digest as _, Sha256};
+use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
+
+/// The SHA-256 of a file.
+pub type FileDigest = [u8; 32];
+
+/// Hashes a file as it comes.
+#[derive(Default)]
+pub struct FileHash(Sha256);
+
+impl FileHash {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    #[must_use]
+    pub fn finish(self) -> FileDigest {
+        self.0.finalize().into()
+    }
+}
+
+/// Who signs files.
+pub struct FileSigner(SigningKey);
+
+impl FileSigner {
+    /// A new key of these random numbers.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        // All but about one in 2^32 numbers are keys.
+        std::iter::repeat_with(|| rng.random::<[u8; 32]>())
+            .find_map(|bytes| SigningKey::from_slice(&bytes).ok())
+            .map(Self)
+            .expect("the numbers never end")
+    }
+
+    /// # Panics
+    /// Never: a SHA-256 is long enough for this curve.
+    #[must_use]
+    pub fn sign(&self, digest: &FileDigest) -> Vec<u8> {
+        let signature: DerSignature = self.0.sign_prehash(digest).expect("a SHA-256 can be signed");
+        signature.as_bytes().to_vec()
+    }
+
+    #[must_use]
+    pub fn public(&self) -> SignerKey {
+        SignerKey(*self.0.verifying_key())
+    }
+}
+
+/// Whose signatures count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignerKey(VerifyingKey);
+
+impl SignerKey {
+    /// Of PEM text with a certificate or a public key.
+    ///
+    /// # Errors
+    /// With what is wrong with it.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        if let Ok(certificate) = CertificateDer::from_pem_slice(pem) {
+            let (_, certificate) = X509Certificate::from_der(&certificate).map_err(|error| format!("its certificate: {error}"))?;
+            return Self::from_info(certificate.public_key());
+        }
+        let info = SubjectPublicKeyInfoDer::from_pem_slice(pem)
+            .map_err(|_neither| "it holds neither a certificate nor a public key in PEM".to_owned())?;
+        let (_, info) = SubjectPublicKeyInfo::from_der(&info).map_err(|error| format!("its public key: {error}"))?;
+        Self::from_info(&info)
+    }
+
+    fn from_info(info: &SubjectPublicKeyInfo<'_>) -> Result<Self, String> {
+        VerifyingKey::from_sec1_bytes(&info.subject_public_key.data)
+            .map(Self)
+            .map_err(|_other| "its key is not one of ECDSA on P-256".to_owned())
+    }
+
+    /// Whether `signature`, DER, is of this key over `digest`.
+    #[must_use]
+    pub fn verifies(&self, digest: &FileDigest, signature: &[u8]) -> bool {
+        DerSignature::from_bytes(signature).is_ok_and(|signature| self.0.verify_prehash(digest, &signature).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    fn generate(seed: u64) -> FileSigner {
+        FileSigner::generate(&mut ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    fn digest(bytes: &[u8]) -> FileDigest {
+        let mut hash = FileHash::default();
+        bytes.chunks(7).for_each(|chunk| hash.update(chunk));
+        hash.finish()
+    }
+
+    #[test]
+    fn what_was_signed_verifies_and_nothing_else() {
+        let (signer, other) = (generate(1), generate(2));
+        let signature = signer.sign(&digest(b"firmware"));
+        assert!(signer.public().verifies(&digest(b"firmware"), &signature));
+        assert!(!signer.public().verifies(&digest(b"firmwarf"), &signature));
+        assert!(!other.public().verifies(&digest(b"firmware"), &signature));
+        for broken in [&b""[..], b"MEUC", &[0x30; 72], &signature[1..], &signature[..signature.len() - 1]] {
+            assert!(!signer.public().verifies(&digest(b"firmware"), broken));
+        }
+    }
+
+    /// The provider of TLS makes the same signatures, and reads ours.
+    #[test]
+    fn another_implementation_agrees() {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let key = SignerKey::from_pem(pair.public_key_pem().as_bytes()).unwrap();
+        let certificate = rcgen::CertificateParams::new(["signer".to_owned()]).unwrap().self_signed(&pair).unwrap();
+        assert_eq!(SignerKey::from_pem(certificate.pem().as_bytes()), Ok(key));
+        use rcgen::SigningKey as _;
+        assert!(key.verifies(&digest(b"firmware"), &pair.sign(b"firmware").unwrap()));
+    }
+
+    #[test]
+    fn a_file_that_holds_no_such_key_is_refused() {
+        let rsa_or_other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().public_key_pem();
+        assert!(SignerKey::from_pem(rsa_or_other.as_bytes()).unwrap_err().contains("P-256"));
+        assert!(SignerKey::from_pem(b"hello").unwrap_err().contains("neither"));
+    }
+}

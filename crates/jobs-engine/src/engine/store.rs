@@ -1,0 +1,257 @@
+//! What the engine remembers: things, groups, jobs, executions, in ordered maps and dense indices.
+
+use super::pace::Pace;
+use iot_jobs::instant::{EpochSeconds, Mono, Now};
+use iot_jobs::{
+    CreateJob, ExecutionDescription, ExecutionState, ExecutionStatus, ExecutionSummary, GroupName, JobDescription, JobExecution,
+    JobProcessDetails, JobStatus, StatusDetails, ThingName,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Place of a thing in [`Store::things`]; never used again for another.
+pub(super) type ThingKey = u32;
+/// Place of a job in [`Store::jobs`]; never used again for another.
+pub(super) type JobKey = u32;
+
+/// One run of one job on one thing, within that thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExecutionId {
+    pub job: JobKey,
+    pub number: i64,
+}
+
+#[derive(Default)]
+pub(super) struct Store {
+    pub things: Vec<Thing>,
+    pub thing_keys: BTreeMap<ThingName, ThingKey>,
+    pub groups: BTreeMap<GroupName, Group>,
+    pub jobs: Vec<Job>,
+    pub job_keys: BTreeMap<iot_jobs::JobId, JobKey>,
+    /// Executions ever queued; the tie-breaker of their order (inferred).
+    pub sequence: u64,
+}
+
+pub(super) struct Thing {
+    pub name: ThingName,
+    pub executions: BTreeMap<ExecutionId, Execution>,
+    /// What is not terminal, in the order in which it is handed out.
+    pub pending: Vec<ExecutionId>,
+    pub subscribed_notify: bool,
+    pub subscribed_notify_next: bool,
+    /// Its session waits for its client.
+    pub is_away: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Group {
+    /// Members in the order in which they joined, and the other way round.
+    order: BTreeMap<u64, ThingKey>,
+    places: BTreeMap<ThingKey, u64>,
+    /// Jobs that later members get too.
+    pub continuous: Vec<JobKey>,
+}
+
+impl Group {
+    /// Says whether it is new here.
+    pub(super) fn add(&mut self, thing: ThingKey) -> bool {
+        let place = self.order.last_key_value().map_or(0, |(place, _)| place + 1);
+        !self.places.contains_key(&thing) && self.put(thing, place)
+    }
+
+    /// A member at a place of its own.
+    pub(super) fn put(&mut self, thing: ThingKey, place: u64) -> bool {
+        self.order.insert(place, thing);
+        self.places.insert(thing, place).is_none()
+    }
+
+    /// Says whether it was here.
+    pub(super) fn remove(&mut self, thing: ThingKey) -> bool {
+        self.places.remove(&thing).is_some_and(|place| self.order.remove(&place).is_some())
+    }
+
+    pub(super) fn place(&self, thing: ThingKey) -> Option<u64> {
+        self.places.get(&thing).copied()
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = ThingKey> {
+        self.order.values().copied()
+    }
+}
+
+/// Retries that led to an execution, by the end that they followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retries {
+    pub failed: u32,
+    pub timed_out: u32,
+}
+
+pub(super) struct Execution {
+    pub status: ExecutionStatus,
+    pub force_canceled: bool,
+    pub details: StatusDetails,
+    pub queued_ms: i64,
+    pub started_ms: Option<i64>,
+    pub updated_ms: i64,
+    pub version: i64,
+    pub sequence: u64,
+    pub retries: Retries,
+    /// Set with the job, runs from `IN_PROGRESS` on.
+    pub in_progress_deadline: Option<Mono>,
+    /// Set by the thing, counted from its last setting.
+    pub step_deadline: Option<Mono>,
+}
+
+pub(super) struct Job {
+    pub create: CreateJob,
+    pub status: JobStatus,
+    pub force_canceled: bool,
+    pub reason_code: Option<String>,
+    pub comment: Option<String>,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    pub completed_ms: Option<i64>,
+    pub counts: JobProcessDetails,
+    /// Things to be given an execution, in order; the first `rolled_out` have theirs.
+    pub targets: Vec<ThingKey>,
+    pub target_set: BTreeSet<ThingKey>,
+    pub rolled_out: usize,
+    /// Its end time has come: nobody else gets it.
+    pub is_stopped: bool,
+    pub pace: Pace,
+}
+
+impl Thing {
+    pub(super) fn new(name: ThingName) -> Self {
+        Self {
+            name,
+            executions: BTreeMap::new(),
+            pending: Vec::new(),
+            subscribed_notify: false,
+            subscribed_notify_next: false,
+            is_away: false,
+        }
+    }
+
+    /// All executions of a job, by number.
+    pub(super) fn of_job(&self, job: JobKey) -> impl DoubleEndedIterator<Item = (ExecutionId, &Execution)> {
+        let all = ExecutionId { job, number: i64::MIN }..=ExecutionId { job, number: i64::MAX };
+        self.executions.range(all).map(|(id, execution)| (*id, execution))
+    }
+
+    /// The execution with this number, or the latest (inferred: the highest number).
+    pub(super) fn find(&self, job: JobKey, number: Option<i64>) -> Option<ExecutionId> {
+        match number {
+            Some(number) => Some(ExecutionId { job, number }).filter(|id| self.executions.contains_key(id)),
+            None => self.of_job(job).next_back().map(|(id, _)| id),
+        }
+    }
+
+    /// `IN_PROGRESS` first, then `QUEUED`, each by the time they were queued, then by creation (spec section 9.4).
+    pub(super) fn sort_pending(&mut self) {
+        let executions = &self.executions;
+        self.pending.retain(|id| executions.get(id).is_some_and(|execution| !execution.status.is_terminal()));
+        self.pending.sort_by_key(|id| {
+            let execution = &executions[id];
+            (execution.status != ExecutionStatus::InProgress, execution.queued_ms, execution.sequence)
+        });
+    }
+}
+
+fn seconds(ms: i64) -> EpochSeconds {
+    EpochSeconds(ms.div_euclid(1000))
+}
+
+impl Execution {
+    pub(super) fn queued(now: Now, sequence: u64, retries: Retries) -> Self {
+        Self {
+            status: ExecutionStatus::Queued,
+            force_canceled: false,
+            details: StatusDetails::default(),
+            queued_ms: now.epoch_ms,
+            started_ms: None,
+            updated_ms: now.epoch_ms,
+            version: 1,
+            sequence,
+            retries,
+            in_progress_deadline: None,
+            step_deadline: None,
+        }
+    }
+
+    /// The step timer cannot outlive the in-progress timer (spec section 9.5).
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        [self.in_progress_deadline, self.step_deadline].into_iter().flatten().min()
+    }
+
+    fn seconds_left(&self, now: Now) -> Option<i64> {
+        self.deadline().map(|deadline| deadline.since(now.mono).as_secs() as i64)
+    }
+
+    pub(super) fn state(&self) -> ExecutionState {
+        ExecutionState { status: self.status, status_details: self.details.clone(), version_number: self.version }
+    }
+
+    pub(super) fn summary(&self, job: &Job, number: i64) -> ExecutionSummary {
+        ExecutionSummary {
+            job_id: job.create.job_id.clone(),
+            queued_at: seconds(self.queued_ms),
+            started_at: self.started_ms.map(seconds),
+            last_updated_at: seconds(self.updated_ms),
+            version_number: self.version,
+            execution_number: number,
+        }
+    }
+
+    /// As the data plane tells it.
+    pub(super) fn describe(&self, job: &Job, number: i64, with_document: bool, now: Now) -> Box<JobExecution> {
+        Box::new(JobExecution {
+            job_id: job.create.job_id.clone(),
+            thing_name: None,
+            status: self.status,
+            status_details: self.details.clone(),
+            queued_at: seconds(self.queued_ms),
+            started_at: self.started_ms.map(seconds),
+            last_updated_at: seconds(self.updated_ms),
+            approximate_seconds_before_timed_out: self.seconds_left(now),
+            version_number: self.version,
+            execution_number: number,
+            job_document: with_document.then(|| job.create.document.clone()),
+        })
+    }
+
+    /// As the control plane tells it.
+    pub(super) fn account(&self, thing: &ThingName, job: &Job, number: i64, now: Now) -> ExecutionDescription {
+        ExecutionDescription {
+            job_id: job.create.job_id.clone(),
+            thing: thing.clone(),
+            status: self.status,
+            force_canceled: self.force_canceled,
+            status_details: self.details.clone(),
+            queued_at_ms: self.queued_ms,
+            started_at_ms: self.started_ms,
+            last_updated_at_ms: self.updated_ms,
+            execution_number: number,
+            version_number: self.version,
+            approximate_seconds_before_timed_out: self.seconds_left(now),
+            retry_attempt: self.retries.all(),
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn describe(&self) -> JobDescription {
+        JobDescription {
+            create: self.create.clone(),
+            status: self.status,
+            force_canceled: self.force_canceled,
+            reason_code: self.reason_code.clone(),
+            comment: self.comment.clone(),
+            created_at_ms: self.created_ms,
+            last_updated_at_ms: self.updated_ms,
+            completed_at_ms: self.completed_ms,
+            process_details: self.counts,
+            is_rolling_out: self.status == JobStatus::InProgress && self.rolled_out < self.targets.len(),
+        }
+    }
+}

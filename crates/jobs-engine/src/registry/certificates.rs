@@ -1,0 +1,217 @@
+//! Certificates, and the things and policies they are attached to.
+
+use super::error::{ErrorKind, RegistryError, ResourceKind};
+use super::names::{CertificateId, PolicyName};
+use super::policies::PolicyTarget;
+use super::{Key, Registry};
+use iot_jobs::ThingName;
+use iot_jobs::instant::Now;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Statuses that a caller can set; those of transfers do not occur here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CertificateStatus {
+    Active,
+    Inactive,
+    Revoked,
+}
+
+impl CertificateStatus {
+    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Revoked];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Revoked => "REVOKED",
+        }
+    }
+}
+
+/// Whether an issuer vouches for the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CertificateMode {
+    /// It was issued here.
+    Default,
+    /// It was registered without a CA.
+    SniOnly,
+}
+
+/// The key of a certificate is never here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    pub pem: Box<str>,
+    pub status: CertificateStatus,
+    pub mode: CertificateMode,
+    /// Milliseconds since the epoch, as all times here.
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    pub not_before_ms: i64,
+    pub not_after_ms: i64,
+    pub things: BTreeSet<ThingName>,
+    /// Its one thing has it for itself (`EXCLUSIVE_THING`).
+    pub exclusive: bool,
+    pub policies: BTreeSet<PolicyName>,
+}
+
+/// A certificate that is to be known from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCertificate {
+    pub id: CertificateId,
+    pub pem: String,
+    pub status: CertificateStatus,
+    pub mode: CertificateMode,
+    pub not_before_ms: i64,
+    pub not_after_ms: i64,
+}
+
+impl Registry {
+    /// # Errors
+    /// `ResourceAlreadyExists`.
+    pub fn add_certificate(&mut self, new: NewCertificate, now: Now) -> Result<(), RegistryError> {
+        if self.certificates.contains_key(&new.id) {
+            return Err(RegistryError::already_exists(ResourceKind::Certificate, &new.id, &new.id, ""));
+        }
+        let certificate = Certificate {
+            pem: new.pem.into(),
+            status: new.status,
+            mode: new.mode,
+            created_ms: now.epoch_ms,
+            updated_ms: now.epoch_ms,
+            not_before_ms: new.not_before_ms,
+            not_after_ms: new.not_after_ms,
+            things: BTreeSet::new(),
+            exclusive: false,
+            policies: BTreeSet::new(),
+        };
+        if self.deleted.remove(&new.id) {
+            self.dirty.insert(Key::DeletedCertificate(new.id));
+        }
+        self.certificates.insert(new.id, certificate);
+        self.dirty.insert(Key::Certificate(new.id));
+        Ok(())
+    }
+
+    /// # Errors
+    /// `ResourceNotFound`.
+    pub fn certificate(&self, id: CertificateId) -> Result<&Certificate, RegistryError> {
+        self.certificates.get(&id).ok_or_else(|| RegistryError::not_found(ResourceKind::Certificate, &id))
+    }
+
+    pub(super) fn certificate_mut(&mut self, id: CertificateId) -> Result<&mut Certificate, RegistryError> {
+        self.dirty.insert(Key::Certificate(id));
+        self.certificates.get_mut(&id).ok_or_else(|| RegistryError::not_found(ResourceKind::Certificate, &id))
+    }
+
+    /// In the order of ids.
+    pub fn certificates(&self) -> impl Iterator<Item = (CertificateId, &Certificate)> {
+        self.certificates.iter().map(|(id, certificate)| (*id, certificate))
+    }
+
+    /// # Errors
+    /// `ResourceNotFound`.
+    pub fn update_certificate(&mut self, id: CertificateId, status: CertificateStatus, now: Now) -> Result<(), RegistryError> {
+        let certificate = self.certificate_mut(id)?;
+        certificate.status = status;
+        certificate.updated_ms = now.epoch_ms;
+        Ok(())
+    }
+
+    /// A certificate that is deleted opens no door any more, even if its issuer is trusted. With `force` policies may be attached.
+    ///
+    /// # Errors
+    /// `ResourceNotFound`; `CertificateState` while it is `ACTIVE`; `DeleteConflict` while things or policies are attached to it.
+    pub fn delete_certificate(&mut self, id: CertificateId, force: bool) -> Result<(), RegistryError> {
+        let certificate = self.certificate(id)?;
+        if certificate.status == CertificateStatus::Active {
+            let message = format!("certificate {id} must be deactivated (not ACTIVE) before deletion");
+            return Err(RegistryError::new(ErrorKind::CertificateState, message));
+        }
+        let conflict = |what: &str| {
+            Err(RegistryError::new(
+                ErrorKind::DeleteConflict,
+                format!("{what} must be detached from certificate {id} before deletion"),
+            ))
+        };
+        if !certificate.things.is_empty() {
+            return conflict("things");
+        }
+        if !certificate.policies.is_empty() && !force {
+            return conflict("policies");
+        }
+        for policy in certificate.policies.clone() {
+            self.forget_target(&policy, &PolicyTarget::Certificate(id));
+        }
+        self.certificates.remove(&id);
+        self.deleted.insert(id);
+        self.dirty.insert(Key::Certificate(id));
+        self.dirty.insert(Key::DeletedCertificate(id));
+        Ok(())
+    }
+
+    /// Attaching again is fine.
+    ///
+    /// # Errors
+    /// `ResourceNotFound` for thing or certificate; `InvalidRequest` when one thing is to have, or has, the certificate for itself.
+    pub fn attach_thing(&mut self, id: CertificateId, thing: &ThingName, exclusive: bool) -> Result<(), RegistryError> {
+        self.thing(thing)?;
+        let certificate = self.certificate(id)?;
+        let others = certificate.things.iter().any(|other| other != thing);
+        if others && (exclusive || certificate.exclusive) {
+            return Err(RegistryError::invalid(format!(
+                "certificate {id} is attached to another thing, and one of both wants it for itself"
+            )));
+        }
+        let certificate = self.certificate_mut(id)?;
+        certificate.exclusive = exclusive;
+        certificate.things.insert(thing.clone());
+        self.principals.entry(thing.clone()).or_default().insert(id);
+        Ok(())
+    }
+
+    /// Detaching what is not attached is fine (inferred).
+    ///
+    /// # Errors
+    /// `ResourceNotFound` for thing or certificate.
+    pub fn detach_thing(&mut self, id: CertificateId, thing: &ThingName) -> Result<(), RegistryError> {
+        self.thing(thing)?;
+        self.certificate(id)?;
+        let certificate = self.certificate_mut(id)?;
+        certificate.things.remove(thing);
+        certificate.exclusive &= !certificate.things.is_empty();
+        if let Some(principals) = self.principals.get_mut(thing) {
+            principals.remove(&id);
+            if principals.is_empty() {
+                self.principals.remove(thing);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which thing a client with this certificate and client id is: the attached one whose name is the client id, as the usual
+    /// policy of spec section 14 wants; without a client id the only one. `None`: the registry knows nothing of the certificate.
+    #[must_use]
+    pub fn admit(&self, id: CertificateId, client_id: &str) -> Option<Result<ThingName, &'static str>> {
+        if self.deleted.contains(&id) {
+            return Some(Err("the certificate was deleted from the registry"));
+        }
+        let certificate = self.certificates.get(&id)?;
+        let things = &certificate.things;
+        Some(match certificate.status {
+            CertificateStatus::Inactive => Err("the certificate is INACTIVE (UpdateCertificate makes it ACTIVE)"),
+            CertificateStatus::Revoked => Err("the certificate is REVOKED"),
+            CertificateStatus::Active if things.is_empty() => {
+                Err("the certificate is attached to no thing (AttachThingPrincipal attaches it)")
+            }
+            CertificateStatus::Active if client_id.is_empty() && things.len() > 1 => {
+                Err("the certificate is attached to several things: the client id must name one of them")
+            }
+            CertificateStatus::Active if client_id.is_empty() => Ok(things.first()?.clone()),
+            CertificateStatus::Active => {
+                things.get(client_id).cloned().ok_or("the client id is not the name of a thing that the certificate is attached to")
+            }
+        })
+    }
+}

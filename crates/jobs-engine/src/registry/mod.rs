@@ -1,0 +1,131 @@
+//! The registry of AWS IoT Core as a pure machine: things, thing types, thing groups, certificates, policies, and what is attached
+//! to what (shapes and rules as in botocore's `iot/2015-05-28` model). Who is a member of which group is the engine's to know,
+//! since jobs follow from it.
+//!
+//! Policies are stored and told, not evaluated: what a device may do is the usual policy of spec section 14, which the MQTT door
+//! enforces for every device.
+
+mod attributes;
+mod certificates;
+mod error;
+mod groups;
+mod names;
+mod policies;
+mod things;
+
+pub use attributes::{AttributePayload, Attributes};
+pub use certificates::{Certificate, CertificateMode, CertificateStatus, NewCertificate};
+pub use error::{ErrorKind, RegistryError, Resource, ResourceKind};
+pub use groups::{Group, GroupProperties};
+pub use names::{CertificateId, PolicyName, ResourceId, TypeName};
+pub use policies::{Policy, PolicyTarget, PolicyVersion};
+pub use things::{Thing, ThingSpec, ThingType, TypeProperties, UpdateThing};
+
+use iot_jobs::{GroupName, ThingName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Everything that is registered. After any change, [`Self::poll_dirty`] until `None` tells what is to be kept.
+pub struct Registry {
+    /// Length of a minute, for every minute-unit.
+    minute: Duration,
+    things: BTreeMap<ThingName, Thing>,
+    types: BTreeMap<TypeName, ThingType>,
+    groups: BTreeMap<GroupName, Group>,
+    policies: BTreeMap<PolicyName, Policy>,
+    certificates: BTreeMap<CertificateId, Certificate>,
+    /// Certificates that are never to be taken for anything again, though their issuer is trusted.
+    deleted: BTreeSet<CertificateId>,
+    /// What [`Certificate::things`] says, from the other side.
+    principals: BTreeMap<ThingName, BTreeSet<CertificateId>>,
+    /// What the policies of certificates and groups say, from the other side.
+    targets: BTreeMap<PolicyName, BTreeSet<PolicyTarget>>,
+    dirty: BTreeSet<Key>,
+}
+
+/// The name of a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Key {
+    Thing(ThingName),
+    Type(TypeName),
+    Group(GroupName),
+    Policy(PolicyName),
+    Certificate(CertificateId),
+    DeletedCertificate(CertificateId),
+}
+
+/// What is kept of one thing, type and so on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    Thing(Thing),
+    Type(ThingType),
+    Group(Group),
+    Policy(Policy),
+    Certificate(Box<Certificate>),
+    DeletedCertificate,
+}
+
+impl Registry {
+    #[must_use]
+    pub fn new(minute: Duration) -> Self {
+        Self {
+            minute,
+            things: BTreeMap::new(),
+            types: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            principals: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    /// A record that has changed since it was last told: what it is now, or `None` when it is gone.
+    pub fn poll_dirty(&mut self) -> Option<(Key, Option<Record>)> {
+        let key = self.dirty.pop_first()?;
+        let record = match &key {
+            Key::Thing(name) => self.things.get(name).cloned().map(Record::Thing),
+            Key::Type(name) => self.types.get(name).cloned().map(Record::Type),
+            Key::Group(name) => self.groups.get(name).cloned().map(Record::Group),
+            Key::Policy(name) => self.policies.get(name).cloned().map(Record::Policy),
+            Key::Certificate(id) => self.certificates.get(id).cloned().map(|certificate| Record::Certificate(certificate.into())),
+            Key::DeletedCertificate(id) => self.deleted.contains(id).then_some(Record::DeletedCertificate),
+        };
+        Some((key, record))
+    }
+
+    /// For whoever keeps nothing.
+    pub fn forget_dirty(&mut self) {
+        self.dirty.clear();
+    }
+
+    /// Puts back what [`Self::poll_dirty`] told, in any order. Says whether key and record belong together; if not, nothing happens.
+    pub fn restore(&mut self, key: Key, record: Record) -> bool {
+        match (key, record) {
+            (Key::Thing(name), Record::Thing(thing)) => drop(self.things.insert(name, thing)),
+            (Key::Type(name), Record::Type(thing_type)) => drop(self.types.insert(name, thing_type)),
+            (Key::Policy(name), Record::Policy(policy)) => drop(self.policies.insert(name, policy)),
+            (Key::Group(name), Record::Group(group)) => {
+                for policy in &group.policies {
+                    self.targets.entry(policy.clone()).or_default().insert(PolicyTarget::Group(name.clone()));
+                }
+                self.groups.insert(name, group);
+            }
+            (Key::Certificate(id), Record::Certificate(certificate)) => {
+                for policy in &certificate.policies {
+                    self.targets.entry(policy.clone()).or_default().insert(PolicyTarget::Certificate(id));
+                }
+                for thing in &certificate.things {
+                    self.principals.entry(thing.clone()).or_default().insert(id);
+                }
+                self.certificates.insert(id, *certificate);
+            }
+            (Key::DeletedCertificate(id), Record::DeletedCertificate) => drop(self.deleted.insert(id)),
+            _ => return false,
+        }
+        true
+    }
+}

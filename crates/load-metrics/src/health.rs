@@ -1,0 +1,383 @@
+//! Whether the generator itself was the bottleneck, so that its figures are no evidence.
+//!
+//! Judged over every 10 s of a phase that a threshold is about, or of any phase where there is no threshold. Storms of connects taint
+//! the figures of connecting only: while there is one, only thresholds on those count, and after the connect phase none where there is
+//! no threshold: a fleet that comes back as one is late by its number, on any machine.
+
+use super::histogram::{Distribution, Resolution};
+use super::sample::Operation;
+use super::threshold::{Metric, Threshold};
+use crate::Phase;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Seconds that are judged together.
+const WINDOW: usize = 10;
+/// Starts may be told of this many seconds after they were due.
+const HINDSIGHT: usize = 10;
+/// Fewer starts than that say nothing of a percentile, or of a share.
+const STARTS_MIN: u64 = 100;
+/// Of the starts of a window, at p99.
+pub const LATENESS_MAX_MS: f64 = 10.0;
+/// The same as a part of the latency that is to be held.
+const LATENESS_OF_THRESHOLD: f64 = 0.05;
+/// Of one core, over a window.
+pub const BUSY_MAX: f64 = 0.9;
+/// Of the starts that were due in a window.
+const ACHIEVED_MIN: f64 = 0.98;
+/// Of a machine's cores, by generator and endpoint together.
+const MACHINE_BUSY: f64 = 0.9;
+/// Attempts to connect in a window, as a share of all things, that make a storm.
+const STORM_SHARE: f64 = 0.1;
+
+/// A start this late is counted where it was due, not where it left.
+pub(super) const START_SLACK: Duration = Duration::from_millis(LATENESS_MAX_MS as u64);
+
+/// What went wrong in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Excess {
+    /// At p99, in milliseconds.
+    Late { p99: f64, limit: f64 },
+    /// The busiest shard, as a share of one core.
+    Busy { shard: usize, share: f64 },
+    /// Achieved starts as a share of offered ones.
+    Missed { achieved: f64 },
+}
+
+impl Excess {
+    fn rank(self) -> u8 {
+        match self {
+            Self::Late { .. } => 0,
+            Self::Busy { .. } => 1,
+            Self::Missed { .. } => 2,
+        }
+    }
+
+    fn size(self) -> f64 {
+        match self {
+            Self::Late { p99, .. } => p99,
+            Self::Busy { share, .. } => share,
+            Self::Missed { achieved } => -achieved,
+        }
+    }
+}
+
+/// What held the generator up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cause {
+    /// Generator and endpoint together kept this many of the machine's cores busy.
+    Machine { used: f64, cores: u64 },
+    /// The shard had no time left, while the machine had.
+    Shard { shard: usize, share: f64, shards: usize, cores: u64 },
+    /// Neither: the busiest shard had time left.
+    Elsewhere { busiest: f64 },
+}
+
+/// The worst window of its kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breach {
+    pub excess: Excess,
+    pub cause: Cause,
+    pub phase: Phase,
+    /// End of the window, in seconds from the origin.
+    pub until_s: u64,
+}
+
+/// What one second says.
+pub(super) struct HealthSecond<'a> {
+    pub(super) second: u64,
+    pub(super) phase: Phase,
+    pub(super) lateness: &'a Distribution,
+    /// CPU time of each shard, as a share of one core.
+    pub(super) busy: Vec<f64>,
+    /// (second in which they were due, starts).
+    pub(super) starts: Vec<(u64, u64)>,
+    /// Attempts that began.
+    pub(super) connects: u64,
+    /// Cores kept busy by generator and endpoint together.
+    pub(super) machine: f64,
+}
+
+struct Second {
+    second: u64,
+    phase: Phase,
+    lateness: Distribution,
+    busy: Vec<f64>,
+    connects: u64,
+    machine: f64,
+    offered: u64,
+    achieved: u64,
+}
+
+/// Watches the generator.
+pub(super) struct Health {
+    thresholds: Vec<Threshold>,
+    things: u64,
+    cores: u64,
+    seconds: VecDeque<Second>,
+    worst: BTreeMap<u8, Breach>,
+}
+
+impl Health {
+    pub(super) fn new(thresholds: Vec<Threshold>, things: u64, cores: u64) -> Self {
+        Self { thresholds, things, cores, seconds: VecDeque::new(), worst: BTreeMap::new() }
+    }
+
+    /// The worst of each kind so far.
+    pub(super) fn breaches(&self) -> Vec<Breach> {
+        self.worst.values().copied().collect()
+    }
+
+    pub(super) fn second(&mut self, second: HealthSecond<'_>) {
+        let achieved = second.starts.iter().map(|(_, count)| count).sum();
+        self.seconds.push_back(Second {
+            second: second.second,
+            phase: second.phase,
+            lateness: second.lateness.clone(),
+            busy: second.busy,
+            connects: second.connects,
+            machine: second.machine,
+            offered: 0,
+            achieved,
+        });
+        for (due, count) in second.starts {
+            if let Some(known) = self.seconds.iter_mut().find(|known| known.second == due) {
+                known.offered += count;
+            }
+        }
+        while self.seconds.len() > WINDOW + HINDSIGHT {
+            self.seconds.pop_front();
+        }
+        self.judge_newest();
+        self.judge_starts(0);
+    }
+
+    /// No more starts will be told of.
+    pub(super) fn finish(&mut self) {
+        (1..=HINDSIGHT).for_each(|skipped| self.judge_starts(skipped));
+    }
+
+    /// What has to hold in a window, by what the thresholds are about: the limit of lateness in milliseconds.
+    fn limit(&self, window: &[&Second]) -> Option<f64> {
+        let phase = window[0].phase;
+        if phase == Phase::Done || window.iter().any(|second| second.phase != phase) {
+            return None;
+        }
+        let connects: u64 = window.iter().map(|second| second.connects).sum();
+        let is_storm = connects as f64 > STORM_SHARE * self.things as f64;
+        if self.thresholds.is_empty() {
+            return (phase == Phase::Connect || !is_storm).then_some(LATENESS_MAX_MS);
+        }
+        let is_storm = phase == Phase::Connect || is_storm;
+        let covering = self.thresholds.iter().filter(|threshold| {
+            let is_about_connecting = threshold.metric.operation().is_some_and(Operation::is_connecting);
+            threshold.phase.is_none_or(|wanted| wanted == phase)
+                && (!is_storm || is_about_connecting || threshold.phase == Some(Phase::Connect))
+        });
+        let limits = covering.map(|threshold| match threshold.metric {
+            Metric::Latency(..) => LATENESS_MAX_MS.max(LATENESS_OF_THRESHOLD * threshold.check.limit),
+            _ => f64::INFINITY,
+        });
+        // Where nothing is said of latencies, the general limit stands.
+        limits.reduce(f64::min).map(|limit| if limit.is_finite() { limit } else { LATENESS_MAX_MS })
+    }
+
+    fn judge_newest(&mut self) {
+        let Some(from) = self.seconds.len().checked_sub(WINDOW) else { return };
+        let window: Vec<&Second> = self.seconds.range(from..).collect();
+        let Some(limit) = self.limit(&window) else { return };
+        let mut lateness = Distribution::default();
+        window.iter().for_each(|second| lateness.merge(&second.lateness));
+        let late = lateness
+            .latency(Resolution::SHORT)
+            .filter(|latency| lateness.count() >= STARTS_MIN && latency.p99 > limit)
+            .map(|latency| Excess::Late { p99: latency.p99, limit });
+        let (shard, share) = busiest(&window);
+        let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
+        let breaches: Vec<Breach> = late.into_iter().chain(busy).map(|excess| self.breach(excess, &window)).collect();
+        breaches.into_iter().for_each(|breach| self.keep(breach));
+    }
+
+    /// Judges the window that ends `HINDSIGHT - skipped` seconds before the newest one.
+    fn judge_starts(&mut self, skipped: usize) {
+        let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + HINDSIGHT) else { return };
+        let window: Vec<&Second> = self.seconds.iter().skip(from).take(WINDOW).collect();
+        if window.len() < WINDOW || self.limit(&window).is_none() {
+            return;
+        }
+        let offered: u64 = window.iter().map(|second| second.offered).sum();
+        let achieved = window.iter().map(|second| second.achieved).sum::<u64>() as f64 / offered.max(1) as f64;
+        if offered >= STARTS_MIN && achieved < ACHIEVED_MIN {
+            self.keep(self.breach(Excess::Missed { achieved }, &window));
+        }
+    }
+
+    fn breach(&self, excess: Excess, window: &[&Second]) -> Breach {
+        let (shard, share) = busiest(window);
+        let used = mean(window.iter().map(|second| second.machine));
+        let cores = self.cores;
+        let cause = if used >= MACHINE_BUSY * cores as f64 {
+            Cause::Machine { used, cores }
+        } else if share > BUSY_MAX {
+            Cause::Shard { shard, share, shards: window[0].busy.len(), cores }
+        } else {
+            Cause::Elsewhere { busiest: share }
+        };
+        Breach { excess, cause, phase: window[0].phase, until_s: window[window.len() - 1].second + 1 }
+    }
+
+    fn keep(&mut self, breach: Breach) {
+        let known = self.worst.entry(breach.excess.rank()).or_insert(breach);
+        if breach.excess.size() > known.excess.size() {
+            *known = breach;
+        }
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1) as f64;
+    values.sum::<f64>() / count
+}
+
+/// Over the window, as a share of one core.
+fn busiest(window: &[&Second]) -> (usize, f64) {
+    let shards = window.iter().map(|second| second.busy.len()).max().unwrap_or(0);
+    let of = |shard: usize| mean(window.iter().map(|second| second.busy.get(shard).copied().unwrap_or(0.0)));
+    (0..shards).map(|shard| (shard, of(shard))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Check, Histogram};
+
+    fn lateness(ms: u64) -> Distribution {
+        let mut histogram = Histogram::new(Resolution::SHORT);
+        (0..100).for_each(|_| histogram.record(Duration::from_millis(ms)));
+        histogram.take()
+    }
+
+    fn threshold(metric: &str, check: &str, phase: Option<Phase>) -> Threshold {
+        Threshold { metric: Metric::parse(metric).unwrap(), check: Check::parse(check).unwrap(), over: None, phase, cohort: None }
+    }
+
+    struct Story {
+        health: Health,
+        next: u64,
+    }
+
+    impl Story {
+        fn new(thresholds: Vec<Threshold>) -> Self {
+            Self { health: Health::new(thresholds, 1_000, 4), next: 0 }
+        }
+
+        /// Seconds in which 100 things start this late, on two shards of which the second is this busy.
+        fn seconds(&mut self, count: u64, phase: Phase, late_ms: u64, busy: f64) -> &mut Self {
+            for _ in 0..count {
+                let (second, late) = (self.next, lateness(late_ms));
+                self.next += 1;
+                let due = second.saturating_sub(late_ms / 1_000);
+                let (busy, starts) = (vec![0.2, busy], vec![(due, 100)]);
+                let machine = busy.iter().sum();
+                self.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 0, machine });
+            }
+            self
+        }
+
+        fn told(&mut self) -> Vec<Excess> {
+            self.health.finish();
+            self.health.breaches().iter().map(|breach| breach.excess).collect()
+        }
+    }
+
+    #[test]
+    fn a_generator_that_keeps_up_is_not_blamed() {
+        assert_eq!(Story::new(Vec::new()).seconds(60, Phase::Rollout, 9, 0.89).told(), []);
+    }
+
+    #[test]
+    fn ten_late_seconds_of_one_phase_are_an_excess_and_nine_are_not() {
+        let mut story = Story::new(Vec::new());
+        story.seconds(5, Phase::Steady, 40, 0.1).seconds(9, Phase::Rollout, 40, 0.1);
+        assert_eq!(story.told(), [], "no 10 s of one phase");
+        story.seconds(1, Phase::Rollout, 40, 0.1);
+        let [Excess::Late { p99, limit }] = story.told()[..] else { panic!("{:?}", story.told()) };
+        assert_eq!((p99.round(), limit), (40.0, 10.0));
+        let breach = story.health.breaches()[0];
+        assert_eq!((breach.until_s, breach.phase), (15, Phase::Rollout));
+        assert!(matches!(breach.cause, Cause::Elsewhere { busiest } if busiest < 0.21), "{breach:?}");
+    }
+
+    #[test]
+    fn a_busy_shard_is_named_and_so_is_a_busy_machine() {
+        let mut story = Story::new(Vec::new());
+        story.seconds(12, Phase::Rollout, 1, 0.99);
+        let [Excess::Busy { shard: 1, share }] = story.told()[..] else { panic!("{:?}", story.told()) };
+        assert!((share - 0.99).abs() < 1e-9);
+        assert!(matches!(story.health.breaches()[0].cause, Cause::Shard { shard: 1, shards: 2, cores: 4, .. }));
+        let mut story = Story::new(Vec::new());
+        story.health.cores = 1;
+        story.seconds(12, Phase::Rollout, 1, 0.99);
+        assert!(matches!(story.told()[..], [Excess::Busy { .. }]));
+        assert!(matches!(story.health.breaches()[0].cause, Cause::Machine { cores: 1, .. }));
+    }
+
+    #[test]
+    fn starts_that_leave_seconds_after_they_were_due_are_missed_where_they_were_due() {
+        let mut story = Story::new(Vec::new());
+        story.seconds(10, Phase::Rollout, 0, 0.1).seconds(4, Phase::Rollout, 4_000, 0.1);
+        // 100 a second were due all the while; those of the last 4 s left late, and more were due than left.
+        let told = story.told();
+        assert!(told.iter().any(|excess| matches!(excess, Excess::Late { .. })), "{told:?}");
+        let mut story = Story::new(Vec::new());
+        story.seconds(12, Phase::Rollout, 0, 0.1);
+        for n in 0..3 {
+            let nothing = Distribution::default();
+            let starts = vec![(11, 40), (12 + n, 60)];
+            let (second, phase) = (12 + n, Phase::Rollout);
+            story.health.second(HealthSecond {
+                second,
+                phase,
+                lateness: &nothing,
+                busy: vec![0.1],
+                starts,
+                connects: 0,
+                machine: 0.1,
+            });
+        }
+        let told = story.told();
+        let [Excess::Missed { achieved }] = told[..] else { panic!("{told:?}") };
+        assert!((achieved - 1_000.0 / 1_120.0).abs() < 1e-9, "{achieved}");
+    }
+
+    #[test]
+    fn a_fleet_that_comes_back_as_one_taints_the_figures_of_connecting_only() {
+        let storm = |thresholds, phase| {
+            let mut story = Story::new(thresholds);
+            for second in 0..12 {
+                let late = lateness(300);
+                let (busy, starts) = (vec![0.99], vec![(second, 100)]);
+                story.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 100, machine: 1.0 });
+            }
+            story.told().len()
+        };
+        let of = |check| vec![threshold(check, "< 1000", None)];
+        assert_eq!(storm(Vec::new(), Phase::Rollout), 0);
+        assert_eq!(storm(of("start_next.response_ms.p99"), Phase::Rollout), 0);
+        assert_eq!(storm(of("connect.response_ms.p99"), Phase::Rollout), 2);
+        assert_eq!(storm(Vec::new(), Phase::Connect), 2, "how a fleet first connects is the plan's own rate");
+    }
+
+    #[test]
+    fn only_phases_that_a_threshold_is_about_count_and_its_size_moves_the_limit() {
+        let late = |thresholds, phase| Story::new(thresholds).seconds(12, phase, 40, 0.1).told().len();
+        let of = |check, phase| vec![threshold("start_next.response_ms.p99", check, phase)];
+        assert_eq!(late(of("< 250", None), Phase::Rollout), 1, "over 12.5 ms");
+        assert_eq!(late(of("< 1000", None), Phase::Rollout), 0, "within 50 ms");
+        assert_eq!(late(of("< 250", Some(Phase::Steady)), Phase::Rollout), 0);
+        assert_eq!(late(of("< 250", None), Phase::Connect), 0, "a storm taints what is said of connecting");
+        assert_eq!(late(vec![threshold("connect.response_ms.p99", "< 500", None)], Phase::Connect), 1);
+        assert_eq!(late(vec![threshold("executions.lost", "== 0", None)], Phase::Rollout), 1);
+        assert_eq!(late(Vec::new(), Phase::Connect), 1);
+    }
+}

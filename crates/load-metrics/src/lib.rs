@@ -1,0 +1,38 @@
+//! What was seen: samples of things, recorders of shards, intervals of seconds, one merged snapshot of all.
+//!
+//! ```text
+//! Sample --Recorder (a shard's own)--> Interval (a second) --Collector--> Arc<Snapshot> --> files, lines, summary
+//! ```
+
+mod clock_offset;
+mod collector;
+mod executions;
+mod finding;
+pub mod format;
+mod health;
+mod histogram;
+mod interval;
+mod phases;
+mod recorder;
+mod recovery;
+mod sample;
+mod scope;
+mod snapshot;
+mod threshold;
+
+pub use clock_offset::ClockOffset;
+pub use collector::{Collector, CollectorSettings, SecondInput};
+pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
+pub use finding::{Finding, findings};
+pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS};
+pub use histogram::{Distribution, Histogram, Latency, Resolution};
+pub use interval::{
+    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
+};
+pub use phases::{Phase, PhaseSet};
+pub use recorder::Recorder;
+pub use recovery::{EventRow, PlannedEvent};
+pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
+pub use scope::{ScopeId, Scopes};
+pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
+pub use threshold::{Check, Metric, Threshold, ThresholdRow};

@@ -1,0 +1,213 @@
+//! One measured operation, as a `Copy` value without text.
+
+use iot_jobs::instant::Mono;
+use iot_jobs::{ExecutionStatus, JobId};
+use std::time::Duration;
+
+/// What is measured. The order is the order of every table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Operation {
+    /// Gate passed -> subscribed, the whole of it.
+    Connect,
+    ConnectTcp,
+    ConnectTls,
+    /// CONNECT -> CONNACK.
+    ConnectMqtt,
+    /// SUBSCRIBE -> last SUBACK.
+    Subscribe,
+    /// Session lost -> subscribed again.
+    Reconnect,
+    GetPending,
+    StartNext,
+    Describe,
+    Update,
+    /// Head changed at the service while subscribed -> seen by the thing; where the service shows no ledger, at most that long.
+    NotifyNext,
+    /// The same, at least that long: only where the service shows no ledger.
+    NotifyNextAtLeast,
+    /// Subscribed -> first `notify-next` of the session that names an execution.
+    FirstNotification,
+    /// Notified -> terminal update accepted.
+    Execution,
+    /// PUBLISH -> PUBACK of a QoS 1 request.
+    Puback,
+    /// PUBLISH -> PUBACK of a QoS 1 telemetry message; at QoS 0 such messages are counted, and have no time.
+    Telemetry,
+    /// The file of a job: asked for -> whole, and found good.
+    Download,
+}
+
+impl Operation {
+    pub const COUNT: usize = 17;
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Connect,
+        Self::ConnectTcp,
+        Self::ConnectTls,
+        Self::ConnectMqtt,
+        Self::Subscribe,
+        Self::Reconnect,
+        Self::GetPending,
+        Self::StartNext,
+        Self::Describe,
+        Self::Update,
+        Self::NotifyNext,
+        Self::NotifyNextAtLeast,
+        Self::FirstNotification,
+        Self::Execution,
+        Self::Puback,
+        Self::Telemetry,
+        Self::Download,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTcp => "connect_tcp",
+            Self::ConnectTls => "connect_tls",
+            Self::ConnectMqtt => "connect_mqtt",
+            Self::Subscribe => "subscribe",
+            Self::Reconnect => "reconnect",
+            Self::GetPending => "get_pending",
+            Self::StartNext => "start_next",
+            Self::Describe => "describe",
+            Self::Update => "update",
+            Self::NotifyNext => "notify_next",
+            Self::NotifyNextAtLeast => "notify_next_at_least",
+            Self::FirstNotification => "first_notification",
+            Self::Execution => "execution",
+            Self::Puback => "puback",
+            Self::Telemetry => "telemetry",
+            Self::Download => "download",
+        }
+    }
+
+    /// Whether service and response time are two different things for it.
+    #[must_use]
+    pub fn has_response(self) -> bool {
+        !self.is_long()
+    }
+
+    /// Whether it is broken down by cohort and transport too.
+    #[must_use]
+    pub fn is_scoped(self) -> bool {
+        self.is_connecting()
+            || matches!(
+                self,
+                Self::GetPending
+                    | Self::StartNext
+                    | Self::Describe
+                    | Self::Update
+                    | Self::FirstNotification
+                    | Self::Execution
+                    | Self::Telemetry
+                    | Self::Download
+            )
+    }
+
+    /// Whether it is a way to get a session, or a stage of it.
+    #[must_use]
+    pub fn is_connecting(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTcp | Self::ConnectTls | Self::ConnectMqtt | Self::Subscribe | Self::Reconnect)
+    }
+
+    /// Whether it may last days: recorded in milliseconds up to 30 days instead of microseconds up to 1 hour.
+    #[must_use]
+    pub fn is_long(self) -> bool {
+        matches!(self, Self::NotifyNext | Self::NotifyNextAtLeast | Self::FirstNotification | Self::Execution)
+    }
+}
+
+/// Which of the two times of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Sent -> answered.
+    Service,
+    /// Intended -> answered.
+    Response,
+}
+
+impl Measure {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    Ok,
+    /// The service answered `rejected`, or refused the connection or a subscription.
+    Rejected,
+    /// No answer within its deadline.
+    Timeout,
+    /// It broke: connection lost, protocol error.
+    Error,
+}
+
+/// Which things a sample belongs to, besides `all`: indices into the run's cohorts and transports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    pub cohort: u16,
+    pub transport: u8,
+}
+
+/// One finished operation: `service = finished - sent`, `response = finished - intended`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub operation: Operation,
+    pub scope: Scope,
+    pub outcome: Outcome,
+    /// When the plan said it should start.
+    pub intended: Mono,
+    /// When its first byte was handed to the socket.
+    pub sent: Mono,
+    pub finished: Mono,
+}
+
+impl Sample {
+    #[must_use]
+    pub fn service(&self) -> Duration {
+        self.finished.since(self.sent)
+    }
+
+    #[must_use]
+    pub fn response(&self) -> Duration {
+        self.finished.since(self.intended)
+    }
+}
+
+/// What a thing says of one of its executions: a row of the things' side of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingEvent {
+    /// Place in the fleet, from 0.
+    pub thing: u32,
+    pub job: JobId,
+    pub execution_number: i64,
+    pub at: Mono,
+    pub kind: ThingEventKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThingEventKind {
+    /// `notify-next` named it.
+    Notified,
+    /// `start-next` handed it out.
+    Started,
+    /// An `IN_PROGRESS` report was accepted.
+    Updated,
+    /// An update was refused.
+    Refused,
+    /// Work went on after a lost session.
+    Reconnected,
+    /// The terminal update was accepted.
+    Finished(ExecutionStatus),
+    /// The service no longer offers it: canceled, removed, deleted, timed out.
+    Gone,
+}

@@ -1,0 +1,141 @@
+//! The merged view of one moment: everything that files, lines, a summary or a screen may show. Immutable.
+
+use super::executions::{Anomaly, ClosedExecution, RolloutRow, StateCounts};
+use super::health::Breach;
+use super::histogram::{Distribution, Latency, Resolution};
+use super::interval::{Counts, ErrorKey, ErrorTally};
+use super::recovery::EventRow;
+use super::sample::{Measure, Operation};
+use super::threshold::ThresholdRow;
+use crate::Phase;
+use iot_jobs::instant::Mono;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// CPU and memory of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessUsage {
+    /// Cores kept busy during the last second.
+    pub cpu_share: f64,
+    /// CPU seconds since the process began.
+    pub cpu_seconds: f64,
+    pub rss_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+}
+
+/// Which things a row is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopeName {
+    All,
+    Cohort(Arc<str>),
+    Transport(Arc<str>),
+}
+
+impl fmt::Display for ScopeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Cohort(name) => write!(f, "cohort:{name}"),
+            Self::Transport(name) => write!(f, "transport:{name}"),
+        }
+    }
+}
+
+/// One operation in one scope, over a second or over the run.
+#[derive(Clone, Debug)]
+pub struct OperationRow {
+    pub scope: ScopeName,
+    pub operation: Operation,
+    pub counts: Counts,
+    /// Started and not ended, at the end of the span.
+    pub open: u64,
+    pub service: Option<Latency>,
+    pub response: Option<Latency>,
+}
+
+/// A second of one distribution.
+#[derive(Clone, Debug)]
+pub struct TaggedTimes {
+    pub scope: ScopeName,
+    pub operation: Operation,
+    pub measure: Measure,
+    pub distribution: Distribution,
+}
+
+impl TaggedTimes {
+    #[must_use]
+    pub fn resolution(&self) -> Resolution {
+        Resolution::of(self.operation, self.scope != ScopeName::All)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Seconds from the origin to the end of the last second in it.
+    pub t_s: u64,
+    /// Seconds that the figures of the last second stand for: one, but for rows of files that were widened.
+    pub span_s: u64,
+    pub origin: Mono,
+    pub phase: Phase,
+    pub things: u64,
+    pub connected: u64,
+    pub connects_per_s: u64,
+    pub messages_in_per_s: u64,
+    pub messages_out_per_s: u64,
+    pub messages_in: u64,
+    pub messages_out: u64,
+    /// Over all jobs.
+    pub executions: StateCounts,
+    /// Whether the service's own ledger stands behind `executions`; without it nobody knows what is queued.
+    pub has_service: bool,
+    pub rollouts: Vec<RolloutRow>,
+    /// Of the last second, for every operation seen so far.
+    pub second: Vec<OperationRow>,
+    /// Of the run so far.
+    pub totals: Vec<OperationRow>,
+    /// Of the last second, and of the run.
+    pub lateness: Option<Latency>,
+    pub lateness_total: Option<Latency>,
+    pub generator: ProcessUsage,
+    pub endpoint: Option<ProcessUsage>,
+    pub errors: BTreeMap<ErrorKey, ErrorTally>,
+    /// Executions that closed in the last second.
+    pub closed: Vec<ClosedExecution>,
+    pub anomalies: BTreeMap<Anomaly, u64>,
+    /// How every threshold stands, in the order of the scenario.
+    pub thresholds: Vec<ThresholdRow>,
+    /// How every event stands, in the order of the scenario.
+    pub events: Vec<EventRow>,
+    /// What shows that the generator was the bottleneck.
+    pub breaches: Vec<Breach>,
+    /// CPU time of each shard in the last second, as a share of one core.
+    pub busy: Vec<f64>,
+    pub times: Vec<TaggedTimes>,
+    /// Shard seconds that never reached the collector.
+    pub intervals_lost: u64,
+    /// What things told of executions and sessions beyond the limit of an interval.
+    pub events_lost: u64,
+    /// Values beyond the range of their histogram, at the operation's own service or response time.
+    pub saturated: u64,
+}
+
+impl Snapshot {
+    /// The distributions of the last second over the whole fleet.
+    pub fn fleet_times(&self) -> impl Iterator<Item = &TaggedTimes> {
+        self.times.iter().filter(|times| times.scope == ScopeName::All)
+    }
+
+    /// The row of `operation` over the whole fleet in the last second.
+    #[must_use]
+    pub fn of_second(&self, operation: Operation) -> Option<&OperationRow> {
+        self.second.iter().find(|row| row.operation == operation && row.scope == ScopeName::All)
+    }
+
+    /// The row of `operation` over the whole fleet and run.
+    #[must_use]
+    pub fn of_run(&self, operation: Operation) -> Option<&OperationRow> {
+        self.totals.iter().find(|row| row.operation == operation && row.scope == ScopeName::All)
+    }
+}

@@ -1,0 +1,23 @@
+//! One thing's behaviour; pure: no clock, no IO, no text.
+//!
+//! [`JobsAgent`] is a machine in the `handle_*` in, `poll_*` out manner. A session hands it what arrived, asks what to transmit,
+//! forwards its events, and wakes it at [`JobsAgent::poll_timeout`]. The life of a thing, as spec section 18 describes it:
+//!
+//! 1. **Bootstrap.** Subscribe, wait for the SUBACK, then ask for work: a job queued before is announced to nobody.
+//! 2. **Idle.** Wait to be told, or poll; react to an execution after a sampled think time by asking for work again.
+//! 3. **Work.** Report `IN_PROGRESS` at sampled steps, with `expectedVersion`, then end as sampled.
+//!    Where documents may name files, the file comes first: nothing is done before it is found good.
+//! 4. **Distress.** An answer that does not come, or says try again, is asked for again later with a new token; a lost session
+//!    keeps the work and takes it up again when it has found it again.
+
+mod agent;
+pub mod arrivals;
+pub mod backoff;
+pub mod behavior;
+mod event;
+mod faults;
+pub mod telemetry;
+pub mod workflow;
+
+pub use agent::{AgentSettings, JobsAgent};
+pub use event::{AnswerOutcome, Event, ExecutionKey, Fetched, SubscribeFailure, Transmit};

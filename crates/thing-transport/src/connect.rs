@@ -1,0 +1,197 @@
+//! Dialling: TCP, TLS, CONNECT, each timed apart, all under one deadline. The upgrade to a WebSocket counts as a part of the last.
+
+use super::error::{Failure, Stage};
+use super::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
+use super::thing::{ShardContext, ThingId};
+use super::{Observer, SessionEvent};
+use aws_signing::request::{self, Signing, SigningError};
+use aws_signing::websocket::{self, SUBPROTOCOL};
+use bytes::BytesMut;
+use host::clock;
+use host::websocket::FrameStream;
+use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use iot_jobs::instant::Mono;
+use iot_jobs::wire::control;
+use rustls::ClientConfig;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _, error::ProtocolError};
+use tokio_util::either::Either;
+
+/// A CONNACK is 4 bytes; what follows it in the same read belongs to the session.
+const FIRST_READ_BYTES: usize = 256;
+
+/// The bytes of MQTT: over TLS itself, or over a WebSocket.
+pub type Stream = Either<TlsStream<TcpStream>, Box<FrameStream<TlsStream<TcpStream>>>>;
+
+/// An accepted connection, its CONNACK, and what was read behind that.
+pub struct Connection {
+    pub stream: Stream,
+    pub ack: ConnAck,
+    pub read_ahead: BytesMut,
+}
+
+impl Connection {
+    /// The socket below it.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        match &self.stream {
+            Either::Left(stream) => stream.get_ref().0,
+            Either::Right(frames) => frames.get_ref().get_ref().0,
+        }
+    }
+}
+
+/// Brings up one connection to the point where the CONNACK said yes. Cuts of the thing at the slot `cut` end the attempt.
+///
+/// # Errors
+/// With the first stage that failed or was not done at `deadline`.
+pub async fn connect<O: Observer>(
+    shard: &ShardContext<O>,
+    tls: Arc<ClientConfig>,
+    thing: &ThingId,
+    settings: &MqttSettings,
+    deadline: Mono,
+    cut: Option<usize>,
+) -> Result<Box<Connection>, Failure> {
+    let dial = Dial { shard, thing, deadline, cut: cut.filter(|_| shard.cuts.is_planned()) };
+    let stream = dial.secure(tls).await?;
+    let endpoint = shard.endpoint(thing);
+    let mqtt = async {
+        let mut stream = match &endpoint.signing {
+            None => Either::Left(stream),
+            Some(signing) => {
+                let authority = &endpoint.route(thing.position).destination.authority;
+                Either::Right(Box::new(upgrade(stream, authority, signing).await?))
+            }
+        };
+        let mut out = BytesMut::new();
+        let MqttSettings { keep_alive, clean, .. } = *settings;
+        let connect = Connect { client_id: thing.name.as_str(), keep_alive, clean };
+        settings.version.write_connect(&connect, &mut out);
+        stream.write_all(&out).await?;
+        stream.flush().await?;
+        let (ack, read_ahead) = read_connack(&mut stream, settings.version).await?;
+        if clean && ack.session_present {
+            return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
+        }
+        // On the heap: a future that holds it by value has room for it twice.
+        Ok(Box::new(Connection { stream, ack, read_ahead }))
+    };
+    dial.staged(Stage::Mqtt, mqtt).await
+}
+
+/// The same to the point where HTTP may be spoken.
+///
+/// # Errors
+/// With the first stage that failed or was not done at `deadline`.
+pub async fn secure<O: Observer>(
+    shard: &ShardContext<O>,
+    tls: Arc<ClientConfig>,
+    thing: &ThingId,
+    deadline: Mono,
+    cut: usize,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    Dial { shard, thing, deadline, cut: Some(cut).filter(|_| shard.cuts.is_planned()) }.secure(tls).await
+}
+
+/// Asks for MQTT over a WebSocket, by a signed URL (spec section 12.4).
+async fn upgrade(
+    stream: TlsStream<TcpStream>,
+    authority: &str,
+    signing: &Signing,
+) -> Result<FrameStream<TlsStream<TcpStream>>, Failure> {
+    let key = signing.keyring.key().await.map_err(SigningError::from)?;
+    let path = websocket::presign(authority, &key, key.session_token.as_deref(), &signing.region, request::now());
+    let mut request = format!("wss://{authority}{path}").into_client_request().map_err(not_upgraded)?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    FrameStream::request(stream, request).await.map_err(not_upgraded)
+}
+
+fn not_upgraded(error: tungstenite::Error) -> Failure {
+    match error {
+        tungstenite::Error::Io(error) => error.into(),
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete) => Failure::Closed,
+        tungstenite::Error::Http(response) => {
+            let name = response.headers().get("x-amzn-errortype").and_then(|name| name.to_str().ok()).unwrap_or_default();
+            let message = response.body().as_deref().and_then(control::parse_error).unwrap_or_default();
+            Failure::NoUpgrade { status: response.status().as_u16(), why: format!("{name} {message}").trim().to_owned() }
+        }
+        error => Failure::Protocol(error.to_string()),
+    }
+}
+
+async fn read_connack(stream: &mut Stream, version: Version) -> Result<(ConnAck, BytesMut), Failure> {
+    let mut bytes = BytesMut::with_capacity(FIRST_READ_BYTES);
+    loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(Failure::Closed);
+        }
+        match version.read(&mut bytes)? {
+            Some(Packet::ConnAck(ack)) => {
+                return Ok((ack, if bytes.is_empty() { BytesMut::new() } else { bytes }));
+            }
+            Some(_) => return Err(Failure::Protocol("a packet before CONNACK".into())),
+            None => {}
+        }
+    }
+}
+
+/// One attempt to connect.
+struct Dial<'a, O> {
+    shard: &'a ShardContext<O>,
+    thing: &'a ThingId,
+    deadline: Mono,
+    /// The slot whose cuts end it, where there will be any.
+    cut: Option<usize>,
+}
+
+impl<O: Observer> Dial<'_, O> {
+    /// TCP, then TLS.
+    async fn secure(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Failure> {
+        let route = self.shard.endpoint(self.thing).route(self.thing.position);
+        let tcp = async { if self.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
+        let tcp = self.staged(Stage::Tcp, tcp).await?;
+        let name = route.destination.server_name.clone();
+        self.staged(Stage::Tls, async { Ok(TlsConnector::from(tls).connect(name, tcp).await?) }).await
+    }
+
+    async fn staged<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let Self { shard, thing, deadline, cut } = *self;
+        let started = clock::mono();
+        shard.observer.session(thing, SessionEvent::StageStarted(stage));
+        let timely = tokio::time::timeout(deadline.since(started), work);
+        let work = async { timely.await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
+        let result = match cut {
+            Some(slot) => self.unless_cut(slot, work).await,
+            None => work.await,
+        };
+        let failure = result.as_ref().err();
+        shard.observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
+        result
+    }
+
+    /// The work, until an event of the scenario cuts the connection it is for.
+    async fn unless_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Some(event) = self.shard.cuts.struck(slot) {
+                return Poll::Ready(Err(Failure::Cut { event }));
+            }
+            self.shard.pacer.wake_at(slot, self.deadline, cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Whether there is no way to the endpoint.
+    fn is_unreachable(&self) -> bool {
+        self.cut.is_some_and(|slot| self.shard.cuts.is_unreachable(slot, clock::mono()))
+    }
+}

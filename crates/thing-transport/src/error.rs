@@ -1,0 +1,170 @@
+//! How connecting fails, and how sessions end: by stage, with words that an errors table can count.
+
+use aws_signing::request::SigningError;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use thing_agent::SubscribeFailure;
+use thing_faults::Fault;
+
+/// The stages of a connection, timed one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    Tcp,
+    Tls,
+    /// CONNECT -> CONNACK.
+    Mqtt,
+    /// SUBSCRIBE -> SUBACK.
+    Subscribe,
+}
+
+impl Stage {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Mqtt => "connack",
+            Self::Subscribe => "suback",
+        }
+    }
+}
+
+/// Why a session ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0} did not complete in time")]
+    Timeout(&'static str),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// No TCP connection.
+    #[error("{0}")]
+    Route(#[from] Box<RouteError>),
+    #[error("the endpoint closed the connection")]
+    Closed,
+    /// Between two requests, which is no error of anybody. Not before `away` will the thing need another one.
+    #[error("the endpoint closed the connection, on which nothing was under way")]
+    ClosedIdle { away: Option<Duration> },
+    /// The answer to the upgrade to a WebSocket.
+    #[error("the endpoint refused the upgrade to a WebSocket: {status} {why}")]
+    NoUpgrade { status: u16, why: String },
+    /// An answer over HTTP that is none of the operation.
+    #[error("the endpoint does not let the thing ask: {status} {why}")]
+    Forbidden { status: u16, why: String },
+    /// Nothing can be signed.
+    #[error("{0}")]
+    Unsigned(#[from] Box<SigningError>),
+    /// CONNACK with another code than 0.
+    #[error("the endpoint refused the connection: {0}")]
+    Refused(&'static str),
+    /// A DISCONNECT of the endpoint.
+    #[error("the endpoint disconnected the thing: {0}")]
+    Disconnected(&'static str),
+    #[error("a subscription was refused: {0}")]
+    SubscriptionRefused(&'static str),
+    #[error("the endpoint broke the protocol: {0}")]
+    Protocol(String),
+    /// By the run itself.
+    #[error("cut by event {} of the scenario", event + 1)]
+    Cut { event: u16 },
+    /// As where no way leads to the endpoint any more.
+    #[error("no route to the endpoint during an outage of the scenario")]
+    Outage,
+    /// Not before `away` will the thing be back, where its policy does not say when.
+    #[error("dropped on purpose: {}", fault.key())]
+    OnPurpose { fault: Fault, away: Option<Duration> },
+}
+
+impl Failure {
+    /// A word that `errors.csv` counts by.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout(what) | Self::Refused(what) | Self::Disconnected(what) | Self::SubscriptionRefused(what) => what,
+            Self::Io(error) => io_code(error),
+            Self::Route(route) => io_code(&route.error),
+            Self::Closed => "closed",
+            Self::ClosedIdle { .. } => "closed_idle",
+            Self::NoUpgrade { .. } => "upgrade_refused",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Unsigned(_) => "unsigned",
+            Self::Protocol(_) => "protocol",
+            Self::Cut { .. } => "cut",
+            Self::Outage => "outage",
+            Self::OnPurpose { fault, .. } => fault.key(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Refused by the endpoint's decision rather than broken on the way.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_) | Self::NoUpgrade { .. } | Self::Forbidden { .. })
+    }
+}
+
+/// A way that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub struct RouteError {
+    pub source_ip: Option<IpAddr>,
+    pub destination: SocketAddr,
+    #[source]
+    pub error: io::Error,
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connect")?;
+        if let Some(source) = self.source_ip {
+            write!(f, " from {source}")?;
+        }
+        write!(f, " to {}: {}", self.destination, self.error)
+    }
+}
+
+impl From<SigningError> for Failure {
+    fn from(error: SigningError) -> Self {
+        Box::new(error).into()
+    }
+}
+
+impl Failure {
+    /// `refusal` is what the SUBACK said, where one came.
+    #[must_use]
+    pub fn of_subscribing(failure: SubscribeFailure, refusal: Option<&'static str>) -> Self {
+        match failure {
+            SubscribeFailure::Refused => Self::SubscriptionRefused(refusal.unwrap_or("suback_incomplete")),
+            SubscribeFailure::Timeout => Self::Timeout(Stage::Subscribe.as_str()),
+            SubscribeFailure::SessionLost => Self::Closed,
+        }
+    }
+}
+
+fn io_code(error: &io::Error) -> &'static str {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => "invalid_certificate",
+            rustls::Error::AlertReceived(_) => "tls_alert",
+            _ => "tls",
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection_refused",
+        io::ErrorKind::ConnectionReset => "connection_reset",
+        io::ErrorKind::ConnectionAborted => "connection_aborted",
+        io::ErrorKind::BrokenPipe => "broken_pipe",
+        io::ErrorKind::UnexpectedEof => "unexpected_eof",
+        io::ErrorKind::AddrNotAvailable => "no_free_port",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
+        io::ErrorKind::TimedOut => "timed_out",
+        // Frames of a WebSocket that are none.
+        io::ErrorKind::InvalidData => "protocol",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => "too_many_open_files",
+        _ => "io",
+    }
+}

@@ -1,0 +1,43 @@
+//! Another client with the identity of a thing: the two kick each other out (spec section 13.2).
+
+use super::connect::connect;
+use super::faults::Twin;
+use super::mqtt::MqttSettings;
+use super::thing::{ShardContext, ThingId};
+use super::{Observer, SessionEvent};
+use host::clock;
+use rustls::ClientConfig;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use thing_faults::Fault;
+use tokio::io::AsyncReadExt as _;
+
+/// What comes is read and forgotten, this much at a time.
+const READ_BYTES: usize = 512;
+
+/// Lives for its time: connects, listens until it is disconnected, waits, connects again.
+pub(super) async fn live<O: Observer>(
+    twin: Twin,
+    shard: Rc<ShardContext<O>>,
+    thing: ThingId,
+    tls: Arc<ClientConfig>,
+    settings: MqttSettings,
+    connect_timeout: Duration,
+) {
+    let end = clock::mono() + twin.lives;
+    while clock::mono() < end {
+        let deadline = end.min(clock::mono() + connect_timeout);
+        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings, deadline, None).await;
+        if let Ok(mut connection) = dialled {
+            shard.observer.session(&thing, SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
+            let listening = async {
+                let mut bytes = [0u8; READ_BYTES];
+                while matches!(connection.stream.read(&mut bytes).await, Ok(1..)) {}
+            };
+            // However it ends, what follows is the same.
+            let _ = tokio::time::timeout(end.since(clock::mono()), listening).await;
+        }
+        tokio::time::sleep(twin.again.min(end.since(clock::mono()))).await;
+    }
+}

@@ -1,0 +1,173 @@
+//! The certificates of the things, where they are somebody's files: all read, and found fit, before the first connection.
+
+use super::super::ui::Ui;
+use super::control::ControlPlane;
+use super::{Faults, Target, TargetError, off_thread};
+use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
+use dev_pki::bundle::Bundle;
+use dev_pki::{Pair, given};
+use host::tls;
+use iot_jobs::ThingName;
+use iot_jobs::wire::signature::SignerKey;
+use rustls::RootCertStore;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thing_transport::credentials::Credentials;
+use thing_transport::endpoint::Endpoint;
+
+/// What all files gave.
+pub(super) struct Files {
+    pub roots: RootCertStore,
+    /// Of each thing, by place; of none that signs.
+    pub credentials: Vec<Option<Credentials>>,
+    /// Whose signatures of files count.
+    pub signer: Option<SignerKey>,
+}
+
+impl Files {
+    /// A target of somebody else's.
+    ///
+    /// # Errors
+    /// When the provider lacks what TLS needs.
+    pub(super) fn into_target(self, endpoints: Vec<Endpoint>, control: Option<ControlPlane>) -> Result<Target, rustls::Error> {
+        let tls = Arc::new(tls::client_config(self.roots, None)?);
+        Ok(Target { endpoints, tls, credentials: self.credentials, signer: self.signer, control, local: None })
+    }
+}
+
+/// Which files a fleet wants.
+pub(super) struct Wanted {
+    ca: Option<PathBuf>,
+    signer: Option<PathBuf>,
+    certificates: CertificatesPlan,
+    list: Option<FleetList>,
+    things: Vec<ThingName>,
+    /// Whether the thing at that place shows a certificate.
+    shows: Vec<bool>,
+    first_index: u64,
+}
+
+impl Wanted {
+    pub(super) fn new(plan: &Plan, remote: &RemotePlan, things: &[ThingName]) -> Self {
+        Self {
+            ca: remote.ca.as_ref().map(PathBuf::from),
+            signer: remote.signer.as_ref().map(PathBuf::from),
+            certificates: remote.certificates.clone(),
+            list: plan.fleet.list.clone(),
+            things: things.to_vec(),
+            shows: (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect(),
+            first_index: plan.fleet.first_index,
+        }
+    }
+
+    /// Certificate and key of the thing at `position`.
+    fn paths(&self, position: usize) -> (PathBuf, PathBuf) {
+        let index = (self.first_index + position as u64).to_string();
+        let path = |template: &str| template.replace("{thing}", self.things[position].as_str()).replace("{index}", &index).into();
+        match (&self.certificates, &self.list) {
+            (CertificatesPlan::Files { cert, key }, _) => (path(cert), path(key)),
+            (_, Some(list)) => {
+                let files = list.things[position].files.as_ref().expect("a list with files has them in every row");
+                (files.cert.clone(), files.key.clone())
+            }
+            _ => unreachable!("certificates are in files, in a bundle or in the list"),
+        }
+    }
+}
+
+/// Reads them off this thread: a wish to stop is heard meanwhile.
+///
+/// # Errors
+/// With everything that is wrong, `faults` included.
+pub(super) async fn load(
+    plan: &Plan,
+    remote: &RemotePlan,
+    things: &[ThingName],
+    mut faults: Faults,
+    ui: &Ui,
+) -> Result<Files, TargetError> {
+    let wanted = Wanted::new(plan, remote, things);
+    let progress = ui.progress("certificates read", things.len());
+    off_thread(move || {
+        let files = read(&wanted, &mut faults, &mut |done| progress.set(done));
+        progress.finish();
+        faults.into_result().map(|()| files)
+    })
+    .await
+}
+
+/// What can be read of it; `faults` has the rest.
+pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Files {
+    let roots = match &wanted.ca {
+        None => Ok(tls::amazon_roots()),
+        Some(path) => given::certificates(path)
+            .and_then(|ca| tls::roots(ca).map_err(|error| format!("{}: it is no certificate of a CA: {error}", path.display()))),
+    };
+    let roots = roots.unwrap_or_else(|fault| {
+        faults.add(fault);
+        RootCertStore::empty()
+    });
+    let credentials = match &wanted.certificates {
+        CertificatesPlan::None => vec![None; wanted.things.len()],
+        CertificatesPlan::Bundle(path) => of_bundle(Path::new(path), wanted, faults, progress),
+        CertificatesPlan::Files { .. } | CertificatesPlan::Listed => of_files(wanted, faults, progress),
+    };
+    let signer = wanted
+        .signer
+        .as_ref()
+        .and_then(|path| signer_key(path).map_err(|why| faults.add(format!("{}: {why}", path.display()))).ok());
+    Files { roots, credentials, signer }
+}
+
+fn signer_key(path: &Path) -> Result<SignerKey, String> {
+    SignerKey::from_pem(&std::fs::read(path).map_err(|error| error.to_string())?)
+}
+
+/// Files that things share are read once.
+fn of_files(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {
+    let mut loaded: HashMap<(PathBuf, PathBuf), Option<Credentials>> = HashMap::new();
+    let mut credentials = Vec::with_capacity(wanted.things.len());
+    for (position, shows) in wanted.shows.iter().enumerate() {
+        if !shows {
+            credentials.push(None);
+            continue;
+        }
+        let found = loaded.entry(wanted.paths(position)).or_insert_with_key(|(cert, key)| {
+            let fit = given::pair(cert, key)
+                .and_then(|pair| fit(pair).map_err(|why| format!("{}: it does not fit {}: {why}", key.display(), cert.display())));
+            fit.map_err(|fault| faults.add(fault)).ok()
+        });
+        credentials.push(found.clone());
+        progress(position + 1);
+    }
+    credentials
+}
+
+fn of_bundle(path: &Path, wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {
+    let bundle = match Bundle::read(path) {
+        Ok(bundle) => bundle,
+        Err(error) => {
+            faults.add(error);
+            return Vec::new();
+        }
+    };
+    let mut credentials = Vec::with_capacity(wanted.things.len());
+    for (n, (thing, shows)) in wanted.things.iter().zip(&wanted.shows).enumerate() {
+        let mut of_thing = || {
+            let pem = bundle.get(thing).ok_or_else(|| "it is not in the bundle".to_owned());
+            let fit = pem.and_then(given::pair_of).and_then(fit);
+            fit.map_err(|why| faults.add(format!("{}: {thing}: {why}", path.display()))).ok()
+        };
+        credentials.push(if *shows { of_thing() } else { None });
+        progress(n + 1);
+    }
+    credentials
+}
+
+fn fit(pair: Pair) -> Result<Credentials, String> {
+    Credentials::new(pair.chain, pair.key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => "the key belongs to another certificate".to_owned(),
+        error => format!("no such key can be used (EC P-256 and P-384, RSA from 2048 bits, Ed25519 can): {error}"),
+    })
+}

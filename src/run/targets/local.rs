@@ -1,0 +1,134 @@
+//! The endpoint of a run's own: certificates, the child, things registered.
+
+use super::super::artifact::{self, Artifacts};
+use super::super::child::{ChildSettings, EndpointChild, Ready};
+use super::super::groups::TargetGroups;
+use super::super::ui::Ui;
+use super::control::{ControlPlane, Register, register};
+use super::{Target, TargetError, off_thread, sources};
+use crate::aws::control::{ControlClient, ControlDoor};
+use crate::aws::upload::ObjectStore;
+use crate::report::SERVICE_LEDGER;
+use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
+use aws_signing::keyring::Keyring;
+use aws_signing::request::Signing;
+use aws_signing::sigv4::AccessKey;
+use dev_pki::{Made, Store, StoreSpec};
+use host::tls;
+use iot_jobs::ThingName;
+use iot_jobs::wire::control;
+use rustls::pki_types::ServerName;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thing_transport::credentials::Credentials;
+use thing_transport::endpoint::{Destination, Endpoint};
+
+/// The endpoint child and its ledger.
+pub(in crate::run) struct LocalEndpoint {
+    pub child: EndpointChild,
+    pub ledger: PathBuf,
+    /// Expired certificates, by place, of the things that are to show one.
+    pub expired: BTreeMap<u64, Credentials>,
+}
+
+pub(super) async fn bring_up(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    things: &[ThingName],
+    out: &Path,
+    ui: &Ui,
+) -> Result<Target, TargetError> {
+    let groups = TargetGroups::of(plan, things, "")?;
+    let dir = Path::new("certs").join(&plan.name);
+    ui.tell(&format!("certificates: {}", dir.display()));
+    let shows: Vec<bool> = (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect();
+    let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
+    let (store, made, credentials) = certificates(dir, shown, ui).await?;
+    ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
+
+    let expired = expired(plan, things, &store)?;
+    let ledger = out.join(SERVICE_LEDGER);
+    let settings = ChildSettings {
+        dir: store.dir().into(),
+        plan: emulator.clone(),
+        seed: plan.seed,
+        ledger: ledger.clone(),
+        log: out.join("endpoint.log"),
+        state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
+    };
+    let child = EndpointChild::start(settings).await?;
+    let Ready { mqtt, https, api, pid } = child.ready.clone();
+    ui.tell(&format!("endpoint: mqtt {mqtt}, https {https}, api {api}, pid {pid}"));
+
+    let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
+    let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
+    let door = ControlDoor {
+        address: api,
+        authority: api.to_string(),
+        region: control::REGION.into(),
+        tls: Some((Arc::clone(&tls), server_name.clone())),
+    };
+    let keys = store.credentials();
+    let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
+    let client = ControlClient::new(door, Arc::clone(&keyring));
+    let control = register(things, groups, client, Register::Things, ui).await?;
+    let store = ObjectStore {
+        address: api,
+        server_name: server_name.clone(),
+        tls: Arc::clone(&tls),
+        key: AccessKey::lasting(&keys.access_key_id, &keys.secret_access_key),
+    };
+    let Artifacts { documents, signer } = artifact::publish(plan, &store).await?;
+    let endpoint = |transport: Transport| {
+        let address = match transport {
+            Transport::Mqtt | Transport::Mqtt5 => mqtt,
+            Transport::HttpsMtls => https,
+            Transport::MqttWs | Transport::HttpsSigv4 => api,
+        };
+        let destination = Destination { address, server_name: server_name.clone(), authority: address.to_string().into() };
+        let (sources, resumption) = (sources(&emulator.link).collect(), emulator.link.resumption);
+        let endpoint = Endpoint::new(vec![destination], sources, Arc::clone(&tls), resumption).expect("there is a destination");
+        match transport.is_signed() {
+            true => endpoint.signed(Signing { keyring: Arc::clone(&keyring), region: control::REGION.into() }),
+            false => endpoint,
+        }
+    };
+    let endpoints = plan.transports().into_iter().map(endpoint).collect();
+    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
+    let mut credentials = credentials.into_iter();
+    let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
+    Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
+}
+
+/// What things show that are to have missed the renewal of their certificate.
+fn expired(plan: &Plan, things: &[ThingName], store: &Store) -> Result<BTreeMap<u64, Credentials>, TargetError> {
+    let places = plan.expired();
+    let names: Vec<ThingName> = places.iter().map(|place| things[*place as usize].clone()).collect();
+    let pairs = store.expired(&names)?;
+    places.into_iter().zip(pairs).map(|(place, pair)| Ok((place, Credentials::new(pair.chain, pair.key)?))).collect()
+}
+
+/// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
+async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made, Vec<Credentials>), TargetError> {
+    let progress = ui.progress("device certificates", things.len());
+    let (store, made, things) = off_thread(move || {
+        let spec = StoreSpec { things, server_names: vec![] };
+        let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;
+        progress.finish();
+        Ok::<_, TargetError>((store, made, spec.things))
+    })
+    .await?;
+    let progress = ui.progress("keys read", things.len());
+    off_thread(move || {
+        let mut credentials = Vec::with_capacity(things.len());
+        for thing in &things {
+            let pair = store.thing(thing)?;
+            credentials.push(Credentials::new(pair.chain, pair.key)?);
+            progress.set(credentials.len());
+        }
+        progress.finish();
+        Ok((store, made, credentials))
+    })
+    .await
+}

@@ -1,0 +1,105 @@
+//! The way to an endpoint of somebody else: names resolved once, and all that its connections share.
+
+use super::account::Account;
+use super::certificates::Files;
+use super::{TargetError, sources};
+use crate::scenario::plan::{Plan, RemotePlan, TargetPlan, Transport};
+use aws_signing::request::Signing;
+use host::tls;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use thing_transport::endpoint::{Destination, Endpoint};
+
+/// The scheme's own: no host header names it.
+const HTTPS_PORT: u16 = 443;
+const ALPN_HTTP: &str = "x-amzn-http-ca";
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the account says its endpoint is.
+pub(super) struct Told {
+    pub host: String,
+    /// Where it says that, too.
+    pub port: Option<u16>,
+}
+
+/// Of each transport of the plan. Every address of every host is a destination: things are spread over all of them.
+///
+/// # Errors
+/// With the host that cannot be resolved.
+pub(super) async fn reach(
+    plan: &Plan,
+    remote: &RemotePlan,
+    files: &Files,
+    told: Option<Told>,
+    account: Option<&Account>,
+) -> Result<Vec<Endpoint>, TargetError> {
+    let told_port = told.as_ref().and_then(|told| told.port);
+    let hosts: Vec<&str> = remote.hosts.iter().map(String::as_str).chain(told.as_ref().map(|told| &*told.host)).collect();
+    let mut endpoints = Vec::new();
+    for transport in plan.transports() {
+        let (port, alpn) = match transport {
+            Transport::Mqtt | Transport::Mqtt5 => (remote.port.or(told_port).unwrap_or(RemotePlan::PORT), remote.alpn.as_deref()),
+            Transport::HttpsMtls => (remote.https_port, alpn_of_https(plan, remote.https_port)),
+            Transport::MqttWs | Transport::HttpsSigv4 => (remote.api_port, None),
+        };
+        let tls = Arc::new(tls::client_config(files.roots.clone(), alpn)?);
+        let nowhere = || TargetError::Resolve { host: "the endpoint".into(), why: "no host is given".into() };
+        let destinations = destinations(remote, &hosts, port).await?;
+        let endpoint =
+            Endpoint::new(destinations, sources(&remote.link).collect(), tls, remote.link.resumption).ok_or_else(nowhere)?;
+        endpoints.push(match account.filter(|_| transport.is_signed()) {
+            Some(Account { keyring, region, .. }) => {
+                // Who has no key is told before the first connection.
+                keyring.key().await.map_err(|error| TargetError::Account(error.to_string()))?;
+                endpoint.signed(Signing { keyring: Arc::clone(keyring), region: region.clone() })
+            }
+            None => endpoint,
+        });
+    }
+    Ok(endpoints)
+}
+
+async fn destinations(remote: &RemotePlan, hosts: &[&str], port: u16) -> Result<Vec<Destination>, TargetError> {
+    let is_ipv4 = sources(&remote.link).next().map(|source| source.is_ipv4());
+    let mut destinations = Vec::new();
+    for host in hosts {
+        // Whoever proves to be that name is asked by it, wherever the connection leads.
+        let name = remote.server_name.as_deref().unwrap_or(host);
+        let server_name = server_name(name)?;
+        let bracketed = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+        let authority: Arc<str> = if port == HTTPS_PORT { bracketed.into() } else { format!("{bracketed}:{port}").into() };
+        for address in resolve(host, port, is_ipv4).await? {
+            destinations.push(Destination { address, server_name: server_name.clone(), authority: Arc::clone(&authority) });
+        }
+    }
+    Ok(destinations)
+}
+
+/// On its common port AWS wants to be told that certificates are shown for HTTP (spec section 10.3).
+fn alpn_of_https(plan: &Plan, port: u16) -> Option<&'static str> {
+    (matches!(plan.target, TargetPlan::Aws(_)) && port == HTTPS_PORT).then_some(ALPN_HTTP)
+}
+
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TargetError> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|error| TargetError::Resolve { host: name.into(), why: format!("it cannot be in a certificate: {error}") })
+}
+
+/// The addresses of a host, of one family: the one that is wanted, else IPv4 where there is one.
+pub(super) async fn resolve(host: &str, port: u16, is_ipv4: Option<bool>) -> Result<Vec<SocketAddr>, TargetError> {
+    let unresolved = |why: String| TargetError::Resolve { host: host.into(), why };
+    let found = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port))).await;
+    let found = found.map_err(|_elapsed| unresolved(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())))?;
+    let mut addresses: Vec<SocketAddr> = found.map_err(|error| unresolved(error.to_string()))?.collect();
+    let is_ipv4 = is_ipv4.unwrap_or_else(|| addresses.iter().any(SocketAddr::is_ipv4));
+    addresses.retain(|address| address.is_ipv4() == is_ipv4);
+    // The same things at the same addresses in every run, whatever order the resolver has.
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(unresolved(format!("it has no address of IPv{}", if is_ipv4 { 4 } else { 6 })));
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,146 @@
+//! The walls of the workspace, as Cargo sees them: which crates are pure, and who may name whom (docs/ARCHITECTURE.md).
+//!
+//! That a pure crate reads no clock, file or environment through the standard library is clippy's to see (`crates/pure-clippy.toml`).
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+/// Crates whose machines get time, chance and bytes handed in.
+const PURE: [&str; 6] = ["iot-jobs", "jobs-engine", "load-metrics", "sim-units", "thing-agent", "thing-faults"];
+
+/// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
+const IMPURE: [&str; 15] = [
+    "aws-sigv4",
+    "crossterm",
+    "host",
+    "hyper",
+    "mio",
+    "nix",
+    "procfs",
+    "redb",
+    "ring",
+    "rustix",
+    "rustls",
+    "socket2",
+    "tempfile",
+    "tokio",
+    "tracing-subscriber",
+];
+
+/// Every library and the libraries of the workspace that it may name. The program, `fleetsim`, may name all.
+const MAY_NAME: [(&str, &[&str]); 12] = [
+    ("iot-jobs", &[]),
+    ("sim-units", &["iot-jobs"]),
+    ("config-text", &["sim-units"]),
+    ("thing-faults", &["iot-jobs", "sim-units"]),
+    ("jobs-engine", &["iot-jobs", "sim-units"]),
+    ("thing-agent", &["iot-jobs", "sim-units", "thing-faults"]),
+    ("load-metrics", &["iot-jobs", "thing-faults"]),
+    ("host", &["iot-jobs"]),
+    ("aws-signing", &["host", "iot-jobs"]),
+    ("dev-pki", &["host", "iot-jobs"]),
+    ("iot-endpoint", &["aws-signing", "config-text", "dev-pki", "host", "iot-jobs", "jobs-engine", "sim-units"]),
+    ("thing-transport", &["aws-signing", "host", "iot-jobs", "thing-agent", "thing-faults"]),
+];
+
+/// Packages by name, each with the names of what it is built with; tests of a package may use more.
+struct Graph {
+    dependencies: BTreeMap<String, BTreeSet<String>>,
+    members: BTreeSet<String>,
+}
+
+impl Graph {
+    fn of_this_workspace() -> Self {
+        let cargo = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version=1", "--locked", "--offline"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .output()
+            .expect("cargo runs");
+        assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+        Self::of(&serde_json::from_slice(&cargo.stdout).expect("cargo writes JSON"))
+    }
+
+    fn of(metadata: &Value) -> Self {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let names: BTreeMap<String, String> =
+            list(&metadata["packages"]).iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let is_built_with = |dependency: &Value| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+        let mut dependencies: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in list(&metadata["resolve"]["nodes"]) {
+            let built_with = list(&node["deps"]).into_iter().filter(is_built_with).map(|dep| names[&text(&dep["pkg"])].clone());
+            dependencies.entry(names[&text(&node["id"])].clone()).or_default().extend(built_with);
+        }
+        let members = list(&metadata["workspace_members"]).iter().map(|id| names[&text(id)].clone()).collect();
+        Self { dependencies, members }
+    }
+
+    /// Everything that `package` is built with, with a way that leads there.
+    fn reached_from(&self, package: &str) -> BTreeMap<String, String> {
+        let mut ways = BTreeMap::from([(package.to_owned(), package.to_owned())]);
+        let mut open = vec![package.to_owned()];
+        while let Some(next) = open.pop() {
+            for dependency in self.dependencies.get(&next).into_iter().flatten() {
+                if !ways.contains_key(dependency) {
+                    ways.insert(dependency.clone(), format!("{} -> {dependency}", ways[&next]));
+                    open.push(dependency.clone());
+                }
+            }
+        }
+        ways.remove(package);
+        ways
+    }
+
+    fn impurities(&self, package: &str) -> Vec<String> {
+        let told = |(_, way): (String, String)| {
+            format!("{way}: a pure crate gets time, chance and bytes handed in; what needs this belongs to its caller")
+        };
+        self.reached_from(package).into_iter().filter(|(name, _)| IMPURE.contains(&name.as_str())).map(told).collect()
+    }
+
+    /// Libraries of the workspace that `package` names itself, and may not.
+    fn trespasses(&self, package: &str, may_name: &[&str]) -> Vec<String> {
+        let named = self.dependencies.get(package).into_iter().flatten().filter(|name| self.members.contains(*name));
+        let told = |name: &String| format!("{package} names {name}; it may name {may_name:?} (docs/ARCHITECTURE.md)");
+        named.filter(|name| !may_name.contains(&name.as_str())).map(told).collect()
+    }
+}
+
+#[test]
+fn pure_crates_are_built_with_nothing_impure() {
+    let graph = Graph::of_this_workspace();
+    let found: Vec<String> = PURE.iter().flat_map(|package| graph.impurities(package)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_library_names_only_those_below_it() {
+    let graph = Graph::of_this_workspace();
+    let known: BTreeSet<&str> = MAY_NAME.iter().map(|(name, _)| *name).chain(["fleetsim"]).collect();
+    let members: BTreeSet<&str> = graph.members.iter().map(String::as_str).collect();
+    assert_eq!(members, known, "a crate came or went: give it its row here, and its line in docs/ARCHITECTURE.md");
+    let found: Vec<String> = MAY_NAME.iter().flat_map(|(package, may_name)| graph.trespasses(package, may_name)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn what_is_built_into_a_pure_crate_by_detour_is_found() {
+    let dependency = |name: &str, kind: Value| serde_json::json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
+    let node = |name: &str, dependencies: &[Value]| serde_json::json!({ "id": name, "deps": dependencies });
+    let packages = ["thing-agent", "helper", "tokio", "iot-endpoint"].map(|name| serde_json::json!({ "id": name, "name": name }));
+    let graph = Graph::of(&serde_json::json!({
+        "packages": packages,
+        "workspace_members": ["thing-agent", "iot-endpoint"],
+        "resolve": { "nodes": [
+            node("thing-agent", &[dependency("helper", Value::Null), dependency("iot-endpoint", "dev".into())]),
+            node("helper", &[dependency("tokio", Value::Null)]),
+            node("iot-endpoint", &[dependency("thing-agent", Value::Null)]),
+        ] },
+    }));
+    let found = graph.impurities("thing-agent");
+    assert!(found.len() == 1 && found[0].starts_with("thing-agent -> helper -> tokio: "), "{found:?}");
+    assert!(graph.trespasses("thing-agent", &[]).is_empty(), "tests may use more");
+    assert_eq!(graph.trespasses("iot-endpoint", &[]).len(), 1);
+}
