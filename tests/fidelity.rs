@@ -10,7 +10,7 @@ const DISCLAIMERS: &str = "| not imitated | source | instead |";
 const DIFFERENCES: &str = "| otherwise | here, with its source | seen by |";
 /// The sections of the protocol reference.
 const SECTIONS: std::ops::RangeInclusive<u32> = 1..=22;
-/// The rules of its section 19.1.
+/// The rules of PROTOCOL 19.1.
 const RULES: std::ops::RangeInclusive<u32> = 1..=24;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use tokio_util::either::Either;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries of one call, when it was throttled or broke on the way.
 const TRIES_MAX: u32 = 5;
-/// Where a few calls a second are allowed (spec section 15.2), a fleet is patient.
+/// Where a few calls a second are allowed (PROTOCOL 15.2), a fleet is patient.
 const THROTTLED_TRIES_MAX: u32 = 60;
 const RETRY_BASE: Duration = Duration::from_millis(100);
 const RETRY_CAP: Duration = Duration::from_secs(2);

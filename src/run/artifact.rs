@@ -1,5 +1,5 @@
-//! Files of rollouts: made from the seed, signed, put into the object store, and named by the documents of their jobs (spec section
-//! 17.2).
+//! Files of rollouts: made from the seed, signed, put into the object store, and named by the documents of their jobs
+//! (PROTOCOL 17.2).
 
 use crate::aws::upload::{ObjectStore, UploadError};
 use crate::scenario::plan::{ArtifactPlan, Plan, RolloutPlan, Tamper};

@@ -162,9 +162,9 @@ pub struct RemotePlan {
 impl RemotePlan {
     /// MQTT over TLS.
     pub const PORT: u16 = 8883;
-    /// HTTPS with certificates (spec section 10.3).
+    /// HTTPS with certificates (PROTOCOL 10.3).
     pub const HTTPS_PORT: u16 = 8443;
-    /// HTTPS and WebSockets with signatures (spec section 10.3).
+    /// HTTPS and WebSockets with signatures (PROTOCOL 10.3).
     pub const API_PORT: u16 = 443;
 }
 

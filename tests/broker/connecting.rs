@@ -1,4 +1,4 @@
-//! CONNECT, CONNACK, and how connections end (spec sections 13.1, 13.2, 13.7).
+//! CONNECT, CONNACK, and how connections end (PROTOCOL 13.1, 13.2, 13.7).
 
 use crate::common::{Endpoint, packet};
 use crate::wire::{BOTH, Connect, V3, V5, Will, clean, connect, connected, session_expiry, subscribe};

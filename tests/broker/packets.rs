@@ -1,4 +1,4 @@
-//! SUBSCRIBE, UNSUBSCRIBE and PUBLISH with their limits (spec sections 13.1, 13.3, 13.5 to 13.7, 15.2).
+//! SUBSCRIBE, UNSUBSCRIBE and PUBLISH with their limits (PROTOCOL 13.1, 13.3, 13.5 to 13.7, 15.2).
 
 use crate::common::{Endpoint, field, packet};
 use crate::wire::{BOTH, Connect, V3, V5, clean, connected, publish, subscribe, unsubscribe};

@@ -1,4 +1,4 @@
-//! Ordinary topics between clients, retained messages, shares and wills (spec sections 13.1, 13.8, 13.9).
+//! Ordinary topics between clients, retained messages, shares and wills (PROTOCOL 13.1, 13.8, 13.9).
 
 use crate::common::Endpoint;
 use crate::wire::{BOTH, Connect, V3, V5, Will, clean, connected, publish, session_expiry};

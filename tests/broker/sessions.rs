@@ -1,4 +1,4 @@
-//! Persistent sessions (spec section 13.4).
+//! Persistent sessions (PROTOCOL 13.4).
 
 use crate::common::Endpoint;
 use crate::wire::{BOTH, Connect, Mqtt, V3, V5, clean, connected, kept, publish, session_expiry};

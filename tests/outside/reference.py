@@ -1,4 +1,4 @@
-"""The conformance vectors of the protocol reference (sections 19.2 and 19.3) as tables, and the shapes of its messages.
+"""The conformance vectors of PROTOCOL 19.2 and 19.3 as tables, and the shapes of the messages.
 
 Every client walks the same tables. Job names are letters here; on the wire each client has jobs of its own, `A-<thing>` and so on.
 """
@@ -216,7 +216,7 @@ def ask(thing, operation, body):
     return accepted, answer
 
 
-# Names of refusals over HTTP (section 10.2). What else MQTT tells with a refusal is not there.
+# Names of refusals over HTTP (PROTOCOL 10.2). What else MQTT tells with a refusal is not there.
 HTTP_NAMES = {
     "InvalidJson": "InvalidRequestException",
     "InvalidRequest": "InvalidRequestException",
@@ -263,7 +263,7 @@ def answer_text(accepted, answer):
 
 
 SUMMARY = "jobId queuedAt lastUpdatedAt versionNumber executionNumber"
-# Per kind of message: what is always there, what may be. `thingName` is never there (section 5.1).
+# Per kind of message: what is always there, what may be. `thingName` is never there (PROTOCOL 5.1).
 SHAPES = {
     "execution": (f"status {SUMMARY}", "startedAt statusDetails approximateSecondsBeforeTimedOut jobDocument"),
     "summary": (SUMMARY, "startedAt"),

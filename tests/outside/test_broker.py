@@ -1,4 +1,4 @@
-"""What a jobs client can meet of the broker (section 13), seen by paho-mqtt and by mosquitto's tools."""
+"""What a jobs client can meet of the broker (PROTOCOL 13), seen by paho-mqtt and by mosquitto's tools."""
 
 import json
 

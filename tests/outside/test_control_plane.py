@@ -1,4 +1,4 @@
-"""boto3's `iot` against the control plane (section 11). `models.py` holds every answer against AWS's own model of it."""
+"""boto3's `iot` against the control plane (PROTOCOL 11). `models.py` holds every answer against AWS's own model of it."""
 
 import datetime
 import json
@@ -78,7 +78,7 @@ def test_a_job_in_full_is_described_as_it_was_created(iot, unique, group, thing_
     assert sorted(described["targets"]) == sorted(targets)
     assert (described["targetSelection"], described["status"]) == ("CONTINUOUS", "IN_PROGRESS")
     assert "completedAt" not in described and "reasonCode" not in described
-    # Placeholders are replaced for devices only (section 17.1).
+    # Placeholders are replaced for devices only (PROTOCOL 17.1).
     assert iot.get_job_document(jobId=job)["document"] == document
     iot.delete_job(jobId=job, force=True)
 

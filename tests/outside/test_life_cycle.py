@@ -1,4 +1,4 @@
-"""Clients of others walk the queue life cycle of section 19.2 and the table of fields of section 19.3, by every way in: MQTT over mutual TLS
+"""Clients of others walk the life cycle of PROTOCOL 19.2 and the fields of PROTOCOL 19.3, by every way in: MQTT over mutual TLS
 and over WebSocket, HTTPS by certificate and by signature."""
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""A device fetches what its document names, and puts what it is asked for (section 17.1), with Python's own HTTP client."""
+"""A device fetches what its document names, and puts what it is asked for (PROTOCOL 17.1), with Python's own HTTP client."""
 
 import ssl
 import urllib.error

@@ -1,4 +1,4 @@
-"""Who may come in by which way: certificates, signatures, and what ALPN says (sections 10.3 and 12)."""
+"""Who may come in by which way: certificates, signatures, and what ALPN says (PROTOCOL 10.3 and 12)."""
 
 import http.client
 import json

@@ -11,7 +11,7 @@ from processes import Process, free_port, wait_until
 # A key id of 12 digits is an account's root.
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
-# Section 14: a thing may be itself, and has its own topics.
+# PROTOCOL 14: a thing may be itself, and has its own topics.
 TOPICS = "$aws/things/${iot:Connection.Thing.ThingName}/jobs/*"
 POLICY = {
     "Version": "2012-10-17",

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 SET_BY_THINGS = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 NOT_ENDED = ("QUEUED", "IN_PROGRESS")
-# Section 7.1: what `get` and `notify` show at most.
+# PROTOCOL 7.1: what `get` and `notify` show at most.
 SHOWN_MAX = 10
-# Section 3; no timer of them runs here.
+# PROTOCOL 3; no timer of them runs here.
 STEP_MINUTES = (-1, *range(1, 10_081))
-# Section 8.
+# PROTOCOL 8.
 MISSING_STATUS = "Value null at 'status' failed to satisfy constraint: Member must not be null"
 
 
 class Rejected(Exception):
-    """A request that is refused with a code of section 8, and the execution it is about where that is told."""
+    """A request that is refused with a code of PROTOCOL 8, and the execution it is about where that is told."""
 
     def __init__(self, code, message, execution=None):
         super().__init__(message)
@@ -37,18 +37,18 @@ class Execution:
     details: dict = field(default_factory=dict)
 
     def summary(self):
-        """Section 5.2."""
+        """PROTOCOL 5.2."""
         body = {"jobId": self.job, "queuedAt": self.queued_at, "lastUpdatedAt": self.updated_at}
         if self.started_at is not None:
             body["startedAt"] = self.started_at
         return body | {"executionNumber": self.number, "versionNumber": self.version}
 
     def state(self):
-        """Section 5.3."""
+        """PROTOCOL 5.3."""
         return {"status": self.status, "versionNumber": self.version} | ({"statusDetails": self.details} if self.details else {})
 
     def full(self, with_document=True):
-        """Section 5.1."""
+        """PROTOCOL 5.1."""
         return self.summary() | self.state() | ({"jobDocument": self.document} if with_document else {})
 
     def change(self, status, details, now):
@@ -66,7 +66,7 @@ class Thing:
         self.executions = {}
 
     def pending(self):
-        """Section 9.4: what is in progress comes first."""
+        """PROTOCOL 9.4: what is in progress comes first."""
         return [execution for status in ("IN_PROGRESS", "QUEUED") for execution in self.executions.values() if execution.status == status]
 
     def head(self):
@@ -119,7 +119,7 @@ class Thing:
 
 
 def version(told):
-    """A number, or a string that holds one (section 2, fact 9)."""
+    """A number, or a string that holds one (PROTOCOL 2 fact 9)."""
     try:
         return None if told is None else int(told)
     except (TypeError, ValueError):
@@ -127,7 +127,7 @@ def version(told):
 
 
 def valid_details(details):
-    """Section 3."""
+    """PROTOCOL 3."""
     return len(details) <= 10 and all(
         1 <= len(key) <= 128 and isinstance(value, str) and 1 <= len(value) <= 1024 and value.isprintable() for key, value in details.items()
     )

@@ -22,7 +22,7 @@ import paho.mqtt.client as mqtt
 from jobs import SHOWN_MAX, Rejected, Thing
 
 PREFIX = "$aws/things"
-# Section 4: the four kinds of requests.
+# PROTOCOL 4: the four kinds of requests.
 REQUESTS = [f"{PREFIX}/+/jobs/{what}" for what in ("get", "start-next", "+/get", "+/update")]
 COLUMNS = ["thing", "job", "execution_number", "version", "status"]
 THROTTLED = ("RequestThrottled", "InternalError")
@@ -120,7 +120,7 @@ class Service:
                 return answer, lambda: self.notify(name, thing, before)
 
     def notify(self, name, thing, before):
-        """Section 7.2: the set changed, the head changed."""
+        """PROTOCOL 7.2: the set changed, the head changed."""
         (members, head), (had_members, had_head) = fingerprint(thing), before
         if members != had_members:
             jobs = {status: entries for status, entries in pending_by_status(thing).items() if entries}

@@ -143,7 +143,7 @@ fn groups_their_hierarchy_and_their_members() {
     refused(e, "GET", "/thing-groups/root", &Value::Null, NOT_FOUND);
 }
 
-/// A continuous job follows its group: joining brings an execution, leaving takes it away (spec sections 9.1 and 11.2).
+/// A continuous job follows its group: joining brings an execution, leaving takes it away (PROTOCOL 9.1 and 11.2).
 #[test]
 fn membership_moves_the_executions_of_a_continuous_job() {
     let endpoint = Endpoint::start(&[]);

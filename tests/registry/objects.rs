@@ -1,4 +1,4 @@
-//! The object store behind presigned URLs, and what job documents have of it (spec section 17.1).
+//! The object store behind presigned URLs, and what job documents have of it (PROTOCOL 17.1).
 
 use crate::common::Endpoint;
 use crate::doors::{ARN, ok};

@@ -1,4 +1,4 @@
-//! The rules, in virtual time (spec section 14; errors as in botocore's `iot/2015-05-28` model).
+//! The rules, in virtual time (PROTOCOL 14; errors as in botocore's `iot/2015-05-28` model).
 
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::{GroupName, ThingName};

@@ -1,4 +1,4 @@
-//! MQTT over WebSocket: its URL, signed by Signature Version 4 in the query, both ways (spec section 12.4).
+//! MQTT over WebSocket: its URL, signed by Signature Version 4 in the query, both ways (PROTOCOL 12.4).
 //!
 //! Unlike presigned URLs of S3 it may have no expiry, and a session token is no part of what is signed. `aws-sigv4` signs no such query,
 //! so the canonical request is written here.
@@ -14,7 +14,7 @@ pub const PATH: &str = "/mqtt";
 /// `Sec-WebSocket-Protocol`: the standard's name, and what the device SDK v1 for Python says (its `cores.py`).
 pub const SUBPROTOCOLS: [&str; 2] = [SUBPROTOCOL, "mqttv3.1"];
 pub const SUBPROTOCOL: &str = "mqtt";
-/// Signing name of MQTT over WebSocket (spec section 12.3).
+/// Signing name of MQTT over WebSocket (PROTOCOL 12.3).
 pub const SIGNING_NAME: &str = "iotdevicegateway";
 /// What that SDK signs for.
 const SIGNING_NAME_V1: &str = "iotdata";

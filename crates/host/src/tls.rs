@@ -13,7 +13,7 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// Common names of the roots of Amazon Trust Services, which AWS's endpoints chain to (spec section 12.2).
+/// Common names of the roots of Amazon Trust Services, which AWS's endpoints chain to (PROTOCOL 12.2).
 const AMAZON_ROOTS: [&str; 5] = [
     "Amazon Root CA 1",
     "Amazon Root CA 2",

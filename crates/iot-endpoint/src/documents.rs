@@ -1,5 +1,5 @@
 //! Job documents on their way in and out: read where `documentSource` says, and with presigned URLs in place of placeholders when a
-//! device fetches them (spec section 17.1). The control plane tells them as they were given.
+//! device fetches them (PROTOCOL 17.1). The control plane tells them as they were given.
 
 use super::objects::Objects;
 use super::service::Service;

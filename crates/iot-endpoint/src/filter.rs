@@ -1,4 +1,4 @@
-//! MQTT topic filters, with AWS's deviations (spec sections 13.1 and 13.3).
+//! MQTT topic filters, with AWS's deviations (PROTOCOL 13.1 and 13.3).
 
 use iot_jobs::limits;
 
@@ -35,7 +35,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether it names one topic, which a retained message needs (spec section 13.9).
+    /// Whether it names one topic, which a retained message needs (PROTOCOL 13.9).
     pub(super) fn is_exact(self) -> bool {
         self.share.is_none() && !self.topics.contains(['#', '+'])
     }

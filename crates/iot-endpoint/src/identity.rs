@@ -44,7 +44,7 @@ pub(super) struct Identity {
 
 impl Service {
     /// Which thing a client is that comes with what it `presented` and `client_id`; the client id must be the thing's name, as the
-    /// usual policy of spec section 14 wants, or be empty, which gives the client the name of its thing (inferred).
+    /// usual policy of PROTOCOL 14 wants, or be empty, which gives the client the name of its thing (inferred).
     ///
     /// A certificate of the registry must be `ACTIVE` and attached to that thing. Any other certificate (its issuer is trusted, or
     /// there would be no connection) names a registered thing itself, by its common name; with `auto_register` the thing is

@@ -18,7 +18,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// One of the service's own: at QoS 1, for whoever subscribed (inferred; spec section 4, table QoS).
+    /// One of the service's own: at QoS 1, for whoever subscribed (inferred; PROTOCOL 4, table QoS).
     pub(super) fn of_service(topic: impl Into<Box<str>>, payload: Vec<u8>) -> Self {
         Self {
             topic: topic.into(),

@@ -1,4 +1,4 @@
-//! The object store of the endpoint: files below `DIR/objects/{bucket}/{key}`, behind presigned URLs (spec section 17.1). It stands
+//! The object store of the endpoint: files below `DIR/objects/{bucket}/{key}`, behind presigned URLs (PROTOCOL 17.1). It stands
 //! in for S3, so that job documents can name firmware to fetch and logs to put.
 
 use aws_signing::presign;

@@ -33,7 +33,7 @@ pub(super) struct Hears {
     pub(super) notify_next: bool,
 }
 
-/// Few, so a list will do: AWS allows 50 (spec section 15.2).
+/// Few, so a list will do: AWS allows 50 (PROTOCOL 15.2).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions(Vec<Subscription>);
 

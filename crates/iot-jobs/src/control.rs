@@ -1,4 +1,4 @@
-//! The control plane as values: what changes jobs from outside, and what is told of them (spec section 11).
+//! The control plane as values: what changes jobs from outside, and what is told of them (PROTOCOL 11).
 
 use super::execution::ExecutionStatus;
 use super::job::{AbortCriterion, CreateJob, JobConfig, PresignedUrlConfig, RetryCriterion, RolloutConfig, TargetSelection};
@@ -49,7 +49,7 @@ pub struct CancelExecution {
     pub force: bool,
 }
 
-/// Spec section 11.3. A deleted job is gone at once, so that `DELETION_IN_PROGRESS` is never seen.
+/// PROTOCOL 11.3. A deleted job is gone at once, so that `DELETION_IN_PROGRESS` is never seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobStatus {
     /// Its start time is to come.
@@ -137,7 +137,7 @@ pub struct JobFilter {
     pub group: Option<GroupName>,
 }
 
-/// An execution as the control plane tells it (spec section 11.4).
+/// An execution as the control plane tells it (PROTOCOL 11.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionDescription {
     pub job_id: JobId,
@@ -156,7 +156,7 @@ pub struct ExecutionDescription {
     pub retry_attempt: u32,
 }
 
-/// What is told on `$aws/events/job/...` and `$aws/events/jobExecution/...` (spec section 4.1).
+/// What is told on `$aws/events/job/...` and `$aws/events/jobExecution/...` (PROTOCOL 4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEvent {
     Job { change: JobChange, job: Box<JobDescription> },
@@ -186,7 +186,7 @@ pub struct EventConfig {
     pub job_execution: bool,
 }
 
-/// Why a control-plane call is refused (spec section 11.6).
+/// Why a control-plane call is refused (PROTOCOL 11.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlError {
     InvalidRequest(String),

@@ -1,4 +1,4 @@
-//! Why the service refuses a data-plane request (spec section 8).
+//! Why the service refuses a data-plane request (PROTOCOL 8).
 
 use super::execution::ExecutionState;
 use std::fmt;

@@ -1,11 +1,11 @@
-//! A job execution: its status with the one table of legal moves, and the shapes in which it is told (spec sections 5 and 9).
+//! A job execution: its status with the one table of legal moves, and the shapes in which it is told (PROTOCOL 5 and 9).
 
 use super::name::{JobDocument, JobId, StatusDetails, ThingName};
 use crate::instant::EpochSeconds;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Spec section 9.1.
+/// PROTOCOL 9.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExecutionStatus {
     Queued,
@@ -48,13 +48,13 @@ impl ExecutionStatus {
         !matches!(self, Queued | InProgress)
     }
 
-    /// Whether a device may ask for this status in an update (spec section 2, fact 13).
+    /// Whether a device may ask for this status in an update (PROTOCOL 2 fact 13).
     #[must_use]
     pub fn may_be_set_by_device(self) -> bool {
         matches!(self, InProgress | Succeeded | Failed | Rejected)
     }
 
-    /// The one table of legal moves, whoever makes them (spec section 9.2).
+    /// The one table of legal moves, whoever makes them (PROTOCOL 9.2).
     ///
     /// `QUEUED` straight to `SUCCEEDED` or `FAILED` is (inferred): no rule against it was found.
     #[must_use]
@@ -73,7 +73,7 @@ impl fmt::Display for ExecutionStatus {
     }
 }
 
-/// `JobExecution` (spec section 5.1).
+/// `JobExecution` (PROTOCOL 5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobExecution {
     pub job_id: JobId,
@@ -95,7 +95,7 @@ pub struct JobExecution {
     pub job_document: Option<JobDocument>,
 }
 
-/// `JobExecutionSummary` (spec section 5.2): the enclosing list tells the status.
+/// `JobExecutionSummary` (PROTOCOL 5.2): the enclosing list tells the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionSummary {
     pub job_id: JobId,
@@ -106,7 +106,7 @@ pub struct ExecutionSummary {
     pub execution_number: i64,
 }
 
-/// `JobExecutionState` (spec section 5.3).
+/// `JobExecutionState` (PROTOCOL 5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionState {
     pub status: ExecutionStatus,

@@ -47,7 +47,7 @@ impl Sub<Duration> for Mono {
     }
 }
 
-/// Whole seconds since the Unix epoch: the unit of every AWS IoT Jobs timestamp on the data plane (spec section 2, fact 1).
+/// Whole seconds since the Unix epoch: the unit of every AWS IoT Jobs timestamp on the data plane (PROTOCOL 2 fact 1).
 ///
 /// Deliberately without arithmetic against [`Mono`]: a wall-clock second is no measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! A job as its creator states it: CreateJob's members and their limits (spec sections 11.2, 9.6 and 3).
+//! A job as its creator states it: CreateJob's members and their limits (PROTOCOL 11.2, 9.6 and 3).
 
 use super::control::ControlError;
 use super::execution::ExecutionStatus;
@@ -211,7 +211,7 @@ impl CreateJob {
 }
 
 impl SchedulingConfig {
-    /// Start: 30 minutes to a year after `created_ms`. End: 30 minutes after the start, at most two years ahead (spec section 11.2).
+    /// Start: 30 minutes to a year after `created_ms`. End: 30 minutes after the start, at most two years ahead (PROTOCOL 11.2).
     ///
     /// # Errors
     /// `InvalidRequest` with the member that is out of its limits.

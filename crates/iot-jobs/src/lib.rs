@@ -1,7 +1,7 @@
 //! AWS IoT Jobs as a language: names, statuses, requests, answers, notifications, limits.
 //!
-//! Pure, and spoken by both sides of the wire. Text and bytes are [`crate::wire`]'s business; section numbers in these files
-//! are those of the protocol reference the project was built from.
+//! Pure, and spoken by both sides of the wire. Text and bytes are [`crate::wire`]'s business; `PROTOCOL 6.2` in a comment
+//! names a section of `docs/PROTOCOL.md`.
 
 mod control;
 mod error;

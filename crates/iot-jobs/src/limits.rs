@@ -1,4 +1,4 @@
-//! Sizes and quotas of AWS IoT Jobs and of the broker around it, named, with units (spec sections 3 and 15).
+//! Sizes and quotas of AWS IoT Jobs and of the broker around it, named, with units (PROTOCOL 3 and 15).
 
 use std::time::Duration;
 

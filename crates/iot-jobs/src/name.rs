@@ -1,4 +1,4 @@
-//! Names and texts with their limits (spec section 3). A value of these types is already valid.
+//! Names and texts with their limits (PROTOCOL 3). A value of these types is already valid.
 
 use super::limits;
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ pub struct StatusDetails(BTreeMap<Box<str>, Box<str>>);
 
 impl StatusDetails {
     /// # Errors
-    /// When a limit of spec section 3 is not kept.
+    /// When a limit of PROTOCOL 3 is not kept.
     pub fn new<K: Into<Box<str>>, V: Into<Box<str>>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, NameError> {
         let map: BTreeMap<Box<str>, Box<str>> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         if map.len() > limits::STATUS_DETAILS_PAIRS_MAX {

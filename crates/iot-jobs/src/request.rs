@@ -1,4 +1,4 @@
-//! Requests of a thing, answers to it, and notifications (spec sections 6 and 7).
+//! Requests of a thing, answers to it, and notifications (PROTOCOL 6 and 7).
 
 use super::error::Rejection;
 use super::execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
@@ -120,7 +120,7 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Pending(PendingJobs),
-    /// `None`: nothing is pending, which is a success (spec section 2, fact 7).
+    /// `None`: nothing is pending, which is a success (PROTOCOL 2 fact 7).
     Started(Option<Box<JobExecution>>),
     /// `None`: `$next` with nothing pending.
     Described(Option<Box<JobExecution>>),
@@ -143,7 +143,7 @@ pub struct UpdateAnswer {
 /// What the service tells unasked, to those who subscribed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// `notify`: the whole pending list, capped (spec section 2, fact 5).
+    /// `notify`: the whole pending list, capped (PROTOCOL 2 fact 5).
     Changed { timestamp: EpochSeconds, jobs: NotifiedJobs },
     /// `notify-next`: the new head, or none.
     NextChanged { timestamp: EpochSeconds, execution: Option<Box<JobExecution>> },
@@ -152,7 +152,7 @@ pub enum Notification {
 /// The lists of a `notify`; an empty one is left out on the wire.
 pub type NotifiedJobs = PendingJobs;
 
-/// What a thing subscribes to; answers reach it without, but portable devices subscribe anyway (spec section 4).
+/// What a thing subscribes to; answers reach it without, but portable devices subscribe anyway (PROTOCOL 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
     Notify,

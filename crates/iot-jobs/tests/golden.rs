@@ -1,4 +1,4 @@
-//! Payloads of the protocol reference (sections 6, 7, 8 and 19.3), parsed and printed.
+//! Payloads of PROTOCOL 6, 7, 8 and 19.3, parsed and printed.
 
 use iot_jobs::instant::EpochSeconds;
 use iot_jobs::wire::payload::{encode_notification, encode_reply, encode_request, parse_notification, parse_reply, parse_request};
@@ -10,7 +10,7 @@ fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
-/// Answers of section 6: topic kind, accepted?, text.
+/// Answers of PROTOCOL 6: topic kind, accepted?, text.
 const REPLIES: &[(RequestKind, bool, &str)] = &[
     (RequestKind::GetPending, true, r#"{"inProgressJobs":[],"queuedJobs":[],"timestamp":1772000000}"#),
     (

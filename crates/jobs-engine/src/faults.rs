@@ -120,7 +120,7 @@ impl Faults {
         }
     }
 
-    /// How long the connection that begins now lives, if the server is to end it (spec section 12.6).
+    /// How long the connection that begins now lives, if the server is to end it (PROTOCOL 12.6).
     pub fn lifetime(&self, thing: &ThingName) -> Option<Duration> {
         let lifetime = self.settings.plan.disconnect?;
         let number = self.count(thing, |counts| next(&mut counts.connections));

@@ -1,6 +1,6 @@
 //! How far the service's wall clock is ahead of ours, from what its answers say, and what that makes of a notification's delay.
 //!
-//! Where the service shows no ledger there are only its whole seconds (spec section 2, fact 1): `timestamp` of an answer, `queuedAt` of an
+//! Where the service shows no ledger there are only its whole seconds (PROTOCOL 2 fact 1): `timestamp` of an answer, `queuedAt` of an
 //! execution. Each answer bounds the offset from both sides; the truth lies in the intersection of all.
 
 use iot_jobs::instant::EpochSeconds;

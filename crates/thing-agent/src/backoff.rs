@@ -4,12 +4,12 @@ use rand::RngExt;
 use sim_units::seed::{self, Purpose};
 use std::time::Duration;
 
-/// A connection that stayed up this long starts its back-off from the beginning when it is lost (spec section 18.4).
+/// A connection that stayed up this long starts its back-off from the beginning when it is lost (PROTOCOL 18.4).
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackoffPolicy {
-    /// `random(0, min(cap, base x 2^n))`: what the v2 device SDKs do (spec section 18.4).
+    /// `random(0, min(cap, base x 2^n))`: what the v2 device SDKs do (PROTOCOL 18.4).
     FullJitter,
     /// `min(cap, base x 2^n)`.
     Exponential,

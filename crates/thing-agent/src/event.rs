@@ -36,7 +36,7 @@ pub enum Fetched {
     Nothing,
     /// It is there, as long as it should be, and signed by whom it should be where that matters.
     Good,
-    /// The execution ends with this status, for this reason (spec section 17.3).
+    /// The execution ends with this status, for this reason (PROTOCOL 17.3).
     Bad { status: ExecutionStatus, reason: String },
 }
 

@@ -1,7 +1,7 @@
 //! One thing's behaviour; pure: no clock, no IO, no text.
 //!
 //! [`JobsAgent`] is a machine in the `handle_*` in, `poll_*` out manner. A session hands it what arrived, asks what to transmit,
-//! forwards its events, and wakes it at [`JobsAgent::poll_timeout`]. The life of a thing, as spec section 18 describes it:
+//! forwards its events, and wakes it at [`JobsAgent::poll_timeout`]. The life of a thing, as PROTOCOL 18 describes it:
 //!
 //! 1. **Bootstrap.** Subscribe, wait for the SUBACK, then ask for work: a job queued before is announced to nobody.
 //! 2. **Idle.** Wait to be told, or poll; react to an execution after a sampled think time by asking for work again.

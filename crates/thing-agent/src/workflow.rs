@@ -1,4 +1,4 @@
-//! How a thing learns of its jobs (spec section 18).
+//! How a thing learns of its jobs (PROTOCOL 18).
 
 use iot_jobs::Subscription;
 /// A schedule of polls.

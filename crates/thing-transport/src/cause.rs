@@ -5,7 +5,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
 use std::io::ErrorKind;
 
-/// AWS IoT closes the connection, or refuses it, for each of these alike (spec sections 13.2 and 14).
+/// AWS IoT closes the connection, or refuses it, for each of these alike (PROTOCOL 13.2 and 14).
 const NOT_WELCOME: &str = "usually the client id is not the thing name, the policy does not allow iot:Connect for it, or the certificate is not \
                            ACTIVE or not registered with the endpoint";
 const CERTIFICATE_REFUSED: &str =

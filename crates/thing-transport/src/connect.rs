@@ -101,7 +101,7 @@ pub async fn secure<O: Observer>(
     Dial { shard, thing, deadline, cut: Some(cut).filter(|_| shard.cuts.is_planned()) }.secure(tls).await
 }
 
-/// Asks for MQTT over a WebSocket, by a signed URL (spec section 12.4).
+/// Asks for MQTT over a WebSocket, by a signed URL (PROTOCOL 12.4).
 async fn upgrade(
     stream: TlsStream<TcpStream>,
     authority: &str,

@@ -1,5 +1,5 @@
 //! The file of a job, over HTTPS and beside the session: hashed as it comes and never held, under a bandwidth cap, with deadlines
-//! (spec section 17.3).
+//! (PROTOCOL 17.3).
 
 use host::{beside, clock};
 use http::header::{CONNECTION, HOST, HeaderValue};

@@ -253,7 +253,7 @@ impl<'a, O: Observer> Session<'a, O> {
         let topic = match Topic::parse(topic) {
             Ok(topic) if topic.thing == self.thing.name.as_str() => topic,
             Ok(_) => return self.tell(SessionEvent::Unreadable { at: now, why: "a message of another thing" }),
-            // The answer to what was published on a topic that is no operation (spec section 8).
+            // The answer to what was published on a topic that is no operation (PROTOCOL 8).
             Err(TopicError::InvalidOperation { thing }) if thing == self.thing.name.as_str() && topic.ends_with("/rejected") => {
                 return match payload::parse_reply(RequestKind::Update, false, payload) {
                     Ok(reply) => self.agent.handle_reply(RequestKind::Update, reply, now),

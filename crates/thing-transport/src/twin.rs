@@ -1,4 +1,4 @@
-//! Another client with the identity of a thing: the two kick each other out (spec section 13.2).
+//! Another client with the identity of a thing: the two kick each other out (PROTOCOL 13.2).
 
 use super::connect::connect;
 use super::faults::Twin;

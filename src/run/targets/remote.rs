@@ -77,7 +77,7 @@ async fn destinations(remote: &RemotePlan, hosts: &[&str], port: u16) -> Result<
     Ok(destinations)
 }
 
-/// On its common port AWS wants to be told that certificates are shown for HTTP (spec section 10.3).
+/// On its common port AWS wants to be told that certificates are shown for HTTP (PROTOCOL 10.3).
 fn alpn_of_https(plan: &Plan, port: u16) -> Option<&'static str> {
     (matches!(plan.target, TargetPlan::Aws(_)) && port == HTTPS_PORT).then_some(ALPN_HTTP)
 }

@@ -51,7 +51,7 @@ class Thing(ABC):
 
 
 class PlainThing(Thing):
-    """A client of MQTT that knows nothing of jobs. It does not subscribe to answers: they come without (section 4)."""
+    """A client of MQTT that knows nothing of jobs. It does not subscribe to answers: they come without (PROTOCOL 4)."""
 
     def __init__(self, site, name):
         super().__init__(site, name)

@@ -1,7 +1,7 @@
-"""Clients that ask over HTTP. What they are told comes by MQTT: there are no notifications over HTTP (section 10.3).
+"""Clients that ask over HTTP. What they are told comes by MQTT: there are no notifications over HTTP (PROTOCOL 10.3).
 
 Their answers are turned into what MQTT would have said, so that one description serves all: a document that was text becomes JSON again, the
-name of the thing goes, and the time is added. A refusal keeps its name of section 10.2.
+name of the thing goes, and the time is added. A refusal keeps its name of PROTOCOL 10.2.
 """
 
 import json

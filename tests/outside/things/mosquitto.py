@@ -1,7 +1,7 @@
 """The command line tools of mosquitto: a thing that comes and goes.
 
 Each request is a connection of its own (`mosquitto_rr`), each look at notifications another (`mosquitto_sub`); the session of the client id
-lives on between them, and what is told meanwhile waits in it (section 13.4).
+lives on between them, and what is told meanwhile waits in it (PROTOCOL 13.4).
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-//! The four operations of the data plane over HTTP, whichever door a request came in by (spec section 10).
+//! The four operations of the data plane over HTTP, whichever door a request came in by (PROTOCOL 10).
 
 use super::http::{Body, Lost, Query, Refused, respond, segments};
 use crate::identity;
@@ -46,7 +46,7 @@ async fn handle(
     let method = head.method.as_str();
     let call = data_plane::parse_call(method, &path).ok_or_else(|| Refused::unknown_operation(method, &path))?;
     let thing = ThingName::new(call.thing).map_err(|error| Refused::new(400, "InvalidRequestException", error.to_string()))?;
-    // AWS's body of a 403 was not found (spec section 10.2).
+    // AWS's body of a 403 was not found (PROTOCOL 10.2).
     may(&thing).map_err(|why| Refused::new(403, "ForbiddenException", why))?;
     let kind = Some(call.operation.kind());
     let Fate::Handle { due, refusal } = service.shape.request(&thing, kind, received) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! MQTT over WebSocket: a signed upgrade on the door of the API, then the same sessions as over mutual TLS (spec section 12.4).
+//! MQTT over WebSocket: a signed upgrade on the door of the API, then the same sessions as over mutual TLS (PROTOCOL 12.4).
 
 use super::http::{Body, Io, Refused, full};
 use super::mqtt::{self, Carrier, MqttSettings};
@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 /// From the answer to an upgrade to its first frame's being awaited.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A day (spec section 12.6).
+/// A day (PROTOCOL 12.6).
 const LIFETIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// Whether a request is for this.

@@ -145,7 +145,7 @@ impl Sessions {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection begins. One with the same client id loses its link, which ends it (spec section 13.2). The session before goes on
+    /// A connection begins. One with the same client id loses its link, which ends it (PROTOCOL 13.2). The session before goes on
     /// unless `clean` is wanted or the version is another one.
     pub(super) fn begin(&self, thing: &ThingName, version: Version, clean: bool, expiry: Duration) -> Begun {
         let (sender, deliveries) = mpsc::channel(DELIVERIES_WAITING_MAX);

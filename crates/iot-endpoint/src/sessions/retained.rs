@@ -1,4 +1,4 @@
-//! Retained messages: the last one of a topic, for those who subscribe later (spec section 13.9).
+//! Retained messages: the last one of a topic, for those who subscribe later (PROTOCOL 13.9).
 
 use crate::message::Message;
 use iot_jobs::instant::Mono;

@@ -1,4 +1,4 @@
-//! What outlives a connection: a persistent session's subscriptions and its QoS 1 messages (spec section 13.4).
+//! What outlives a connection: a persistent session's subscriptions and its QoS 1 messages (PROTOCOL 13.4).
 //!
 //! Messages for a persistent session always go through here, whether its client is there or not; its connection only draws from it.
 //! So nothing is lost, or has to be handed over, when connections change.

@@ -1,4 +1,4 @@
-//! Files that job documents name, and their signatures: the `presign` and `codesign` members (spec section 17.2).
+//! Files that job documents name, and their signatures: the `presign` and `codesign` members (PROTOCOL 17.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What the control plane's shapes have in common: ARNs, errors, and the small ones (spec section 11; shapes as in botocore's
+//! What the control plane's shapes have in common: ARNs, errors, and the small ones (PROTOCOL 11; shapes as in botocore's
 //! `iot/2015-05-28` model).
 
 use crate::{CancelJob, ControlError, GroupName, JobTarget, ThingName};
@@ -125,7 +125,7 @@ pub fn text_member(body: &[u8], name: &str) -> Option<String> {
     serde_json::from_slice::<serde_json::Value>(body).ok()?.get(name)?.as_str().map(str::to_owned)
 }
 
-/// Status and `x-amzn-ErrorType` of a refusal (spec section 11.6).
+/// Status and `x-amzn-ErrorType` of a refusal (PROTOCOL 11.6).
 #[must_use]
 pub fn error_status(error: &ControlError) -> (u16, &'static str) {
     match error {
@@ -134,7 +134,7 @@ pub fn error_status(error: &ControlError) -> (u16, &'static str) {
         ControlError::ResourceAlreadyExists(_) => (409, "ResourceAlreadyExistsException"),
         ControlError::InvalidStateTransition(_) => (409, "InvalidStateTransitionException"),
         ControlError::VersionConflict(_) => (409, "VersionConflictException"),
-        // 410, not 429 (spec section 2, fact 17).
+        // 410, not 429 (PROTOCOL 2 fact 17).
         ControlError::LimitExceeded(_) => (410, "LimitExceededException"),
     }
 }

@@ -1,4 +1,4 @@
-//! The data plane over HTTP: request lines, bodies and status codes (spec section 10). What the members mean stands in [`payload`], for
+//! The data plane over HTTP: request lines, bodies and status codes (PROTOCOL 10). What the members mean stands in [`payload`], for
 //! every way in.
 
 use super::control;
@@ -8,7 +8,7 @@ use crate::{Answer, ErrorCode, JobRef, Rejection, Reply, Request, RequestBody, R
 use http::Method;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-/// Signing name of the data plane (spec section 12.3).
+/// Signing name of the data plane (PROTOCOL 12.3).
 pub const SIGNING_NAME: &str = "iot-jobs-data";
 
 /// What a request line asks for. Names are as found, maybe not valid.
@@ -70,7 +70,7 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
-/// Status and `x-amzn-ErrorType` of a refusal (spec section 10.2). The model has no name for a version conflict, and none for a body
+/// Status and `x-amzn-ErrorType` of a refusal (PROTOCOL 10.2). The model has no name for a version conflict, and none for a body
 /// that is no JSON (both inferred).
 #[must_use]
 pub fn error_status(code: ErrorCode) -> (u16, &'static str) {
@@ -145,7 +145,7 @@ pub fn encode_request(thing: &ThingName, request: &Request) -> HttpRequest {
     }
 }
 
-/// Whether the service did not even look at the request, since who asked may not ask (spec section 10.2).
+/// Whether the service did not even look at the request, since who asked may not ask (PROTOCOL 10.2).
 #[must_use]
 pub fn is_forbidden(status: u16, error_type: Option<&str>) -> bool {
     matches!(status, 401 | 403) || error_type.is_some_and(|name| name_of(name) == "CertificateValidationException")
@@ -169,7 +169,7 @@ pub fn parse_answer(
     Ok(Err(Rejection::new(code, message)))
 }
 
-/// Clients cut anything after a colon (spec section 10.2), and a namespace before a `#`.
+/// Clients cut anything after a colon (PROTOCOL 10.2), and a namespace before a `#`.
 fn name_of(error_type: &str) -> &str {
     let name = error_type.split(':').next().unwrap_or_default();
     name.rsplit('#').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! JSON shapes of executions on the control plane (spec section 11.4), and of what is told on event topics (spec section 4.1).
+//! JSON shapes of executions on the control plane (PROTOCOL 11.4), and of what is told on event topics (PROTOCOL 4.1).
 
 use super::control::target_arn;
 use super::control::{THING, arn, invalid, to_bytes};
@@ -226,7 +226,7 @@ fn job_operation(change: JobChange) -> &'static str {
     }
 }
 
-/// Times of job events are milliseconds, as the guide shows them; the real unit was not found (spec section 4.1).
+/// Times of job events are milliseconds, as the guide shows them; the real unit was not found (PROTOCOL 4.1).
 fn job_members(change: JobChange, job: &JobDescription) -> Map<String, Value> {
     let status = match change {
         JobChange::Completed => "COMPLETED",

@@ -1,4 +1,4 @@
-//! JSON shapes of jobs on the control plane, both ways (spec section 11.2 and 11.3; shapes as in botocore's `iot/2015-05-28` model).
+//! JSON shapes of jobs on the control plane, both ways (PROTOCOL 11.2 and 11.3; shapes as in botocore's `iot/2015-05-28` model).
 
 use super::control::{Account, JOB, arn, invalid, parse_target, target_arn, to_bytes};
 use crate::{

@@ -1,4 +1,4 @@
-//! JSON payloads of the MQTT data plane, both ways (spec sections 5 to 8). What HTTP shares with it is here, too.
+//! JSON payloads of the MQTT data plane, both ways (PROTOCOL 5 to 8). What HTTP shares with it is here, too.
 //!
 //! The service side parses requests and encodes replies and notifications; the thing's side does the reverse.
 
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The text AWS answers an update without `status` with (spec section 8).
+/// The text AWS answers an update without `status` with (PROTOCOL 8).
 const MISSING_STATUS: &str = "Value null at 'status' failed to satisfy constraint: Member must not be null";
 
 /// A request the service cannot take: what to answer, and to which token.
@@ -64,7 +64,7 @@ impl RequestFields<'_> {
     }
 }
 
-/// An integer, or a string that holds one: the guide and the embedded C library quote versions (spec section 2, fact 9).
+/// An integer, or a string that holds one: the guide and the embedded C library quote versions (PROTOCOL 2 fact 9).
 struct NumberOrText(i64);
 
 impl<'de> Deserialize<'de> for NumberOrText {
@@ -234,7 +234,7 @@ pub fn with_status_detail(payload: &[u8], key: &str, value: &str) -> Vec<u8> {
 
 // ------------------------------------------------------------------------------------------------- what the service encodes
 
-/// What the same answer is like, depending on what carries it (spec section 2, facts 2 and 11; spec section 10.1).
+/// What the same answer is like, depending on what carries it (PROTOCOL 2 facts 2 and 11; PROTOCOL 10.1).
 #[derive(Clone, Copy)]
 pub(super) enum Form<'a> {
     /// The document is JSON; the thing is named by the topic.

@@ -1,4 +1,4 @@
-//! Placeholders in job documents that stand for presigned URLs, and the URLs of objects (spec section 17.1).
+//! Placeholders in job documents that stand for presigned URLs, and the URLs of objects (PROTOCOL 17.1).
 
 use std::borrow::Cow;
 

@@ -19,7 +19,7 @@ pub const POLICY_PRINCIPAL_HEADER: &str = "x-amzn-iot-principal";
 pub const POLICY_HEADER: &str = "x-amzn-iot-policy";
 /// The only language that AWS IoT policies are written in.
 const POLICY_LANGUAGE: &str = "2012-10-17";
-/// Of a policy document, white space not counted (spec section 14).
+/// Of a policy document, white space not counted (PROTOCOL 14).
 const POLICY_CHARS_MAX: usize = 2_048;
 
 fn invalid(message: impl Into<String>) -> ControlError {

@@ -1,4 +1,4 @@
-//! Signatures of files: ECDSA over P-256 and SHA-256, of what was hashed piece by piece (spec section 17.3).
+//! Signatures of files: ECDSA over P-256 and SHA-256, of what was hashed piece by piece (PROTOCOL 17.3).
 
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};

@@ -1,4 +1,4 @@
-//! How a job stands, as DescribeJob tells its creator (spec section 11.3).
+//! How a job stands, as DescribeJob tells its creator (PROTOCOL 11.3).
 
 use super::control::invalid;
 use super::job::ProcessDetails;

@@ -1,4 +1,4 @@
-//! Jobs topics both ways (spec section 4). Nothing else builds or takes apart one.
+//! Jobs topics both ways (PROTOCOL 4). Nothing else builds or takes apart one.
 
 use crate::{JobRef, Request, RequestBody, RequestKind, Subscription, ThingName};
 use std::fmt::{self, Write as _};

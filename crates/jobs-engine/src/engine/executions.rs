@@ -1,4 +1,4 @@
-//! The control plane's operations on executions (spec section 11.5).
+//! The control plane's operations on executions (PROTOCOL 11.5).
 
 use super::Engine;
 use super::members::not_found;
@@ -95,7 +95,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes one execution; one that is `IN_PROGRESS` only with `force` (spec section 11.5; the guide's rule, not the model's).
+    /// Deletes one execution; one that is `IN_PROGRESS` only with `force` (PROTOCOL 11.5; the guide's rule, not the model's).
     ///
     /// # Errors
     /// `ResourceNotFound`; `InvalidStateTransition` for `IN_PROGRESS` without `force`.

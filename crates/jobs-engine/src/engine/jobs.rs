@@ -1,4 +1,4 @@
-//! The control plane's operations on jobs (spec section 11).
+//! The control plane's operations on jobs (PROTOCOL 11).
 
 use super::Engine;
 use super::members::not_found;
@@ -151,7 +151,7 @@ impl Engine {
         Ok(description)
     }
 
-    /// Ends the roll-out and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (spec section 11.5).
+    /// Ends the roll-out and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (PROTOCOL 11.5).
     ///
     /// # Errors
     /// `ResourceNotFound`; `InvalidRequest` for a completed job (inferred), or a reason code or comment out of its limits.
@@ -167,7 +167,7 @@ impl Engine {
         Ok(description)
     }
 
-    /// Deletes a job with all of its executions, at once; one that has not ended only with `force` (spec section 11.5).
+    /// Deletes a job with all of its executions, at once; one that has not ended only with `force` (PROTOCOL 11.5).
     ///
     /// # Errors
     /// `ResourceNotFound`; `InvalidStateTransition` for a job that has not ended, without `force`.
@@ -234,7 +234,7 @@ impl Engine {
         Ok(list)
     }
 
-    /// The answer to what is over a quota is (inferred) from the errors CreateJob has (spec section 11.6).
+    /// The answer to what is over a quota is (inferred) from the errors CreateJob has (PROTOCOL 11.6).
     fn check_quotas(&self, targets: usize, rollout: &RolloutConfig) -> Result<(), ControlError> {
         if let Some(max) = self.config.targets_per_job_max.filter(|max| targets > *max as usize) {
             return Err(ControlError::LimitExceeded(format!("a job may have at most {max} targets, not {targets}")));

@@ -1,4 +1,4 @@
-//! What time and ends lead to: start and end of a job, retries, aborts, completion (spec sections 9.6, 11.2 and 11.3).
+//! What time and ends lead to: start and end of a job, retries, aborts, completion (PROTOCOL 9.6, 11.2 and 11.3).
 
 use super::pace::Pace;
 use super::record::RecordKey;
@@ -89,7 +89,7 @@ impl Engine {
         self.store.jobs[key as usize].rolled_out as u64
     }
 
-    /// Ends the job when too many things failed; only what is `QUEUED` is cancelled (spec section 11.5).
+    /// Ends the job when too many things failed; only what is `QUEUED` is cancelled (PROTOCOL 11.5).
     fn abort(&mut self, key: JobKey, now: Now) {
         let job = &self.store.jobs[key as usize];
         if job.status != JobStatus::InProgress || job.create.config.abort.is_empty() {

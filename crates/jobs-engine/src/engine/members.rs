@@ -22,7 +22,7 @@ impl Engine {
         self.store.thing_keys.contains_key(name)
     }
 
-    /// Deletes a thing: it leaves its groups, and what is open of its executions is `REMOVED` (spec section 9.1).
+    /// Deletes a thing: it leaves its groups, and what is open of its executions is `REMOVED` (PROTOCOL 9.1).
     ///
     /// # Errors
     /// `ResourceNotFound`.
@@ -85,7 +85,7 @@ impl Engine {
         Ok(self.store.groups.iter().filter(|(_, group)| group.place(key).is_some()).map(|(name, _)| name.clone()).collect())
     }
 
-    /// A new member of the target of a continuous job gets its execution at once (spec section 11.2).
+    /// A new member of the target of a continuous job gets its execution at once (PROTOCOL 11.2).
     ///
     /// # Errors
     /// `ResourceNotFound` when there is no such thing or group.

@@ -2,7 +2,7 @@
 //! deadlines out. MQTT, HTTPS and the control plane are doors to this one engine.
 //!
 //! Every change of an execution goes through one place (`change`), which compares a thing's pending list before and after and
-//! tells what follows: `notify` when the set changed, `notify-next` when its head changed (spec section 7.2), rows of the ledger,
+//! tells what follows: `notify` when the set changed, `notify-next` when its head changed (PROTOCOL 7.2), rows of the ledger,
 //! timers, counters of the job. What an end leads to (retries, aborts, completion) stands in `life`.
 
 mod change;

@@ -1,4 +1,4 @@
-//! How fast the executions of a job are queued: so many in each minute of the job (spec section 11.2).
+//! How fast the executions of a job are queued: so many in each minute of the job (PROTOCOL 11.2).
 
 use super::record::RecordKey;
 use super::store::{Job, JobKey};

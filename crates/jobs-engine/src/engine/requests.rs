@@ -1,5 +1,5 @@
-//! The data plane: what a thing asks (spec section 6). Checks stand here in their order: resource, version, state; what can be
-//! told from the text alone was checked on the way in (that order is a proposal of spec section 8, inferred).
+//! The data plane: what a thing asks (PROTOCOL 6). Checks stand here in their order: resource, version, state; what can be
+//! told from the text alone was checked on the way in (that order is a proposal of PROTOCOL 8, inferred).
 
 use super::Engine;
 use super::store::{ExecutionId, ThingKey};
@@ -25,7 +25,7 @@ impl Engine {
         Reply { client_token: request.client_token.clone(), timestamp: Some(now.epoch_seconds()), result }
     }
 
-    /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (spec section 2, fact 14).
+    /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (PROTOCOL 2 fact 14).
     fn start_next(&mut self, key: ThingKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
         let head = self.store.things[key as usize].pending.first().copied()?;
         let in_progress_deadline = self.in_progress_deadline(head, now);

@@ -147,7 +147,7 @@ impl Thing {
         }
     }
 
-    /// `IN_PROGRESS` first, then `QUEUED`, each by the time they were queued, then by creation (spec section 9.4).
+    /// `IN_PROGRESS` first, then `QUEUED`, each by the time they were queued, then by creation (PROTOCOL 9.4).
     pub(super) fn sort_pending(&mut self) {
         let executions = &self.executions;
         self.pending.retain(|id| executions.get(id).is_some_and(|execution| !execution.status.is_terminal()));
@@ -179,7 +179,7 @@ impl Execution {
         }
     }
 
-    /// The step timer cannot outlive the in-progress timer (spec section 9.5).
+    /// The step timer cannot outlive the in-progress timer (PROTOCOL 9.5).
     pub(super) fn deadline(&self) -> Option<Mono> {
         [self.in_progress_deadline, self.step_deadline].into_iter().flatten().min()
     }

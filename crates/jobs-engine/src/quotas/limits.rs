@@ -3,7 +3,7 @@
 /// A quota; `None` is unlimited.
 pub type Quota = Option<u32>;
 
-/// What an account and a connection may do (spec section 15); what each is about, with unit and source, stands in the endpoint's `aws-quotas.toml`.
+/// What an account and a connection may do (PROTOCOL 15); what each is about, with unit and source, stands in the endpoint's `aws-quotas.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
     pub connects_per_second: Quota,

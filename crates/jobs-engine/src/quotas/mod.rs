@@ -1,4 +1,4 @@
-//! Account and connection quotas, enforced (spec sections 13.2 to 13.5 and 15). Pure: every question brings its time, and is answered in
+//! Account and connection quotas, enforced (PROTOCOL 13.2 to 13.5 and 15). Pure: every question brings its time, and is answered in
 //! constant time. What is unlimited costs a comparison, and takes no lock.
 
 mod account;
@@ -135,7 +135,7 @@ mod tests {
 
     const START: Mono = Mono(7_000_000_000);
 
-    /// Some of AWS's (spec section 15).
+    /// Some of AWS's (PROTOCOL 15).
     fn aws() -> Quotas {
         Quotas {
             publishes_per_second: Some(100),

@@ -191,7 +191,7 @@ impl Registry {
     }
 
     /// Which thing a client with this certificate and client id is: the attached one whose name is the client id, as the usual
-    /// policy of spec section 14 wants; without a client id the only one. `None`: the registry knows nothing of the certificate.
+    /// policy of PROTOCOL 14 wants; without a client id the only one. `None`: the registry knows nothing of the certificate.
     #[must_use]
     pub fn admit(&self, id: CertificateId, client_id: &str) -> Option<Result<ThingName, &'static str>> {
         if self.deleted.contains(&id) {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Versions of one policy.
 const VERSIONS_MAX: usize = 5;
-/// Policies of one certificate or group (spec section 14).
+/// Policies of one certificate or group (PROTOCOL 14).
 const POLICIES_PER_TARGET_MAX: usize = 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

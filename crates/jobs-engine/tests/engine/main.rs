@@ -1,4 +1,4 @@
-//! The jobs engine against the conformance vectors of the protocol reference (section 19), its timers and its pacing.
+//! The jobs engine against the conformance vectors of PROTOCOL 19, its timers and its pacing.
 
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
 use iot_jobs::{

@@ -7,7 +7,7 @@ use iot_jobs::{ExecutionStatus, JobId};
 /// Percent of a job's executions whose end is timed.
 pub const MILESTONES: [u64; 3] = [50, 90, 99];
 
-/// Number of a thing's first execution of a job (spec section 9.3).
+/// Number of a thing's first execution of a job (PROTOCOL 9.3).
 const FIRST: i64 = 1;
 
 /// How far one execution has come.

@@ -191,7 +191,7 @@ impl JobsAgent {
             }
             if let Some(state) = &rejection.execution_state {
                 if work.end_sent && state.status == work.outcome() {
-                    // The first try was accepted and its answer lost (spec section 18.3, inferred).
+                    // The first try was accepted and its answer lost (PROTOCOL 18.3, inferred).
                     self.finish(now);
                     return;
                 }

@@ -1,4 +1,4 @@
-//! The file of a job, which comes before its work (spec section 17.3). Who fetches it, and finds it good or bad, is the session.
+//! The file of a job, which comes before its work (PROTOCOL 17.3). Who fetches it, and finds it good or bad, is the session.
 
 use super::state::{Ask, Step, Work};
 use super::{AgentSettings, JobsAgent};

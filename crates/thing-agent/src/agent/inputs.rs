@@ -14,7 +14,7 @@ impl JobsAgent {
         self.session = Session::Up;
     }
 
-    /// The thing is up without subscribing: its session goes on, in which every subscription was granted (spec section 18.1), or there
+    /// The thing is up without subscribing: its session goes on, in which every subscription was granted (PROTOCOL 18.1), or there
     /// is nothing to subscribe to, as over HTTP. There a session that was not told of its end goes on where it was: only its connection is
     /// another one.
     pub fn handle_resumed(&mut self, now: Mono) {
@@ -56,7 +56,7 @@ impl JobsAgent {
         }
     }
 
-    /// The thing is up, and asks what there is to do: what it heard before may be old (spec section 13.4).
+    /// The thing is up, and asks what there is to do: what it heard before may be old (PROTOCOL 13.4).
     fn come_up(&mut self, now: Mono) {
         self.session = Session::Subscribed { since: now, is_told: false };
         match &self.work {
@@ -94,7 +94,7 @@ impl JobsAgent {
         }
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
-            // Another head, or none, while we work: the execution may have been taken from us (spec section 18.2).
+            // Another head, or none, while we work: the execution may have been taken from us (PROTOCOL 18.2).
             (Some(_), other) => {
                 self.more |= other.is_some();
                 self.doubt(now);

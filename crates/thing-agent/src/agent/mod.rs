@@ -1,4 +1,4 @@
-//! The job agent of one thing: the workflows of spec section 18.
+//! The job agent of one thing: the workflows of PROTOCOL 18.
 
 mod answers;
 mod details;
@@ -37,14 +37,14 @@ pub struct AgentSettings {
     /// Deadline of every answer: of a SUBSCRIBE, and of a request.
     pub answer_timeout: Duration,
     pub retry: Backoff,
-    /// An idle thing asks again this often, since a notification may be lost (spec section 18.4).
+    /// An idle thing asks again this often, since a notification may be lost (PROTOCOL 18.4).
     pub ask_again: Duration,
     /// Documents may name files, which are to be fetched before anything is done.
     pub fetches: bool,
 }
 
 impl AgentSettings {
-    /// Once a day, as spec section 18.4 proposes (inferred).
+    /// Once a day, as PROTOCOL 18.4 proposes (inferred).
     pub const ASK_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
     fn behavior(&self, job: &JobId) -> &Behavior {

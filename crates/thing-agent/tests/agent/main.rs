@@ -109,7 +109,7 @@ fn a_job_announced_during_work_is_taken_up_after_it() {
     let mut bench = Bench::working(REJECTS, "first");
     bench.sleep();
     let (request, _) = bench.update();
-    // No order is promised between the answer and the next notification (spec section 2, fact 24).
+    // No order is promised between the answer and the next notification (PROTOCOL 2 fact 24).
     bench.notify_next(Some(execution("second", ExecutionStatus::Queued, 1)));
     bench.answer(&request, Bench::accepted());
     bench.sleep();

@@ -1,7 +1,7 @@
 //! Drives one agent over HTTPS: one connection, kept alive, one request after the other. It holds no jobs logic, as the session over
 //! MQTT does not.
 //!
-//! Nobody tells a thing anything over HTTP: there is nothing to subscribe to, and it has to ask (spec section 10.3).
+//! Nobody tells a thing anything over HTTP: there is nothing to subscribe to, and it has to ask (PROTOCOL 10.3).
 
 mod exchange;
 

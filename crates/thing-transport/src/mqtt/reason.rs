@@ -1,4 +1,4 @@
-//! Reason codes of MQTT 5 in words that an errors table can count (MQTT 5 section 2.4; those AWS uses: spec section 13.6).
+//! Reason codes of MQTT 5 in words that an errors table can count (MQTT 5 section 2.4; those AWS uses: PROTOCOL 13.6).
 
 /// Codes from here on are failures.
 pub(super) const FAILURES: u8 = 0x80;

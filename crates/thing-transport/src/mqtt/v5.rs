@@ -111,7 +111,7 @@ fn encode(result: Result<usize, mqttbytes::Error>) {
     result.expect("the packets a thing writes are far below the protocol's limits");
 }
 
-/// A persistent session lives as long without a connection as AWS lets it by default (spec section 13.4).
+/// A persistent session lives as long without a connection as AWS lets it by default (PROTOCOL 13.4).
 pub(super) fn write_connect(connect: &Connect<'_>, out: &mut BytesMut) {
     let mut properties = ConnectProperties::new();
     properties.session_expiry_interval = (!connect.clean).then_some(limits::SESSION_EXPIRY_MAX.as_secs() as u32);

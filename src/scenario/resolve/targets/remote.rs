@@ -4,7 +4,7 @@ use super::super::super::plan::{AwsPlan, CertificatesPlan, FleetList, FleetPlan,
 use config_text::{Code, Located, Reader};
 
 const HOSTS_MAX: usize = 256;
-/// On this port AWS wants to be told that it is MQTT (spec section 12.2).
+/// On this port AWS wants to be told that it is MQTT (PROTOCOL 12.2).
 const ALPN_PORT: u16 = 443;
 const ALPN_MQTT: &str = "x-amzn-mqtt-ca";
 

@@ -1,4 +1,4 @@
-//! The door for whoever signs: HTTPS with verified SigV4, in AWS's shapes. Here is what tells the control plane (spec section 11), the
+//! The door for whoever signs: HTTPS with verified SigV4, in AWS's shapes. Here is what tells the control plane (PROTOCOL 11), the
 //! data plane, objects and WebSockets apart, and what all calls of the control plane share; what each means stands in the files of its
 //! operations.
 
@@ -162,7 +162,7 @@ impl Door {
     }
 }
 
-/// Both have `GET /things/{thing}/jobs`: only the scope of the credential tells them apart (spec section 2, fact 20).
+/// Both have `GET /things/{thing}/jobs`: only the scope of the credential tells them apart (PROTOCOL 2 fact 20).
 enum Plane {
     Control,
     Data,

@@ -1,8 +1,8 @@
-//! Calls per second: which quota a call counts for (spec section 15.3), and AWS's answer to one too many.
+//! Calls per second: which quota a call counts for (PROTOCOL 15.3), and AWS's answer to one too many.
 
 use super::{Call, Refused};
 
-/// Operations of the jobs control plane, each with a rate of its own; `*` is any one segment (spec section 11.1).
+/// Operations of the jobs control plane, each with a rate of its own; `*` is any one segment (PROTOCOL 11.1).
 const JOBS_OPERATIONS: [(&str, &[&str], &str); 13] = [
     ("PUT", &["jobs", "*"], "CreateJob"),
     ("GET", &["jobs", "*"], "DescribeJob"),
@@ -20,7 +20,7 @@ const JOBS_OPERATIONS: [(&str, &[&str], &str); 13] = [
 ];
 
 /// # Errors
-/// `ThrottlingException`, status 400 (spec section 2, fact 16).
+/// `ThrottlingException`, status 400 (PROTOCOL 2 fact 16).
 pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
     let shape = &call.service.shape;
     let is_admitted = match jobs_operation(call.method, call.path) {

@@ -1,4 +1,4 @@
-//! Who may connect (spec section 13.2).
+//! Who may connect (PROTOCOL 13.2).
 
 use super::packet::{Connect, Reason};
 use super::{Carrier, MqttSettings};
@@ -47,7 +47,7 @@ fn check_will(will: &Will) -> Result<(), (Reason, &'static str)> {
     Ok(())
 }
 
-/// Clamped, never refused (spec section 2, fact 21).
+/// Clamped, never refused (PROTOCOL 2 fact 21).
 pub(super) fn keep_alive(seconds: u16, settings: MqttSettings) -> Duration {
     match Duration::from_secs(u64::from(seconds)) {
         Duration::ZERO => settings.keep_alive_max,

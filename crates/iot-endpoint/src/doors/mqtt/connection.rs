@@ -50,13 +50,13 @@ pub(super) enum End {
 }
 
 impl End {
-    /// What an MQTT 5 client is told before the connection closes (spec section 13.6).
+    /// What an MQTT 5 client is told before the connection closes (PROTOCOL 13.6).
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::Closed(close) => close.reason(),
             Self::KeepAlive => Some(Reason::KeepAlive),
             Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
-            // Which code goes with the end of a connection's life is inferred (spec section 12.6).
+            // Which code goes with the end of a connection's life is inferred (PROTOCOL 12.6).
             Self::Lifetime | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
             Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
             Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
@@ -64,7 +64,7 @@ impl End {
         }
     }
 
-    /// Every end publishes the will but an orderly DISCONNECT (spec section 13.8).
+    /// Every end publishes the will but an orderly DISCONNECT (PROTOCOL 13.8).
     fn publishes_will(&self) -> bool {
         !matches!(self, Self::Closed(Close::Disconnected { with_will: false }))
     }
@@ -143,7 +143,7 @@ enum NoConnect {
     End(End),
 }
 
-/// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (spec section 13.1).
+/// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (PROTOCOL 13.1).
 async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
     loop {
         match packet::decode_connect(inbound).map_err(NoConnect::Bad)? {

@@ -20,7 +20,7 @@ pub(crate) struct MqttSettings {
     pub(crate) auto_register: bool,
     pub(crate) keep_alive_min: Duration,
     pub(crate) keep_alive_max: Duration,
-    /// How long a session outlives its connection at most (spec section 13.4).
+    /// How long a session outlives its connection at most (PROTOCOL 13.4).
     pub(crate) session_expiry_max: Duration,
 }
 

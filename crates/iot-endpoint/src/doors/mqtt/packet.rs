@@ -10,7 +10,7 @@ use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::types::Publish;
 use std::num::NonZeroU16;
 
-/// Reason codes of MQTT 5, of those AWS uses (spec section 13.6); MQTT 3.1.1 knows but a few of them, by other names.
+/// Reason codes of MQTT 5, of those AWS uses (PROTOCOL 13.6); MQTT 3.1.1 knows but a few of them, by other names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Reason {

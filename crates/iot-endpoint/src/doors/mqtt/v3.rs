@@ -100,11 +100,11 @@ pub(super) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
     })
 }
 
-/// Return codes of MQTT 3.1.1. A will with QoS 2, and what has no code, just closes (spec section 13.1).
+/// Return codes of MQTT 3.1.1. A will with QoS 2, and what has no code, just closes (PROTOCOL 13.1).
 pub(super) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
     let code = match reason {
         Reason::ClientId => 2,
-        // Over a quota: "server unavailable" (inferred; spec section 13.2 knows no form for MQTT 3.1.1).
+        // Over a quota: "server unavailable" (inferred; PROTOCOL 13.2 knows no form for MQTT 3.1.1).
         Reason::Quota => 3,
         Reason::NotAuthorized => 5,
         _ => return,

@@ -264,7 +264,7 @@ fn put_codes(out: &mut BytesMut, first: u8, id: NonZeroU16, codes: &[Reason]) {
     codes.iter().for_each(|code| out.put_u8(*code as u8));
 }
 
-/// Every property of spec section 13.2, said even where it has the protocol's own default.
+/// Every property of PROTOCOL 13.2, said even where it has the protocol's own default.
 fn encode_accepted(accepted: &Accepted<'_>, out: &mut BytesMut) {
     let mut properties = BytesMut::with_capacity(64);
     properties.put_u8(property::SESSION_EXPIRY);

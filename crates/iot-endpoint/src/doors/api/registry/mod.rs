@@ -31,7 +31,7 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
         .or_else(|| policies::operation(call))
 }
 
-/// Where MQTT is, and for the Jobs endpoint where requests go that are signed (spec section 12.1). AWS answers a host whose ports are known;
+/// Where MQTT is, and for the Jobs endpoint where requests go that are signed (PROTOCOL 12.1). AWS answers a host whose ports are known;
 /// ours are any, so that the answer is `host:port`.
 fn describe_endpoint(call: &Call<'_>) -> Result<Answer, Refused> {
     match call.query.get("endpointType") {

@@ -1,4 +1,4 @@
-//! Policies: kept, versioned, attached and told, but not evaluated. What a device may do is the usual policy of spec section 14,
+//! Policies: kept, versioned, attached and told, but not evaluated. What a device may do is the usual policy of PROTOCOL 14,
 //! which the MQTT door enforces for every device whatever is attached to its certificate.
 
 use super::{PAGE_MAX, arn, certificate_of_arn, group_name, principal};

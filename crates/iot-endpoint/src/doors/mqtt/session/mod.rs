@@ -1,4 +1,4 @@
-//! The server side of an MQTT session, without IO: what each packet means, and what is answered (spec section 13).
+//! The server side of an MQTT session, without IO: what each packet means, and what is answered (PROTOCOL 13).
 
 mod outbox;
 mod publish;
@@ -164,7 +164,7 @@ impl Session {
         self.outbox.offer(message, qos, retain, out)
     }
 
-    /// A message over the connection's rate is discarded (spec section 13.5).
+    /// A message over the connection's rate is discarded (PROTOCOL 13.5).
     fn lets_out(&mut self, service: &Service) -> bool {
         service.shape.lets_out(self.meter.as_deref_mut())
     }
@@ -174,7 +174,7 @@ impl Session {
         self.meter.as_deref_mut().map_or(Duration::ZERO, |meter| service.shape.rest(meter, bytes))
     }
 
-    /// Sends of what is stored as much as the client takes, and as may leave by now (spec section 13.4).
+    /// Sends of what is stored as much as the client takes, and as may leave by now (PROTOCOL 13.4).
     pub(super) fn draw(&mut self, service: &Service, out: &mut BytesMut) {
         if !self.is_stored {
             return;
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// QoS 2 gets silence in MQTT 3.1.1, and a DISCONNECT in MQTT 5 (spec section 2, fact 22).
+    /// QoS 2 gets silence in MQTT 3.1.1, and a DISCONNECT in MQTT 5 (PROTOCOL 2 fact 22).
     fn refuse_qos_2(&self) -> Result<(), Close> {
         match self.version {
             Version::V3 => Ok(()),

@@ -24,23 +24,23 @@ use std::time::Duration;
 pub(super) struct Aliases([Option<Box<str>>; limits::TOPIC_ALIASES_MAX as usize]);
 
 /// Whether an MQTT 5 client that publishes what it may not, at QoS 1, gets a PUBACK and stays. Otherwise, and at QoS 0 where there is
-/// no PUBACK, it gets a DISCONNECT (not found which one AWS sends when; spec section 13.7).
+/// no PUBACK, it gets a DISCONNECT (not found which one AWS sends when; PROTOCOL 13.7).
 const UNAUTHORIZED_PUBLISH_IS_ACKNOWLEDGED: bool = true;
 
-/// QoS of an answer: as granted to a matching subscription, else as the request had it (inferred; spec section 4, table QoS).
+/// QoS of an answer: as granted to a matching subscription, else as the request had it (inferred; PROTOCOL 4, table QoS).
 fn answer_qos(request: QoS, subscription: Option<QoS>) -> QoS {
     subscription.unwrap_or(request).less_value(QoS::AtLeastOnce)
 }
 
 impl Session {
-    /// A PUBLISH came in (spec section 13.5).
+    /// A PUBLISH came in (PROTOCOL 13.5).
     pub(super) fn handle_publish(&mut self, mut publish: Box<Publish>, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         if publish.qos == QoS::ExactlyOnce {
             return self.refuse_qos_2();
         }
         // An alias is known from now on, whatever becomes of this message.
         self.resolve_alias(&mut publish)?;
-        // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; spec section 13.5).
+        // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; PROTOCOL 13.5).
         if !service.shape.admits(self.meter.as_deref_mut()) {
             if self.version == Version::V5 {
                 self.acknowledge(publish.packet_id, Reason::Quota, out);

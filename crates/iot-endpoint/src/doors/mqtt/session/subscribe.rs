@@ -1,4 +1,4 @@
-//! SUBSCRIBE and UNSUBSCRIBE (spec section 13.3).
+//! SUBSCRIBE and UNSUBSCRIBE (PROTOCOL 13.3).
 
 use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Wanted};
 use super::Session;
@@ -75,7 +75,7 @@ impl Session {
         if qos == QoS::AtMostOnce { Reason::Success } else { Reason::GrantedQos1 }
     }
 
-    /// What the usual policy of spec section 14 allows: the thing's own job topics, and topics that are not reserved. Besides, the
+    /// What the usual policy of PROTOCOL 14 allows: the thing's own job topics, and topics that are not reserved. Besides, the
     /// service's events.
     fn may_subscribe(&self, filter: Filter<'_>) -> bool {
         match filter.topics.strip_prefix("$aws/things/").and_then(|rest| rest.split_once('/')) {
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// An UNSUBSCRIBE came in. A filter that was not subscribed to is fine: AWS has no code for it (spec section 13.6).
+    /// An UNSUBSCRIBE came in. A filter that was not subscribed to is fine: AWS has no code for it (PROTOCOL 13.6).
     pub(super) fn handle_unsubscribe(&mut self, id: NonZeroU16, filters: &[Box<str>], service: &Service, out: &mut BytesMut) {
         filters.iter().for_each(|filter| self.subscriptions.remove(filter));
         self.tell_subscriptions(service);
