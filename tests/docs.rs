@@ -34,27 +34,6 @@ fn the_two_commands_of_the_readme_are_what_they_were() {
     assert!(fs::read_to_string(page(".ci/run")).unwrap().contains("scripts/test"));
 }
 
-#[test]
-fn every_page_that_is_linked_exists() {
-    for name in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "certs/README.md",
-        "results/README.md",
-        "docs/ARCHITECTURE.md",
-        "docs/FIDELITY.md",
-        "docs/ROLLOUTS.md",
-    ] {
-        let text = fs::read_to_string(page(name)).unwrap();
-        for target in
-            text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.starts_with("http"))
-        {
-            let path = page(name).parent().unwrap().join(target.split('#').next().unwrap());
-            assert!(path.exists(), "{name} links to {target}");
-        }
-    }
-}
-
 /// The scenarios that a page shows in pieces, put together.
 #[test]
 fn the_rollout_that_the_page_shows_is_one() {
