@@ -1,6 +1,6 @@
 //! Presigned URLs: Signature Version 4 in a query string, as S3 has it.
 
-use super::sigv4::{ALGORITHM, AccessKey, SKEW_MAX, SignError, compute, parse_date, same};
+use super::sigv4::{ALGORITHM, AccessKey, SKEW_MAX, SignError, compute, is_same, parse_date};
 use aws_sigv4::http_request::{PercentEncodingMode, SignableBody, SignatureLocation, SigningSettings, UriPathNormalizationMode};
 use http::{HeaderMap, Request, Uri};
 use percent_encoding::percent_decode_str;
@@ -120,7 +120,7 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     let body = SignableBody::UnsignedPayload;
     let (_, expected) = compute(method, &url, signed.into_iter(), body, key, region, SERVICE, at, settings(expires_in))
         .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
-    if same(expected.as_bytes(), signature.as_bytes()) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
+    if is_same(&expected, signature) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Unlike presigned URLs of S3 it may have no expiry, and a session token is no part of what is signed. `aws-sigv4` signs no such query,
 //! so the canonical request is written here.
 
-use super::sigv4::{ALGORITHM, AccessKey, Refusal, SKEW_MAX, format_date, parse_date, same};
+use super::sigv4::{ALGORITHM, AccessKey, Refusal, SKEW_MAX, format_date, is_same, parse_date};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::{HeaderMap, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -59,7 +59,7 @@ fn sign(
     (region, service): (&str, &str),
     at: SystemTime,
 ) -> String {
-    let hash = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = |text: &str| hex::encode(Sha256::digest(text));
     let request = format!("{method}\n{PATH}\n{query}\n{}\n{}\n{}", headers.1, headers.0, hash(""));
     let date = format_date(at);
     let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
@@ -111,7 +111,7 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     let signed = parameters.iter().filter(|(name, _)| name != SIGNATURE && name != TOKEN);
     let query = canonical_query(signed.map(|(name, value)| (&**name, &**value)));
     let expected = sign(method, &query, (signed_headers, &lines), key, (region, service), at);
-    if same(expected.as_bytes(), signature.as_bytes()) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
+    if is_same(&expected, signature) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
 #[cfg(test)]

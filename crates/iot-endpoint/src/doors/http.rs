@@ -118,11 +118,7 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn parse(text: &str) -> Self {
-        let decode = |text: &str| decode_percent(&text.replace('+', " "));
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Self {
-            parameters: pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
-        }
+        Self { parameters: form_urlencoded::parse(text.as_bytes()).into_owned().collect() }
     }
 
     /// The first value with this name.

@@ -4,6 +4,7 @@ use super::error::RegistryError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use uuid::{Builder, Uuid};
 
 const NAME_CHARS_MAX: usize = 128;
 
@@ -57,7 +58,7 @@ pub struct CertificateId(pub [u8; 32]);
 
 impl fmt::Display for CertificateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -71,13 +72,11 @@ impl FromStr for CertificateId {
     type Err = RegistryError;
 
     fn from_str(text: &str) -> Result<Self, RegistryError> {
-        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-        let digits = digits.filter(|digits| digits.len() == 64);
-        let digits =
-            digits.ok_or_else(|| RegistryError::invalid(format!("a certificate id has 64 hexadecimal digits, not {text:?}")))?;
         let mut id = [0; 32];
-        id.iter_mut().zip(digits.chunks_exact(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
-        Ok(Self(id))
+        match hex::decode_to_slice(text, &mut id) {
+            Ok(()) => Ok(Self(id)),
+            Err(_) => Err(RegistryError::invalid(format!("a certificate id has 64 hexadecimal digits, not {text:?}"))),
+        }
     }
 }
 
@@ -89,15 +88,12 @@ impl ResourceId {
     /// A version 4 UUID of these random bits.
     #[must_use]
     pub fn from_random(bits: u128) -> Self {
-        const VERSION: u128 = 0xf << 76;
-        const VARIANT: u128 = 0x3 << 62;
-        Self(bits & !VERSION & !VARIANT | 0x4 << 76 | 0x2 << 62)
+        Self(Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().as_u128())
     }
 }
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |shift: u32, bits: u32| (self.0 >> shift) & ((1 << bits) - 1);
-        write!(f, "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", part(96, 32), part(80, 16), part(64, 16), part(48, 16), part(0, 48))
+        Uuid::from_u128(self.0).fmt(f)
     }
 }
