@@ -1,4 +1,4 @@
-//! Every fault of the table, in one run of 2,000 things: what comes out is what the seed says, nothing is lost, nothing hangs.
+//! Every fault of the table, in one run of 1,000 things: what comes out is what the seed says, nothing is lost, nothing hangs.
 
 #[allow(dead_code, reason = "every test target uses its part")]
 #[path = "run/bench.rs"]
@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use thing_agent::behavior::Script;
 use thing_faults::{Ends, Fault, FaultSpec, Per, Row, TABLE, Times, Unit, Where};
 
-const THINGS: u64 = 2_000;
+const THINGS: u64 = 1_000;
 /// Things that nothing goes wrong with, to hold the others against.
 const SOUND: &str = "sound";
 const SHARE_OF_A_FAULT: f64 = 0.05;
@@ -55,7 +55,7 @@ fn scenario() -> String {
         .unwrap();
         // Only what stalls needs a timer, and a slow machine must not end anything else.
         if name == Fault::Stall.key() {
-            text.push_str("timeoutConfig = { inProgressTimeoutInMinutes = 1 }\n");
+            text.push_str("timeoutConfig = { inProgressTimeoutInMinutes = 2 }\n");
         }
     };
     for row in TABLE {
@@ -263,8 +263,9 @@ fn a_rate_is_that_of_all_things_together() {
     assert_carried_out(&run, &bench);
     let outcome = Outcome::of(bench);
     let strikes = outcome.injected(Fault::StaleVersion.row());
-    // 70 in seven seconds, give or take: a Poisson process, a slow machine, and what came due before there was work.
-    assert!((35..200).contains(&strikes), "{strikes}");
+    // 70 in seven seconds of work, give or take: a Poisson process, and what came due before there was work. A slow machine works longer.
+    let run_s = outcome.bench.manifest("out")["totals"]["run_s"].as_u64().unwrap();
+    assert!((35..20 * run_s).contains(&strikes), "{strikes} in {run_s} s");
     assert_eq!(outcome.error("update", "rejected", "VersionMismatch"), strikes);
 }
 
@@ -324,6 +325,11 @@ fn check(row: &Row, expected: &Expected, outcome: &Outcome) {
             Where::Errors("rejected", code) => {
                 assert!(outcome.error(counter.operation, "rejected", code) >= strikes, "{}: {code}", row.key);
                 (outcome.summary(&scope, counter.operation, "rejected"), format!("{scope} {} rejected", counter.operation))
+            }
+            // On a slow machine a connection may be dropped before it is subscribed, which fails the attempt to connect.
+            Where::Errors("lost", code) => {
+                let ends = ["lost", "refused"].map(|kind| outcome.error(counter.operation, kind, code));
+                (ends.iter().sum(), format!("connections that ended by {code}"))
             }
             Where::Errors(kind, code) => (outcome.error(counter.operation, kind, code), format!("{kind} {code}")),
         };

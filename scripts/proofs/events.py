@@ -74,3 +74,36 @@ def outage(verdict):
     # By its own formula jitter spreads what the others want within one second over many.
     wanted = {policy: row["peak_attempts_per_s"] for policy, row in table}
     verdict.check("full-jitter: the most attempts wanted in a second, of a policy without jitter", wanted["full-jitter"] / wanted["exponential"], 0.2)
+
+
+PACE = """
+name = "outage-pace"
+seed = 5
+[fleet]
+things = 20
+connect = { arrival = "burst" }
+reconnect = { policy = "fixed", base = "100ms" }
+[[event]]
+at = "2s"
+kind = "outage"
+share = 0.5
+for = "1s"
+[end]
+duration = "6s"
+"""
+
+
+@figure
+def outage_pace(verdict):
+    """Things that try again every 100 ms: in an outage of 1 s each fails seven times or more, and all want to come back within a second."""
+    file, out = WORK / "outage-pace.toml", results("outage-pace")
+    file.write_text(PACE)
+    verdict.check("exit code", subprocess.run([BINARY, "run", file, "--ui", "none", "--out", out], cwd=WORK).returncode, 0)
+    with open(out / "events.csv", newline="") as rows:
+        row = {key: float(value) for key, value in next(csv.DictReader(rows)).items() if key in (*COLUMNS, "affected", "recovery_ms_max")}
+    things = row["affected"]
+    verdict.check("failed attempts of a thing", row["failures"] / things, 7, at_least=True)
+    verdict.check("failed attempts of a thing", row["failures"] / things, 10)
+    verdict.check("attempts wanted in a second, of a thing", row["peak_attempts_per_s"] / things, 1, at_least=True)
+    verdict.check("attempts wanted in a second, of a thing", row["peak_attempts_per_s"] / things, 2)
+    verdict.check("the last is back after", row["recovery_ms_max"], 2_000, unit=" ms")

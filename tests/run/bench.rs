@@ -1,9 +1,12 @@
 //! What the tests of whole runs have in common.
 
+#[path = "../common/verdict.rs"]
+mod verdict;
+
 use assert_cmd::cargo::cargo_bin;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A folder of its own for each test; results and certificates stay in it.
@@ -28,6 +31,12 @@ impl Bench {
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
+    }
+
+    /// The exit code of a run with its results in `out`, on however busy a machine.
+    #[track_caller]
+    pub(crate) fn code(&self, status: ExitStatus) -> Option<i32> {
+        verdict::code(status, &self.path("out"))
     }
 
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {

@@ -38,7 +38,7 @@ fn run(bench: &Bench, workflow: &str, rollouts: &[(&str, &str)]) -> BTreeMap<(St
     fs::write(bench.path("firmware.toml"), FLEET.replace("WORKFLOW", workflow) + &rollouts).unwrap();
     let output = bench.run(&["run", "firmware.toml", "--ui", "none", "--out", "out"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}{}", fs::read_to_string(bench.path("out/run.json")).unwrap_or_default());
+    assert_eq!(bench.code(output.status), Some(0), "{said}{}", fs::read_to_string(bench.path("out/run.json")).unwrap_or_default());
     let mut counts = BTreeMap::new();
     for row in bench.cells("out/executions.csv", &["cohort", "job", "status", "anomaly"]) {
         assert_eq!(row[3], "", "{row:?}");

