@@ -109,7 +109,7 @@ fn in_an_outage_every_attempt_fails_until_it_is_over() {
     assert!((20..=100).contains(&row.failures), "{}", row.failures);
     assert_eq!((error(&bench, "outage"), error(&bench, "cut")), (row.failures, 10));
     assert!(row.back_ms.unwrap() >= 1_000.0 && row.recovery_ms_max.unwrap() < 20_000.0);
-    assert!((5..=40).contains(&row.attempts), "{}", row.attempts);
+    assert!(row.attempts <= 40, "all of them want to come back, and none goes on once it is: {}", row.attempts);
     assert!(told.contains("event 1 (outage): it is over"), "{told}");
 }
 
