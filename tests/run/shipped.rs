@@ -28,7 +28,13 @@ const QUICK_OTA: &[&str] = &[
 const QUICK_WORK: &str = "behavior.ota={ step = '100ms', reaction = '0s' }";
 /// The same, asked for more often.
 const QUICK_MIX: &[&str] = &[QUICK_WORK, "cohort.https.poll.every='1s'", "cohort.signing.poll.every='1s'"];
-const QUICK_POLLS: &[&str] = &[QUICK_WORK, "cohort.polling.poll.every='1s'", "rollout.fw-2-4-1.delay='1s'"];
+/// The last poll of each thing may be under way when the run ends, on a slow machine, and counts as failed.
+const QUICK_POLLS: &[&str] = &[
+    QUICK_WORK,
+    "cohort.polling.poll.every='1s'",
+    "rollout.fw-2-4-1.delay='1s'",
+    "thresholds={ 'executions.lost' = '== 0', 'describe.failed_share' = '< 0.2' }",
+];
 
 /// The same events, sooner.
 const QUICK_STORM: &[&str] = &[
@@ -86,7 +92,8 @@ fn run_small(scenario: &str) {
     let mut args = vec!["run", name, "--things", &things, "--ui", "json", "--out", "out"];
     sets.iter().for_each(|set| args.extend(["--set", set]));
     let output = bench.run(&args);
-    assert_eq!(bench.code(output.status), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let why = |key: &str| bench.manifest("out")[key].to_string();
+    assert_eq!(bench.code(output.status), Some(0), "{name}: {} {}", why("findings"), why("thresholds"));
     let last = String::from_utf8(output.stdout).unwrap();
     let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
     assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &bench.manifest("out")["verdict"]), "{name}");
