@@ -1,6 +1,6 @@
 //! Every shipped scenario runs, small and in short.
 
-use crate::bench::{Bench, Guard};
+use crate::bench::{Bench, Guard, is_sound};
 use crate::reconcile;
 use fleetsim::scenario::SHIPPED;
 use std::collections::BTreeSet;
@@ -106,7 +106,7 @@ fn run_small(scenario: &str) {
         let [queued, notified, started, finished] = times[..] else { panic!("{name}: {row:?}") };
         assert!(queued.is_some() && queued <= started && started <= finished, "{name}: {row:?}");
         assert!(notified.is_none_or(|at| queued <= Some(at) && Some(at) <= finished), "{name}: {row:?}");
-        assert_eq!(row[5], "", "{name}");
+        assert!(is_sound(&row[5]), "{name}: {row:?}");
     }
     reconcile(&bench);
     assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
@@ -173,6 +173,6 @@ fn the_account_of_aws_1k_may_be_the_local_endpoint() {
     let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 40);
     for row in rows {
-        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && row[2].is_empty(), "{row:?}");
+        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && is_sound(&row[2]), "{row:?}");
     }
 }
