@@ -71,11 +71,6 @@ impl Bench {
     }
 }
 
-/// Whether an execution is as it should be: a busy machine is late with what it tells.
-pub(crate) fn is_sound(anomaly: &str) -> bool {
-    ["", "late_notify"].contains(&anomaly)
-}
-
 #[track_caller]
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(40);

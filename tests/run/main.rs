@@ -9,7 +9,7 @@ mod terminal;
 mod transports;
 
 use assert_cmd::cargo::cargo_bin;
-use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, is_sound, seconds, wait_until};
+use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -194,7 +194,7 @@ fn things_that_poll_find_their_jobs_and_every_poll_is_accounted_for() {
     let output = bench.run(&["run", "pollers.toml", "--ui", "none", "--out", "out"]);
     assert_eq!(bench.code(output.status), Some(0), "{}", bench.text("out/run.json"));
     let ends = bench.cells("out/executions.csv", &["status", "anomaly"]);
-    assert_eq!((ends.len(), ends.iter().all(|row| row[0] == "SUCCEEDED" && is_sound(&row[1]))), (20, true), "{ends:?}");
+    assert_eq!((ends.len(), ends.iter().all(|row| row[0] == "SUCCEEDED" && row[1].is_empty())), (20, true), "{ends:?}");
     let summary = bench.cells("out/summary.csv", &["scope", "operation", "ok"]);
     assert!(summary.iter().any(|row| row[1] == "describe" && row[2].parse::<u64>().unwrap() >= 20), "{summary:?}");
     assert!(!summary.iter().any(|row| row[1] == "notify_next"), "nobody is told who did not subscribe");
@@ -259,7 +259,7 @@ fn every_workflow_works_through_a_queue_of_jobs() {
     assert_eq!(rows.len(), 72);
     for row in &rows {
         let expected = if row[0] == "two" { "REJECTED" } else { "SUCCEEDED" };
-        assert!(row[1] == expected && is_sound(&row[2]), "{row:?}");
+        assert_eq!((&*row[1], &*row[2]), (expected, ""), "{row:?}");
         // One after the other: nothing of a thing begins before what it began before has ended.
         let number = |cell: &String| cell.parse::<f64>().unwrap();
         let overlaps =
@@ -283,14 +283,11 @@ fn a_freeze_shows_in_response_times_and_in_lost_arrivals_and_loses_nothing() {
     fs::write(bench.path("freeze.toml"), format!("{POLLERS}{freeze}")).unwrap();
     let output = bench.run(&["run", "freeze.toml", "--ui", "none", "--out", "out"]);
     assert_eq!(bench.code(output.status), Some(0), "{}", bench.text("out/run.json"));
-    let columns =
-        ["scope", "operation", "started", "ok", "open", "lost_arrivals", "blocked", "response_ms_max", "service_ms_p50", "error"];
+    let columns = ["scope", "operation", "started", "ok", "open", "lost_arrivals", "blocked", "response_ms_max", "service_ms_p50"];
     let summary = bench.cells("out/summary.csv", &columns);
     let polls = summary.iter().find(|row| row[0] == "all" && row[1] == "describe").unwrap();
     let number = |n: usize| polls[n].parse::<f64>().unwrap();
-    // What is under way when the run ends is an error without a reason: at most one poll of a thing.
-    assert!(number(9) <= 20.0 && number(2) == number(3) + number(4) + number(9), "{polls:?}");
-    assert_eq!(bench.cells("out/errors.csv", &["code"]).len(), 0, "{}", bench.text("out/errors.csv"));
+    assert_eq!(number(2), number(3) + number(4), "{polls:?}");
     // Each thing has one poll open when the endpoint stops; the next is late, and about two more are lost.
     assert!(number(5) >= 20.0 && number(6) >= 15.0, "{polls:?}");
     assert!((1_400.0..5_000.0).contains(&number(7)) && number(8) < 1_000.0, "{polls:?}");

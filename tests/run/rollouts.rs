@@ -1,6 +1,6 @@
 //! Jobs of a run against the local endpoint: when they are created, who gets them, and how they end.
 
-use super::bench::{Bench, is_sound};
+use super::bench::Bench;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -35,7 +35,7 @@ fn run(rollouts: &str) -> Bench {
     fs::write(bench.path("jobs.toml"), format!("{FLEET}{rollouts}")).unwrap();
     let output = bench.run(&["run", "jobs.toml", "--ui", "none", "--out", "out"]);
     assert_eq!(bench.code(output.status), Some(0), "{} {}", String::from_utf8_lossy(&output.stderr), bench.text("out/run.json"));
-    assert!(bench.cells("out/executions.csv", &["anomaly"]).iter().all(|row| is_sound(&row[0])));
+    assert!(bench.cells("out/executions.csv", &["anomaly"]).iter().all(|row| row[0].is_empty()));
     bench
 }
 
@@ -227,9 +227,7 @@ fn a_job_that_the_service_refuses_ends_the_run_by_its_name() {
 #[test]
 fn several_jobs_in_a_row_as_shipped() {
     let bench = Bench::new();
-    // Slower, so that the failures come before everybody has heard of it, on a busy machine too.
-    let slower = ["--set", "rollout.fw-3-0-1.rate='15/min'"];
-    let output = bench.run(&[&["run", "several-jobs", "--things", "60", "--ui", "none", "--out", "out"][..], &slower].concat());
+    let output = bench.run(&["run", "several-jobs", "--things", "60", "--ui", "none", "--out", "out"]);
     assert_eq!(bench.code(output.status), Some(0), "{} {}", String::from_utf8_lossy(&output.stderr), bench.text("out/run.json"));
     for job in ["patch-01", "patch-06", "fw-3-0-0"] {
         assert_eq!(last_row(&bench, job, &["targets", "exec_succeeded", "done_share"]), ["60", "60", "1.000000"], "{job}");

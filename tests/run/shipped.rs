@@ -1,6 +1,6 @@
 //! Every shipped scenario runs, small and in short.
 
-use crate::bench::{Bench, Guard, is_sound};
+use crate::bench::{Bench, Guard};
 use crate::reconcile;
 use fleetsim::scenario::SHIPPED;
 use std::collections::BTreeSet;
@@ -28,13 +28,7 @@ const QUICK_OTA: &[&str] = &[
 const QUICK_WORK: &str = "behavior.ota={ step = '100ms', reaction = '0s' }";
 /// The same, asked for more often.
 const QUICK_MIX: &[&str] = &[QUICK_WORK, "cohort.https.poll.every='1s'", "cohort.signing.poll.every='1s'"];
-/// The last poll of each thing may be under way when the run ends, on a slow machine, and counts as failed.
-const QUICK_POLLS: &[&str] = &[
-    QUICK_WORK,
-    "cohort.polling.poll.every='1s'",
-    "rollout.fw-2-4-1.delay='1s'",
-    "thresholds={ 'executions.lost' = '== 0', 'describe.failed_share' = '< 0.2' }",
-];
+const QUICK_POLLS: &[&str] = &[QUICK_WORK, "cohort.polling.poll.every='1s'", "rollout.fw-2-4-1.delay='1s'"];
 
 /// The same events, sooner.
 const QUICK_STORM: &[&str] = &[
@@ -92,8 +86,7 @@ fn run_small(scenario: &str) {
     let mut args = vec!["run", name, "--things", &things, "--ui", "json", "--out", "out"];
     sets.iter().for_each(|set| args.extend(["--set", set]));
     let output = bench.run(&args);
-    let why = |key: &str| bench.manifest("out")[key].to_string();
-    assert_eq!(bench.code(output.status), Some(0), "{name}: {} {}", why("findings"), why("thresholds"));
+    assert_eq!(bench.code(output.status), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let last = String::from_utf8(output.stdout).unwrap();
     let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
     assert_eq!((&last["type"], &last["verdict"]), (&"summary".into(), &bench.manifest("out")["verdict"]), "{name}");
@@ -106,7 +99,7 @@ fn run_small(scenario: &str) {
         let [queued, notified, started, finished] = times[..] else { panic!("{name}: {row:?}") };
         assert!(queued.is_some() && queued <= started && started <= finished, "{name}: {row:?}");
         assert!(notified.is_none_or(|at| queued <= Some(at) && Some(at) <= finished), "{name}: {row:?}");
-        assert!(is_sound(&row[5]), "{name}: {row:?}");
+        assert_eq!(row[5], "", "{name}");
     }
     reconcile(&bench);
     assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
@@ -173,6 +166,6 @@ fn the_account_of_aws_1k_may_be_the_local_endpoint() {
     let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 40);
     for row in rows {
-        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && is_sound(&row[2]), "{row:?}");
+        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && row[2].is_empty(), "{row:?}");
     }
 }

@@ -307,7 +307,7 @@ fn shuffled_notifications_come_in_any_order_and_before_the_answer_too() {
 #[test]
 fn a_fleet_gets_through_everything_at_once_and_both_ledgers_agree() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("quotas.toml"), "[jobs]\nreads_per_second = 15\nwrites_per_second = 15\n").unwrap();
+    std::fs::write(dir.path().join("quotas.toml"), "[jobs]\nreads_per_second = 30\nwrites_per_second = 30\n").unwrap();
     let scenario = "
         name = 'rough'
         seed = 3
