@@ -7,6 +7,7 @@ use std::time::Duration;
 /// A distribution of durations; every draw is cut at zero and at [`Distribution::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distribution {
+    /// Always this long.
     Constant(Duration),
     /// Between the two, the second not below the first.
     Uniform(Duration, Duration),
@@ -22,6 +23,7 @@ impl Distribution {
     /// No think time is longer than this, whatever was drawn.
     pub const MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+    /// One draw, from zero to [`Distribution::MAX`]; a constant is not cut.
     pub fn sample(&self, rng: &mut impl Rng) -> Duration {
         let seconds = match *self {
             Self::Constant(value) => return value,

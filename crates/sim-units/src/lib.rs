@@ -1,6 +1,8 @@
 //! What a simulation is described in: random streams by seed, random durations, schedules with a period, and their text
 //! in scenarios. Pure.
 
+#![warn(missing_docs)]
+
 pub mod distribution;
 pub mod name_template;
 pub mod periodic;

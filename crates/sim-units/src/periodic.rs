@@ -8,6 +8,7 @@ use std::time::Duration;
 /// How often, and how regularly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Period {
+    /// From one place in the schedule to the next.
     pub every: Duration,
     /// Part of `every` by which each time may be later than its place in the schedule, from 0 to 1.
     pub jitter: f64,
@@ -18,12 +19,14 @@ pub struct Period {
 pub struct Purposes {
     /// Where in its period a thing begins.
     pub phase: Purpose,
+    /// How much later than its place each time is.
     pub jitter: Purpose,
 }
 
 /// One time of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
+    /// Which time of the schedule it is, from 0.
     pub number: u64,
     /// May be over.
     pub at: Mono,
@@ -44,6 +47,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The schedule of `thing`, whose first period begins at `origin` plus a part of the period that is drawn.
     #[must_use]
     pub fn new(period: Period, purposes: Purposes, seed: u64, thing: u64, origin: Mono) -> Self {
         let phase: f64 = seed::rng(seed, thing, purposes.phase, 0).random();

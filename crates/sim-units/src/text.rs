@@ -127,6 +127,7 @@ pub fn distribution(text: &str) -> Result<Distribution, String> {
     }
 }
 
+/// The text that [`distribution`] reads back as the same distribution.
 #[must_use]
 pub fn distribution_text(distribution: &Distribution) -> String {
     let text = duration_text;
@@ -170,6 +171,7 @@ fn template(text: &str, number: &str) -> Option<NameTemplate> {
     is_plain.then(|| NameTemplate { prefix: prefix.to_owned(), index: Some(width), suffix: suffix.to_owned() })
 }
 
+/// The text that [`name_template`] reads back as the same template.
 #[must_use]
 pub fn name_template_text(template: &NameTemplate) -> String {
     let NameTemplate { prefix, index, suffix } = template;
