@@ -1,5 +1,7 @@
 //! What both sides of the wire ask of the host they run on: its clocks, TLS, WebSockets as streams of bytes.
 
+#![warn(missing_docs)]
+
 pub mod clock;
 mod drive;
 pub mod tls;

@@ -57,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameStream<S> {
         Self { stream, rest: Bytes::new(), is_refused: false, is_closing: false }
     }
 
+    /// The stream below, for what is known of the connection.
     pub fn get_ref(&self) -> &S {
         self.stream.get_ref()
     }
