@@ -2,6 +2,8 @@
 //!
 //! `tree` parses and keeps places, [`Reader`] reads values and gathers [`Problem`]s instead of stopping at the first one.
 
+#![warn(missing_docs)]
+
 mod problem;
 mod reader;
 mod tree;

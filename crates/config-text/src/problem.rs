@@ -9,13 +9,19 @@ use std::ops::Range;
 pub enum Code {
     /// The text is not TOML.
     Syntax,
+    /// A key that its table does not have.
     UnknownKey,
+    /// A value of another TOML type than the key wants.
     WrongType,
+    /// A value of the right type that says nothing known, such as a duration without a unit.
     BadValue,
+    /// A number, duration or rate outside its limits.
     OutOfRange,
+    /// A key that must be there.
     MissingKey,
     /// A name that nothing here has.
     UnknownName,
+    /// A name that is given twice.
     Duplicate,
     /// Two things that do not go together.
     Conflict,
@@ -24,6 +30,7 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them, in the order of declaration.
     pub const ALL: [Self; 10] = [
         Self::Syntax,
         Self::UnknownKey,
@@ -37,6 +44,7 @@ impl Code {
         Self::Override,
     ];
 
+    /// The stable word of this kind, with hyphens, as messages show it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,10 +71,14 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+/// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Of which kind it is.
     pub code: Code,
+    /// What the message is about.
     pub place: Place,
+    /// What is wrong, with the path of the key where there is one.
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
@@ -82,7 +94,9 @@ pub struct Source {
 /// Everything that is wrong; never empty.
 #[derive(Clone, Debug)]
 pub struct Problems {
+    /// The texts that places refer to by index: the file first, then the overrides.
     pub sources: Vec<Source>,
+    /// What is wrong, in the order of the text.
     pub list: Vec<Problem>,
 }
 

@@ -17,10 +17,12 @@ const QUOTA_MAX: i64 = 1_000_000_000;
 pub struct Gathered(RefCell<Vec<Problem>>);
 
 impl Gathered {
+    /// Adds one problem.
     pub fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
         self.0.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
     }
 
+    /// All problems so far, in the order in which they were found.
     pub fn into_inner(self) -> Vec<Problem> {
         self.0.into_inner()
     }
@@ -29,7 +31,9 @@ impl Gathered {
 /// A value with its place, for checks that come later.
 #[derive(Clone, Debug)]
 pub struct Located<T> {
+    /// What was read.
     pub value: T,
+    /// Where it stands.
     pub place: Place,
 }
 
@@ -40,11 +44,13 @@ pub struct Reader<'a> {
     pub place: Place,
     /// How the table is called in messages: empty for the root.
     path: String,
+    /// Where the problems of this table, and of those below it, go.
     pub gathered: &'a Gathered,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader of `table`, which stands at `place` and is called `path` in messages; no path for the root.
     pub fn new(table: &'a Table, place: Place, path: impl Into<String>, gathered: &'a Gathered) -> Self {
         Self { table, place, path: path.into(), gathered, known: RefCell::default() }
     }
@@ -54,6 +60,7 @@ impl<'a> Reader<'a> {
         self.table.get(key)
     }
 
+    /// The full path of a key of this table, as messages show it.
     pub fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
@@ -63,6 +70,7 @@ impl<'a> Reader<'a> {
         self.gathered.push(Code::WrongType, &node.place, message, None);
     }
 
+    /// Whether the key is there; that does not make it a known one.
     pub fn has(&self, key: &str) -> bool {
         self.table.get(key).is_some()
     }
@@ -72,10 +80,12 @@ impl<'a> Reader<'a> {
         self.known.borrow_mut().push(key);
     }
 
+    /// Where the key's value stands; without one, the table's own place.
     pub fn place_of(&self, key: &str) -> Place {
         self.table.get(key).map_or_else(|| self.place.clone(), |node| node.place.clone())
     }
 
+    /// A text; `None` when the key is absent, or has another type, which becomes a problem.
     pub fn string(&self, key: &'static str) -> Option<Located<String>> {
         let node = self.node(key)?;
         match &node.value {
@@ -87,6 +97,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `true` or `false`; `None` when the key is absent, or has another type, which becomes a problem.
     pub fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
         let node = self.node(key)?;
         match node.value {
@@ -98,6 +109,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A whole number within `range`; `None` when the key is absent, or when its value is another, which becomes a problem.
     pub fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
         let node = self.node(key)?;
         let Value::Integer(value) = node.value else {
@@ -179,6 +191,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A duration such as `"30s"` within `range`; `None` when the key is absent, or when its value is another, which becomes a problem.
     pub fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Located<Duration>> {
         let located = self.parsed(key, "a duration such as \"30s\"", text::duration)?;
         if range.contains(&located.value) {
@@ -191,14 +204,17 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// A rate such as `"500/s"`, in events per second; `None` when the key is absent, or malformed, which becomes a problem.
     pub fn rate(&self, key: &'static str) -> Option<Located<f64>> {
         self.parsed(key, "a rate such as \"500/s\"", text::rate)
     }
 
+    /// A distribution of durations such as `"exp(30s)"`; `None` when the key is absent, or malformed, which becomes a problem.
     pub fn distribution(&self, key: &'static str) -> Option<Located<Distribution>> {
         self.parsed(key, "a distribution such as \"exp(30s)\"", text::distribution)
     }
 
+    /// What `parse` makes of a text, its error being the problem; `wanted` says in a message of another type what the text should be.
     pub fn with<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
         self.parsed(key, wanted, parse)
     }
@@ -216,6 +232,7 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// The reader of a table below; `None` when the key is absent, or no table, which becomes a problem.
     pub fn table(&self, key: &'static str) -> Option<Self> {
         let node = self.node(key)?;
         match &node.value {
@@ -308,6 +325,7 @@ impl<'a> Reader<'a> {
         Some(Located { value: node.value.to_json(), place: node.place.clone() })
     }
 
+    /// A table, as a JSON object.
     pub fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
         let located = self.json(key)?;
         if !located.value.is_object() {
@@ -328,11 +346,13 @@ impl<'a> Reader<'a> {
         found.unwrap_or_else(|| node.place.clone())
     }
 
+    /// Adds the problem that `key` is not there.
     pub fn missing(&self, key: &str, help: &str) {
         let message = format!("{} is missing", self.name(key));
         self.gathered.push(Code::MissingKey, &self.place, message, Some(help.to_owned()));
     }
 
+    /// Adds the problem that what stands at `place` does not go together with something else.
     pub fn conflict(&self, place: &Place, message: impl Into<String>, help: &str) {
         self.gathered.push(Code::Conflict, place, message, Some(help.to_owned()));
     }

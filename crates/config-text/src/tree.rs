@@ -19,7 +19,9 @@ pub struct Override {
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Node {
+    /// The value itself.
     pub value: Value,
+    /// Where it stands, quotes and brackets included.
     pub place: Place,
 }
 
@@ -47,14 +49,22 @@ impl Node {
     }
 }
 
+/// A TOML value.
 #[derive(Clone, Debug)]
 pub enum Value {
+    /// Without its quotes and escapes.
     String(String),
+    /// A whole number of 64 bits; a larger one is an infinite `Float`.
     Integer(i64),
+    /// A number with a fraction, or `inf` or `nan`.
     Float(f64),
+    /// `true` or `false`.
     Boolean(bool),
+    /// A date, a time or both, as text of RFC 3339.
     Datetime(String),
+    /// In the order of the text; of tables, too (`[[key]]`).
     Array(Vec<Node>),
+    /// A table, however it is written.
     Table(Table),
 }
 
@@ -100,17 +110,23 @@ impl Value {
 /// Entries in the order of the text.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
+    /// In the order of the text, then what overrides have added.
     pub entries: Vec<Entry>,
 }
 
+/// A key of a table with its value.
 #[derive(Clone, Debug)]
 pub struct Entry {
+    /// Without quotes, and without the path that leads to it.
     pub key: String,
+    /// Where the key itself stands.
     pub key_place: Place,
+    /// The value.
     pub node: Node,
 }
 
 impl Table {
+    /// The value of `key`, if it is there.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
