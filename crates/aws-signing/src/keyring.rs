@@ -17,8 +17,10 @@ const RENEW_PAUSE: Duration = Duration::from_secs(5);
 /// No key to sign with.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
+    /// The provider was asked, and did not answer in time.
     #[error("get credentials: none answered within {} s", ASK_TIMEOUT.as_secs())]
     Timeout,
+    /// The provider has no key; the text is its error with all causes.
     #[error("get credentials: {0}")]
     Refused(String),
 }
@@ -49,6 +51,7 @@ impl Drop for Renewing {
 }
 
 impl Keyring {
+    /// A keyring that asks `provider` when it has no key that lasts.
     pub fn new(provider: impl ProvideCredentials + 'static) -> Self {
         Self { provider: SharedCredentialsProvider::new(provider), last: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }

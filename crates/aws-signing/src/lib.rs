@@ -2,6 +2,8 @@
 //! The signatures themselves
 //! read no clock: the instant is an argument. A [`keyring::Keyring`] renews keys before they expire.
 
+#![warn(missing_docs)]
+
 pub mod keyring;
 pub mod presign;
 pub mod request;

@@ -18,16 +18,22 @@ const SIGNING_PARAMETERS: [&str; 6] =
 /// Why a presigned URL opens nothing, in the names of S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// No `X-Amz-Signature` in the query.
     #[error("Access Denied")]
     Unsigned,
+    /// A parameter of the signature is missing, malformed, or of another region or service.
     #[error("the query string needs X-Amz-Algorithm={ALGORITHM}, -Credential, -Date, -Expires, -SignedHeaders and -Signature")]
     Malformed,
+    /// The access key id is not the one that is known.
     #[error("The AWS Access Key Id you provided does not exist in our records.")]
     UnknownKey,
+    /// `X-Amz-Date` plus `X-Amz-Expires` is over.
     #[error("Request has expired")]
     Expired,
+    /// `X-Amz-Date` is more than 5 minutes ahead.
     #[error("Request is not valid yet")]
     NotYetValid,
+    /// The signature is not that of this method, URL and headers.
     #[error("The request signature we calculated does not match the signature you provided. Check your key and signing method.")]
     SignatureDoesNotMatch,
 }

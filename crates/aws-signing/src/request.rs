@@ -13,15 +13,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How requests are signed, in place of a certificate's being shown.
 pub struct Signing {
+    /// Who gives the key of each request.
     pub keyring: Arc<Keyring>,
+    /// The region of the signature's scope.
     pub region: String,
 }
 
 /// Why a request could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
+    /// There was no key to sign with.
     #[error("{0}")]
     Key(#[from] KeyError),
+    /// There was a key, and the request cannot be signed.
     #[error("{0}")]
     Sign(#[from] SignError),
 }

@@ -20,7 +20,9 @@ const IMPLIED_HEADERS: [&str; 1] = ["x-amz-date"];
 /// An access key with its secret.
 #[derive(Clone)]
 pub struct AccessKey {
+    /// Access key id, which a signed request shows.
     pub id: String,
+    /// Secret access key, which it does not.
     pub secret: String,
     /// Of temporary credentials.
     pub session_token: Option<String>,
@@ -50,16 +52,22 @@ impl SignError {
 /// Why a signature is not accepted, in AWS's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// No `Authorization` header, or in a URL no `X-Amz-Signature`.
     #[error("Missing Authentication Token")]
     MissingAuthenticationToken,
+    /// A part of the signature, its date or a header that must be signed is missing or malformed.
     #[error("the request is not signed by {ALGORITHM} with Credential, SignedHeaders and Signature")]
     IncompleteSignature,
+    /// The access key id is not the one that is known.
     #[error("The security token included in the request is invalid.")]
     UnrecognizedClient,
+    /// The date is more than 5 minutes from the service's, or the URL has expired.
     #[error("Signature expired: the request's date is more than 5 minutes from the service's")]
     SignatureExpired,
+    /// The credential's scope is of another day, region or service.
     #[error("the credential is scoped to another day, region or service")]
     WrongScope,
+    /// The signature is not that of this request.
     #[error("The request signature we calculated does not match the signature you provided.")]
     SignatureDoesNotMatch,
 }

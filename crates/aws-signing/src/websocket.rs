@@ -10,9 +10,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use sha2::{Digest as _, Sha256};
 use std::time::{Duration, SystemTime};
 
+/// Path of the WebSocket (PROTOCOL 12.4).
 pub const PATH: &str = "/mqtt";
 /// `Sec-WebSocket-Protocol`: the standard's name, and what the device SDK v1 for Python says (its `cores.py`).
 pub const SUBPROTOCOLS: [&str; 2] = [SUBPROTOCOL, "mqttv3.1"];
+/// What this project's clients ask for as `Sec-WebSocket-Protocol` (PROTOCOL 12.4).
 pub const SUBPROTOCOL: &str = "mqtt";
 /// Signing name of MQTT over WebSocket (PROTOCOL 12.3).
 pub const SIGNING_NAME: &str = "iotdevicegateway";
