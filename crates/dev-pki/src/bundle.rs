@@ -42,11 +42,13 @@ impl Bundle {
         Some(&self.text[self.things.get(thing)?.clone()])
     }
 
+    /// How many things it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.things.len()
     }
 
+    /// Never so of a bundle that was read: a file without things is refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.things.is_empty()

@@ -9,10 +9,13 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 /// A certificate and what is to be known of it.
 #[derive(Clone, Debug)]
 pub struct DeviceCertificate {
+    /// The certificate's PEM, as it was given or issued.
     pub pem: String,
+    /// The first certificate of it, as DER.
     pub der: CertificateDer<'static>,
     /// Milliseconds since the epoch.
     pub not_before_ms: i64,
+    /// Milliseconds since the epoch.
     pub not_after_ms: i64,
 }
 
@@ -33,7 +36,9 @@ impl DeviceCertificate {
 
 /// A key pair as PEM. The private key is nowhere else.
 pub struct DeviceKeys {
+    /// `PUBLIC KEY`, a SubjectPublicKeyInfo.
     pub public_pem: String,
+    /// `PRIVATE KEY`, a PKCS#8.
     pub private_pem: String,
 }
 

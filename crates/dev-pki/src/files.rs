@@ -75,7 +75,9 @@ impl Lock {
 /// The one key of the local control plane, in AWS's shared-credentials format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AwsCredentials {
+    /// `aws_access_key_id`: `AKIA` and 16 characters where it is made here.
     pub access_key_id: String,
+    /// `aws_secret_access_key`: 40 characters where it is made here.
     pub secret_access_key: String,
 }
 

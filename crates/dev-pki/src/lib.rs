@@ -12,6 +12,8 @@
 //! makers apart. What is missing, broken, expired or of another CA is noticed and made anew: one thing's pair if it is one
 //! thing's, everything if it is the CA.
 
+#![warn(missing_docs)]
+
 pub mod bundle;
 mod device;
 mod files;
@@ -40,19 +42,44 @@ const POLL: Duration = Duration::from_millis(50);
 /// Why there is no PKI.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
+    /// A file or folder cannot be used.
     #[error("{doing} {path}: {source}")]
-    File { doing: &'static str, path: PathBuf, source: io::Error },
+    File {
+        /// What was tried, a verb.
+        doing: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The cryptographic library made no certificate.
     #[error("make a certificate for {subject}: {source}")]
-    Issue { subject: String, source: rcgen::Error },
+    Issue {
+        /// Whose certificate it would have been.
+        subject: String,
+        /// Why it failed.
+        source: rcgen::Error,
+    },
+    /// Another maker of the same store held it for too long.
     #[error("lock {path}: another process has held it for {} s", LOCK_TIMEOUT.as_secs())]
-    Locked { path: PathBuf },
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A file holds what it should not.
     #[error("use {path}: {why}")]
-    Broken { path: PathBuf, why: String },
+    Broken {
+        /// The file, or the folder of such files.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What a store must hold.
 #[derive(Clone, Debug, Default)]
 pub struct StoreSpec {
+    /// Things that need a certificate.
     pub things: Vec<ThingName>,
     /// Names and addresses of the server's certificate besides `localhost`, 127.0.0.1 and `::1`.
     pub server_names: Vec<String>,
@@ -61,7 +88,9 @@ pub struct StoreSpec {
 /// A certificate chain, leaf first, and its key.
 #[derive(Debug)]
 pub struct Pair {
+    /// Leaf first, then intermediates.
     pub chain: Vec<CertificateDer<'static>>,
+    /// The private key of the leaf.
     pub key: PrivateKeyDer<'static>,
 }
 
@@ -78,6 +107,7 @@ pub struct Store {
 pub struct Made {
     /// Certificates found fit and used again.
     pub reused: usize,
+    /// Certificates made anew, because there were none or unfit ones.
     pub issued: usize,
 }
 
@@ -97,16 +127,19 @@ impl Store {
         Ok((Self { dir: dir.into(), ca: authority.certificate(), credentials }, made))
     }
 
+    /// The folder of the store.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
+    /// The CA's certificate, by which clients trust the endpoint, and the endpoint things.
     #[must_use]
     pub fn ca_cert(&self) -> CertificateDer<'static> {
         self.ca.clone()
     }
 
+    /// The control plane's access key.
     #[must_use]
     pub fn credentials(&self) -> &AwsCredentials {
         &self.credentials
