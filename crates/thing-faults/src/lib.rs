@@ -3,6 +3,8 @@
 //!
 //! [`TABLE`] is the one table: from it come the words of a scenario with their defaults, `docs/FAULTS.md`, and the test.
 
+#![warn(missing_docs)]
+
 mod table;
 
 pub use table::{Column, Counter, Ends, Fault, Parameter, Row, TABLE, Times, Where};
@@ -28,6 +30,7 @@ pub enum Per {
 }
 
 impl Per {
+    /// The word in scenarios.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,14 +56,18 @@ pub enum Chance {
 pub enum Setting {
     /// Drawn for each strike.
     Time(Distribution),
+    /// A whole number, the same for each strike.
     Count(u32),
 }
 
 /// A fault as a behavior wants it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultSpec {
+    /// Which fault.
     pub fault: Fault,
+    /// How many of the units it strikes, or how often it strikes.
     pub chance: Chance,
+    /// What one draw is about.
     pub per: Per,
     /// In the order of [`Row::parameters`].
     pub settings: Vec<Setting>,
@@ -71,10 +78,12 @@ pub struct FaultSpec {
 pub struct FaultSet(u32);
 
 impl FaultSet {
+    /// Adds one; one that is in it already stays.
     pub fn insert(&mut self, fault: Fault) {
         self.0 |= 1 << fault as u8;
     }
 
+    /// Those of both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -101,6 +110,7 @@ impl fmt::Display for FaultSet {
 pub struct Unit(u64);
 
 impl Unit {
+    /// The thing itself, of which there is one.
     pub const THING: Self = Self(0);
 
     /// Connections of a thing count from 0.
@@ -109,6 +119,7 @@ impl Unit {
         Self(number)
     }
 
+    /// Execution `number` of `job` on the thing.
     #[must_use]
     pub fn execution(job: &JobId, number: i64) -> Self {
         Self(seed::digest(job.as_str()) ^ (number as u64).rotate_left(48))

@@ -8,26 +8,44 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Fault {
+    /// A reboot in the middle of a job (PROTOCOL 18.1).
     CrashInProgress,
+    /// A job that is never reported on again (PROTOCOL 9.5).
     Stall,
+    /// An update with an `expectedVersion` that is over (PROTOCOL 6.4).
     StaleVersion,
+    /// An update that is sent twice.
     DuplicateUpdate,
+    /// An update of an execution that has ended (PROTOCOL 9.2).
     UpdateAfterTerminal,
+    /// A value of `statusDetails` that is too long (PROTOCOL 3).
     OversizedDetails,
+    /// A value of `statusDetails` with a line break (PROTOCOL 2 fact 12).
     ControlCharacterDetails,
+    /// Half a payload.
     BadJson,
+    /// A topic of no operation (PROTOCOL 8).
     WrongTopic,
+    /// Another thing's topic (PROTOCOL 13.7).
     ForeignTopic,
+    /// More messages in a second than a connection may send (PROTOCOL 13.5).
     PublishFlood,
+    /// No acknowledgement of QoS 1 messages (PROTOCOL 13.4).
     NoPuback,
+    /// A client that reads its socket slowly.
     SlowReader,
+    /// A client that does not subscribe to `notify-next` (PROTOCOL 7.2).
     NoNotifyNext,
+    /// Connections that do not last.
     Flapping,
+    /// Two clients with one client id (PROTOCOL 13.2).
     DuplicateClientId,
+    /// A certificate that ended yesterday.
     ExpiredCertificate,
 }
 
 impl Fault {
+    /// What the table says of it.
     #[must_use]
     pub fn row(self) -> &'static Row {
         &TABLE[self as usize]
@@ -39,6 +57,7 @@ impl Fault {
         self.row().key
     }
 
+    /// The fault of that name.
     #[must_use]
     pub fn of(key: &str) -> Option<Self> {
         TABLE.iter().find(|row| row.key == key).map(|row| row.fault)
@@ -76,10 +95,13 @@ impl Fault {
 /// A parameter of a fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
+    /// Its name in scenarios.
     pub key: &'static str,
+    /// What it is when a scenario does not say.
     pub default: Setting,
     /// The least and the most of a number.
     pub range: (u32, u32),
+    /// What it is good for, for `docs/FAULTS.md`.
     pub meaning: &'static str,
 }
 
@@ -104,19 +126,25 @@ const fn uniform(from: u64, to: u64) -> Distribution {
 pub enum Ends {
     /// As the behavior's outcome has drawn, after all.
     AsDrawn,
+    /// `TIMED_OUT`, if the job has an in-progress timer (PROTOCOL 9.5).
     TimedOut,
 }
 
 /// A column of `summary.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
+    /// Operations that were answered with success.
     Ok,
+    /// Operations that nobody answered in time.
     Timeout,
+    /// Operations that were refused, or failed.
     Error,
+    /// Answers that came when nobody waited for them any more.
     LateAnswers,
 }
 
 impl Column {
+    /// The column's heading.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -140,6 +168,7 @@ pub enum Times {
 /// Where a counter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
+    /// A column of `summary.csv`, in the row of the operation.
     Summary(Column),
     /// `kind` and `code` of a row of `errors.csv`.
     Errors(&'static str, &'static str),
@@ -148,8 +177,11 @@ pub enum Where {
 /// A figure that a fault moves.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter {
+    /// The operation as results name it.
     pub operation: &'static str,
+    /// Which file and column.
     pub place: Where,
+    /// By how much.
     pub times: Times,
 }
 
@@ -164,18 +196,25 @@ const fn errors(operation: &'static str, kind: &'static str, code: &'static str,
 /// A fault, and all that is known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
+    /// Which fault.
     pub fault: Fault,
+    /// Its name in scenarios and results.
     pub key: &'static str,
     /// What one draw may be about, the default first.
     pub per: &'static [Per],
+    /// What a scenario may say of it.
     pub parameters: &'static [Parameter],
     /// When it happens, within a unit that is struck.
     pub trigger: &'static str,
+    /// What the thing does.
     pub thing: &'static str,
+    /// What the endpoint does then, and where that is written.
     pub endpoint: &'static str,
+    /// How the execution ends.
     pub ends: Ends,
     /// Its thing may hear late, or never, what it is told: that it did is no anomaly.
     pub is_deaf: bool,
+    /// The figures by which a run shows it.
     pub counters: &'static [Counter],
     /// Where real fleets met it.
     pub seen: &'static str,
@@ -189,6 +228,7 @@ const THINGS: &[Per] = &[Per::Thing];
 use Column::{Error, LateAnswers, Ok, Timeout};
 use Times::{Once, Some};
 
+/// All faults, in the order of [`Fault`].
 pub const TABLE: &[Row] = &[
     Row {
         fault: Fault::CrashInProgress,
