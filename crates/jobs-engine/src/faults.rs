@@ -15,12 +15,15 @@ use std::time::Duration;
 pub struct FaultConfig {
     /// From a request's arrival, or its departure from the server's queue, to its way into the service.
     pub latency: Option<Distribution>,
+    /// A limited number of workers; absent: every request is served at once.
     pub server: Option<ServerConfig>,
+    /// Requests that are refused; absent: none.
     pub reject: Option<RejectConfig>,
     /// Share of the requests that are acknowledged, and then lost.
     pub drop: Option<f64>,
     /// How long a connection lives, from CONNACK until the server ends it.
     pub disconnect: Option<Distribution>,
+    /// Late notifications; absent: they leave at once.
     pub notifications: Option<NotificationConfig>,
 }
 
@@ -36,6 +39,7 @@ pub struct ServerConfig {
 /// Notifications that come late.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NotificationConfig {
+    /// From the change to the message's departure, drawn for each message.
     pub delay: Distribution,
     /// Whether messages of a thing may overtake each other; its answers are late then, too.
     pub shuffle: bool,
@@ -64,7 +68,9 @@ pub struct RejectConfig {
 /// What is to go wrong, for all requests alike.
 #[derive(Clone, Debug, Default)]
 pub struct FaultSettings {
+    /// From which all draws follow.
     pub seed: u64,
+    /// What goes wrong, and how often.
     pub plan: FaultConfig,
 }
 
@@ -73,9 +79,11 @@ pub struct FaultSettings {
 pub struct Fault {
     /// It is never answered, and the engine never hears of it.
     pub is_dropped: bool,
+    /// It is refused with this, and the engine never hears of it.
     pub refusal: Option<Rejection>,
     /// How long a worker of the server is busy with it.
     pub service: Option<Duration>,
+    /// How long it takes into the service; absent: no time.
     pub latency: Option<Duration>,
 }
 
@@ -95,6 +103,7 @@ struct Counts {
 }
 
 impl Faults {
+    /// No request, connection or message has been counted yet.
     pub fn new(settings: FaultSettings) -> Self {
         Self { settings, things: Mutex::default() }
     }
@@ -168,6 +177,7 @@ fn next(counter: &mut u64) -> u64 {
     number
 }
 
+/// `message` of a rejection that is made up, by its code.
 pub fn message(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::RequestThrottled => "Rate exceeded",

@@ -17,6 +17,7 @@ impl Engine {
         }
     }
 
+    /// Whether the thing is registered.
     #[must_use]
     pub fn has_thing(&self, name: &ThingName) -> bool {
         self.store.thing_keys.contains_key(name)

@@ -28,6 +28,7 @@ use store::{Execution, ExecutionId, JobKey, Store, ThingKey};
 pub struct EngineConfig {
     /// Length of a minute for every minute-unit: timers and roll-out rates.
     pub minute: Duration,
+    /// Where in its minute a job's executions are queued.
     pub spread: Spread,
     /// Executions a minute: of a job that does not say, and of any job at most; `None`: no limit.
     pub rate_per_minute: Option<u32>,
@@ -80,6 +81,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// A service without things, groups or jobs.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         Self {
@@ -134,6 +136,7 @@ impl Engine {
         })
     }
 
+    /// The next message for a thing on `notify` or `notify-next` (PROTOCOL 7), in the order of the changes.
     pub fn poll_notification(&mut self) -> Option<(ThingName, Notification)> {
         self.notifications.pop_front()
     }
@@ -181,6 +184,7 @@ impl Engine {
         self.event_config
     }
 
+    /// UpdateEventConfigurations (PROTOCOL 4.1).
     pub fn configure_events(&mut self, config: EventConfig) {
         self.event_config = config;
         self.mark(RecordKey::Events);

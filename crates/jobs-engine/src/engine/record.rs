@@ -12,29 +12,44 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Which record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RecordKey {
+    /// Of a thing, whose name stands in the record.
     Thing(ThingKey),
+    /// Of a thing group.
     Group(GroupName),
+    /// Of one thing's membership in a group.
     Member(GroupName, ThingKey),
+    /// Of a job: what seldom changes.
     Job(JobKey),
+    /// Of a job: what changes as it goes.
     JobState(JobKey),
+    /// Of an execution, told by its thing and its id there.
     Execution(ThingKey, ExecutionId),
+    /// Of the choice of events (UpdateEventConfigurations); there is one.
     Events,
 }
 
 /// What stands in a record. Deadlines are milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
+    /// Of [`RecordKey::Thing`].
     Thing {
+        /// Its name in the registry.
         name: ThingName,
     },
+    /// Of [`RecordKey::Group`]; there is nothing but its name.
     Group,
     /// Members in the order of `place`.
     Member {
+        /// Its number in the order in which members joined.
         place: u64,
     },
+    /// Of [`RecordKey::Job`].
     Job(Box<JobRecord>),
+    /// Of [`RecordKey::JobState`].
     JobState(Box<JobStateRecord>),
+    /// Of [`RecordKey::Execution`].
     Execution(Box<ExecutionRecord>),
+    /// Of [`RecordKey::Events`].
     Events(EventConfig),
 }
 

@@ -17,8 +17,11 @@ use std::time::Duration;
 /// Which quota a CONNECT is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectQuota {
+    /// Connections at once.
     Connections,
+    /// CONNECT packets a second.
     PerSecond,
+    /// CONNECT packets a second with this client id.
     PerClientId,
 }
 
@@ -36,6 +39,7 @@ pub struct ConnectionMeter {
 }
 
 impl Meters {
+    /// Meters on which nothing was used yet.
     pub fn new(quotas: Quotas) -> Self {
         Self { quotas, account: Mutex::default() }
     }
@@ -49,6 +53,7 @@ impl Meters {
         self.account().connect(&self.quotas, client_id, now)
     }
 
+    /// A connection that [`Self::connect`] let in has ended.
     pub fn disconnect(&self) {
         self.account().disconnect();
     }

@@ -12,14 +12,19 @@ use std::collections::BTreeSet;
 /// Statuses that a caller can set; those of transfers do not occur here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CertificateStatus {
+    /// `ACTIVE`: the only one with which devices may connect.
     Active,
+    /// `INACTIVE`: a device that shows it is refused at CONNECT.
     Inactive,
+    /// `REVOKED`: the same; the handshake fails already where it was registered without a CA.
     Revoked,
 }
 
 impl CertificateStatus {
+    /// All of them, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Revoked];
 
+    /// `status` on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,28 +47,42 @@ pub enum CertificateMode {
 /// The key of a certificate is never here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
+    /// `certificatePem`: the certificate, without its key.
     pub pem: Box<str>,
+    /// `status`.
     pub status: CertificateStatus,
+    /// `certificateMode`.
     pub mode: CertificateMode,
     /// Milliseconds since the epoch, as all times here.
     pub created_ms: i64,
+    /// When its status was set last.
     pub updated_ms: i64,
+    /// From when it is valid.
     pub not_before_ms: i64,
+    /// Until when it is valid.
     pub not_after_ms: i64,
+    /// Things it is a principal of.
     pub things: BTreeSet<ThingName>,
     /// Its one thing has it for itself (`EXCLUSIVE_THING`).
     pub exclusive: bool,
+    /// Policies that are attached to it.
     pub policies: BTreeSet<PolicyName>,
 }
 
 /// A certificate that is to be known from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCertificate {
+    /// SHA-256 of its DER.
     pub id: CertificateId,
+    /// The certificate, without its key.
     pub pem: String,
+    /// Its first status.
     pub status: CertificateStatus,
+    /// Whether it was issued here.
     pub mode: CertificateMode,
+    /// From when it is valid, in milliseconds since the epoch.
     pub not_before_ms: i64,
+    /// Until when it is valid, in milliseconds since the epoch.
     pub not_after_ms: i64,
 }
 

@@ -2,25 +2,39 @@
 
 use std::fmt;
 
+/// Why a call is refused, as botocore's `iot/2015-05-28` model names it, there with `Exception` behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// Status 400: something in the call is missing, malformed or against a rule.
     InvalidRequest,
+    /// Status 404: there is no resource of that name.
     ResourceNotFound,
+    /// Status 409: there is one of that name, and it differs.
     ResourceAlreadyExists,
+    /// Status 409: `expectedVersion` is not the version there is.
     VersionConflict,
+    /// Status 409: what is to be deleted is still in use.
     DeleteConflict,
+    /// Status 406: the certificate is `ACTIVE`.
     CertificateState,
+    /// Status 410: more would be attached than one resource may have.
     LimitExceeded,
+    /// Status 409: the policy has all the versions that it may have.
     VersionsLimitExceeded,
 }
 
 /// What kinds of resources there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceKind {
+    /// A device.
     Thing,
+    /// A kind of devices.
     ThingType,
+    /// A static thing group.
     ThingGroup,
+    /// A policy of AWS IoT Core.
     Policy,
+    /// A device's certificate.
     Certificate,
 }
 
@@ -39,14 +53,20 @@ impl fmt::Display for ResourceKind {
 /// The resource that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
+    /// Of which kind it is.
     pub kind: ResourceKind,
+    /// What its ARN ends in.
     pub name: String,
+    /// `resourceId`.
     pub id: String,
 }
 
+/// Why a call of the registry is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryError {
+    /// In which of AWS's ways.
     pub kind: ErrorKind,
+    /// `message`: a sentence for people.
     pub message: String,
     /// Of `ResourceAlreadyExists`.
     pub resource: Option<Box<Resource>>,

@@ -16,22 +16,31 @@ const ATTRIBUTES_MAX: usize = 50;
 /// Levels of a hierarchy, its root included.
 const DEPTH_MAX: usize = 7;
 
+/// A static thing group; its members are the engine's to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
+    /// `thingGroupId`.
     pub id: ResourceId,
+    /// The group above; absent at the root of a hierarchy.
     pub parent: Option<GroupName>,
+    /// `thingGroupDescription`.
     pub description: Option<String>,
+    /// Attributes of the group itself, not of its members.
     pub attributes: Attributes,
+    /// 1 at first, one more with each update.
     pub version: i64,
     /// Milliseconds since the epoch.
     pub created_ms: i64,
+    /// Policies that are attached to it.
     pub policies: BTreeSet<PolicyName>,
 }
 
 /// `thingGroupProperties` of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupProperties {
+    /// `thingGroupDescription`; absent in an update: it stays as it is.
     pub description: Option<String>,
+    /// `attributePayload`; absent in an update: they stay as they are.
     pub attributes: Option<AttributePayload>,
 }
 

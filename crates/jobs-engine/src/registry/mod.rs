@@ -47,26 +47,39 @@ pub struct Registry {
 /// The name of a record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Key {
+    /// Of a thing.
     Thing(ThingName),
+    /// Of a thing type.
     Type(TypeName),
+    /// Of a thing group.
     Group(GroupName),
+    /// Of a policy with its versions.
     Policy(PolicyName),
+    /// Of a certificate that is registered.
     Certificate(CertificateId),
+    /// Of a certificate that was deleted, and is never to be accepted again.
     DeletedCertificate(CertificateId),
 }
 
 /// What is kept of one thing, type and so on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
+    /// Of [`Key::Thing`].
     Thing(Thing),
+    /// Of [`Key::Type`].
     Type(ThingType),
+    /// Of [`Key::Group`].
     Group(Group),
+    /// Of [`Key::Policy`].
     Policy(Policy),
+    /// Of [`Key::Certificate`].
     Certificate(Box<Certificate>),
+    /// Of [`Key::DeletedCertificate`]; there is nothing but its id.
     DeletedCertificate,
 }
 
 impl Registry {
+    /// Nothing is registered; `minute` is the length of a minute, for the wait before a type can be deleted.
     #[must_use]
     pub fn new(minute: Duration) -> Self {
         Self {

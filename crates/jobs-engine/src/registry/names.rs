@@ -29,6 +29,7 @@ macro_rules! name {
                 Ok(Self(text.into()))
             }
 
+            /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -13,27 +13,36 @@ const VERSIONS_MAX: usize = 5;
 /// Policies of one certificate or group (PROTOCOL 14).
 const POLICIES_PER_TARGET_MAX: usize = 10;
 
+/// A policy of AWS IoT Core; it is kept and told, not evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
+    /// By number, from 1; without those that were deleted.
     pub versions: BTreeMap<u32, PolicyVersion>,
+    /// Number of the version that counts.
     pub default_version: u32,
     /// Number of the newest version there ever was.
     pub last_version: u32,
     /// Milliseconds since the epoch.
     pub created_ms: i64,
+    /// When a version was added, or the default version chosen, last; milliseconds since the epoch.
     pub updated_ms: i64,
 }
 
+/// One version; it never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyVersion {
+    /// The policy's JSON, as it was given.
     pub document: Box<str>,
+    /// Milliseconds since the epoch.
     pub created_ms: i64,
 }
 
 /// What a policy can be attached to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PolicyTarget {
+    /// A device's certificate.
     Certificate(CertificateId),
+    /// A thing group.
     Group(GroupName),
 }
 

@@ -16,42 +16,60 @@ const SEARCHABLE_ATTRIBUTES_MAX: usize = 3;
 /// From deprecating a type to when it can be deleted, in minutes.
 const TYPE_DELETION_MINUTES: u32 = 5;
 
+/// A device as the registry knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thing {
+    /// `thingId`.
     pub id: ResourceId,
+    /// `thingTypeName`; absent: the thing has no type.
     pub thing_type: Option<TypeName>,
+    /// Names and values that the owner gave it.
     pub attributes: Attributes,
+    /// 1 at first, one more with each update.
     pub version: i64,
 }
 
 /// What CreateThing says besides the name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThingSpec {
+    /// `thingTypeName`; absent: no type.
     pub thing_type: Option<TypeName>,
+    /// `attributePayload`.
     pub attributes: AttributePayload,
 }
 
+/// What UpdateThing changes: what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateThing {
+    /// `thingTypeName`: the new type.
     pub thing_type: Option<TypeName>,
+    /// `removeThingType`; excludes a new type.
     pub remove_type: bool,
+    /// `attributePayload`.
     pub attributes: Option<AttributePayload>,
+    /// `expectedVersion`; absent: no check.
     pub expected_version: Option<i64>,
 }
 
+/// A kind of things, which lets them have more attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThingType {
+    /// `thingTypeId`.
     pub id: ResourceId,
+    /// What its creator said of it.
     pub properties: TypeProperties,
     /// Milliseconds since the epoch, as all times here.
     pub created_ms: i64,
+    /// When it was deprecated: no further thing can have it. Absent: it is in use.
     pub deprecated_ms: Option<i64>,
 }
 
 /// `thingTypeProperties`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeProperties {
+    /// `thingTypeDescription`.
     pub description: Option<String>,
+    /// `searchableAttributes`: names.
     pub searchable_attributes: Vec<String>,
 }
 
