@@ -62,12 +62,14 @@ impl fmt::Display for EpochSeconds {
 /// One reading of both clocks, for machines that need the wall clock on the wire and the monotonic one for deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
+    /// For deadlines and durations.
     pub mono: Mono,
     /// Milliseconds since the Unix epoch.
     pub epoch_ms: i64,
 }
 
 impl Now {
+    /// The wall clock in the unit of the wire, cut, not rounded.
     #[must_use]
     pub fn epoch_seconds(self) -> EpochSeconds {
         EpochSeconds(self.epoch_ms.div_euclid(1000))

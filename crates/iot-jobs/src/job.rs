@@ -12,10 +12,13 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A target of a job; an ARN on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum JobTarget {
+    /// `thing/{name}`.
     Thing(ThingName),
+    /// `thinggroup/{name}`: its members.
     Group(GroupName),
 }
 
+/// `targetSelection`: which members of a target group get the job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetSelection {
     /// The members at creation; the job completes.
@@ -30,6 +33,7 @@ pub enum TargetSelection {
 pub struct RolloutConfig {
     /// Executions per minute; `None`: the service's own pace.
     pub maximum_per_minute: Option<u32>,
+    /// `exponentialRate`; absent: a constant rate.
     pub exponential: Option<ExponentialRate>,
 }
 
@@ -44,8 +48,10 @@ pub enum Spread {
 }
 
 impl Spread {
+    /// All of them, in the order of declaration.
     pub const ALL: [Self; 2] = [Self::Smooth, Self::Burst];
 
+    /// The word in scenarios.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,28 +68,37 @@ pub struct ExponentialRate {
     pub base_per_minute: u32,
     /// `incrementFactor` in tenths: 11 to 50.
     pub increment_tenths: u32,
+    /// Which counter the rate follows.
     pub criterion: RateIncrease,
 }
 
 /// `rateIncreaseCriteria`, at least 1 thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RateIncrease {
+    /// `numberOfNotifiedThings`: executions that were queued.
     NotifiedThings(u64),
+    /// `numberOfSucceededThings`: executions that have succeeded.
     SucceededThings(u64),
 }
 
 /// Which ends a criterion is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureType {
+    /// `FAILED`.
     Failed,
+    /// `REJECTED`, of abort criteria only.
     Rejected,
+    /// `TIMED_OUT`.
     TimedOut,
+    /// `ALL`: any of the three.
     All,
 }
 
 impl FailureType {
+    /// All of them, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Failed, Self::Rejected, Self::TimedOut, Self::All];
 
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,6 +109,7 @@ impl FailureType {
         }
     }
 
+    /// Whether an execution that ends with `status` counts.
     #[must_use]
     pub fn covers(self, status: ExecutionStatus) -> bool {
         match self {
@@ -108,6 +124,7 @@ impl FailureType {
 /// One of `abortConfig.criteriaList`; its action is always CANCEL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbortCriterion {
+    /// `failureType`.
     pub failure: FailureType,
     /// `thresholdPercentage` in hundredths of a percent: 1 to 10,000.
     pub threshold_hundredths: u32,
@@ -133,9 +150,12 @@ pub struct SchedulingConfig {
     pub end: Option<ScheduledEnd>,
 }
 
+/// `endTime` and `endBehavior` of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledEnd {
+    /// `endTime`, in milliseconds since the epoch.
     pub at_ms: i64,
+    /// `endBehavior`.
     pub behavior: EndBehavior,
 }
 
@@ -154,6 +174,7 @@ pub enum EndBehavior {
 /// `presignedUrlConfig`: how URLs that stand in the document as placeholders are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresignedUrlConfig {
+    /// `roleArn`, on whose behalf AWS signs.
     pub role_arn: Option<String>,
     /// 60 to 3,600; absent: 3,600.
     pub expires_in_s: Option<u32>,
@@ -162,32 +183,47 @@ pub struct PresignedUrlConfig {
 /// What UpdateJob can change, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobConfig {
+    /// `description`, at most 2,028 characters (PROTOCOL 3).
     pub description: Option<String>,
+    /// `jobExecutionsRolloutConfig`.
     pub rollout: RolloutConfig,
+    /// `abortConfig.criteriaList`; any one that is met aborts the job.
     pub abort: Vec<AbortCriterion>,
     /// `timeoutConfig.inProgressTimeoutInMinutes`, 1 to 10,080.
     pub in_progress_timeout_minutes: Option<u32>,
+    /// `jobExecutionsRetryConfig.criteriaList`, at most two (PROTOCOL 9.6).
     pub retry: Vec<RetryCriterion>,
+    /// `presignedUrlConfig`; absent: placeholders are filled with its defaults.
     pub presigned_url: Option<PresignedUrlConfig>,
 }
 
 /// What a job is beside its id, its targets and its document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobSettings {
+    /// `targetSelection`.
     pub target_selection: TargetSelection,
+    /// `schedulingConfig`; absent: the job starts when it is created, and has no end time.
     pub scheduling: Option<SchedulingConfig>,
+    /// What UpdateJob can change, too.
     pub config: JobConfig,
 }
 
+/// CreateJob (PROTOCOL 11.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateJob {
+    /// In the path of the request.
     pub job_id: JobId,
+    /// `targets`: at least one; an account's quota says how many at most.
     pub targets: Vec<JobTarget>,
+    /// `targetSelection`.
     pub target_selection: TargetSelection,
+    /// `document`, at most 32,768 bytes.
     pub document: JobDocument,
     /// Where the document was read from.
     pub document_source: Option<String>,
+    /// `schedulingConfig`; absent: the job starts when it is created, and has no end time.
     pub scheduling: Option<SchedulingConfig>,
+    /// What UpdateJob can change, too.
     pub config: JobConfig,
 }
 

@@ -26,8 +26,10 @@ pub enum LedgerEvent {
 }
 
 impl LedgerEvent {
+    /// All of them, in the order of declaration.
     pub const ALL: [Self; 5] = [Self::Queued, Self::Head, Self::Published, Self::Answered, Self::Terminal];
 
+    /// The word in the column `event`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,12 +45,19 @@ impl LedgerEvent {
 /// One row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerRow {
+    /// When it was committed; column `mono_ns`.
     pub at: Mono,
+    /// Whose execution it is.
     pub thing: ThingName,
+    /// Of which job.
     pub job: JobId,
+    /// Which run of the job on the thing, from 1.
     pub execution_number: i64,
+    /// `versionNumber` after the change.
     pub version: i64,
+    /// Status after the change.
     pub status: ExecutionStatus,
+    /// What was committed.
     pub event: LedgerEvent,
     /// Whether the thing was subscribed to `notify-next` at that moment.
     pub subscribed: bool,

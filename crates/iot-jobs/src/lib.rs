@@ -3,6 +3,8 @@
 //! Pure, and spoken by both sides of the wire. Text and bytes are [`crate::wire`]'s business; `PROTOCOL 6.2` in a comment
 //! names a section of `docs/PROTOCOL.md`.
 
+#![warn(missing_docs)]
+
 mod control;
 mod error;
 mod execution;

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+/// Of `thingName`, and of a thing group's name, in characters (PROTOCOL 3).
 pub const THING_NAME_CHARS_MAX: usize = 128;
+/// Of `jobId`, in characters (PROTOCOL 3).
 pub const JOB_ID_CHARS_MAX: usize = 64;
+/// Of a job document (PROTOCOL 3).
 pub const DOCUMENT_BYTES_MAX: usize = 32_768;
+/// Of `statusDetails` (PROTOCOL 3).
 pub const STATUS_DETAILS_PAIRS_MAX: usize = 10;
+/// Of a key of `statusDetails`, in characters (PROTOCOL 3).
 pub const STATUS_DETAILS_KEY_CHARS_MAX: usize = 128;
+/// Of a value of `statusDetails`, in characters (PROTOCOL 3).
 pub const STATUS_DETAILS_VALUE_CHARS_MAX: usize = 1_024;
 /// Step and in-progress timeouts, in minutes.
 pub const TIMEOUT_MINUTES_MAX: i64 = 10_080;
@@ -16,38 +22,54 @@ pub const STEP_TIMEOUT_CANCEL: i64 = -1;
 pub const PENDING_SHOWN_MAX: usize = 10;
 /// The same, when one of them has a scheduling configuration.
 pub const PENDING_SHOWN_SCHEDULED_MAX: usize = 15;
+/// Of CreateJob, unless an account's quota says otherwise (PROTOCOL 15.3).
 pub const TARGETS_PER_JOB_MAX: u32 = 100;
 /// Thing groups a thing can be in.
 pub const GROUPS_PER_THING_MAX: usize = 10;
+/// Of `description` and `comment`, in characters (PROTOCOL 3).
 pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
+/// Of `reasonCode`, in characters (PROTOCOL 3).
 pub const REASON_CODE_CHARS_MAX: usize = 128;
 /// Of one thing on one job, for failures and time-outs together.
 pub const RETRIES_MAX: u32 = 10;
+/// `baseRatePerMinute`: executions a minute (PROTOCOL 11.2).
 pub const BASE_RATE_MAX: u32 = 1_000;
 /// `incrementFactor` in tenths, from and to.
 pub const INCREMENT_TENTHS: (u32, u32) = (11, 50);
+/// The shortest life of a presigned URL, in seconds (PROTOCOL 11.2).
 pub const PRESIGNED_S_MIN: u64 = 60;
+/// The longest life of a presigned URL, in seconds (PROTOCOL 11.2).
 pub const PRESIGNED_S_MAX: u64 = 3_600;
 /// A start time is at least this many minutes ahead, an end time as much after the start.
 pub const SCHEDULE_MINUTES_MIN: u32 = 30;
 /// A start time is at most this many days ahead, an end time twice as many.
 pub const SCHEDULE_START_DAYS_MAX: u32 = 366;
+/// `maxResults` of a list (PROTOCOL 15.3).
 pub const LIST_PAGE_MAX: usize = 250;
 
+/// Of a topic in UTF-8 (PROTOCOL 15.2).
 pub const TOPIC_BYTES_MAX: usize = 256;
+/// Slashes in a topic (PROTOCOL 15.2).
 pub const TOPIC_SLASHES_MAX: usize = 7;
+/// Of an MQTT client id in UTF-8 (PROTOCOL 15.2).
 pub const CLIENT_ID_BYTES_MAX: usize = 128;
+/// Of a message, without its topic and properties (PROTOCOL 15.2).
 pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 /// A whole packet, MQTT 5's properties included.
 pub const PACKET_BYTES_MAX: usize = 146 * 1024;
 /// The least that an MQTT 5 client may ask for as its Maximum Packet Size.
 pub const CLIENT_PACKET_BYTES_MIN: u32 = 512;
+/// Of an MQTT 5 connection (PROTOCOL 15.2).
 pub const TOPIC_ALIASES_MAX: u16 = 8;
+/// Of an MQTT 5 message's content type (PROTOCOL 13.6).
 pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
+/// Of an MQTT 5 message's correlation data (PROTOCOL 13.6).
 pub const CORRELATION_DATA_BYTES_MAX: usize = 8 * 1024;
 /// Names and values of a message's user properties together.
 pub const USER_PROPERTIES_BYTES_MAX: usize = 8 * 1024;
+/// Of an MQTT 5 message (PROTOCOL 15.2).
 pub const MESSAGE_EXPIRY_MAX: Duration = Duration::from_secs(604_800);
+/// Of the name in `$share/{name}/{filter}`, in characters (PROTOCOL 13.9).
 pub const SHARE_NAME_CHARS_MAX: usize = 128;
 /// QoS 1 messages without a PUBACK, each way.
 pub const UNACKNOWLEDGED_MAX: u16 = 100;
@@ -55,7 +77,11 @@ pub const UNACKNOWLEDGED_MAX: u16 = 100;
 pub const SESSION_EXPIRY_MAX: Duration = Duration::from_secs(3_600);
 /// Messages that were stored for a client that was away, once it is back.
 pub const STORED_MESSAGES_PER_SECOND_MAX: u32 = 10;
+/// Topic filters in one SUBSCRIBE (PROTOCOL 13.3).
 pub const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
+/// Of one connection, unless its quota says otherwise (PROTOCOL 13.3).
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
+/// A shorter keep-alive is treated as this (PROTOCOL 13.2).
 pub const KEEP_ALIVE_MIN: Duration = Duration::from_secs(30);
+/// A longer keep-alive, or none, is treated as this (PROTOCOL 13.2).
 pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1_200);

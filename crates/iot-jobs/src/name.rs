@@ -9,12 +9,34 @@ use std::sync::Arc;
 /// Why a name or text is refused. Fits after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
+    /// A name or text is empty or too long.
     #[error("{what} must have 1 to {max} characters, this has {found}")]
-    Length { what: &'static str, max: usize, found: usize },
+    Length {
+        /// Which name or text, such as "a job id".
+        what: &'static str,
+        /// The most characters it may have.
+        max: usize,
+        /// How many it has.
+        found: usize,
+    },
+    /// A name or text has a character that its kind does not have.
     #[error("{what} may hold only {allowed}; found {found:?}")]
-    Character { what: &'static str, allowed: &'static str, found: char },
+    Character {
+        /// Which name or text, such as "a job id".
+        what: &'static str,
+        /// What its kind may hold, in words.
+        allowed: &'static str,
+        /// The first character that it may not hold.
+        found: char,
+    },
+    /// `statusDetails` has too many pairs.
     #[error("statusDetails may have at most {max} pairs, this has {found}")]
-    Pairs { max: usize, found: usize },
+    Pairs {
+        /// The most it may have.
+        max: usize,
+        /// How many it has.
+        found: usize,
+    },
 }
 
 fn check(what: &'static str, text: &str, max: usize, allowed: &'static str, ok: fn(char) -> bool) -> Result<(), NameError> {
@@ -51,6 +73,7 @@ macro_rules! name {
                 Ok(Self(text.into()))
             }
 
+            /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -113,6 +136,7 @@ impl JobDocument {
         Self(json.into())
     }
 
+    /// The text of the JSON value, as it was given.
     #[must_use]
     pub fn as_json(&self) -> &str {
         &self.0
@@ -146,11 +170,13 @@ impl StatusDetails {
         Ok(Self(map))
     }
 
+    /// Whether there is no pair; the wire then omits `statusDetails`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(AsRef::as_ref)

@@ -9,10 +9,13 @@ use std::fmt;
 /// One data-plane request, whatever transport carried it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// `clientToken`, which the answer repeats; absent over HTTP.
     pub client_token: Option<ClientToken>,
+    /// The operation, with what it needs.
     pub body: RequestBody,
 }
 
+/// The four operations of the data plane (PROTOCOL 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestBody {
     /// `GetPendingJobExecutions`, topic `jobs/get`.
@@ -28,9 +31,13 @@ pub enum RequestBody {
 /// Which operation a request is, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestKind {
+    /// `GetPendingJobExecutions` (PROTOCOL 6.1).
     GetPending,
+    /// `StartNextPendingJobExecution` (PROTOCOL 6.2).
     StartNext,
+    /// `DescribeJobExecution` (PROTOCOL 6.3).
     Describe,
+    /// `UpdateJobExecution` (PROTOCOL 6.4).
     Update,
 }
 
@@ -46,6 +53,7 @@ impl fmt::Display for RequestKind {
 }
 
 impl RequestBody {
+    /// Which operation it is.
     #[must_use]
     pub fn kind(&self) -> RequestKind {
         match self {
@@ -66,10 +74,12 @@ pub enum StepTimeout {
     Cancel,
 }
 
+/// `StartNextPendingJobExecution` (PROTOCOL 6.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartNext {
     /// Stored only when the execution goes from `QUEUED` to `IN_PROGRESS` now.
     pub status_details: Option<StatusDetails>,
+    /// `stepTimeoutInMinutes`; absent: the step timer is left as it is.
     pub step_timeout: Option<StepTimeout>,
 }
 
@@ -78,11 +88,14 @@ pub struct StartNext {
 pub enum JobRef {
     /// `$next`: the head of the pending list.
     Next,
+    /// A job by its id.
     Id(JobId),
 }
 
+/// `DescribeJobExecution` (PROTOCOL 6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Describe {
+    /// In the topic or path of the request.
     pub job: JobRef,
     /// Absent: the latest.
     pub execution_number: Option<i64>,
@@ -90,9 +103,12 @@ pub struct Describe {
     pub include_job_document: bool,
 }
 
+/// `UpdateJobExecution` (PROTOCOL 6.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
+    /// In the topic or path of the request; never `$next`.
     pub job_id: JobId,
+    /// `status`: the one the execution is to have.
     pub status: ExecutionStatus,
     /// Absent: unchanged. Present: replaces the whole map (inferred).
     pub status_details: Option<StatusDetails>,
@@ -104,39 +120,49 @@ pub struct Update {
     pub include_execution_state: bool,
     /// Default false.
     pub include_job_document: bool,
+    /// `stepTimeoutInMinutes`; absent: the step timer is left as it is (inferred).
     pub step_timeout: Option<StepTimeout>,
 }
 
 /// Answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
+    /// `clientToken` of the request; absent if that had none, and over HTTP.
     pub client_token: Option<ClientToken>,
     /// When the service answered. HTTP does not say.
     pub timestamp: Option<EpochSeconds>,
+    /// The body of `accepted` or of `rejected`.
     pub result: Result<Answer, Rejection>,
 }
 
 /// What an `accepted` answer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
+    /// To `GetPendingJobExecutions`.
     Pending(PendingJobs),
     /// `None`: nothing is pending, which is a success (PROTOCOL 2 fact 7).
     Started(Option<Box<JobExecution>>),
     /// `None`: `$next` with nothing pending.
     Described(Option<Box<JobExecution>>),
+    /// To `UpdateJobExecution`.
     Updated(UpdateAnswer),
 }
 
+/// The pending executions of a thing, at most 10 together, 15 with a scheduling configuration (PROTOCOL 6.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PendingJobs {
+    /// `inProgressJobs`, or `IN_PROGRESS` in a `notify`; earliest queued first.
     pub in_progress: Vec<ExecutionSummary>,
+    /// `queuedJobs`, or `QUEUED` in a `notify`; earliest queued first.
     pub queued: Vec<ExecutionSummary>,
 }
 
+/// What an accepted update is answered with (PROTOCOL 6.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateAnswer {
     /// The state after the update, if asked for.
     pub execution_state: Option<ExecutionState>,
+    /// `jobDocument`, if asked for.
     pub job_document: Option<JobDocument>,
 }
 
@@ -144,9 +170,19 @@ pub struct UpdateAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
     /// `notify`: the whole pending list, capped (PROTOCOL 2 fact 5).
-    Changed { timestamp: EpochSeconds, jobs: NotifiedJobs },
+    Changed {
+        /// When the service sent it.
+        timestamp: EpochSeconds,
+        /// What is pending now.
+        jobs: NotifiedJobs,
+    },
     /// `notify-next`: the new head, or none.
-    NextChanged { timestamp: EpochSeconds, execution: Option<Box<JobExecution>> },
+    NextChanged {
+        /// When the service sent it.
+        timestamp: EpochSeconds,
+        /// With its document; absent: nothing is pending (PROTOCOL 2 fact 6).
+        execution: Option<Box<JobExecution>>,
+    },
 }
 
 /// The lists of a `notify`; an empty one is left out on the wire.
@@ -155,7 +191,9 @@ pub type NotifiedJobs = PendingJobs;
 /// What a thing subscribes to; answers reach it without, but portable devices subscribe anyway (PROTOCOL 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
+    /// `notify`
     Notify,
+    /// `notify-next`
     NotifyNext,
     /// `get/+`
     GetPendingAnswers,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// Where the URL of the file stands.
 pub const URL: &str = "presign";
+/// Who signed the file, and how.
 pub const CODESIGN: &str = "codesign";
 /// ECDSA over SHA-256; the only algorithm that is understood, others are named by no source.
 pub const ALGORITHM: &str = "SHA256withECDSA";
@@ -16,7 +17,9 @@ const SIGNATURE_BYTES_MAX: usize = 72;
 /// A file to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRef {
+    /// `presign`, filled in by the service.
     pub url: String,
+    /// `codesign`; absent: the file is not signed.
     pub signed: Option<Signed>,
 }
 
@@ -32,14 +35,19 @@ pub struct Signed {
 /// A document that names a file, and not as it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    /// `presign` is no text.
     #[error("presign is no text")]
     Url,
+    /// A `codesign` without `presign`.
     #[error("there is a codesign and no presign to fetch the file from")]
     NoUrl,
+    /// `codesign` has not the shape of PROTOCOL 17.2; the text says what is missing or wrong.
     #[error("codesign is not as it should be: {0}")]
     Codesign(String),
+    /// `signatureAlgorithm` is not [`ALGORITHM`].
     #[error("codesign.signatureAlgorithm is not {ALGORITHM}")]
     Algorithm,
+    /// `signature` is no base64, empty or too long.
     #[error("codesign.signature is no base64 of a signature")]
     Signature,
 }

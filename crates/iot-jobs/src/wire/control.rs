@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 /// Region and account of the local endpoint; the account is AWS's documentation account.
 pub const REGION: &str = "us-east-1";
+/// See [`REGION`]; twelve digits.
 pub const ACCOUNT: &str = "111122223333";
 /// Signing name of the control plane.
 pub const SIGNING_NAME: &str = "iot";
@@ -16,7 +17,9 @@ pub const SIGNING_NAME: &str = "iot";
 pub struct Account {
     /// `aws`, or `aws-cn`, ...
     pub partition: String,
+    /// Such as `eu-central-1`.
     pub region: String,
+    /// Twelve digits.
     pub id: String,
 }
 
@@ -29,6 +32,7 @@ impl Account {
         (word == "arn" && service == "iot" && parts.next().is_some()).then_some(Self { partition, region, id })
     }
 
+    /// The ARN of a thing or thing group of this account.
     #[must_use]
     pub fn target_arn(&self, target: &JobTarget) -> String {
         let Self { partition, region, id } = self;
@@ -45,9 +49,12 @@ pub fn arn(kind: &str, name: &str) -> String {
 
 /// Resource kinds in ARNs.
 pub const THING: &str = "thing";
+/// In `thinggroup/{thingGroupName}`.
 pub const THING_GROUP: &str = "thinggroup";
+/// In `job/{jobId}`.
 pub const JOB: &str = "job";
 
+/// The ARN of a thing or thing group of the local endpoint.
 #[must_use]
 pub fn target_arn(target: &JobTarget) -> String {
     let (kind, name) = kind_and_name(target);
@@ -87,6 +94,7 @@ struct CancelJobBody {
     comment: Option<String>,
 }
 
+/// The body of CancelJob, without `force`, which is in the query.
 #[must_use]
 pub fn encode_cancel_job(cancel: &CancelJob) -> Vec<u8> {
     to_bytes(&CancelJobBody { reason_code: cancel.reason_code.clone(), comment: cancel.comment.clone() })

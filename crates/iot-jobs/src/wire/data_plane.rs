@@ -14,7 +14,9 @@ pub const SIGNING_NAME: &str = "iot-jobs-data";
 /// What a request line asks for. Names are as found, maybe not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call<'a> {
+    /// `{thingName}` of the path.
     pub thing: &'a str,
+    /// Method and rest of the path.
     pub operation: RequestTopic<'a>,
 }
 
@@ -64,9 +66,11 @@ fn describe_fields<'a>(parameter: impl Fn(&str) -> Option<&'a str>) -> Result<Re
 /// An answer as HTTP has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
+    /// Status code.
     pub status: u16,
     /// `x-amzn-ErrorType`.
     pub error_type: Option<&'static str>,
+    /// JSON.
     pub body: Vec<u8>,
 }
 
@@ -112,9 +116,11 @@ pub fn encode_reply(thing: &ThingName, reply: &Reply) -> HttpAnswer {
 /// A request as HTTP has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
+    /// `GET`, `PUT` or `POST` (PROTOCOL 10.1).
     pub method: Method,
     /// With the query.
     pub path: String,
+    /// JSON; empty where the operation has no body.
     pub body: Vec<u8>,
 }
 

@@ -77,7 +77,9 @@ struct SummaryBody {
 /// What names an execution in a list: the thing in a job's, the job in a thing's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedBy {
+    /// `thingArn`, in ListJobExecutionsForJob.
     Thing,
+    /// `jobId`, in ListJobExecutionsForThing.
     Job,
 }
 

@@ -506,13 +506,21 @@ pub struct ProcessDetails {
     /// Targets that are still being rolled out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processing_targets: Vec<String>,
+    /// `numberOfQueuedThings`.
     pub number_of_queued_things: u64,
+    /// `numberOfInProgressThings`.
     pub number_of_in_progress_things: u64,
+    /// `numberOfSucceededThings`.
     pub number_of_succeeded_things: u64,
+    /// `numberOfFailedThings`.
     pub number_of_failed_things: u64,
+    /// `numberOfRejectedThings`.
     pub number_of_rejected_things: u64,
+    /// `numberOfTimedOutThings`.
     pub number_of_timed_out_things: u64,
+    /// `numberOfCanceledThings`.
     pub number_of_canceled_things: u64,
+    /// `numberOfRemovedThings`.
     pub number_of_removed_things: u64,
 }
 
@@ -567,6 +575,7 @@ impl<'a> SummaryBody<'a> {
     }
 }
 
+/// The answer to DescribeJob (PROTOCOL 11.3).
 #[must_use]
 pub fn encode_describe_job(job: &JobDescription) -> Vec<u8> {
     to_bytes(&DescribeJobAnswer {
@@ -592,6 +601,7 @@ struct JobsAnswer<'a> {
     next_token: Option<&'a str>,
 }
 
+/// A page of ListJobs (PROTOCOL 11.1); without a token it is the last one.
 #[must_use]
 pub fn encode_jobs(jobs: &[JobDescription], next_token: Option<&str>) -> Vec<u8> {
     to_bytes(&JobsAnswer { jobs: jobs.iter().map(SummaryBody::of).collect(), next_token })

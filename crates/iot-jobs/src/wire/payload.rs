@@ -23,19 +23,29 @@ const MISSING_STATUS: &str = "Value null at 'status' failed to satisfy constrain
 /// A request the service cannot take: what to answer, and to which token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// `clientToken` of the request, where one could be read.
     pub client_token: Option<ClientToken>,
+    /// The body of the `rejected` answer.
     pub rejection: Rejection,
 }
 
 /// A payload that is not what its topic promises.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
+    /// It is no JSON, or not of the shape that its topic has.
     #[error("parse the payload as JSON of its topic: {0}")]
     Json(#[from] serde_json::Error),
+    /// A name or text in it is against the rules of PROTOCOL 3.
     #[error("read the payload: {0}")]
     Name(#[from] NameError),
+    /// A word in it is none of those that there are.
     #[error("read the payload: {what} {value:?} is not known")]
-    Unknown { what: &'static str, value: String },
+    Unknown {
+        /// Of which kind the word is, such as `status`.
+        what: &'static str,
+        /// The word as found.
+        value: String,
+    },
 }
 
 // ---------------------------------------------------------------------------------------------------------------- requests

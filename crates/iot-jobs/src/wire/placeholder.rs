@@ -14,11 +14,14 @@ const WRITE: &str = "s3-presigned-url-upload:";
 /// What a presigned URL is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// To get the object.
     Read,
+    /// To put one in its place.
     Write,
 }
 
 impl Purpose {
+    /// The HTTP method that the URL is signed for.
     #[must_use]
     pub fn method(self) -> &'static str {
         match self {
@@ -31,7 +34,9 @@ impl Purpose {
 /// An object of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectRef<'a> {
+    /// The bucket's name.
     pub bucket: &'a str,
+    /// The object's name in it, percent-encoded as in the URL.
     pub key: &'a str,
 }
 
@@ -63,8 +68,11 @@ pub fn is_in(document: &str) -> bool {
 /// The execution whose document is filled.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution<'a> {
+    /// `${thingName}` in a placeholder for an upload.
     pub thing: &'a str,
+    /// `${jobId}` there.
     pub job: &'a str,
+    /// `${executionNumber}` there.
     pub number: i64,
 }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 /// Resource kinds in ARNs, besides those of [`control`].
 pub const THING_TYPE: &str = "thingtype";
+/// In `policy/{policyName}`.
 pub const POLICY: &str = "policy";
+/// In `cert/{certificateId}`.
 pub const CERTIFICATE: &str = "cert";
 /// Names a principal in the calls that attach certificates to things.
 pub const PRINCIPAL_HEADER: &str = "x-amzn-principal";
@@ -35,6 +37,7 @@ pub fn parse<T: DeserializeOwned>(operation: &str, body: &[u8]) -> Result<T, Con
     serde_json::from_slice(body).map_err(|error| invalid(format!("the body of {operation}: {error}")))
 }
 
+/// The bytes of a JSON body.
 #[must_use]
 pub fn encode(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("these shapes have string keys and finite numbers")
@@ -74,10 +77,13 @@ pub fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
+/// `attributePayload` of a call.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AttributePayloadBody {
+    /// `attributes`: names and values.
     pub attributes: BTreeMap<String, String>,
+    /// `merge`: change what is named and keep the rest; else what is named replaces all.
     pub merge: bool,
 }
 
@@ -86,82 +92,119 @@ pub type AttributesBody<'a> = BTreeMap<&'a str, &'a str>;
 
 // ------------------------------------------------------------------------------------------------------------------ things
 
+/// The body of CreateThing.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CreateThingBody {
+    /// `thingTypeName`; absent: no type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_type_name: Option<String>,
+    /// `attributePayload`; absent: no attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute_payload: Option<AttributePayloadBody>,
 }
 
+/// The body of UpdateThing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct UpdateThingBody {
+    /// `thingTypeName`: the new type; absent: it stays as it is.
     pub thing_type_name: Option<String>,
+    /// `attributePayload`; absent: they stay as they are.
     pub attribute_payload: Option<AttributePayloadBody>,
+    /// `expectedVersion`; absent: no check.
     pub expected_version: Option<i64>,
+    /// `removeThingType`; excludes a new type.
     pub remove_thing_type: bool,
 }
 
+/// The answer to CreateThing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedThing<'a> {
+    /// `thingName`, from the path of the request.
     pub thing_name: &'a str,
+    /// `thingArn`.
     pub thing_arn: String,
+    /// `thingId`, a UUID.
     pub thing_id: String,
 }
 
+/// The answer to DescribeThing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedThing<'a> {
+    /// `defaultClientId`: the client id that a device is to have, its thing's name.
     pub default_client_id: &'a str,
+    /// `thingName`.
     pub thing_name: &'a str,
+    /// `thingId`, a UUID.
     pub thing_id: String,
+    /// `thingArn`.
     pub thing_arn: String,
+    /// `thingTypeName`; absent: no type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_type_name: Option<&'a str>,
+    /// `attributes`, `{}` when there are none.
     pub attributes: AttributesBody<'a>,
+    /// `version`: 1 at first, one more with each update.
     pub version: i64,
 }
 
+/// One of ListThings.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedThing<'a> {
+    /// `thingName`.
     pub thing_name: &'a str,
+    /// `thingTypeName`; absent: no type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_type_name: Option<&'a str>,
+    /// `thingArn`.
     pub thing_arn: String,
+    /// `attributes`, `{}` when there are none.
     pub attributes: AttributesBody<'a>,
+    /// `version`: 1 at first, one more with each update.
     pub version: i64,
 }
 
+/// `thingTypeProperties`, both ways.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TypePropertiesBody {
+    /// `thingTypeDescription`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_type_description: Option<String>,
+    /// `searchableAttributes`: names; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub searchable_attributes: Option<Vec<String>>,
 }
 
+/// The body of CreateThingType.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CreateTypeBody {
+    /// `thingTypeProperties`.
     pub thing_type_properties: TypePropertiesBody,
 }
 
+/// The body of DeprecateThingType.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DeprecateTypeBody {
+    /// `undoDeprecate`: things can have the type again.
     pub undo_deprecate: bool,
 }
 
+/// The answer to CreateThingType.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedType<'a> {
+    /// `thingTypeName`, from the path of the request.
     pub thing_type_name: &'a str,
+    /// `thingTypeArn`.
     pub thing_type_arn: String,
+    /// `thingTypeId`, a UUID.
     pub thing_type_id: String,
 }
 
@@ -169,105 +212,149 @@ pub struct CreatedType<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedType<'a> {
+    /// `thingTypeName`.
     pub thing_type_name: &'a str,
+    /// `thingTypeId`, a UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_type_id: Option<String>,
+    /// `thingTypeArn`.
     pub thing_type_arn: String,
+    /// `thingTypeProperties`.
     pub thing_type_properties: TypePropertiesBody,
+    /// `thingTypeMetadata`.
     pub thing_type_metadata: TypeMetadata,
 }
 
+/// `thingTypeMetadata`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypeMetadata {
+    /// `deprecated`: no further thing can have the type.
     pub deprecated: bool,
+    /// `deprecationDate`, in seconds since the epoch; absent: it is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deprecation_date: Option<f64>,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
 }
 
 // ------------------------------------------------------------------------------------------------------------------ groups
 
+/// `thingGroupProperties` of a call.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GroupPropertiesBody {
+    /// `thingGroupDescription`.
     pub thing_group_description: Option<String>,
+    /// `attributePayload`: attributes of the group itself.
     pub attribute_payload: Option<AttributePayloadBody>,
 }
 
+/// The body of CreateThingGroup.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CreateGroupBody {
+    /// `parentGroupName`; absent: the group is the root of a hierarchy.
     pub parent_group_name: Option<String>,
+    /// `thingGroupProperties`.
     pub thing_group_properties: GroupPropertiesBody,
 }
 
+/// The body of UpdateThingGroup.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateGroupBody {
+    /// `thingGroupProperties`: members that are absent stay as they are.
     pub thing_group_properties: GroupPropertiesBody,
+    /// `expectedVersion`; absent: no check.
     pub expected_version: Option<i64>,
 }
 
+/// The answer to CreateThingGroup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedGroup<'a> {
+    /// `thingGroupName`, from the path of the request.
     pub thing_group_name: &'a str,
+    /// `thingGroupArn`.
     pub thing_group_arn: String,
+    /// `thingGroupId`, a UUID.
     pub thing_group_id: String,
 }
 
+/// The answer to DescribeThingGroup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedGroup<'a> {
+    /// `thingGroupName`.
     pub thing_group_name: &'a str,
+    /// `thingGroupId`, a UUID.
     pub thing_group_id: String,
+    /// `thingGroupArn`.
     pub thing_group_arn: String,
+    /// `version`: 1 at first, one more with each update.
     pub version: i64,
+    /// `thingGroupProperties`.
     pub thing_group_properties: DescribedGroupProperties<'a>,
+    /// `thingGroupMetadata`.
     pub thing_group_metadata: GroupMetadata<'a>,
 }
 
+/// `thingGroupProperties` of DescribeThingGroup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedGroupProperties<'a> {
+    /// `thingGroupDescription`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_group_description: Option<&'a str>,
+    /// `attributePayload`; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute_payload: Option<DescribedAttributes<'a>>,
 }
 
+/// `attributePayload` of DescribeThingGroup.
 #[derive(Debug, Serialize)]
 pub struct DescribedAttributes<'a> {
+    /// `attributes`: names and values.
     pub attributes: AttributesBody<'a>,
 }
 
+/// `thingGroupMetadata`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupMetadata<'a> {
+    /// `parentGroupName`; absent at the root of a hierarchy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_group_name: Option<&'a str>,
+    /// `rootToParentThingGroups`: the groups above, the root first; absent at the root.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub root_to_parent_thing_groups: Vec<NameAndArn>,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
 }
 
+/// A group in a list of groups.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NameAndArn {
+    /// `groupName`.
     pub group_name: String,
+    /// `groupArn`.
     pub group_arn: String,
 }
 
 impl NameAndArn {
+    /// The group of this name in the local endpoint's account.
     #[must_use]
     pub fn group(name: &GroupName) -> Self {
         Self { group_name: name.as_str().into(), group_arn: control::arn(THING_GROUP, name.as_str()) }
     }
 }
 
+/// The answer to UpdateThingGroup.
 #[derive(Debug, Serialize)]
 pub struct UpdatedGroup {
+    /// `version` after the update.
     pub version: i64,
 }
 
@@ -275,19 +362,25 @@ pub struct UpdatedGroup {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MembershipBody {
+    /// `thingGroupName`; absent: the ARN names the group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_group_name: Option<String>,
+    /// `thingGroupArn`; absent: the name does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_group_arn: Option<String>,
+    /// `thingName`; absent: the ARN names the thing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_name: Option<String>,
+    /// `thingArn`; absent: the name does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_arn: Option<String>,
+    /// `overrideDynamicGroups`: accepted, and without effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub override_dynamic_groups: Option<bool>,
 }
 
 impl MembershipBody {
+    /// By their names.
     #[must_use]
     pub fn new(thing: &ThingName, group: &GroupName) -> Self {
         let (thing_name, thing_group_name) = (Some(thing.as_str().into()), Some(group.as_str().into()));
@@ -321,16 +414,21 @@ fn name_of<'a>(what: &str, kind: &str, name: Option<&'a str>, arn: Option<&'a st
 
 // ------------------------------------------------------------------------------------------------------------ certificates
 
+/// The body of CreateCertificateFromCsr.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CertificateFromCsrBody {
+    /// `certificateSigningRequest`: a PKCS#10 request as PEM.
     pub certificate_signing_request: String,
 }
 
+/// The body of RegisterCertificateWithoutCA.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegisterWithoutCaBody {
+    /// `certificatePem`.
     pub certificate_pem: String,
+    /// `status`: `ACTIVE`, `INACTIVE` or `REVOKED`; absent: `INACTIVE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
@@ -339,18 +437,25 @@ pub struct RegisterWithoutCaBody {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedCertificate<'a> {
+    /// `certificateArn`.
     pub certificate_arn: String,
+    /// `certificateId`: SHA-256 of its DER, 64 hexadecimal digits.
     pub certificate_id: String,
+    /// `certificatePem`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_pem: Option<&'a str>,
+    /// `keyPair`, which is told this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_pair: Option<KeyPairBody<'a>>,
 }
 
+/// `keyPair` of CreateKeysAndCertificate, both as PEM.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct KeyPairBody<'a> {
+    /// `PublicKey`.
     pub public_key: &'a str,
+    /// `PrivateKey`.
     pub private_key: &'a str,
 }
 
@@ -360,115 +465,174 @@ impl std::fmt::Debug for KeyPairBody<'_> {
     }
 }
 
+/// The answer to DescribeCertificate.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribeCertificateAnswer<'a> {
+    /// `certificateDescription`.
     pub certificate_description: DescribedCertificate<'a>,
 }
 
+/// `certificateDescription`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedCertificate<'a> {
+    /// `certificateArn`.
     pub certificate_arn: String,
+    /// `certificateId`: SHA-256 of its DER, 64 hexadecimal digits.
     pub certificate_id: String,
+    /// `status`: `ACTIVE`, `INACTIVE` or `REVOKED`.
     pub status: &'static str,
+    /// `certificatePem`.
     pub certificate_pem: &'a str,
+    /// `ownedBy`: the id of the account.
     pub owned_by: &'static str,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
+    /// `lastModifiedDate`, in seconds since the epoch.
     pub last_modified_date: f64,
+    /// `customerVersion`: 1, since no certificate is ever transferred.
     pub customer_version: u32,
+    /// `validity`.
     pub validity: Validity,
+    /// `certificateMode`: `DEFAULT`, or `SNI_ONLY` of one that was registered without a CA.
     pub certificate_mode: &'static str,
 }
 
+/// From when until when a certificate is valid.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validity {
+    /// `notBefore`, in seconds since the epoch.
     pub not_before: f64,
+    /// `notAfter`, in seconds since the epoch.
     pub not_after: f64,
 }
 
+/// One of ListCertificates.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedCertificate {
+    /// `certificateArn`.
     pub certificate_arn: String,
+    /// `certificateId`: SHA-256 of its DER, 64 hexadecimal digits.
     pub certificate_id: String,
+    /// `status`: `ACTIVE`, `INACTIVE` or `REVOKED`.
     pub status: &'static str,
+    /// `certificateMode`: `DEFAULT`, or `SNI_ONLY` of one that was registered without a CA.
     pub certificate_mode: &'static str,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
 }
 
 // ---------------------------------------------------------------------------------------------------------------- policies
 
+/// The body of CreatePolicy and of CreatePolicyVersion.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyBody {
+    /// `policyDocument`: JSON as a text.
     pub policy_document: String,
 }
 
+/// The body of calls that attach policies to certificates or groups, and detach them.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetBody {
+    /// `target`: the ARN of the certificate or group.
     pub target: String,
 }
 
+/// The answer to CreatePolicy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedPolicy<'a> {
+    /// `policyName`, from the path of the request.
     pub policy_name: &'a str,
+    /// `policyArn`.
     pub policy_arn: String,
+    /// `policyDocument`: JSON as a text.
     pub policy_document: &'a str,
+    /// `policyVersionId`: a number as text, `1` here.
     pub policy_version_id: String,
 }
 
+/// The answer to GetPolicy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedPolicy<'a> {
+    /// `policyName`.
     pub policy_name: &'a str,
+    /// `policyArn`.
     pub policy_arn: String,
+    /// `policyDocument` of the default version: JSON as a text.
     pub policy_document: &'a str,
+    /// `defaultVersionId`: a number as text.
     pub default_version_id: String,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
+    /// `lastModifiedDate`, in seconds since the epoch.
     pub last_modified_date: f64,
 }
 
+/// The answer to CreatePolicyVersion.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedPolicyVersion<'a> {
+    /// `policyArn`.
     pub policy_arn: String,
+    /// `policyDocument`: JSON as a text.
     pub policy_document: &'a str,
+    /// `policyVersionId`: a number as text.
     pub policy_version_id: String,
+    /// `isDefaultVersion`: whether it is the version that counts.
     pub is_default_version: bool,
 }
 
+/// The answer to GetPolicyVersion.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedPolicyVersion<'a> {
+    /// `policyArn`.
     pub policy_arn: String,
+    /// `policyName`.
     pub policy_name: &'a str,
+    /// `policyDocument`: JSON as a text.
     pub policy_document: &'a str,
+    /// `policyVersionId`: a number as text.
     pub policy_version_id: String,
+    /// `isDefaultVersion`: whether it is the version that counts.
     pub is_default_version: bool,
+    /// `creationDate`, in seconds since the epoch.
     pub creation_date: f64,
+    /// `lastModifiedDate`, in seconds since the epoch.
     pub last_modified_date: f64,
 }
 
+/// One of ListPolicyVersions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedPolicyVersion {
+    /// `versionId`: a number as text.
     pub version_id: String,
+    /// `isDefaultVersion`: whether it is the version that counts.
     pub is_default_version: bool,
+    /// `createDate`, in seconds since the epoch.
     pub create_date: f64,
 }
 
+/// One of ListPolicies and of those like it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedPolicy {
+    /// `policyName`.
     pub policy_name: String,
+    /// `policyArn`.
     pub policy_arn: String,
 }
 
 impl ListedPolicy {
+    /// The policy of this name in the local endpoint's account.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { policy_name: name.into(), policy_arn: control::arn(POLICY, name) }

@@ -16,10 +16,12 @@ pub type FileDigest = [u8; 32];
 pub struct FileHash(Sha256);
 
 impl FileHash {
+    /// The next bytes of the file.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
+    /// The SHA-256 of all bytes so far.
     #[must_use]
     pub fn finish(self) -> FileDigest {
         self.0.finalize().into()
@@ -47,6 +49,7 @@ impl FileSigner {
         signature.as_bytes().to_vec()
     }
 
+    /// The key that tells this signer's signatures.
     #[must_use]
     pub fn public(&self) -> SignerKey {
         SignerKey(*self.0.verifying_key())

@@ -10,29 +10,42 @@ pub const NEXT: &str = "$next";
 /// A topic `$aws/things/{thing}/jobs/...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic<'a> {
+    /// `{thing}` as found, maybe not a valid name.
     pub thing: &'a str,
+    /// What the rest of the topic says.
     pub kind: TopicKind<'a>,
 }
 
+/// What a topic is for (PROTOCOL 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicKind<'a> {
+    /// A thing asks.
     Request(RequestTopic<'a>),
+    /// The service answers; `/accepted` behind the topic of the request.
     Accepted(RequestTopic<'a>),
+    /// The service refuses; `/rejected` behind the topic of the request.
     Rejected(RequestTopic<'a>),
+    /// `notify` (PROTOCOL 7).
     Notify,
+    /// `notify-next` (PROTOCOL 7).
     NotifyNext,
 }
 
 /// The operation a request topic names; the job is text as found, maybe `$next`, maybe not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestTopic<'a> {
+    /// `get`
     GetPending,
+    /// `start-next`
     StartNext,
+    /// `{jobId}/get`
     Describe(&'a str),
+    /// `{jobId}/update`
     Update(&'a str),
 }
 
 impl RequestTopic<'_> {
+    /// Which operation it is.
     #[must_use]
     pub fn kind(self) -> RequestKind {
         match self {
@@ -44,13 +57,18 @@ impl RequestTopic<'_> {
     }
 }
 
+/// Why a topic is none of AWS IoT Jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError<'a> {
+    /// Outside the Jobs namespace of things.
     #[error("not a topic of $aws/things/<thing>/jobs/")]
     NotJobs,
     /// In the Jobs namespace, but no operation: answered with `InvalidTopic`.
     #[error("no operation of AWS IoT Jobs has this topic")]
-    InvalidOperation { thing: &'a str },
+    InvalidOperation {
+        /// `{thing}` as found, maybe not a valid name.
+        thing: &'a str,
+    },
 }
 
 impl<'a> Topic<'a> {
@@ -73,6 +91,7 @@ impl<'a> Topic<'a> {
         Ok(Self { thing, kind })
     }
 
+    /// Appends the text of the topic to `out`.
     pub fn write(&self, out: &mut String) {
         write!(out, "{self}").expect("writing to a String does not fail");
     }
