@@ -4,7 +4,7 @@
 use super::child::News;
 use super::events::{self, Step, Timetable};
 use super::fleet::{Fleet, FleetError, ShardInterval};
-use super::rollouts::{Begun, Called, CreateError, Rollouts};
+use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::sources::Sources;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};

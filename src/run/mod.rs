@@ -1,15 +1,13 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
-mod artifact;
 mod child;
 mod cohorts;
 mod conductor;
 mod events;
 mod fleet;
-mod groups;
+mod jobs;
 mod observe;
 mod process;
-mod rollouts;
 mod sources;
 mod starts;
 mod stop;
@@ -260,7 +258,7 @@ async fn carry_out(
 ) -> Result<Ending, RunError> {
     let plan = &options.plan;
     if let TargetPlan::Emulator(emulator) = &plan.target {
-        rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
+        jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
     let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {

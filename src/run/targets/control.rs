@@ -1,6 +1,6 @@
 //! Where a run creates its jobs, and the groups of things they are for.
 
-use super::super::groups::TargetGroups;
+use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
 use crate::aws::control::{ControlClient, provision};

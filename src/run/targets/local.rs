@@ -1,8 +1,8 @@
 //! The endpoint of a run's own: certificates, the child, things registered.
 
-use super::super::artifact::{self, Artifacts};
 use super::super::child::{ChildSettings, EndpointChild, Ready};
-use super::super::groups::TargetGroups;
+use super::super::jobs::artifacts::{self, Artifacts};
+use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
 use super::{Target, TargetError, off_thread, sources};
@@ -79,7 +79,7 @@ pub(super) async fn bring_up(
         tls: Arc::clone(&tls),
         key: AccessKey::lasting(&keys.access_key_id, &keys.secret_access_key),
     };
-    let Artifacts { documents, signer } = artifact::publish(plan, &store).await?;
+    let Artifacts { documents, signer } = artifacts::publish(plan, &store).await?;
     let endpoint = |transport: Transport| {
         let address = match transport {
             Transport::Mqtt | Transport::Mqtt5 => mqtt,

@@ -11,7 +11,7 @@ pub(super) use control::ControlPlane;
 pub(super) use local::LocalEndpoint;
 
 use super::child::ChildError;
-use super::groups::GroupsError;
+use super::jobs::groups::GroupsError;
 use super::ui::Ui;
 use crate::aws::control::ControlCallError;
 use crate::aws::upload::UploadError;

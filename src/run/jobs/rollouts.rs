@@ -2,7 +2,7 @@
 //!
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
-use super::targets::ControlPlane;
+use super::super::targets::ControlPlane;
 use crate::aws::control::ControlCallError;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
 use iot_jobs::instant::Mono;
@@ -20,7 +20,7 @@ struct Place {
 }
 
 /// What a call of the control plane came to.
-pub(super) enum Called {
+pub(in crate::run) enum Called {
     Created {
         job: JobId,
         targets: u64,
@@ -32,18 +32,18 @@ pub(super) enum Called {
 /// A job that could not be created.
 #[derive(Debug, thiserror::Error)]
 #[error("{job}: {source}")]
-pub(super) struct CreateError {
+pub(in crate::run) struct CreateError {
     job: JobId,
     source: ControlCallError,
 }
 
 /// A job that is being created.
-pub(super) struct Begun {
-    pub(super) job: JobId,
-    pub(super) targets: u64,
+pub(in crate::run) struct Begun {
+    pub(in crate::run) job: JobId,
+    pub(in crate::run) targets: u64,
 }
 
-pub(super) struct Rollouts<'a> {
+pub(in crate::run) struct Rollouts<'a> {
     plan: &'a Plan,
     /// Absent where jobs are created by others; then the plan has none.
     control: Option<ControlPlane>,
@@ -58,7 +58,7 @@ pub(super) struct Rollouts<'a> {
 }
 
 impl<'a> Rollouts<'a> {
-    pub(super) fn new(plan: &'a Plan, origin: Mono, control: Option<ControlPlane>) -> Self {
+    pub(in crate::run) fn new(plan: &'a Plan, origin: Mono, control: Option<ControlPlane>) -> Self {
         let mut rollouts = Self {
             plan,
             control,
@@ -79,7 +79,7 @@ impl<'a> Rollouts<'a> {
     }
 
     /// Every thing was connected at `at`.
-    pub(super) fn connected(&mut self, at: Mono) {
+    pub(in crate::run) fn connected(&mut self, at: Mono) {
         for rollout in std::mem::take(&mut self.unconnected) {
             self.begin(rollout, at);
         }
@@ -91,12 +91,12 @@ impl<'a> Rollouts<'a> {
     }
 
     /// When the next job is due.
-    pub(super) fn next(&self) -> Option<Mono> {
+    pub(in crate::run) fn next(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
     }
 
     /// Begins to create the next job, once it is due.
-    pub(super) fn poll(&mut self, now: Mono) -> Option<Begun> {
+    pub(in crate::run) fn poll(&mut self, now: Mono) -> Option<Begun> {
         let (at, place) = *self.due.first()?;
         if at > now {
             return None;
@@ -118,7 +118,7 @@ impl<'a> Rollouts<'a> {
     }
 
     /// Asks about the jobs that may be over: the ledger shows nothing of them that is open.
-    pub(super) fn look(&mut self, rows: &[RolloutRow]) {
+    pub(in crate::run) fn look(&mut self, rows: &[RolloutRow]) {
         let Some(control) = self.control.as_ref().filter(|_| !self.is_looking) else { return };
         let is_quiet = |job: &JobId| rows.iter().find(|row| row.job == *job).is_some_and(|row| row.counts.open() == 0);
         let quiet: Vec<(JobId, u64)> =
@@ -146,7 +146,7 @@ impl<'a> Rollouts<'a> {
     ///
     /// # Errors
     /// When a job could not be created.
-    pub(super) async fn called(&mut self) -> Result<Called, CreateError> {
+    pub(in crate::run) async fn called(&mut self) -> Result<Called, CreateError> {
         let called = match self.calls.join_next().await {
             Some(Ok(called)) => called?,
             Some(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
@@ -166,12 +166,12 @@ impl<'a> Rollouts<'a> {
     }
 
     /// Every job of the plan is there.
-    pub(super) fn are_created(&self) -> bool {
+    pub(in crate::run) fn are_created(&self) -> bool {
         self.unconnected.is_empty() && self.due.is_empty() && self.creating == 0
     }
 
     /// Every execution of every job has ended.
-    pub(super) fn are_over(&self) -> bool {
+    pub(in crate::run) fn are_over(&self) -> bool {
         self.are_created() && self.open.is_empty()
     }
 }
@@ -192,7 +192,7 @@ fn create_job(plan: &Plan, place: Place, target: JobTarget, document: Option<&Jo
 ///
 /// # Errors
 /// With the first job whose times are out of their limits.
-pub(super) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
+pub(in crate::run) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
         Some(scheduling) => scheduling.check(now_ms, emulator.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),

@@ -19,7 +19,7 @@ const BUCKET: &str = "fleetsim-artifacts";
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// What the things need to know, and the jobs to say, of the files of a run.
-pub(super) struct Artifacts {
+pub(in crate::run) struct Artifacts {
     /// Documents of the jobs that have a file, by the places of their rollouts.
     pub documents: BTreeMap<usize, JobDocument>,
     /// Whose signatures count.
@@ -30,7 +30,7 @@ pub(super) struct Artifacts {
 ///
 /// # Errors
 /// When the store does not take one.
-pub(super) async fn publish(plan: &Plan, store: &ObjectStore) -> Result<Artifacts, UploadError> {
+pub(in crate::run) async fn publish(plan: &Plan, store: &ObjectStore) -> Result<Artifacts, UploadError> {
     let signer = FileSigner::generate(&mut rand::rng());
     let mut documents = BTreeMap::new();
     let with_artifact = plan.rollouts.iter().enumerate();

@@ -6,7 +6,7 @@ use iot_jobs::{GroupName, NameError, ThingName};
 
 /// Why the targets of a plan cannot be thing groups.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GroupsError {
+pub(in crate::run) enum GroupsError {
     #[error("name a thing group: {0}")]
     Name(#[from] NameError),
     #[error(
@@ -22,7 +22,7 @@ struct TargetGroup {
     positions: Vec<u64>,
 }
 
-pub(super) struct TargetGroups {
+pub(in crate::run) struct TargetGroups {
     groups: Vec<TargetGroup>,
     /// Place of its group, by rollout.
     of_rollout: Vec<usize>,
@@ -33,7 +33,7 @@ impl TargetGroups {
     ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(super) fn of(plan: &Plan, things: &[ThingName], suffix: &str) -> Result<Self, GroupsError> {
+    pub(in crate::run) fn of(plan: &Plan, things: &[ThingName], suffix: &str) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
         let mut memberships = vec![0; things.len()];
@@ -53,13 +53,13 @@ impl TargetGroups {
     }
 
     /// The groups with their members.
-    pub(super) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
+    pub(in crate::run) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
         let names = |group: &TargetGroup| group.positions.iter().map(|position| things[*position as usize].clone()).collect();
         self.groups.iter().map(|group| (group.name.clone(), names(group))).collect()
     }
 
     /// The group of a rollout's targets, and how many they are.
-    pub(super) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
+    pub(in crate::run) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
         let group = &self.groups[self.of_rollout[rollout]];
         (&group.name, group.positions.len() as u64)
     }

@@ -1,0 +1,6 @@
+//! The jobs of a run: their life ([`rollouts`]), the thing groups they are for ([`groups`]), and the files that their documents name
+//! ([`artifacts`]).
+
+pub(super) mod artifacts;
+pub(super) mod groups;
+pub(super) mod rollouts;
