@@ -2,7 +2,8 @@
 //! fast as it goes, with the folder it leaves. One JSON object on stdout. Driven by `scripts/prove`.
 
 use fleetsim::preflight;
-use fleetsim::report::{Manifest, ResultsWriter, ThingNames, Totals, Verdict};
+use fleetsim::report::{Manifest, ResultsWriter, Totals, Verdict};
+use fleetsim::roster::Things;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
@@ -132,9 +133,8 @@ fn folder_bytes(dir: &Path) -> u64 {
 
 fn day(dir: &Path) {
     let things: Vec<ThingName> = (0..u64::from(THINGS)).map(thing).collect();
-    let cohort: Arc<str> = "all".into();
-    let names = ThingNames { cohorts: vec![cohort; things.len()], things: things.clone() };
-    let mut writer = ResultsWriter::create(dir, manifest(), names).expect("a new folder");
+    let fleet = Things { names: things.clone().into(), cohorts: vec![0; things.len()], cohort_names: vec!["all".into()] };
+    let mut writer = ResultsWriter::create(dir, manifest(), Arc::new(fleet)).expect("a new folder");
     let mut collector = Collector::new(CollectorSettings {
         origin: ORIGIN,
         things,

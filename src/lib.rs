@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod logging;
 pub mod preflight;
 pub mod report;
+pub mod roster;
 pub mod run;
 pub mod scenario;
 pub mod tui;

@@ -2,6 +2,7 @@
 //! sizes; what keys do; and what is true at any size.
 
 use fleetsim::inspect::{Card, Message, Question, Reply, What};
+use fleetsim::roster::Things;
 use fleetsim::tui::app::{App, Brief, Conclusion, Overlay, RunState, Step, Tab};
 use fleetsim::tui::input::action;
 use fleetsim::tui::theme::Theme;
@@ -37,8 +38,11 @@ fn app(name: &str, things: usize) -> App {
     let brief = Brief {
         name: name.into(),
         seed: 42,
-        things: (0..things).map(|n| ThingName::new(&format!("sim-{n:06}")).unwrap()).collect(),
-        cohorts: (0..things).map(|n| if n % 10 == 0 { "slow" } else { "healthy" }.into()).collect(),
+        things: Arc::new(Things {
+            names: (0..things).map(|n| ThingName::new(&format!("sim-{n:06}")).unwrap()).collect(),
+            cohorts: (0..things).map(|n| u16::from(n % 10 == 0)).collect(),
+            cohort_names: vec!["healthy".into(), "slow".into()],
+        }),
         shards: 2,
         cores: 2,
         descriptors_max: 20_000,

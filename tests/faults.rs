@@ -5,6 +5,7 @@
 mod bench;
 
 use bench::Bench;
+use fleetsim::roster::Roster;
 use fleetsim::scenario::plan::Plan;
 use iot_jobs::JobId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,8 @@ fn expected(plan: &Plan, name: &str) -> Expected {
     let mut expected = Expected::default();
     let behavior = &plan.behaviors[name];
     let job = JobId::new(&format!("job-{name}")).unwrap();
-    for thing in (0..plan.fleet.things).filter(|position| plan.cohorts[plan.cohort_of(*position)].name == name) {
+    let roster = Roster::new(plan).unwrap();
+    for (thing, _) in (0..).zip(roster.cohorts()).filter(|(_, cohort)| plan.cohorts[usize::from(**cohort)].name == name) {
         let script = Script::draw(behavior, plan.seed, thing, &job, 1);
         let count =
             |spec: &FaultSpec| units(spec.per, &job, script.reports).filter(|u| spec.draw(plan.seed, thing, *u).is_some()).count();

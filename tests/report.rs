@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetsim::preflight::HostFacts;
-use fleetsim::report::{self, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use fleetsim::report::{self, Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use fleetsim::roster::Things;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -255,11 +256,12 @@ fn manifest() -> Manifest {
 }
 
 fn create(dir: &Path) -> Result<ResultsWriter, ReportError> {
-    let names = ThingNames {
-        things: (0..THINGS).map(thing).collect(),
-        cohorts: (0..THINGS).map(|place| COHORTS[place as usize % 2].into()).collect(),
+    let things = Things {
+        names: (0..THINGS).map(thing).collect(),
+        cohorts: (0..THINGS).map(|place| (place % 2) as u16).collect(),
+        cohort_names: COHORTS.map(Into::into).into(),
     };
-    ResultsWriter::create(dir, manifest(), names)
+    ResultsWriter::create(dir, manifest(), Arc::new(things))
 }
 
 fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {

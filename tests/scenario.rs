@@ -1,5 +1,6 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
+use fleetsim::roster::Roster;
 use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, QuotasPlan, Tamper, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
 use iot_jobs::JobId;
@@ -194,12 +195,13 @@ fn a_resolved_aws_target_reads_back() {
 #[test]
 fn cohorts_get_their_exact_shares() {
     let plan = plan(&[set("fleet.things", "1000")]).unwrap();
-    let in_b = (0..1000).filter(|position| plan.cohort_of(*position) == 1).count();
+    let targets = |plan: &Plan| Roster::new(plan).unwrap().targets_of(0).len();
+    let in_b = Roster::new(&plan).unwrap().cohorts().iter().filter(|cohort| **cohort == 1).count();
     assert_eq!(in_b, 100);
     let half = load("demo.toml", GOOD, &[set("rollout.fw-1.targets", "{ share = 0.5 }"), set("fleet.things", "1000")]).unwrap();
-    assert_eq!(half.targets_of(&half.rollouts[0]).len(), 500);
+    assert_eq!(targets(&half), 500);
     let cohort = load("demo.toml", GOOD, &[set("rollout.fw-1.targets.cohort", "'b'"), set("fleet.things", "1000")]).unwrap();
-    assert_eq!(cohort.targets_of(&cohort.rollouts[0]).len(), 100);
+    assert_eq!(targets(&cohort), 100);
 }
 
 #[test]
@@ -693,7 +695,7 @@ fn what_the_service_would_refuse_is_told_at_its_key() {
 fn a_series_of_jobs_shares_its_targets_and_its_ids_are_its_own() {
     let series = "{ job = 'fw-{n}', count = 3, every = '1s', targets = { share = 0.5 } }";
     let read = plan(&[set("rollout", &format!("[{series}]"))]).unwrap();
-    assert_eq!(read.targets_of(&read.rollouts[0]).len(), 5);
+    assert_eq!(Roster::new(&read).unwrap().targets_of(0).len(), 5);
     assert_eq!(codes(plan(&[set("rollout", &format!("[{series}, {{ job = 'fw-2' }}]"))])), ["duplicate"]);
     let late = plan(&[set("rollout", "[{ job = 'fw-{n}', count = 21, every = '30s' }]")]).unwrap_err().render(false);
     assert!(late.contains("job fw-21 is due 10m into a run that ends after 10m"), "{late}");

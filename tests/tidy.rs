@@ -76,6 +76,19 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "thing_transport",
         ],
     ),
+    (
+        "roster",
+        &[
+            "crate::aws",
+            "crate::inspect",
+            "crate::report",
+            "crate::run",
+            "crate::tui",
+            "crate::cli",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
     ("run", &["crate::cli"]),
 ];
 

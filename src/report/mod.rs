@@ -20,7 +20,7 @@ pub use faults_page::faults_page;
 pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
-pub use writer::{ResultsWriter, ThingNames};
+pub use writer::ResultsWriter;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use super::hlog::IntervalLog;
 use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::Widening;
-use iot_jobs::ThingName;
+use crate::roster::Things;
 use load_metrics::Phase;
 use load_metrics::{Finding, Snapshot, findings};
 use std::fs;
@@ -16,19 +16,12 @@ use std::sync::Arc;
 pub(super) const HLOG: &str = "histograms.hlog";
 pub(super) const MANIFEST: &str = "run.json";
 
-/// What the things of a run are called, by place.
-pub struct ThingNames {
-    pub things: Vec<ThingName>,
-    /// Name of the cohort of each.
-    pub cohorts: Vec<Arc<str>>,
-}
-
 /// The files of one run.
 pub struct ResultsWriter {
     dir: PathBuf,
     manifest: Manifest,
     findings: Vec<Finding>,
-    names: ThingNames,
+    things: Arc<Things>,
     timeseries: GrowingFile<Snapshot>,
     operations: GrowingFile<OperationSecond>,
     rollouts: GrowingFile<RolloutSecond>,
@@ -42,13 +35,13 @@ impl ResultsWriter {
     ///
     /// # Errors
     /// When the folder holds anything already, or cannot be written.
-    pub fn create(dir: &Path, manifest: Manifest, names: ThingNames) -> Result<Self, ReportError> {
+    pub fn create(dir: &Path, manifest: Manifest, things: Arc<Things>) -> Result<Self, ReportError> {
         Self::claim(dir)?;
         let writer = Self {
             dir: dir.into(),
             manifest,
             findings: Vec::new(),
-            names,
+            things,
             timeseries: GrowingFile::create(dir, tables::TIMESERIES, tables::TIMESERIES_COLUMNS)?,
             operations: GrowingFile::create(dir, tables::OPERATIONS, tables::OPERATIONS_COLUMNS)?,
             rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::ROLLOUTS_COLUMNS)?,
@@ -84,8 +77,8 @@ impl ResultsWriter {
         for execution in &snapshot.closed {
             let place = execution.thing as usize;
             self.executions.write(&ExecutionLine {
-                thing: self.names.things[place].clone(),
-                cohort: Arc::clone(&self.names.cohorts[place]),
+                thing: self.things.names[place].clone(),
+                cohort: Arc::clone(self.things.cohort_name(place).expect("every thing has a cohort")),
                 origin: snapshot.origin,
                 execution: execution.clone(),
             });

@@ -2,6 +2,7 @@
 
 use super::fleet::CohortSettings;
 use super::targets::Target;
+use crate::roster::Roster;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
 use iot_jobs::JobId;
 use rustls::ClientConfig;
@@ -15,13 +16,13 @@ use thing_transport::mqtt::{MqttSettings, Version};
 use thing_transport::thing::{Protocol, SessionSettings};
 
 /// In the order of the plan's cohorts.
-pub(super) fn settings(plan: &Plan, target: &Target) -> Vec<CohortSettings> {
+pub(super) fn settings(plan: &Plan, roster: &Roster, target: &Target) -> Vec<CohortSettings> {
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
-    let behavior_of_job = behavior_of_job(plan);
+    let behavior_of_job = behavior_of_job(plan, roster);
     let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
     let settings = |cohort: &CohortPlan| CohortSettings {
-        agent: Arc::new(agent(plan, cohort, behavior_of_job.clone())),
+        agent: Arc::new(agent(plan, roster, cohort, behavior_of_job.clone())),
         session: Arc::new(session(plan.seed, &cohort.session)),
         transport: place(cohort).unwrap_or_default() as u8,
         telemetry: telemetry.clone().filter(|_| !cohort.session.transport.is_http()),
@@ -32,12 +33,12 @@ pub(super) fn settings(plan: &Plan, target: &Target) -> Vec<CohortSettings> {
     plan.cohorts.iter().map(settings).collect()
 }
 
-fn agent(plan: &Plan, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Behavior>) -> AgentSettings {
+fn agent(plan: &Plan, roster: &Roster, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Behavior>) -> AgentSettings {
     let session = &cohort.session;
     AgentSettings {
         seed: plan.seed,
         workflow: cohort.workflow,
-        behavior: behavior(plan, &cohort.behavior),
+        behavior: behavior(plan, roster, &cohort.behavior),
         behavior_of_job,
         answer_timeout: session.answer_timeout,
         retry: session.retry,
@@ -46,8 +47,8 @@ fn agent(plan: &Plan, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Beha
     }
 }
 
-fn behavior_of_job(plan: &Plan) -> BTreeMap<JobId, Behavior> {
-    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, behavior(plan, rollout.behavior.as_ref()?))));
+fn behavior_of_job(plan: &Plan, roster: &Roster) -> BTreeMap<JobId, Behavior> {
+    let named = plan.rollouts.iter().filter_map(|rollout| Some((rollout, behavior(plan, roster, rollout.behavior.as_ref()?))));
     named.flat_map(|(rollout, behavior)| rollout.jobs.iter().map(move |job| (job.clone(), behavior.clone()))).collect()
 }
 
@@ -75,10 +76,10 @@ fn files(plan: &Plan, cohort: &CohortPlan, target: &Target) -> Option<Arc<FileSe
 }
 
 /// The behavior of that name, its rates dealt to the things that have it.
-fn behavior(plan: &Plan, name: &str) -> Behavior {
+fn behavior(plan: &Plan, roster: &Roster, name: &str) -> Behavior {
     let mut behavior = plan.behaviors[name].clone();
     if behavior.faults.iter().any(|spec| matches!(spec.chance, Chance::Rate(_))) {
-        let things = plan.things_with(name);
+        let things = roster.things_with(plan, name);
         behavior.faults = behavior.faults.iter().map(|spec| spec.dealt(things)).collect();
     }
     behavior

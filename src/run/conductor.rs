@@ -11,6 +11,7 @@ use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::ledger::LedgerError;
 use crate::report::{ReportError, ResultsWriter};
+use crate::roster::Roster;
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use host::clock;
 use iot_jobs::instant::Mono;
@@ -67,6 +68,7 @@ pub(super) enum Ending {
 /// What the conductor needs.
 pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
+    pub roster: &'a Roster,
     pub origin: Mono,
     pub fleet: Fleet,
     pub shards: usize,
@@ -249,7 +251,7 @@ impl Conductor<'_> {
                 _ => {}
             }
         }
-        if let Some(words) = events::in_words(self.plan, step) {
+        if let Some(words) = events::in_words(self.plan, self.roster, step) {
             self.ui.tell(&words);
         }
     }

@@ -1,5 +1,6 @@
 //! The events of a scenario as a run needs them: when each step of one is due, which things it cuts off, and what is watched of it.
 
+use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, EventPlan, Plan};
 use iot_jobs::instant::Mono;
 use load_metrics::format::grouped;
@@ -45,7 +46,7 @@ impl Timetable {
 }
 
 /// The orders to the things, in the order of time.
-pub(super) fn cuts(plan: &Plan, origin: Mono) -> Vec<Cut> {
+pub(super) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
     let cut = |(n, event): (usize, &EventPlan)| {
         let kind = match event.kind {
             EventKind::Disconnect { .. } => CutKind::Away,
@@ -54,7 +55,7 @@ pub(super) fn cuts(plan: &Plan, origin: Mono) -> Vec<Cut> {
             EventKind::EndpointRestart { .. } | EventKind::EndpointFreeze { .. } => return None,
         };
         let at = origin + event.at;
-        let things = plan.affected_by(n).into_iter().map(|position| position as u32).collect();
+        let things = roster.affected_by(n).to_vec();
         Some(Cut { event: n as u16, kind, at, until: at + event.kind.lasts(), things })
     };
     let mut cuts: Vec<Cut> = plan.events.iter().enumerate().filter_map(cut).collect();
@@ -75,7 +76,7 @@ pub(super) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
 }
 
 /// The step in words; `None` where something else tells of it.
-pub(super) fn in_words(plan: &Plan, step: Step) -> Option<String> {
+pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<String> {
     let (Step::Begin(n) | Step::End(n)) = step;
     let kind = &plan.events[n].kind;
     let lasts = duration_text(kind.lasts());
@@ -83,7 +84,7 @@ pub(super) fn in_words(plan: &Plan, step: Step) -> Option<String> {
         (Step::Begin(_), EventKind::EndpointFreeze { .. }) => format!("the endpoint stands still for {lasts}"),
         (Step::Begin(_), EventKind::EndpointRestart { .. }) => format!("the endpoint stops, and starts again after {lasts}"),
         (Step::Begin(_), _) => {
-            let things = grouped(plan.affected_by(n).len() as u64);
+            let things = grouped(roster.affected_by(n).len() as u64);
             match kind {
                 EventKind::Outage { .. } => format!("{things} things are cut off for {lasts}"),
                 EventKind::Disconnect { .. } if !kind.lasts().is_zero() => {
@@ -149,17 +150,17 @@ mod tests {
 
     #[test]
     fn cuts_are_for_exact_shares_that_the_seed_spreads() {
+        let cuts_of = |plan: &Plan| super::cuts(plan, &Roster::new(plan).unwrap(), Mono(0));
         let plan = plan(EVENTS);
-        let cuts = cuts(&plan, Mono(0));
+        let (roster, cuts) = (Roster::new(&plan).unwrap(), cuts_of(&plan));
         let told: Vec<_> =
             cuts.iter().map(|cut| (cut.event, cut.kind, cut.until.since(cut.at).as_secs(), cut.things.len())).collect();
         assert_eq!(told, [(3, CutKind::AtOnce, 0, 50), (1, CutKind::Unreachable, 10, 200), (4, CutKind::Away, 0, 1_000)]);
-        assert!(cuts[0].things.iter().all(|thing| plan.cohort_of(u64::from(*thing)) == 1), "of the cohort");
+        assert!(cuts[0].things.iter().all(|thing| roster.cohorts()[*thing as usize] == 1), "of the cohort");
         assert!(cuts.iter().all(|cut| cut.things.is_sorted()));
         let reseeded = Plan { seed: 1, ..plan.clone() };
-        assert_ne!(super::cuts(&reseeded, Mono(0))[1].things, cuts[1].things);
-        let of_two =
-            |events: &str| super::cuts(&self::plan(&EVENTS.replace("{ at = '30s', kind = 'disconnect' },", events)), Mono(0));
+        assert_ne!(cuts_of(&reseeded)[1].things, cuts[1].things);
+        let of_two = |events: &str| cuts_of(&self::plan(&EVENTS.replace("{ at = '30s', kind = 'disconnect' },", events)));
         let twice = of_two("{ at = '30s', kind = 'disconnect', share = 0.2 }");
         assert_ne!(twice[1].things, twice[2].things, "each event has its own things");
     }
@@ -167,7 +168,8 @@ mod tests {
     #[test]
     fn every_step_has_its_words() {
         let plan = plan(EVENTS);
-        let words = |step| in_words(&plan, step).unwrap_or_default();
+        let roster = Roster::new(&plan).unwrap();
+        let words = |step| in_words(&plan, &roster, step).unwrap_or_default();
         assert_eq!(words(Step::Begin(1)), "event 2 (outage): 200 things are cut off for 10s");
         assert_eq!(words(Step::Begin(3)), "event 4 (reconnect-storm): 50 things lose their connections and try again at once");
         assert_eq!(words(Step::Begin(2)), "event 3 (endpoint-restart): the endpoint stops, and starts again after 1s");

@@ -22,13 +22,14 @@ pub(crate) use ui::use_colour;
 
 use crate::exit;
 use crate::preflight::{self, HostFacts, Need};
-use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, ThingNames, Totals, Verdict};
+use crate::report::{self, EventTotals, Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use crate::roster::Roster;
 use crate::scenario::plan::{EndWhen, Plan, TargetPlan};
 use crate::tui::app::Brief;
 use conductor::{ConductError, Conductor, Ending};
 use host::clock;
 use iot_jobs::instant::Mono;
-use iot_jobs::{ControlError, JobId, NameError, ThingName};
+use iot_jobs::{ControlError, JobId, NameError};
 use load_metrics::{Collector, CollectorSettings, Finding};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -96,12 +97,17 @@ pub fn run(options: RunOptions) -> u8 {
         Some(dir) => (dir.clone(), false),
         None => (PathBuf::from("results").join(format!("{}-{}", options.plan.name, stamp())), true),
     };
-    match prepare(&options, &dir, facts.clone(), shards).and_then(|writer| Ok((writer, runtime()?))) {
-        Ok((mut writer, runtime)) => {
+    let prepared = || {
+        let roster = Roster::new(&options.plan)?;
+        let writer = prepare(&options.plan, &roster, &dir, facts.clone(), shards)?;
+        Ok((roster, writer, runtime()?))
+    };
+    match prepared() {
+        Ok((roster, mut writer, runtime)) => {
             if is_default {
                 point_latest(&dir);
             }
-            let code = runtime.block_on(show(&options, &facts, shards, &mut writer));
+            let code = runtime.block_on(show(&options, &roster, &facts, shards, &mut writer));
             // Certificates that nobody waits for any more may still be in the making.
             runtime.shutdown_background();
             code
@@ -112,8 +118,8 @@ pub fn run(options: RunOptions) -> u8 {
 }
 
 /// The run, shown from its first moment to its last.
-async fn show(options: &RunOptions, facts: &HostFacts, shards: usize, writer: &mut ResultsWriter) -> u8 {
-    let started = Ui::start(options.ui, writer.dir(), || brief(&options.plan, facts, shards, writer.dir()));
+async fn show(options: &RunOptions, roster: &Roster, facts: &HostFacts, shards: usize, writer: &mut ResultsWriter) -> u8 {
+    let started = Ui::start(options.ui, writer.dir(), || brief(&options.plan, roster, facts, shards, writer.dir()));
     let listening = started.map_err(RunError::Terminal).and_then(|(ui, stops)| {
         let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
         Ok((ui, stop))
@@ -126,7 +132,7 @@ async fn show(options: &RunOptions, facts: &HostFacts, shards: usize, writer: &m
             return code;
         }
     };
-    let outcome = carry_out(options, facts.cores, shards, writer, &ui, &mut stop).await;
+    let outcome = carry_out(options, roster, facts.cores, shards, writer, &ui, &mut stop).await;
     let (code, failures) = conclude(options, writer, outcome);
     // Who asked for the end, or never saw a beginning, does not need a last screen.
     if !stop.was_asked() && writer.manifest().totals.run_s > 0 {
@@ -136,14 +142,11 @@ async fn show(options: &RunOptions, facts: &HostFacts, shards: usize, writer: &m
     code
 }
 
-fn brief(plan: &Plan, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
-    let (names, cohorts) = things(plan).expect("the names were made before");
-    let cohort_names: Vec<Arc<str>> = plan.cohorts.iter().map(|cohort| cohort.name.as_str().into()).collect();
+fn brief(plan: &Plan, roster: &Roster, facts: &HostFacts, shards: usize, dir: &Path) -> Brief {
     Brief {
         name: plan.name.clone(),
         seed: plan.seed,
-        things: names.into(),
-        cohorts: cohorts.into_iter().map(|cohort| Arc::clone(&cohort_names[cohort])).collect(),
+        things: Arc::clone(roster.things()),
         shards,
         cores: facts.cores,
         descriptors_max: facts.descriptors,
@@ -214,15 +217,7 @@ fn point_latest(dir: &Path) {
     }
 }
 
-/// The things of a plan by place: names and cohorts.
-fn things(plan: &Plan) -> Result<(Vec<ThingName>, Vec<usize>), NameError> {
-    let names = (0..plan.fleet.things).map(|n| plan.fleet.name_of(n));
-    Ok((names.collect::<Result<_, _>>()?, (0..plan.fleet.things).map(|n| plan.cohort_of(n)).collect()))
-}
-
-fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> Result<ResultsWriter, RunError> {
-    let plan = &options.plan;
-    let (names, cohorts) = things(plan)?;
+fn prepare(plan: &Plan, roster: &Roster, dir: &Path, host: HostFacts, shards: usize) -> Result<ResultsWriter, RunError> {
     let manifest = Manifest {
         name: plan.name.clone(),
         verdict: Verdict::Running,
@@ -242,14 +237,12 @@ fn prepare(options: &RunOptions, dir: &Path, host: HostFacts, shards: usize) -> 
         findings: Vec::new(),
         differences: None,
     };
-    let cohort_names: Vec<Arc<str>> = plan.cohorts.iter().map(|cohort| cohort.name.as_str().into()).collect();
-    let names =
-        ThingNames { things: names, cohorts: cohorts.into_iter().map(|cohort| Arc::clone(&cohort_names[cohort])).collect() };
-    Ok(ResultsWriter::create(dir, manifest, names)?)
+    Ok(ResultsWriter::create(dir, manifest, Arc::clone(roster.things()))?)
 }
 
 async fn carry_out(
     options: &RunOptions,
+    roster: &Roster,
     cores: u64,
     shards: usize,
     writer: &mut ResultsWriter,
@@ -260,34 +253,33 @@ async fn carry_out(
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
-    let (names, cohorts) = things(plan)?;
     let mut target = tokio::select! {
-        target = targets::bring_up(plan, &names, writer.dir(), ui) => target?,
+        target = targets::bring_up(plan, roster, writer.dir(), ui) => target?,
         () = stop.next() => return Ok(Ending::Interrupted),
     };
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + LEAD;
-    let starts = starts::starts(plan, &cohorts);
+    let starts = starts::starts(plan, roster.cohorts());
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
-    let planned = planned(plan, &names, &cohorts, credentials, expired, starts);
+    let planned = planned(plan, roster, credentials, expired, starts);
     let settings = FleetSettings {
         endpoints: std::mem::take(&mut target.endpoints),
-        cohorts: cohorts::settings(plan, &target),
+        cohorts: cohorts::settings(plan, roster, &target),
         shards,
         connects_in_progress: plan.fleet.connect.in_progress as usize,
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
-        cuts: events::cuts(plan, origin),
+        cuts: events::cuts(plan, roster, origin),
         has_events: !plan.events.is_empty(),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
     let collector = Collector::new(CollectorSettings {
         origin,
-        things: names,
+        things: roster.names().to_vec(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
         transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
         has_service: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -297,6 +289,7 @@ async fn carry_out(
     });
     let conductor = Conductor {
         plan,
+        roster,
         origin,
         fleet,
         shards,
@@ -313,19 +306,18 @@ async fn carry_out(
 
 fn planned<'a>(
     plan: &'a Plan,
-    names: &'a [ThingName],
-    cohorts: &'a [usize],
+    roster: &'a Roster,
     credentials: Vec<Option<Credentials>>,
-    mut expired: BTreeMap<u64, Credentials>,
+    mut expired: BTreeMap<u32, Credentials>,
     starts: Vec<Duration>,
 ) -> impl Iterator<Item = PlannedThing> + 'a {
-    credentials.into_iter().zip(starts).zip(names.iter().zip(cohorts)).enumerate().map(
-        move |(n, ((credentials, arrival), (name, cohort)))| PlannedThing {
+    credentials.into_iter().zip(starts).zip(roster.names().iter().zip(roster.cohorts())).zip(0..).map(
+        move |(((credentials, arrival), (name, cohort)), place)| PlannedThing {
             name: name.clone(),
-            index: plan.fleet.first_index + n as u64,
-            cohort: *cohort as u16,
+            index: plan.fleet.first_index + u64::from(place),
+            cohort: *cohort,
             credentials,
-            expired: expired.remove(&(n as u64)),
+            expired: expired.remove(&place),
             arrival,
         },
     )

@@ -1,14 +1,15 @@
 //! When each thing is meant to connect for the first time.
 
+use crate::roster::CohortIndex;
 use crate::scenario::plan::{ConnectPlan, Plan};
 use std::time::Duration;
 use thing_agent::arrivals::arrivals;
 
 /// Intended first connects, by place: cohorts with arrivals of their own arrive by those, from the origin as all the others.
-pub(super) fn starts(plan: &Plan, cohorts: &[usize]) -> Vec<Duration> {
+pub(super) fn starts(plan: &Plan, cohorts: &[CohortIndex]) -> Vec<Duration> {
     let mut starts = vec![Duration::ZERO; cohorts.len()];
     let mut arrive = |connect: &ConnectPlan, stream: u64, is_one: &dyn Fn(usize) -> bool| {
-        let places: Vec<usize> = (0..cohorts.len()).filter(|place| is_one(cohorts[*place])).collect();
+        let places: Vec<usize> = (0..cohorts.len()).filter(|place| is_one(usize::from(cohorts[*place]))).collect();
         let times = arrivals(connect.arrival, connect.rate_per_s, places.len(), plan.seed, stream);
         places.into_iter().zip(times).for_each(|(place, at)| starts[place] = at);
     };
@@ -24,6 +25,7 @@ pub(super) fn starts(plan: &Plan, cohorts: &[usize]) -> Vec<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roster::Roster;
     use crate::scenario::load;
 
     #[test]
@@ -32,9 +34,10 @@ mod tests {
                     [[cohort]]\nname = 'b'\nshare = 0.3\nconnect = { rate = '2/s' }\n\
                     [[cohort]]\nname = 'c'\nshare = 0.2\nconnect = { rate = '20/s', arrival = 'poisson' }\n[end]\nduration = '1s'";
         let plan = load("x", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-        let cohorts: Vec<usize> = (0..30).map(|place| plan.cohort_of(place)).collect();
-        let starts = starts(&plan, &cohorts);
-        let of = |cohort: usize| -> Vec<u128> {
+        let roster = Roster::new(&plan).unwrap();
+        let cohorts = roster.cohorts();
+        let starts = starts(&plan, cohorts);
+        let of = |cohort: CohortIndex| -> Vec<u128> {
             (0..30).filter(|place| cohorts[*place] == cohort).map(|place| starts[place].as_millis()).collect()
         };
         assert_eq!(of(0), (0..15).map(|n| n * 10).collect::<Vec<_>>());

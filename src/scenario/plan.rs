@@ -4,8 +4,7 @@ use iot_jobs::{JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
 use jobs_engine::faults::FaultConfig;
 use load_metrics::Threshold;
 use sim_units::name_template::NameTemplate;
-use sim_units::seed::{self, Purpose};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,7 +15,6 @@ use thing_agent::backoff::Backoff;
 use thing_agent::behavior::Behavior;
 use thing_agent::telemetry::TelemetrySettings;
 use thing_agent::workflow::Workflow;
-use thing_faults::{Fault, Unit};
 
 /// A scenario without doubts left.
 #[derive(Clone, Debug, PartialEq)]
@@ -519,80 +517,6 @@ impl Plan {
     pub fn transports(&self) -> Vec<Transport> {
         let is_used = |transport: &Transport| self.cohorts.iter().any(|cohort| cohort.session.transport == *transport);
         Transport::ALL.into_iter().filter(is_used).collect()
-    }
-
-    /// The cohort of the thing at `position`: exact shares, spread by the seed, the same for any number of shards.
-    #[must_use]
-    pub fn cohort_of(&self, position: u64) -> usize {
-        if let Some(name) = self.fleet.list.as_ref().and_then(|list| list.things[position as usize].cohort.as_deref()) {
-            let place = self.cohorts.iter().position(|cohort| cohort.name == name);
-            return place.expect("the names of cohorts in the list were checked");
-        }
-        let place = seed::shuffled_place(self.seed, Purpose::Cohort, 0, position, self.fleet.things);
-        let point = (place as f64 + 0.5) / self.fleet.things as f64;
-        let mut sum = 0.0;
-        let found = self.cohorts.iter().position(|cohort| {
-            sum += cohort.share;
-            point < sum
-        });
-        found.unwrap_or(self.cohorts.len() - 1)
-    }
-
-    /// Whether the thing at `position` proves by a certificate who it is, rather than sign.
-    #[must_use]
-    pub fn shows_certificate(&self, position: u64) -> bool {
-        !self.cohorts[self.cohort_of(position)].session.transport.is_signed()
-    }
-
-    /// How many things work by this behavior: those of its cohorts, and the targets of its rollouts.
-    #[must_use]
-    pub fn things_with(&self, behavior: &str) -> u64 {
-        let of_rollouts = self.rollouts.iter().filter(|rollout| rollout.behavior.as_deref() == Some(behavior));
-        let mut things: BTreeSet<u64> = of_rollouts.flat_map(|rollout| self.targets_of(rollout)).collect();
-        things.extend((0..self.fleet.things).filter(|position| self.cohorts[self.cohort_of(*position)].behavior == behavior));
-        things.len() as u64
-    }
-
-    /// Positions of the things whose certificate is to have expired, ascending.
-    #[must_use]
-    pub fn expired(&self) -> Vec<u64> {
-        let is_expired = |position: &u64| {
-            let behavior = &self.behaviors[&self.cohorts[self.cohort_of(*position)].behavior];
-            let spec = behavior.faults.iter().find(|spec| spec.fault == Fault::ExpiredCertificate);
-            spec.is_some_and(|spec| spec.draw(self.seed, self.fleet.first_index + position, Unit::THING).is_some())
-        };
-        let is_any =
-            self.behaviors.values().flat_map(|behavior| &behavior.faults).any(|spec| spec.fault == Fault::ExpiredCertificate);
-        if is_any { (0..self.fleet.things).filter(is_expired).collect() } else { Vec::new() }
-    }
-
-    /// Positions of the things that `rollout` is for, ascending.
-    #[must_use]
-    pub fn targets_of(&self, rollout: &RolloutPlan) -> Vec<u64> {
-        let is_target = |position: &u64| match &rollout.targets {
-            RolloutTargets::Share(share) => {
-                let salt = seed::digest(&rollout.name);
-                let place = seed::shuffled_place(self.seed, Purpose::Target, salt, *position, self.fleet.things);
-                (place as f64 + 0.5) / (self.fleet.things as f64) < *share
-            }
-            RolloutTargets::Cohort(name) => self.cohorts[self.cohort_of(*position)].name == *name,
-        };
-        (0..self.fleet.things).filter(is_target).collect()
-    }
-
-    /// Positions of the things that the event with this number is for, ascending: exact shares, spread by the seed.
-    #[must_use]
-    pub fn affected_by(&self, event: usize) -> Vec<u64> {
-        let Some(Affected { share, cohort }) = self.events[event].kind.who() else { return Vec::new() };
-        let is_candidate =
-            |position: &u64| cohort.as_ref().is_none_or(|name| self.cohorts[self.cohort_of(*position)].name == *name);
-        let candidates: Vec<u64> = (0..self.fleet.things).filter(is_candidate).collect();
-        let count = candidates.len() as u64;
-        let is_hit = |rank: u64| {
-            let place = seed::shuffled_place(self.seed, Purpose::Event, event as u64, rank, count);
-            (place as f64 + 0.5) / (count as f64) < *share
-        };
-        candidates.into_iter().zip(0..).filter(|(_, rank)| is_hit(*rank)).map(|(position, _)| position).collect()
     }
 
     /// Whether the local endpoint is to be stopped and started again.

@@ -4,7 +4,8 @@ use super::finder::Finder;
 use super::model::Model;
 use super::theme::Theme;
 use crate::inspect::{Card, Question, Reply};
-use iot_jobs::{JobId, ThingName};
+use crate::roster::Things;
+use iot_jobs::JobId;
 use load_metrics::Phase;
 use load_metrics::{ErrorKey, ErrorTally, Measure, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,10 +24,7 @@ pub const WINDOWS: [u64; 9] = [30, 60, 120, 300, 600, 1_800, 3_600, 6 * 3_600, 2
 pub struct Brief {
     pub name: String,
     pub seed: u64,
-    /// By place.
-    pub things: Arc<[ThingName]>,
-    /// Name of each thing's cohort, by place.
-    pub cohorts: Vec<Arc<str>>,
+    pub things: Arc<Things>,
     pub shards: usize,
     pub cores: u64,
     /// Descriptors this process may have open.
@@ -149,7 +147,7 @@ pub struct App {
 impl App {
     #[must_use]
     pub fn new(brief: Brief, theme: Theme) -> Self {
-        let finder = Finder::new(Arc::clone(&brief.things));
+        let finder = Finder::new(Arc::clone(&brief.things.names));
         Self {
             brief,
             theme,

@@ -1,8 +1,10 @@
 //! The thing groups that a run's jobs are for: one for each set of things, whichever rollouts share it.
 
+use crate::roster::Roster;
 use crate::scenario::plan::Plan;
 use iot_jobs::limits::GROUPS_PER_THING_MAX;
 use iot_jobs::{GroupName, NameError, ThingName};
+use std::sync::Arc;
 
 /// Why the targets of a plan cannot be thing groups.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +21,7 @@ pub(in crate::run) enum GroupsError {
 struct TargetGroup {
     name: GroupName,
     /// Ascending.
-    positions: Vec<u64>,
+    positions: Arc<[u32]>,
 }
 
 pub(in crate::run) struct TargetGroups {
@@ -33,12 +35,12 @@ impl TargetGroups {
     ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(in crate::run) fn of(plan: &Plan, things: &[ThingName], suffix: &str) -> Result<Self, GroupsError> {
+    pub(in crate::run) fn of(plan: &Plan, roster: &Roster, suffix: &str) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
-        let mut memberships = vec![0; things.len()];
-        for rollout in &plan.rollouts {
-            let positions = plan.targets_of(rollout);
+        let mut memberships = vec![0; roster.names().len()];
+        for (n, rollout) in plan.rollouts.iter().enumerate() {
+            let positions = Arc::clone(roster.targets_of(n));
             let known = groups.iter().position(|group| group.positions == positions);
             of_rollout.push(known.unwrap_or(groups.len()));
             if known.is_none() {
@@ -47,7 +49,7 @@ impl TargetGroups {
             }
         }
         match memberships.iter().position(|count| *count > GROUPS_PER_THING_MAX) {
-            Some(place) => Err(GroupsError::TooMany { thing: things[place].clone(), count: memberships[place] }),
+            Some(place) => Err(GroupsError::TooMany { thing: roster.names()[place].clone(), count: memberships[place] }),
             None => Ok(Self { groups, of_rollout }),
         }
     }
@@ -74,8 +76,7 @@ mod tests {
         let cohorts = "[[cohort]]\nname = 'a'\nshare = 0.5\n[[cohort]]\nname = 'b'\nshare = 0.5\n";
         let text = format!("name = 'x'\n[fleet]\nthings = {things}\n{cohorts}{rollouts}");
         let plan = crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-        let things: Vec<ThingName> = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
-        TargetGroups::of(&plan, &things, "")
+        TargetGroups::of(&plan, &Roster::new(&plan).unwrap(), "")
     }
 
     #[test]

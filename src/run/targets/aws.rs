@@ -9,12 +9,12 @@ use super::control::{Register, register};
 use super::remote::{Told, reach, resolve, server_name};
 use super::{Target, TargetError};
 use crate::aws::control::{ControlClient, ControlDoor};
+use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use dev_pki::given;
 use host::tls;
 use http::Uri;
 use http::uri::Scheme;
-use iot_jobs::ThingName;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,13 +22,7 @@ use std::sync::Arc;
 const ALPN: &str = "http/1.1";
 
 /// An account is only asked for what is not said, and what is to be created there.
-pub(super) async fn bring_up(
-    plan: &Plan,
-    aws: &AwsPlan,
-    files: Files,
-    things: &[ThingName],
-    ui: &Ui,
-) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, aws: &AwsPlan, files: Files, roster: &Roster, ui: &Ui) -> Result<Target, TargetError> {
     let signs = plan.transports().into_iter().any(Transport::is_signed);
     let account = match aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() || signs {
         true => Some(account::find(aws.region.as_deref(), aws.profile.as_deref()).await.map_err(TargetError::Account)?),
@@ -50,8 +44,8 @@ pub(super) async fn bring_up(
     let control = match client.filter(|_| !plan.rollouts.is_empty()) {
         // Groups stay behind: those of an earlier run have other things in them.
         Some(client) => {
-            let groups = TargetGroups::of(plan, things, &format!("-{}", stamp()))?;
-            Some(register(things, groups, client, Register::GroupsOnly, ui).await?)
+            let groups = TargetGroups::of(plan, roster, &format!("-{}", stamp()))?;
+            Some(register(roster.names(), groups, client, Register::GroupsOnly, ui).await?)
         }
         None => None,
     };

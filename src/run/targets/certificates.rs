@@ -3,6 +3,7 @@
 use super::super::ui::Ui;
 use super::control::ControlPlane;
 use super::{Faults, Target, TargetError, off_thread};
+use crate::roster::Roster;
 use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
 use dev_pki::bundle::Bundle;
 use dev_pki::{Pair, given};
@@ -42,21 +43,21 @@ pub(super) struct Wanted {
     signer: Option<PathBuf>,
     certificates: CertificatesPlan,
     list: Option<FleetList>,
-    things: Vec<ThingName>,
+    things: Arc<[ThingName]>,
     /// Whether the thing at that place shows a certificate.
     shows: Vec<bool>,
     first_index: u64,
 }
 
 impl Wanted {
-    pub(super) fn new(plan: &Plan, remote: &RemotePlan, things: &[ThingName]) -> Self {
+    pub(super) fn new(plan: &Plan, remote: &RemotePlan, roster: &Roster) -> Self {
         Self {
             ca: remote.ca.as_ref().map(PathBuf::from),
             signer: remote.signer.as_ref().map(PathBuf::from),
             certificates: remote.certificates.clone(),
             list: plan.fleet.list.clone(),
-            things: things.to_vec(),
-            shows: (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect(),
+            things: Arc::clone(roster.names()),
+            shows: roster.shows_certificate(plan),
             first_index: plan.fleet.first_index,
         }
     }
@@ -83,12 +84,12 @@ impl Wanted {
 pub(super) async fn load(
     plan: &Plan,
     remote: &RemotePlan,
-    things: &[ThingName],
+    roster: &Roster,
     mut faults: Faults,
     ui: &Ui,
 ) -> Result<Files, TargetError> {
-    let wanted = Wanted::new(plan, remote, things);
-    let progress = ui.progress("certificates read", things.len());
+    let wanted = Wanted::new(plan, remote, roster);
+    let progress = ui.progress("certificates read", roster.names().len());
     off_thread(move || {
         let files = read(&wanted, &mut faults, &mut |done| progress.set(done));
         progress.finish();

@@ -9,6 +9,7 @@ use super::{Target, TargetError, off_thread, sources};
 use crate::aws::control::{ControlClient, ControlDoor};
 use crate::aws::upload::ObjectStore;
 use crate::report::SERVICE_LEDGER;
+use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use aws_signing::keyring::Keyring;
 use aws_signing::request::Signing;
@@ -29,25 +30,25 @@ pub(in crate::run) struct LocalEndpoint {
     pub child: EndpointChild,
     pub ledger: PathBuf,
     /// Expired certificates, by place, of the things that are to show one.
-    pub expired: BTreeMap<u64, Credentials>,
+    pub expired: BTreeMap<u32, Credentials>,
 }
 
 pub(super) async fn bring_up(
     plan: &Plan,
     emulator: &EmulatorPlan,
-    things: &[ThingName],
+    roster: &Roster,
     out: &Path,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
-    let groups = TargetGroups::of(plan, things, "")?;
+    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, "")?);
     let dir = Path::new("certs").join(&plan.name);
     ui.tell(&format!("certificates: {}", dir.display()));
-    let shows: Vec<bool> = (0..plan.fleet.things).map(|position| plan.shows_certificate(position)).collect();
+    let shows = roster.shows_certificate(plan);
     let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
     let (store, made, credentials) = certificates(dir, shown, ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
-    let expired = expired(plan, things, &store)?;
+    let expired = expired(plan, roster, &store)?;
     let ledger = out.join(SERVICE_LEDGER);
     let settings = ChildSettings {
         dir: store.dir().into(),
@@ -102,9 +103,9 @@ pub(super) async fn bring_up(
 }
 
 /// What things show that are to have missed the renewal of their certificate.
-fn expired(plan: &Plan, things: &[ThingName], store: &Store) -> Result<BTreeMap<u64, Credentials>, TargetError> {
-    let places = plan.expired();
-    let names: Vec<ThingName> = places.iter().map(|place| things[*place as usize].clone()).collect();
+fn expired(plan: &Plan, roster: &Roster, store: &Store) -> Result<BTreeMap<u32, Credentials>, TargetError> {
+    let places = roster.expired(plan);
+    let names: Vec<ThingName> = places.iter().map(|place| roster.names()[*place as usize].clone()).collect();
     let pairs = store.expired(&names)?;
     places.into_iter().zip(pairs).map(|(place, pair)| Ok((place, Credentials::new(pair.chain, pair.key)?))).collect()
 }

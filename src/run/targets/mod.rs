@@ -15,10 +15,10 @@ use super::jobs::groups::GroupsError;
 use super::ui::Ui;
 use crate::aws::control::ControlCallError;
 use crate::aws::upload::UploadError;
+use crate::roster::Roster;
 use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
 use dev_pki::PkiError;
 use iot_jobs::wire::signature::SignerKey;
-use iot_jobs::{NameError, ThingName};
 use rustls::ClientConfig;
 use std::net::IpAddr;
 use std::path::Path;
@@ -74,16 +74,16 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// With what is missing.
-pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: &Ui) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, roster: &Roster, out: &Path, ui: &Ui) -> Result<Target, TargetError> {
     let mut faults = Faults::default();
     check_sources(plan.target.link(), &mut faults);
     match &plan.target {
         TargetPlan::Emulator(emulator) => {
             faults.into_result()?;
-            local::bring_up(plan, emulator, things, out, ui).await
+            local::bring_up(plan, emulator, roster, out, ui).await
         }
         TargetPlan::Mqtt(remote) => {
-            let files = certificates::load(plan, remote, things, faults, ui).await?;
+            let files = certificates::load(plan, remote, roster, faults, ui).await?;
             let account = match plan.transports().into_iter().any(Transport::is_signed) {
                 true => Some(account::find(None, None).await.map_err(TargetError::Account)?),
                 false => None,
@@ -92,8 +92,8 @@ pub(super) async fn bring_up(plan: &Plan, things: &[ThingName], out: &Path, ui: 
             Ok(files.into_target(endpoints, None)?)
         }
         TargetPlan::Aws(aws) => {
-            let files = certificates::load(plan, &aws.remote, things, faults, ui).await?;
-            aws::bring_up(plan, aws, files, things, ui).await
+            let files = certificates::load(plan, &aws.remote, roster, faults, ui).await?;
+            aws::bring_up(plan, aws, files, roster, ui).await
         }
     }
 }
@@ -106,10 +106,8 @@ pub fn check(plan: &Plan) -> Result<(), String> {
     let mut faults = Faults::default();
     check_sources(plan.target.link(), &mut faults);
     if let Some(remote) = plan.target.remote() {
-        let things: Result<Vec<ThingName>, NameError> =
-            (0..plan.fleet.things).map(|position| plan.fleet.name_of(position)).collect();
-        match things {
-            Ok(things) => drop(certificates::read(&certificates::Wanted::new(plan, remote, &things), &mut faults, &mut |_| {})),
+        match Roster::new(plan) {
+            Ok(roster) => drop(certificates::read(&certificates::Wanted::new(plan, remote, &roster), &mut faults, &mut |_| {})),
             Err(error) => faults.add(error.to_string()),
         }
     }

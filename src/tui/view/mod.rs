@@ -87,7 +87,10 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     if let Some(snapshot) = &app.model().snapshot {
         left.push(Span::raw(format!("  t={}s {}", snapshot.t_s, clock(Duration::from_secs(snapshot.t_s)))));
     }
-    left.push(Span::styled(format!("  {} things, seed {}", grouped(app.brief.things.len() as u64), app.brief.seed), theme.muted()));
+    left.push(Span::styled(
+        format!("  {} things, seed {}", grouped(app.brief.things.names.len() as u64), app.brief.seed),
+        theme.muted(),
+    ));
     frame.render_widget(Line::from(left), title);
     frame.render_widget(Line::from(status(app)).right_aligned(), title);
 
