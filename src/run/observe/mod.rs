@@ -1,0 +1,67 @@
+//! What the things of a shard tell: [`samples`] for its recorder, [`cards`] for whoever looks at single things.
+
+mod cards;
+mod samples;
+
+use crate::inspect::Cards;
+use load_metrics::Recorder;
+use samples::Samples;
+use std::cell::{RefCell, RefMut};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use thing_agent::Event;
+use thing_transport::thing::ThingId;
+use thing_transport::{Observer, SessionEvent};
+
+/// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Things that were connected at least once.
+    pub ever_connected: AtomicU64,
+    /// Things with an execution under way.
+    pub working: AtomicU64,
+}
+
+/// Feeds a shard's recorder, and the cards of its things where somebody may look at them.
+pub(super) struct ShardObserver {
+    samples: RefCell<Samples>,
+    cards: RefCell<Option<Cards>>,
+}
+
+impl ShardObserver {
+    #[must_use]
+    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>, has_ledger: bool, has_events: bool) -> Self {
+        Self { samples: RefCell::new(Samples::new(recorder, gauges, has_ledger, has_events)), cards: RefCell::new(cards) }
+    }
+
+    /// The cards, between two events.
+    pub(super) fn cards(&self) -> Option<RefMut<'_, Cards>> {
+        RefMut::filter_map(self.cards.borrow_mut(), Option::as_mut).ok()
+    }
+
+    /// The cards, when nothing will happen any more.
+    pub(super) fn take_cards(&self) -> Option<Cards> {
+        self.cards.take()
+    }
+
+    /// The recorder, between two events.
+    pub(super) fn with_recorder<T>(&self, use_it: impl FnOnce(&mut Recorder) -> T) -> T {
+        use_it(&mut self.samples.borrow_mut().recorder)
+    }
+}
+
+impl Observer for ShardObserver {
+    fn session(&self, thing: &ThingId, event: SessionEvent<'_>) {
+        if let Some(mut cards) = self.cards() {
+            cards::note_session(&mut cards, thing.slot, &event);
+        }
+        self.samples.borrow_mut().session(thing, event);
+    }
+
+    fn agent(&self, thing: &ThingId, event: Event) {
+        if let Some(mut cards) = self.cards() {
+            cards::note_agent(&mut cards, thing.slot, &event);
+        }
+        self.samples.borrow_mut().agent(thing, event);
+    }
+}
