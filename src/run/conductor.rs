@@ -65,6 +65,13 @@ pub(super) enum Ending {
     Interrupted,
 }
 
+/// A run that was carried out.
+pub(super) struct Ended {
+    pub ending: Ending,
+    /// How things stood at the end; `None` where the end came before the first second.
+    pub last: Option<Arc<Snapshot>>,
+}
+
 /// What the conductor needs.
 pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
@@ -147,7 +154,7 @@ impl Conductor<'_> {
     ///
     /// # Errors
     /// When the run could not be carried out.
-    pub(super) async fn conduct(mut self) -> Result<Ending, ConductError> {
+    pub(super) async fn conduct(mut self) -> Result<Ended, ConductError> {
         let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
         let mut sources = Sources::new(self.local.as_deref());
         let mut progress =
@@ -157,7 +164,7 @@ impl Conductor<'_> {
         let ending = outcome?;
         closed?;
         self.fleet.join()?;
-        Ok(ending)
+        Ok(Ended { ending, last: progress.last })
     }
 
     async fn run(

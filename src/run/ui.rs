@@ -1,6 +1,5 @@
 //! How a run is shown: every word to people goes through here.
 
-use super::say;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
@@ -9,7 +8,6 @@ use crate::tui::theme::Theme;
 use crate::tui::{Dashboard, Teller};
 use indicatif::ProgressBar;
 use load_metrics::Snapshot;
-use load_metrics::format::grouped;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -54,6 +52,11 @@ pub(super) enum Ui {
 
 /// Wishes of somebody at the dashboard to stop the run.
 pub(super) type Stops = mpsc::UnboundedReceiver<()>;
+
+/// One line on stderr. A reader that has gone away does not end a run.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Whether text for this stream may have colours.
 pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {
@@ -232,18 +235,5 @@ impl LogFile {
         if let Some(file) = &mut self.file {
             let _ = writeln!(file, "{line}");
         }
-    }
-}
-
-/// When a run ends, in words.
-pub(super) fn end_in_words(end: &crate::scenario::plan::EndPlan) -> String {
-    use crate::scenario::plan::EndWhen;
-    use sim_units::text::duration_text;
-    let limit = duration_text(end.limit);
-    match end.when {
-        EndWhen::ExecutionsDone { expect: None } => format!("executions done, {limit} at most"),
-        EndWhen::ExecutionsDone { expect: Some(expect) } => format!("{} executions done, {limit} at most", grouped(expect)),
-        EndWhen::Duration(duration) => format!("after {}", duration_text(duration.min(end.limit))),
-        EndWhen::Idle(idle) => format!("idle for {}, {limit} at most", duration_text(idle)),
     }
 }

@@ -1,7 +1,7 @@
 //! An AWS account: its endpoint, and its control plane for the rollouts. The things are there already.
 
 use super::super::jobs::groups::TargetGroups;
-use super::super::stamp;
+use super::super::timestamp::stamp;
 use super::super::ui::Ui;
 use super::account::{self, Account};
 use super::certificates::Files;

@@ -1,0 +1,19 @@
+//! This moment in UTC, as people and files write it.
+
+use host::clock;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(clock::epoch_ms())
+}
+
+/// `20260131T120000Z`, for names.
+pub(super) fn stamp() -> String {
+    now().format(format_description!("[year][month][day]T[hour][minute][second]Z")).expect("a date of our time has this form")
+}
+
+pub(super) fn rfc3339() -> String {
+    now().format(&Rfc3339).expect("a date of our time has this form")
+}

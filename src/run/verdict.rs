@@ -1,0 +1,198 @@
+//! How a run went: verdict and exit code, decided from what was measured. Pure: it reads no file, and no clock.
+//!
+//! The first exit code that applies wins, in the order 1, 105, 98, 99, 0; wrong usage (2) and a wrong scenario (104) come before all of
+//! them, since there is no run to judge then.
+
+use crate::exit;
+use crate::report::{Difference, Verdict};
+use load_metrics::Finding;
+use sim_units::text::duration_text;
+use std::time::Duration;
+
+/// Differences between the ledgers that are told one by one.
+const DIFFERENCES_SHOWN: usize = 5;
+
+/// How a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It could not be carried out: why, after "failed to".
+    Failed(String),
+    Interrupted,
+    /// The limit was reached first, with so many executions open and so many things away by an event.
+    Limit {
+        limit: Duration,
+        open: u64,
+        away: u64,
+    },
+    /// As the scenario wants it.
+    Complete,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Debug)]
+pub(super) struct Evidence<'a> {
+    pub end: End,
+    /// Whether every threshold has held; one without a single sample has not.
+    pub thresholds_hold: bool,
+    /// What the figures tell.
+    pub findings: &'a [Finding],
+    /// Where the things' ledger and the service's differ; `Ok(None)` without one of the service, `Err` when they cannot be compared.
+    pub audit: Result<Option<Vec<Difference>>, String>,
+}
+
+/// The last word on a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Judgement {
+    pub verdict: Verdict,
+    pub exit_code: u8,
+    /// In plain words: why it ended, what the figures tell, what the audit found.
+    pub findings: Vec<String>,
+    /// Between the ledgers; `None` where there was one of them only.
+    pub differences: Option<u64>,
+}
+
+/// Decides how a run went.
+pub(super) fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let Evidence { end, thresholds_hold, findings, audit } = evidence;
+    let differences = match audit {
+        Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),
+        Err(_) => Some(1),
+    };
+    let is_invalid = findings.iter().any(Finding::is_invalidating);
+    let is_different = findings.iter().any(Finding::is_difference) || differences.is_some_and(|count| count > 0);
+    let (verdict, exit_code) = match end {
+        End::Failed(_) => (Verdict::Error, exit::ERROR),
+        End::Interrupted => (Verdict::Interrupted, exit::INTERRUPTED),
+        End::Limit { .. } | End::Complete if is_invalid => (Verdict::Invalid, exit::INVALID),
+        End::Limit { .. } => (Verdict::Fail, exit::FAIL),
+        End::Complete if is_different || !thresholds_hold => (Verdict::Fail, exit::FAIL),
+        End::Complete => (Verdict::Pass, exit::PASS),
+    };
+    let told = findings.iter().map(ToString::to_string);
+    let findings = end_in_words(end).into_iter().chain(told).chain(audit_in_words(audit)).collect();
+    Judgement { verdict, exit_code, findings, differences }
+}
+
+/// Why it ended, where that is not as it was meant to.
+fn end_in_words(end: &End) -> Option<String> {
+    match end {
+        End::Failed(why) => Some(format!("failed to {why}")),
+        End::Limit { limit, open, away } => {
+            let limit = duration_text(*limit);
+            let away = if *away > 0 { format!(", {away} things are away by an event") } else { String::new() };
+            Some(format!("the limit of {limit} was reached before the run was done: {open} executions are open{away}"))
+        }
+        End::Interrupted | End::Complete => None,
+    }
+}
+
+fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
+    let differences = match audit {
+        Ok(differences) => differences.as_deref().unwrap_or_default(),
+        Err(why) => return vec![format!("the audit failed to {why}")],
+    };
+    let more = differences.len().saturating_sub(DIFFERENCES_SHOWN);
+    let shown = differences.iter().take(DIFFERENCES_SHOWN).map(|difference| format!("the ledgers differ: {difference}"));
+    shown.chain((more > 0).then(|| format!("and {more} more differences: `fleetsim report` lists all"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use load_metrics::Anomaly;
+
+    const LOST: Finding = Finding::SamplesLost { intervals: 1, events: 0 };
+    const DIFFERS: Finding = Finding::Anomalous { anomaly: Anomaly::StatusDiffers, count: 1 };
+    const LATE: Finding = Finding::Anomalous { anomaly: Anomaly::LateNotify, count: 1 };
+    const LIMIT: End = End::Limit { limit: Duration::from_secs(60), open: 3, away: 0 };
+
+    fn differences(count: usize) -> Vec<Difference> {
+        let difference = |n| Difference {
+            thing: format!("t-{n}"),
+            job: "j".into(),
+            execution_number: 1,
+            field: "status",
+            things: "FAILED".into(),
+            service: "SUCCEEDED".into(),
+        };
+        (0..count).map(difference).collect()
+    }
+
+    fn good(end: End) -> Evidence<'static> {
+        Evidence { end, thresholds_hold: true, findings: &[], audit: Ok(Some(Vec::new())) }
+    }
+
+    /// Everything that the figures can have against a run.
+    fn bad(end: End) -> Evidence<'static> {
+        Evidence { end, thresholds_hold: false, findings: &[LOST, DIFFERS], audit: Ok(Some(differences(1))) }
+    }
+
+    fn code(evidence: &Evidence<'_>) -> (u8, Verdict) {
+        let Judgement { verdict, exit_code, .. } = judge(evidence);
+        (exit_code, verdict)
+    }
+
+    #[test]
+    fn the_first_exit_code_that_applies_wins() {
+        assert_eq!(code(&bad(End::Failed("reach the endpoint".into()))), (1, Verdict::Error));
+        assert_eq!(code(&bad(End::Interrupted)), (105, Verdict::Interrupted));
+        assert_eq!(code(&bad(LIMIT)), (98, Verdict::Invalid));
+        assert_eq!(code(&bad(End::Complete)), (98, Verdict::Invalid));
+        assert_eq!(code(&Evidence { findings: &[DIFFERS], ..bad(End::Complete) }), (99, Verdict::Fail));
+        assert_eq!(code(&good(End::Complete)), (0, Verdict::Pass));
+    }
+
+    #[test]
+    fn an_end_that_was_not_meant_counts_even_if_all_else_is_well() {
+        assert_eq!(code(&good(End::Failed("go on".into()))), (1, Verdict::Error));
+        assert_eq!(code(&good(End::Interrupted)), (105, Verdict::Interrupted));
+        assert_eq!(code(&good(LIMIT)), (99, Verdict::Fail));
+    }
+
+    #[test]
+    fn each_of_the_reasons_to_fail_is_enough() {
+        let complete = good(End::Complete);
+        assert_eq!(code(&Evidence { findings: &[LOST], ..complete.clone() }), (98, Verdict::Invalid));
+        for failing in [
+            Evidence { thresholds_hold: false, ..complete.clone() },
+            Evidence { findings: &[DIFFERS], ..complete.clone() },
+            Evidence { audit: Ok(Some(differences(1))), ..complete.clone() },
+            Evidence { audit: Err("read executions.csv".into()), ..complete.clone() },
+        ] {
+            assert_eq!(code(&failing), (99, Verdict::Fail), "{failing:?}");
+        }
+        assert_eq!(code(&Evidence { findings: &[LATE], ..complete.clone() }), (0, Verdict::Pass), "an anomaly, not a difference");
+        assert_eq!(code(&Evidence { audit: Ok(None), ..complete }), (0, Verdict::Pass), "there is nothing to compare");
+    }
+
+    #[test]
+    fn findings_begin_with_why_it_ended() {
+        let told = |evidence: &Evidence<'_>| judge(evidence).findings;
+        assert_eq!(told(&good(End::Failed("go on: it is gone".into()))), ["failed to go on: it is gone"]);
+        let away = Evidence { end: End::Limit { limit: Duration::from_secs(60), open: 3, away: 2 }, ..bad(LIMIT) };
+        let told_away = told(&away);
+        let limit = "the limit of 1m was reached before the run was done: 3 executions are open";
+        assert_eq!(told_away[0], format!("{limit}, 2 things are away by an event"));
+        assert_eq!(told(&good(LIMIT)), [limit]);
+        assert_eq!(told_away[1..3], [LOST.to_string(), DIFFERS.to_string()]);
+        assert_eq!(
+            told_away[3],
+            "the ledgers differ: t-0, job j, execution 1: status is FAILED for the things, SUCCEEDED for the service"
+        );
+    }
+
+    #[test]
+    fn differences_are_counted_and_the_first_ones_told() {
+        let judged = |audit| judge(&Evidence { audit, ..good(End::Complete) });
+        let many = judged(Ok(Some(differences(12))));
+        assert_eq!((many.differences, many.findings.len()), (Some(12), DIFFERENCES_SHOWN + 1));
+        assert_eq!(many.findings[5], "and 7 more differences: `fleetsim report` lists all");
+        assert_eq!(judged(Ok(Some(differences(5)))).findings.len(), 5);
+        let failed = judged(Err("read executions.csv: line 2".into()));
+        assert_eq!(
+            (failed.differences, failed.findings),
+            (Some(1), vec!["the audit failed to read executions.csv: line 2".to_owned()])
+        );
+        assert_eq!((judged(Ok(None)).differences, judged(Ok(Some(Vec::new()))).differences), (None, Some(0)));
+    }
+}
