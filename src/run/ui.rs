@@ -20,9 +20,6 @@ use tokio::sync::mpsc;
 const PROGRESS_PERIOD: Duration = Duration::from_millis(50);
 /// Log lines of a run with a dashboard, in the results folder.
 const LOG_FILE: &str = "generator.log";
-/// For tests: who is to panic in the second second, `dashboard` or `run`.
-const PANIC_HOOK: &str = "FLEETSIM_TEST_PANIC";
-const PANIC_AT_S: u64 = 2;
 
 /// How a run is to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,22 +132,13 @@ impl Ui {
                 } else {
                     say(&report::plain::line(snapshot));
                 }
-                if snapshot.t_s == PANIC_AT_S {
-                    self.panic_if_asked();
-                }
+                #[cfg(debug_assertions)]
+                panic_if_asked(dashboard, snapshot.t_s);
             }
             Self::Plain => say(&report::plain::line(snapshot)),
             // A reader that has gone away does not end the run.
             Self::Json => drop(writeln!(io::stdout(), "{}", report::json::line(snapshot))),
             Self::None => {}
-        }
-    }
-
-    fn panic_if_asked(&self) {
-        match (self, std::env::var(PANIC_HOOK).as_deref()) {
-            (Self::Tui { dashboard, .. }, Ok("dashboard")) => dashboard.panic(),
-            (_, Ok("run")) => panic!("asked to panic"),
-            _ => {}
         }
     }
 
@@ -186,6 +174,16 @@ impl Ui {
         };
         // A reader that has gone away does not change how the run went.
         let _ = writeln!(io::stdout(), "{text}");
+    }
+}
+
+/// For tests, and no part of a release: `FLEETSIM_TEST_PANIC` names who is to panic in the second second, `dashboard` or `run`.
+#[cfg(debug_assertions)]
+fn panic_if_asked(dashboard: &Dashboard, t_s: u64) {
+    match std::env::var("FLEETSIM_TEST_PANIC").as_deref() {
+        Ok("dashboard") if t_s == 2 => dashboard.panic(),
+        Ok("run") if t_s == 2 => panic!("asked to panic"),
+        _ => {}
     }
 }
 

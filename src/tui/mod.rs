@@ -43,7 +43,7 @@ enum Message {
     Second(Arc<Snapshot>),
     Finished(Conclusion),
     Close,
-    #[doc(hidden)]
+    #[cfg(debug_assertions)]
     Panic,
 }
 
@@ -121,7 +121,8 @@ impl Dashboard {
         let _ = self.left.clone().wait_for(|left| *left).await;
     }
 
-    /// A test's way to see what a panic of the drawing thread leaves behind.
+    /// A test's way to see what a panic of the drawing thread leaves behind; no part of a release.
+    #[cfg(debug_assertions)]
     #[doc(hidden)]
     pub fn panic(&self) {
         self.tell(Message::Panic);
@@ -225,6 +226,7 @@ impl Desk {
                     self.ask();
                 }
                 Ok(Message::Finished(conclusion)) => self.app.finished(conclusion),
+                #[cfg(debug_assertions)]
                 Ok(Message::Panic) => panic!("asked to panic"),
                 Ok(Message::Close) | Err(TryRecvError::Disconnected) => return Next::Close,
                 Err(TryRecvError::Empty) => return next,

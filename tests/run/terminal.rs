@@ -232,6 +232,8 @@ fn keys_drain_then_ask_then_abort() {
     assert!(statuses.iter().any(|row| row[0] == "IN_PROGRESS"), "open executions are in the file too: {statuses:?}");
 }
 
+// A release has no way to be asked for a panic.
+#[cfg(debug_assertions)]
 #[test]
 fn a_panic_of_the_dashboard_is_not_the_end_of_the_run() {
     let bench = Bench::new();
@@ -243,6 +245,7 @@ fn a_panic_of_the_dashboard_is_not_the_end_of_the_run() {
     assert_eq!(bench.manifest("out")["verdict"], "PASS");
 }
 
+#[cfg(debug_assertions)]
 #[test]
 fn a_panic_of_the_run_leaves_a_usable_terminal_and_no_child() {
     let bench = Bench::new();
