@@ -1,9 +1,10 @@
 //! What keeping books costs: `books record` measures the recording of request and answer pairs, `books day DIR` a day of a busy run, as
-//! fast as it goes, with the folder it leaves. One JSON object on stdout. Driven by `scripts/prove`.
+//! fast as it goes, with the folder it leaves, `books roster` who is in a run of a million things. One JSON object on stdout. Driven by `scripts/prove`.
 
 use fleetsim::preflight;
 use fleetsim::report::{Manifest, ResultsWriter, Totals, Verdict};
-use fleetsim::roster::Things;
+use fleetsim::roster::{Roster, Things};
+use fleetsim::scenario;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
@@ -32,6 +33,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["record"] => record(),
         ["day", dir] => day(Path::new(dir)),
+        ["roster"] => roster(),
         _ => {}
     }
 }
@@ -49,6 +51,30 @@ fn pair(recorder: &mut Recorder, n: u64, at: Mono, operation: Operation) {
     let sample = |operation| Sample { operation, scope, outcome: Outcome::Ok, intended: sent, sent, finished: at };
     recorder.finish(&sample(Operation::Puback));
     recorder.finish(&sample(operation));
+}
+
+/// Half of the roll-outs and events have a part of the fleet drawn by lot.
+const MILLION: &str = "
+    name = 'million'
+    fleet.things = 1_000_000
+    end.duration = '60s'
+    cohort = [{ name = 'a', share = 0.5 }, { name = 'b', share = 0.3 }, { name = 'c', share = 0.2 }]
+    rollout = [{ job = 'all' }, { job = 'b', targets = { cohort = 'b' } }, { job = 'half', targets = { share = 0.5 } }]
+    event = [{ at = '1s', kind = 'disconnect' }, { at = '2s', kind = 'outage', share = 0.2, for = '1s' }]
+";
+
+/// Beside what it takes to make the names alone.
+fn roster() {
+    let plan = scenario::load("million.toml", MILLION, &[]).expect("a scenario without problems");
+    let start = clock::mono();
+    let names = (0..plan.fleet.things).map(|place| plan.fleet.name_of(place)).collect::<Result<Vec<_>, _>>();
+    let named = clock::mono();
+    let things = names.expect("names for all things").len();
+    let roster = Roster::new(&plan).expect("names for all things");
+    let done = clock::mono();
+    assert_eq!(roster.names().len(), things);
+    let (names_s, roster_s) = (named.since(start).as_secs_f64(), done.since(named).as_secs_f64());
+    println!("{{\"things\": {things}, \"names_seconds\": {names_s:.3}, \"seconds\": {roster_s:.3}}}");
 }
 
 fn record() {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "inspect/card.rs",
     "inspect/cards.rs",
+    "roster.rs",
+    "run/verdict.rs",
     "tui/app.rs",
     "tui/finder.rs",
     "tui/history.rs",

@@ -10,7 +10,7 @@ import time
 
 from terminal import Terminal
 
-from .common import BINARY, PAIRS, ROOT, WORK, Serve, alternate, figure, median, ratio
+from .common import BINARY, PAIRS, ROOT, WORK, Serve, alternate, bench_binary, figure, median, ratio
 
 
 @figure
@@ -80,6 +80,14 @@ def pair_cpu(verdict):
     bare, fleet = rows
     rate = fleet["pairs"] / 8
     verdict.note(f"one request a second per thing, {things} things: {fleet[key]:.2f} s per 100,000 pairs at {rate:.0f}/s, bare loop {bare[key]:.2f} s")
+
+
+@figure
+def roster(verdict):
+    """Who is in a run of a million things, their roll-outs and events included: half a second."""
+    each = [json.loads(subprocess.check_output([bench_binary("books"), "roster"], text=True)) for _ in range(5)]
+    verdict.note(f"their names alone: {statistics.median(one['names_seconds'] for one in each):.3f} s")
+    verdict.check("names, cohorts, targets, things of events", statistics.median(one["seconds"] for one in each), 0.5, unit=" s")
 
 
 # What is set side by side: who makes the load, and how it is told to.

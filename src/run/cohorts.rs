@@ -20,11 +20,14 @@ pub(super) fn settings(plan: &Plan, roster: &Roster, target: &Target) -> Vec<Coh
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
     let behavior_of_job = behavior_of_job(plan, roster);
-    let place = |cohort: &CohortPlan| transports.iter().position(|transport| *transport == cohort.session.transport);
+    let place = |cohort: &CohortPlan| {
+        let place = (0..).zip(&transports).find(|(_, transport)| **transport == cohort.session.transport);
+        place.map(|(place, _)| place).expect("the run's transports are those of its cohorts")
+    };
     let settings = |cohort: &CohortPlan| CohortSettings {
         agent: Arc::new(agent(plan, roster, cohort, behavior_of_job.clone())),
         session: Arc::new(session(plan.seed, &cohort.session)),
-        transport: place(cohort).unwrap_or_default() as u8,
+        transport: place(cohort),
         telemetry: telemetry.clone().filter(|_| !cohort.session.transport.is_http()),
         files: files(plan, cohort, target),
         faults: connection_faults(&plan.behaviors[&cohort.behavior]),

@@ -56,7 +56,8 @@ pub(super) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
         };
         let at = origin + event.at;
         let things = roster.affected_by(n).to_vec();
-        Some(Cut { event: n as u16, kind, at, until: at + event.kind.lasts(), things })
+        let number = u16::try_from(n).expect("a scenario has no more events than a number of 16 bits can name");
+        Some(Cut { event: number, kind, at, until: at + event.kind.lasts(), things })
     };
     let mut cuts: Vec<Cut> = plan.events.iter().enumerate().filter_map(cut).collect();
     cuts.sort_by_key(|cut| cut.at);

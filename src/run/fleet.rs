@@ -120,8 +120,8 @@ impl Fleet {
     pub fn start(things: impl IntoIterator<Item = PlannedThing>, settings: &FleetSettings) -> Result<Self, FleetError> {
         let shards = settings.shards.max(1);
         let mut slices: Vec<Vec<(u32, PlannedThing)>> = std::iter::repeat_with(Vec::new).take(shards).collect();
-        for (position, thing) in things.into_iter().enumerate() {
-            slices[position % shards].push((position as u32, thing));
+        for (thing, position) in things.into_iter().zip(0u32..) {
+            slices[position as usize % shards].push((position, thing));
         }
         let (orders, _) = watch::channel(Order::Run);
         let (out, intervals) = mpsc::channel(INTERVALS_WAITING_MAX * shards);
