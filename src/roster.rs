@@ -198,13 +198,16 @@ mod tests {
     use crate::scenario::plan::{FleetList, ListedThing};
 
     const COHORTS: &str = "
-        cohort = [{ name = 'a', share = 0.5 }, { name = 'b', share = 0.3, behavior = 'odd' }, { name = 'c', share = 0.2 }]
-        behavior.odd.faults.expired_certificate = { share = 0.4 }
+        cohort = [
+            { name = 'a', share = 0.5, behavior = 'even' },
+            { name = 'b', share = 0.3, behavior = 'odd' },
+            { name = 'c', share = 0.2, behavior = 'even' },
+        ]
     ";
     const PARTS: &str = "
         rollout = [
             { job = 'all' },
-            { job = 'half-{n}', count = 2, every = '1s', targets = { share = 0.5 }, behavior = 'slow' },
+            { job = 'half-{n}', count = 2, every = '1s', targets = { share = 0.5 }, behavior = 'late' },
             { job = 'few', targets = { share = 0.03 } },
             { job = 'b', targets = { cohort = 'b' } },
         ]
@@ -214,11 +217,18 @@ mod tests {
             { at = '3s', kind = 'reconnect-storm', cohort = 'c', share = 0.5 },
             { at = '4s', kind = 'endpoint-freeze', for = '1s' },
         ]
-        behavior.slow = { step = '10s' }
+    ";
+
+    const BEHAVIORS: &str = "
+        behavior.even.updates = 2
+        behavior.late.updates = 1
+        behavior.odd.faults.expired_certificate = { share = 0.4 }
     ";
 
     fn plan(things: u64, rest: &str) -> Plan {
-        let text = format!("name = 'x'\nseed = 7\nfleet = {{ things = {things}, first_index = 5 }}\nend.duration = '60s'\n{rest}");
+        let text = format!(
+            "name = 'x'\nseed = 7\nfleet = {{ things = {things}, first_index = 5 }}\nend.duration = '60s'\n{rest}{BEHAVIORS}"
+        );
         crate::scenario::load("x.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
@@ -275,7 +285,8 @@ mod tests {
 
     #[test]
     fn everybody_is_where_seed_and_plan_put_them() {
-        let in_one_cohort = PARTS.replace("cohort = 'b'", "cohort = 'all'").replace("cohort = 'c'", "cohort = 'all'");
+        let in_one_cohort = PARTS.replace("cohort = 'b'", "cohort = 'a'").replace("cohort = 'c'", "cohort = 'a'");
+        let in_one_cohort = format!("cohort = [{{ name = 'a', share = 1.0, behavior = 'odd' }}]{in_one_cohort}");
         let in_three = format!("{COHORTS}{PARTS}");
         for (things, seed) in [(1, 7), (7, 7), (100, 8), (1_000, 9)] {
             let seeded = |rest: &str| Plan { seed, ..plan(things, rest) };
@@ -302,7 +313,7 @@ mod tests {
         let plan = plan(100, &format!("{COHORTS}{PARTS}"));
         let roster = Roster::new(&plan).unwrap();
         let is_odd = |place: &u32| plan.cohorts[usize::from(roster.cohorts()[*place as usize])].behavior == "odd";
-        assert_eq!((roster.things_with(&plan, "odd"), roster.things_with(&plan, "slow")), (30, 50));
+        assert_eq!((roster.things_with(&plan, "odd"), roster.things_with(&plan, "late")), (30, 50));
         let mut both = plan.clone();
         both.rollouts[1].behavior = Some("odd".into());
         let with = (0..100u32).filter(|place| is_odd(place) || roster.targets_of(1).contains(place)).count();
