@@ -3,13 +3,12 @@
 //! A pure [`engine`] that knows the rules of jobs, a pure [`registry`] that knows those of things and certificates, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
+mod broker;
 mod delays;
 mod documents;
 pub mod doors;
-mod filter;
 mod identity;
 mod ledger;
-mod message;
 mod objects;
 pub mod quotas;
 mod request_log;
@@ -18,6 +17,5 @@ mod service;
 mod sessions;
 mod shape;
 mod state;
-mod subscriptions;
 
 pub use ledger::{LedgerError, LedgerWriter};

@@ -1,6 +1,6 @@
 //! The engine as the doors share it: one lock around the pure calls, the ledger in commit order, one timer.
 
-use super::message::Message;
+use super::broker::message::Message;
 use super::objects::Objects;
 use super::request_log::{Answered, RequestLog, RequestLogError};
 use super::sessions::Sessions;

@@ -1,8 +1,8 @@
 //! How the endpoint is shaped: quotas and faults as the doors ask for them, and what waits because of them. It stands around the engine,
 //! and knows no rule of jobs.
 
+use super::broker::message::Message;
 use super::delays::Delays;
-use super::message::Message;
 use super::sessions::{Delivery, Sessions};
 use host::clock;
 use iot_jobs::instant::Mono;

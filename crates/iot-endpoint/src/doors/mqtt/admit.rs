@@ -1,10 +1,10 @@
 //! Who may connect (PROTOCOL 13.2).
 
-use super::packet::{Connect, Reason};
 use super::{Carrier, MqttSettings};
-use crate::filter;
+use crate::broker::filter;
+use crate::broker::message::Will;
+use crate::broker::packet::{Connect, Reason};
 use crate::identity::Identity;
-use crate::message::Will;
 use crate::service::Service;
 use iot_jobs::limits;
 use rmqtt_codec::types::QoS;

@@ -1,10 +1,10 @@
 //! One connection: CONNECT, then packets in and packets out until somebody ends it. All waits have a deadline.
 
 use super::admit::{admit, keep_alive};
-use super::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
-use super::session::Session;
-use super::v3;
 use super::{Carrier, MqttSettings};
+use crate::broker::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
+use crate::broker::session::Session;
+use crate::broker::v3;
 use crate::service::Service;
 use crate::sessions::{Delivery, Dismissal};
 use bytes::BytesMut;

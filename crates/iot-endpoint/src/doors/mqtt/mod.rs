@@ -2,10 +2,6 @@
 
 mod admit;
 mod connection;
-mod packet;
-mod session;
-mod v3;
-mod v5;
 
 use crate::doors::mutual::TlsStream;
 use crate::identity::{Identity, Presented, Refusal};

@@ -1,6 +1,6 @@
 //! Retained messages: the last one of a topic, for those who subscribe later (PROTOCOL 13.9).
 
-use crate::message::Message;
+use super::message::Message;
 use iot_jobs::instant::Mono;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 const RETAINED_MAX: usize = 10_000;
 
 #[derive(Default)]
-pub(super) struct Retained(BTreeMap<Box<str>, Arc<Message>>);
+pub(crate) struct Retained(BTreeMap<Box<str>, Arc<Message>>);
 
 impl Retained {
     /// Keeps a message in place of the one before; one without a payload deletes. Says whether there was room.
-    pub(super) fn set(&mut self, message: &Arc<Message>) -> bool {
+    pub(crate) fn set(&mut self, message: &Arc<Message>) -> bool {
         if message.payload.is_empty() {
             self.0.remove(&message.topic);
             return true;
@@ -25,7 +25,7 @@ impl Retained {
         has_room
     }
 
-    pub(super) fn get(&mut self, topic: &str, now: Mono) -> Option<Arc<Message>> {
+    pub(crate) fn get(&mut self, topic: &str, now: Mono) -> Option<Arc<Message>> {
         if self.0.get(topic)?.is_expired(now) {
             self.0.remove(topic);
         }

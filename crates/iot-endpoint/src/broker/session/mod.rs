@@ -5,11 +5,11 @@ mod publish;
 mod subscribe;
 
 use super::packet::{Close, Connect, Inbound, Outbound, Reason, Version};
-use crate::message::{Message, Will};
+use crate::broker::message::{Message, Will};
+use crate::broker::subscriptions::Subscriptions;
 use crate::request_log::Answered;
 use crate::service::Service;
 use crate::sessions::{After, Begun, Delivery, Dismissal, Epoch};
-use crate::subscriptions::Subscriptions;
 use bytes::BytesMut;
 use host::clock;
 use iot_jobs::instant::Mono;
@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{Receiver, WeakSender};
 const BACKLOG_PAUSE: Duration = Duration::from_millis(1_000 / limits::STORED_MESSAGES_PER_SECOND_MAX as u64);
 
 /// One connection's session, from CONNECT to its end.
-pub(super) struct Session {
+pub(crate) struct Session {
     thing: ThingName,
     epoch: Epoch,
     version: Version,
@@ -51,7 +51,7 @@ pub(super) struct Session {
 
 impl Session {
     /// A client was let in. The session before goes on, or ends; the flag says which.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         thing: ThingName,
         version: Version,
         connect: Connect,
@@ -90,12 +90,12 @@ impl Session {
         (session, deliveries, is_resumed)
     }
 
-    pub(super) fn thing(&self) -> &ThingName {
+    pub(crate) fn thing(&self) -> &ThingName {
         &self.thing
     }
 
     /// How long the session outlives the connection.
-    pub(super) fn expiry(&self) -> Duration {
+    pub(crate) fn expiry(&self) -> Duration {
         self.expiry
     }
 
@@ -103,7 +103,7 @@ impl Session {
     ///
     /// # Errors
     /// When the connection must end.
-    pub(super) fn handle(&mut self, packet: Inbound, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+    pub(crate) fn handle(&mut self, packet: Inbound, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         match packet {
             Inbound::Publish(publish) => self.handle_publish(publish, service, out),
             Inbound::PublishAck(id) => {
@@ -142,7 +142,7 @@ impl Session {
     ///
     /// # Errors
     /// When the client is too far behind.
-    pub(super) fn deliver(&mut self, delivery: Delivery, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+    pub(crate) fn deliver(&mut self, delivery: Delivery, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
         match delivery {
             Delivery::Message(message) => self.send(message, service, out)?,
             Delivery::Stored => {}
@@ -170,12 +170,12 @@ impl Session {
     }
 
     /// How long the connection has to rest, after `bytes` in and out.
-    pub(super) fn rest(&mut self, bytes: usize, service: &Service) -> Duration {
+    pub(crate) fn rest(&mut self, bytes: usize, service: &Service) -> Duration {
         self.meter.as_deref_mut().map_or(Duration::ZERO, |meter| service.shape.rest(meter, bytes))
     }
 
     /// Sends of what is stored as much as the client takes, and as may leave by now (PROTOCOL 13.4).
-    pub(super) fn draw(&mut self, service: &Service, out: &mut BytesMut) {
+    pub(crate) fn draw(&mut self, service: &Service, out: &mut BytesMut) {
         if !self.is_stored {
             return;
         }
@@ -202,24 +202,24 @@ impl Session {
     }
 
     /// When [`Self::draw`] has something to do again.
-    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
         self.draw_at
     }
 
     /// What was written to `out` has left.
-    pub(super) fn handle_written(&mut self, service: &Service) {
+    pub(crate) fn handle_written(&mut self, service: &Service) {
         if !self.answered.is_empty() {
             service.log_requests(&self.thing, &std::mem::take(&mut self.answered));
         }
     }
 
     /// Why its deliveries have ended.
-    pub(super) fn dismissal(&self, service: &Service) -> Dismissal {
+    pub(crate) fn dismissal(&self, service: &Service) -> Dismissal {
         service.sessions.dismissal(&self.thing, self.epoch)
     }
 
     /// The connection has ended. Its will is published unless the client took leave.
-    pub(super) fn end(&mut self, with_will: bool, service: &Service) {
+    pub(crate) fn end(&mut self, with_will: bool, service: &Service) {
         let will = self.will.take().filter(|_| with_will);
         let now = clock::mono();
         let will = service.call(|engine, _| {

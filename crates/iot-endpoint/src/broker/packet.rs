@@ -1,19 +1,26 @@
 //! What a session hears and says, whatever the version on the wire. MQTT 3.1.1 and 5 are two thin translations of this.
 
+use super::message::Will;
+use super::subscriptions::Subscription;
 use super::{v3, v5};
-use crate::message::Will;
-pub(super) use crate::sessions::Version;
-use crate::subscriptions::Subscription;
 use bytes::{BufMut, BytesMut};
 use iot_jobs::limits;
 use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::types::Publish;
 use std::num::NonZeroU16;
 
+/// Which MQTT a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// 3.1.1
+    V3,
+    V5,
+}
+
 /// Reason codes of MQTT 5, of those AWS uses (PROTOCOL 13.6); MQTT 3.1.1 knows but a few of them, by other names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// Also: granted at QoS 0.
     Success = 0x00,
     GrantedQos1 = 0x01,
@@ -45,16 +52,16 @@ pub(crate) enum Close {
 }
 
 impl Close {
-    pub(super) fn protocol(why: &'static str) -> Self {
+    pub(crate) fn protocol(why: &'static str) -> Self {
         Self::Refused(Reason::Protocol, why)
     }
 
-    pub(super) fn malformed(why: &'static str) -> Self {
+    pub(crate) fn malformed(why: &'static str) -> Self {
         Self::Refused(Reason::Malformed, why)
     }
 
     /// What an MQTT 5 client is told; nothing where it was the client who said so.
-    pub(super) fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         match self {
             Self::Disconnected { .. } => None,
             Self::Refused(reason, _) => Some(*reason),
@@ -66,43 +73,43 @@ impl Close {
 }
 
 /// CONNECT. What MQTT 3.1.1 cannot say has the value that means the same.
-pub(super) struct Connect {
-    pub(super) client_id: Box<str>,
-    pub(super) clean: bool,
+pub(crate) struct Connect {
+    pub(crate) client_id: Box<str>,
+    pub(crate) clean: bool,
     /// Seconds.
-    pub(super) keep_alive: u16,
+    pub(crate) keep_alive: u16,
     /// Seconds, as wanted.
-    pub(super) session_expiry: u32,
+    pub(crate) session_expiry: u32,
     /// QoS 1 messages it takes without having acknowledged them.
-    pub(super) receive_max: u16,
+    pub(crate) receive_max: u16,
     /// The largest packet it takes.
-    pub(super) packet_bytes_max: Option<u32>,
-    pub(super) wants_authentication: bool,
-    pub(super) will: Option<Box<Will>>,
+    pub(crate) packet_bytes_max: Option<u32>,
+    pub(crate) wants_authentication: bool,
+    pub(crate) will: Option<Box<Will>>,
 }
 
 /// One filter of a SUBSCRIBE.
-pub(super) struct Wanted {
-    pub(super) subscription: Subscription,
-    pub(super) retained: RetainHandling,
+pub(crate) struct Wanted {
+    pub(crate) subscription: Subscription,
+    pub(crate) retained: RetainHandling,
 }
 
 /// When a retained message is sent for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetainHandling {
+pub(crate) enum RetainHandling {
     Always,
     IfNew,
     Never,
 }
 
-pub(super) struct Subscribe {
-    pub(super) id: NonZeroU16,
-    pub(super) has_identifier: bool,
-    pub(super) wanted: Vec<Wanted>,
+pub(crate) struct Subscribe {
+    pub(crate) id: NonZeroU16,
+    pub(crate) has_identifier: bool,
+    pub(crate) wanted: Vec<Wanted>,
 }
 
 /// A client's packet after CONNECT.
-pub(super) enum Inbound {
+pub(crate) enum Inbound {
     Publish(Box<Publish>),
     PublishAck(NonZeroU16),
     Subscribe(Subscribe),
@@ -120,29 +127,29 @@ pub(super) enum Inbound {
 }
 
 /// What is promised with a CONNACK.
-pub(super) struct Accepted<'a> {
-    pub(super) session_present: bool,
+pub(crate) struct Accepted<'a> {
+    pub(crate) session_present: bool,
     /// Seconds.
-    pub(super) session_expiry: u32,
+    pub(crate) session_expiry: u32,
     /// Seconds.
-    pub(super) keep_alive: u16,
-    pub(super) assigned_client_id: Option<&'a str>,
+    pub(crate) keep_alive: u16,
+    pub(crate) assigned_client_id: Option<&'a str>,
 }
 
-pub(super) struct PublishOut<'a> {
+pub(crate) struct PublishOut<'a> {
     /// At QoS 1.
-    pub(super) id: Option<NonZeroU16>,
-    pub(super) retain: bool,
-    pub(super) topic: &'a str,
-    pub(super) payload: &'a [u8],
+    pub(crate) id: Option<NonZeroU16>,
+    pub(crate) retain: bool,
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
     /// MQTT 5 only, as on the wire.
-    pub(super) properties: &'a [u8],
+    pub(crate) properties: &'a [u8],
     /// MQTT 5 only.
-    pub(super) expiry_seconds: Option<u32>,
+    pub(crate) expiry_seconds: Option<u32>,
 }
 
 /// A packet of ours.
-pub(super) enum Outbound<'a> {
+pub(crate) enum Outbound<'a> {
     Accepted(Accepted<'a>),
     Publish(PublishOut<'a>),
     PublishAck(NonZeroU16, Reason),
@@ -152,7 +159,7 @@ pub(super) enum Outbound<'a> {
 }
 
 impl Version {
-    pub(super) fn encode(self, packet: &Outbound<'_>, out: &mut BytesMut) {
+    pub(crate) fn encode(self, packet: &Outbound<'_>, out: &mut BytesMut) {
         match self {
             Self::V3 => v3::encode(packet, out),
             Self::V5 => v5::encode(packet, out),
@@ -160,7 +167,7 @@ impl Version {
     }
 
     /// The CONNACK of a refusal; nothing where the connection is just closed.
-    pub(super) fn encode_refusal(self, reason: Reason, out: &mut BytesMut) {
+    pub(crate) fn encode_refusal(self, reason: Reason, out: &mut BytesMut) {
         match self {
             Self::V3 => v3::encode_refusal(reason, out),
             Self::V5 => v5::encode_refusal(reason, out),
@@ -168,7 +175,7 @@ impl Version {
     }
 
     /// A server's DISCONNECT, where there is such a thing.
-    pub(super) fn encode_disconnect(self, reason: Reason, out: &mut BytesMut) {
+    pub(crate) fn encode_disconnect(self, reason: Reason, out: &mut BytesMut) {
         match self {
             Self::V3 => {}
             Self::V5 => v5::encode_disconnect(reason, out),
@@ -179,7 +186,7 @@ impl Version {
     ///
     /// # Errors
     /// When no packet can begin with these bytes, or it is too long, or malformed.
-    pub(super) fn decode(self, inbound: &mut BytesMut) -> Result<Option<Inbound>, Close> {
+    pub(crate) fn decode(self, inbound: &mut BytesMut) -> Result<Option<Inbound>, Close> {
         let Some(frame) = Frame::first(inbound)? else { return Ok(None) };
         if frame.first == CONNECT {
             return Err(Close::protocol("a second CONNECT"));
@@ -200,7 +207,7 @@ impl Version {
 }
 
 /// Why a first packet cannot be served.
-pub(super) enum BadConnect {
+pub(crate) enum BadConnect {
     Close(Close),
     /// MQTT of another version.
     Version,
@@ -224,7 +231,7 @@ impl From<DecodeError> for BadConnect {
 ///
 /// # Errors
 /// When it is no CONNECT that can be served.
-pub(super) fn decode_connect(inbound: &mut BytesMut) -> Result<Option<(Version, Connect)>, BadConnect> {
+pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Option<(Version, Connect)>, BadConnect> {
     let Some(frame) = Frame::first(inbound)? else { return Ok(None) };
     if frame.first != CONNECT {
         return Err(Close::protocol("a packet before CONNECT").into());
@@ -265,12 +272,12 @@ fn check_connect_flags(version: Version, flags: u8) -> Result<(), Close> {
 }
 
 /// A packet as bytes, complete.
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Type and flags.
-    pub(super) first: u8,
+    pub(crate) first: u8,
     /// Bytes before the body.
     header: usize,
-    pub(super) body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
@@ -305,10 +312,10 @@ impl<'a> Frame<'a> {
 const LENGTH_BYTES_MAX: usize = 4;
 /// What an MQTT 5 client is told for a packet or a payload over the limit (not found; AWS counts it as CLIENT_ERROR, and does not
 /// use 0x95).
-pub(super) const OVERSIZED: Reason = Reason::Protocol;
+pub(crate) const OVERSIZED: Reason = Reason::Protocol;
 
 /// A number as MQTT writes lengths.
-pub(super) fn put_length(out: &mut BytesMut, mut length: usize) {
+pub(crate) fn put_length(out: &mut BytesMut, mut length: usize) {
     loop {
         let low = (length % 128) as u8;
         length /= 128;
@@ -320,7 +327,7 @@ pub(super) fn put_length(out: &mut BytesMut, mut length: usize) {
 }
 
 /// Bytes that [`put_length`] takes.
-pub(super) fn length_bytes(length: usize) -> usize {
+pub(crate) fn length_bytes(length: usize) -> usize {
     match length {
         0..128 => 1,
         128..16_384 => 2,
@@ -330,12 +337,12 @@ pub(super) fn length_bytes(length: usize) -> usize {
 }
 
 /// Text or data with its length before it. Neither is ever longer than a client could have sent, or than a name of the service.
-pub(super) fn put_field(out: &mut BytesMut, field: &[u8]) {
+pub(crate) fn put_field(out: &mut BytesMut, field: &[u8]) {
     out.put_u16(field.len() as u16);
     out.put_slice(field);
 }
 
 /// The first byte of a PUBLISH.
-pub(super) fn publish_header(publish: &PublishOut<'_>) -> u8 {
+pub(crate) fn publish_header(publish: &PublishOut<'_>) -> u8 {
     0x30 | u8::from(publish.id.is_some()) << 1 | u8::from(publish.retain)
 }

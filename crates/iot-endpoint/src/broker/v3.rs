@@ -1,11 +1,11 @@
 //! MQTT 3.1.1 on the wire.
 
+use super::message::Will;
 use super::packet::{
     BadConnect, Close, Connect, Frame, Inbound, Outbound, Reason, RetainHandling, Subscribe, Wanted, publish_header, put_field,
     put_length,
 };
-use crate::message::Will;
-use crate::subscriptions::Subscription;
+use super::subscriptions::Subscription;
 use bytes::{BufMut, BytesMut};
 use iot_jobs::limits;
 use rmqtt_codec::error::DecodeError;
@@ -18,7 +18,7 @@ const SUBSCRIBE: u8 = 0x82;
 const DISCONNECT: u8 = 0xe0;
 
 /// What the codec lets pass.
-pub(super) fn check(frame: &Frame<'_>) -> Result<(), Close> {
+pub(crate) fn check(frame: &Frame<'_>) -> Result<(), Close> {
     match frame.first {
         DISCONNECT if !frame.body.is_empty() => Err(Close::malformed("a DISCONNECT with a body")),
         SUBSCRIBE if has_reserved_options(frame.body) => Err(Close::malformed("reserved bits of a requested QoS")),
@@ -49,7 +49,7 @@ fn packet(inbound: &mut BytesMut) -> Result<Packet, DecodeError> {
 }
 
 /// Takes a CONNECT, known to be there in full, from the front.
-pub(super) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConnect> {
+pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConnect> {
     let connect = match packet(inbound) {
         Ok(Packet::Connect(connect)) => connect,
         Ok(_) => return Err(Close::protocol("a packet before CONNECT").into()),
@@ -80,7 +80,7 @@ pub(super) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConne
 }
 
 /// Takes a packet, known to be there in full, from the front.
-pub(super) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
+pub(crate) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
     Ok(match packet(inbound)? {
         Packet::Publish(publish) => Inbound::Publish(publish),
         Packet::PublishAck { packet_id } => Inbound::PublishAck(packet_id),
@@ -101,7 +101,7 @@ pub(super) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
 }
 
 /// Return codes of MQTT 3.1.1. A will with QoS 2, and what has no code, just closes (PROTOCOL 13.1).
-pub(super) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
+pub(crate) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
     let code = match reason {
         Reason::ClientId => 2,
         // Over a quota: "server unavailable" (inferred; PROTOCOL 13.2 knows no form for MQTT 3.1.1).
@@ -113,7 +113,7 @@ pub(super) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
 }
 
 /// "Unacceptable protocol version", for those whose version has no CONNACK here.
-pub(super) fn encode_bad_version(out: &mut BytesMut) {
+pub(crate) fn encode_bad_version(out: &mut BytesMut) {
     out.put_slice(&[0x20, 2, 0, 1]);
 }
 
@@ -123,7 +123,7 @@ fn put_id(out: &mut BytesMut, first: u8, id: NonZeroU16, more: usize) {
     out.put_u16(id.get());
 }
 
-pub(super) fn encode(packet: &Outbound<'_>, out: &mut BytesMut) {
+pub(crate) fn encode(packet: &Outbound<'_>, out: &mut BytesMut) {
     match packet {
         Outbound::Accepted(accepted) => out.put_slice(&[0x20, 2, u8::from(accepted.session_present), 0]),
         Outbound::Publish(publish) => {

@@ -2,7 +2,7 @@
 
 use super::super::packet::{Close, Outbound, PublishOut, Reason, Version};
 use super::super::v5;
-use crate::message::Message;
+use crate::broker::message::Message;
 use bytes::BytesMut;
 use host::clock;
 use rmqtt_codec::types::QoS;

@@ -2,8 +2,8 @@
 
 use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Wanted};
 use super::Session;
-use crate::filter::{self, Filter};
-use crate::message::Message;
+use crate::broker::filter::{self, Filter};
+use crate::broker::message::Message;
 use crate::service::Service;
 use bytes::BytesMut;
 use host::clock;

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 /// A message, shared by all who are to get it.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) topic: Box<str>,
-    pub(super) payload: Box<[u8]>,
-    pub(super) qos: QoS,
+pub(crate) struct Message {
+    pub(crate) topic: Box<str>,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) qos: QoS,
     /// As published: a message for others, or one to be kept for later subscribers too.
-    pub(super) retain: bool,
+    pub(crate) retain: bool,
     /// What MQTT 5 passes on with it, as on the wire; the expiry apart, since it shrinks.
-    pub(super) properties: Box<[u8]>,
-    pub(super) expires: Option<Mono>,
+    pub(crate) properties: Box<[u8]>,
+    pub(crate) expires: Option<Mono>,
 }
 
 impl Message {
     /// One of the service's own: at QoS 1, for whoever subscribed (inferred; PROTOCOL 4, table QoS).
-    pub(super) fn of_service(topic: impl Into<Box<str>>, payload: Vec<u8>) -> Self {
+    pub(crate) fn of_service(topic: impl Into<Box<str>>, payload: Vec<u8>) -> Self {
         Self {
             topic: topic.into(),
             payload: payload.into(),
@@ -30,31 +30,31 @@ impl Message {
         }
     }
 
-    pub(super) fn is_expired(&self, now: Mono) -> bool {
+    pub(crate) fn is_expired(&self, now: Mono) -> bool {
         self.expires.is_some_and(|at| at <= now)
     }
 
     /// What is left of its life, in seconds, at least one.
-    pub(super) fn expiry_seconds(&self, now: Mono) -> Option<u32> {
+    pub(crate) fn expiry_seconds(&self, now: Mono) -> Option<u32> {
         self.expires.map(|at| u32::try_from(at.since(now).as_secs()).unwrap_or(u32::MAX).max(1))
     }
 }
 
 /// What is to be published when a client goes without a word.
 #[derive(Debug)]
-pub(super) struct Will {
-    pub(super) topic: Box<str>,
-    pub(super) payload: Box<[u8]>,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) properties: Box<[u8]>,
-    pub(super) expiry: Option<Duration>,
+pub(crate) struct Will {
+    pub(crate) topic: Box<str>,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) properties: Box<[u8]>,
+    pub(crate) expiry: Option<Duration>,
     /// How long the client may take to come back before it is published.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
 }
 
 impl Will {
-    pub(super) fn into_message(self, now: Mono) -> Message {
+    pub(crate) fn into_message(self, now: Mono) -> Message {
         Message {
             topic: self.topic,
             payload: self.payload,

@@ -3,8 +3,8 @@
 use super::super::packet::{Close, OVERSIZED, Outbound, Reason, Version};
 use super::super::v5;
 use super::Session;
-use crate::filter;
-use crate::message::Message;
+use crate::broker::filter;
+use crate::broker::message::Message;
 use crate::request_log::Answered;
 use crate::service::{Service, refused};
 use crate::sessions::{Delayed, Delivery, LateAnswer};

@@ -6,16 +6,16 @@ const SHARE_PREFIX: &str = "$share/";
 
 /// A filter as it stands in a SUBSCRIBE, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Filter<'a> {
+pub(crate) struct Filter<'a> {
     /// Name of the shared subscription: each message goes to one of those who have it.
-    pub(super) share: Option<&'a str>,
+    pub(crate) share: Option<&'a str>,
     /// What topics are compared with.
-    pub(super) topics: &'a str,
+    pub(crate) topics: &'a str,
 }
 
 impl<'a> Filter<'a> {
     /// `None` when it is malformed, or over a limit.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let filter = Self::split(text)?;
         let is_valid_share = |name: &str| {
             !name.is_empty() && name.chars().count() <= limits::SHARE_NAME_CHARS_MAX && !name.contains(['#', '+', '\0'])
@@ -24,7 +24,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Of a text that was found to be valid.
-    pub(super) fn of_valid(text: &'a str) -> Self {
+    pub(crate) fn of_valid(text: &'a str) -> Self {
         Self::split(text).unwrap_or(Self { share: None, topics: text })
     }
 
@@ -36,13 +36,13 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether it names one topic, which a retained message needs (PROTOCOL 13.9).
-    pub(super) fn is_exact(self) -> bool {
+    pub(crate) fn is_exact(self) -> bool {
         self.share.is_none() && !self.topics.contains(['#', '+'])
     }
 }
 
 /// Topics that belong to the service.
-pub(super) fn is_reserved(topic: &str) -> bool {
+pub(crate) fn is_reserved(topic: &str) -> bool {
     topic.starts_with('$')
 }
 
@@ -58,7 +58,7 @@ fn is_valid_filter(filter: &str) -> bool {
 }
 
 /// Whether a topic may be published to, as far as its form goes.
-pub(super) fn is_valid_topic(topic: &str) -> bool {
+pub(crate) fn is_valid_topic(topic: &str) -> bool {
     is_valid_length(topic) && !topic.contains(['#', '+', '\0'])
 }
 
@@ -67,7 +67,7 @@ fn is_valid_length(text: &str) -> bool {
 }
 
 /// MQTT 3.1.1 section 4.7, except that `x/#` does not match its parent `x`, as on AWS.
-pub(super) fn matches(filter: &str, topic: &str) -> bool {
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['#', '+']) {
         return false;
     }

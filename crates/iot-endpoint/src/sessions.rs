@@ -1,34 +1,23 @@
 //! All sessions: who is connected and how to reach it, which of two with the same client id is the right one, who hears which topic,
 //! and what is kept for clients that are away.
 
-mod retained;
-mod stored;
-
-use super::message::{Message, Will};
+use super::broker::message::{Message, Will};
+use super::broker::packet::Version;
+use super::broker::retained::Retained;
+use super::broker::stored::{Drawn, Stored};
+use super::broker::subscriptions::Subscriptions;
 use super::request_log::Answered;
-use super::subscriptions::Subscriptions;
 use iot_jobs::instant::Mono;
 use iot_jobs::{Rejection, ThingName};
-use retained::Retained;
 use rmqtt_codec::types::{Publish, QoS};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-pub(super) use stored::Drawn;
-use stored::Stored;
 use tokio::sync::{Notify, mpsc};
 
 /// Deliveries that may wait for a session's task. A session that is further behind is slow, and is disconnected.
 const DELIVERIES_WAITING_MAX: usize = 64;
-
-/// Which MQTT a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    /// 3.1.1
-    V3,
-    V5,
-}
 
 /// What reaches the task of a session.
 #[derive(Debug)]

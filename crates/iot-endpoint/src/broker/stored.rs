@@ -3,9 +3,9 @@
 //! Messages for a persistent session always go through here, whether its client is there or not; its connection only draws from it.
 //! So nothing is lost, or has to be handed over, when connections change.
 
-use super::Version;
-use crate::message::{Message, Will};
-use crate::subscriptions::Subscriptions;
+use super::message::{Message, Will};
+use super::packet::Version;
+use super::subscriptions::Subscriptions;
 use iot_jobs::instant::Mono;
 use rmqtt_codec::types::QoS;
 use std::collections::VecDeque;
@@ -15,18 +15,18 @@ use std::sync::Arc;
 /// Messages that wait for one client; further ones are dropped and counted (inferred: AWS limits their rate, not their number).
 const QUEUED_MAX: usize = 1_000;
 
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// No session is resumed with another version of MQTT.
-    pub(super) version: Version,
-    pub(super) subscriptions: Subscriptions,
+    pub(crate) version: Version,
+    pub(crate) subscriptions: Subscriptions,
     unacknowledged: Vec<(NonZeroU16, Arc<Message>)>,
     queue: VecDeque<Arc<Message>>,
     /// How many of the queue, from its front, are from before the client came back.
     backlog: usize,
     /// While the client is away: when the session ends.
-    pub(super) expires: Option<Mono>,
+    pub(crate) expires: Option<Mono>,
     /// While the client is away: a will that waits for it.
-    pub(super) will: Option<(Mono, Box<Will>)>,
+    pub(crate) will: Option<(Mono, Box<Will>)>,
 }
 
 /// A message on its way out.
@@ -37,7 +37,7 @@ pub(crate) struct Drawn {
 }
 
 impl Stored {
-    pub(super) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: Version) -> Self {
         Self {
             version,
             subscriptions: Subscriptions::default(),
@@ -50,12 +50,12 @@ impl Stored {
     }
 
     /// When something is to happen with it though nobody comes.
-    pub(super) fn deadline(&self) -> Option<Mono> {
+    pub(crate) fn deadline(&self) -> Option<Mono> {
         [self.expires, self.will.as_ref().map(|(at, _)| *at)].into_iter().flatten().min()
     }
 
     /// The client is back: what it did not acknowledge is sent again, first.
-    pub(super) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         (self.expires, self.will) = (None, None);
         for (_, message) in std::mem::take(&mut self.unacknowledged).into_iter().rev() {
             self.queue.push_front(message);
@@ -64,12 +64,12 @@ impl Stored {
     }
 
     /// The QoS at which this session would get the message.
-    pub(super) fn qos(&self, message: &Message) -> Option<QoS> {
+    pub(crate) fn qos(&self, message: &Message) -> Option<QoS> {
         self.subscriptions.granted(&message.topic).map(|granted| granted.qos.less_value(message.qos))
     }
 
     /// Says whether there was room.
-    pub(super) fn enqueue(&mut self, message: Arc<Message>) -> bool {
+    pub(crate) fn enqueue(&mut self, message: Arc<Message>) -> bool {
         let has_room = self.queue.len() < QUEUED_MAX;
         if has_room {
             self.queue.push_back(message);
@@ -78,7 +78,7 @@ impl Stored {
     }
 
     /// The next message, which is unacknowledged under `id` from now on; those whose time is over are left out.
-    pub(super) fn draw(&mut self, id: NonZeroU16, now: Mono) -> Option<Drawn> {
+    pub(crate) fn draw(&mut self, id: NonZeroU16, now: Mono) -> Option<Drawn> {
         loop {
             let message = self.queue.pop_front()?;
             let is_backlog = self.backlog > 0;
@@ -90,7 +90,7 @@ impl Stored {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, id: NonZeroU16) {
+    pub(crate) fn acknowledge(&mut self, id: NonZeroU16) {
         self.unacknowledged.retain(|(unacknowledged, _)| *unacknowledged != id);
     }
 }

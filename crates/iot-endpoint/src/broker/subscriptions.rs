@@ -9,37 +9,37 @@ use rmqtt_codec::types::QoS;
 const THINGS_PREFIX: &str = "$aws/things/";
 
 #[derive(Clone, Debug)]
-pub(super) struct Subscription {
+pub(crate) struct Subscription {
     /// Valid, as the client wrote it.
-    pub(super) filter: Box<str>,
-    pub(super) qos: QoS,
+    pub(crate) filter: Box<str>,
+    pub(crate) qos: QoS,
     /// MQTT 5: not what the client itself published.
-    pub(super) no_local: bool,
+    pub(crate) no_local: bool,
     /// MQTT 5: the RETAIN flag as the publisher set it.
-    pub(super) retain_as_published: bool,
+    pub(crate) retain_as_published: bool,
 }
 
 /// How a topic is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
-    pub(super) qos: QoS,
-    pub(super) retain_as_published: bool,
+pub(crate) struct Granted {
+    pub(crate) qos: QoS,
+    pub(crate) retain_as_published: bool,
 }
 
 /// Which notifications are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hears {
-    pub(super) notify: bool,
-    pub(super) notify_next: bool,
+pub(crate) struct Hears {
+    pub(crate) notify: bool,
+    pub(crate) notify_next: bool,
 }
 
 /// Few, so a list will do: AWS allows 50 (PROTOCOL 15.2).
 #[derive(Clone, Debug, Default)]
-pub(super) struct Subscriptions(Vec<Subscription>);
+pub(crate) struct Subscriptions(Vec<Subscription>);
 
 impl Subscriptions {
     /// Adds one, or replaces the one with the same filter. Says whether it is new; `None` when there is no room for it.
-    pub(super) fn set(&mut self, subscription: Subscription, max: usize) -> Option<bool> {
+    pub(crate) fn set(&mut self, subscription: Subscription, max: usize) -> Option<bool> {
         if let Some(known) = self.0.iter_mut().find(|known| known.filter == subscription.filter) {
             *known = subscription;
             return Some(false);
@@ -51,16 +51,16 @@ impl Subscriptions {
         })
     }
 
-    pub(super) fn remove(&mut self, filter: &str) {
+    pub(crate) fn remove(&mut self, filter: &str) {
         self.0.retain(|subscription| &*subscription.filter != filter);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Those that match a topic, with their shares.
-    pub(super) fn matching<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (&'a Subscription, Filter<'a>)> {
+    pub(crate) fn matching<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (&'a Subscription, Filter<'a>)> {
         self.0
             .iter()
             .map(|subscription| (subscription, Filter::of_valid(&subscription.filter)))
@@ -68,7 +68,7 @@ impl Subscriptions {
     }
 
     /// How a topic is heard: one copy, at the highest QoS of those that match.
-    pub(super) fn granted(&self, topic: &str) -> Option<Granted> {
+    pub(crate) fn granted(&self, topic: &str) -> Option<Granted> {
         self.matching(topic).map(|(subscription, _)| subscription).fold(None, |so_far: Option<Granted>, subscription| {
             let before = so_far.unwrap_or(Granted { qos: QoS::AtMostOnce, retain_as_published: false });
             Some(Granted {
@@ -78,13 +78,13 @@ impl Subscriptions {
         })
     }
 
-    pub(super) fn hears(&self, thing: &ThingName) -> Hears {
+    pub(crate) fn hears(&self, thing: &ThingName) -> Hears {
         let hears = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
         Hears { notify: hears(TopicKind::Notify), notify_next: hears(TopicKind::NotifyNext) }
     }
 
     /// Those for topics that others publish to.
-    pub(super) fn routed(&self) -> Self {
+    pub(crate) fn routed(&self) -> Self {
         let is_routed = |subscription: &&Subscription| !Filter::of_valid(&subscription.filter).topics.starts_with(THINGS_PREFIX);
         Self(self.0.iter().filter(is_routed).cloned().collect())
     }

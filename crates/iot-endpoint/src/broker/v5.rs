@@ -1,11 +1,11 @@
 //! MQTT 5 on the wire.
 
+use super::message::Will;
 use super::packet::{
     Accepted, BadConnect, Close, Connect, Frame, Inbound, Outbound, PublishOut, Reason, RetainHandling, Subscribe, Wanted,
     length_bytes, publish_header, put_field, put_length,
 };
-use crate::message::Will;
-use crate::subscriptions::Subscription;
+use super::subscriptions::Subscription;
 use bytes::{BufMut, BytesMut};
 use iot_jobs::limits;
 use rmqtt_codec::error::DecodeError;
@@ -17,30 +17,30 @@ use tokio_util::codec::Decoder;
 
 /// Properties by their identifiers (MQTT 5 section 2.2.2.2).
 mod property {
-    pub(super) const PAYLOAD_FORMAT: u8 = 0x01;
-    pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
-    pub(super) const CONTENT_TYPE: u8 = 0x03;
-    pub(super) const RESPONSE_TOPIC: u8 = 0x08;
-    pub(super) const CORRELATION_DATA: u8 = 0x09;
-    pub(super) const SESSION_EXPIRY: u8 = 0x11;
-    pub(super) const ASSIGNED_CLIENT_ID: u8 = 0x12;
-    pub(super) const SERVER_KEEP_ALIVE: u8 = 0x13;
-    pub(super) const RECEIVE_MAXIMUM: u8 = 0x21;
-    pub(super) const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
-    pub(super) const TOPIC_ALIAS: u8 = 0x23;
-    pub(super) const MAXIMUM_QOS: u8 = 0x24;
-    pub(super) const RETAIN_AVAILABLE: u8 = 0x25;
-    pub(super) const USER_PROPERTY: u8 = 0x26;
-    pub(super) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
-    pub(super) const WILDCARDS_AVAILABLE: u8 = 0x28;
-    pub(super) const SUBSCRIPTION_IDS_AVAILABLE: u8 = 0x29;
-    pub(super) const SHARES_AVAILABLE: u8 = 0x2a;
+    pub(crate) const PAYLOAD_FORMAT: u8 = 0x01;
+    pub(crate) const MESSAGE_EXPIRY: u8 = 0x02;
+    pub(crate) const CONTENT_TYPE: u8 = 0x03;
+    pub(crate) const RESPONSE_TOPIC: u8 = 0x08;
+    pub(crate) const CORRELATION_DATA: u8 = 0x09;
+    pub(crate) const SESSION_EXPIRY: u8 = 0x11;
+    pub(crate) const ASSIGNED_CLIENT_ID: u8 = 0x12;
+    pub(crate) const SERVER_KEEP_ALIVE: u8 = 0x13;
+    pub(crate) const RECEIVE_MAXIMUM: u8 = 0x21;
+    pub(crate) const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
+    pub(crate) const TOPIC_ALIAS: u8 = 0x23;
+    pub(crate) const MAXIMUM_QOS: u8 = 0x24;
+    pub(crate) const RETAIN_AVAILABLE: u8 = 0x25;
+    pub(crate) const USER_PROPERTY: u8 = 0x26;
+    pub(crate) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+    pub(crate) const WILDCARDS_AVAILABLE: u8 = 0x28;
+    pub(crate) const SUBSCRIPTION_IDS_AVAILABLE: u8 = 0x29;
+    pub(crate) const SHARES_AVAILABLE: u8 = 0x2a;
 }
 
 const PUBLISH: u8 = 0x30;
 
 /// What the codec refuses under another name: a topic alias of 0.
-pub(super) fn check(frame: &Frame<'_>) -> Result<(), Close> {
+pub(crate) fn check(frame: &Frame<'_>) -> Result<(), Close> {
     let is_zero = frame.first & 0xf0 == PUBLISH && publish_properties(frame).is_some_and(has_alias_zero);
     if is_zero { Err(Close::Refused(Reason::AliasInvalid, "topic alias 0")) } else { Ok(()) }
 }
@@ -84,7 +84,7 @@ fn packet(inbound: &mut BytesMut) -> Result<Packet, DecodeError> {
 }
 
 /// Takes a CONNECT, known to be there in full, from the front.
-pub(super) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConnect> {
+pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConnect> {
     let Packet::Connect(connect) = packet(inbound)? else { return Err(Close::protocol("a packet before CONNECT").into()) };
     Ok(Connect {
         client_id: (*connect.client_id).into(),
@@ -118,7 +118,7 @@ fn will(will: &LastWill) -> Will {
 }
 
 /// Takes a packet, known to be there in full, from the front.
-pub(super) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
+pub(crate) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
     Ok(match packet(inbound)? {
         Packet::Publish(publish) => Inbound::Publish(publish),
         Packet::PublishAck(ack) => Inbound::PublishAck(ack.packet_id),
@@ -162,7 +162,7 @@ struct Forwarded<'a> {
 }
 
 /// The properties of a message that its receivers get, as on the wire.
-pub(super) fn forwarded(properties: &PublishProperties) -> Box<[u8]> {
+pub(crate) fn forwarded(properties: &PublishProperties) -> Box<[u8]> {
     encode_forwarded(&Forwarded {
         is_utf8: properties.is_utf8_payload,
         content_type: properties.content_type.as_deref(),
@@ -196,16 +196,16 @@ fn encode_forwarded(forwarded: &Forwarded<'_>) -> Box<[u8]> {
     (&*out).into()
 }
 
-pub(super) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
+pub(crate) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
     out.put_slice(&[0x20, 3, 0, reason as u8, 0]);
 }
 
-pub(super) fn encode_disconnect(reason: Reason, out: &mut BytesMut) {
+pub(crate) fn encode_disconnect(reason: Reason, out: &mut BytesMut) {
     out.put_slice(&[0xe0, 2, reason as u8, 0]);
 }
 
 /// Bytes of a PUBLISH on the wire.
-pub(super) fn publish_bytes(publish: &PublishOut<'_>) -> usize {
+pub(crate) fn publish_bytes(publish: &PublishOut<'_>) -> usize {
     let length = publish_length(publish);
     1 + length_bytes(length) + length
 }
@@ -220,7 +220,7 @@ fn publish_length(publish: &PublishOut<'_>) -> usize {
     2 + publish.topic.len() + id_bytes + length_bytes(properties) + properties + publish.payload.len()
 }
 
-pub(super) fn encode(packet: &Outbound<'_>, out: &mut BytesMut) {
+pub(crate) fn encode(packet: &Outbound<'_>, out: &mut BytesMut) {
     match packet {
         Outbound::Accepted(accepted) => encode_accepted(accepted, out),
         Outbound::Publish(publish) => {
