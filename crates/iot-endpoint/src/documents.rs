@@ -7,7 +7,7 @@ use iot_jobs::instant::Now;
 use iot_jobs::wire::placeholder::{self, Execution};
 use iot_jobs::{Answer, ControlError, JobDocument, JobExecution, JobId, Reply, Request, RequestBody, ThingName, limits};
 use jobs_engine::engine::Engine;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Service {
     /// The doors have their addresses: from now on there are objects.
@@ -22,38 +22,77 @@ impl Service {
         let unready = || ControlError::InvalidRequest("documentSource: the endpoint is still starting".into());
         self.objects.get().ok_or_else(unready)?.read_document(source)
     }
+}
 
-    pub(super) fn fill_execution(&self, engine: &Engine, thing: &ThingName, execution: &mut JobExecution, now: Now) {
-        if let Some(document) = execution.job_document.as_mut().filter(|document| placeholder::is_in(document.as_json())) {
-            self.fill(engine, thing, &execution.job_id, execution.execution_number, document, now);
+/// What the engine knows of an execution whose document has placeholders.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placeholders {
+    execution_number: i64,
+    at: SystemTime,
+    lifetime: Duration,
+}
+
+impl Placeholders {
+    fn new(engine: &Engine, job: &JobId, execution_number: i64, now: Now) -> Self {
+        let at = UNIX_EPOCH + Duration::from_millis(now.epoch_ms.unsigned_abs());
+        Self { execution_number, at, lifetime: lifetime(engine, job) }
+    }
+}
+
+/// What it takes to fill the document of an execution; `None` where nothing is to be filled.
+pub(super) fn find(engine: &Engine, execution: &JobExecution, now: Now) -> Option<Placeholders> {
+    let document = execution.job_document.as_ref()?;
+    has_placeholders(document).then(|| Placeholders::new(engine, &execution.job_id, execution.execution_number, now))
+}
+
+/// As [`find`], of the document in a reply.
+pub(super) fn find_in_reply(
+    engine: &Engine,
+    thing: &ThingName,
+    request: &Request,
+    reply: &Reply,
+    now: Now,
+) -> Option<Placeholders> {
+    match (reply.result.as_ref().ok()?, &request.body) {
+        (Answer::Started(Some(execution)) | Answer::Described(Some(execution)), _) => find(engine, execution, now),
+        (Answer::Updated(answer), RequestBody::Update(update)) => {
+            answer.job_document.as_ref().filter(|document| has_placeholders(document))?;
+            let found = engine.describe_execution(thing, &update.job_id, update.execution_number, now).ok()?;
+            Some(Placeholders::new(engine, &update.job_id, found.execution_number, now))
         }
+        _ => None,
     }
+}
 
-    pub(super) fn fill_reply(&self, engine: &Engine, thing: &ThingName, request: &Request, reply: &mut Reply, now: Now) {
-        match (&mut reply.result, &request.body) {
-            (Ok(Answer::Started(Some(execution)) | Answer::Described(Some(execution))), _) => {
-                self.fill_execution(engine, thing, execution, now);
-            }
-            (Ok(Answer::Updated(answer)), RequestBody::Update(update)) => {
-                let document = answer.job_document.as_mut().filter(|document| placeholder::is_in(document.as_json()));
-                let Some(document) = document else { return };
-                let found = engine.describe_execution(thing, &update.job_id, update.execution_number, now);
-                if let Ok(found) = found {
-                    self.fill(engine, thing, &update.job_id, found.execution_number, document, now);
-                }
-            }
-            _ => {}
+pub(super) fn fill_execution(objects: &Objects, thing: &ThingName, execution: &mut JobExecution, placeholders: &Placeholders) {
+    if let Some(document) = &mut execution.job_document {
+        fill(objects, thing, &execution.job_id, document, placeholders);
+    }
+}
+
+pub(super) fn fill_reply(objects: &Objects, thing: &ThingName, request: &Request, reply: &mut Reply, placeholders: &Placeholders) {
+    match (&mut reply.result, &request.body) {
+        (Ok(Answer::Started(Some(execution)) | Answer::Described(Some(execution))), _) => {
+            fill_execution(objects, thing, execution, placeholders);
         }
+        (Ok(Answer::Updated(answer)), RequestBody::Update(update)) => {
+            if let Some(document) = &mut answer.job_document {
+                fill(objects, thing, &update.job_id, document, placeholders);
+            }
+        }
+        _ => {}
     }
+}
 
-    fn fill(&self, engine: &Engine, thing: &ThingName, job: &JobId, number: i64, document: &mut JobDocument, now: Now) {
-        let Some(objects) = self.objects.get() else { return };
-        let (at, lifetime) = (UNIX_EPOCH + Duration::from_millis(now.epoch_ms.unsigned_abs()), lifetime(engine, job));
-        let execution = Execution { thing: thing.as_str(), job: job.as_str(), number };
-        let filled =
-            placeholder::fill(document.as_json(), execution, |purpose, object| objects.presign(purpose, object, at, lifetime));
-        *document = JobDocument::from_valid_json(&filled);
-    }
+fn has_placeholders(document: &JobDocument) -> bool {
+    placeholder::is_in(document.as_json())
+}
+
+fn fill(objects: &Objects, thing: &ThingName, job: &JobId, document: &mut JobDocument, placeholders: &Placeholders) {
+    let Placeholders { execution_number, at, lifetime } = *placeholders;
+    let execution = Execution { thing: thing.as_str(), job: job.as_str(), number: execution_number };
+    let filled = placeholder::fill(document.as_json(), execution, |purpose, object| objects.presign(purpose, object, at, lifetime));
+    *document = JobDocument::from_valid_json(&filled);
 }
 
 /// `expiresInSec` of the job's `presignedUrlConfig`.

@@ -4,12 +4,13 @@
 use super::broker::message::{Message, Will};
 use super::broker::packet::Version;
 use super::broker::retained::Retained;
+use super::broker::session::{Answer, JobsRequest};
 use super::broker::stored::{Drawn, Stored};
 use super::broker::subscriptions::Subscriptions;
 use super::request_log::Answered;
 use iot_jobs::instant::Mono;
 use iot_jobs::{Rejection, ThingName};
-use rmqtt_codec::types::{Publish, QoS};
+use rmqtt_codec::types::QoS;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,18 +35,15 @@ pub(super) enum Delivery {
 /// A request that waited, and what is to become of it.
 #[derive(Debug)]
 pub(super) struct Delayed {
-    pub(super) publish: Box<Publish>,
-    pub(super) received: Mono,
+    pub(super) request: JobsRequest,
     pub(super) refusal: Option<Rejection>,
 }
 
 /// An answer that notifications may have overtaken.
 #[derive(Debug)]
 pub(super) struct LateAnswer {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
-    /// Of the request.
-    pub(super) qos: QoS,
+    pub(super) answer: Answer,
+    /// Where a log wants to know.
     pub(super) answered: Option<Answered>,
 }
 
@@ -71,8 +69,6 @@ pub(super) struct Begun {
     pub(super) resumed: Option<Subscriptions>,
     /// Messages for it are kept until they are acknowledged.
     pub(super) is_stored: bool,
-    /// Of the session that has ended by this.
-    pub(super) will: Option<Box<Will>>,
 }
 
 /// What became of a session when its connection ended.
@@ -135,8 +131,8 @@ impl Sessions {
     }
 
     /// A connection begins. One with the same client id loses its link, which ends it (PROTOCOL 13.2). The session before goes on
-    /// unless `clean` is wanted or the version is another one.
-    pub(super) fn begin(&self, thing: &ThingName, version: Version, clean: bool, expiry: Duration) -> Begun {
+    /// unless `clean` is wanted or the version is another one; then it has ended, and left a will.
+    pub(super) fn begin(&self, thing: &ThingName, version: Version, clean: bool, expiry: Duration) -> (Begun, Option<Box<Will>>) {
         let (sender, deliveries) = mpsc::channel(DELIVERIES_WAITING_MAX);
         let later = sender.downgrade();
         let mut inner = self.lock();
@@ -146,7 +142,8 @@ impl Sessions {
         if let Some(at) = before.as_ref().and_then(|(_, stored)| stored.deadline()) {
             inner.deadlines.remove(&(at, thing.clone()));
         }
-        let mut begun = Begun { epoch, deliveries, later, resumed: None, is_stored: false, will: None };
+        let mut begun = Begun { epoch, deliveries, later, resumed: None, is_stored: false };
+        let mut will = None;
         let (born, stored) = match before {
             Some((born, mut stored)) if !clean && stored.version == version => {
                 stored.resume();
@@ -154,7 +151,7 @@ impl Sessions {
                 (born, Some(stored))
             }
             before => {
-                begun.will = before.and_then(|(_, mut stored)| stored.will.take()).map(|(_, will)| will);
+                will = before.and_then(|(_, mut stored)| stored.will.take()).map(|(_, will)| will);
                 inner.routed.remove(thing);
                 (epoch, (!expiry.is_zero()).then(|| Box::new(Stored::new(version))))
             }
@@ -162,7 +159,7 @@ impl Sessions {
         begun.is_stored = stored.is_some();
         let link = if inner.is_stopping { Link::Dismissed(Dismissal::Stopping) } else { Link::Up(sender) };
         inner.by_thing.insert(thing.clone(), Entry { epoch, born, link, stored });
-        begun
+        (begun, will)
     }
 
     /// A connection has ended: what becomes of its session, and the will that is to be published now. A will with a delay waits as

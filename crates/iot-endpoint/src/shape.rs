@@ -9,11 +9,10 @@ use iot_jobs::instant::Mono;
 use iot_jobs::{ErrorCode, Rejection, RequestKind, ThingName};
 use jobs_engine::faults::{Fault, FaultSettings, Faults, message};
 use jobs_engine::quotas::Quotas;
-use jobs_engine::quotas::{ConnectQuota, ConnectionMeter, Meters};
+use jobs_engine::quotas::{ConnectQuota, Meters};
 use jobs_engine::server_queue::ServerQueue;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -80,9 +79,9 @@ impl Shape {
         self.meters.connect(client_id, clock::mono()).map(|()| Connected(&self.meters))
     }
 
-    /// What is left of the quotas of a new connection; absent where it has none.
-    pub(super) fn meter(&self) -> Option<Box<ConnectionMeter>> {
-        self.meters.connection()
+    /// What is left of the account's quotas.
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// When the server ends the connection that begins now; never, unless it is told to.
@@ -90,32 +89,7 @@ impl Shape {
         self.faults.lifetime(thing).map_or(Mono::FAR_FUTURE, |lifetime| clock::mono() + lifetime)
     }
 
-    /// How long a connection has to rest before it goes on, after `bytes` in and out.
-    pub(super) fn rest(&self, meter: &mut ConnectionMeter, bytes: usize) -> Duration {
-        self.meters.rest(meter, bytes, clock::mono())
-    }
-
-    /// Filters of a SUBSCRIBE that the account's rate leaves, of the `filters` it has.
-    pub(super) fn subscribe(&self, filters: usize) -> usize {
-        self.meters.subscribe(filters, clock::mono())
-    }
-
-    /// Subscriptions a connection may have.
-    pub(super) fn subscriptions(&self) -> usize {
-        self.meters.subscriptions()
-    }
-
     // ---------------------------------------------------------------------------------------------------------- messages
-
-    /// Whether a PUBLISH that came in is handled at all.
-    pub(super) fn admits(&self, meter: Option<&mut ConnectionMeter>) -> bool {
-        !self.meters.counts_messages() || self.meters.inbound(meter, clock::mono())
-    }
-
-    /// Whether a message may go out.
-    pub(super) fn lets_out(&self, meter: Option<&mut ConnectionMeter>) -> bool {
-        meter.is_none_or(|meter| self.meters.outbound(Some(meter), clock::mono()))
-    }
 
     /// What becomes of a request of `thing` that came at `received`; `kind` is absent where no operation has its topic. What the
     /// front refuses never waits in the server's queue.

@@ -1,7 +1,9 @@
 //! `--state FILE`: what the endpoint knows survives its end, a `kill -9` included. Records go to an embedded store in the order of
-//! commitment; a thread of its own commits what has gathered while the disk was busy with the commit before (group commit), and says
-//! how far it is. Whoever tells anybody of a change waits for that first.
+//! commitment; a thread of its own encodes and commits what has gathered while the disk was busy with the commit before (group commit),
+//! and says how far it is. Whoever tells anybody of a change waits for that first.
 
+use jobs_engine::engine::{Record, RecordKey};
+use jobs_engine::registry;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,25 +35,30 @@ impl Table {
     }
 }
 
-/// One record to be written, or to be removed.
-struct Write {
-    table: Table,
-    key: Vec<u8>,
-    value: Option<Vec<u8>>,
+/// A record that a call has changed; `None`: it is gone.
+#[derive(Debug)]
+pub(super) enum Change {
+    Engine(RecordKey, Option<Record>),
+    Registry(registry::Key, Option<registry::Record>),
 }
 
-/// The records of one call: they are on disk all or not at all.
-#[derive(Default)]
-pub(super) struct Writes(Vec<Write>);
+/// The changes of one call: they are on disk all or not at all.
+pub(super) type Changes = Vec<Change>;
 
-impl Writes {
-    /// `None`: the record is gone.
-    pub(super) fn push(&mut self, table: Table, key: &impl Serialize, value: Option<&impl Serialize>) {
-        self.0.push(Write { table, key: to_bytes(key), value: value.map(to_bytes) });
+impl Change {
+    fn table(&self) -> Table {
+        match self {
+            Self::Engine(..) => Table::ENGINE,
+            Self::Registry(..) => Table::REGISTRY,
+        }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Key and value as they are stored.
+    fn encode(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        match self {
+            Self::Engine(key, record) => (to_bytes(key), record.as_ref().map(to_bytes)),
+            Self::Registry(key, record) => (to_bytes(key), record.as_ref().map(to_bytes)),
+        }
     }
 }
 
@@ -73,7 +80,7 @@ type Ticket = u64;
 
 /// The store, open for as long as the endpoint lives.
 pub(super) struct State {
-    sender: Mutex<Option<SyncSender<(Ticket, Writes)>>>,
+    sender: Mutex<Option<SyncSender<(Ticket, Changes)>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     issued: AtomicU64,
     committed: watch::Receiver<Ticket>,
@@ -132,15 +139,15 @@ impl Opened {
     }
 }
 
-fn write_all(opened: &Opened, receiver: &Receiver<(Ticket, Writes)>, progress: &watch::Sender<Ticket>) -> Result<(), StateError> {
-    while let Ok((mut ticket, Writes(mut writes))) = receiver.recv() {
-        while writes.len() < CHANGES_PER_COMMIT_MAX
-            && let Ok((later, Writes(more))) = receiver.try_recv()
+fn write_all(opened: &Opened, receiver: &Receiver<(Ticket, Changes)>, progress: &watch::Sender<Ticket>) -> Result<(), StateError> {
+    while let Ok((mut ticket, mut changes)) = receiver.recv() {
+        while changes.len() < CHANGES_PER_COMMIT_MAX
+            && let Ok((later, more)) = receiver.try_recv()
         {
             ticket = later;
-            writes.extend(more);
+            changes.extend(more);
         }
-        commit(&opened.database, &writes).map_err(|error| StateError::File {
+        commit(&opened.database, &changes).map_err(|error| StateError::File {
             doing: "write",
             path: opened.path.clone(),
             why: error.to_string(),
@@ -150,12 +157,12 @@ fn write_all(opened: &Opened, receiver: &Receiver<(Ticket, Writes)>, progress: &
     Ok(())
 }
 
-fn commit(database: &Database, writes: &[Write]) -> Result<(), Box<redb::Error>> {
+fn commit(database: &Database, changes: &[Change]) -> Result<(), Box<redb::Error>> {
     let failed = |error: redb::Error| Box::new(error);
     let transaction = database.begin_write().map_err(|error| failed(error.into()))?;
-    for of_table in writes.chunk_by(|a, b| a.table == b.table) {
-        let mut table = transaction.open_table(of_table[0].table.definition()).map_err(|error| failed(error.into()))?;
-        for Write { key, value, .. } in of_table {
+    for of_table in changes.chunk_by(|a, b| a.table() == b.table()) {
+        let mut table = transaction.open_table(of_table[0].table().definition()).map_err(|error| failed(error.into()))?;
+        for (key, value) in of_table.iter().map(Change::encode) {
             match value {
                 Some(value) => drop(table.insert(&key[..], &value[..]).map_err(|error| failed(error.into()))?),
                 None => drop(table.remove(&key[..]).map_err(|error| failed(error.into()))?),
@@ -166,12 +173,12 @@ fn commit(database: &Database, writes: &[Write]) -> Result<(), Box<redb::Error>>
 }
 
 impl State {
-    /// Hands the records of one call over. Calls must come in the order of commitment.
-    pub(super) fn write(&self, writes: Writes) {
+    /// Hands the changes of one call over. Calls must come in the order of commitment.
+    pub(super) fn write(&self, changes: Changes) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = self.issued.fetch_add(1, Ordering::AcqRel) + 1;
         // Without its thread the state has failed, and the endpoint is about to end.
-        let _ = sender.as_ref().map(|sender| sender.send((ticket, writes)));
+        let _ = sender.as_ref().map(|sender| sender.send((ticket, changes)));
     }
 
     /// Whether all that was handed over so far is on disk.
@@ -200,6 +207,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iot_jobs::GroupName;
+
+    fn member(thing: u32) -> RecordKey {
+        RecordKey::Member(GroupName::new("all").unwrap(), thing)
+    }
 
     fn failures() -> watch::Sender<Option<String>> {
         watch::channel(None).0
@@ -212,14 +224,13 @@ mod tests {
         let state = Opened::open(&path).unwrap().start(failures()).unwrap();
         assert!(state.committed().await, "nothing is a commit of its own");
         for n in 0..1_000u32 {
-            let mut writes = Writes::default();
-            writes.push(Table::ENGINE, &(n % 10), (n < 995).then_some(&n));
-            state.write(writes);
+            let record = (n < 995).then_some(Record::Member { place: n.into() });
+            state.write(vec![Change::Engine(member(n % 10), record)]);
         }
         assert!(state.committed().await);
         state.close();
-        let records: BTreeMap<u32, u32> = Opened::open(&path).unwrap().read(Table::ENGINE).unwrap();
-        assert_eq!(records, (0..5).map(|key| (key, 990 + key)).collect());
+        let records: BTreeMap<RecordKey, Record> = Opened::open(&path).unwrap().read(Table::ENGINE).unwrap();
+        assert_eq!(records, (0..5).map(|n| (member(n), Record::Member { place: 990 + u64::from(n) })).collect());
     }
 
     #[test]
@@ -233,12 +244,10 @@ mod tests {
         let opened = Opened::open(&path).unwrap();
         let again = Opened::open(&path).err().unwrap().to_string();
         assert!(again.contains("open"), "a second endpoint: {again}");
-        let mut writes = Writes::default();
-        writes.push(Table::ENGINE, &"key", Some(&"text"));
         let state = opened.start(failures()).unwrap();
-        state.write(writes);
+        state.write(vec![Change::Engine(RecordKey::Events, Some(Record::Group))]);
         state.close();
-        let error = Opened::open(&path).unwrap().read::<String, u32>(Table::ENGINE).unwrap_err().to_string();
+        let error = Opened::open(&path).unwrap().read::<RecordKey, u32>(Table::ENGINE).unwrap_err().to_string();
         assert!(error.contains("a record of engine is damaged"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use iot_jobs::limits;
 use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::types::Publish;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 /// Which MQTT a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +41,15 @@ pub(crate) enum Reason {
     SubscriptionIds = 0xa1,
 }
 
-/// Why the door ends a connection.
+/// Why a session ends its connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Close {
     #[error("the client disconnected")]
-    Disconnected { with_will: bool },
+    Disconnected,
+    #[error("no packet within 1.5 times the keep-alive")]
+    KeepAlive,
+    #[error("its time is over")]
+    Lifetime,
     #[error("{1}")]
     Refused(Reason, &'static str),
     #[error("malformed packet: {0}")]
@@ -63,7 +68,10 @@ impl Close {
     /// What an MQTT 5 client is told; nothing where it was the client who said so.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Disconnected { .. } => None,
+            Self::Disconnected => None,
+            Self::KeepAlive => Some(Reason::KeepAlive),
+            // Which code goes with the end of a connection's life is inferred (PROTOCOL 12.6).
+            Self::Lifetime => Some(Reason::ShuttingDown),
             Self::Refused(reason, _) => Some(*reason),
             // A SUBSCRIBE or UNSUBSCRIBE without a filter.
             Self::Malformed(DecodeError::InvalidTopicFilter) => Some(Reason::Protocol),
@@ -74,6 +82,7 @@ impl Close {
 
 /// CONNECT. What MQTT 3.1.1 cannot say has the value that means the same.
 pub(crate) struct Connect {
+    pub(crate) version: Version,
     pub(crate) client_id: Box<str>,
     pub(crate) clean: bool,
     /// Seconds.
@@ -86,6 +95,13 @@ pub(crate) struct Connect {
     pub(crate) packet_bytes_max: Option<u32>,
     pub(crate) wants_authentication: bool,
     pub(crate) will: Option<Box<Will>>,
+}
+
+impl Connect {
+    /// How long the session is to outlive the connection.
+    pub(crate) fn expiry(&self, max: Duration) -> Duration {
+        Duration::from_secs(self.session_expiry.into()).min(max)
+    }
 }
 
 /// One filter of a SUBSCRIBE.
@@ -231,7 +247,7 @@ impl From<DecodeError> for BadConnect {
 ///
 /// # Errors
 /// When it is no CONNECT that can be served.
-pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Option<(Version, Connect)>, BadConnect> {
+pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Option<Connect>, BadConnect> {
     let Some(frame) = Frame::first(inbound)? else { return Ok(None) };
     if frame.first != CONNECT {
         return Err(Close::protocol("a packet before CONNECT").into());
@@ -252,7 +268,7 @@ pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Option<(Version, 
             Connect { clean: flags & CLEAN != 0, ..v5::decode_connect(inbound)? }
         }
     };
-    Ok(Some((version, connect)))
+    Ok(Some(connect))
 }
 
 const CONNECT: u8 = 0x10;

@@ -2,8 +2,8 @@
 
 use super::message::Will;
 use super::packet::{
-    BadConnect, Close, Connect, Frame, Inbound, Outbound, Reason, RetainHandling, Subscribe, Wanted, publish_header, put_field,
-    put_length,
+    BadConnect, Close, Connect, Frame, Inbound, Outbound, Reason, RetainHandling, Subscribe, Version, Wanted, publish_header,
+    put_field, put_length,
 };
 use super::subscriptions::Subscription;
 use bytes::{BufMut, BytesMut};
@@ -68,6 +68,7 @@ pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConne
         })
     };
     Ok(Connect {
+        version: Version::V3,
         client_id: (*connect.client_id).into(),
         clean: connect.clean_session,
         keep_alive: connect.keep_alive,

@@ -2,7 +2,7 @@
 
 use super::message::Will;
 use super::packet::{
-    Accepted, BadConnect, Close, Connect, Frame, Inbound, Outbound, PublishOut, Reason, RetainHandling, Subscribe, Wanted,
+    Accepted, BadConnect, Close, Connect, Frame, Inbound, Outbound, PublishOut, Reason, RetainHandling, Subscribe, Version, Wanted,
     length_bytes, publish_header, put_field, put_length,
 };
 use super::subscriptions::Subscription;
@@ -87,6 +87,7 @@ fn packet(inbound: &mut BytesMut) -> Result<Packet, DecodeError> {
 pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConnect> {
     let Packet::Connect(connect) = packet(inbound)? else { return Err(Close::protocol("a packet before CONNECT").into()) };
     Ok(Connect {
+        version: Version::V5,
         client_id: (*connect.client_id).into(),
         clean: connect.clean_start,
         keep_alive: connect.keep_alive,

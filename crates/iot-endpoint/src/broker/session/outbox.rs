@@ -1,10 +1,11 @@
 //! Messages on their way to a client: packet ids, and no more of them than it may have without acknowledging any.
 
+use super::super::message::Message;
 use super::super::packet::{Close, Outbound, PublishOut, Reason, Version};
 use super::super::v5;
-use crate::broker::message::Message;
+use super::Answer;
 use bytes::BytesMut;
-use host::clock;
+use iot_jobs::instant::Mono;
 use rmqtt_codec::types::QoS;
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
@@ -50,12 +51,19 @@ impl Outbox {
     ///
     /// # Errors
     /// When the client is too far behind.
-    pub(super) fn offer(&mut self, message: Arc<Message>, qos: QoS, retain: bool, out: &mut BytesMut) -> Result<(), Close> {
+    pub(super) fn offer(
+        &mut self,
+        message: Arc<Message>,
+        qos: QoS,
+        retain: bool,
+        now: Mono,
+        out: &mut BytesMut,
+    ) -> Result<(), Close> {
         if qos == QoS::AtMostOnce {
-            self.send(&message, None, retain, out);
+            self.send(&message, None, retain, now, out);
         } else if self.has_room() {
             let id = self.next_id();
-            self.send(&message, Some(id), retain, out);
+            self.send(&message, Some(id), retain, now, out);
         } else if self.held_back.len() < HELD_BACK_MAX {
             self.held_back.push_back(HeldBack { message, retain });
         } else {
@@ -68,9 +76,10 @@ impl Outbox {
     ///
     /// # Errors
     /// When the client is too far behind.
-    pub(super) fn answer(&mut self, topic: String, payload: Vec<u8>, qos: QoS, out: &mut BytesMut) -> Result<(), Close> {
+    pub(super) fn answer(&mut self, answer: Answer, qos: QoS, now: Mono, out: &mut BytesMut) -> Result<(), Close> {
+        let Answer { topic, payload, .. } = answer;
         if qos != QoS::AtMostOnce && !self.has_room() {
-            return self.offer(Arc::new(Message::of_service(topic, payload)), qos, false, out);
+            return self.offer(Arc::new(Message::of_service(topic, payload)), qos, false, now, out);
         }
         let id = (qos != QoS::AtMostOnce).then(|| self.next_id());
         let publish = PublishOut { id, retain: false, topic: &topic, payload: &payload, properties: &[], expiry_seconds: None };
@@ -79,17 +88,11 @@ impl Outbox {
     }
 
     /// Sends a message under an id that [`Self::next_id`] gave. Says whether the client will acknowledge it.
-    pub(super) fn send(&mut self, message: &Message, id: Option<NonZeroU16>, retain: bool, out: &mut BytesMut) -> bool {
-        let expiry_seconds = match message.expires {
-            None => None,
-            Some(_) => {
-                let now = clock::mono();
-                if message.is_expired(now) {
-                    return false;
-                }
-                message.expiry_seconds(now)
-            }
-        };
+    pub(super) fn send(&mut self, message: &Message, id: Option<NonZeroU16>, retain: bool, now: Mono, out: &mut BytesMut) -> bool {
+        if message.is_expired(now) {
+            return false;
+        }
+        let expiry_seconds = message.expiry_seconds(now);
         let Message { topic, payload, properties, .. } = message;
         self.write(PublishOut { id, retain, topic, payload, properties, expiry_seconds }, out)
     }
@@ -105,7 +108,7 @@ impl Outbox {
     }
 
     /// A PUBACK came in; one for nothing is ignored.
-    pub(super) fn acknowledge(&mut self, id: NonZeroU16, out: &mut BytesMut) {
+    pub(super) fn acknowledge(&mut self, id: NonZeroU16, now: Mono, out: &mut BytesMut) {
         if let Some(position) = self.unacknowledged.iter().position(|unacknowledged| *unacknowledged == id) {
             self.unacknowledged.swap_remove(position);
         }
@@ -113,7 +116,7 @@ impl Outbox {
             && let Some(HeldBack { message, retain }) = self.held_back.pop_front()
         {
             let id = self.next_id();
-            self.send(&message, Some(id), retain, out);
+            self.send(&message, Some(id), retain, now, out);
         }
     }
 

@@ -1,19 +1,14 @@
 //! A client's messages: requests to the service, and what it has for others.
 
-use super::super::packet::{Close, OVERSIZED, Outbound, Reason, Version};
+use super::super::filter;
+use super::super::message::Message;
+use super::super::packet::{Close, OVERSIZED, Reason, Version};
 use super::super::v5;
-use super::Session;
-use crate::broker::filter;
-use crate::broker::message::Message;
-use crate::request_log::Answered;
-use crate::service::{Service, refused};
-use crate::sessions::{Delayed, Delivery, LateAnswer};
-use crate::shape::Fate;
+use super::{Effect, Session};
 use bytes::BytesMut;
-use host::clock;
-use iot_jobs::wire::payload;
+use iot_jobs::instant::Mono;
+use iot_jobs::limits;
 use iot_jobs::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
-use iot_jobs::{ErrorCode, Rejection, Reply, limits};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::PublishProperties;
 use std::num::NonZeroU16;
@@ -27,30 +22,65 @@ pub(super) struct Aliases([Option<Box<str>>; limits::TOPIC_ALIASES_MAX as usize]
 /// no PUBACK, it gets a DISCONNECT (not found which one AWS sends when; PROTOCOL 13.7).
 const UNAUTHORIZED_PUBLISH_IS_ACKNOWLEDGED: bool = true;
 
+/// A message on one of the thing's own topics of AWS IoT Jobs.
+#[derive(Debug)]
+pub(crate) struct JobsRequest {
+    publish: Box<Publish>,
+    /// When it came.
+    pub(crate) received: Mono,
+}
+
+impl JobsRequest {
+    /// Which operation is asked for; `None` where no operation has the topic.
+    pub(crate) fn topic(&self) -> Option<RequestTopic<'_>> {
+        match Topic::parse(&self.publish.topic) {
+            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.publish.payload
+    }
+
+    /// Where an `InvalidTopic` answer goes is inferred: the request topic plus `/rejected`.
+    pub(crate) fn answer(&self, is_accepted: bool, payload: Vec<u8>) -> Answer {
+        let leg = if is_accepted { "accepted" } else { "rejected" };
+        Answer { topic: format!("{}/{leg}", self.publish.topic), payload, requested_qos: self.publish.qos }
+    }
+}
+
+/// The service's answer to a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    requested_qos: QoS,
+}
+
 /// QoS of an answer: as granted to a matching subscription, else as the request had it (inferred; PROTOCOL 4, table QoS).
 fn answer_qos(request: QoS, subscription: Option<QoS>) -> QoS {
     subscription.unwrap_or(request).less_value(QoS::AtLeastOnce)
 }
 
-impl Session {
+impl Session<'_> {
     /// A PUBLISH came in (PROTOCOL 13.5).
-    pub(super) fn handle_publish(&mut self, mut publish: Box<Publish>, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+    pub(super) fn handle_publish(&mut self, mut publish: Box<Publish>, now: Mono, out: &mut BytesMut) -> Result<Effect, Close> {
         if publish.qos == QoS::ExactlyOnce {
             return self.refuse_qos_2();
         }
         // An alias is known from now on, whatever becomes of this message.
         self.resolve_alias(&mut publish)?;
         // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; PROTOCOL 13.5).
-        if !service.shape.admits(self.meter.as_deref_mut()) {
+        if !self.meters.inbound(self.meter.as_deref_mut(), now) {
             if self.version == Version::V5 {
                 self.acknowledge(publish.packet_id, Reason::Quota, out);
             }
-            return Ok(());
+            return Ok(Effect::None);
         }
         check(&publish)?;
         if !filter::is_reserved(&publish.topic) {
-            self.handle_ordinary(&publish, service, out);
-            return Ok(());
+            return Ok(Effect::Publish { id: publish.packet_id, message: message(&publish, now) });
         }
         if publish.retain {
             return Err(Close::protocol("RETAIN on a reserved topic"));
@@ -63,32 +93,13 @@ impl Session {
             Err(TopicError::NotJobs) => return Err(Close::Refused(Reason::TopicInvalid, "a reserved topic that does not exist")),
         }
         self.acknowledge(publish.packet_id, Reason::Success, out);
-        let kind = request_topic(&publish.topic).map(RequestTopic::kind);
-        let received = clock::mono();
-        let (due, refusal) = match service.shape.request(&self.thing, kind, received) {
-            Fate::Handle { due, refusal } => (due, refusal),
-            Fate::Drop => return Ok(()),
-        };
-        let request = Delayed { publish, received, refusal };
-        match due {
-            Some(due) => {
-                service.shape.later(due, &self.later, Delivery::Request(Box::new(request)));
-                Ok(())
-            }
-            None => self.answer(request, service, out),
-        }
+        Ok(Effect::Request(JobsRequest { publish, received: now }))
     }
 
-    fn acknowledge(&self, id: Option<NonZeroU16>, reason: Reason, out: &mut BytesMut) {
-        if let Some(id) = id {
-            self.version.encode(&Outbound::PublishAck(id, reason), out);
-        }
-    }
-
-    fn refuse_unauthorized(&self, id: Option<NonZeroU16>, out: &mut BytesMut) -> Result<(), Close> {
+    fn refuse_unauthorized(&self, id: Option<NonZeroU16>, out: &mut BytesMut) -> Result<Effect, Close> {
         if self.version == Version::V5 && id.is_some() && UNAUTHORIZED_PUBLISH_IS_ACKNOWLEDGED {
             self.acknowledge(id, Reason::NotAuthorized, out);
-            return Ok(());
+            return Ok(Effect::None);
         }
         Err(Close::Refused(Reason::NotAuthorized, "a topic of another thing"))
     }
@@ -110,61 +121,35 @@ impl Session {
         Ok(())
     }
 
-    /// A message for other clients.
-    fn handle_ordinary(&self, publish: &Publish, service: &Service, out: &mut BytesMut) {
-        let expiry = publish.properties.as_ref().and_then(|properties| properties.message_expiry_interval);
-        let message = Message {
-            topic: (*publish.topic).into(),
-            payload: (*publish.payload).into(),
-            qos: publish.qos,
-            retain: publish.retain,
-            properties: publish.properties.as_ref().map(v5::forwarded).unwrap_or_default(),
-            expires: expiry.map(|seconds| {
-                // Longer ones are cut to the limit (inferred).
-                clock::mono() + Duration::from_secs(seconds.get().into()).min(limits::MESSAGE_EXPIRY_MAX)
-            }),
-        };
-        let is_kept = service.sessions.publish(message, Some(&self.thing));
-        self.acknowledge(publish.packet_id, if is_kept { Reason::Success } else { Reason::Quota }, out);
+    /// A message for other clients was routed, and kept where it was to be and there was room.
+    pub(crate) fn handle_published(&mut self, id: Option<NonZeroU16>, is_kept: bool, out: &mut BytesMut) {
+        self.acknowledge(id, if is_kept { Reason::Success } else { Reason::Quota }, out);
     }
 
-    /// Asks the engine, and answers straight to this connection.
-    pub(super) fn answer(&mut self, request: Delayed, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
-        let Delayed { publish, received, refusal } = request;
-        let topic = request_topic(&publish.topic);
-        let reply = match topic {
-            Some(topic) => service.reply(&self.thing, payload::parse_request(topic, &publish.payload), refusal),
-            None => invalid_topic(),
-        };
-        let answered = service.logs_requests().then(|| Answered::new(received, topic.map(RequestTopic::kind), &reply));
-        // Where an InvalidTopic answer goes is inferred: the request topic plus /rejected.
-        let leg = if reply.result.is_ok() { "accepted" } else { "rejected" };
-        let topic = format!("{}/{leg}", publish.topic);
-        let answer = LateAnswer { topic, payload: payload::encode_reply(&reply), qos: publish.qos, answered };
-        match service.shape.answer(&self.thing) {
-            Some(due) => {
-                service.shape.later(due, &self.later, Delivery::Answer(Box::new(answer)));
-                Ok(())
-            }
-            None => self.send_answer(answer, service, out),
-        }
-    }
-
-    pub(super) fn send_answer(&mut self, answer: LateAnswer, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
-        let LateAnswer { topic, payload, qos, answered } = answer;
-        self.answered.extend(answered);
-        if !self.lets_out(service) {
+    /// The answer to a request, straight to the connection that asked.
+    ///
+    /// # Errors
+    /// When the client is too far behind.
+    pub(crate) fn handle_answer(&mut self, answer: Answer, now: Mono, out: &mut BytesMut) -> Result<(), Close> {
+        if !self.lets_out(now) {
             return Ok(());
         }
-        let qos = answer_qos(qos, self.subscriptions.granted(&topic).map(|granted| granted.qos));
-        self.outbox.answer(topic, payload, qos, out)
+        let granted = self.subscriptions.granted(&answer.topic).map(|granted| granted.qos);
+        let qos = answer_qos(answer.requested_qos, granted);
+        self.outbox.answer(answer, qos, now, out)
     }
 }
 
-fn request_topic(topic: &str) -> Option<RequestTopic<'_>> {
-    match Topic::parse(topic) {
-        Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
-        _ => None,
+fn message(publish: &Publish, now: Mono) -> Message {
+    let expiry = publish.properties.as_ref().and_then(|properties| properties.message_expiry_interval);
+    Message {
+        topic: (*publish.topic).into(),
+        payload: (*publish.payload).into(),
+        qos: publish.qos,
+        retain: publish.retain,
+        properties: publish.properties.as_ref().map(v5::forwarded).unwrap_or_default(),
+        // Longer ones are cut to the limit (inferred).
+        expires: expiry.map(|seconds| now + Duration::from_secs(seconds.get().into()).min(limits::MESSAGE_EXPIRY_MAX)),
     }
 }
 
@@ -194,8 +179,4 @@ fn check_properties(properties: &PublishProperties) -> Result<(), Close> {
         return Err(Close::Refused(OVERSIZED, "a content type over 256 bytes, or correlation data or user properties over 8 KB"));
     }
     Ok(())
-}
-
-fn invalid_topic() -> Reply {
-    refused(None, Rejection::new(ErrorCode::InvalidTopic, "no operation of AWS IoT Jobs has this topic"))
 }

@@ -1,12 +1,11 @@
 //! SUBSCRIBE and UNSUBSCRIBE (PROTOCOL 13.3).
 
+use super::super::filter::{self, Filter};
+use super::super::message::Message;
 use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Wanted};
-use super::Session;
-use crate::broker::filter::{self, Filter};
-use crate::broker::message::Message;
-use crate::service::Service;
+use super::{Effect, Session};
 use bytes::BytesMut;
-use host::clock;
+use iot_jobs::instant::Mono;
 use iot_jobs::limits;
 use rmqtt_codec::types::QoS;
 use std::num::NonZeroU16;
@@ -15,9 +14,17 @@ use std::sync::Arc;
 /// Topics of the service's own events: for every client, as a policy for a fleet's owner would have it.
 const EVENTS_PREFIX: &str = "$aws/events/";
 
-impl Session {
+/// A topic of whose retained message a new subscription wants a copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RetainedWanted {
+    pub(crate) topic: Box<str>,
+    /// As granted.
+    pub(crate) qos: QoS,
+}
+
+impl Session<'_> {
     /// A SUBSCRIBE came in.
-    pub(super) fn handle_subscribe(&mut self, subscribe: Subscribe, service: &Service, out: &mut BytesMut) -> Result<(), Close> {
+    pub(super) fn handle_subscribe(&mut self, subscribe: Subscribe, now: Mono, out: &mut BytesMut) -> Result<Effect, Close> {
         let Subscribe { id, has_identifier, wanted } = subscribe;
         if has_identifier {
             return Err(Close::Refused(Reason::SubscriptionIds, "a subscription identifier"));
@@ -36,26 +43,18 @@ impl Session {
         }
         let mut retained = Vec::new();
         // Those over the account's rate are refused, one by one.
-        let within_rate = service.shape.subscribe(wanted.len());
+        let within_rate = self.meters.subscribe(wanted.len(), now);
         let mut codes = vec![Reason::Quota; wanted.len()];
         for (code, wanted) in codes.iter_mut().zip(wanted).take(within_rate) {
-            *code = self.subscribe(wanted, service, &mut retained);
+            *code = self.subscribe(wanted, &mut retained);
         }
-        self.tell_subscriptions(service);
         self.version.encode(&Outbound::SubscribeAck(id, &codes), out);
-        for (message, qos) in retained {
-            let qos = message.qos.less_value(qos);
-            if !self.lets_out(service) {
-                break;
-            }
-            self.outbox.offer(message, qos, true, out)?;
-        }
-        Ok(())
+        Ok(Effect::Subscribe(retained))
     }
 
     /// One filter: another thing's topics, a malformed filter or the 51st subscription get a failure code, and the connection stays
     /// (inferred).
-    fn subscribe(&mut self, wanted: Wanted, service: &Service, retained: &mut Vec<(Arc<Message>, QoS)>) -> Reason {
+    fn subscribe(&mut self, wanted: Wanted, retained: &mut Vec<RetainedWanted>) -> Reason {
         let Wanted { subscription, retained: handling } = wanted;
         let Some(filter) = Filter::parse(&subscription.filter) else { return Reason::FilterInvalid };
         if !self.may_subscribe(filter) {
@@ -63,15 +62,13 @@ impl Session {
         }
         let qos = subscription.qos;
         let exact = filter.is_exact().then(|| subscription.filter.clone());
-        let Some(is_new) = self.subscriptions.set(subscription, service.shape.subscriptions()) else { return Reason::Quota };
+        let Some(is_new) = self.subscriptions.set(subscription, self.meters.subscriptions()) else { return Reason::Quota };
         let wants_retained = match handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => is_new,
             RetainHandling::Never => false,
         };
-        if let Some(topic) = exact.filter(|_| wants_retained) {
-            retained.extend(service.sessions.retained(&topic, clock::mono()).map(|message| (message, qos)));
-        }
+        retained.extend(exact.filter(|_| wants_retained).map(|topic| RetainedWanted { topic, qos }));
         if qos == QoS::AtMostOnce { Reason::Success } else { Reason::GrantedQos1 }
     }
 
@@ -84,23 +81,30 @@ impl Session {
         }
     }
 
+    /// What is retained of a topic that was subscribed to, at the QoS that was granted.
+    ///
+    /// # Errors
+    /// When the client is too far behind.
+    pub(crate) fn handle_retained(
+        &mut self,
+        message: Arc<Message>,
+        granted: QoS,
+        now: Mono,
+        out: &mut BytesMut,
+    ) -> Result<(), Close> {
+        if !self.lets_out(now) {
+            return Ok(());
+        }
+        let qos = message.qos.less_value(granted);
+        self.outbox.offer(message, qos, true, now, out)
+    }
+
     /// An UNSUBSCRIBE came in. A filter that was not subscribed to is fine: AWS has no code for it (PROTOCOL 13.6).
-    pub(super) fn handle_unsubscribe(&mut self, id: NonZeroU16, filters: &[Box<str>], service: &Service, out: &mut BytesMut) {
+    pub(super) fn handle_unsubscribe(&mut self, id: NonZeroU16, filters: &[Box<str>], out: &mut BytesMut) -> Effect {
         filters.iter().for_each(|filter| self.subscriptions.remove(filter));
-        self.tell_subscriptions(service);
         let is_filter = filters.iter().map(|filter| Filter::parse(filter).is_some());
         let codes: Vec<Reason> = is_filter.map(|is| if is { Reason::Success } else { Reason::FilterInvalid }).collect();
         self.version.encode(&Outbound::UnsubscribeAck(id, &codes), out);
-    }
-
-    fn tell_subscriptions(&self, service: &Service) {
-        let hears = self.subscriptions.hears(&self.thing);
-        service.call(|engine, _| {
-            // A session that was taken over has nothing to say any more.
-            if service.sessions.is_current(&self.thing, self.epoch) {
-                service.sessions.set_subscriptions(&self.thing, self.epoch, &self.subscriptions);
-                engine.handle_subscription(&self.thing, hears.notify, hears.notify_next);
-            }
-        });
+        Effect::Subscribe(Vec::new())
     }
 }

@@ -1,18 +1,22 @@
 //! One connection: CONNECT, then packets in and packets out until somebody ends it. All waits have a deadline.
+//!
+//! It reads, hands packets, messages and the time to the session, carries out what that wants done ([`effects`]), and writes.
+
+mod effects;
 
 use super::admit::{admit, keep_alive};
 use super::{Carrier, MqttSettings};
-use crate::broker::packet::{self, Accepted, BadConnect, Close, Connect, Outbound, Reason, Version};
-use crate::broker::session::Session;
+use crate::broker::packet::{self, BadConnect, Close, Connect, Reason};
+use crate::broker::session::{Admission, Session};
 use crate::broker::v3;
+use crate::request_log::Answered;
 use crate::service::Service;
-use crate::sessions::{Delivery, Dismissal};
+use crate::sessions::{Begun, Delivery, Dismissal, Epoch};
 use bytes::BytesMut;
 use host::clock;
-use iot_jobs::instant::Mono;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::timeout;
 
 /// From the end of the TLS handshake to a complete CONNECT.
@@ -39,12 +43,8 @@ pub(super) enum End {
     Io(#[from] std::io::Error),
     #[error("no {0} in time")]
     Timeout(&'static str),
-    #[error("no packet within 1.5 times the keep-alive")]
-    KeepAlive,
     #[error("refused: {0}")]
     Refused(&'static str),
-    #[error("the endpoint was told to end it")]
-    Lifetime,
     #[error("dismissed: {0:?}")]
     Dismissed(Dismissal),
 }
@@ -54,35 +54,12 @@ impl End {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::Closed(close) => close.reason(),
-            Self::KeepAlive => Some(Reason::KeepAlive),
             Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
-            // Which code goes with the end of a connection's life is inferred (PROTOCOL 12.6).
-            Self::Lifetime | Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
+            Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
             Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
             Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
             Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
         }
-    }
-
-    /// Every end publishes the will but an orderly DISCONNECT (PROTOCOL 13.8).
-    fn publishes_will(&self) -> bool {
-        !matches!(self, Self::Closed(Close::Disconnected { with_will: false }))
-    }
-}
-
-/// How long a connection is kept.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// A client that is silent for longer is cut.
-    silence: Duration,
-    /// Whatever the client does.
-    until: Mono,
-}
-
-impl Patience {
-    /// When the client's silence, or the connection's time, will be over.
-    fn end(self, heard: Mono) -> Mono {
-        (heard + self.silence).min(self.until)
     }
 }
 
@@ -90,14 +67,14 @@ impl Patience {
 pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: MqttSettings) -> End {
     let mut inbound = BytesMut::new();
     let mut out = BytesMut::new();
-    let (version, connect) = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
+    let connect = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
         Ok(Ok(connect)) => connect,
         Ok(Err(bad)) => return refuse(&mut stream, bad, &mut out, service).await,
         Err(_elapsed) => return End::Timeout("CONNECT"),
     };
     // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
     let Ok(_connected) = service.shape.connect(&connect.client_id) else {
-        version.encode_refusal(Reason::Quota, &mut out);
+        connect.version.encode_refusal(Reason::Quota, &mut out);
         dismiss(&mut stream, &mut out, service).await;
         return End::Refused("over a quota of connections");
     };
@@ -105,35 +82,31 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
         Ok(identity) => identity,
         Err((reason, why)) => {
             tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
-            version.encode_refusal(reason, &mut out);
+            connect.version.encode_refusal(reason, &mut out);
             dismiss(&mut stream, &mut out, service).await;
             return End::Refused(why);
         }
     };
-    let keep_alive = keep_alive(connect.keep_alive, settings);
-    let is_assigned = connect.client_id.is_empty();
-    let (mut session, mut deliveries, session_present) =
-        Session::begin(identity.thing.clone(), version, connect, settings.session_expiry_max, service);
+    let expiry = connect.expiry(settings.session_expiry_max);
+    let Begun { epoch, deliveries, later, resumed, is_stored } = service.begin_session(&identity.thing, &connect, expiry);
     if !service.settle(&identity) {
-        session.end(false, service);
+        service.end_session(&identity.thing, epoch, expiry, None);
         return End::Refused("the certificate has just lost its standing");
     }
-    drop(identity);
-    let accepted = Accepted {
-        session_present,
-        session_expiry: u32::try_from(session.expiry().as_secs()).unwrap_or(u32::MAX),
-        keep_alive: u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX),
-        assigned_client_id: is_assigned.then(|| session.thing().as_str()),
+    let now = clock::mono();
+    let admission = Admission {
+        ends: service.shape.end_of_life(&identity.thing).min(now + C::LIFETIME_MAX),
+        thing: identity.thing,
+        keep_alive: keep_alive(connect.keep_alive, settings),
+        expiry_max: settings.session_expiry_max,
+        resumed,
+        is_stored,
     };
-    version.encode(&Outbound::Accepted(accepted), &mut out);
-    session.draw(service, &mut out);
-    let mut connection = Connection { stream, version, inbound, out };
-    let until = service.shape.end_of_life(session.thing()).min(clock::mono() + C::LIFETIME_MAX);
-    let patience = Patience { silence: keep_alive.mul_f64(1.5), until };
-    let end = connection.serve(&mut session, &mut deliveries, service, patience).await;
-    session.end(end.publishes_will(), service);
-    drop(session);
-    connection.close(&end, service).await;
+    let session = Session::begin(connect, admission, service.shape.meters(), now, &mut out);
+    let mut connection = Connection { stream, inbound, out, session, epoch, deliveries, later, answered: Vec::new(), service };
+    let end = connection.serve().await;
+    connection.end_session();
+    connection.close(&end).await;
     end
 }
 
@@ -144,7 +117,7 @@ enum NoConnect {
 }
 
 /// Reads a CONNECT with nothing behind it: before CONNACK a client must send nothing else (PROTOCOL 13.1).
-async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> Result<(Version, Connect), NoConnect> {
+async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> Result<Connect, NoConnect> {
     loop {
         match packet::decode_connect(inbound).map_err(NoConnect::Bad)? {
             Some(_) if !inbound.is_empty() => {
@@ -205,38 +178,39 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, servi
 }
 
 /// A connection whose client was let in.
-struct Connection<C> {
+struct Connection<'a, C> {
     stream: C,
-    version: Version,
     inbound: BytesMut,
     out: BytesMut,
+    session: Session<'a>,
+    epoch: Epoch,
+    deliveries: Receiver<Delivery>,
+    /// Where requests and answers that have to wait come back.
+    later: WeakSender<Delivery>,
+    /// Requests whose answers are about to leave, where a log wants to know.
+    answered: Vec<Answered>,
+    service: &'a Service,
 }
 
-impl<C: Carrier> Connection<C> {
+impl<C: Carrier> Connection<'_, C> {
     /// Serves until somebody ends it.
-    async fn serve(
-        &mut self,
-        session: &mut Session,
-        deliveries: &mut Receiver<Delivery>,
-        service: &Service,
-        patience: Patience,
-    ) -> End {
-        let mut heard: Mono = clock::mono();
+    async fn serve(&mut self) -> End {
+        let service = self.service;
         let mut moved = 0;
-        let mut alarm_at = patience.end(heard);
-        let alarm = tokio::time::sleep(alarm_at.since(heard));
+        let mut alarm_at = self.session.poll_timeout();
+        let alarm = tokio::time::sleep(alarm_at.since(clock::mono()));
         tokio::pin!(alarm);
+        if let Err(close) = self.draw(clock::mono()) {
+            return close.into();
+        }
         loop {
-            let turn = self.handle_inbound(session, service);
-            if turn.handled > 0 {
-                heard = clock::mono();
-            }
+            let turn = self.handle_inbound();
             moved += self.out.len();
             if let Err(end) = write(&mut self.stream, &mut self.out, service).await {
                 return end;
             }
-            session.handle_written(service);
-            let rest = session.rest(std::mem::take(&mut moved), service);
+            self.handle_written();
+            let rest = self.session.rest(std::mem::take(&mut moved), clock::mono());
             if !rest.is_zero() {
                 Box::pin(tokio::time::sleep(rest)).await;
             }
@@ -250,7 +224,9 @@ impl<C: Carrier> Connection<C> {
             if self.inbound.is_empty() {
                 self.inbound = BytesMut::new();
             }
-            if let Some(at) = session.poll_timeout().filter(|at| *at < alarm_at) {
+            // A later deadline is found when the alarm goes off.
+            let at = self.session.poll_timeout();
+            if at < alarm_at {
                 alarm_at = at;
                 alarm.as_mut().reset(tokio::time::Instant::now() + at.since(clock::mono()));
             }
@@ -260,26 +236,24 @@ impl<C: Carrier> Connection<C> {
                     Ok(count) => moved += count,
                     Err(error) => return error.into(),
                 },
-                delivery = deliveries.recv() => {
-                    let Some(delivery) = delivery else { return End::Dismissed(session.dismissal(service)) };
+                delivery = self.deliveries.recv() => {
+                    let Some(delivery) = delivery else {
+                        return End::Dismissed(service.sessions.dismissal(self.session.thing(), self.epoch));
+                    };
                     let mut next = Some(delivery);
                     while let Some(delivery) = next {
-                        if let Err(close) = session.deliver(delivery, service, &mut self.out) {
+                        if let Err(close) = self.deliver(delivery) {
                             return close.into();
                         }
-                        next = deliveries.try_recv().ok();
+                        next = self.deliveries.try_recv().ok();
                     }
                 }
                 () = &mut alarm => {
                     let now = clock::mono();
-                    if now >= patience.until {
-                        return End::Lifetime;
+                    if let Err(close) = self.session.handle_timeout(now).and_then(|()| self.draw(now)) {
+                        return close.into();
                     }
-                    alarm_at = patience.end(heard);
-                    if now >= alarm_at {
-                        return End::KeepAlive;
-                    }
-                    session.draw(service, &mut self.out);
+                    alarm_at = self.session.poll_timeout();
                     alarm.as_mut().reset(tokio::time::Instant::now() + alarm_at.since(now));
                 }
             }
@@ -287,11 +261,15 @@ impl<C: Carrier> Connection<C> {
     }
 
     /// Handles what has been read, up to a turn's worth.
-    fn handle_inbound(&mut self, session: &mut Session, service: &Service) -> Turn {
+    fn handle_inbound(&mut self) -> Turn {
         let mut turn = Turn { handled: 0, close: None };
         while turn.handled < PACKETS_PER_TURN {
-            let handled = match self.version.decode(&mut self.inbound) {
-                Ok(Some(packet)) => session.handle(packet, service, &mut self.out),
+            let handled = match self.session.version().decode(&mut self.inbound) {
+                Ok(Some(packet)) => {
+                    let now = clock::mono();
+                    let effect = self.session.handle_packet(packet, now, &mut self.out);
+                    effect.and_then(|effect| self.carry_out(effect, now)).and_then(|()| self.draw(now))
+                }
                 Ok(None) => break,
                 Err(close) => Err(close),
             };
@@ -304,13 +282,25 @@ impl<C: Carrier> Connection<C> {
         turn
     }
 
+    /// What was written to `out` has left.
+    fn handle_written(&mut self) {
+        if !self.answered.is_empty() {
+            self.service.log_requests(self.session.thing(), &std::mem::take(&mut self.answered));
+        }
+    }
+
+    fn end_session(&mut self) {
+        let (expiry, will) = self.session.end();
+        self.service.end_session(self.session.thing(), self.epoch, expiry, will);
+    }
+
     /// Says why, where the protocol has a way to, and closes.
-    async fn close(mut self, end: &End, service: &Service) {
+    async fn close(&mut self, end: &End) {
         if let Some(reason) = end.reason() {
-            self.version.encode_disconnect(reason, &mut self.out);
+            self.session.version().encode_disconnect(reason, &mut self.out);
         }
         let has_word = C::SAYS_GOODBYE || !self.out.is_empty();
-        if write(&mut self.stream, &mut self.out, service).await.is_err() {
+        if write(&mut self.stream, &mut self.out, self.service).await.is_err() {
             return;
         }
         let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;

@@ -1,0 +1,101 @@
+//! What a session wants done: the service is asked, messages are routed, what is stored is drawn.
+
+use super::Connection;
+use crate::broker::packet::Close;
+use crate::broker::session::{Effect, JobsRequest};
+use crate::request_log::Answered;
+use crate::service::refused;
+use crate::sessions::{Delayed, Delivery, LateAnswer};
+use crate::shape::Fate;
+use host::clock;
+use iot_jobs::instant::Mono;
+use iot_jobs::wire::payload;
+use iot_jobs::wire::topic::RequestTopic;
+use iot_jobs::{ErrorCode, Rejection, Reply};
+
+impl<C> Connection<'_, C> {
+    /// What others have for this session.
+    pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<(), Close> {
+        let now = clock::mono();
+        match delivery {
+            Delivery::Message(message) => self.session.handle_message(message, now, &mut self.out)?,
+            Delivery::Stored => {}
+            Delivery::Request(delayed) => self.answer(*delayed)?,
+            Delivery::Answer(late) => self.send_answer(*late)?,
+        }
+        // Whatever came: where there was no room for more deliveries, nobody said that something was stored.
+        self.session.handle_waiting();
+        self.draw(now)
+    }
+
+    /// Sends of what is stored as much as may leave now.
+    pub(super) fn draw(&mut self, now: Mono) -> Result<(), Close> {
+        while let Some(id) = self.session.poll_draw(now) {
+            let drawn = self.service.sessions.draw(self.session.thing(), self.epoch, id, now);
+            let effect = self.session.handle_drawn(id, drawn, now, &mut self.out);
+            self.carry_out(effect, now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn carry_out(&mut self, effect: Effect, now: Mono) -> Result<(), Close> {
+        let (sessions, thing) = (&self.service.sessions, self.session.thing());
+        match effect {
+            Effect::None => {}
+            Effect::Request(request) => self.request(request)?,
+            Effect::Publish { message, id } => {
+                let is_kept = sessions.publish(message, Some(thing));
+                self.session.handle_published(id, is_kept, &mut self.out);
+            }
+            Effect::Subscribe(retained) => {
+                self.service.set_subscriptions(thing, self.epoch, self.session.subscriptions());
+                for wanted in retained {
+                    if let Some(message) = sessions.retained(&wanted.topic, now) {
+                        self.session.handle_retained(message, wanted.qos, now, &mut self.out)?;
+                    }
+                }
+            }
+            Effect::Acknowledge(id) => sessions.acknowledge(thing, self.epoch, id),
+        }
+        Ok(())
+    }
+
+    /// A request is answered now or later, or never.
+    fn request(&mut self, request: JobsRequest) -> Result<(), Close> {
+        let kind = request.topic().map(RequestTopic::kind);
+        match self.service.shape.request(self.session.thing(), kind, request.received) {
+            Fate::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
+            Fate::Handle { due: Some(due), refusal } => {
+                self.service.shape.later(due, &self.later, Delivery::Request(Box::new(Delayed { request, refusal })));
+            }
+            Fate::Drop => {}
+        }
+        Ok(())
+    }
+
+    /// Asks the engine, and answers straight to this connection.
+    fn answer(&mut self, Delayed { request, refusal }: Delayed) -> Result<(), Close> {
+        let (service, thing, topic) = (self.service, self.session.thing(), request.topic());
+        let reply = match topic {
+            Some(topic) => service.reply(thing, payload::parse_request(topic, request.payload()), refusal),
+            None => invalid_topic(),
+        };
+        let answered = service.logs_requests().then(|| Answered::new(request.received, topic.map(RequestTopic::kind), &reply));
+        let answer = request.answer(reply.result.is_ok(), payload::encode_reply(&reply));
+        let late = LateAnswer { answer, answered };
+        match service.shape.answer(thing) {
+            Some(due) => service.shape.later(due, &self.later, Delivery::Answer(Box::new(late))),
+            None => self.send_answer(late)?,
+        }
+        Ok(())
+    }
+
+    fn send_answer(&mut self, LateAnswer { answer, answered }: LateAnswer) -> Result<(), Close> {
+        self.answered.extend(answered);
+        self.session.handle_answer(answer, clock::mono(), &mut self.out)
+    }
+}
+
+fn invalid_topic() -> Reply {
+    refused(None, Rejection::new(ErrorCode::InvalidTopic, "no operation of AWS IoT Jobs has this topic"))
+}

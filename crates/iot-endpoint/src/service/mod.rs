@@ -1,0 +1,142 @@
+//! The engine and the registry as the listeners share them: one lock, and nothing is done under it that can be done after it.
+//!
+//! A call's ledger rows, notifications and events leave as values, in the order of commitment ([`outlet`]).
+
+mod files;
+mod outlet;
+mod presence;
+mod timers;
+
+pub(super) use files::{FileError, Files};
+
+use super::documents;
+use super::objects::Objects;
+use super::sessions::Sessions;
+use super::shape::{Shape, ShapeSettings};
+use files::OpenFiles;
+use host::clock;
+use iot_jobs::instant::Now;
+use iot_jobs::wire::payload::Refusal;
+use iot_jobs::{ClientToken, Rejection, Reply, Request, ThingName};
+use jobs_engine::engine::{Engine, EngineConfig};
+use jobs_engine::registry::{CertificateId, Registry};
+use outlet::{Inlet, Outlet};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::Notify;
+
+pub(super) struct Service {
+    core: Mutex<Core>,
+    outlet: Outlet,
+    files: OpenFiles,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) shape: Shape,
+    /// From when the listeners have their addresses.
+    pub(super) objects: OnceLock<Objects>,
+    /// An earlier deadline may have appeared.
+    timer: Notify,
+}
+
+struct Core {
+    engine: Engine,
+    registry: Registry,
+    /// With which certificate of the registry things have come in last.
+    principals: BTreeMap<ThingName, CertificateId>,
+    inlet: Inlet,
+}
+
+impl Service {
+    /// What stands in the state is read back first.
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
+        let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
+        let mut registry = Registry::new(config.minute);
+        let mut engine = Engine::new(config);
+        let Files { ledger, requests, state } = files;
+        if let Some(opened) = &state {
+            files::restore(opened, &mut engine, &mut registry)?;
+        }
+        let (inlet, outlet) = outlet::new(ledger);
+        let sessions = Arc::new(Sessions::default());
+        Ok(Self {
+            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), inlet }),
+            outlet,
+            files: OpenFiles::new(requests, state)?,
+            shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
+            sessions,
+            objects: OnceLock::new(),
+            timer: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call of the engine. When it returns, all that follows from it is in the ledger and on its way to the sessions.
+    pub(super) fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.engine, now))
+    }
+
+    /// One call of the registry, with the engine that knows who is in which group.
+    pub(super) fn call_registry<T>(&self, call: impl FnOnce(&mut Registry, &mut Engine, Now) -> T) -> T {
+        self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
+    }
+
+    /// With which certificates things have come in, and what they are worth.
+    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
+        let core = &mut *self.lock();
+        call(&mut core.principals, &core.registry)
+    }
+
+    fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
+        let mut core = self.lock();
+        let deadline = core.engine.poll_timeout();
+        let now = clock::now();
+        let result = call(&mut core, now);
+        let is_earlier = match (core.engine.poll_timeout(), deadline) {
+            (Some((new, _)), Some((old, _))) => new < old,
+            (new, old) => new.is_some() && old.is_none(),
+        };
+        // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
+        let Core { engine, registry, inlet, .. } = &mut *core;
+        self.files.write_records(engine, registry, now);
+        let has_effects = inlet.take_effects(engine, now);
+        drop(core);
+        if has_effects {
+            self.deliver();
+        }
+        if is_earlier {
+            self.timer.notify_one();
+        }
+        result
+    }
+
+    /// The reply to what a thing sent, whatever way it came in: refused as what it is, refused on purpose, or the engine's.
+    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Reply {
+        match (parsed, injected) {
+            (Ok(request), None) => self.request(thing, &request),
+            (Ok(request), Some(rejection)) => refused(request.client_token, rejection),
+            (Err(refusal), _) => refused(refusal.client_token, refusal.rejection),
+        }
+    }
+
+    fn request(&self, thing: &ThingName, request: &Request) -> Reply {
+        let (mut reply, placeholders) = self.call(|engine, now| {
+            let reply = engine.handle_request(thing, request, now);
+            let placeholders = documents::find_in_reply(engine, thing, request, &reply, now);
+            (reply, placeholders)
+        });
+        if let (Some(placeholders), Some(objects)) = (placeholders, self.objects.get()) {
+            documents::fill_reply(objects, thing, request, &mut reply, &placeholders);
+        }
+        reply
+    }
+}
+
+/// A reply that the engine is not asked for.
+pub(super) fn refused(client_token: Option<ClientToken>, rejection: Rejection) -> Reply {
+    Reply { client_token, timestamp: Some(clock::now().epoch_seconds()), result: Err(rejection) }
+}
+
+#[cfg(test)]
+mod tests;

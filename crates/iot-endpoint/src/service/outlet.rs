@@ -1,0 +1,122 @@
+//! What follows from calls of the service: ledger rows, notifications and events. They are handed over as values under the service's
+//! lock, in the order of commitment, and written, encoded and routed in that order under a lock of their own.
+
+use super::Service;
+use crate::broker::message::Message;
+use crate::documents::{self, Placeholders};
+use crate::ledger::{LedgerError, LedgerWriter};
+use iot_jobs::instant::{EpochSeconds, Now};
+use iot_jobs::ledger::LedgerRow;
+use iot_jobs::wire::execution;
+use iot_jobs::wire::payload;
+use iot_jobs::wire::topic::{Topic, TopicKind};
+use iot_jobs::{JobEvent, Notification, ThingName};
+use jobs_engine::engine::Engine;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What follows from a call.
+enum Effect {
+    Row(LedgerRow),
+    Notification { thing: ThingName, notification: Notification, placeholders: Option<Placeholders> },
+    Event { event: JobEvent, at: EpochSeconds },
+}
+
+/// Where effects are handed over; the service's lock has it.
+pub(super) struct Inlet {
+    sender: Sender<Effect>,
+    has_ledger: bool,
+}
+
+/// Where they leave.
+pub(super) struct Outlet(Mutex<Inner>);
+
+struct Inner {
+    receiver: Receiver<Effect>,
+    ledger: Option<LedgerWriter>,
+    /// Events told so far.
+    events: u64,
+}
+
+pub(super) fn new(ledger: Option<LedgerWriter>) -> (Inlet, Outlet) {
+    let (sender, receiver) = mpsc::channel();
+    let inlet = Inlet { sender, has_ledger: ledger.is_some() };
+    (inlet, Outlet(Mutex::new(Inner { receiver, ledger, events: 0 })))
+}
+
+impl Inlet {
+    /// Takes over what follows from a call of `now`. Says whether there is anything to deliver.
+    pub(super) fn take_effects(&self, engine: &mut Engine, now: Now) -> bool {
+        let mut has_effects = false;
+        let mut hand_over = |effect| {
+            // The outlet lives as long as the service does.
+            let _ = self.sender.send(effect);
+            has_effects = true;
+        };
+        while let Some(row) = engine.poll_change() {
+            if self.has_ledger {
+                hand_over(Effect::Row(row));
+            }
+        }
+        while let Some((thing, notification)) = engine.poll_notification() {
+            let placeholders = match &notification {
+                Notification::NextChanged { execution: Some(execution), .. } => documents::find(engine, execution, now),
+                _ => None,
+            };
+            hand_over(Effect::Notification { thing, notification, placeholders });
+        }
+        while let Some(event) = engine.poll_event() {
+            hand_over(Effect::Event { event, at: now.epoch_seconds() });
+        }
+        has_effects
+    }
+}
+
+impl Outlet {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn flush(&self) -> Result<(), LedgerError> {
+        self.lock().ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)
+    }
+}
+
+impl Service {
+    /// Delivers all effects that were handed over. Whoever has handed some over calls this, so that they are delivered when it
+    /// returns, by itself or by whoever came before.
+    pub(super) fn deliver(&self) {
+        let mut inner = self.outlet.lock();
+        while let Ok(effect) = inner.receiver.try_recv() {
+            match effect {
+                Effect::Row(row) => {
+                    if let Some(Err(error)) = inner.ledger.as_mut().map(|ledger| ledger.write(&row)) {
+                        self.files.fail(&error);
+                    }
+                }
+                Effect::Notification { thing, mut notification, placeholders } => {
+                    if let (Notification::NextChanged { execution: Some(execution), .. }, Some(placeholders), Some(objects)) =
+                        (&mut notification, placeholders, self.objects.get())
+                    {
+                        documents::fill_execution(objects, &thing, execution, &placeholders);
+                    }
+                    self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
+                }
+                Effect::Event { event, at } => {
+                    inner.events += 1;
+                    let (topic, payload) = execution::encode_event(&event, inner.events, at);
+                    self.sessions.route(topic, payload);
+                }
+            }
+        }
+    }
+}
+
+fn message(thing: &ThingName, notification: &Notification) -> Message {
+    let kind = match notification {
+        Notification::Changed { .. } => TopicKind::Notify,
+        Notification::NextChanged { .. } => TopicKind::NotifyNext,
+    };
+    let topic = Topic { thing: thing.as_str(), kind };
+    Message::of_service(topic.to_string(), payload::encode_notification(notification))
+}

@@ -1,0 +1,69 @@
+//! Sessions begin, change and end: their directory and the engine hear of it in one step.
+
+use super::Service;
+use crate::broker::message::Will;
+use crate::broker::packet::Connect;
+use crate::broker::subscriptions::Subscriptions;
+use crate::sessions::{After, Begun, Epoch};
+use host::clock;
+use iot_jobs::ThingName;
+use std::time::Duration;
+
+impl Service {
+    /// A client was let in. The session before goes on, or ends, with its will published.
+    pub(crate) fn begin_session(&self, thing: &ThingName, connect: &Connect, expiry: Duration) -> Begun {
+        let (begun, will) = self.call(|engine, _| {
+            let (begun, will) = self.sessions.begin(thing, connect.version, connect.clean, expiry);
+            let hears = begun.resumed.as_ref().map(|subscriptions| subscriptions.hears(thing)).unwrap_or_default();
+            engine.handle_subscription(thing, hears.notify, hears.notify_next);
+            engine.handle_presence(thing, true);
+            (begun, will)
+        });
+        if let Some(will) = will {
+            self.sessions.publish(will.into_message(clock::mono()), Some(thing));
+        }
+        begun
+    }
+
+    /// What a session is subscribed to from now on.
+    pub(crate) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
+        let hears = subscriptions.hears(thing);
+        self.call(|engine, _| {
+            // A session that was taken over has nothing to say any more.
+            if self.sessions.is_current(thing, epoch) {
+                self.sessions.set_subscriptions(thing, epoch, subscriptions);
+                engine.handle_subscription(thing, hears.notify, hears.notify_next);
+            }
+        });
+    }
+
+    /// A connection has ended; `will` is published now or later.
+    pub(crate) fn end_session(&self, thing: &ThingName, epoch: Epoch, expiry: Duration, will: Option<Box<Will>>) {
+        let now = clock::mono();
+        let will = self.call(|engine, _| {
+            let (after, will) = self.sessions.end(thing, epoch, expiry, will, now);
+            match after {
+                After::Superseded => {}
+                After::Kept => engine.handle_presence(thing, false),
+                After::Gone => engine.handle_subscription(thing, false, false),
+            }
+            will
+        });
+        if let Some(will) = will {
+            self.sessions.publish(will.into_message(now), Some(thing));
+        }
+    }
+
+    /// Ends the sessions whose clients stay away for too long, and publishes wills that have waited long enough.
+    pub(super) fn lapse_sessions(&self) {
+        let now = clock::mono();
+        let wills = self.call(|engine, _| {
+            let lapsed = self.sessions.lapse(now);
+            lapsed.ended.iter().for_each(|thing| engine.handle_subscription(thing, false, false));
+            lapsed.wills
+        });
+        for (thing, will) in wills {
+            self.sessions.publish(will.into_message(now), Some(&thing));
+        }
+    }
+}
