@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Pure modules of the program: files or folders below `src`. Pure crates are held by Cargo (tests/walls.rs) and clippy.
+/// Pure modules: files or folders, as seen from `src`. Pure crates are held by Cargo (tests/walls.rs) and clippy.
 const PURE: &[&str] = &[
+    "../crates/iot-endpoint/src/broker",
     "inspect/card.rs",
     "inspect/cards.rs",
     "roster.rs",

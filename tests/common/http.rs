@@ -94,7 +94,7 @@ impl Http {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).unwrap();
     }
 
-    /// Head and body, or `None` when the endpoint closes instead. Fails when nothing happens for ten seconds.
+    /// Head and body, or `None` when the endpoint closes instead. Fails when nothing happens for too long.
     pub(crate) fn message(&mut self) -> Option<(String, Vec<u8>)> {
         loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -15,7 +15,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// No wait for the endpoint is longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
@@ -39,6 +42,13 @@ impl Endpoint {
     /// With a minute of one second.
     pub(crate) fn start(more: &[&str]) -> Self {
         Self::with(&[&["--minute", "1s"], more].concat())
+    }
+
+    /// With AWS's quotas, changed by `quotas`.
+    pub(crate) fn with_quotas(quotas: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), quotas).unwrap();
+        Self::with(&["--quotas", file.path().to_str().unwrap()])
     }
 
     pub(crate) fn with(more: &[&str]) -> Self {
@@ -97,7 +107,8 @@ impl Endpoint {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
         let tcp = TcpStream::connect(address)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
         let mut stream = StreamOwned::new(connection, tcp);
         stream.conn.complete_io(&mut stream.sock)?;
         Ok(stream)
@@ -108,11 +119,21 @@ impl Endpoint {
         Client { stream: self.tls(&self.mqtt, Some((self.dir.path(), thing))).unwrap(), thing: thing.to_owned() }
     }
 
-    /// Connected with client id = thing name.
-    pub(crate) fn connect(&self, thing: &str) -> Client {
+    /// The return code of a CONNECT with client id = thing name, and the client.
+    #[track_caller]
+    pub(crate) fn try_connect(&self, thing: &str) -> (u8, Client) {
         let mut client = self.dial(thing);
         client.send(&connect_packet(thing, 300, 4, 2));
-        assert_eq!(client.packet(), Some((0x20, vec![0, 0])));
+        let (first, body) = client.packet().expect("a CONNACK");
+        assert_eq!((first, body.len(), body[0]), (0x20, 2, 0));
+        (body[1], client)
+    }
+
+    /// Connected with client id = thing name.
+    #[track_caller]
+    pub(crate) fn connect(&self, thing: &str) -> Client {
+        let (code, client) = self.try_connect(thing);
+        assert_eq!(code, 0);
         client
     }
 
@@ -158,14 +179,25 @@ impl Endpoint {
         (status, error, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
+    /// CreateJob for one thing, with `more` members: status, error type, body.
+    pub(crate) fn try_create_job(&self, job: &str, thing: &str, more: &Value) -> (u16, Option<String>, Value) {
+        let mut body =
+            json!({"targets": [format!("arn:aws:iot:us-east-1:111122223333:thing/{thing}")], "document": r#"{"operation":"x"}"#});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.call("PUT", &format!("/jobs/{job}"), &body.to_string(), |_| {})
+    }
+
     #[track_caller]
     pub(crate) fn create_job(&self, job: &str, thing: &str) {
-        let body =
-            json!({"targets": [format!("arn:aws:iot:us-east-1:111122223333:thing/{thing}")], "document": r#"{"operation":"x"}"#});
-        let (status, error, answer) = self.call("PUT", &format!("/jobs/{job}"), &body.to_string(), |_| {});
+        let (status, error, answer) = self.try_create_job(job, thing, &json!({}));
         assert_eq!((status, &error, &answer["jobId"]), (200, &None, &json!(job)));
     }
 }
+
+/// A message: last part of its topic, and payload.
+pub(crate) type Message = (String, Value);
+
+pub(crate) const PING: [u8; 2] = [0xc0, 0];
 
 pub(crate) struct Client {
     pub(crate) stream: Tls,
@@ -249,7 +281,7 @@ impl Client {
     /// Answers a ping: the connection is alive and has nothing else to say.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
-        self.send(&[0xc0, 0]);
+        self.send(&PING);
         assert_eq!(self.packet(), Some((0xd0, vec![])));
     }
 
@@ -257,34 +289,86 @@ impl Client {
         format!("$aws/things/{}/jobs/{last}", self.thing)
     }
 
+    /// Codes of the SUBACK. Filters are last parts of the thing's topics, or whole ones behind a `=`.
+    #[track_caller]
     pub(crate) fn subscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        self.subscribe_at(1, filters)
+    }
+
+    #[track_caller]
+    pub(crate) fn subscribe_at(&mut self, qos: u8, filters: &[&str]) -> Vec<u8> {
         let filters: Vec<String> =
             filters.iter().map(|filter| filter.strip_prefix('=').map_or_else(|| self.topic(filter), str::to_owned)).collect();
-        self.send(&subscribe_packet(9, &filters, 1));
+        self.send(&subscribe_packet(9, &filters, qos));
         let (first, body) = self.packet().expect("a SUBACK");
         assert_eq!((first, &body[..2]), (0x90, &[0, 9][..]));
         body[2..].to_vec()
     }
 
-    /// A message, acknowledged when it wants to be: last part of the topic, payload.
+    /// A message, acknowledged when it wants to be.
     #[track_caller]
-    pub(crate) fn message(&mut self) -> (String, Value) {
-        let (first, body) = self.packet().expect("a message");
+    pub(crate) fn message(&mut self) -> Message {
+        let packet = self.packet().expect("a message");
+        let (message, id) = self.read_message(&packet);
+        if let Some(id) = id {
+            self.send(&[0x40, 2, id[0], id[1]]);
+        }
+        message
+    }
+
+    /// A message at QoS 0.
+    #[track_caller]
+    pub(crate) fn message_qos_0(&mut self) -> Message {
+        let packet = self.packet().expect("a message");
+        self.read_message_qos_0(&packet)
+    }
+
+    #[track_caller]
+    fn read_message_qos_0(&self, packet: &(u8, Vec<u8>)) -> Message {
+        assert_eq!(packet.0 & 0xf6, 0x30, "a PUBLISH at QoS 0, not {:#x}", packet.0);
+        self.read_message(packet).0
+    }
+
+    /// A message, and its packet id at QoS 1.
+    #[track_caller]
+    fn read_message(&self, (first, body): &(u8, Vec<u8>)) -> (Message, Option<[u8; 2]>) {
         assert_eq!(first & 0xf0, 0x30, "a PUBLISH, not {first:#x}");
         let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
-        let topic = std::str::from_utf8(&body[2..2 + length]).unwrap().to_owned();
-        let mut rest = &body[2 + length..];
-        if first & 0x06 == 0x02 {
-            self.send(&[0x40, 2, rest[0], rest[1]]);
-            rest = &rest[2..];
+        let topic = std::str::from_utf8(&body[2..2 + length]).unwrap();
+        let mut payload = &body[2 + length..];
+        let id = (first & 0x06 == 0x02).then(|| {
+            let (id, rest) = payload.split_at(2);
+            payload = rest;
+            [id[0], id[1]]
+        });
+        let last = topic.strip_prefix(&self.topic("")).unwrap_or(topic).to_owned();
+        ((last, serde_json::from_slice(payload).unwrap()), id)
+    }
+
+    /// Sends a burst with a ping behind it. PUBACKs and messages, all at QoS 0, until its answer, and how many seconds that took.
+    #[track_caller]
+    pub(crate) fn burst(&mut self, packets: &[u8]) -> (usize, Vec<Message>, f64) {
+        let start = Instant::now();
+        self.send(&[packets, &PING].concat());
+        let (mut acknowledged, mut messages) = (0, Vec::new());
+        loop {
+            let packet = self.packet().expect("the connection stays");
+            match packet.0 {
+                0xd0 => return (acknowledged, messages, start.elapsed().as_secs_f64()),
+                0x40 => acknowledged += 1,
+                _ => messages.push(self.read_message_qos_0(&packet)),
+            }
         }
-        let last = topic.strip_prefix(&self.topic("")).unwrap_or(&topic).to_owned();
-        (last, serde_json::from_slice(rest).unwrap())
+    }
+
+    /// A request at QoS 0, to be sent.
+    pub(crate) fn request_packet(&self, last: &str, payload: &Value) -> Vec<u8> {
+        publish_packet(&self.topic(last), 0, 0, payload.to_string().as_bytes(), false)
     }
 
     /// A request at QoS 1 and its answer.
     #[track_caller]
-    pub(crate) fn request(&mut self, last: &str, payload: &Value) -> (String, Value) {
+    pub(crate) fn request(&mut self, last: &str, payload: &Value) -> Message {
         self.send(&publish_packet(&self.topic(last), 1, 7, payload.to_string().as_bytes(), false));
         assert_eq!(self.packet(), Some((0x40, vec![0, 7])), "PUBACK first");
         self.message()

@@ -1,12 +1,13 @@
 //! How the local endpoint can be shaped, on real sockets: each quota is enforced with AWS's answer, each fault does what it says.
 //! Rates are compared with the time that really passed, so that a slow machine fails nothing.
 
-mod client;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../common/verdict.rs"]
 mod verdict;
 
 use assert_cmd::cargo::cargo_bin;
-use client::{Endpoint, PATIENCE, publish};
+use common::{Endpoint, Message, PATIENCE, publish_packet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -19,7 +20,7 @@ fn assert_rate(count: usize, rate: f64, seconds: f64) {
     assert!((rate..=rate * (1.0 + seconds) + 1.0).contains(&count), "{count} in {seconds:.3} s at {rate}/s");
 }
 
-fn rejected_by(messages: &[(String, Value)], code: &str) -> usize {
+fn rejected_by(messages: &[Message], code: &str) -> usize {
     messages.iter().filter(|(topic, body)| topic.ends_with("/rejected") && body["code"] == code).count()
 }
 
@@ -31,7 +32,7 @@ fn the_201st_read_of_a_second_is_throttled_and_writes_are_counted_apart() {
     let mut client = endpoint.connect("t-1");
     for (reads, other) in [(["get", "fw/get"], "start-next"), (["start-next", "fw/update"], "get")] {
         let requests: Vec<u8> = (0..600)
-            .flat_map(|n| client.request(reads[n % 2], &json!({"status": "SUCCEEDED", "clientToken": n.to_string()})))
+            .flat_map(|n| client.request_packet(reads[n % 2], &json!({"status": "SUCCEEDED", "clientToken": n.to_string()})))
             .collect();
         let (_, answers, seconds) = client.burst(&requests);
         assert_eq!(answers.len(), 600, "all are answered");
@@ -39,7 +40,7 @@ fn the_201st_read_of_a_second_is_throttled_and_writes_are_counted_apart() {
         assert_rate(600 - rejected_by(&answers, "RequestThrottled"), 200.0, seconds);
         let (topic, throttled) = answers.iter().find(|(_, body)| body["code"] == "RequestThrottled").unwrap();
         assert!(topic.ends_with("/rejected") && throttled["message"] == "Rate exceeded" && throttled["clientToken"].is_string());
-        let (_, answers, _) = client.burst(&client.request(other, &json!({})));
+        let (_, answers, _) = client.burst(&client.request_packet(other, &json!({})));
         assert_eq!(rejected_by(&answers, "RequestThrottled"), 0, "the other bucket is full");
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -52,9 +53,9 @@ fn a_call_over_the_rate_of_its_operation_gets_a_throttling_exception() {
     assert_eq!(create(0).0, 200);
     let (status, error, body) = (1..50).map(create).find(|(status, ..)| *status != 200).expect("one of many is throttled");
     assert_eq!((status, error.as_deref(), &body["message"]), (400, Some("ThrottlingException"), &json!("Rate exceeded")));
-    assert_eq!(endpoint.call("GET", "/jobs/fw-0", "").0, 200, "another operation has a rate of its own");
-    assert!((0..50).any(|_| endpoint.call("GET", "/jobs/fw-0", "").1.as_deref() == Some("ThrottlingException")));
-    assert!((0..50).all(|_| endpoint.call("GET", "/endpoint", "").0 == 200), "the registry has none");
+    assert_eq!(endpoint.call("GET", "/jobs/fw-0", "", |_| {}).0, 200, "another operation has a rate of its own");
+    assert!((0..50).any(|_| endpoint.call("GET", "/jobs/fw-0", "", |_| {}).1.as_deref() == Some("ThrottlingException")));
+    assert!((0..50).all(|_| endpoint.call("GET", "/endpoint", "", |_| {}).0 == 200), "the registry has none");
     let deadline = Instant::now() + PATIENCE;
     while create(99).0 != 200 {
         assert!(Instant::now() < deadline, "the rate comes back");
@@ -63,7 +64,7 @@ fn a_call_over_the_rate_of_its_operation_gets_a_throttling_exception() {
 
 #[test]
 fn one_client_id_may_connect_once_a_second() {
-    let endpoint = Endpoint::start(&["--quotas", "aws"]);
+    let endpoint = Endpoint::with(&["--quotas", "aws"]);
     let (mut refused, start) = (0, Instant::now());
     for _ in 0..50 {
         let (code, mut client) = endpoint.try_connect("t-1");
@@ -96,14 +97,14 @@ fn an_account_has_a_rate_of_connects_and_a_number_of_connections() {
 
 #[test]
 fn the_101st_publish_of_a_second_on_a_connection_is_discarded() {
-    let endpoint = Endpoint::start(&["--quotas", "aws"]);
+    let endpoint = Endpoint::with(&["--quotas", "aws"]);
     let mut client = endpoint.connect("t-1");
-    let publishes: Vec<u8> = (1..=400).flat_map(|id| publish("dt/x", Some(id), b"{}")).collect();
+    let publishes: Vec<u8> = (1..=400).flat_map(|id| publish_packet("dt/x", 1, id, b"{}", false)).collect();
     let (acknowledged, _, seconds) = client.burst(&publishes);
     assert_rate(acknowledged, 100.0, seconds);
     // Requests and their answers count together.
     let mut other = endpoint.connect("t-2");
-    let requests = other.request("get", &json!({})).repeat(400);
+    let requests = other.request_packet("get", &json!({})).repeat(400);
     let (_, answers, seconds) = other.burst(&requests);
     assert_rate(answers.len(), 50.0, seconds);
 }
@@ -113,12 +114,12 @@ fn what_comes_in_over_the_accounts_rate_gets_no_puback() {
     let endpoint =
         Endpoint::with_quotas("[account]\ninbound_publishes_per_second = 20\n[connection]\npublishes_per_second = 10_000\n");
     let mut listener = endpoint.connect("t-2");
-    listener.subscribe(&["dt/#"]);
+    listener.subscribe_at(0, &["=dt/#"]);
     let mut client = endpoint.connect("t-1");
-    let publishes: Vec<u8> = (1..=200).flat_map(|id| publish("dt/x", Some(id), b"{}")).collect();
+    let publishes: Vec<u8> = (1..=200).flat_map(|id| publish_packet("dt/x", 1, id, b"{}", false)).collect();
     let (acknowledged, _, seconds) = client.burst(&publishes);
     assert_rate(acknowledged, 20.0, seconds);
-    (0..acknowledged).for_each(|_| assert_eq!(listener.message().0, "dt/x"));
+    (0..acknowledged).for_each(|_| assert_eq!(listener.message_qos_0().0, "dt/x"));
     assert!(listener.burst(&[]).1.is_empty(), "and reaches nobody");
 }
 
@@ -126,7 +127,7 @@ fn what_comes_in_over_the_accounts_rate_gets_no_puback() {
 fn bytes_over_the_rate_of_a_connection_are_late_and_not_lost() {
     let endpoint = Endpoint::with_quotas("[connection]\nbytes_per_second = 100_000\n");
     let mut client = endpoint.connect("t-1");
-    let publishes: Vec<u8> = (1..=3).flat_map(|id| publish("dt/x", Some(id), &[b'x'; 100_000])).collect();
+    let publishes: Vec<u8> = (1..=3).flat_map(|id| publish_packet("dt/x", 1, id, &[b'x'; 100_000], false)).collect();
     let (acknowledged, _, seconds) = client.burst(&publishes);
     assert_eq!(acknowledged, 3);
     assert!(seconds >= 0.9, "three seconds' worth of bytes, of which a burst is free and the last one is read already: {seconds}");
@@ -136,17 +137,17 @@ fn bytes_over_the_rate_of_a_connection_are_late_and_not_lost() {
 fn filters_over_the_rate_or_the_number_of_subscriptions_get_the_failure_code() {
     let endpoint = Endpoint::with_quotas("[account]\nsubscribes_per_second = 3\n");
     let mut client = endpoint.connect("t-1");
-    assert_eq!(client.subscribe(&["a", "b", "c", "d", "e"]), [0, 0, 0, 0x80, 0x80]);
+    assert_eq!(client.subscribe_at(0, &["=a", "=b", "=c", "=d", "=e"]), [0, 0, 0, 0x80, 0x80]);
     let endpoint = Endpoint::with_quotas("[connection]\nsubscriptions = 2\n");
     let mut client = endpoint.connect("t-1");
-    assert_eq!(client.subscribe(&["a", "b", "c"]), [0, 0, 0x80]);
+    assert_eq!(client.subscribe_at(0, &["=a", "=b", "=c"]), [0, 0, 0x80]);
 }
 
 #[test]
 fn without_quotas_nothing_is_throttled() {
-    let endpoint = Endpoint::start(&[]);
+    let endpoint = Endpoint::with(&[]);
     let mut client = endpoint.connect("t-1");
-    let (_, answers, _) = client.burst(&client.request("start-next", &json!({})).repeat(1_000));
+    let (_, answers, _) = client.burst(&client.request_packet("start-next", &json!({})).repeat(1_000));
     assert_eq!((answers.len(), rejected_by(&answers, "RequestThrottled")), (1_000, 0));
     (0..5).for_each(|_| drop(endpoint.connect("t-2")));
 }
@@ -164,12 +165,11 @@ fn a_job_over_a_quota_is_refused_and_one_without_a_rate_has_the_services() {
     assert_eq!(refused("fast", json!({"jobExecutionsRolloutConfig": {"maximumPerMinute": 61}})), limit);
     assert_eq!(refused("wide", json!({"targets": targets(3)})), limit);
     let mut second = endpoint.connect("t-1");
-    let notify = second.topic("notify");
-    second.subscribe(&[&notify]);
+    second.subscribe_at(0, &["notify"]);
     let start = Instant::now();
     assert_eq!(refused("fits", json!({"targets": targets(2)})), (200, String::new()));
     assert_eq!(refused("one-more", json!({})), limit);
-    assert_eq!(second.message().0, "notify");
+    assert_eq!(second.message_qos_0().0, "notify");
     assert!(start.elapsed() >= Duration::from_secs(1), "60 a minute, one after the other");
 }
 
@@ -205,15 +205,17 @@ fn quotas_are_printed_to_be_changed_and_a_mistake_in_them_is_told_with_its_line(
 #[test]
 fn a_burst_builds_up_a_queue_in_front_of_the_engine() {
     for workers in [1, 2] {
-        let endpoint = Endpoint::start(&["--server", "50ms", "--server-workers", &workers.to_string()]);
+        let endpoint = Endpoint::with(&["--server", "50ms", "--server-workers", &workers.to_string()]);
         let mut client = endpoint.connect("t-1");
         let burst: Vec<u8> = (0..8)
-            .flat_map(|n| client.request(if n % 2 == 0 { "get" } else { "start-next" }, &json!({"clientToken": n.to_string()})))
+            .flat_map(|n| {
+                client.request_packet(if n % 2 == 0 { "get" } else { "start-next" }, &json!({"clientToken": n.to_string()}))
+            })
             .collect();
         let start = Instant::now();
         client.send(&burst);
         for n in 0..8 {
-            let (_, answer) = client.message();
+            let (_, answer) = client.message_qos_0();
             assert_eq!(answer["clientToken"], n.to_string(), "first come, first served");
             let departure = Duration::from_millis(50 * (n / workers + 1));
             assert!(start.elapsed() >= departure, "request {n} with {workers} workers left after {:?}", start.elapsed());
@@ -224,22 +226,23 @@ fn a_burst_builds_up_a_queue_in_front_of_the_engine() {
 
 #[test]
 fn what_is_dropped_is_acknowledged_and_never_answered_nor_done() {
-    let endpoint = Endpoint::start(&["--drop", "1"]);
+    let endpoint = Endpoint::with(&["--drop", "1"]);
     endpoint.create_job("fw", "t-1");
     let mut client = endpoint.connect("t-1");
     let topic = client.topic("start-next");
-    let (acknowledged, answers, _) = client.burst(&publish(&topic, Some(1), b"{}"));
+    let (acknowledged, answers, _) = client.burst(&publish_packet(&topic, 1, 1, b"{}", false));
     assert_eq!((acknowledged, answers), (1, vec![]));
-    let (_, _, job) = endpoint.call("GET", "/jobs/fw", "");
+    let (_, _, job) = endpoint.call("GET", "/jobs/fw", "", |_| {});
     assert_eq!(job["job"]["jobProcessDetails"]["numberOfQueuedThings"], 1);
 }
 
 #[test]
 fn who_is_dropped_or_refused_is_a_function_of_the_seed() {
     let fates = |seed: &str| {
-        let endpoint = Endpoint::start(&["--drop", "0.3", "--reject", "0.3", "--seed", seed]);
+        let endpoint = Endpoint::with(&["--drop", "0.3", "--reject", "0.3", "--seed", seed]);
         let mut client = endpoint.connect("t-1");
-        let requests: Vec<u8> = (0..100).flat_map(|n| client.request("get", &json!({"clientToken": n.to_string()}))).collect();
+        let requests: Vec<u8> =
+            (0..100).flat_map(|n| client.request_packet("get", &json!({"clientToken": n.to_string()}))).collect();
         let (_, answers, _) = client.burst(&requests);
         answers.into_iter().map(|(topic, body)| (topic, body["clientToken"].clone())).collect::<Vec<_>>()
     };
@@ -251,7 +254,7 @@ fn who_is_dropped_or_refused_is_a_function_of_the_seed() {
 
 #[test]
 fn the_server_ends_a_connection_when_its_time_is_over() {
-    let endpoint = Endpoint::start(&["--disconnect", "300ms"]);
+    let endpoint = Endpoint::with(&["--disconnect", "300ms"]);
     for _ in 0..2 {
         let start = Instant::now();
         let mut client = endpoint.connect("t-1");
@@ -263,38 +266,36 @@ fn the_server_ends_a_connection_when_its_time_is_over() {
 
 #[test]
 fn notifications_are_late_in_their_order_and_answers_are_not() {
-    let endpoint = Endpoint::start(&["--notification-delay", "300ms"]);
+    let endpoint = Endpoint::with(&["--notification-delay", "300ms"]);
     let mut client = endpoint.connect("t-1");
-    let (notify, next) = (client.topic("notify"), client.topic("notify-next"));
-    client.subscribe(&[&notify, &next]);
+    client.subscribe_at(0, &["notify", "notify-next"]);
     let start = Instant::now();
     endpoint.create_job("fw", "t-1");
-    let told: BTreeSet<String> = [client.message().0, client.message().0].into();
+    let told: BTreeSet<String> = [client.message_qos_0().0, client.message_qos_0().0].into();
     assert_eq!(told, ["notify", "notify-next"].map(str::to_owned).into());
     assert!(start.elapsed() >= Duration::from_millis(300));
-    client.burst(&client.request("start-next", &json!({})));
+    client.burst(&client.request_packet("start-next", &json!({})));
     let start = Instant::now();
-    let (_, answers, _) = client.burst(&client.request("fw/update", &json!({"status": "SUCCEEDED"})));
+    let (_, answers, _) = client.burst(&client.request_packet("fw/update", &json!({"status": "SUCCEEDED"})));
     assert_eq!(answers[0].0, "fw/update/accepted");
-    (answers.len() - 1..2).for_each(|_| drop(client.message()));
+    (answers.len() - 1..2).for_each(|_| drop(client.message_qos_0()));
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]
 fn shuffled_notifications_come_in_any_order_and_before_the_answer_too() {
-    let endpoint = Endpoint::start(&["--notification-delay", "uniform(0s, 60ms)", "--notification-shuffle"]);
+    let endpoint = Endpoint::with(&["--notification-delay", "uniform(0s, 60ms)", "--notification-shuffle"]);
     let mut client = endpoint.connect("t-1");
-    let (notify, next) = (client.topic("notify"), client.topic("notify-next"));
-    client.subscribe(&[&notify, &next]);
+    client.subscribe_at(0, &["notify", "notify-next"]);
     let mut orders = BTreeSet::new();
     for n in 0..16 {
         let job = format!("fw-{n}");
         endpoint.create_job(&job, "t-1");
-        let _told = [client.message(), client.message()];
-        client.send(&client.request("start-next", &json!({})));
-        assert_eq!(client.message().0, "start-next/accepted");
-        client.send(&client.request(&format!("{job}/update"), &json!({"status": "SUCCEEDED"})));
-        let order = [client.message().0, client.message().0, client.message().0];
+        let _told = [client.message_qos_0(), client.message_qos_0()];
+        client.send(&client.request_packet("start-next", &json!({})));
+        assert_eq!(client.message_qos_0().0, "start-next/accepted");
+        client.send(&client.request_packet(&format!("{job}/update"), &json!({"status": "SUCCEEDED"})));
+        let order = [client.message_qos_0().0, client.message_qos_0().0, client.message_qos_0().0];
         orders.insert(order.map(|topic| topic.replace(&job, "fw")));
     }
     let accepted_at: BTreeSet<usize> =
