@@ -10,7 +10,7 @@ pub const USAGE: u8 = 2;
 pub const INVALID: u8 = 98;
 /// A threshold failed, executions were still open at `end.limit`, or the ledgers disagree.
 pub const FAIL: u8 = 99;
-/// The scenario is wrong.
+/// The scenario, or the endpoint's configuration file, is wrong.
 pub const SCENARIO: u8 = 104;
 /// Interrupted; results were written.
 pub const INTERRUPTED: u8 = 105;

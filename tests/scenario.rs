@@ -1,8 +1,9 @@
 //! Scenario text to plan: what is wrong is told all at once, what is right reads back as it was meant.
 
 use fleetsim::roster::Roster;
-use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, QuotasPlan, Tamper, TargetPlan, Transport};
+use fleetsim::scenario::plan::{ArtifactPlan, EndWhen, Plan, Tamper, TargetPlan, Transport};
 use fleetsim::scenario::{Code, Override, Problems, SHIPPED, load};
+use iot_endpoint::quotas::QuotasChoice;
 use iot_jobs::JobId;
 use jobs_engine::faults::ServerConfig;
 use proptest::prelude::*;
@@ -359,6 +360,9 @@ fn each_mistake_has_its_code() {
         ("target.emulator.notifications", "{ delay = '1s', shuffle = true }", Code::Conflict),
         ("target.emulator.notifications", "{ delay = '1s', shuffle = 'yes' }", Code::WrongType),
         ("target.emulator.latenzy", "'1s'", Code::UnknownKey),
+        ("target.emulator.minute", "'10ms'", Code::OutOfRange),
+        ("target.emulator.session_expiry", "'8d'", Code::OutOfRange),
+        ("target.emulator.mqtt_port", "8883", Code::UnknownKey),
         ("target.emulator.reject", "{ codes = ['InternalError'] }", Code::MissingKey),
         ("target.emulator.reject", "{ share = 1.5 }", Code::OutOfRange),
         ("target.emulator.reject", "{ share = 0.1, codes = ['Throttled'] }", Code::UnknownName),
@@ -463,11 +467,12 @@ fn faults_events_and_polls_are_read_and_printed() {
     ];
     let read = plan(&overrides).unwrap();
     let TargetPlan::Emulator(emulator) = &read.target else { panic!("{:?}", read.target) };
-    assert_eq!(emulator.quotas, QuotasPlan::File("quotas.toml".into()));
+    let endpoint = &emulator.endpoint;
+    assert_eq!(endpoint.quotas, QuotasChoice::File("quotas.toml".into()));
     let exp = |seconds| Distribution::Exp(Duration::from_secs_f64(seconds));
-    assert_eq!(emulator.faults.server, Some(ServerConfig { workers: 2, service: exp(0.02) }));
-    assert_eq!((emulator.faults.drop, emulator.faults.disconnect), (Some(0.01), Some(exp(600.0))));
-    assert!(emulator.faults.notifications.is_some_and(|plan| plan.shuffle));
+    assert_eq!(endpoint.faults.server, Some(ServerConfig { workers: 2, service: exp(0.02) }));
+    assert_eq!((endpoint.faults.drop, endpoint.faults.disconnect), (Some(0.01), Some(exp(600.0))));
+    assert!(endpoint.faults.notifications.is_some_and(|plan| plan.shuffle));
     assert_eq!(read.events[0].at, Duration::from_secs(20));
     assert_eq!(read.cohorts[0].workflow, Workflow::Poll(Poll { every: Duration::from_secs(10), jitter: 0.0 }));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);

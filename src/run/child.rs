@@ -4,13 +4,11 @@
 //! That signal follows the parent's spawning *thread*, so [`EndpointChild::start`] and [`EndpointChild::news`], which starts it again,
 //! belong on the main thread. The child has its own process group, or the terminal's Ctrl-C would end the endpoint before the drain.
 
-use crate::scenario::plan::{EmulatorPlan, QuotasPlan};
 use host::clock;
+use iot_endpoint::config::EndpointConfig;
 use iot_jobs::instant::Mono;
-use jobs_engine::faults::{NotificationConfig, RejectConfig, ServerConfig};
 use rustix::process::Signal;
 use serde::Deserialize;
-use sim_units::text;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -34,9 +32,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct ChildSettings {
     pub dir: PathBuf,
     pub ledger: PathBuf,
-    pub plan: EmulatorPlan,
-    /// For what the endpoint draws.
-    pub seed: u64,
+    pub config: EndpointConfig,
+    /// Where `config` is written, for the endpoint to read.
+    pub config_file: PathBuf,
     /// Where its stderr goes.
     pub log: PathBuf,
     /// Where it keeps what it knows, if it is to be started again; gone when it is stopped for good.
@@ -57,6 +55,8 @@ pub(super) struct Ready {
 pub(super) enum ChildError {
     #[error("start the endpoint {program}: {source}")]
     Spawn { program: PathBuf, source: io::Error },
+    #[error("write the endpoint's configuration {path}: {source}")]
+    Config { path: PathBuf, source: io::Error },
     #[error("write the endpoint's log {path}: {source}")]
     Log { path: PathBuf, source: io::Error },
     #[error("start the endpoint: it said nothing within {} s; see {log}", READY_TIMEOUT.as_secs())]
@@ -95,11 +95,13 @@ pub(super) enum News {
 }
 
 impl EndpointChild {
-    /// Starts this program's own `serve` on free loopback ports and waits until it accepts connections.
+    /// Writes its configuration, starts this program's own `serve` on free loopback ports and waits until it accepts connections.
     ///
     /// # Errors
     /// When it cannot be started, or ends or stays silent instead of getting ready.
     pub(super) async fn start(settings: ChildSettings) -> Result<Self, ChildError> {
+        let path = &settings.config_file;
+        std::fs::write(path, settings.config.to_toml()).map_err(|source| ChildError::Config { path: path.clone(), source })?;
         let (process, ready) = spawn(&settings, [0; 3]).await?;
         Ok(Self { settings, life: Life::Up { process, is_frozen: false }, ready })
     }
@@ -179,13 +181,11 @@ async fn spawn(settings: &ChildSettings, [mqtt, https, api]: [u16; 3]) -> Result
         .arg("--dir")
         .arg(&settings.dir)
         .args(["--mqtt-port", &mqtt.to_string(), "--https-port", &https.to_string(), "--api-port", &api.to_string()])
-        .arg("--minute")
-        .arg(format!("{}ms", settings.plan.minute.as_millis()))
-        .args(["--rollout", settings.plan.spread.as_str()])
+        .arg("--config")
+        .arg(&settings.config_file)
         .arg("--ledger")
         .arg(&settings.ledger)
         .args(settings.state.iter().flat_map(|state| [OsStr::new("--state"), state.as_os_str()]))
-        .args(shape(settings))
         .args(["--exit-with-parent", &std::process::id().to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -254,68 +254,9 @@ fn signal(process: &Child, signal: Signal) {
     }
 }
 
-/// What the endpoint is to be like, as arguments.
-fn shape(settings: &ChildSettings) -> Vec<String> {
-    let EmulatorPlan { quotas, faults, .. } = &settings.plan;
-    let quotas = match quotas {
-        QuotasPlan::None => "none",
-        QuotasPlan::Aws => "aws",
-        QuotasPlan::File(path) => path,
-    };
-    let mut arguments = vec!["--seed".to_owned(), settings.seed.to_string(), "--quotas".to_owned(), quotas.to_owned()];
-    arguments.extend(settings.plan.link.resumption.then(|| "--tls-resumption".to_owned()));
-    let mut give = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
-    if let Some(latency) = &faults.latency {
-        give("--latency", text::distribution_text(latency));
-    }
-    if let Some(ServerConfig { workers, service }) = &faults.server {
-        give("--server", text::distribution_text(service));
-        give("--server-workers", workers.to_string());
-    }
-    if let Some(RejectConfig { share, codes }) = &faults.reject {
-        let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        give("--reject", share.to_string());
-        give("--reject-codes", codes.join(","));
-    }
-    if let Some(share) = faults.drop {
-        give("--drop", share.to_string());
-    }
-    if let Some(every) = &faults.disconnect {
-        give("--disconnect", text::distribution_text(every));
-    }
-    if let Some(NotificationConfig { delay, shuffle }) = &faults.notifications {
-        give("--notification-delay", text::distribution_text(delay));
-        arguments.extend(shuffle.then(|| "--notification-shuffle".to_owned()));
-    }
-    arguments
-}
-
 /// The last lines of a log, for an error message.
 fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::plan::TargetPlan;
-
-    #[test]
-    fn the_endpoint_is_told_all_of_its_shape() {
-        let text = "name = 'x'\n[target.tls]\nresumption = true\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
-                    reject = { share = 0.5, codes = ['InternalError', 'RequestThrottled'] }\ndrop = { share = 0.25 }\n\
-                    disconnect = { every = 'exp(10m)' }\nnotifications = { delay = 'uniform(0s, 1s)', shuffle = true }\n\
-                    [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
-        let plan = crate::scenario::load("x.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-        let TargetPlan::Emulator(emulator) = &plan.target else { panic!("{:?}", plan.target) };
-        let path = || PathBuf::from("p");
-        let plan = emulator.clone();
-        let settings = ChildSettings { dir: path(), ledger: path(), plan, seed: 7, log: path(), state: None };
-        let expected = "--seed 7 --quotas aws --tls-resumption --latency 5ms --server exp(20ms) --server-workers 2 --reject 0.5 \
-                        --reject-codes InternalError,RequestThrottled --drop 0.25 --disconnect exp(10m) \
-                        --notification-delay uniform(0s, 1s) --notification-shuffle";
-        assert_eq!(shape(&settings).join(" "), expected);
-    }
 }

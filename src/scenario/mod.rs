@@ -1,4 +1,4 @@
-//! Scenario text -> [`plan::Plan`]: a small compiler. `tree` parses and keeps places, `reader` gathers what is wrong instead of
+//! Scenario text -> [`plan::Plan`]: a small compiler. `config_text` parses, keeps places and gathers what is wrong instead of
 //! stopping, `resolve` fills in defaults and cross-checks, `print` writes the plan back.
 
 mod list;
@@ -18,15 +18,5 @@ use plan::Plan;
 /// # Errors
 /// With everything that is wrong, in the order of the text.
 pub fn load(source_name: &str, text: &str, overrides: &[Override]) -> Result<Plan, Problems> {
-    let (table, sources, mut list) = config_text::parse(source_name, text, overrides);
-    if list.iter().all(|problem| problem.code != Code::Syntax) {
-        let gathered = config_text::Gathered::default();
-        let plan = resolve::resolve(&table, &gathered);
-        list.extend(gathered.into_inner());
-        if list.is_empty() {
-            return Ok(plan);
-        }
-    }
-    list.sort_by_key(|problem| (problem.place.source, problem.place.span.start));
-    Err(Problems { sources, list })
+    config_text::load(source_name, text, overrides, resolve::resolve)
 }

@@ -1,7 +1,7 @@
 //! What a scenario means, with every default filled in, made of the leaf modules' own types.
 
-use iot_jobs::{JobDocument, JobId, JobSettings, NameError, Spread, ThingName};
-use jobs_engine::faults::FaultConfig;
+use iot_endpoint::config::EndpointConfig;
+use iot_jobs::{JobDocument, JobId, JobSettings, NameError, ThingName};
 use load_metrics::Threshold;
 use sim_units::name_template::NameTemplate;
 use std::collections::BTreeMap;
@@ -115,24 +115,11 @@ impl fmt::Display for IpRange {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+/// The endpoint that a run starts for itself.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EmulatorPlan {
     pub link: LinkPlan,
-    pub minute: Duration,
-    /// Where in a minute the executions of a job are queued.
-    pub spread: Spread,
-    pub quotas: QuotasPlan,
-    pub faults: FaultConfig,
-}
-
-/// Account and connection quotas of the local endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QuotasPlan {
-    None,
-    /// AWS's defaults.
-    Aws,
-    /// Path of a TOML file.
-    File(String),
+    pub endpoint: EndpointConfig,
 }
 
 /// An endpoint of somebody else.

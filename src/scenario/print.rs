@@ -1,12 +1,12 @@
 //! A plan as the text it could have been read from, every default filled in.
 
 use super::plan::{
-    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FleetList, LinkPlan, Plan, QuotasPlan, RemotePlan,
-    RolloutStart, RolloutTargets, SessionPlan, TargetPlan,
+    Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FleetList, LinkPlan, Plan, RemotePlan, RolloutStart,
+    RolloutTargets, SessionPlan, TargetPlan,
 };
 use iot_jobs::wire::job::settings_members;
-use jobs_engine::faults::{FaultConfig, NotificationConfig, RejectConfig, ServerConfig};
 use sim_units::text::{byte_rate_text, distribution_text, duration_text, name_template_text};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::{Backoff, BackoffPolicy};
@@ -139,15 +139,9 @@ impl Plan {
             TargetPlan::Emulator(emulator) => {
                 writeln!(out, "\n[target]\nkind = \"emulator\"")?;
                 write_sources(out, &emulator.link)?;
-                writeln!(out, "tls = {{ resumption = {} }}\n\n[target.emulator]", emulator.link.resumption)?;
-                let quotas = match &emulator.quotas {
-                    QuotasPlan::None => "none",
-                    QuotasPlan::Aws => "aws",
-                    QuotasPlan::File(path) => path,
-                };
-                writeln!(out, "quotas = {}\nminute = \"{}\"", quoted(quotas), duration_text(emulator.minute))?;
-                writeln!(out, "rollout = \"{}\"", emulator.spread.as_str())?;
-                write_faults(out, &emulator.faults)
+                writeln!(out, "tls = {{ resumption = {} }}\n", emulator.link.resumption)?;
+                let tables = BTreeMap::from([("target", BTreeMap::from([("emulator", &emulator.endpoint)]))]);
+                out.write_str(&toml::to_string(&tables).expect("a configuration is TOML"))
             }
             TargetPlan::Mqtt(remote) => {
                 writeln!(out, "\n[target]\nkind = \"mqtt\"")?;
@@ -290,29 +284,6 @@ fn write_remote(out: &mut String, remote: &RemotePlan) -> std::fmt::Result {
         CertificatesPlan::Listed | CertificatesPlan::None => {}
     }
     writeln!(out, "resumption = {}", remote.link.resumption)
-}
-
-fn write_faults(out: &mut String, faults: &FaultConfig) -> std::fmt::Result {
-    if let Some(latency) = &faults.latency {
-        writeln!(out, "latency = \"{}\"", distribution_text(latency))?;
-    }
-    if let Some(ServerConfig { workers, service }) = &faults.server {
-        writeln!(out, "server = {{ workers = {workers}, service = \"{}\" }}", distribution_text(service))?;
-    }
-    if let Some(RejectConfig { share, codes }) = &faults.reject {
-        let codes: Vec<String> = codes.iter().map(|code| quoted(code.as_str())).collect();
-        writeln!(out, "reject = {{ share = {}, codes = [{}] }}", number(*share), codes.join(", "))?;
-    }
-    if let Some(share) = faults.drop {
-        writeln!(out, "drop = {{ share = {} }}", number(share))?;
-    }
-    if let Some(every) = &faults.disconnect {
-        writeln!(out, "disconnect = {{ every = \"{}\" }}", distribution_text(every))?;
-    }
-    if let Some(NotificationConfig { delay, shuffle }) = &faults.notifications {
-        writeln!(out, "notifications = {{ delay = \"{}\", shuffle = {shuffle} }}", distribution_text(delay))?;
-    }
-    Ok(())
 }
 
 fn write_telemetry(out: &mut String, telemetry: &TelemetrySettings) -> std::fmt::Result {

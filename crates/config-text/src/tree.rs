@@ -137,7 +137,7 @@ impl Table {
 }
 
 /// Parses the file and lays the overrides over it. What can be read is returned even when something cannot.
-pub fn parse(name: &str, text: &str, overrides: &[Override]) -> (Table, Vec<Source>, Vec<Problem>) {
+pub(crate) fn parse(name: &str, text: &str, overrides: &[Override]) -> (Table, Vec<Source>, Vec<Problem>) {
     let mut sources = vec![Source { name: name.into(), text: text.into() }];
     let mut problems = Vec::new();
     let (parsed, errors) = DeTable::parse_recoverable(text);

@@ -4,6 +4,7 @@
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
 mod broker;
+pub mod config;
 mod delays;
 mod documents;
 pub mod doors;

@@ -1,10 +1,75 @@
 //! Account and connection quotas: the numbers of AWS, which live in one dated file beside this one, and files of the same form.
 
-use config_text::{Gathered, Place, Problems, Reader};
+use config_text::Problems;
 use jobs_engine::quotas::{Quota, Quotas};
+use serde::{Serialize, Serializer};
+use std::io;
 
 /// The default quotas of AWS, as a text to copy and change.
 pub const AWS_QUOTAS: &str = include_str!("aws-quotas.toml");
+
+/// Which quotas the endpoint has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotasChoice {
+    None,
+    /// AWS's defaults.
+    Aws,
+    /// Path of a TOML file.
+    File(String),
+}
+
+/// Why there are no such quotas.
+#[derive(Debug, thiserror::Error)]
+pub enum QuotasError {
+    #[error("failed to read {path}: {source}; known are none, aws, or a file like that of `fleetsim serve --print-quotas`")]
+    Read { path: String, source: io::Error },
+    #[error("{0}")]
+    Wrong(#[from] Problems),
+}
+
+impl QuotasError {
+    /// The message for people; of a file with the lines that are wrong.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        match self {
+            Self::Read { .. } => self.to_string(),
+            Self::Wrong(problems) => problems.render(colour),
+        }
+    }
+}
+
+impl QuotasChoice {
+    /// Its word in a configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::Aws => "aws",
+            Self::File(path) => path,
+        }
+    }
+
+    /// The quotas themselves, which a file is read for.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with everything that is wrong with it.
+    pub fn load(&self) -> Result<Quotas, QuotasError> {
+        match self {
+            Self::None => Ok(none()),
+            Self::Aws => Ok(aws()),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| QuotasError::Read { path: path.clone(), source })?;
+                Ok(load(path, &text)?)
+            }
+        }
+    }
+}
+
+impl Serialize for QuotasChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
 
 struct Key {
     name: &'static str,
@@ -54,14 +119,12 @@ const SECTIONS: [(&str, &[Key]); 4] = [
 ///
 /// # Panics
 /// Never: a test reads the embedded text.
-#[must_use]
-pub fn aws() -> Quotas {
+fn aws() -> Quotas {
     read("aws-quotas.toml", AWS_QUOTAS, Quotas::default()).expect("the embedded quotas are well formed")
 }
 
 /// No account quotas. What bounds the memory of a session or a job stays.
-#[must_use]
-pub fn none() -> Quotas {
+fn none() -> Quotas {
     let Quotas { subscriptions, targets_per_job, .. } = aws();
     Quotas { subscriptions, targets_per_job, ..Quotas::default() }
 }
@@ -70,15 +133,12 @@ pub fn none() -> Quotas {
 ///
 /// # Errors
 /// With everything that is wrong, in the order of the text.
-pub fn load(source_name: &str, text: &str) -> Result<Quotas, Problems> {
+fn load(source_name: &str, text: &str) -> Result<Quotas, Problems> {
     read(source_name, text, aws())
 }
 
 fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Problems> {
-    let (table, sources, mut list) = config_text::parse(source_name, text, &[]);
-    if list.is_empty() {
-        let gathered = Gathered::default();
-        let root = Reader::new(&table, Place { source: 0, span: 0..0 }, "", &gathered);
+    config_text::load(source_name, text, &[], |root| {
         for (section, keys) in SECTIONS {
             let Some(reader) = root.table(section) else { continue };
             for key in keys {
@@ -89,13 +149,8 @@ fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Pro
             reader.finish();
         }
         root.finish();
-        list = gathered.into_inner();
-    }
-    if list.is_empty() {
-        return Ok(quotas);
-    }
-    list.sort_by_key(|problem| problem.place.span.start);
-    Err(Problems { sources, list })
+        quotas
+    })
 }
 
 #[cfg(test)]

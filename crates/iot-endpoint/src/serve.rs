@@ -1,5 +1,6 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
+use super::config::EndpointConfig;
 use super::doors::api::{self, ApiSettings};
 use super::doors::mqtt::MqttSettings;
 use super::doors::mutual::{self, Protocol};
@@ -7,15 +8,16 @@ use super::identity::Verifier;
 use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
-pub use super::shape::ShapeSettings;
+use super::shape::ShapeSettings;
 use super::state::Opened;
 use crate::ledger::LedgerWriter;
 use aws_signing::sigv4::AccessKey;
 use dev_pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
 use host::tls;
-use iot_jobs::{NameError, Spread, ThingName, limits};
+use iot_jobs::{NameError, ThingName, limits};
 use jobs_engine::engine::EngineConfig;
-pub use jobs_engine::faults::FaultSettings;
+use jobs_engine::faults::FaultSettings;
+use jobs_engine::quotas::Quotas;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -46,23 +48,14 @@ pub struct ServeOptions {
     /// Things to register and to have certificates for.
     pub things: u64,
     pub thing_name: NameTemplate,
-    pub auto_register: bool,
-    /// Length of a minute, for every minute-unit.
-    pub minute: Duration,
-    /// The shortest keep-alive of a session; shorter ones are raised to it.
-    pub keep_alive_min: Duration,
-    /// How long a session may outlive its connection.
-    pub session_expiry_max: Duration,
-    /// Where in a minute the executions of a job are queued.
-    pub spread: Spread,
+    pub config: EndpointConfig,
+    /// What `config.quotas` names.
+    pub quotas: Quotas,
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
     /// Where to keep what is known.
     pub state: Option<PathBuf>,
-    pub shape: ShapeSettings,
-    /// Give tickets, so that TLS sessions can be resumed.
-    pub resumption: bool,
     /// End when this process is no longer the parent.
     pub exit_with_parent: Option<u32>,
 }
@@ -108,7 +101,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
         state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
-    let service = Arc::new(Service::new(engine_config(options), &options.shape, files)?);
+    let service = Arc::new(Service::new(engine_config(options), &shape_settings(options), files)?);
     service.register(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service));
@@ -117,14 +110,20 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
 }
 
 fn engine_config(options: &ServeOptions) -> EngineConfig {
-    let quotas = &options.shape.quotas;
+    let ServeOptions { config, quotas, .. } = options;
     EngineConfig {
-        spread: options.spread,
+        spread: config.spread,
         rate_per_minute: quotas.rollout_per_minute,
         active_jobs_max: quotas.active_jobs,
         targets_per_job_max: quotas.targets_per_job,
-        ..EngineConfig::new(options.minute)
+        ..EngineConfig::new(config.minute)
     }
+}
+
+fn shape_settings(options: &ServeOptions) -> ShapeSettings {
+    let ServeOptions { config, quotas, .. } = options;
+    let faults = FaultSettings { seed: config.seed.unwrap_or(0), plan: config.faults.clone() };
+    ShapeSettings { quotas: quotas.clone(), faults }
 }
 
 /// The kernel ends this process when the parent's spawning thread ends; a parent that is gone already is noticed here.
@@ -142,13 +141,13 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
     let addresses = Addresses { mqtt: address(&mqtt_listener)?, https: address(&https_listener)?, api: address(&api_listener)? };
     let server = store.server()?;
-    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.resumption)?);
+    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.config.tls_resumption.unwrap_or(false))?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
-        auto_register: options.auto_register,
-        keep_alive_min: options.keep_alive_min,
+        auto_register: options.config.auto_register,
+        keep_alive_min: options.config.keep_alive_min,
         keep_alive_max: limits::KEEP_ALIVE_MAX,
-        session_expiry_max: options.session_expiry_max,
+        session_expiry_max: options.config.session_expiry,
     };
     let credentials = store.credentials();
     let api_settings = Arc::new(ApiSettings {

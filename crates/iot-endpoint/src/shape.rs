@@ -17,11 +17,11 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-/// What the endpoint is to be like.
+/// What stands around the engine.
 #[derive(Clone, Debug)]
-pub struct ShapeSettings {
-    pub quotas: Quotas,
-    pub faults: FaultSettings,
+pub(super) struct ShapeSettings {
+    pub(super) quotas: Quotas,
+    pub(super) faults: FaultSettings,
 }
 
 /// What leaves later.

@@ -4,31 +4,54 @@ use iot_jobs::instant::Mono;
 use iot_jobs::{ErrorCode, Rejection, ThingName};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use serde::{Serialize, Serializer};
 use sim_units::distribution::Distribution;
 use sim_units::seed::{self, Purpose};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What is to go wrong at the local endpoint, for all things alike.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is to go wrong at the local endpoint, for all things alike. Serialized, it has the words of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FaultConfig {
     /// From a request's arrival, or its departure from the server's queue, to its way into the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Distribution>,
     /// A limited number of workers; absent: every request is served at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerConfig>,
     /// Requests that are refused; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<RejectConfig>,
     /// Share of the requests that are acknowledged, and then lost.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "drop_table")]
     pub drop: Option<f64>,
     /// How long a connection lives, from CONNACK until the server ends it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "disconnect_table")]
     pub disconnect: Option<Distribution>,
     /// Late notifications; absent: they leave at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub notifications: Option<NotificationConfig>,
 }
 
+fn drop_table<S: Serializer>(share: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Drop {
+        share: f64,
+    }
+    share.map(|share| Drop { share }).serialize(serializer)
+}
+
+fn disconnect_table<S: Serializer>(every: &Option<Distribution>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Disconnect {
+        every: Distribution,
+    }
+    every.map(|every| Disconnect { every }).serialize(serializer)
+}
+
 /// A queue in front of the service.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ServerConfig {
     /// At least one.
     pub workers: u32,
@@ -37,7 +60,7 @@ pub struct ServerConfig {
 }
 
 /// Notifications that come late.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct NotificationConfig {
     /// From the change to the message's departure, drawn for each message.
     pub delay: Distribution,
@@ -57,12 +80,17 @@ impl NotificationConfig {
 }
 
 /// Requests that are refused without a look at them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RejectConfig {
     /// Of all requests.
     pub share: f64,
     /// Drawn with equal chances; at least one.
+    #[serde(serialize_with = "code_words")]
     pub codes: Vec<ErrorCode>,
+}
+
+fn code_words<S: Serializer>(codes: &[ErrorCode], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(codes.iter().map(|code| code.as_str()))
 }
 
 /// What is to go wrong, for all requests alike.

@@ -2,6 +2,7 @@
 
 use crate::distribution::Distribution;
 use crate::name_template::NameTemplate;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 
 /// Longest first, so that `ms` is not read as `m`.
@@ -137,6 +138,13 @@ pub fn distribution_text(distribution: &Distribution) -> String {
         Distribution::Exp(mean) => format!("exp({})", text(mean)),
         Distribution::Normal(mean, deviation) => format!("normal({}, {})", text(mean), text(deviation)),
         Distribution::LogNormal(median, sigma) => format!("lognormal({}, {sigma})", text(median)),
+    }
+}
+
+/// As [`distribution`] reads it.
+impl Serialize for Distribution {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&distribution_text(self))
     }
 }
 

@@ -194,7 +194,7 @@ fn create_job(plan: &Plan, place: Place, target: JobTarget, document: Option<&Jo
 /// With the first job whose times are out of their limits.
 pub(in crate::run) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
-        Some(scheduling) => scheduling.check(now_ms, emulator.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
+        Some(scheduling) => scheduling.check(now_ms, emulator.endpoint.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),
     })
 }

@@ -16,6 +16,7 @@ use aws_signing::request::Signing;
 use aws_signing::sigv4::AccessKey;
 use dev_pki::{Made, Store, StoreSpec};
 use host::tls;
+use iot_endpoint::config::EndpointConfig;
 use iot_jobs::ThingName;
 use iot_jobs::wire::control;
 use rustls::pki_types::ServerName;
@@ -52,8 +53,8 @@ pub(super) async fn bring_up(
     let ledger = out.join(SERVICE_LEDGER);
     let settings = ChildSettings {
         dir: store.dir().into(),
-        plan: emulator.clone(),
-        seed: plan.seed,
+        config: endpoint_config(plan.seed, emulator),
+        config_file: out.join("endpoint.toml"),
         ledger: ledger.clone(),
         log: out.join("endpoint.log"),
         state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
@@ -102,6 +103,16 @@ pub(super) async fn bring_up(
     Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
 }
 
+/// What the scenario says elsewhere holds for the endpoint, too, unless the endpoint is to be otherwise.
+fn endpoint_config(seed: u64, emulator: &EmulatorPlan) -> EndpointConfig {
+    let EmulatorPlan { link, endpoint } = emulator;
+    EndpointConfig {
+        seed: endpoint.seed.or(Some(seed)),
+        tls_resumption: endpoint.tls_resumption.or(Some(link.resumption)),
+        ..endpoint.clone()
+    }
+}
+
 /// What things show that are to have missed the renewal of their certificate.
 fn expired(plan: &Plan, roster: &Roster, store: &Store) -> Result<BTreeMap<u32, Credentials>, TargetError> {
     let places = roster.expired(plan);
@@ -132,4 +143,57 @@ async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(
         Ok((store, made, credentials))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::plan::TargetPlan;
+
+    #[test]
+    fn the_endpoint_is_told_all_of_its_shape() {
+        let text = "name = 'x'\nseed = 7\n[target.tls]\nresumption = true\n[target.emulator]\nquotas = 'aws'\nlatency = '5ms'\nserver = { workers = 2, service = 'exp(20ms)' }\n\
+                    reject = { share = 0.5, codes = ['InternalError', 'RequestThrottled'] }\ndrop = { share = 0.25 }\n\
+                    disconnect = { every = 'exp(10m)' }\nnotifications = { delay = 'uniform(0s, 1s)', shuffle = true }\n\
+                    [fleet]\nthings = 1\n[end]\nduration = '1s'\n";
+        let config = |sets: &[(&str, &str)]| {
+            let set = |(key, value): &(&str, &str)| crate::scenario::Override {
+                key: format!("target.emulator.{key}"),
+                value: (*value).into(),
+                origin: String::new(),
+            };
+            let overrides: Vec<_> = sets.iter().map(set).collect();
+            let plan = crate::scenario::load("x.toml", text, &overrides).unwrap_or_else(|problems| panic!("{problems}"));
+            let TargetPlan::Emulator(emulator) = &plan.target else { panic!("{:?}", plan.target) };
+            endpoint_config(plan.seed, emulator)
+        };
+        let expected = r#"quotas = "aws"
+minute = "1m"
+rollout = "smooth"
+tls_resumption = true
+seed = 7
+latency = "5ms"
+
+[server]
+workers = 2
+service = "exp(20ms)"
+
+[reject]
+share = 0.5
+codes = ["InternalError", "RequestThrottled"]
+
+[drop]
+share = 0.25
+
+[disconnect]
+every = "exp(10m)"
+
+[notifications]
+delay = "uniform(0s, 1s)"
+shuffle = true
+"#;
+        assert_eq!(config(&[]).to_toml(), expected);
+        let other = config(&[("seed", "8"), ("tls_resumption", "false")]);
+        assert_eq!((other.seed, other.tls_resumption), (Some(8), Some(false)), "the endpoint's own words win");
+    }
 }

@@ -13,7 +13,7 @@ mod things;
 
 use super::plan::Plan;
 use super::thresholds::thresholds;
-use config_text::{Code, Gathered, Located, Place, Reader, Table};
+use config_text::{Code, Located, Reader};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,9 +22,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 const SOME_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 
-pub(super) fn resolve(table: &Table, gathered: &Gathered) -> Plan {
-    let root_place = Place { source: 0, span: 0..0 };
-    let root = Reader::new(table, root_place, "", gathered);
+pub(super) fn resolve(root: Reader<'_>) -> Plan {
     let name = scenario_name(&root);
     let seed = root.integer("seed", 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
     let fleet = fleet::fleet(&root);

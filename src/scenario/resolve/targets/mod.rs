@@ -1,10 +1,10 @@
 //! `[target]`: of which kind it is, and what all kinds have in common.
 
-mod emulator;
 mod remote;
 
-use super::super::plan::{FleetPlan, IpRange, LinkPlan, TargetPlan};
+use super::super::plan::{EmulatorPlan, FleetPlan, IpRange, LinkPlan, TargetPlan};
 use config_text::{Code, Located, Reader};
+use iot_endpoint::config::EndpointConfig;
 use std::net::IpAddr;
 
 /// Addresses to connect from, in all.
@@ -24,7 +24,7 @@ enum Kind {
 pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
     let Some(reader) = root.table("target") else {
         listed_files_are_for_others(root, fleet);
-        return TargetPlan::Emulator(emulator::plain(LinkPlan::default()));
+        return TargetPlan::Emulator(EmulatorPlan::default());
     };
     let words = [("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt), ("aws", Kind::Aws)];
     let kind = reader.word("kind", &words).map_or(Kind::Emulator, |kind| kind.value);
@@ -42,7 +42,8 @@ pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
                 refuse(tls, "target.tls", &REMOTE_TLS_KEYS, "targets of kind mqtt or aws", help);
             }
             listed_files_are_for_others(root, fleet);
-            TargetPlan::Emulator(emulator::emulator(&reader, link))
+            let endpoint = reader.table("emulator").map(EndpointConfig::read).unwrap_or_default();
+            TargetPlan::Emulator(EmulatorPlan { link, endpoint })
         }
         Kind::Mqtt | Kind::Aws => {
             let help = "it shapes the local endpoint, which only runs with kind = \"emulator\"";

@@ -1,0 +1,137 @@
+//! The command line: one subcommand, one file.
+
+mod certs;
+mod report;
+mod run;
+mod scenario_args;
+mod scenarios;
+mod serve;
+
+use crate::exit;
+use crate::logging::LogLine;
+use crate::run::{UiKind, use_colour};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Fleet load-testing simulator for AWS IoT Jobs
+#[derive(Parser)]
+#[command(name = "fleetsim", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Args)]
+struct Logging {
+    /// More log lines on stderr (twice: even more); RUST_LOG says it in detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Drive a fleet through a scenario and write a results folder
+    Run(run::RunArgs),
+    /// Resolve and validate a scenario, and check this host; opens no connection
+    Check(run::CheckArgs),
+    /// Run the local AWS IoT Jobs endpoint on its own
+    Serve(serve::ServeArgs),
+    /// Print the summary of a results folder again, and compare its two ledgers once more
+    Report(report::ReportArgs),
+    /// The shipped scenarios, embedded in the binary
+    Scenarios(scenarios::ScenariosArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Many certificates in one file, and back
+    Certs(certs::CertsArgs),
+    /// Find the highest load that still meets the thresholds
+    #[command(hide = true)]
+    Capacity(NotBuilt),
+    /// Two results folders side by side
+    #[command(hide = true)]
+    Compare(NotBuilt),
+    /// The shards of one run into one results folder
+    #[command(hide = true)]
+    Merge(NotBuilt),
+    /// The account side: endpoint, provision, deprovision
+    #[command(hide = true)]
+    Aws(NotBuilt),
+}
+
+/// A command that is not built yet, whatever it is given.
+#[derive(Args)]
+struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<String>,
+}
+
+/// Parses the command line, does what it says, and returns the exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; they go to stdout and a closed pipe is nobody's problem.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::PASS };
+        }
+    };
+    let to_dashboard = matches!(&cli.command, Command::Run(args) if matches!(args.ui_kind(), Ok(UiKind::Tui { .. })));
+    start_logging(&cli.logging, to_dashboard);
+    match cli.command {
+        Command::Run(args) => run::run_command(args),
+        Command::Check(args) => run::check_command(&args),
+        Command::Serve(args) => serve::serve_command(args),
+        Command::Report(args) => report::report_command(&args),
+        Command::Scenarios(args) => scenarios::scenarios_command(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "fleetsim", &mut std::io::stdout());
+            exit::PASS
+        }
+        Command::Certs(args) => certs::certs_command(&args),
+        Command::Capacity(_) => not_built("capacity"),
+        Command::Compare(_) => not_built("compare"),
+        Command::Merge(_) => not_built("merge"),
+        Command::Aws(_) => not_built("aws"),
+    }
+}
+
+fn start_logging(logging: &Logging, to_dashboard: bool) {
+    let level = match (logging.quiet, logging.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = use_colour(&std::io::stderr()) && !to_dashboard;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(LogLine::default).with_ansi(colour).init();
+}
+
+fn complain(message: impl std::fmt::Display) {
+    eprintln!("fleetsim: {message}");
+}
+
+fn usage(message: impl std::fmt::Display) -> u8 {
+    complain(message);
+    exit::USAGE
+}
+
+fn not_built(what: &str) -> u8 {
+    usage(format_args!("{what} is not built yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,138 @@
+//! A scenario and what the command line changes of it.
+
+use super::{complain, usage};
+use crate::exit;
+use crate::run::use_colour;
+use crate::scenario::plan::{Plan, TargetPlan};
+use crate::scenario::{self, Override};
+use clap::Args;
+use iot_endpoint::quotas::QuotasError;
+
+/// What shapes a scenario from outside. Precedence: flag, --set, environment, file, default.
+#[derive(Args)]
+pub(super) struct ScenarioArgs {
+    /// A TOML file, or the name of a shipped scenario
+    scenario: String,
+    /// Override a value of the scenario, as TOML: `--set fleet.things=100 --set rollout.fw-2-4-1.rate='"600/min"'`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// fleet.things
+    #[arg(long, value_name = "N")]
+    things: Option<String>,
+    /// seed
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// target.host
+    #[arg(long)]
+    host: Option<String>,
+    /// target.port
+    #[arg(long)]
+    port: Option<String>,
+    /// target.tls.ca
+    #[arg(long, value_name = "FILE")]
+    ca: Option<String>,
+    /// target.tls.cert: a file, or a template with {thing} or {index}
+    #[arg(long, value_name = "FILE")]
+    cert: Option<String>,
+    /// target.tls.key: a file, or a template with {thing} or {index}
+    #[arg(long, value_name = "FILE")]
+    key: Option<String>,
+}
+
+/// The text of a scenario and where it comes from: a file, or the name of a shipped one.
+fn scenario_text(argument: &str) -> Result<(String, String), String> {
+    match std::fs::read_to_string(argument) {
+        Ok(text) => Ok((argument.to_owned(), text)),
+        Err(error) => match scenario::shipped(argument) {
+            Some(shipped) => Ok((format!("{argument} (shipped)"), shipped.text.to_owned())),
+            None => Err(format!("failed to read the scenario {argument}: {error}; `fleetsim scenarios` lists the shipped ones")),
+        },
+    }
+}
+
+/// A flag that is short for a value of the scenario.
+struct Shorthand<'a> {
+    flag: &'static str,
+    key: &'static str,
+    /// Text, which TOML wants quoted.
+    is_text: bool,
+    given: Option<&'a str>,
+}
+
+impl Shorthand<'_> {
+    fn lay(&self, value: &str, origin: String) -> Override {
+        let value = if self.is_text { toml::Value::String(value.to_owned()).to_string() } else { value.to_owned() };
+        Override { key: self.key.to_owned(), value, origin }
+    }
+}
+
+impl ScenarioArgs {
+    fn shorthands(&self) -> [Shorthand<'_>; 7] {
+        let number = |flag, key, given| Shorthand { flag, key, is_text: false, given };
+        let text = |flag, key, given| Shorthand { flag, key, is_text: true, given };
+        [
+            number("things", "fleet.things", self.things.as_deref()),
+            number("seed", "seed", self.seed.as_deref()),
+            text("host", "target.host", self.host.as_deref()),
+            number("port", "target.port", self.port.as_deref()),
+            text("ca", "target.tls.ca", self.ca.as_deref()),
+            text("cert", "target.tls.cert", self.cert.as_deref()),
+            text("key", "target.tls.key", self.key.as_deref()),
+        ]
+    }
+
+    fn overrides(&self) -> Result<Vec<Override>, String> {
+        let mut overrides = Vec::new();
+        for set in &self.set {
+            let Some((key, value)) = set.split_once('=') else {
+                return Err(format!("--set {set}: expected KEY=VALUE, for example --set fleet.things=100"));
+            };
+            overrides.push(Override { key: key.trim().to_owned(), value: value.to_owned(), origin: format!("--set {set}") });
+        }
+        // A flag wins over --set, and --set over the environment: what comes later is laid over what came before.
+        let shorthands = self.shorthands();
+        let environment = shorthands.iter().filter_map(|shorthand| {
+            let name = format!("FLEETSIM_RUN_{}", shorthand.flag.to_uppercase());
+            let value = std::env::var(&name).ok()?;
+            Some(shorthand.lay(&value, format!("{name}={value}")))
+        });
+        overrides.splice(0..0, environment);
+        let flags = shorthands.iter().filter_map(|shorthand| {
+            let value = shorthand.given?;
+            Some(shorthand.lay(value, format!("--{} {value}", shorthand.flag)))
+        });
+        overrides.extend(flags);
+        Ok(overrides)
+    }
+
+    /// The plan; problems are told here.
+    pub(super) fn load(&self) -> Result<Plan, u8> {
+        let overrides = self.overrides().map_err(usage)?;
+        let (name, text) = scenario_text(&self.scenario).map_err(|message| {
+            complain(message);
+            exit::SCENARIO
+        })?;
+        match scenario::load(&name, &text, &overrides) {
+            Ok(plan) => match check_quotas(&plan) {
+                Ok(()) => Ok(plan),
+                Err(error) => {
+                    let message = error.render(use_colour(&std::io::stderr()));
+                    complain(format_args!("target.emulator.quotas: {message}"));
+                    Err(exit::SCENARIO)
+                }
+            },
+            Err(problems) => {
+                eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
+                Err(exit::SCENARIO)
+            }
+        }
+    }
+}
+
+/// The file of quotas that the plan names: what is wrong with it is better told now than by the endpoint.
+fn check_quotas(plan: &Plan) -> Result<(), QuotasError> {
+    match &plan.target {
+        TargetPlan::Emulator(emulator) => emulator.endpoint.quotas.load().map(drop),
+        TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => Ok(()),
+    }
+}

@@ -1,0 +1,244 @@
+//! `fleetsim serve`: the endpoint's configuration from a file and from flags, and the rest of what it needs.
+
+use super::{complain, usage};
+use crate::exit;
+use crate::run::use_colour;
+use clap::Args;
+use config_text::Override;
+use iot_endpoint::config::EndpointConfig;
+use iot_endpoint::quotas::{AWS_QUOTAS, QuotasError};
+use iot_endpoint::serve::{ServeOptions, serve};
+use iot_jobs::Spread;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use toml::Value;
+
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// CA, certificates and credentials; made when absent, used again when present
+    #[arg(long, required_unless_present_any = ["print_quotas", "print_config"])]
+    dir: Option<PathBuf>,
+    /// Address to listen on; anything not loopback must be said explicitly
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// MQTT over mutual TLS; 0: any free port
+    #[arg(long, default_value_t = 8883)]
+    mqtt_port: u16,
+    /// The data plane over HTTPS with mutual TLS; 0: any free port
+    #[arg(long, default_value_t = 8443)]
+    https_port: u16,
+    /// HTTPS with SigV4: the control plane, the data plane, and MQTT over WebSocket; 0: any free port
+    #[arg(long, default_value_t = 4443)]
+    api_port: u16,
+    /// Register this many things, with certificates in DIR/things
+    #[arg(long, default_value_t = 0)]
+    things: u64,
+    #[arg(long, default_value = "sim-{index:06}")]
+    thing_name: String,
+    /// Append one CSV row per committed change
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Write one CSV row per data-plane request: when it came, when its answer left
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
+    /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// How the endpoint is shaped: a TOML file with the keys of a scenario's [target.emulator]; the flags below change single ones
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what --config and the flags make together, as a TOML file for --config, and end; what is not printed is as by default
+    #[arg(long)]
+    print_config: bool,
+    /// Print AWS's quotas as a TOML file for --quotas, to be changed, and end
+    #[arg(long, exclusive = true)]
+    print_quotas: bool,
+    #[command(flatten)]
+    shape: ShapeFlags,
+    /// End when the process with this number is no longer the parent
+    #[arg(long, value_name = "PID", hide = true)]
+    exit_with_parent: Option<u32>,
+}
+
+/// What is laid over the file of `--config`.
+#[derive(Args)]
+#[command(next_help_heading = "Shape of the endpoint")]
+struct ShapeFlags {
+    /// Account and connection quotas: none, aws (the defaults of an account), or a TOML file [default: none]
+    #[arg(long, value_name = "none|aws|FILE")]
+    quotas: Option<String>,
+    /// Length of a minute, for every minute-unit (timers, roll-out rates): 100ms to 1h [default: 1m]
+    #[arg(long, value_name = "DURATION")]
+    minute: Option<String>,
+    /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once [default: smooth]
+    #[arg(long, value_name = "SPREAD", value_parser = Spread::ALL.map(Spread::as_str))]
+    rollout: Option<String>,
+    /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7d [default: 1h]
+    #[arg(long, value_name = "DURATION")]
+    session_expiry: Option<String>,
+    /// Raise shorter keep-alives to this [default: 30s]
+    #[arg(long, value_name = "DURATION", hide = true)]
+    keep_alive_min: Option<String>,
+    /// A certificate of this CA whose CN is an unknown thing name registers that thing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    auto_register: Option<bool>,
+    /// Give TLS tickets, so that clients that kept theirs resume their sessions
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls_resumption: Option<bool>,
+    /// Let every data-plane request wait before it is handled, as in 'uniform(2ms, 8ms)'
+    #[arg(long, value_name = "DURATION")]
+    latency: Option<String>,
+    /// A queue in front of the service: how long a worker is busy with a request, as in 'exp(20ms)'
+    #[arg(long, value_name = "DURATION")]
+    server: Option<String>,
+    /// Workers that take requests out of the queue of --server [default: 1]
+    #[arg(long, value_name = "N")]
+    server_workers: Option<u32>,
+    /// Refuse this share of the data-plane requests without a look at them
+    #[arg(long, value_name = "SHARE")]
+    reject: Option<f64>,
+    /// Codes to refuse with, drawn with equal chances [default: RequestThrottled]
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    reject_codes: Option<Vec<String>>,
+    /// Acknowledge this share of the data-plane requests and never answer them
+    #[arg(long, value_name = "SHARE")]
+    drop: Option<f64>,
+    /// End every connection after this time, drawn for each, as in 'exp(10m)'
+    #[arg(long, value_name = "DURATION")]
+    disconnect: Option<String>,
+    /// Let every notification be this late, as in 'uniform(0s, 1s)'
+    #[arg(long, value_name = "DURATION")]
+    notification_delay: Option<String>,
+    /// Let notifications overtake each other and the answers to requests
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    notification_shuffle: Option<bool>,
+    /// For what --latency and the other faults draw [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    seed: Option<i64>,
+}
+
+impl ShapeFlags {
+    /// Each flag is short for a key; its value is read, and its limits are checked, as those of the file.
+    fn overrides(&self) -> Vec<Override> {
+        let text = |text: &Option<String>| text.clone().map(Value::from);
+        let flags = [
+            ("quotas", "quotas", self.quotas.as_deref().map(quotas_word)),
+            ("minute", "minute", text(&self.minute)),
+            ("rollout", "rollout", text(&self.rollout)),
+            ("session-expiry", "session_expiry", text(&self.session_expiry)),
+            ("keep-alive-min", "keep_alive_min", text(&self.keep_alive_min)),
+            ("auto-register", "auto_register", self.auto_register.map(Value::from)),
+            ("tls-resumption", "tls_resumption", self.tls_resumption.map(Value::from)),
+            ("latency", "latency", text(&self.latency)),
+            ("server", "server.service", text(&self.server)),
+            ("server-workers", "server.workers", self.server_workers.map(Value::from)),
+            ("reject", "reject.share", self.reject.map(Value::from)),
+            ("reject-codes", "reject.codes", self.reject_codes.clone().map(Value::from)),
+            ("drop", "drop.share", self.drop.map(Value::from)),
+            ("disconnect", "disconnect.every", text(&self.disconnect)),
+            ("notification-delay", "notifications.delay", text(&self.notification_delay)),
+            ("notification-shuffle", "notifications.shuffle", self.notification_shuffle.map(Value::from)),
+            ("seed", "seed", self.seed.map(Value::from)),
+        ];
+        flags
+            .into_iter()
+            .filter_map(|(flag, key, value)| {
+                let value = value?;
+                let typed = match &value {
+                    Value::String(text) => text.clone(),
+                    Value::Array(_) => self.reject_codes.iter().flatten().cloned().collect::<Vec<_>>().join(","),
+                    Value::Float(number) => number.to_string(),
+                    other => other.to_string(),
+                };
+                Some(Override { key: key.to_owned(), value: value.to_string(), origin: format!("--{flag} {typed}") })
+            })
+            .collect()
+    }
+}
+
+/// On the command line any word but two is a file; in a text one without a dot or a slash is taken for a typing error.
+fn quotas_word(word: &str) -> Value {
+    match word {
+        "none" | "aws" => word.into(),
+        path if path.contains(['.', '/']) => path.into(),
+        file => format!("./{file}").into(),
+    }
+}
+
+impl ServeArgs {
+    /// The endpoint's shape. Problems are told here: those of flags are wrong usage, those of the file are as those of a scenario.
+    fn load_config(&self) -> Result<EndpointConfig, u8> {
+        let (name, text) = match &self.config {
+            None => ("the command line".to_owned(), String::new()),
+            Some(path) => match std::fs::read_to_string(path) {
+                Ok(text) => (path.display().to_string(), text),
+                Err(error) => {
+                    complain(format_args!("failed to read the endpoint's configuration {}: {error}", path.display()));
+                    return Err(exit::SCENARIO);
+                }
+            },
+        };
+        EndpointConfig::load(&name, &text, &self.shape.overrides()).map_err(|problems| {
+            eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
+            let is_of_flag = problems.iter().any(|problem| problem.place.source > 0);
+            if is_of_flag { exit::USAGE } else { exit::SCENARIO }
+        })
+    }
+
+    fn complain_of_quotas(&self, error: &QuotasError) -> u8 {
+        let message = error.render(use_colour(&std::io::stderr()));
+        let (said, code) = match self.shape.quotas {
+            Some(_) => ("--quotas", exit::USAGE),
+            None => ("quotas", exit::SCENARIO),
+        };
+        complain(format_args!("{said}: {message}"));
+        code
+    }
+}
+
+pub(super) fn serve_command(args: ServeArgs) -> u8 {
+    if args.print_quotas {
+        let _ = write!(std::io::stdout(), "{AWS_QUOTAS}");
+        return exit::PASS;
+    }
+    let config = match args.load_config() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let quotas = match config.quotas.load() {
+        Ok(quotas) => quotas,
+        Err(error) => return args.complain_of_quotas(&error),
+    };
+    if args.print_config {
+        let _ = write!(std::io::stdout(), "{}", config.to_toml());
+        return exit::PASS;
+    }
+    let thing_name = match sim_units::text::name_template(&args.thing_name) {
+        Ok(template) => template,
+        Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
+    };
+    let Some(dir) = args.dir else { return usage("--dir is missing") };
+    let options = ServeOptions {
+        dir,
+        bind: args.bind,
+        mqtt_port: args.mqtt_port,
+        https_port: args.https_port,
+        api_port: args.api_port,
+        things: args.things,
+        thing_name,
+        config,
+        quotas,
+        ledger: args.ledger,
+        requests: args.requests,
+        state: args.state,
+        exit_with_parent: args.exit_with_parent,
+    };
+    match serve(&options) {
+        Ok(()) => exit::PASS,
+        Err(error) => {
+            complain(format_args!("failed to {error}"));
+            exit::ERROR
+        }
+    }
+}
