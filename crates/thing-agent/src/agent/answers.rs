@@ -1,9 +1,9 @@
 //! What an agent makes of the answers to its requests.
 
 use super::details::marks;
-use super::fetch::file_of;
+use super::fetch::Needed;
 use super::pick::{find, pick};
-use super::state::{Ask, Step, Work};
+use super::state::{Ask, Phase, Step, Work};
 use super::{JobsAgent, key_of};
 use crate::behavior::Script;
 use crate::event::{Event, ExecutionKey};
@@ -15,18 +15,17 @@ impl JobsAgent {
     pub(super) fn on_started(&mut self, execution: Option<Box<JobExecution>>, now: Mono) {
         let Some(execution) = execution else {
             self.drop_work(now);
-            self.is_nothing_pending = true;
+            self.session.hear_pending(false);
             self.rest(now);
             return;
         };
-        self.is_nothing_pending = false;
+        self.session.hear_pending(true);
         let key = key_of(&execution);
-        let file = file_of(&self.settings, &execution);
-        if let Some(work) = self.work.as_mut().filter(|work| work.key == key && work.is_started) {
+        if let Some(work) = self.work.as_mut().filter(|work| work.key == key && work.is_started()) {
             work.version = execution.version_number;
-            work.end_sent = false;
-            if work.awaits_file() {
-                work.fetch = file;
+            work.resume();
+            if matches!(work.phase, Phase::Fetching(_)) {
+                work.phase = Phase::begin(Needed::of(&self.settings, &execution));
             }
             if self.faults.as_mut().is_some_and(|faults| faults.take_forgotten()) {
                 work.reports = marks(&execution.status_details);
@@ -47,7 +46,7 @@ impl JobsAgent {
     pub(super) fn on_looked(&mut self, execution: Option<Box<JobExecution>>, now: Mono) {
         match execution {
             Some(execution) if execution.status == ExecutionStatus::Queued => {
-                self.is_nothing_pending = false;
+                self.session.hear_pending(true);
                 if self.take_up(&execution, now) {
                     self.plan(now, Ask::Update);
                 }
@@ -86,27 +85,17 @@ impl JobsAgent {
         }
         let reports = marks(&execution.status_details);
         let since = self.announced.as_ref().filter(|known| known.0 == key).map_or(now, |known| known.1);
-        let (version, fetch) = (execution.version_number, file_of(&self.settings, execution));
-        self.work = Some(Box::new(Work {
-            key,
-            version,
-            is_started: false,
-            script,
-            reports,
-            next_at: now,
-            since,
-            end_sent: false,
-            may_have_ended: false,
-            told_of_file: false,
-            fetch,
-        }));
+        let (version, phase) = (execution.version_number, Phase::Chosen { needed: Needed::of(&self.settings, execution) });
+        self.work = Some(Box::new(Work { key, version, script, reports, next_at: now, since, phase }));
         true
     }
 
     /// It is `IN_PROGRESS`: the work begins.
     fn start_work(&mut self, now: Mono) {
         let Some(work) = &mut self.work else { return };
-        work.is_started = true;
+        if let Phase::Chosen { needed } = &mut work.phase {
+            work.phase = Phase::begin(needed.take());
+        }
         work.next_at = now + work.pause(&self.settings);
         let (execution, next_at) = (work.key.clone(), work.next_at);
         self.events.push_back(Event::Started { execution, at: now, resumed: false });
@@ -141,7 +130,7 @@ impl JobsAgent {
             {
                 work.version = execution.version_number;
                 work.reports = work.reports.max(marks(&execution.status_details));
-                work.end_sent = false;
+                work.resume();
                 let next_at = work.next_at;
                 self.go_on(next_at, now);
             }
@@ -154,21 +143,17 @@ impl JobsAgent {
 
     pub(super) fn on_updated(&mut self, now: Mono) {
         let Some(work) = &mut self.work else { return };
-        if work.end_sent {
-            self.finish(now);
-            return;
-        }
         work.version += 1;
-        if !work.is_started {
-            self.start_work(now);
-            return;
-        }
-        work.reports += u32::from(!work.told_of_file);
-        if work.told_of_file && !work.awaits_file() {
+        match work.phase {
+            Phase::Ending { .. } => return self.finish(now),
+            Phase::Chosen { .. } => return self.start_work(now),
+            Phase::Fetching(_) => work.next_at = now + work.pause(&self.settings),
             // The file came meanwhile, and that said when it goes on.
-            work.next_at = work.next_at.max(now);
-        } else {
-            work.next_at = now + work.pause(&self.settings);
+            Phase::Running { is_file_reported: true, .. } => work.next_at = work.next_at.max(now),
+            Phase::Running { is_file_reported: false, .. } => {
+                work.reports += 1;
+                work.next_at = now + work.pause(&self.settings);
+            }
         }
         let (key, next_at) = (work.key.clone(), work.next_at);
         self.events.push_back(Event::Updated { execution: key, at: now });
@@ -181,31 +166,31 @@ impl JobsAgent {
         {
             self.events.push_back(Event::UpdateRefused { execution: work.key.clone(), at: now, code: rejection.code });
             if self.faults.as_mut().is_some_and(|faults| faults.spoiled.take() == Some(self.requests)) {
-                work.end_sent = false;
+                work.resume();
                 self.retry(Ask::Update, now);
                 return;
             }
             if rejection.code == ErrorCode::RequestThrottled {
                 // Nobody has looked at it.
-                work.end_sent = work.may_have_ended;
+                work.withdraw_update();
             }
             if let Some(state) = &rejection.execution_state {
-                if work.end_sent && state.status == work.outcome() {
+                if work.is_ending() && state.status == work.outcome() {
                     // The first try was accepted and its answer lost (PROTOCOL 18.3, inferred).
                     self.finish(now);
                     return;
                 }
-                let is_ours = work.is_started && state.status == ExecutionStatus::InProgress;
+                let is_ours = work.is_started() && state.status == ExecutionStatus::InProgress;
                 if rejection.code == ErrorCode::VersionMismatch && is_ours {
                     work.version = state.version_number;
                     work.reports = work.reports.max(marks(&state.status_details));
-                    work.end_sent = false;
+                    work.resume();
                     self.retry(after_conflict(self.settings.workflow), now);
                     return;
                 }
-            } else if work.is_started && is_conflict(rejection.code) {
+            } else if work.is_started() && is_conflict(rejection.code) {
                 // HTTP tells nothing of the execution: it has to be asked for.
-                work.end_sent = work.may_have_ended;
+                work.withdraw_update();
                 self.retry(Ask::Describe, now);
                 return;
             }
@@ -217,7 +202,7 @@ impl JobsAgent {
             (_, true) | (Ask::StartNext | Ask::List, false) => self.retry(ask, now),
             // Nobody else ends it as a rule: an end of ours was accepted, and its answer lost (inferred).
             (Ask::Describe, false)
-                if rejection.code == ErrorCode::TerminalStateReached && self.work.as_ref().is_some_and(|work| work.end_sent) =>
+                if rejection.code == ErrorCode::TerminalStateReached && self.work.as_ref().is_some_and(|work| work.is_ending()) =>
             {
                 self.finish(now);
             }
@@ -229,7 +214,7 @@ impl JobsAgent {
                 self.retry(self.seek(), now);
             }
             (Ask::Describe | Ask::Update, false) => {
-                let was_started = self.work.as_ref().is_some_and(|work| work.is_started);
+                let was_started = self.work.as_ref().is_some_and(|work| work.is_started());
                 self.drop_work(now);
                 if was_started {
                     self.plan(now, self.seek());

@@ -44,7 +44,7 @@ impl JobsAgent {
     pub(super) fn mishap(&mut self, ask: Ask, now: Mono) -> Result<Option<FaultSpec>, Option<Transmit>> {
         let Some(faults) = &mut self.faults else { return Ok(None) };
         match (ask, &self.work) {
-            (Ask::Update, Some(work)) if work.is_started => {
+            (Ask::Update, Some(work)) if work.is_started() => {
                 let key = work.key.clone();
                 let specs = &self.settings.behavior(&key.job).faults;
                 match faults.at_update(specs, work.reports, now) {
@@ -95,12 +95,11 @@ impl JobsAgent {
     /// The thing goes down in the middle of its work, and forgets all but what it wrote into `statusDetails`.
     fn crash(&mut self, key: ExecutionKey, away: Duration, now: Mono) -> Transmit {
         if let Some(work) = &mut self.work {
-            work.end_sent = false;
+            work.resume();
         }
         self.session = Session::Down;
         self.step = Step::Idle;
         self.announced = None;
-        self.is_nothing_pending = false;
         self.more = false;
         self.failures = 0;
         self.tell_fault(Fault::CrashInProgress, Some(key), now);

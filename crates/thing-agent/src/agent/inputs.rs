@@ -1,7 +1,7 @@
 //! What happens to an agent.
 
 use super::pick::{find, pick};
-use super::state::{Ask, Session, Step};
+use super::state::{Ask, Asked, Session, Step};
 use super::{JobsAgent, key_of};
 use crate::event::{AnswerOutcome, Event, SubscribeFailure};
 use crate::workflow::Workflow;
@@ -33,13 +33,12 @@ impl JobsAgent {
             }
             Session::Down | Session::Up | Session::Subscribed { .. } | Session::Useless(_) => {}
         }
-        if let Step::Asked { ask, intended, sent, .. } = self.step {
-            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::SessionLost, None);
+        if let Step::Asked(asked) = self.step {
+            self.tell_answered(asked, now, AnswerOutcome::SessionLost, None);
         }
         self.put_poll_back(now);
         self.session = Session::Down;
         self.interrupt_fetch();
-        self.is_nothing_pending = false;
         self.step = Step::Idle;
         self.failures = 0;
     }
@@ -58,11 +57,11 @@ impl JobsAgent {
 
     /// The thing is up, and asks what there is to do: what it heard before may be old (PROTOCOL 13.4).
     fn come_up(&mut self, now: Mono) {
-        self.session = Session::Subscribed { since: now, is_told: false };
+        self.session = Session::Subscribed { since: now, is_told: false, is_nothing_pending: false };
         match &self.work {
             // Only the service knows whether our end arrived, and it tells when it is asked again. What it announced
             // meanwhile nobody heard.
-            Some(work) if work.end_sent => {
+            Some(work) if work.is_ending() => {
                 self.events.push_back(Event::Started { execution: work.key.clone(), at: now, resumed: true });
                 self.more = true;
                 self.plan(now, Ask::Update);
@@ -83,9 +82,9 @@ impl JobsAgent {
 
     fn on_next_changed(&mut self, execution: Option<&JobExecution>, now: Mono) {
         let announced = execution.map(key_of);
-        let was_empty = std::mem::replace(&mut self.is_nothing_pending, execution.is_none());
+        let was_empty = self.session.hear_pending(execution.is_some());
         if let (Some(key), Some(execution)) = (&announced, execution) {
-            if let Session::Subscribed { since, is_told } = &mut self.session
+            if let Session::Subscribed { since, is_told, .. } = &mut self.session
                 && !std::mem::replace(is_told, true)
             {
                 self.events.push_back(Event::FirstNotification { since: *since, at: now });
@@ -100,7 +99,7 @@ impl JobsAgent {
                 self.doubt(now);
             }
             (None, Some(_)) => match self.step {
-                Step::Asked { .. } | Step::Planned { ask: Ask::AfterEnd, .. } => self.more = true,
+                Step::Asked(_) | Step::Planned { ask: Ask::AfterEnd, .. } => self.more = true,
                 Step::Idle | Step::Planned { .. } => self.react(now),
             },
             (None, None) => {}
@@ -117,7 +116,7 @@ impl JobsAgent {
                 }
             }
             // What was picked is being looked at; whatever else there is comes after it.
-            (None, Step::Asked { .. } | Step::Planned { ask: Ask::Look | Ask::AfterEnd, .. }) => self.more = true,
+            (None, Step::Asked(_) | Step::Planned { ask: Ask::Look | Ask::AfterEnd, .. }) => self.more = true,
             (None, Step::Idle | Step::Planned { .. }) => {
                 if let Some(picked) = pick(jobs) {
                     self.hear_of(&picked, None, now);
@@ -129,7 +128,7 @@ impl JobsAgent {
 
     /// Something happened that makes it look whether its work is still its own.
     fn doubt(&mut self, now: Mono) {
-        let is_certain = self.work.as_ref().is_none_or(|work| work.end_sent);
+        let is_certain = self.work.as_ref().is_none_or(|work| work.is_ending());
         if matches!(self.step, Step::Planned { ask: Ask::Update, .. }) && !is_certain {
             self.plan(now, Ask::Describe);
         }
@@ -137,20 +136,19 @@ impl JobsAgent {
 
     /// An answer on a topic of `kind`; anything but the answer waited for is late, or a duplicate, and harmless.
     pub fn handle_reply(&mut self, kind: RequestKind, reply: Reply, now: Mono) {
-        let (ask, intended, sent) = match self.step {
-            Step::Asked { ask, number, intended, sent, .. } if ask.kind() == kind && self.is_answer(&reply, number) => {
-                (ask, intended, sent)
-            }
+        let asked = match self.step {
+            Step::Asked(asked) if asked.ask.kind() == kind && self.is_answer(&reply, asked.number) => asked,
             _ => {
                 self.events.push_back(Event::LateAnswer { kind });
                 return;
             }
         };
+        let ask = asked.ask;
         self.step = Step::Idle;
         let timestamp = reply.timestamp;
         match reply.result {
             Ok(answer) => {
-                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Accepted, timestamp);
+                self.tell_answered(asked, now, AnswerOutcome::Accepted, timestamp);
                 self.failures = 0;
                 match answer {
                     Answer::Started(execution) => self.on_started(execution, now),
@@ -164,7 +162,7 @@ impl JobsAgent {
                 }
             }
             Err(rejection) => {
-                self.tell_answered(kind, intended, sent, now, AnswerOutcome::Refused(rejection.code), timestamp);
+                self.tell_answered(asked, now, AnswerOutcome::Refused(rejection.code), timestamp);
                 self.on_rejected(ask, &rejection, now);
             }
         }
@@ -172,15 +170,14 @@ impl JobsAgent {
 
     /// PUBACK: the endpoint did not take the message that left at `sent`. Where that was the open request, it is asked again after a wait.
     pub fn handle_not_taken(&mut self, sent: Mono, now: Mono) {
-        let (ask, intended) = match self.step {
-            Step::Asked { ask, intended, sent: asked, .. } if asked == sent => (ask, intended),
+        let asked = match self.step {
+            Step::Asked(asked) if asked.sent == sent => asked,
             _ => return,
         };
-        self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::NotTaken, None);
-        if let Some(work) = self.work.as_mut().filter(|_| ask == Ask::Update) {
-            work.end_sent = work.may_have_ended;
+        if let Some(work) = self.work.as_mut().filter(|_| asked.ask == Ask::Update) {
+            work.withdraw_update();
         }
-        if matches!(ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(ask, now) }
+        self.go_without_answer(asked, AnswerOutcome::NotTaken, now);
     }
 
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.
@@ -190,12 +187,17 @@ impl JobsAgent {
         {
             self.fail_subscription(sent, now, SubscribeFailure::Timeout);
         }
-        if let Step::Asked { ask, intended, sent, deadline, .. } = self.step
-            && now >= deadline
+        if let Step::Asked(asked) = self.step
+            && now >= asked.deadline
         {
-            self.tell_answered(ask.kind(), intended, sent, now, AnswerOutcome::Timeout, None);
-            if matches!(ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(ask, now) }
+            self.go_without_answer(asked, AnswerOutcome::Timeout, now);
         }
+    }
+
+    /// No answer will come, or none that is waited for.
+    fn go_without_answer(&mut self, asked: Asked, outcome: AnswerOutcome, now: Mono) {
+        self.tell_answered(asked, now, outcome, None);
+        if matches!(asked.ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(asked.ask, now) }
     }
 
     /// From now on no new work is taken up; what is under way goes on.

@@ -10,7 +10,7 @@ mod requests;
 mod state;
 mod steps;
 
-use self::state::{Session, Step, Work};
+use self::state::{Asked, Session, Step, Work};
 use super::backoff::Backoff;
 use super::behavior::Behavior;
 use super::event::{Event, ExecutionKey, Transmit};
@@ -68,8 +68,6 @@ pub struct JobsAgent {
     work: Option<Box<Work>>,
     /// The last execution announced, and when.
     announced: Option<Box<(ExecutionKey, Mono)>>,
-    /// The service said in this session that nothing is pending, and has announced nothing since.
-    is_nothing_pending: bool,
     /// Another execution was announced while a request was open or work was under way.
     more: bool,
     /// No new work is taken up.
@@ -96,7 +94,6 @@ impl JobsAgent {
             step: Step::Idle,
             work: None,
             announced: None,
-            is_nothing_pending: false,
             more: false,
             draining: false,
             requests: 0,
@@ -134,13 +131,8 @@ impl JobsAgent {
                 };
                 self.requests = self.requests.wrapping_add(1);
                 let request = self.request(ask)?;
-                self.step = Step::Asked {
-                    ask,
-                    number: self.requests,
-                    intended: at,
-                    sent: now,
-                    deadline: now + self.settings.answer_timeout,
-                };
+                let deadline = now + self.settings.answer_timeout;
+                self.step = Step::Asked(Asked { ask, number: self.requests, intended: at, sent: now, deadline });
                 let runnable = runnable.max(since);
                 self.events.push_back(Event::Sent { kind: ask.kind(), intended: at, runnable, sent: now });
                 Some(match slip {
@@ -167,7 +159,7 @@ impl JobsAgent {
         match (&self.session, &self.step) {
             (Session::Subscribing { sent }, _) => Some((*sent + self.settings.answer_timeout, "suback")),
             (Session::Subscribed { .. }, Step::Planned { at, .. }) => Some((*at, "planned request")),
-            (Session::Subscribed { .. }, Step::Asked { deadline, .. }) => Some((*deadline, "answer")),
+            (Session::Subscribed { .. }, Step::Asked(asked)) => Some((asked.deadline, "answer")),
             _ => None,
         }
     }

@@ -2,8 +2,7 @@
 
 use super::JobsAgent;
 use super::details;
-use super::fetch::Fetch;
-use super::state::Ask;
+use super::state::{Ask, Phase};
 use crate::workflow::Workflow;
 use iot_jobs::{ClientToken, Describe, ExecutionStatus, JobRef, Reply, Request, RequestBody, StartNext, Update};
 
@@ -41,19 +40,19 @@ impl JobsAgent {
     fn update(&mut self) -> Option<Update> {
         let work = self.work.as_mut()?;
         let (reports, planned) = (work.reports, work.script.reports);
-        work.told_of_file = work.is_started && work.awaits_file();
-        let (status, status_details) = match work.fetch.as_deref() {
-            _ if !work.is_started => (ExecutionStatus::InProgress, None),
-            Some(Fetch::Bad { status, reason }) => (*status, Some(details::of_bad_file(reason))),
-            Some(Fetch::Running { received, length }) => (ExecutionStatus::InProgress, Some(details::of_file(*received, *length))),
-            Some(Fetch::Wanted(_) | Fetch::Interrupted) => (ExecutionStatus::InProgress, Some(details::of_file(0, None))),
-            None => {
+        let (status, status_details) = match (&work.phase, work.bad_file()) {
+            (Phase::Chosen { .. }, _) => (ExecutionStatus::InProgress, None),
+            (Phase::Fetching(fetch), _) => {
+                let (received, length) = fetch.progress();
+                (ExecutionStatus::InProgress, Some(details::of_file(received, length)))
+            }
+            (_, Some(bad)) => (bad.status, Some(details::of_bad_file(&bad.reason))),
+            (_, None) => {
                 let status = if reports < planned { ExecutionStatus::InProgress } else { work.script.outcome };
                 (status, Some(details::of_work(reports, planned, status)))
             }
         };
-        work.may_have_ended = work.end_sent && status.is_terminal();
-        work.end_sent = status.is_terminal();
+        work.handle_update(status);
         Some(Update {
             job_id: work.key.job.clone(),
             status,

@@ -1,6 +1,6 @@
 //! Where an agent stands: its session, its next step, its work.
 
-use super::fetch::Fetch;
+use super::fetch::{BadFile, Fetch, Needed};
 use crate::behavior::Script;
 use crate::event::{ExecutionKey, SubscribeFailure};
 use iot_jobs::instant::Mono;
@@ -18,9 +18,21 @@ pub(super) enum Session {
         since: Mono,
         /// An execution was announced in this session.
         is_told: bool,
+        /// The service said in this session that nothing is pending, and has announced nothing since.
+        is_nothing_pending: bool,
     },
     /// To be dropped, and why.
     Useless(SubscribeFailure),
+}
+
+impl Session {
+    /// The service says whether something is pending. Returns whether it had said in this session that nothing is.
+    pub(super) fn hear_pending(&mut self, is_pending: bool) -> bool {
+        match self {
+            Self::Subscribed { is_nothing_pending, .. } => std::mem::replace(is_nothing_pending, !is_pending),
+            Self::Down | Self::Up | Self::Subscribing { .. } | Self::Useless(_) => false,
+        }
+    }
 }
 
 /// What a request is about.
@@ -63,8 +75,19 @@ pub(super) enum Step {
     Idle,
     /// `ask` is planned for `at`, and could not be sent before `runnable`, which is later only for what is overdue.
     Planned { at: Mono, runnable: Mono, ask: Ask },
-    /// Asked, and waiting for the answer with this number.
-    Asked { ask: Ask, number: u32, intended: Mono, sent: Mono, deadline: Mono },
+    /// Waiting for an answer.
+    Asked(Asked),
+}
+
+/// A request that is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub ask: Ask,
+    /// Of the request: the answer has it too.
+    pub number: u32,
+    pub intended: Mono,
+    pub sent: Mono,
+    pub deadline: Mono,
 }
 
 /// The execution a thing is working on, or has chosen to.
@@ -72,30 +95,95 @@ pub(super) enum Step {
 pub(super) struct Work {
     pub key: ExecutionKey,
     pub version: i64,
-    /// It is `IN_PROGRESS`; if not, the next update is to make it so.
-    pub is_started: bool,
     pub script: Script,
     /// Reports accepted so far.
     pub reports: u32,
     /// When the next report, or the end, is due.
     pub next_at: Mono,
     pub since: Mono,
+    pub phase: Phase,
+}
+
+/// How far a thing is with an execution.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The next update is to make it `IN_PROGRESS`.
+    Chosen { needed: Option<Box<Needed>> },
+    /// It is `IN_PROGRESS`, and its file must be there before anything is done.
+    Fetching(Box<Fetch>),
+    Running {
+        /// Why nothing can be done but end it.
+        bad_file: Option<Box<BadFile>>,
+        /// The report that is open is of the file while that was under way, and none of the work.
+        is_file_reported: bool,
+    },
     /// A terminal update was sent and not refused: it may have been accepted.
-    pub end_sent: bool,
-    /// One was sent before that, and never answered.
-    pub may_have_ended: bool,
-    /// The report sent last was of a file under way, which is none of the work.
-    pub told_of_file: bool,
-    /// What must be there first.
-    pub fetch: Option<Box<Fetch>>,
+    Ending {
+        bad_file: Option<Box<BadFile>>,
+        /// One was sent before that, and never answered.
+        may_have_ended: bool,
+    },
+}
+
+impl Phase {
+    /// Of what has just become `IN_PROGRESS`.
+    pub(super) fn begin(needed: Option<Box<Needed>>) -> Self {
+        let bad_file = match needed.map(|needed| *needed) {
+            None => None,
+            Some(Needed::File(document)) => return Self::Fetching(Box::new(Fetch::Wanted(document))),
+            Some(Needed::Document) => Some(Box::new(BadFile::without_document())),
+        };
+        Self::Running { bad_file, is_file_reported: false }
+    }
 }
 
 impl Work {
+    /// It is `IN_PROGRESS`, as far as the thing knows.
+    pub(super) fn is_started(&self) -> bool {
+        !matches!(self.phase, Phase::Chosen { .. })
+    }
+
+    /// Its end was sent, and may have been accepted.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. })
+    }
+
+    pub(super) fn bad_file(&self) -> Option<&BadFile> {
+        match &self.phase {
+            Phase::Running { bad_file, .. } | Phase::Ending { bad_file, .. } => bad_file.as_deref(),
+            Phase::Chosen { .. } | Phase::Fetching(_) => None,
+        }
+    }
+
     /// How it is to end.
     pub(super) fn outcome(&self) -> ExecutionStatus {
-        match self.fetch.as_deref() {
-            Some(Fetch::Bad { status, .. }) => *status,
-            _ => self.script.outcome,
+        self.bad_file().map_or(self.script.outcome, |bad| bad.status)
+    }
+
+    /// An update to this status is about to leave.
+    pub(super) fn handle_update(&mut self, status: ExecutionStatus) {
+        match &mut self.phase {
+            Phase::Running { bad_file, .. } if status.is_terminal() => {
+                self.phase = Phase::Ending { bad_file: bad_file.take(), may_have_ended: false };
+            }
+            Phase::Ending { may_have_ended, .. } if status.is_terminal() => *may_have_ended = true,
+            Phase::Running { is_file_reported, .. } => *is_file_reported = false,
+            Phase::Ending { .. } => self.resume(),
+            Phase::Chosen { .. } | Phase::Fetching(_) => {}
+        }
+    }
+
+    /// It has not ended as far as the thing knows, whatever was sent.
+    pub(super) fn resume(&mut self) {
+        if let Phase::Ending { bad_file, .. } = &mut self.phase {
+            self.phase = Phase::Running { bad_file: bad_file.take(), is_file_reported: false };
+        }
+    }
+
+    /// The update that was sent last came to nothing; one before it may have ended the execution all the same.
+    pub(super) fn withdraw_update(&mut self) {
+        if matches!(self.phase, Phase::Ending { may_have_ended: false, .. }) {
+            self.resume();
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What an agent does next, and when.
 
 use super::JobsAgent;
-use super::state::{Ask, Session, Step};
+use super::state::{Ask, Asked, Session, Step};
 use crate::event::{AnswerOutcome, Event, SubscribeFailure};
 use crate::workflow::Workflow;
-use iot_jobs::RequestKind;
 use iot_jobs::instant::{EpochSeconds, Mono};
 use rand::RngExt;
 use sim_units::periodic::Due;
@@ -109,7 +108,7 @@ impl JobsAgent {
 
     /// The service no longer offers what we work on. Of what was not started nobody else knows.
     pub(super) fn drop_work(&mut self, now: Mono) {
-        let Some(work) = self.work.take().filter(|work| work.is_started) else { return };
+        let Some(work) = self.work.take().filter(|work| work.is_started()) else { return };
         self.skip_polls(now);
         self.events.push_back(Event::Gone { execution: work.key, since: work.since, at: now });
     }
@@ -119,15 +118,9 @@ impl JobsAgent {
         self.session = Session::Useless(why);
     }
 
-    pub(super) fn tell_answered(
-        &mut self,
-        kind: RequestKind,
-        intended: Mono,
-        sent: Mono,
-        at: Mono,
-        outcome: AnswerOutcome,
-        timestamp: Option<EpochSeconds>,
-    ) {
-        self.events.push_back(Event::Answered { kind, intended, sent, at, outcome, timestamp });
+    /// How the wait for an answer ended, and the service's clock where one came.
+    pub(super) fn tell_answered(&mut self, asked: Asked, at: Mono, outcome: AnswerOutcome, timestamp: Option<EpochSeconds>) {
+        let Asked { ask, intended, sent, .. } = asked;
+        self.events.push_back(Event::Answered { kind: ask.kind(), intended, sent, at, outcome, timestamp });
     }
 }
