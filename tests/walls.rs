@@ -53,8 +53,12 @@ struct Graph {
 
 impl Graph {
     fn of_this_workspace() -> Self {
+        // For this host alone: what only others need may never have been fetched.
+        let rustc = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+        let rustc = String::from_utf8(rustc.stdout).expect("rustc writes text");
+        let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
         let cargo = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version=1", "--locked", "--offline"])
+            .args(["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform", host])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
             .output()
             .expect("cargo runs");
