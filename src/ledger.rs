@@ -86,6 +86,7 @@ mod tests {
     use iot_jobs::ledger::LedgerEvent;
     use iot_jobs::{ExecutionStatus, JobId, ThingName};
     use std::io::Write as _;
+    use strum::VariantArray;
 
     fn row(n: u64) -> LedgerRow {
         LedgerRow {
@@ -95,7 +96,7 @@ mod tests {
             execution_number: 1,
             version: n as i64,
             status: ExecutionStatus::InProgress,
-            event: LedgerEvent::ALL[n as usize % 5],
+            event: LedgerEvent::VARIANTS[n as usize % 5],
             subscribed: n.is_multiple_of(2),
         }
     }

@@ -4,6 +4,7 @@ use super::{complain, usage};
 use crate::exit;
 use crate::run::use_colour;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use config_text::Override;
 use iot_endpoint::config::EndpointConfig;
 use iot_endpoint::quotas::{AWS_QUOTAS, QuotasError};
@@ -12,6 +13,7 @@ use iot_jobs::Spread;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use strum::VariantArray;
 use toml::Value;
 
 #[derive(Args)]
@@ -72,7 +74,7 @@ struct ShapeFlags {
     #[arg(long, value_name = "DURATION")]
     minute: Option<String>,
     /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once [default: smooth]
-    #[arg(long, value_name = "SPREAD", value_parser = Spread::ALL.map(Spread::as_str))]
+    #[arg(long, value_name = "SPREAD", value_parser = PossibleValuesParser::new(Spread::VARIANTS.iter().map(|spread| spread.as_str())))]
     rollout: Option<String>,
     /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7d [default: 1h]
     #[arg(long, value_name = "DURATION")]

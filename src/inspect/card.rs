@@ -3,13 +3,15 @@
 use iot_jobs::instant::Mono;
 use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind};
 use std::fmt;
+use strum::{IntoStaticStr, VariantArray};
 use thing_faults::Fault;
 
 /// Moments kept of each thing.
 const RECENT_MAX: usize = 8;
 
 /// How a thing's session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SessionState {
     /// Its connect arrival is still to come.
     Planned,
@@ -21,22 +23,15 @@ pub enum SessionState {
 }
 
 impl SessionState {
-    pub const ALL: [Self; 5] = [Self::Planned, Self::Connecting, Self::Up, Self::BackingOff, Self::Closed];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Connecting => "connecting",
-            Self::Up => "up",
-            Self::BackingOff => "backing-off",
-            Self::Closed => "closed",
-        }
+        self.into()
     }
 }
 
 /// What a thing's agent is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum AgentState {
     Idle,
     /// An execution was announced and is not started.
@@ -48,16 +43,9 @@ pub enum AgentState {
 }
 
 impl AgentState {
-    pub const ALL: [Self; 4] = [Self::Idle, Self::Notified, Self::Asking, Self::Working];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Notified => "notified",
-            Self::Asking => "asking",
-            Self::Working => "working",
-        }
+        self.into()
     }
 }
 

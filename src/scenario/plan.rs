@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::Backoff;
 use thing_agent::behavior::Behavior;
@@ -261,7 +262,8 @@ pub struct EventPlan {
     pub kind: EventKind,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum EventKind {
     /// Things lose their connections, stay away for a while, if only for no time, and come back by their policy.
     Disconnect { who: Affected, lasts: Duration },
@@ -279,13 +281,7 @@ impl EventKind {
     /// Its word in a scenario.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Disconnect { .. } => "disconnect",
-            Self::Outage { .. } => "outage",
-            Self::ReconnectStorm { .. } => "reconnect-storm",
-            Self::EndpointRestart { .. } => "endpoint-restart",
-            Self::EndpointFreeze { .. } => "endpoint-freeze",
-        }
+        self.into()
     }
 
     /// How long it lasts.
@@ -341,7 +337,8 @@ pub struct CohortPlan {
 }
 
 /// How a thing speaks with the endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Transport {
     /// MQTT 3.1.1 over mutual TLS.
     Mqtt,
@@ -356,17 +353,9 @@ pub enum Transport {
 }
 
 impl Transport {
-    pub const ALL: [Self; 5] = [Self::Mqtt, Self::Mqtt5, Self::MqttWs, Self::HttpsMtls, Self::HttpsSigv4];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mqtt => "mqtt",
-            Self::Mqtt5 => "mqtt5",
-            Self::MqttWs => "mqtt-ws",
-            Self::HttpsMtls => "https-mtls",
-            Self::HttpsSigv4 => "https-sigv4",
-        }
+        self.into()
     }
 
     /// There are no notifications: a thing has to ask.
@@ -443,7 +432,8 @@ pub struct ArtifactPlan {
 }
 
 /// What is wrong, on purpose, with a file that was signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Tamper {
     /// A byte is another one.
     Content,
@@ -454,15 +444,9 @@ pub enum Tamper {
 }
 
 impl Tamper {
-    pub const ALL: [Self; 3] = [Self::Content, Self::Length, Self::Key];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Content => "content",
-            Self::Length => "length",
-            Self::Key => "key",
-        }
+        self.into()
     }
 }
 
@@ -503,7 +487,7 @@ impl Plan {
     #[must_use]
     pub fn transports(&self) -> Vec<Transport> {
         let is_used = |transport: &Transport| self.cohorts.iter().any(|cohort| cohort.session.transport == *transport);
-        Transport::ALL.into_iter().filter(is_used).collect()
+        Transport::VARIANTS.iter().copied().filter(is_used).collect()
     }
 
     /// Whether the local endpoint is to be stopped and started again.

@@ -9,7 +9,7 @@ use sim_units::text::{byte_rate_text, distribution_text, duration_text, name_tem
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use thing_agent::arrivals::ArrivalKind;
-use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::backoff::Backoff;
 use thing_agent::telemetry::{PayloadBytes, TelemetrySettings};
 use thing_agent::workflow::{Poll, Workflow};
 use thing_faults::{Chance, FaultSpec, Setting};
@@ -19,21 +19,12 @@ fn quoted(text: &str) -> String {
 }
 
 fn backoff(backoff: &Backoff) -> String {
-    let policy = match backoff.policy {
-        BackoffPolicy::FullJitter => "full-jitter",
-        BackoffPolicy::Exponential => "exponential",
-        BackoffPolicy::Fixed => "fixed",
-    };
+    let policy = <&str>::from(backoff.policy);
     format!("{{ policy = \"{policy}\", base = \"{}\", cap = \"{}\" }}", duration_text(backoff.base), duration_text(backoff.cap))
 }
 
 fn connect(connect: &ConnectPlan) -> String {
-    let arrival = match connect.arrival {
-        ArrivalKind::Constant => "constant",
-        ArrivalKind::Poisson => "poisson",
-        ArrivalKind::Ramp => "ramp",
-        ArrivalKind::Burst => "burst",
-    };
+    let arrival = <&str>::from(connect.arrival);
     let rate = match connect.arrival {
         ArrivalKind::Burst => String::new(),
         _ => format!("rate = \"{}/s\", ", connect.rate_per_s),

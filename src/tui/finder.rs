@@ -4,6 +4,7 @@ use crate::inspect::{AgentState, Card, Message, Question, Reply, SessionState};
 use iot_jobs::ThingName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use strum::VariantArray;
 
 /// Cards are asked for so many rows around the selected one: more than any screen has.
 const ROWS_AROUND: usize = 120;
@@ -12,11 +13,8 @@ const HIT_MAX: usize = 200;
 
 /// The words that name a state instead of a part of a name.
 pub fn states() -> impl Iterator<Item = &'static str> {
-    SessionState::ALL
-        .into_iter()
-        .filter(|state| *state != SessionState::Up)
-        .map(SessionState::as_str)
-        .chain(AgentState::ALL.map(AgentState::as_str))
+    let sessions = SessionState::VARIANTS.iter().filter(|state| **state != SessionState::Up).map(|state| state.as_str());
+    sessions.chain(AgentState::VARIANTS.iter().map(|state| state.as_str()))
 }
 
 pub struct Finder {
@@ -38,7 +36,7 @@ pub struct Finder {
 impl Finder {
     #[must_use]
     pub fn new(names: Arc<[ThingName]>) -> Self {
-        let all: Vec<u32> = (0..names.len() as u32).collect();
+        let all: Vec<u32> = (0..).take(names.len()).collect();
         Self {
             names,
             text: String::new(),
@@ -78,7 +76,7 @@ impl Finder {
         self.told = None;
         let words: Vec<&str> = self.words().filter(|word| states().all(|state| state != *word)).collect();
         let fits = |name: &ThingName| words.iter().all(|word| name.as_str().contains(word));
-        self.by_name = self.names.iter().enumerate().filter(|(_, name)| fits(name)).map(|(position, _)| position as u32).collect();
+        self.by_name = (0..).zip(self.names.iter()).filter(|(_, name)| fits(name)).map(|(position, _)| position).collect();
         self.join();
     }
 

@@ -3,9 +3,11 @@
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 use std::fmt;
 use std::ops::Range;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Kinds of problems; the words are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Code {
     /// The text is not TOML.
     Syntax,
@@ -30,35 +32,10 @@ pub enum Code {
 }
 
 impl Code {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 10] = [
-        Self::Syntax,
-        Self::UnknownKey,
-        Self::WrongType,
-        Self::BadValue,
-        Self::OutOfRange,
-        Self::MissingKey,
-        Self::UnknownName,
-        Self::Duplicate,
-        Self::Conflict,
-        Self::Override,
-    ];
-
     /// The stable word of this kind, with hyphens, as messages show it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Syntax => "syntax",
-            Self::UnknownKey => "unknown-key",
-            Self::WrongType => "wrong-type",
-            Self::BadValue => "bad-value",
-            Self::OutOfRange => "out-of-range",
-            Self::MissingKey => "missing-key",
-            Self::UnknownName => "unknown-name",
-            Self::Duplicate => "duplicate",
-            Self::Conflict => "conflict",
-            Self::Override => "override",
-        }
+        self.into()
     }
 }
 
@@ -186,8 +163,8 @@ mod tests {
 
     #[test]
     fn codes_are_unique() {
-        let words: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(words.len(), Code::ALL.len());
+        let words: std::collections::BTreeSet<_> = Code::VARIANTS.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::VARIANTS.len());
     }
 
     #[test]

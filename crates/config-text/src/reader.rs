@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use strum::VariantArray;
 
 /// The highest quota that is not `"unlimited"`.
 const QUOTA_MAX: i64 = 1_000_000_000;
@@ -230,6 +231,12 @@ impl<'a> Reader<'a> {
         let message = format!("{} must be one of {}, not {value:?}", self.name(key), words.join(", "));
         self.gathered.push(Code::BadValue, &place, message, meant);
         None
+    }
+
+    /// One of the variants of `T`, each by its name.
+    pub fn variant<T: VariantArray + Copy + Into<&'static str>>(&self, key: &'static str) -> Option<Located<T>> {
+        let known: Vec<(&str, T)> = T::VARIANTS.iter().map(|variant| ((*variant).into(), *variant)).collect();
+        self.word(key, &known)
     }
 
     /// The reader of a table below; `None` when the key is absent, or no table, which becomes a problem.

@@ -10,6 +10,7 @@ use sim_units::distribution::Distribution;
 use sim_units::text::duration_text;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use strum::VariantArray;
 
 const MINUTE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
 /// What an account can have (PROTOCOL 13.4).
@@ -73,9 +74,7 @@ impl EndpointConfig {
         let duration = |key, range, default| reader.duration(key, range).map_or(default, |duration| duration.value);
         let config = Self {
             minute: duration("minute", MINUTE, default.minute),
-            spread: reader
-                .word("rollout", &Spread::ALL.map(|spread| (spread.as_str(), spread)))
-                .map_or(default.spread, |spread| spread.value),
+            spread: reader.variant("rollout").map_or(default.spread, |spread| spread.value),
             quotas: reader.string("quotas").map_or(default.quotas, |quotas| quotas_choice(&reader, quotas)),
             faults: FaultConfig {
                 latency: reader.distribution("latency").map(|latency| latency.value),
@@ -202,8 +201,9 @@ fn reject(reader: Reader<'_>) -> Option<RejectConfig> {
         let known = |code: Located<String>| match ErrorCode::parse(&code.value) {
             Some(known) => Some(known),
             None => {
-                let all = ErrorCode::ALL.map(ErrorCode::as_str);
-                let near = nearest(&code.value, all).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+                let all: Vec<&str> = ErrorCode::VARIANTS.iter().map(|code| code.as_str()).collect();
+                let near =
+                    nearest(&code.value, all.iter().copied()).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
                 let help = Some(format!("{near}known: {}", all.join(", ")));
                 reader.gathered.push(Code::UnknownName, &code.place, format!("unknown error code {:?}", code.value), help);
                 None

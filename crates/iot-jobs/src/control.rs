@@ -5,6 +5,7 @@ use super::job::{AbortCriterion, CreateJob, JobConfig, PresignedUrlConfig, Retry
 use super::name::{GroupName, JobId, StatusDetails, ThingName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::{IntoStaticStr, VariantArray};
 
 /// CancelJob (PROTOCOL 11.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +62,8 @@ pub struct CancelExecution {
 }
 
 /// PROTOCOL 11.3. A deleted job is gone at once, so that `DELETION_IN_PROGRESS` is never seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobStatus {
     /// Its start time is to come.
     Scheduled,
@@ -74,18 +76,10 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 4] = [Self::Scheduled, Self::InProgress, Self::Completed, Self::Canceled];
-
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "SCHEDULED",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Canceled => "CANCELED",
-        }
+        self.into()
     }
 
     /// Whether it may still queue executions.

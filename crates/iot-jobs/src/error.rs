@@ -1,10 +1,10 @@
 //! Why the service refuses a data-plane request (PROTOCOL 8).
 
 use super::execution::ExecutionState;
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// `code` of an MQTT `rejected` answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
 pub enum ErrorCode {
     /// A topic in the Jobs namespace that is no operation's.
     InvalidTopic,
@@ -27,51 +27,22 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 9] = [
-        Self::InvalidTopic,
-        Self::InvalidJson,
-        Self::InvalidRequest,
-        Self::InvalidStateTransition,
-        Self::ResourceNotFound,
-        Self::VersionMismatch,
-        Self::TerminalStateReached,
-        Self::RequestThrottled,
-        Self::InternalError,
-    ];
-
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidTopic => "InvalidTopic",
-            Self::InvalidJson => "InvalidJson",
-            Self::InvalidRequest => "InvalidRequest",
-            Self::InvalidStateTransition => "InvalidStateTransition",
-            Self::ResourceNotFound => "ResourceNotFound",
-            Self::VersionMismatch => "VersionMismatch",
-            Self::TerminalStateReached => "TerminalStateReached",
-            Self::RequestThrottled => "RequestThrottled",
-            Self::InternalError => "InternalError",
-        }
+        self.into()
     }
 
     /// The code of that name on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == text)
+        text.parse().ok()
     }
 
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::RequestThrottled | Self::InternalError)
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -3,10 +3,26 @@
 use super::name::{JobDocument, JobId, StatusDetails, ThingName};
 use crate::instant::EpochSeconds;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// PROTOCOL 9.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecutionStatus {
     /// `QUEUED`: rolled out to the thing, which has not started it.
     Queued,
@@ -29,28 +45,16 @@ pub enum ExecutionStatus {
 use ExecutionStatus::{Canceled, Failed, InProgress, Queued, Rejected, Removed, Succeeded, TimedOut};
 
 impl ExecutionStatus {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 8] = [Queued, InProgress, Succeeded, Failed, TimedOut, Rejected, Removed, Canceled];
-
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Queued => "QUEUED",
-            InProgress => "IN_PROGRESS",
-            Succeeded => "SUCCEEDED",
-            Failed => "FAILED",
-            TimedOut => "TIMED_OUT",
-            Rejected => "REJECTED",
-            Removed => "REMOVED",
-            Canceled => "CANCELED",
-        }
+        self.into()
     }
 
     /// The status of that name on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
+        text.parse().ok()
     }
 
     /// Whether no status can follow it.
@@ -75,12 +79,6 @@ impl ExecutionStatus {
             InProgress => to != Queued,
             Succeeded | Failed | TimedOut | Rejected | Removed | Canceled => false,
         }
-    }
-}
-
-impl fmt::Display for ExecutionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -146,12 +144,12 @@ mod tests {
     #[test]
     fn table_of_legal_moves() {
         let mut table = String::from("from \\ to    ");
-        for to in ExecutionStatus::ALL {
+        for to in ExecutionStatus::VARIANTS.iter().copied() {
             table += &format!(" {:>11}", to.as_str());
         }
-        for from in ExecutionStatus::ALL {
+        for from in ExecutionStatus::VARIANTS.iter().copied() {
             table += &format!("\n{:<13}", from.as_str());
-            for to in ExecutionStatus::ALL {
+            for to in ExecutionStatus::VARIANTS.iter().copied() {
                 table += &format!(" {:>11}", if from.may_become(to) { "yes" } else { "-" });
             }
         }
@@ -160,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for status in ExecutionStatus::ALL {
+        for status in ExecutionStatus::VARIANTS.iter().copied() {
             assert_eq!(ExecutionStatus::parse(status.as_str()), Some(status));
         }
         assert_eq!(ExecutionStatus::parse("SUCCESS"), None);

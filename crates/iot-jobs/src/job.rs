@@ -6,6 +6,7 @@ use super::limits;
 use super::name::{GroupName, JobDocument, JobId, ThingName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -19,7 +20,8 @@ pub enum JobTarget {
 }
 
 /// `targetSelection`: which members of a target group get the job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum TargetSelection {
     /// The members at creation; the job completes.
     #[default]
@@ -38,7 +40,8 @@ pub struct RolloutConfig {
 }
 
 /// Where in its minute a job's executions are queued; AWS does not say, so that a plan must hold for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Spread {
     /// Evenly over the minute.
     #[default]
@@ -48,16 +51,10 @@ pub enum Spread {
 }
 
 impl Spread {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 2] = [Self::Smooth, Self::Burst];
-
     /// The word in scenarios.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Smooth => "smooth",
-            Self::Burst => "burst",
-        }
+        self.into()
     }
 }
 
@@ -82,7 +79,8 @@ pub enum RateIncrease {
 }
 
 /// Which ends a criterion is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FailureType {
     /// `FAILED`.
     Failed,
@@ -95,18 +93,10 @@ pub enum FailureType {
 }
 
 impl FailureType {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 4] = [Self::Failed, Self::Rejected, Self::TimedOut, Self::All];
-
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "FAILED",
-            Self::Rejected => "REJECTED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::All => "ALL",
-        }
+        self.into()
     }
 
     /// Whether an execution that ends with `status` counts.
@@ -160,7 +150,8 @@ pub struct ScheduledEnd {
 }
 
 /// What happens to a job at its `endTime`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum EndBehavior {
     /// No further executions.
     #[default]

@@ -6,12 +6,14 @@
 use super::{ExecutionStatus, JobId, ThingName};
 use crate::instant::Mono;
 use std::fmt;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// The first line of a ledger.
 pub const HEADER: &str = "mono_ns,thing,job,execution_number,version,status,event,subscribed";
 
 /// What was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum LedgerEvent {
     /// An execution was queued (roll-out, retry).
     Queued,
@@ -26,19 +28,10 @@ pub enum LedgerEvent {
 }
 
 impl LedgerEvent {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Head, Self::Published, Self::Answered, Self::Terminal];
-
     /// The word in the column `event`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Head => "head",
-            Self::Published => "published",
-            Self::Answered => "answered",
-            Self::Terminal => "terminal",
-        }
+        self.into()
     }
 }
 
@@ -83,7 +76,7 @@ impl LedgerRow {
             execution_number: next()?.parse().ok()?,
             version: next()?.parse().ok()?,
             status: ExecutionStatus::parse(next()?)?,
-            event: next().and_then(|text| LedgerEvent::ALL.into_iter().find(|event| event.as_str() == text))?,
+            event: next()?.parse().ok()?,
             subscribed: next()?.parse().ok()?,
         };
         next().is_none().then_some(row)

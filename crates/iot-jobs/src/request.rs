@@ -4,7 +4,7 @@ use super::error::Rejection;
 use super::execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 use super::name::{ClientToken, JobDocument, JobId, StatusDetails};
 use crate::instant::EpochSeconds;
-use std::fmt;
+use strum::Display;
 
 /// One data-plane request, whatever transport carried it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub enum RequestBody {
 }
 
 /// Which operation a request is, without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum RequestKind {
     /// `GetPendingJobExecutions` (PROTOCOL 6.1).
     GetPending,
@@ -39,17 +40,6 @@ pub enum RequestKind {
     Describe,
     /// `UpdateJobExecution` (PROTOCOL 6.4).
     Update,
-}
-
-impl fmt::Display for RequestKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::GetPending => "get-pending",
-            Self::StartNext => "start-next",
-            Self::Describe => "describe",
-            Self::Update => "update",
-        })
-    }
 }
 
 impl RequestBody {

@@ -3,9 +3,11 @@
 use rand_distr::{Distribution as _, Exp1};
 use sim_units::seed::{self, Purpose};
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 
 /// How arrivals are spread at a given rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ArrivalKind {
     /// Arrival `n` at `n / rate`.
     Constant,

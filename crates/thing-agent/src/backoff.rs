@@ -3,11 +3,13 @@
 use rand::RngExt;
 use sim_units::seed::{self, Purpose};
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A connection that stayed up this long starts its back-off from the beginning when it is lost (PROTOCOL 18.4).
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum BackoffPolicy {
     /// `random(0, min(cap, base x 2^n))`: what the v2 device SDKs do (PROTOCOL 18.4).
     FullJitter,

@@ -1,6 +1,6 @@
 //! `artifact` of a `[[rollout]]`: the file that its things are to fetch.
 
-use super::super::plan::{ArtifactPlan, Tamper, TargetPlan};
+use super::super::plan::{ArtifactPlan, TargetPlan};
 use config_text::{Code, Reader};
 use iot_jobs::{JobDocument, limits};
 use sim_units::text;
@@ -24,8 +24,7 @@ pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &Job
     }
     let sign = reader.boolean("sign").is_none_or(|sign| sign.value);
     let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", text::byte_rate).map(|bandwidth| bandwidth.value);
-    let words = Tamper::ALL.map(|tamper| (tamper.as_str(), tamper));
-    let tamper = reader.word("tamper", &words);
+    let tamper = reader.variant("tamper");
     if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {
         reader.conflict(&tamper.place, "nobody could notice, the file is not signed", "leave out sign = false, or tamper");
     }

@@ -5,8 +5,10 @@ use super::{ANY_DURATION, SOME_DURATION, names};
 use config_text::{Code, Located, Reader};
 use sim_units::text::duration_text;
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 enum Kind {
     Disconnect,
     Outage,
@@ -14,14 +16,6 @@ enum Kind {
     EndpointRestart,
     EndpointFreeze,
 }
-
-const KINDS: [(&str, Kind); 5] = [
-    ("disconnect", Kind::Disconnect),
-    ("outage", Kind::Outage),
-    ("reconnect-storm", Kind::ReconnectStorm),
-    ("endpoint-restart", Kind::EndpointRestart),
-    ("endpoint-freeze", Kind::EndpointFreeze),
-];
 
 impl Kind {
     /// Whether it happens to the endpoint, and not to things.
@@ -45,7 +39,7 @@ pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPl
 }
 
 fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Option<EventPlan> {
-    let kind = reader.word("kind", &KINDS).map(|kind| kind.value);
+    let kind = reader.variant("kind").map(|kind| kind.value);
     if kind.is_none() && !reader.has("kind") {
         reader.missing("kind", "say what happens, as in kind = \"outage\"");
     }

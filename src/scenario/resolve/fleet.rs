@@ -12,16 +12,6 @@ use thing_agent::backoff::{Backoff, BackoffPolicy};
 /// A limit that is this program's own.
 const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
 
-const POLICIES: [(&str, BackoffPolicy); 3] =
-    [("full-jitter", BackoffPolicy::FullJitter), ("exponential", BackoffPolicy::Exponential), ("fixed", BackoffPolicy::Fixed)];
-
-const ARRIVALS: [(&str, ArrivalKind); 4] = [
-    ("constant", ArrivalKind::Constant),
-    ("poisson", ArrivalKind::Poisson),
-    ("ramp", ArrivalKind::Ramp),
-    ("burst", ArrivalKind::Burst),
-];
-
 fn default_session() -> SessionPlan {
     let seconds = Duration::from_secs;
     SessionPlan {
@@ -62,7 +52,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
 pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<ConnectPlan> {
     let connect = reader.table("connect")?;
     let rate = connect.rate("rate");
-    let arrival = connect.word("arrival", &ARRIVALS).map_or(default.arrival, |arrival| arrival.value);
+    let arrival = connect.variant("arrival").map_or(default.arrival, |arrival| arrival.value);
     if let (Some(rate), ArrivalKind::Burst) = (&rate, arrival) {
         let help = "all things arrive at once: leave rate out; in_progress bounds them";
         connect.conflict(&rate.place, "a burst has no rate", help);
@@ -79,8 +69,7 @@ pub(super) fn connect(reader: &Reader<'_>, default: ConnectPlan) -> Option<Conne
 /// What a cohort may override.
 pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan {
     let mut plan = default;
-    let transports = Transport::ALL.map(|transport| (transport.as_str(), transport));
-    if let Some(transport) = reader.word("transport", &transports) {
+    if let Some(transport) = reader.variant("transport") {
         plan.transport = transport.value;
     }
     for key in ["clean_session", "keep_alive"].into_iter().filter(|key| plan.transport.is_http() && reader.has(key)) {
@@ -113,7 +102,7 @@ pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan 
 fn backoff(reader: &Reader<'_>, key: &'static str, default: Backoff) -> Backoff {
     let Some(table) = reader.table(key) else { return default };
     let plan = Backoff {
-        policy: table.word("policy", &POLICIES).map_or(default.policy, |policy| policy.value),
+        policy: table.variant("policy").map_or(default.policy, |policy| policy.value),
         base: table.duration("base", SOME_DURATION).map_or(default.base, |base| base.value),
         cap: table.duration("cap", SOME_DURATION).map_or(default.cap, |cap| cap.value),
     };

@@ -11,6 +11,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use strum::VariantArray;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -122,8 +123,10 @@ pub fn encode_executions(executions: &[ExecutionDescription], by: ListedBy, next
 /// # Errors
 /// `InvalidRequest`.
 pub fn parse_status(text: &str) -> Result<ExecutionStatus, ControlError> {
-    let known = ExecutionStatus::ALL.map(ExecutionStatus::as_str).join(", ");
-    ExecutionStatus::parse(text).ok_or_else(|| invalid(format!("status must be one of {known}, not {text:?}")))
+    ExecutionStatus::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = ExecutionStatus::VARIANTS.iter().map(|status| status.as_str()).collect();
+        invalid(format!("status must be one of {}, not {text:?}", known.join(", ")))
+    })
 }
 
 #[derive(Default, Deserialize)]

@@ -2,13 +2,14 @@
 
 use super::control::{Account, JOB, arn, invalid, parse_target, target_arn, to_bytes};
 use crate::{
-    AbortCriterion, ControlError, CreateJob, EndBehavior, ExponentialRate, FailureType, GroupName, JobConfig, JobDescription,
-    JobDocument, JobFilter, JobId, JobSettings, JobStatus, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion,
-    RolloutConfig, ScheduledEnd, SchedulingConfig, TargetSelection, UpdateJob,
+    AbortCriterion, ControlError, CreateJob, ExponentialRate, GroupName, JobConfig, JobDescription, JobDocument, JobFilter, JobId,
+    JobSettings, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig,
+    TargetSelection, UpdateJob,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::VariantArray;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -122,24 +123,11 @@ struct SchedulingBody {
     end_behavior: Option<String>,
 }
 
-const SELECTIONS: [(TargetSelection, &str); 2] =
-    [(TargetSelection::Snapshot, "SNAPSHOT"), (TargetSelection::Continuous, "CONTINUOUS")];
-const END_BEHAVIORS: [(EndBehavior, &str); 3] =
-    [(EndBehavior::StopRollout, "STOP_ROLLOUT"), (EndBehavior::Cancel, "CANCEL"), (EndBehavior::ForceCancel, "FORCE_CANCEL")];
-
-fn name_of<T: Copy + PartialEq>(names: &[(T, &'static str)], value: T) -> &'static str {
-    names.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
-}
-
-fn value_of<T: Copy>(names: &[(T, &'static str)], what: &str, text: &str) -> Result<T, ControlError> {
-    names.iter().find(|(_, name)| *name == text).map(|(value, _)| *value).ok_or_else(|| {
-        let known: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
+fn value_of<T: VariantArray + Copy + Into<&'static str>>(what: &str, text: &str) -> Result<T, ControlError> {
+    T::VARIANTS.iter().copied().find(|value| (*value).into() == text).ok_or_else(|| {
+        let known: Vec<&str> = T::VARIANTS.iter().map(|value| (*value).into()).collect();
         invalid(format!("{what} must be {}, not {text:?}", known.join(" or ")))
     })
-}
-
-fn failure_type(text: &str) -> Result<FailureType, ControlError> {
-    value_of(&FailureType::ALL.map(|failure| (failure, failure.as_str())), "failureType", text)
 }
 
 /// A number with a few decimals as a whole number of its parts.
@@ -191,7 +179,7 @@ impl AbortBody {
             return Err(invalid(format!("action must be {ABORT_ACTION}, not {:?}", self.action)));
         }
         Ok(AbortCriterion {
-            failure: failure_type(&self.failure_type)?,
+            failure: value_of("failureType", &self.failure_type)?,
             threshold_hundredths: in_parts("thresholdPercentage", self.threshold_percentage, 100)?,
             executed_min: self.min_number_of_executed_things,
         })
@@ -209,7 +197,7 @@ impl AbortBody {
 
 impl RetryBody {
     fn parse(&self) -> Result<RetryCriterion, ControlError> {
-        Ok(RetryCriterion { failure: failure_type(&self.failure_type)?, retries: self.number_of_retries })
+        Ok(RetryCriterion { failure: value_of("failureType", &self.failure_type)?, retries: self.number_of_retries })
     }
 
     fn of(criterion: &RetryCriterion) -> Self {
@@ -273,7 +261,7 @@ fn time_text(ms: i64) -> String {
 impl SchedulingBody {
     fn parse(&self) -> Result<SchedulingConfig, ControlError> {
         let start_ms = self.start_time.as_deref().map(|text| parse_time("startTime", text)).transpose()?;
-        let behavior = self.end_behavior.as_deref().map(|text| value_of(&END_BEHAVIORS, "endBehavior", text)).transpose()?;
+        let behavior = self.end_behavior.as_deref().map(|text| value_of("endBehavior", text)).transpose()?;
         let end = match (self.end_time.as_deref(), behavior) {
             (Some(text), behavior) => {
                 Some(ScheduledEnd { at_ms: parse_time("endTime", text)?, behavior: behavior.unwrap_or_default() })
@@ -288,7 +276,7 @@ impl SchedulingBody {
         Self {
             start_time: config.start_ms.map(time_text),
             end_time: config.end.map(|end| time_text(end.at_ms)),
-            end_behavior: config.end.map(|end| name_of(&END_BEHAVIORS, end.behavior).into()),
+            end_behavior: config.end.map(|end| <&str>::from(end.behavior).into()),
         }
     }
 }
@@ -349,8 +337,7 @@ pub fn parse_settings(mut members: Map<String, Value>) -> Result<JobSettings, Co
     let scheduling: Option<SchedulingBody> = take(&mut members, "schedulingConfig")?;
     let scheduling = scheduling.map(|body| body.parse()).transpose()?;
     Ok(JobSettings {
-        target_selection: selection
-            .map_or(Ok(TargetSelection::default()), |text| value_of(&SELECTIONS, "targetSelection", &text))?,
+        target_selection: selection.map_or(Ok(TargetSelection::default()), |text| value_of("targetSelection", &text))?,
         scheduling: scheduling.filter(|scheduling| *scheduling != SchedulingConfig::default()),
         config: parse_config(members)?.apply(&JobConfig::default()),
     })
@@ -369,7 +356,7 @@ struct SettingsBody {
 impl SettingsBody {
     fn of(target_selection: TargetSelection, scheduling: Option<&SchedulingConfig>, config: &JobConfig) -> Self {
         Self {
-            target_selection: name_of(&SELECTIONS, target_selection),
+            target_selection: target_selection.into(),
             scheduling_config: scheduling.map(SchedulingBody::of),
             config: ConfigBody::of(config),
         }
@@ -437,8 +424,8 @@ pub fn parse_associate_targets(body: &[u8]) -> Result<(Vec<JobTarget>, Option<St
 /// `InvalidRequest`, naming the parameter.
 pub fn parse_job_filter(status: Option<&str>, selection: Option<&str>, group: Option<&str>) -> Result<JobFilter, ControlError> {
     Ok(JobFilter {
-        status: status.map(|text| value_of(&JobStatus::ALL.map(|s| (s, s.as_str())), "status", text)).transpose()?,
-        target_selection: selection.map(|text| value_of(&SELECTIONS, "targetSelection", text)).transpose()?,
+        status: status.map(|text| value_of("status", text)).transpose()?,
+        target_selection: selection.map(|text| value_of("targetSelection", text)).transpose()?,
         group: group.map(GroupName::new).transpose().map_err(|error| invalid(error.to_string()))?,
     })
 }
@@ -565,7 +552,7 @@ impl<'a> SummaryBody<'a> {
         Self {
             job_arn: arn(JOB, job_id),
             job_id,
-            target_selection: name_of(&SELECTIONS, job.create.target_selection),
+            target_selection: job.create.target_selection.into(),
             status: job.status.as_str(),
             created_at: seconds(job.created_at_ms),
             last_updated_at: seconds(job.last_updated_at_ms),
@@ -618,6 +605,7 @@ mod tests {
     use super::*;
     use crate::ThingName;
     use crate::wire::control::{THING, THING_GROUP};
+    use crate::{EndBehavior, FailureType};
 
     fn parse(body: &str) -> Result<CreateJob, ControlError> {
         parse_create_job("fw-1", body.as_bytes(), |source| Ok(format!("{source:?}")))

@@ -7,6 +7,7 @@ use super::{Engine, Timer};
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::{CancelJob, EndBehavior, ExecutionStatus, FailureType, JobChange, JobStatus, TargetSelection, limits};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// What an abort says of itself; AWS's texts were not found.
 const ABORT_REASON: &str = "ABORT_CRITERIA_MET";
@@ -97,7 +98,7 @@ impl Engine {
         }
         let executed = self.executed_things(key);
         let failures = |failure: FailureType| -> u64 {
-            ExecutionStatus::ALL.into_iter().filter(|status| failure.covers(*status)).map(|status| job.counts.of(status)).sum()
+            ExecutionStatus::VARIANTS.iter().filter(|status| failure.covers(**status)).map(|status| job.counts.of(*status)).sum()
         };
         let met = job.create.config.abort.iter().copied().find(|criterion| {
             executed >= criterion.executed_min

@@ -8,9 +8,11 @@ use iot_jobs::ThingName;
 use iot_jobs::instant::Now;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use strum::{EnumString, IntoStaticStr};
 
 /// Statuses that a caller can set; those of transfers do not occur here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum CertificateStatus {
     /// `ACTIVE`: the only one with which devices may connect.
     Active,
@@ -21,17 +23,10 @@ pub enum CertificateStatus {
 }
 
 impl CertificateStatus {
-    /// All of them, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Revoked];
-
     /// `status` on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Inactive => "INACTIVE",
-            Self::Revoked => "REVOKED",
-        }
+        self.into()
     }
 }
 

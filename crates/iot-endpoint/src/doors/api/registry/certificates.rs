@@ -129,8 +129,8 @@ fn list_certificates(call: &Call<'_>) -> Result<Answer, Refused> {
 }
 
 fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
-    let found = CertificateStatus::ALL.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into())
+    let refused = |_| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into();
+    text.parse().map_err(refused)
 }
 
 /// A certificate that is no longer `ACTIVE` ends the sessions that came in with it: at once, where AWS takes some minutes (inferred).
