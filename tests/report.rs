@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetsim::preflight::HostFacts;
-use fleetsim::report::{self, Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use fleetsim::report::{self, AuditTotals, Manifest, ReportError, ResultsWriter, Totals, Verdict};
 use fleetsim::roster::Things;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use iot_jobs::instant::Mono;
-use iot_jobs::ledger::{LedgerEvent, LedgerRow};
+use iot_jobs::ledger::{HEADER, LedgerEvent, LedgerRow};
 use iot_jobs::{ExecutionStatus, JobId, ThingName};
 use load_metrics::Phase;
 use load_metrics::{
@@ -253,6 +253,7 @@ fn manifest() -> Manifest {
         findings: Vec::new(),
         differences: None,
     }
+        audit_findings: 0,
 }
 
 fn create(dir: &Path) -> Result<ResultsWriter, ReportError> {
@@ -489,6 +490,26 @@ fn a_second_is_one_line_for_people_and_one_object_for_programs() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["type"], &json["t_s"], &json["executions"]["succeeded"]), (&"second".into(), &2.into(), &4.into()));
     assert_eq!(json["operations"]["start_next"]["ok"], 2);
+#[test]
+fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
+    let mut run = Run::new(true);
+    let mut writer = run.writer();
+    writer.second(&run.second()).unwrap();
+    fs::write(run.path(report::SERVICE_LEDGER), format!("{HEADER}\n")).unwrap();
+    let told = ["the ledgers differ: once".to_owned(), "and 7 more differences: `fleetsim report` lists all".to_owned()];
+    let audit = Some(AuditTotals { differences: 8, findings: told.len() });
+    let all = std::iter::once("the ledgers differ: says somebody else".to_owned()).chain(told.clone()).collect();
+    writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, audit).unwrap();
+    let stored = writer.manifest().findings.clone();
+    assert_eq!(stored[1..], told, "run.json has all");
+    let record = report::load(&run.path("")).unwrap();
+    let findings = &record.manifest().findings;
+    assert!(findings.contains(&stored[0]) && !findings.iter().any(|finding| told.contains(finding)), "{findings:?}");
+    let differences = findings.iter().filter(|finding| finding.starts_with("the ledgers differ: sim-")).count();
+    assert_eq!(differences, record.differences().len());
+    assert!(differences > 0);
+}
+
     let summary: serde_json::Value = serde_json::from_str(&report::json::summary(&manifest())).unwrap();
     assert_eq!((&summary["type"], &summary["verdict"]), (&"summary".into(), &"RUNNING".into()));
 }

@@ -32,6 +32,14 @@ pub struct Difference {
     pub service: String,
 }
 
+/// What came of the audit at the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditTotals {
+    pub differences: u64,
+    /// How many of the findings of the run, the last ones, tell of them.
+    pub findings: usize,
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { thing, job, execution_number, field, things, service } = self;

@@ -56,6 +56,9 @@ pub struct Manifest {
     /// In the order of the scenario.
     #[serde(default)]
     pub events: Vec<EventTotals>,
+    /// How many of the findings are the audit's: the last ones.
+    #[serde(default)]
+    pub audit_findings: usize,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
     /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.

@@ -14,7 +14,7 @@ mod text;
 mod widen;
 mod writer;
 
-pub use audit::{Difference, SERVICE_LEDGER, audit};
+pub use audit::{AuditTotals, Difference, SERVICE_LEDGER, audit};
 pub use dictionary::dictionary;
 pub use faults_page::faults_page;
 pub use manifest::{EventTotals, Manifest, Totals, Verdict};

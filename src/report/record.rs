@@ -22,6 +22,9 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
     let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
     let mut manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })?;
+    // What the audit says of the files as they are now replaces what it said at the end of the run.
+    let of_run = manifest.findings.len().saturating_sub(std::mem::take(&mut manifest.audit_findings));
+    manifest.findings.truncate(of_run);
     for file in tables::all().iter().map(|table| table.file).chain([HLOG]).filter(|file| !dir.join(file).exists()) {
         manifest.findings.push(format!("{file} is missing from the folder"));
     }
@@ -40,7 +43,6 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
     // What is still being written, or was cut short, has no last word to compare.
     if manifest.differences.is_some() {
         differences = audit(dir, Mono(manifest.totals.origin_mono_ns))?.unwrap_or_default();
-        manifest.findings.retain(|finding| !finding.starts_with("the ledgers differ"));
         manifest.findings.extend(differences.iter().map(|difference| format!("the ledgers differ: {difference}")));
     }
     Ok(RunRecord { dir: dir.into(), manifest, differences })

@@ -1,6 +1,7 @@
 //! Writes the results folder while the run goes: after every second everything that is known is on disk.
 
 use super::ReportError;
+use super::audit::AuditTotals;
 use super::column::{GrowingFile, replace, to_csv};
 use super::hlog::IntervalLog;
 use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
@@ -124,13 +125,14 @@ impl ResultsWriter {
         exit_code: u8,
         finished_at: String,
         findings: Vec<String>,
-        differences: Option<u64>,
+        audit: Option<AuditTotals>,
     ) -> Result<(), ReportError> {
         self.manifest.verdict = verdict;
         self.manifest.exit_code = Some(exit_code);
         self.manifest.finished_at = Some(finished_at);
         self.manifest.findings = findings;
-        self.manifest.differences = differences;
+        self.manifest.differences = audit.map(|audit| audit.differences);
+        self.manifest.audit_findings = audit.map_or(0, |audit| audit.findings);
         // What never had a sample has not held.
         self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
         self.write_manifest()

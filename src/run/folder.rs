@@ -36,6 +36,7 @@ pub(super) fn create(dir: &Path, setup: &Setup) -> Result<ResultsWriter, ReportE
         events: Vec::new(),
         findings: Vec::new(),
         differences: None,
+        audit_findings: 0,
     };
     ResultsWriter::create(dir, manifest, Arc::clone(setup.roster.things()))
 }

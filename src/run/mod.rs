@@ -28,7 +28,7 @@ pub(crate) use ui::use_colour;
 
 use crate::exit;
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, ReportError, ResultsWriter};
+use crate::report::{self, AuditTotals, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use brief::brief;
@@ -233,7 +233,7 @@ fn planned<'a>(
 /// Judges the run and writes the last word on it; exit code, and what failed in words. The files are complete.
 fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, RunError>) -> (u8, Vec<String>) {
     let mut failures = Vec::new();
-    let Judgement { verdict, exit_code, findings, differences } = match outcome {
+    let Judgement { verdict, exit_code, findings, differences, audit_findings } = match outcome {
         Ok(ended) => judge(&evidence(setup, writer, &ended)),
         Err(error) => {
             let why = error.to_string();
@@ -241,7 +241,8 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
             judge(&Evidence { end: End::Failed(why), thresholds_hold: false, findings: writer.findings(), audit: Ok(None) })
         }
     };
-    match writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, differences) {
+    let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
+    match writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit) {
         Ok(()) => (exit_code, failures),
         Err(error) => {
             failures.insert(0, format!("failed to {error}"));

@@ -49,6 +49,8 @@ pub(super) struct Judgement {
     pub findings: Vec<String>,
     /// Between the ledgers; `None` where there was one of them only.
     pub differences: Option<u64>,
+    /// How many of the findings are of the audit: the last ones.
+    pub audit_findings: usize,
 }
 
 /// Decides how a run went.
@@ -69,8 +71,10 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judgement {
         End::Complete => (Verdict::Pass, exit::PASS),
     };
     let told = findings.iter().map(ToString::to_string);
-    let findings = end_in_words(end).into_iter().chain(told).chain(audit_in_words(audit)).collect();
-    Judgement { verdict, exit_code, findings, differences }
+    let of_audit = audit_in_words(audit);
+    let audit_findings = of_audit.len();
+    let findings = end_in_words(end).into_iter().chain(told).chain(of_audit).collect();
+    Judgement { verdict, exit_code, findings, differences, audit_findings }
 }
 
 /// Why it ended, where that is not as it was meant to.
@@ -186,6 +190,8 @@ mod tests {
         let judged = |audit| judge(&Evidence { audit, ..good(End::Complete) });
         let many = judged(Ok(Some(differences(12))));
         assert_eq!((many.differences, many.findings.len()), (Some(12), DIFFERENCES_SHOWN + 1));
+        let late = judge(&Evidence { findings: &[LATE], audit: Ok(Some(differences(12))), ..good(End::Complete) });
+        assert_eq!((late.findings.len(), late.audit_findings), (DIFFERENCES_SHOWN + 2, DIFFERENCES_SHOWN + 1));
         assert_eq!(many.findings[5], "and 7 more differences: `fleetsim report` lists all");
         assert_eq!(judged(Ok(Some(differences(5)))).findings.len(), 5);
         let failed = judged(Err("read executions.csv: line 2".into()));
