@@ -10,10 +10,11 @@ use fleetsim::tui::update::{Command, mode, update};
 use fleetsim::tui::view::render;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
+use load_metrics::ExecutionStage::{Canceled, Failed, InProgress, Notified, Queued, Rejected, Removed, Succeeded, TimedOut};
 use load_metrics::Phase;
 use load_metrics::{
     Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metric, Operation,
-    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StateCounts, TaggedTimes, Threshold, ThresholdRow,
+    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StageCounts, TaggedTimes, Threshold, ThresholdRow,
 };
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -24,6 +25,7 @@ use ratatui::style::Color;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use strum::VariantArray;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const ORIGIN: Mono = Mono(5_000_000_000);
@@ -67,8 +69,7 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         messages_out_per_s: 0,
         messages_in: 0,
         messages_out: 0,
-        executions: StateCounts::default(),
-        has_service: true,
+        executions: StageCounts::new(true),
         rollouts: Vec::new(),
         second: Vec::new(),
         totals: Vec::new(),
@@ -111,7 +112,7 @@ fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> Tag
     TaggedTimes { scope: ScopeName::All, operation, measure, distribution: histogram.take() }
 }
 
-fn job(name: &str, targets: u64, counts: StateCounts) -> RolloutRow {
+fn job(name: &str, targets: u64, counts: StageCounts) -> RolloutRow {
     RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, repeated: 0, seconds_to: [Some(31.2), None, None] }
 }
 
@@ -126,20 +127,22 @@ fn full_second(t_s: u64) -> Snapshot {
     let queued_so_far = t_s.saturating_sub(20).min(45) * 200;
     let ended = t_s.saturating_sub(32).min(40) * 220;
     let failed = ended / 50;
-    let counts = StateCounts {
-        notified: queued_so_far.saturating_sub(ended).min(180),
-        in_progress: queued_so_far.saturating_sub(ended).saturating_sub(180),
-        succeeded: ended - failed,
-        failed,
-        ..StateCounts::default()
-    };
+    let counts = StageCounts::of(
+        true,
+        [
+            (Notified, queued_so_far.saturating_sub(ended).min(180)),
+            (InProgress, queued_so_far.saturating_sub(ended).saturating_sub(180)),
+            (Succeeded, ended - failed),
+            (Failed, failed),
+        ],
+    );
     let wave = 1_000 + 40 * (t_s % 7);
     let times = [Operation::Connect, Operation::StartNext, Operation::Update].into_iter().flat_map(|operation| {
         let busy = if operation == Operation::Connect { t_s <= 20 } else { t_s > 20 };
         let count = if busy { 200 } else { 0 };
         [times(operation, Measure::Service, count, 80 + t_s), times(operation, Measure::Response, count, 110 + 9 * (t_s % 11))]
     });
-    let rest = StateCounts { in_progress: 12, succeeded: 388, ..StateCounts::default() };
+    let rest = StageCounts::of(true, [(InProgress, 12), (Succeeded, 388)]);
     Snapshot {
         phase: if t_s <= 20 { Phase::Connect } else { Phase::Rollout },
         connected,
@@ -229,7 +232,7 @@ fn failing() -> App {
             (ErrorKey { operation: Operation::Update, kind: "timeout", code: "no_answer" }, tally(3 * t_s, 30, "sim-000002")),
             (ErrorKey { operation: Operation::Update, kind: "rejected", code: "VersionMismatch" }, tally(1, 4, "sim-000003")),
         ]);
-        let counts = StateCounts { queued: 400, in_progress: 90, failed: 300, timed_out: 7, rejected: 3, ..StateCounts::default() };
+        let counts = StageCounts::of(true, [(Queued, 400), (InProgress, 90), (Failed, 300), (TimedOut, 7), (Rejected, 3)]);
         app.second(Arc::new(Snapshot {
             phase: if t_s < 10 { Phase::Connect } else { Phase::Rollout },
             connected: 500,
@@ -268,7 +271,7 @@ fn failing() -> App {
 fn finished() -> App {
     let mut app = full();
     (49..=75).for_each(|t_s| app.second(Arc::new(full_second(t_s))));
-    let counts = StateCounts { succeeded: 9_779, failed: 158, rejected: 63, ..StateCounts::default() };
+    let counts = StageCounts::of(true, [(Succeeded, 9_779), (Failed, 158), (Rejected, 63)]);
     let last = Snapshot {
         phase: Phase::Done,
         connected: 0,
@@ -279,6 +282,20 @@ fn finished() -> App {
     app.second(Arc::new(last));
     app.finished(Conclusion { verdict: "PASS", exit_code: 0, findings: vec!["something a reader should know".into()] });
     answer_cards(&mut app);
+    app
+}
+
+/// A fleet whose endpoint shows no ledger.
+fn without_a_ledger() -> App {
+    let mut app = app("an endpoint of others", 10);
+    let counts = StageCounts::of(false, [(Notified, 2), (InProgress, 3), (Succeeded, 4), (Removed, 1)]);
+    app.second(Arc::new(Snapshot {
+        phase: Phase::Rollout,
+        executions: counts,
+        rollouts: vec![job("fw-2-4-1", 10, counts)],
+        endpoint: None,
+        ..nothing(5, 10)
+    }));
     app
 }
 
@@ -303,7 +320,7 @@ fn text(app: &App, size: (u16, u16)) -> String {
 /// Every tab at every size.
 fn gallery(mut app: App) -> String {
     let mut pictures = Vec::new();
-    for tab in Tab::ALL {
+    for tab in Tab::VARIANTS.iter().copied() {
         update(&mut app, fleetsim::tui::input::Action::Show(tab));
         for (width, height) in SIZES {
             pictures.push(format!("=== {} {width}x{height}\n{}", tab.title(), text(&app, (width, height))));
@@ -341,7 +358,7 @@ fn events_under_way_are_told_on_every_screen() {
     let mut app = app("10k", 10_000);
     let events = vec![event(1, 20, 20), event(2, 1_500, 300), event(8, 4_000, 0), event(30, 0, 0)];
     app.second(Arc::new(Snapshot { events, ..nothing(10, 10_000) }));
-    for tab in Tab::ALL {
+    for tab in Tab::VARIANTS.iter().copied() {
         update(&mut app, fleetsim::tui::input::Action::Show(tab));
         let screen = text(&app, SIZES[0]);
         let told: Vec<&str> = screen.lines().filter(|line| line.contains("by it")).map(str::trim).collect();
@@ -507,7 +524,7 @@ fn every_sort_order_is_one() {
 #[test]
 fn without_colours_nothing_is_coloured_and_nothing_is_lost() {
     for mut app in [full(), failing(), finished()] {
-        for tab in Tab::ALL {
+        for tab in Tab::VARIANTS.iter().copied() {
             app.tab = tab;
             let coloured = text(&app, (120, 40));
             app.theme.has_colour = false;
@@ -540,7 +557,7 @@ fn series() -> App {
     for t_s in 1..=60 {
         let rows = (0..20).filter(|n| t_s > n * 2).map(|n| {
             let ended = (t_s - n * 2).min(20) * 6;
-            let counts = StateCounts { succeeded: ended - ended / 6, failed: ended / 6, ..StateCounts::default() };
+            let counts = StageCounts::of(true, [(Succeeded, ended - ended / 6), (Failed, ended / 6)]);
             RolloutRow { repeated: ended / 6, ..job(&format!("patch-{:02}", n + 1), 100, counts) }
         });
         let rollouts: Vec<RolloutRow> = rows.collect();
@@ -571,7 +588,7 @@ fn a_series_of_jobs_is_paged_through() {
         assert!(last.contains("patch-20: ended of 100") && last.contains("patch-20  "), "{last}");
         assert!(last.lines().any(|line| line.contains("patch-20") && line.contains("100.0 %") && line.contains('█')), "{last}");
     }
-    for (tab, size) in Tab::ALL.into_iter().flat_map(|tab| SIZES.map(|size| (tab, size))) {
+    for (tab, size) in Tab::VARIANTS.iter().copied().flat_map(|tab| SIZES.map(|size| (tab, size))) {
         app.tab = tab;
         draw(&app, size);
     }
@@ -596,4 +613,28 @@ fn a_status_of_an_execution_is_named_as_the_service_names_it() {
     let mut card = Card::new(0);
     card.note(at(1), What::Finished(ExecutionStatus::TimedOut));
     assert_eq!(card.recent[0].what.to_string(), "done: TIMED_OUT");
+}
+
+#[test]
+fn what_only_the_services_ledger_knows_is_a_question_mark_without_it() {
+    let mut app = without_a_ledger();
+    app.tab = Tab::Overview;
+    let overview = text(&app, SIZES[1]);
+    for (stage, count) in app.model().snapshot.as_ref().unwrap().executions.iter() {
+        let count = count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+        assert_eq!(count == "?", matches!(stage, Queued | TimedOut | Canceled));
+        assert!(overview.contains(&format!("{:<12}{count:>9}", stage.label())), "{stage:?} in\n{overview}");
+    }
+    app.tab = Tab::Rollouts;
+    let rollouts = lines(&draw(&app, SIZES[2]));
+    let header = rollouts.iter().find(|line| line.contains("timed out")).unwrap();
+    let row: Vec<char> = rollouts.iter().find(|line| line.contains("fw-2-4-1")).unwrap().chars().collect();
+    let below = |title: &str| {
+        let end = header[..header.find(title).unwrap() + title.len()].chars().count();
+        row[end - 1]
+    };
+    let titles = ["queued", "notified", "running", "ok", "failed", "rejected", "timed out", "other"];
+    assert_eq!(titles.map(below), ['?', '2', '3', '4', '0', '0', '?', '1']);
+    app.overlay = Some(Overlay::Question);
+    assert!(text(&app, SIZES[1]).contains("5 or more executions are open."));
 }

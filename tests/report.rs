@@ -13,14 +13,15 @@ use iot_jobs::ledger::{HEADER, LedgerEvent, LedgerRow};
 use iot_jobs::{ExecutionStatus, JobId, ThingName};
 use load_metrics::Phase;
 use load_metrics::{
-    Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
-    ThingEvent, ThingEventKind,
+    Collector, CollectorSettings, ExecutionStage, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput,
+    Snapshot, ThingEvent, ThingEventKind,
 };
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use strum::VariantArray;
 
 const ORIGIN: Mono = Mono(3_000_000_000);
 const THINGS: u32 = 12;
@@ -252,8 +253,8 @@ fn manifest() -> Manifest {
         events: Vec::new(),
         findings: Vec::new(),
         differences: None,
-    }
         audit_findings: 0,
+    }
 }
 
 fn create(dir: &Path) -> Result<ResultsWriter, ReportError> {
@@ -390,6 +391,33 @@ fn what_a_target_cannot_show_is_empty_and_never_zero() {
     assert_eq!((execution["service_ms_p50"].is_empty(), execution["response_ms_p50"].as_str()), (false, ""));
 }
 
+#[test]
+fn what_only_the_services_ledger_knows_is_unknown_on_every_face_without_it() {
+    let run = Run::whole(false);
+    for (file, row) in
+        ["timeseries.csv", "rollouts.csv"].into_iter().flat_map(|file| run.rows(file).into_iter().map(move |row| (file, row)))
+    {
+        for stage in ExecutionStage::VARIANTS {
+            let cell = &row[&format!("exec_{}", stage.key())];
+            assert_eq!(cell.is_empty(), stage.is_of_ledger(), "{file}: {stage:?} is {cell:?}");
+        }
+    }
+    let text = report::load(&run.path("")).unwrap().summary(false);
+    assert!(text.contains("12 executions: 12 succeeded (100.0 %), ? timed out, ? canceled, ? queued"), "{text}");
+    let totals = serde_json::to_value(&report::load(&run.path("")).unwrap().manifest().totals).unwrap();
+    let mut live = Run::new(false);
+    live.second();
+    let snapshot = live.second();
+    let json: serde_json::Value = serde_json::from_str(&report::json::line(&snapshot)).unwrap();
+    for stage in ExecutionStage::VARIANTS {
+        let counts = [&totals["executions"], &totals["rollouts"][0]["executions"]];
+        assert!(counts.iter().all(|counts| counts.get(stage.key()).is_none() == stage.is_of_ledger()), "{stage:?}");
+        assert_eq!(json["executions"].get(stage.key()).unwrap().is_null(), stage.is_of_ledger(), "{stage:?}");
+    }
+    let line = report::plain::line(&snapshot);
+    assert!(line.contains("exec: queued=? run=0 ok=4 fail=0 "), "{line}");
+}
+
 // ---------------------------------------------------------------------------------------------------- written as the run goes
 
 #[test]
@@ -463,6 +491,26 @@ fn a_run_that_was_killed_says_so_and_shows_what_there_is() {
 }
 
 #[test]
+fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
+    let mut run = Run::new(true);
+    let mut writer = run.writer();
+    writer.second(&run.second()).unwrap();
+    fs::write(run.path(report::SERVICE_LEDGER), format!("{HEADER}\n")).unwrap();
+    let told = ["the ledgers differ: once".to_owned(), "and 7 more differences: `fleetsim report` lists all".to_owned()];
+    let audit = Some(AuditTotals { differences: 8, findings: told.len() });
+    let all = std::iter::once("the ledgers differ: says somebody else".to_owned()).chain(told.clone()).collect();
+    writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, audit).unwrap();
+    let stored = writer.manifest().findings.clone();
+    assert_eq!(stored[1..], told, "run.json has all");
+    let record = report::load(&run.path("")).unwrap();
+    let findings = &record.manifest().findings;
+    assert!(findings.contains(&stored[0]) && !findings.iter().any(|finding| told.contains(finding)), "{findings:?}");
+    let differences = findings.iter().filter(|finding| finding.starts_with("the ledgers differ: sim-")).count();
+    assert_eq!(differences, record.differences().len());
+    assert!(differences > 0);
+}
+
+#[test]
 fn files_that_are_missing_or_damaged_are_named() {
     let run = Run::whole(true);
     fs::remove_file(run.path("operations.csv")).unwrap();
@@ -490,26 +538,6 @@ fn a_second_is_one_line_for_people_and_one_object_for_programs() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["type"], &json["t_s"], &json["executions"]["succeeded"]), (&"second".into(), &2.into(), &4.into()));
     assert_eq!(json["operations"]["start_next"]["ok"], 2);
-#[test]
-fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
-    let mut run = Run::new(true);
-    let mut writer = run.writer();
-    writer.second(&run.second()).unwrap();
-    fs::write(run.path(report::SERVICE_LEDGER), format!("{HEADER}\n")).unwrap();
-    let told = ["the ledgers differ: once".to_owned(), "and 7 more differences: `fleetsim report` lists all".to_owned()];
-    let audit = Some(AuditTotals { differences: 8, findings: told.len() });
-    let all = std::iter::once("the ledgers differ: says somebody else".to_owned()).chain(told.clone()).collect();
-    writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, audit).unwrap();
-    let stored = writer.manifest().findings.clone();
-    assert_eq!(stored[1..], told, "run.json has all");
-    let record = report::load(&run.path("")).unwrap();
-    let findings = &record.manifest().findings;
-    assert!(findings.contains(&stored[0]) && !findings.iter().any(|finding| told.contains(finding)), "{findings:?}");
-    let differences = findings.iter().filter(|finding| finding.starts_with("the ledgers differ: sim-")).count();
-    assert_eq!(differences, record.differences().len());
-    assert!(differences > 0);
-}
-
     let summary: serde_json::Value = serde_json::from_str(&report::json::summary(&manifest())).unwrap();
     assert_eq!((&summary["type"], &summary["verdict"]), (&"summary".into(), &"RUNNING".into()));
 }

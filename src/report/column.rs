@@ -1,27 +1,39 @@
 //! A CSV file as a table of columns: header, rows and the dictionary all derive from it.
 
 use super::ReportError;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// One column of rows `R`.
 pub(super) struct Column<R> {
-    pub(super) name: &'static str,
+    name: Cow<'static, str>,
     /// What the number means, with its unit; a sentence fragment.
-    pub(super) meaning: &'static str,
-    pub(super) cell: fn(&R) -> String,
+    meaning: Cow<'static, str>,
+    cell: Box<dyn Fn(&R) -> String + Send + Sync>,
+}
+
+impl<R> Column<R> {
+    pub(super) fn new(
+        name: impl Into<Cow<'static, str>>,
+        meaning: impl Into<Cow<'static, str>>,
+        cell: impl Fn(&R) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), meaning: meaning.into(), cell: Box::new(cell) }
+    }
 }
 
 /// A file as its readers know it.
 pub(super) struct Described {
     pub(super) file: &'static str,
     pub(super) row: &'static str,
-    pub(super) columns: Vec<(&'static str, &'static str)>,
+    /// Name and meaning of each.
+    pub(super) columns: Vec<(Cow<'static, str>, Cow<'static, str>)>,
 }
 
-pub(super) fn describe<R>(file: &'static str, row: &'static str, columns: &[Column<R>]) -> Described {
-    Described { file, row, columns: columns.iter().map(|column| (column.name, column.meaning)).collect() }
+pub(super) fn describe<R>(file: &'static str, row: &'static str, columns: Vec<Column<R>>) -> Described {
+    Described { file, row, columns: columns.into_iter().map(|column| (column.name, column.meaning)).collect() }
 }
 
 /// A file that grows by whole seconds: each is handed to the system in one piece, so that no row is left torn.
@@ -51,17 +63,17 @@ impl Appender {
 }
 
 /// A CSV file that grows while the run goes.
-pub(super) struct GrowingFile<R: 'static> {
+pub(super) struct GrowingFile<R> {
     out: Appender,
-    columns: &'static [Column<R>],
+    columns: Vec<Column<R>>,
     /// Rows since the last flush.
     rows: csv::Writer<Vec<u8>>,
 }
 
 impl<R> GrowingFile<R> {
-    pub(super) fn create(dir: &Path, name: &str, columns: &'static [Column<R>]) -> Result<Self, ReportError> {
+    pub(super) fn create(dir: &Path, name: &str, columns: Vec<Column<R>>) -> Result<Self, ReportError> {
         let mut file = Self { out: Appender::create(dir.join(name))?, columns, rows: memory() };
-        write_record(&mut file.rows, columns.iter().map(|column| column.name));
+        write_record(&mut file.rows, file.columns.iter().map(|column| column.name.as_ref()));
         file.flush()?;
         Ok(file)
     }
@@ -79,7 +91,7 @@ impl<R> GrowingFile<R> {
 /// A whole CSV text, for files that are rewritten.
 pub(super) fn to_csv<R>(columns: &[Column<R>], rows: impl Iterator<Item = R>) -> Vec<u8> {
     let mut out = memory();
-    write_record(&mut out, columns.iter().map(|column| column.name));
+    write_record(&mut out, columns.iter().map(|column| column.name.as_ref()));
     rows.for_each(|row| write_record(&mut out, columns.iter().map(|column| (column.cell)(&row))));
     bytes(out)
 }

@@ -3,6 +3,7 @@
 use load_metrics::Anomaly;
 use load_metrics::format::grouped;
 use sim_units::text::distribution_text;
+use strum::IntoEnumIterator;
 use thing_faults::{Ends, Row, Setting, TABLE, Times, Where};
 
 const INTRODUCTION: &str = "\
@@ -83,8 +84,7 @@ fn ends(row: &Row) -> &'static str {
 }
 
 fn excused(row: &Row) -> String {
-    let excused: Vec<String> = Anomaly::ALL
-        .into_iter()
+    let excused: Vec<String> = Anomaly::iter()
         .filter(|anomaly| anomaly.is_excused_by(row.fault))
         .map(|anomaly| format!("`{}`", anomaly.as_str()))
         .collect();

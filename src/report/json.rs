@@ -1,6 +1,6 @@
 //! One JSON object a second, for programs.
 
-use super::manifest::{EventTotals, Manifest, Percentiles, ThresholdTotals, states};
+use super::manifest::{EventTotals, Manifest, Percentiles, ThresholdTotals};
 use load_metrics::Snapshot;
 use serde_json::{Map, Value, json};
 
@@ -21,10 +21,8 @@ pub fn line(snapshot: &Snapshot) -> String {
             (row.operation.as_str().to_owned(), value)
         })
         .collect();
-    let executions: Map<String, Value> = states(&snapshot.executions, snapshot.has_service)
-        .into_iter()
-        .map(|(name, count)| (name.to_owned(), json!(count)))
-        .collect();
+    let executions: Map<String, Value> =
+        snapshot.executions.iter().map(|(stage, count)| (stage.key().to_owned(), json!(count))).collect();
     json!({
         "type": "second",
         "t_s": snapshot.t_s,

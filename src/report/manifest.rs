@@ -2,12 +2,14 @@
 
 use crate::preflight::HostFacts;
 use iot_jobs::instant::Mono;
-use load_metrics::{EventRow, Latency, OperationRow, Snapshot, ThresholdRow};
+use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, Snapshot, StageCounts, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::{IntoStaticStr, VariantArray};
 
 /// How a run went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE")]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     Pass,
@@ -21,14 +23,7 @@ pub enum Verdict {
 impl Verdict {
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "PASS",
-            Self::Fail => "FAIL",
-            Self::Invalid => "INVALID",
-            Self::Interrupted => "INTERRUPTED",
-            Self::Error => "ERROR",
-            Self::Running => "RUNNING",
-        }
+        self.into()
     }
 }
 
@@ -56,14 +51,14 @@ pub struct Manifest {
     /// In the order of the scenario.
     #[serde(default)]
     pub events: Vec<EventTotals>,
-    /// How many of the findings are the audit's: the last ones.
-    #[serde(default)]
-    pub audit_findings: usize,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
     /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.
     #[serde(default)]
     pub differences: Option<u64>,
+    /// How many of the findings are the audit's: the last ones.
+    #[serde(default)]
+    pub audit_findings: usize,
 }
 
 /// The run in numbers: all that the summary shows.
@@ -258,31 +253,17 @@ impl From<&OperationRow> for OperationTotals {
     }
 }
 
-/// Counts by state, in the order of the funnel; `None` where the target cannot tell.
-pub(super) fn states(counts: &load_metrics::StateCounts, has_service: bool) -> [(&'static str, Option<u64>); 9] {
-    let told = |value: u64| has_service.then_some(value);
-    [
-        ("queued", told(counts.queued)),
-        ("notified", Some(counts.notified)),
-        ("in_progress", Some(counts.in_progress)),
-        ("succeeded", Some(counts.succeeded)),
-        ("failed", Some(counts.failed)),
-        ("rejected", Some(counts.rejected)),
-        ("timed_out", told(counts.timed_out)),
-        ("canceled", told(counts.canceled)),
-        ("removed", Some(counts.removed)),
-    ]
-}
-
-fn state_map(counts: &load_metrics::StateCounts, has_service: bool) -> BTreeMap<String, u64> {
-    states(counts, has_service).into_iter().filter_map(|(name, count)| Some((name.to_owned(), count?))).collect()
+/// By key; what is not known is absent.
+fn by_stage(counts: &StageCounts) -> BTreeMap<String, u64> {
+    counts.iter().filter_map(|(stage, count)| Some((stage.key().to_owned(), count?))).collect()
 }
 
 impl Totals {
     /// Executions that have not ended.
     #[must_use]
     pub fn open(&self) -> u64 {
-        ["queued", "notified", "in_progress"].iter().filter_map(|state| self.executions.get(*state)).sum()
+        let open = ExecutionStage::VARIANTS.iter().filter(|stage| !stage.is_terminal());
+        open.filter_map(|stage| self.executions.get(stage.key())).sum()
     }
 
     /// Peaks are kept from the totals before.
@@ -299,7 +280,7 @@ impl Totals {
         let rollout = |row: &load_metrics::RolloutRow| RolloutTotals {
             job: row.job.to_string(),
             targets: row.targets,
-            executions: state_map(&row.counts, snapshot.has_service),
+            executions: by_stage(&row.counts),
             repeated: row.repeated,
             done_share: row.done_share(),
             seconds_to: row.seconds_to,
@@ -311,7 +292,7 @@ impl Totals {
             connected: snapshot.connected,
             messages_in: snapshot.messages_in,
             messages_out: snapshot.messages_out,
-            executions: state_map(&snapshot.executions, snapshot.has_service),
+            executions: by_stage(&snapshot.executions),
             rollouts: snapshot.rollouts.iter().map(rollout).collect(),
             operations: snapshot.totals.iter().map(OperationTotals::from).collect(),
             errors: snapshot

@@ -1,12 +1,13 @@
 //! One line a second, for terminals without a dashboard and for logs.
 
-use load_metrics::format::{milliseconds, plain};
-use load_metrics::{Operation, Snapshot};
+use load_metrics::format::{UNKNOWN, milliseconds, plain};
+use load_metrics::{ExecutionStage, Operation, Snapshot};
 
 /// `t=90s phase=rollout conn=9998/10000 (+0/s) exec: queued=120 run=431 ok=9401 fail=46 msg=3120/s start_next p99=41ms ...`
 #[must_use]
 pub fn line(snapshot: &Snapshot) -> String {
     let executions = &snapshot.executions;
+    let known = |count: Option<u64>| count.map_or_else(|| UNKNOWN.to_owned(), |count| count.to_string());
     let mut line = format!(
         "t={}s phase={} conn={}/{} (+{}/s) exec: queued={} run={} ok={} fail={} msg={}/s",
         snapshot.t_s,
@@ -14,10 +15,10 @@ pub fn line(snapshot: &Snapshot) -> String {
         snapshot.connected,
         snapshot.things,
         snapshot.connects_per_s,
-        executions.queued + executions.notified,
-        executions.in_progress,
-        executions.succeeded,
-        executions.terminal() - executions.succeeded,
+        known(executions.sum(&[ExecutionStage::Queued, ExecutionStage::Notified])),
+        known(executions.get(ExecutionStage::InProgress)),
+        known(executions.get(ExecutionStage::Succeeded)),
+        executions.bad(),
         snapshot.messages_in_per_s + snapshot.messages_out_per_s,
     );
     if let Some(latency) = snapshot.of_second(Operation::StartNext).and_then(|row| row.response) {

@@ -4,12 +4,18 @@ use super::column::{Column, Described, describe, ms};
 use super::manifest::{EventTotals, Percentiles};
 use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
-use load_metrics::{ClosedExecution, ErrorKey, ErrorTally, Latency, Operation, OperationRow, RolloutRow, Snapshot};
+use load_metrics::{
+    Anomaly, ClosedExecution, ErrorKey, ErrorTally, ExecutionStage, Latency, Operation, OperationRow, RolloutRow, Snapshot,
+    StageCounts,
+};
 use std::sync::Arc;
+use strum::{IntoEnumIterator, VariantArray};
+use thing_faults::Fault;
 
+/// Columns of rows of the type that stands first.
 macro_rules! columns {
-    ($($name:literal, $meaning:literal, $cell:expr;)*) => {
-        &[$(Column { name: $name, meaning: $meaning, cell: $cell }),*]
+    ($row:ty: $($name:literal, $meaning:expr, $cell:expr;)*) => {
+        vec![$(Column::<$row>::new($name, $meaning, $cell)),*]
     };
 }
 
@@ -23,6 +29,20 @@ fn optional(value: Option<u64>) -> String {
 
 fn part(latency: Option<Latency>, pick: fn(Latency) -> f64) -> String {
     ms(latency.map(pick))
+}
+
+/// Executions by stage.
+fn stage_columns<R: 'static>(stages: &'static [ExecutionStage], counts: fn(&R) -> StageCounts) -> impl Iterator<Item = Column<R>> {
+    stages.iter().map(move |stage| {
+        let unknown = if stage.is_of_ledger() { "; empty without the service's ledger" } else { "" };
+        let meaning = format!("executions {}{unknown}", stage.meaning());
+        Column::new(format!("exec_{}", stage.key()), meaning, move |row: &R| optional(counts(row).get(*stage)))
+    })
+}
+
+/// Names in one cell.
+fn joined(names: impl Iterator<Item = &'static str>) -> String {
+    names.collect::<Vec<_>>().join(";")
 }
 
 pub(super) const TIMESERIES: &str = "timeseries.csv";
@@ -44,42 +64,35 @@ fn of_second(
     part(snapshot.of_second(operation).and_then(pick), quantile)
 }
 
-pub(super) const TIMESERIES_COLUMNS: &[Column<Snapshot>] = columns! {
-    "t_s", "end of the second, in whole seconds from the first connect arrival", |s| count(s.t_s);
-    "phase", "connect, steady, rollout, drain or done", |s| s.phase.to_string();
-    "connected", "things whose session is subscribed, at the end of the second", |s| count(s.connected);
-    "connects_per_s", "sessions that became subscribed", |s| count(s.connects_per_s);
-    "messages_in_per_s", "PUBLISH packets things received", |s| count(s.messages_in_per_s);
-    "messages_out_per_s", "PUBLISH packets things sent", |s| count(s.messages_out_per_s);
-    "exec_queued", "executions queued at the service and not announced to their thing yet; empty without the service's ledger",
-        |s| optional(s.has_service.then_some(s.executions.queued));
-    "exec_notified", "executions announced to their thing and not started", |s| count(s.executions.notified);
-    "exec_in_progress", "executions under way", |s| count(s.executions.in_progress);
-    "exec_succeeded", "executions that ended SUCCEEDED, so far", |s| count(s.executions.succeeded);
-    "exec_failed", "executions that ended FAILED, so far", |s| count(s.executions.failed);
-    "exec_rejected", "executions that ended REJECTED by their thing, so far", |s| count(s.executions.rejected);
-    "exec_timed_out", "executions that ended TIMED_OUT, so far; empty without the service's ledger",
-        |s| optional(s.has_service.then_some(s.executions.timed_out));
-    "exec_canceled", "executions that ended CANCELED, so far; empty without the service's ledger",
-        |s| optional(s.has_service.then_some(s.executions.canceled));
-    "exec_removed", "executions that ended REMOVED, so far; without the service's ledger: that vanished for whatever reason",
-        |s| count(s.executions.removed);
-    "start_next_response_ms_p50", "start-next: intended start to answer, of answers in this second",
-        |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p50);
-    "start_next_response_ms_p99", "the same, 99th percentile", |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p99);
-    "update_response_ms_p99", "update: intended start to answer", |s| of_second(s, Operation::Update, |row| row.response, |l| l.p99);
-    "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service's ledger",
-        |s| of_second(s, Operation::NotifyNext, |row| row.service, |l| l.p99);
-    "lateness_ms_p99", "generator's own delay: request runnable to request written", |s| part(s.lateness, |l| l.p99);
-    "cpu_share", "cores the generator kept busy", |s| format!("{:.3}", s.generator.cpu_share);
-    "rss_bytes", "resident memory of the generator", |s| count(s.generator.rss_bytes);
-    "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
-        |s| s.endpoint.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
-    "endpoint_rss_bytes", "resident memory of the local endpoint; empty for other targets",
-        |s| optional(s.endpoint.map(|usage| usage.rss_bytes));
-    "shard_busy_max", "CPU time of the busiest shard, as a share of one core",
-        |s| format!("{:.3}", s.busy.iter().copied().fold(0.0, f64::max));
-};
+pub(super) fn timeseries_columns() -> Vec<Column<Snapshot>> {
+    let mut columns = columns! { Snapshot:
+        "t_s", "end of the second, in whole seconds from the first connect arrival", |s| count(s.t_s);
+        "phase", "connect, steady, rollout, drain or done", |s| s.phase.to_string();
+        "connected", "things whose session is subscribed, at the end of the second", |s| count(s.connected);
+        "connects_per_s", "sessions that became subscribed", |s| count(s.connects_per_s);
+        "messages_in_per_s", "PUBLISH packets things received", |s| count(s.messages_in_per_s);
+        "messages_out_per_s", "PUBLISH packets things sent", |s| count(s.messages_out_per_s);
+    };
+    columns.extend(stage_columns(ExecutionStage::VARIANTS, |s: &Snapshot| s.executions));
+    columns.extend(columns! { Snapshot:
+        "start_next_response_ms_p50", "start-next: intended start to answer, of answers in this second",
+            |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p50);
+        "start_next_response_ms_p99", "the same, 99th percentile", |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p99);
+        "update_response_ms_p99", "update: intended start to answer", |s| of_second(s, Operation::Update, |row| row.response, |l| l.p99);
+        "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service's ledger",
+            |s| of_second(s, Operation::NotifyNext, |row| row.service, |l| l.p99);
+        "lateness_ms_p99", "generator's own delay: request runnable to request written", |s| part(s.lateness, |l| l.p99);
+        "cpu_share", "cores the generator kept busy", |s| format!("{:.3}", s.generator.cpu_share);
+        "rss_bytes", "resident memory of the generator", |s| count(s.generator.rss_bytes);
+        "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
+            |s| s.endpoint.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
+        "endpoint_rss_bytes", "resident memory of the local endpoint; empty for other targets",
+            |s| optional(s.endpoint.map(|usage| usage.rss_bytes));
+        "shard_busy_max", "CPU time of the busiest shard, as a share of one core",
+            |s| format!("{:.3}", s.busy.iter().copied().fold(0.0, f64::max));
+    });
+    columns
+}
 
 // ------------------------------------------------------------------------------------------------------------ operations
 
@@ -89,28 +102,30 @@ pub(super) struct OperationSecond {
     pub(super) row: OperationRow,
 }
 
-pub(super) const OPERATIONS_COLUMNS: &[Column<OperationSecond>] = columns! {
-    "t_s", "end of the second, in whole seconds from the first connect arrival", |o| count(o.t_s);
-    "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
-    "operation", "what was measured", |o| o.row.operation.as_str().into();
-    "started", "operations that began in this second", |o| count(o.row.counts.started);
-    "ok", "that ended well in this second", |o| count(o.row.counts.ok);
-    "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
-    "timeout", "that had no answer within their deadline", |o| count(o.row.counts.timeout);
-    "error", "that broke: connection lost, protocol error", |o| count(o.row.counts.error);
-    "lost_arrivals", "planned starts that nobody was free to take", |o| count(o.row.counts.lost_arrivals);
-    "open", "begun and not ended, at the end of the second", |o| count(o.row.open);
-    "service_ms_p50", "sent to answer, of what ended in this second", |o| part(o.row.service, |l| l.p50);
-    "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
-    "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
-    "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
-    "response_ms_p50", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.p50);
-    "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
-    "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
-    "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
-    "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
-    "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
-};
+pub(super) fn operations_columns() -> Vec<Column<OperationSecond>> {
+    columns! { OperationSecond:
+        "t_s", "end of the second, in whole seconds from the first connect arrival", |o| count(o.t_s);
+        "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
+        "operation", "what was measured", |o| o.row.operation.as_str().into();
+        "started", "operations that began in this second", |o| count(o.row.counts.started);
+        "ok", "that ended well in this second", |o| count(o.row.counts.ok);
+        "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
+        "timeout", "that had no answer within their deadline", |o| count(o.row.counts.timeout);
+        "error", "that broke: connection lost, protocol error", |o| count(o.row.counts.error);
+        "lost_arrivals", "planned starts that nobody was free to take", |o| count(o.row.counts.lost_arrivals);
+        "open", "begun and not ended, at the end of the second", |o| count(o.row.open);
+        "service_ms_p50", "sent to answer, of what ended in this second", |o| part(o.row.service, |l| l.p50);
+        "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
+        "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
+        "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
+        "response_ms_p50", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.p50);
+        "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
+        "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
+        "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
+        "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
+        "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
+    }
+}
 
 // --------------------------------------------------------------------------------------------------------------- summary
 
@@ -120,63 +135,63 @@ pub(super) struct OperationTotal {
     pub(super) row: OperationRow,
 }
 
-pub(super) const SUMMARY_COLUMNS: &[Column<OperationTotal>] = columns! {
-    "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
-    "operation", "what was measured", |o| o.row.operation.as_str().into();
-    "started", "operations begun: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
-    "ok", "that ended well", |o| count(o.row.counts.ok);
-    "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
-    "timeout", "that had no answer within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
-    "error", "that broke: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
-    "open", "begun and not ended", |o| count(o.row.open);
-    "rate_per_s", "ok over the seconds of the run", |o| format!("{:.3}", o.row.counts.ok as f64 / o.run_s.max(1) as f64);
-    "service_ms_mean", "sent to answer", |o| part(o.row.service, |l| l.mean);
-    "service_ms_p50", "the same, median", |o| part(o.row.service, |l| l.p50);
-    "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
-    "service_ms_p95", "the same, 95th percentile", |o| part(o.row.service, |l| l.p95);
-    "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
-    "service_ms_p999", "the same, 99.9th percentile", |o| part(o.row.service, |l| l.p999);
-    "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
-    "response_ms_mean", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.mean);
-    "response_ms_p50", "the same, median", |o| part(o.row.response, |l| l.p50);
-    "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
-    "response_ms_p95", "the same, 95th percentile", |o| part(o.row.response, |l| l.p95);
-    "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
-    "response_ms_p999", "the same, 99.9th percentile", |o| part(o.row.response, |l| l.p999);
-    "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
-    "lost_arrivals", "planned starts that nobody was free to take; they are not among the started", |o| count(o.row.counts.lost_arrivals);
-    "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
-    "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
-};
+pub(super) fn summary_columns() -> Vec<Column<OperationTotal>> {
+    columns! { OperationTotal:
+        "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
+        "operation", "what was measured", |o| o.row.operation.as_str().into();
+        "started", "operations begun: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
+        "ok", "that ended well", |o| count(o.row.counts.ok);
+        "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
+        "timeout", "that had no answer within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
+        "error", "that broke: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
+        "open", "begun and not ended", |o| count(o.row.open);
+        "rate_per_s", "ok over the seconds of the run", |o| format!("{:.3}", o.row.counts.ok as f64 / o.run_s.max(1) as f64);
+        "service_ms_mean", "sent to answer", |o| part(o.row.service, |l| l.mean);
+        "service_ms_p50", "the same, median", |o| part(o.row.service, |l| l.p50);
+        "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
+        "service_ms_p95", "the same, 95th percentile", |o| part(o.row.service, |l| l.p95);
+        "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
+        "service_ms_p999", "the same, 99.9th percentile", |o| part(o.row.service, |l| l.p999);
+        "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
+        "response_ms_mean", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.mean);
+        "response_ms_p50", "the same, median", |o| part(o.row.response, |l| l.p50);
+        "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
+        "response_ms_p95", "the same, 95th percentile", |o| part(o.row.response, |l| l.p95);
+        "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
+        "response_ms_p999", "the same, 99.9th percentile", |o| part(o.row.response, |l| l.p999);
+        "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
+        "lost_arrivals", "planned starts that nobody was free to take; they are not among the started", |o| count(o.row.counts.lost_arrivals);
+        "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
+        "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
+    }
+}
 
 // -------------------------------------------------------------------------------------------------------------- rollouts
 
 /// A job's row with the second it is about.
 pub(super) struct RolloutSecond {
     pub(super) t_s: u64,
-    pub(super) has_service: bool,
     pub(super) row: RolloutRow,
 }
 
-pub(super) const ROLLOUTS_COLUMNS: &[Column<RolloutSecond>] = columns! {
-    "job", "job id", |r| r.row.job.to_string();
-    "t_s", "end of the second, in whole seconds from the first connect arrival", |r| count(r.t_s);
-    "targets", "things the job is for; empty for jobs of others", |r| optional(r.row.targets);
-    "exec_queued", "queued and not announced yet; empty without the service's ledger",
-        |r| optional(r.has_service.then_some(r.row.counts.queued));
-    "exec_notified", "announced and not started", |r| count(r.row.counts.notified);
-    "exec_in_progress", "under way", |r| count(r.row.counts.in_progress);
-    "exec_succeeded", "ended SUCCEEDED, so far", |r| count(r.row.counts.succeeded);
-    "exec_failed", "ended FAILED, so far", |r| count(r.row.counts.failed);
-    "exec_rejected", "ended REJECTED by the thing, so far", |r| count(r.row.counts.rejected);
-    "exec_timed_out", "ended TIMED_OUT, so far; empty without the service's ledger",
-        |r| optional(r.has_service.then_some(r.row.counts.timed_out));
-    "exec_canceled", "ended CANCELED, so far; empty without the service's ledger",
-        |r| optional(r.has_service.then_some(r.row.counts.canceled));
-    "done_share", "targets whose latest execution is over, over targets", |r| r.row.done_share().map_or_else(String::new, |share| format!("{share:.6}"));
-    "exec_removed", "ended REMOVED, so far; without the service's ledger: that vanished for whatever reason", |r| count(r.row.counts.removed);
-    "exec_repeated", "of all these, that came after another one of the same thing: retries", |r| count(r.row.repeated);
-};
+pub(super) fn rollouts_columns() -> Vec<Column<RolloutSecond>> {
+    // A column that came later stands behind those that were there.
+    let (others, removed) = ExecutionStage::VARIANTS.split_at(ExecutionStage::Removed as usize);
+    let mut columns = columns! { RolloutSecond:
+        "job", "job id", |r| r.row.job.to_string();
+        "t_s", "end of the second, in whole seconds from the first connect arrival", |r| count(r.t_s);
+        "targets", "things the job is for; empty for jobs of others", |r| optional(r.row.targets);
+    };
+    columns.extend(stage_columns(others, |r: &RolloutSecond| r.row.counts));
+    columns.extend(columns! { RolloutSecond:
+        "done_share", "targets whose latest execution is over, over targets", |r| r.row.done_share().map_or_else(String::new, |share| format!("{share:.6}"));
+    });
+    columns.extend(stage_columns(removed, |r: &RolloutSecond| r.row.counts));
+    columns.extend(columns! { RolloutSecond:
+        "exec_repeated", "of all these, that came after another one of the same thing: retries", |r| count(r.row.repeated);
+    });
+    columns
+}
 
 // ------------------------------------------------------------------------------------------------------------ executions
 
@@ -192,25 +207,27 @@ fn since_origin(line: &ExecutionLine, at: Option<Mono>) -> String {
     ms(at.map(|at| at.ms_since(line.origin)))
 }
 
-pub(super) const EXECUTIONS_COLUMNS: &[Column<ExecutionLine>] = columns! {
-    "thing", "thing name", |e| e.thing.to_string();
-    "cohort", "cohort of the thing", |e| e.cohort.to_string();
-    "job", "job id", |e| e.execution.job.to_string();
-    "execution_number", "number of this run of the job on the thing", |e| e.execution.execution_number.to_string();
-    "queued_ms", "when the service queued it; empty without the service's ledger", |e| since_origin(e, e.execution.queued);
-    "notified_ms", "when the thing first saw a notify-next that named it", |e| since_origin(e, e.execution.notified);
-    "started_ms", "when the thing got it from start-next", |e| since_origin(e, e.execution.started);
-    "finished_ms", "when the thing's terminal update was accepted, or the thing learned that it is gone", |e| since_origin(e, e.execution.finished);
-    "status", "how it stands: the service's word, or the thing's where there is no service's ledger",
-        |e| e.execution.status.map_or_else(String::new, |status| status.to_string());
-    "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
-    "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
-    "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
-    "anomaly", "what should never be: lost, duplicate_start, missing_notify, late_notify, terminal_twice, status_differs; several are joined by a semicolon",
-        |e| e.execution.anomalies.to_string();
-    "faults", "what went wrong with it on purpose, or with its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
-        |e| e.execution.faults.to_string();
-};
+pub(super) fn executions_columns() -> Vec<Column<ExecutionLine>> {
+    columns! { ExecutionLine:
+        "thing", "thing name", |e| e.thing.to_string();
+        "cohort", "cohort of the thing", |e| e.cohort.to_string();
+        "job", "job id", |e| e.execution.job.to_string();
+        "execution_number", "number of this run of the job on the thing", |e| e.execution.execution_number.to_string();
+        "queued_ms", "when the service queued it; empty without the service's ledger", |e| since_origin(e, e.execution.queued);
+        "notified_ms", "when the thing first saw a notify-next that named it", |e| since_origin(e, e.execution.notified);
+        "started_ms", "when the thing got it from start-next", |e| since_origin(e, e.execution.started);
+        "finished_ms", "when the thing's terminal update was accepted, or the thing learned that it is gone", |e| since_origin(e, e.execution.finished);
+        "status", "how it stands: the service's word, or the thing's where there is no service's ledger",
+            |e| e.execution.status.map_or_else(String::new, |status| status.to_string());
+        "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
+        "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
+        "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
+        "anomaly", format!("what should never be: {}; several are joined by a semicolon", Anomaly::iter().map(Anomaly::as_str).collect::<Vec<_>>().join(", ")),
+            |e| joined(e.execution.anomalies.iter().map(Anomaly::as_str));
+        "faults", "what went wrong with it on purpose, or with its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
+            |e| joined(e.execution.faults.iter().map(Fault::key));
+    }
+}
 
 // ---------------------------------------------------------------------------------------------------------------- errors
 
@@ -221,15 +238,17 @@ pub(super) struct ErrorLine {
     pub(super) tally: ErrorTally,
 }
 
-pub(super) const ERRORS_COLUMNS: &[Column<ErrorLine>] = columns! {
-    "operation", "what went wrong", |e| e.key.operation.as_str().into();
-    "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable; fault: on purpose", |e| e.key.kind.into();
-    "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
-    "count", "how often", |e| count(e.tally.count);
-    "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
-    "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));
-    "example", "the first one in words", |e| e.tally.example.clone();
-};
+pub(super) fn errors_columns() -> Vec<Column<ErrorLine>> {
+    columns! { ErrorLine:
+        "operation", "what went wrong", |e| e.key.operation.as_str().into();
+        "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost, unreadable; fault: on purpose", |e| e.key.kind.into();
+        "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
+        "count", "how often", |e| count(e.tally.count);
+        "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
+        "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));
+        "example", "the first one in words", |e| e.tally.example.clone();
+    }
+}
 
 // ---------------------------------------------------------------------------------------------------------------- events
 
@@ -243,36 +262,38 @@ fn of_recovery(line: &EventLine, pick: fn(Percentiles) -> f64) -> String {
     ms(line.totals.recovery_ms.map(pick))
 }
 
-pub(super) const EVENTS_COLUMNS: &[Column<EventLine>] = columns! {
-    "event", "its number in the scenario, from 1", |e| e.event.to_string();
-    "kind", "disconnect, outage, reconnect-storm, endpoint-restart or endpoint-freeze", |e| e.totals.kind.clone();
-    "at_ms", "when it was to happen, from the origin", |e| ms(Some(e.totals.at_s * 1e3));
-    "lasts_ms", "how long it was to last", |e| ms(Some(e.totals.lasts_s * 1e3));
-    "over_ms", "when the way to the endpoint was free again, from the origin; empty before", |e| ms(e.totals.over_ms);
-    "affected", "things that lost their session by it", |e| count(e.totals.affected);
-    "back", "of them, that were subscribed again; the others were not back when the run ended", |e| count(e.totals.back);
-    "failures", "attempts of theirs to connect that failed before that", |e| count(e.totals.failures);
-    "back_ms", "from its beginning until the last of them was subscribed again; empty while one is not", |e| ms(e.totals.back_ms);
-    "recovery_ms_p50", "from when it was over (of a session lost later: from its loss) until a thing was subscribed again",
-        |e| of_recovery(e, |times| times.p50);
-    "recovery_ms_p90", "the same, 90th percentile", |e| of_recovery(e, |times| times.p90);
-    "recovery_ms_p99", "the same, 99th percentile", |e| of_recovery(e, |times| times.p99);
-    "recovery_ms_max", "the same, longest", |e| of_recovery(e, |times| times.max);
-    "peak_connects_per_s", "the most of them that were subscribed again within one whole second after it was over",
-        |e| count(e.totals.peak_connects_per_s);
-    "peak_attempts_per_s", "the most attempts that they planned within one whole second after it was over: what their policy wants of the endpoint",
-        |e| count(e.totals.peak_attempts_per_s);
-};
+pub(super) fn events_columns() -> Vec<Column<EventLine>> {
+    columns! { EventLine:
+        "event", "its number in the scenario, from 1", |e| e.event.to_string();
+        "kind", "disconnect, outage, reconnect-storm, endpoint-restart or endpoint-freeze", |e| e.totals.kind.clone();
+        "at_ms", "when it was to happen, from the origin", |e| ms(Some(e.totals.at_s * 1e3));
+        "lasts_ms", "how long it was to last", |e| ms(Some(e.totals.lasts_s * 1e3));
+        "over_ms", "when the way to the endpoint was free again, from the origin; empty before", |e| ms(e.totals.over_ms);
+        "affected", "things that lost their session by it", |e| count(e.totals.affected);
+        "back", "of them, that were subscribed again; the others were not back when the run ended", |e| count(e.totals.back);
+        "failures", "attempts of theirs to connect that failed before that", |e| count(e.totals.failures);
+        "back_ms", "from its beginning until the last of them was subscribed again; empty while one is not", |e| ms(e.totals.back_ms);
+        "recovery_ms_p50", "from when it was over (of a session lost later: from its loss) until a thing was subscribed again",
+            |e| of_recovery(e, |times| times.p50);
+        "recovery_ms_p90", "the same, 90th percentile", |e| of_recovery(e, |times| times.p90);
+        "recovery_ms_p99", "the same, 99th percentile", |e| of_recovery(e, |times| times.p99);
+        "recovery_ms_max", "the same, longest", |e| of_recovery(e, |times| times.max);
+        "peak_connects_per_s", "the most of them that were subscribed again within one whole second after it was over",
+            |e| count(e.totals.peak_connects_per_s);
+        "peak_attempts_per_s", "the most attempts that they planned within one whole second after it was over: what their policy wants of the endpoint",
+            |e| count(e.totals.peak_attempts_per_s);
+    }
+}
 
 /// All files, for the dictionary.
 pub(super) fn all() -> Vec<Described> {
     vec![
-        describe(SUMMARY, "one operation in one scope, over the run; rewritten every second", SUMMARY_COLUMNS),
-        describe(TIMESERIES, "one second", TIMESERIES_COLUMNS),
-        describe(OPERATIONS, "one second of one operation in one scope", OPERATIONS_COLUMNS),
-        describe(ROLLOUTS, "one second of one job", ROLLOUTS_COLUMNS),
-        describe(EXECUTIONS, "one execution of one job on one thing, written when it is over", EXECUTIONS_COLUMNS),
-        describe(ERRORS, "one kind of error; rewritten every second", ERRORS_COLUMNS),
-        describe(EVENTS, "one event of the scenario; rewritten every second", EVENTS_COLUMNS),
+        describe(SUMMARY, "one operation in one scope, over the run; rewritten every second", summary_columns()),
+        describe(TIMESERIES, "one second", timeseries_columns()),
+        describe(OPERATIONS, "one second of one operation in one scope", operations_columns()),
+        describe(ROLLOUTS, "one second of one job", rollouts_columns()),
+        describe(EXECUTIONS, "one execution of one job on one thing, written when it is over", executions_columns()),
+        describe(ERRORS, "one kind of error; rewritten every second", errors_columns()),
+        describe(EVENTS, "one event of the scenario; rewritten every second", events_columns()),
     ]
 }

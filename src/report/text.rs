@@ -2,9 +2,11 @@
 
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-use load_metrics::format::{grouped, milliseconds, plain};
+use load_metrics::ExecutionStage;
+use load_metrics::format::{UNKNOWN, grouped, grouped_or_unknown, milliseconds, plain};
 use std::collections::BTreeSet;
 use std::path::Path;
+use strum::VariantArray;
 
 const ERRORS_SHOWN: usize = 8;
 
@@ -79,21 +81,14 @@ fn finish(mut table: Table, text_columns: usize) -> String {
 }
 
 fn executions(totals: &Totals) -> String {
-    const ORDER: [(&str, &str); 9] = [
-        ("succeeded", "succeeded"),
-        ("failed", "failed"),
-        ("rejected", "rejected"),
-        ("timed_out", "timed out"),
-        ("canceled", "canceled"),
-        ("removed", "removed"),
-        ("queued", "queued"),
-        ("notified", "notified"),
-        ("in_progress", "in progress"),
-    ];
     let all: u64 = totals.executions.values().sum();
-    let told = ORDER.iter().filter_map(|(key, name)| Some((name, *totals.executions.get(*key)?))).filter(|(_, count)| *count > 0);
-    let parts: Vec<String> =
-        told.map(|(name, count)| format!("{} {name} ({:.1} %)", grouped(count), 100.0 * count as f64 / all as f64)).collect();
+    let part = |stage: &ExecutionStage| match totals.executions.get(stage.key()) {
+        None => Some(format!("{UNKNOWN} {}", stage.label())),
+        Some(0) => None,
+        Some(count) => Some(format!("{} {} ({:.1} %)", grouped(*count), stage.label(), 100.0 * *count as f64 / all as f64)),
+    };
+    let (ended, open): (Vec<_>, Vec<_>) = ExecutionStage::VARIANTS.iter().partition(|stage| stage.is_terminal());
+    let parts: Vec<String> = ended.into_iter().chain(open).filter_map(part).collect();
     format!("{} executions: {}", grouped(all), parts.join(", "))
 }
 
@@ -101,16 +96,18 @@ fn rollouts(totals: &Totals) -> String {
     let mut table =
         table(&["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after"]);
     for rollout in &totals.rollouts {
-        let count = |key: &str| rollout.executions.get(key).copied().unwrap_or(0);
-        let other = count("timed_out") + count("canceled") + count("removed");
+        let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();
+        // Without the service's ledger all that vanished has the same stage, so their sum is known.
+        let other =
+            [ExecutionStage::TimedOut, ExecutionStage::Canceled, ExecutionStage::Removed].into_iter().filter_map(count).sum();
         let seconds = |n: usize| rollout.seconds_to[n].map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
         table.add_row([
             rollout.job.clone(),
             rollout.targets.map_or_else(|| "-".into(), grouped),
             rollout.done_share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
-            grouped(count("succeeded")),
-            grouped(count("failed")),
-            grouped(count("rejected")),
+            grouped_or_unknown(count(ExecutionStage::Succeeded)),
+            grouped_or_unknown(count(ExecutionStage::Failed)),
+            grouped_or_unknown(count(ExecutionStage::Rejected)),
             grouped(other),
             seconds(0),
             seconds(1),

@@ -43,16 +43,16 @@ impl ResultsWriter {
             manifest,
             findings: Vec::new(),
             things,
-            timeseries: GrowingFile::create(dir, tables::TIMESERIES, tables::TIMESERIES_COLUMNS)?,
-            operations: GrowingFile::create(dir, tables::OPERATIONS, tables::OPERATIONS_COLUMNS)?,
-            rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::ROLLOUTS_COLUMNS)?,
-            executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::EXECUTIONS_COLUMNS)?,
+            timeseries: GrowingFile::create(dir, tables::TIMESERIES, tables::timeseries_columns())?,
+            operations: GrowingFile::create(dir, tables::OPERATIONS, tables::operations_columns())?,
+            rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::rollouts_columns())?,
+            executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::executions_columns())?,
             hlog: IntervalLog::create(dir.join(HLOG))?,
             widening: Widening::default(),
         };
-        writer.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, std::iter::empty()))?;
-        writer.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, std::iter::empty()))?;
-        writer.rewrite(tables::EVENTS, &to_csv(tables::EVENTS_COLUMNS, std::iter::empty()))?;
+        writer.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), std::iter::empty()))?;
+        writer.rewrite(tables::ERRORS, &to_csv(&tables::errors_columns(), std::iter::empty()))?;
+        writer.rewrite(tables::EVENTS, &to_csv(&tables::events_columns(), std::iter::empty()))?;
         writer.write_manifest()?;
         Ok(writer)
     }
@@ -86,13 +86,13 @@ impl ResultsWriter {
         }
         self.executions.flush()?;
         let totals = snapshot.totals.iter().map(|row| OperationTotal { run_s: snapshot.t_s, row: row.clone() });
-        self.rewrite(tables::SUMMARY, &to_csv(tables::SUMMARY_COLUMNS, totals))?;
+        self.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), totals))?;
         let errors =
             snapshot.errors.iter().map(|(key, tally)| ErrorLine { origin: snapshot.origin, key: *key, tally: tally.clone() });
-        self.rewrite(tables::ERRORS, &to_csv(tables::ERRORS_COLUMNS, errors))?;
+        self.rewrite(tables::ERRORS, &to_csv(&tables::errors_columns(), errors))?;
         self.manifest.events = snapshot.events.iter().map(|row| EventTotals::new(row, snapshot.origin)).collect();
         let events = self.manifest.events.iter().zip(1..).map(|(totals, event)| EventLine { event, totals: totals.clone() });
-        self.rewrite(tables::EVENTS, &to_csv(tables::EVENTS_COLUMNS, events))?;
+        self.rewrite(tables::EVENTS, &to_csv(&tables::events_columns(), events))?;
         self.manifest.totals.update(snapshot);
         self.manifest.thresholds = snapshot.thresholds.iter().map(ThresholdTotals::from).collect();
         self.findings = findings(snapshot);
@@ -107,7 +107,7 @@ impl ResultsWriter {
             self.operations.write(&OperationSecond { t_s: snapshot.t_s, row: row.clone() });
         }
         for row in &snapshot.rollouts {
-            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, has_service: snapshot.has_service, row: row.clone() });
+            self.rollouts.write(&RolloutSecond { t_s: snapshot.t_s, row: row.clone() });
         }
         self.hlog.second(snapshot)?;
         self.timeseries.flush()?;

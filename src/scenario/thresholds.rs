@@ -2,10 +2,10 @@
 
 use super::plan::CohortPlan;
 use config_text::{Code, Entry, Located, Node, Place, Reader, Table, Value, nearest};
-use load_metrics::Phase;
 use load_metrics::{Check, Metric, Operation, Threshold};
 use sim_units::text;
 use std::time::Duration;
+use strum::VariantArray;
 
 /// Windows that are looked at every second are kept second by second.
 const OVER_MAX: Duration = Duration::from_secs(3600);
@@ -66,8 +66,7 @@ fn threshold(root: &Reader<'_>, wanted: &Wanted<'_>, cohorts: &[CohortPlan]) -> 
         reader.missing(CHECK, "say what must hold, as in check = \"< 250\"");
     }
     let over = reader.with("over", "a span such as \"last 60s\"", last);
-    let words = Phase::ALL.map(|phase| (phase.as_str(), phase));
-    let phase = reader.word("phase", &words);
+    let phase = reader.variant("phase");
     let cohort = reader.string("cohort").filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
     let metric = metric(root, &wanted.name, key_place);
     if let Some(metric) = metric {
@@ -127,7 +126,7 @@ fn check_fit(reader: &Reader<'_>, metric: Metric, over: Option<&Located<Duration
     if let Some(cohort) = cohort
         && !metric.operation().is_some_and(Operation::is_scoped)
     {
-        let scoped: Vec<&str> = Operation::ALL.into_iter().filter(|o| o.is_scoped()).map(Operation::as_str).collect();
+        let scoped: Vec<&str> = Operation::VARIANTS.iter().filter(|o| o.is_scoped()).map(|o| o.as_str()).collect();
         let help = format!("told apart are: {}", scoped.join(", "));
         reader.conflict(&cohort.place, format!("{metric} is not told apart by cohort"), &help);
     }

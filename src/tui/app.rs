@@ -7,10 +7,11 @@ use crate::inspect::{Card, Question, Reply};
 use crate::roster::Things;
 use iot_jobs::JobId;
 use load_metrics::Phase;
-use load_metrics::{ErrorKey, ErrorTally, Measure, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
+use load_metrics::{ErrorKey, ErrorTally, ExecutionStage, Measure, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Lines of the log kept for its pane.
 const LOG_MAX: usize = 500;
@@ -39,28 +40,21 @@ pub struct Brief {
     pub rates: BTreeMap<JobId, u32>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Tab {
     #[default]
     Overview,
     Latency,
+    #[strum(serialize = "Roll-outs")]
     Rollouts,
     Errors,
     Things,
 }
 
 impl Tab {
-    pub const ALL: [Self; 5] = [Self::Overview, Self::Latency, Self::Rollouts, Self::Errors, Self::Things];
-
     #[must_use]
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Latency => "Latency",
-            Self::Rollouts => "Roll-outs",
-            Self::Errors => "Errors",
-            Self::Things => "Things",
-        }
+        self.into()
     }
 
     /// What its table can be sorted by.
@@ -135,9 +129,9 @@ pub struct App {
     pub operation: Option<Operation>,
     pub measure: Measure,
     /// Selected row by tab.
-    pub selected: [usize; Tab::ALL.len()],
+    pub selected: [usize; Tab::VARIANTS.len()],
     /// Index into [`Tab::sorts`] by tab.
-    pub sorts: [usize; Tab::ALL.len()],
+    pub sorts: [usize; Tab::VARIANTS.len()],
     pub finder: Finder,
     pub most_hit: Vec<Card>,
     /// The shards do not answer questions, or not any more.
@@ -162,8 +156,8 @@ impl App {
             window: None,
             operation: None,
             measure: Measure::Response,
-            selected: [0; Tab::ALL.len()],
-            sorts: [0; Tab::ALL.len()],
+            selected: [0; Tab::VARIANTS.len()],
+            sorts: [0; Tab::VARIANTS.len()],
             finder,
             most_hit: Vec::new(),
             unanswered: false,
@@ -267,7 +261,7 @@ impl App {
         let mut rows: Vec<_> = snapshot.rollouts.iter().enumerate().collect();
         match self.sort_of(Tab::Rollouts) {
             "done" => rows.sort_by(|a, b| b.1.done_share().unwrap_or(0.0).total_cmp(&a.1.done_share().unwrap_or(0.0))),
-            "failed" => rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.counts.failed)),
+            "failed" => rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.counts.get(ExecutionStage::Failed))),
             _ => {}
         }
         rows

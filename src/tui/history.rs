@@ -1,6 +1,6 @@
 //! What charts draw: every second of the run as a small slot, the newest ones each for themselves, all of them in a bounded number.
 
-use load_metrics::{Measure, Operation, RolloutRow, Snapshot, StateCounts, TaggedTimes};
+use load_metrics::{Measure, Operation, RolloutRow, Snapshot, StageCounts, TaggedTimes};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub struct Slot {
     pub messages_out: u64,
     pub times: Vec<SlotTimes>,
     /// At its end.
-    pub executions: StateCounts,
+    pub executions: StageCounts,
     /// Things that are done with a job at its end, by row of the snapshot's rollouts.
     pub done: Vec<u64>,
 }

@@ -2,7 +2,7 @@
 
 use super::history::{History, Slot};
 use load_metrics::Phase;
-use load_metrics::{Distribution, ErrorKey, Measure, Operation, Resolution, RolloutRow, Snapshot};
+use load_metrics::{Distribution, ErrorKey, ExecutionStage, Measure, Operation, Resolution, RolloutRow, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +115,12 @@ impl Model {
             (Phase::Connect, _) => goal("connected", snapshot.connected, snapshot.things, self.rate(ETA_S, |slot| slot.connected)),
             (Phase::Drain, _) => {
                 let done = snapshot.executions.terminal();
-                goal("ended", done, done + snapshot.executions.in_progress, self.rate(ETA_S, terminal))
+                goal(
+                    "ended",
+                    done,
+                    done + snapshot.executions.get(ExecutionStage::InProgress).unwrap_or(0),
+                    self.rate(ETA_S, terminal),
+                )
             }
             (Phase::Steady | Phase::Rollout | Phase::Done, Some(duration)) => {
                 goal("seconds of the run", snapshot.t_s, duration.as_secs(), 1.0)

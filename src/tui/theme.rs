@@ -1,6 +1,7 @@
 //! Styles: the sixteen colours of the terminal's own scheme, and never a colour alone. Cyan, magenta and red stay apart for
 //! colour-blind eyes and stand on light and dark ground; text keeps the terminal's foreground.
 
+use load_metrics::StageRole;
 use ratatui::style::{Color, Modifier, Style};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl Theme {
     #[must_use]
     pub fn bad(self) -> Style {
         self.colour(Color::Red).add_modifier(Modifier::BOLD)
+    }
+
+    /// Executions at a stage.
+    #[must_use]
+    pub fn stage(self, role: StageRole) -> Style {
+        match role {
+            StageRole::Open | StageRole::Good => self.accent(),
+            StageRole::Bad => self.bad(),
+        }
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 use super::app::{App, Overlay, RunState, Tab, WINDOWS};
 use super::input::{Action, Mode};
 use load_metrics::Measure;
+use strum::VariantArray;
 
 /// Rows of a page.
 const PAGE: usize = 20;
@@ -36,8 +37,8 @@ pub fn update(app: &mut App, action: Action) -> Option<Command> {
     let row = app.selected[app.tab.index()];
     match action {
         Action::Show(tab) => return show(app, tab),
-        Action::NextTab => return show(app, Tab::ALL[(app.tab.index() + 1) % Tab::ALL.len()]),
-        Action::PreviousTab => return show(app, Tab::ALL[(app.tab.index() + Tab::ALL.len() - 1) % Tab::ALL.len()]),
+        Action::NextTab => return show(app, Tab::VARIANTS[(app.tab.index() + 1) % Tab::VARIANTS.len()]),
+        Action::PreviousTab => return show(app, Tab::VARIANTS[(app.tab.index() + Tab::VARIANTS.len() - 1) % Tab::VARIANTS.len()]),
         Action::Up => return select(app, row.saturating_sub(1)),
         Action::Down => return select(app, row + 1),
         Action::PageUp => return select(app, row.saturating_sub(PAGE)),

@@ -264,9 +264,8 @@ impl Collector {
         let view = SecondView {
             phase: input.phase,
             phases: input.phases,
-            has_service: self.book.has_service(),
             lateness: &self.lateness.second,
-            states: self.book.counts(),
+            executions: self.book.counts(),
             anomalies: self.book.anomalies(),
             events,
             connected: sums.connected(),
@@ -344,7 +343,6 @@ impl Collector {
             messages_in: self.messages_in,
             messages_out: self.messages_out,
             executions: self.book.counts(),
-            has_service: self.book.has_service(),
             rollouts: self.book.rollouts(),
             second,
             totals,
@@ -370,7 +368,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Outcome, Recorder, Sample, Scope, ThingEventKind};
+    use crate::{ExecutionStage, Outcome, Recorder, Sample, Scope, ThingEventKind};
     use iot_jobs::ledger::LedgerEvent;
     use iot_jobs::{ExecutionStatus, ThingName};
 
@@ -474,9 +472,9 @@ mod tests {
         let notify_next = snapshot.of_run(Operation::NotifyNext).unwrap();
         assert_eq!((notify_next.counts.started, notify_next.counts.ok, notify_next.open), (1, 1, 0));
         assert_eq!((notify_next.service.unwrap().p50, notify_next.response), (20.0, None));
-        assert_eq!((snapshot.executions.succeeded, snapshot.closed.len()), (1, 1));
+        assert_eq!((snapshot.executions.get(ExecutionStage::Succeeded), snapshot.closed.len()), (Some(1), 1));
         let next = collector.second(input(1, Vec::new()));
-        assert_eq!((next.closed.len(), next.times.len(), next.executions.succeeded), (0, 0, 1));
+        assert_eq!((next.closed.len(), next.times.len(), next.executions.get(ExecutionStage::Succeeded)), (0, 0, Some(1)));
         assert_eq!(next.of_second(Operation::NotifyNext).unwrap().service, None);
     }
 

@@ -2,12 +2,12 @@
 
 use super::executions::Anomaly;
 use super::health::{Breach, Cause, Excess};
-use super::interval::FAULT_KIND;
 use super::snapshot::Snapshot;
 use crate::Phase;
 use crate::format::{grouped, milliseconds};
+use std::collections::BTreeMap;
 use std::fmt;
-use thing_faults::TABLE;
+use thing_faults::Fault;
 
 /// A conclusion about a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub enum Finding {
     /// The run was over first.
     NeverOver { event: usize, kind: &'static str },
     /// What went wrong on purpose, and how often, in the order of the table of faults.
-    Injected(Vec<(&'static str, u64)>),
+    Injected(Vec<(Fault, u64)>),
 }
 
 impl Finding {
@@ -60,7 +60,8 @@ impl fmt::Display for Finding {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
             Self::Injected(counts) => {
-                let counts: Vec<String> = counts.iter().map(|(fault, count)| format!("{} {fault}", grouped(*count))).collect();
+                let counts: Vec<String> =
+                    counts.iter().map(|(fault, count)| format!("{} {}", grouped(*count), fault.key())).collect();
                 write!(f, "injected on purpose: {}", counts.join(", "))
             }
         }
@@ -114,12 +115,13 @@ fn meaning(anomaly: Anomaly) -> &'static str {
 
 /// Failures on purpose, where there were any.
 fn injected(snapshot: &Snapshot) -> Option<Finding> {
-    let count = |fault: &str| {
-        let of_fault = snapshot.errors.iter().filter(|(key, _)| key.kind == FAULT_KIND && key.code == fault);
-        of_fault.map(|(_, tally)| tally.count).sum::<u64>()
-    };
-    let counts: Vec<_> = TABLE.iter().map(|row| (row.key, count(row.key))).filter(|(_, count)| *count > 0).collect();
-    (!counts.is_empty()).then_some(Finding::Injected(counts))
+    let mut counts = BTreeMap::<Fault, u64>::new();
+    for (key, tally) in &snapshot.errors {
+        if let Some(fault) = key.fault() {
+            *counts.entry(fault).or_default() += tally.count;
+        }
+    }
+    (!counts.is_empty()).then(|| Finding::Injected(counts.into_iter().collect()))
 }
 
 /// What the figures so far tell.

@@ -27,6 +27,15 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// What stands for a number that nobody knows.
+pub const UNKNOWN: &str = "?";
+
+/// [`grouped`], or [`UNKNOWN`].
+#[must_use]
+pub fn grouped_or_unknown(number: Option<u64>) -> String {
+    number.map_or_else(|| UNKNOWN.to_owned(), grouped)
+}
+
 /// At most five characters: `812`, `9,999`, `12.3k`, `4.5M`.
 #[must_use]
 pub fn short(number: f64) -> String {

@@ -77,7 +77,7 @@ pub struct OperationInterval {
 }
 
 /// The kind of error that was made on purpose; its code is the fault's name.
-pub const FAULT_KIND: &str = "fault";
+const FAULT_KIND: &str = "fault";
 
 /// What an error is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +88,17 @@ pub struct ErrorKey {
 }
 
 impl ErrorKey {
+    /// A strike on purpose.
+    pub(super) fn of_fault(operation: Operation, fault: Fault) -> Self {
+        Self { operation, kind: FAULT_KIND, code: fault.key() }
+    }
+
+    /// The fault that struck, where it was on purpose.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        (self.kind == FAULT_KIND).then(|| Fault::of(self.code)).flatten()
+    }
+
     /// What is counted together, once there are too many to tell apart.
     pub(super) fn other(operation: Operation) -> Self {
         Self { operation, kind: "other", code: "other" }

@@ -6,6 +6,7 @@
 
 mod clock_offset;
 mod collector;
+mod execution_stage;
 mod executions;
 mod finding;
 pub mod format;
@@ -22,17 +23,16 @@ mod threshold;
 
 pub use clock_offset::ClockOffset;
 pub use collector::{Collector, CollectorSettings, SecondInput};
-pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow, StateCounts};
+pub use execution_stage::{ExecutionStage, StageCounts, StageRole};
+pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow};
 pub use finding::{Finding, findings};
 pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
-pub use interval::{
-    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
-};
+pub use interval::{Counts, ErrorKey, ErrorTally, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind};
 pub use phases::{Phase, PhaseSet};
 pub use recorder::Recorder;
 pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
-pub use scope::{ScopeId, Scopes};
+pub use scope::{SCOPES_MAX, ScopeId, Scopes};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
-pub use threshold::{Check, Metric, Threshold, ThresholdRow};
+pub use threshold::{Check, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};

@@ -1,8 +1,10 @@
 //! The phases of a run, in their order.
 
-use std::fmt;
+use enumset::{EnumSet, EnumSetType};
+use strum::{Display, IntoStaticStr, VariantArray};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Phase {
     /// Until every thing has been connected once, or its connect arrivals are used up and given up.
     Connect,
@@ -17,43 +19,11 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Self; 5] = [Self::Connect, Self::Steady, Self::Rollout, Self::Drain, Self::Done];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Steady => "steady",
-            Self::Rollout => "rollout",
-            Self::Drain => "drain",
-            Self::Done => "done",
-        }
+        self.into()
     }
 }
 
 /// Phases that a run was in, one after the other, within a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PhaseSet(u8);
-
-impl PhaseSet {
-    pub fn insert(&mut self, phase: Phase) {
-        self.0 |= Self::from(phase).0;
-    }
-
-    #[must_use]
-    pub fn contains(self, phase: Phase) -> bool {
-        self.0 & Self::from(phase).0 != 0
-    }
-}
-
-impl From<Phase> for PhaseSet {
-    fn from(phase: Phase) -> Self {
-        Self(1 << phase as u8)
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub type PhaseSet = EnumSet<Phase>;

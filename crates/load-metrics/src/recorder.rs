@@ -5,14 +5,13 @@
 
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{
-    Counts, ErrorKey, ErrorTally, FAULT_KIND, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind,
-};
+use super::interval::{Counts, ErrorKey, ErrorTally, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use iot_jobs::instant::Mono;
 use std::collections::VecDeque;
 use std::time::Duration;
+use strum::{EnumCount, VariantArray};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Closed intervals that may wait to be polled. Beyond that the running one goes on: its second gets longer, nothing is lost.
@@ -212,7 +211,8 @@ impl Recorder {
 
     /// A thing was struck by a fault on purpose.
     pub fn fault(&mut self, operation: Operation, event: FaultEvent, at: Mono, example: impl FnOnce() -> String) {
-        self.error(operation, FAULT_KIND, event.fault.key(), at, example);
+        let ErrorKey { operation, kind, code } = ErrorKey::of_fault(operation, event.fault);
+        self.error(operation, kind, code, at, example);
         let Interval { faults, events_lost, .. } = &mut self.running;
         push_bounded(faults, event, events_lost);
     }
@@ -251,14 +251,15 @@ impl Recorder {
         let mut interval = std::mem::replace(&mut self.running, next);
         interval.until = until;
         interval.lateness = self.lateness.take();
-        let scopes = self.scopes.count();
-        for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| !cell.counts.is_zero()) {
+        let scopes = self.scopes;
+        let places = Operation::VARIANTS.iter().flat_map(|operation| scopes.ids().map(move |scope| (*operation, scope)));
+        for ((operation, scope), cell) in places.zip(&mut self.cells).filter(|(_, cell)| !cell.counts.is_zero()) {
             let (service, response) = cell.times.as_deref_mut().map_or_else(Default::default, |times| {
                 (times.service.take(), times.response.as_mut().map_or_else(Distribution::default, Histogram::take))
             });
             interval.operations.push(OperationInterval {
-                operation: Operation::ALL[index / scopes],
-                scope: ScopeId((index % scopes) as u16),
+                operation,
+                scope,
                 counts: std::mem::take(&mut cell.counts),
                 service,
                 response,

@@ -3,10 +3,11 @@
 use iot_jobs::instant::Mono;
 use iot_jobs::{ExecutionStatus, JobId};
 use std::time::Duration;
+use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 /// What is measured. The order is the order of every table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumCount, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// Gate passed -> subscribed, the whole of it.
     Connect,
@@ -39,48 +40,9 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const COUNT: usize = 17;
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Connect,
-        Self::ConnectTcp,
-        Self::ConnectTls,
-        Self::ConnectMqtt,
-        Self::Subscribe,
-        Self::Reconnect,
-        Self::GetPending,
-        Self::StartNext,
-        Self::Describe,
-        Self::Update,
-        Self::NotifyNext,
-        Self::NotifyNextAtLeast,
-        Self::FirstNotification,
-        Self::Execution,
-        Self::Puback,
-        Self::Telemetry,
-        Self::Download,
-    ];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::ConnectTcp => "connect_tcp",
-            Self::ConnectTls => "connect_tls",
-            Self::ConnectMqtt => "connect_mqtt",
-            Self::Subscribe => "subscribe",
-            Self::Reconnect => "reconnect",
-            Self::GetPending => "get_pending",
-            Self::StartNext => "start_next",
-            Self::Describe => "describe",
-            Self::Update => "update",
-            Self::NotifyNext => "notify_next",
-            Self::NotifyNextAtLeast => "notify_next_at_least",
-            Self::FirstNotification => "first_notification",
-            Self::Execution => "execution",
-            Self::Puback => "puback",
-            Self::Telemetry => "telemetry",
-            Self::Download => "download",
-        }
+        self.into()
     }
 
     /// Whether service and response time are two different things for it.
@@ -120,7 +82,8 @@ impl Operation {
 }
 
 /// Which of the two times of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Measure {
     /// Sent -> answered.
     Service,
@@ -131,10 +94,7 @@ pub enum Measure {
 impl Measure {
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::Response => "response",
-        }
+        self.into()
     }
 }
 

@@ -8,30 +8,52 @@ pub struct ScopeId(pub u16);
 
 impl ScopeId {
     pub const ALL: Self = Self(0);
+
+    /// Of the cohort at this place.
+    ///
+    /// # Panics
+    /// When a run has more scopes than [`SCOPES_MAX`].
+    #[must_use]
+    pub fn of_cohort(place: usize) -> Self {
+        Self(u16::try_from(1 + place).expect(MANY))
+    }
 }
+
+/// All scopes of a run. A scenario has far fewer cohorts, and is refused with more.
+pub const SCOPES_MAX: usize = 1 << 16;
+const MANY: &str = "a run has at most SCOPES_MAX scopes";
 
 /// How many scopes a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scopes {
-    cohorts: usize,
-    transports: usize,
+    cohorts: u16,
+    /// The last one.
+    last: u16,
 }
 
 impl Scopes {
+    /// # Panics
+    /// With more than [`SCOPES_MAX`] of them.
     #[must_use]
     pub fn new(cohorts: usize, transports: usize) -> Self {
-        Self { cohorts, transports }
+        let last = u16::try_from(cohorts + transports).expect(MANY);
+        Self { cohorts: last - u16::try_from(transports).expect(MANY), last }
     }
 
     #[must_use]
     pub fn count(self) -> usize {
-        1 + self.cohorts + self.transports
+        usize::from(self.last) + 1
+    }
+
+    /// Every one, in its order.
+    pub fn ids(self) -> impl Iterator<Item = ScopeId> {
+        (0..=self.last).map(ScopeId)
     }
 
     /// The scopes that a sample of `operation` counts in.
     pub fn of(self, operation: Operation, scope: Scope) -> impl Iterator<Item = ScopeId> {
         let cohort = ScopeId(1 + scope.cohort);
-        let transport = ScopeId(1 + self.cohorts as u16 + u16::from(scope.transport));
+        let transport = ScopeId(1 + self.cohorts + u16::from(scope.transport));
         let told = if operation.is_scoped() { 3 } else { 1 };
         [ScopeId::ALL, cohort, transport].into_iter().take(told)
     }

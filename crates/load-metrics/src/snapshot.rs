@@ -1,6 +1,7 @@
 //! The merged view of one moment: everything that files, lines, a summary or a screen may show. Immutable.
 
-use super::executions::{Anomaly, ClosedExecution, RolloutRow, StateCounts};
+use super::execution_stage::StageCounts;
+use super::executions::{Anomaly, ClosedExecution, RolloutRow};
 use super::health::Breach;
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally};
@@ -87,9 +88,7 @@ pub struct Snapshot {
     pub messages_in: u64,
     pub messages_out: u64,
     /// Over all jobs.
-    pub executions: StateCounts,
-    /// Whether the service's own ledger stands behind `executions`; without it nobody knows what is queued.
-    pub has_service: bool,
+    pub executions: StageCounts,
     pub rollouts: Vec<RolloutRow>,
     /// Of the last second, for every operation seen so far.
     pub second: Vec<OperationRow>,

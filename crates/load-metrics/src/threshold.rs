@@ -1,6 +1,7 @@
 //! What a run must hold to: one metric, a check, and which seconds and things it is about.
 
-use super::executions::{Anomaly, StateCounts};
+use super::execution_stage::{ExecutionStage, StageCounts};
+use super::executions::Anomaly;
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::Counts;
 use super::recovery::EventRow;
@@ -10,117 +11,177 @@ use crate::{Phase, PhaseSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
+use strum::{EnumString, IntoEnumIterator, IntoStaticStr, VariantArray};
 
-type Named<T> = (&'static str, T);
-type OfLatency = fn(&Latency) -> f64;
-type OfCounts = fn(&Counts) -> u64;
-/// How to count a state, and whether only the service can tell it.
-type OfStates = (fn(&StateCounts) -> u64, bool);
+/// A figure of a latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Statistic {
+    Mean,
+    P50,
+    P90,
+    P95,
+    P99,
+    P999,
+    Max,
+}
 
-const QUANTILES: [Named<OfLatency>; 7] = [
-    ("mean", |latency| latency.mean),
-    ("p50", |latency| latency.p50),
-    ("p90", |latency| latency.p90),
-    ("p95", |latency| latency.p95),
-    ("p99", |latency| latency.p99),
-    ("p999", |latency| latency.p999),
-    ("max", |latency| latency.max),
-];
-const COUNTS: [Named<OfCounts>; 7] = [
-    ("started", |counts| counts.started),
-    ("ok", |counts| counts.ok),
-    ("rejected", |counts| counts.rejected),
-    ("timeout", |counts| counts.timeout),
-    ("error", |counts| counts.error),
-    ("lost_arrivals", |counts| counts.lost_arrivals),
-    ("late_answers", |counts| counts.late_answers),
-];
-const STATES: [Named<OfStates>; 10] = [
-    ("queued", (|states| states.queued, true)),
-    ("notified", (|states| states.notified, false)),
-    ("in_progress", (|states| states.in_progress, false)),
-    ("succeeded", (|states| states.succeeded, false)),
-    ("failed", (|states| states.failed, false)),
-    ("rejected", (|states| states.rejected, false)),
-    ("timed_out", (|states| states.timed_out, true)),
-    ("canceled", (|states| states.canceled, true)),
-    ("removed", (|states| states.removed, false)),
-    ("open", (|states| states.open(), true)),
-];
-/// What [`COUNTS`] of an operation may be divided by: everything that ended.
+impl Statistic {
+    fn of(self, latency: &Latency) -> f64 {
+        match self {
+            Self::Mean => latency.mean,
+            Self::P50 => latency.p50,
+            Self::P90 => latency.p90,
+            Self::P95 => latency.p95,
+            Self::P99 => latency.p99,
+            Self::P999 => latency.p999,
+            Self::Max => latency.max,
+        }
+    }
+}
+
+/// What is counted of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum OperationCount {
+    Started,
+    Ok,
+    Rejected,
+    Timeout,
+    Error,
+    LostArrivals,
+    LateAnswers,
+}
+
+impl OperationCount {
+    fn of(self, counts: &Counts) -> u64 {
+        match self {
+            Self::Started => counts.started,
+            Self::Ok => counts.ok,
+            Self::Rejected => counts.rejected,
+            Self::Timeout => counts.timeout,
+            Self::Error => counts.error,
+            Self::LostArrivals => counts.lost_arrivals,
+            Self::LateAnswers => counts.late_answers,
+        }
+    }
+}
+
+/// What is counted of executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutionCount {
+    Stage(ExecutionStage),
+    /// All whose end is to come.
+    Open,
+}
+
+const OPEN: &str = "open";
+
+impl ExecutionCount {
+    fn all() -> impl Iterator<Item = Self> {
+        ExecutionStage::VARIANTS.iter().copied().map(Self::Stage).chain([Self::Open])
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Stage(stage) => stage.key(),
+            Self::Open => OPEN,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == OPEN { Some(Self::Open) } else { text.parse().ok().map(Self::Stage) }
+    }
+
+    /// `None`: only the service's ledger knows, and there is none.
+    fn of(self, counts: &StageCounts) -> Option<u64> {
+        match self {
+            Self::Stage(stage) => counts.get(stage),
+            Self::Open => counts.has_ledger().then(|| counts.open()),
+        }
+    }
+}
+
 const FAILED_SHARE: &str = "failed_share";
 const RATE: &str = "rate_per_s";
 const SHARE: &str = "_share";
 const CONNECTED_SHARE: &str = "connected_share";
 const EVENTS_AWAY: &str = "events.away";
 
-/// What can be checked. Numbers are places in the tables above.
+const EXECUTIONS: &str = "executions";
+const LATENESS: &str = "lateness_ms";
+const SERVICE: &str = "service_ms";
+const RESPONSE: &str = "response_ms";
+
+/// What can be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    Latency(Operation, Measure, usize),
-    Count(Operation, usize),
+    Latency(Operation, Measure, Statistic),
+    Count(Operation, OperationCount),
     /// Ended operations per second.
     Rate(Operation),
     /// Rejected, timed out and broken over ended.
     FailedShare(Operation),
-    State(usize),
+    Executions(ExecutionCount),
     /// The same over all executions.
-    StateShare(usize),
+    ExecutionsShare(ExecutionCount),
     Anomaly(Anomaly),
-    Lateness(usize),
+    Lateness(Statistic),
     /// Connected things over all things, at the end of the seconds it is about.
     ConnectedShare,
     /// Things that lost their session by an event and are not back, at the end of the seconds it is about.
     EventsAway,
 }
 
-fn place<T>(table: &[Named<T>], name: &str) -> Option<usize> {
-    table.iter().position(|(known, _)| *known == name)
-}
-
 impl Metric {
     /// `start_next.response_ms.p99`, `update.timeout`, `executions.succeeded_share`, ...
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (subject, rest) = text.split_once('.').unwrap_or((text, ""));
+        match text {
+            CONNECTED_SHARE => return Some(Self::ConnectedShare),
+            EVENTS_AWAY => return Some(Self::EventsAway),
+            _ => {}
+        }
+        let (subject, rest) = text.split_once('.')?;
         match subject {
-            CONNECTED_SHARE if rest.is_empty() => return Some(Self::ConnectedShare),
-            _ if text == EVENTS_AWAY => return Some(Self::EventsAway),
-            "lateness_ms" => return place(&QUANTILES, rest).map(Self::Lateness),
-            "executions" => {
-                let state = place(&STATES, rest).map(Self::State);
-                let share = || rest.strip_suffix(SHARE).and_then(|rest| place(&STATES, rest)).map(Self::StateShare);
-                let anomaly = || Anomaly::ALL.into_iter().find(|anomaly| anomaly.as_str() == rest).map(Self::Anomaly);
-                return state.or_else(share).or_else(anomaly);
+            LATENESS => return rest.parse().ok().map(Self::Lateness),
+            EXECUTIONS => {
+                let count = ExecutionCount::parse(rest).map(Self::Executions);
+                let share = || rest.strip_suffix(SHARE).and_then(ExecutionCount::parse).map(Self::ExecutionsShare);
+                return count.or_else(share).or_else(|| rest.parse().ok().map(Self::Anomaly));
             }
             _ => {}
         }
-        let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == subject)?;
+        let operation: Operation = subject.parse().ok()?;
         match rest.split_once('.') {
-            Some(("service_ms", quantile)) => Some(Self::Latency(operation, Measure::Service, place(&QUANTILES, quantile)?)),
-            Some(("response_ms", quantile)) if operation.has_response() => {
-                Some(Self::Latency(operation, Measure::Response, place(&QUANTILES, quantile)?))
+            Some((SERVICE, statistic)) => Some(Self::Latency(operation, Measure::Service, statistic.parse().ok()?)),
+            Some((RESPONSE, statistic)) if operation.has_response() => {
+                Some(Self::Latency(operation, Measure::Response, statistic.parse().ok()?))
             }
             Some(_) => None,
             None if rest == RATE => Some(Self::Rate(operation)),
             None if rest == FAILED_SHARE => Some(Self::FailedShare(operation)),
-            None => Some(Self::Count(operation, place(&COUNTS, rest)?)),
+            None => Some(Self::Count(operation, rest.parse().ok()?)),
         }
     }
 
     /// Every name there is.
     pub fn vocabulary() -> impl Iterator<Item = String> {
-        let operations = Operation::ALL.into_iter().flat_map(|operation| {
-            let measures = if operation.has_response() { &["service_ms", "response_ms"][..] } else { &["service_ms"] };
-            let times = measures.iter().flat_map(|measure| QUANTILES.iter().map(move |(name, _)| format!("{measure}.{name}")));
-            let counts = COUNTS.iter().map(|(name, _)| (*name).to_owned());
-            let names: Vec<String> = times.chain(counts).chain([RATE.to_owned(), FAILED_SHARE.to_owned()]).collect();
-            names.into_iter().map(move |name| format!("{}.{name}", operation.as_str()))
+        let operations = Operation::VARIANTS.iter().flat_map(|operation| Self::of_operation(*operation));
+        let executions = ExecutionCount::all().flat_map(|count| [Self::Executions(count), Self::ExecutionsShare(count)]);
+        let anomalies = Anomaly::iter().map(Self::Anomaly);
+        let lateness = Statistic::VARIANTS.iter().copied().map(Self::Lateness);
+        let all = operations.chain(executions).chain(anomalies).chain(lateness).chain([Self::ConnectedShare, Self::EventsAway]);
+        all.map(|metric| metric.to_string())
+    }
+
+    fn of_operation(operation: Operation) -> impl Iterator<Item = Self> {
+        let measures = [Some(Measure::Service), operation.has_response().then_some(Measure::Response)].into_iter().flatten();
+        let times = measures.flat_map(move |measure| {
+            Statistic::VARIANTS.iter().map(move |statistic| Self::Latency(operation, measure, *statistic))
         });
-        let states = STATES.iter().flat_map(|(name, _)| [format!("executions.{name}"), format!("executions.{name}{SHARE}")]);
-        let anomalies = Anomaly::ALL.into_iter().map(|anomaly| format!("executions.{}", anomaly.as_str()));
-        let lateness = QUANTILES.iter().map(|(name, _)| format!("lateness_ms.{name}"));
-        operations.chain(states).chain(anomalies).chain(lateness).chain([CONNECTED_SHARE, EVENTS_AWAY].map(str::to_owned))
+        let counts = OperationCount::VARIANTS.iter().map(move |count| Self::Count(operation, *count));
+        times.chain(counts).chain([Self::Rate(operation), Self::FailedShare(operation)])
     }
 
     /// The operation it is about.
@@ -130,8 +191,8 @@ impl Metric {
             Self::Latency(operation, ..) | Self::Count(operation, _) | Self::Rate(operation) | Self::FailedShare(operation) => {
                 Some(operation)
             }
-            Self::State(_)
-            | Self::StateShare(_)
+            Self::Executions(_)
+            | Self::ExecutionsShare(_)
             | Self::Anomaly(_)
             | Self::Lateness(_)
             | Self::ConnectedShare
@@ -149,15 +210,17 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Latency(operation, Measure::Service, n) => write!(f, "{}.service_ms.{}", operation.as_str(), QUANTILES[n].0),
-            Self::Latency(operation, Measure::Response, n) => write!(f, "{}.response_ms.{}", operation.as_str(), QUANTILES[n].0),
-            Self::Count(operation, n) => write!(f, "{}.{}", operation.as_str(), COUNTS[n].0),
-            Self::Rate(operation) => write!(f, "{}.{RATE}", operation.as_str()),
-            Self::FailedShare(operation) => write!(f, "{}.{FAILED_SHARE}", operation.as_str()),
-            Self::State(n) => write!(f, "executions.{}", STATES[n].0),
-            Self::StateShare(n) => write!(f, "executions.{}{SHARE}", STATES[n].0),
-            Self::Anomaly(anomaly) => write!(f, "executions.{}", anomaly.as_str()),
-            Self::Lateness(n) => write!(f, "lateness_ms.{}", QUANTILES[n].0),
+            Self::Latency(operation, measure, statistic) => {
+                let measure = if measure == Measure::Service { SERVICE } else { RESPONSE };
+                write!(f, "{operation}.{measure}.{}", <&str>::from(statistic))
+            }
+            Self::Count(operation, count) => write!(f, "{operation}.{}", <&str>::from(count)),
+            Self::Rate(operation) => write!(f, "{operation}.{RATE}"),
+            Self::FailedShare(operation) => write!(f, "{operation}.{FAILED_SHARE}"),
+            Self::Executions(count) => write!(f, "{EXECUTIONS}.{}", count.key()),
+            Self::ExecutionsShare(count) => write!(f, "{EXECUTIONS}.{}{SHARE}", count.key()),
+            Self::Anomaly(anomaly) => write!(f, "{EXECUTIONS}.{anomaly}"),
+            Self::Lateness(statistic) => write!(f, "{LATENESS}.{}", <&str>::from(statistic)),
             Self::ConnectedShare => f.write_str(CONNECTED_SHARE),
             Self::EventsAway => f.write_str(EVENTS_AWAY),
         }
@@ -175,7 +238,7 @@ pub enum Comparison {
 }
 
 /// Two characters before one: `<=` begins with `<`.
-const COMPARISONS: [Named<Comparison>; 6] = [
+const COMPARISONS: [(&str, Comparison); 6] = [
     ("<=", Comparison::AtMost),
     (">=", Comparison::AtLeast),
     ("==", Comparison::Equal),
@@ -270,10 +333,8 @@ impl fmt::Display for Threshold {
 pub(super) struct SecondView<'a> {
     pub(super) phase: Phase,
     pub(super) phases: PhaseSet,
-    /// Whether the service's ledger stands behind states and anomalies.
-    pub(super) has_service: bool,
     pub(super) lateness: &'a Distribution,
-    pub(super) states: StateCounts,
+    pub(super) executions: StageCounts,
     pub(super) anomalies: &'a BTreeMap<Anomaly, u64>,
     pub(super) events: &'a [EventRow],
     pub(super) connected: u64,
@@ -281,10 +342,8 @@ pub(super) struct SecondView<'a> {
 }
 
 impl SecondView<'_> {
-    fn state(&self, n: usize) -> Option<f64> {
-        let (count, is_service_only) = STATES[n].1;
-        let is_known = self.states.all() > 0 && (self.has_service || !is_service_only);
-        is_known.then(|| count(&self.states) as f64)
+    fn executions(&self, count: ExecutionCount) -> Option<f64> {
+        (self.executions.all() > 0).then(|| count.of(&self.executions)).flatten().map(|count| count as f64)
     }
 }
 
@@ -320,7 +379,7 @@ impl Watch {
     /// `cohorts` are the names in the order of their scopes.
     pub(super) fn new(threshold: Threshold, cohorts: &[String]) -> Self {
         let place = threshold.cohort.as_ref().and_then(|name| cohorts.iter().position(|cohort| cohort == name));
-        let scope = place.map_or(ScopeId::ALL, |place| ScopeId(1 + place as u16));
+        let scope = place.map_or(ScopeId::ALL, ScopeId::of_cohort);
         Self { threshold, scope, whole: Gathered::default(), last: VecDeque::new(), standing: None }
     }
 
@@ -336,10 +395,12 @@ impl Watch {
         // Nothing is offered any more in the last one, which is not whole either.
         let seconds = u64::from(view.phase != Phase::Done);
         match self.threshold.metric {
-            Metric::State(n) => self.standing = view.state(n),
-            Metric::StateShare(n) => self.standing = view.state(n).map(|count| count / view.states.all() as f64),
+            Metric::Executions(count) => self.standing = view.executions(count),
+            Metric::ExecutionsShare(count) => {
+                self.standing = view.executions(count).map(|count| count / view.executions.all() as f64);
+            }
             Metric::Anomaly(anomaly) => {
-                let is_known = view.has_service && view.states.all() > 0;
+                let is_known = view.executions.has_ledger() && view.executions.all() > 0;
                 self.standing = is_known.then(|| view.anomalies.get(&anomaly).copied().unwrap_or(0) as f64);
             }
             // At the end everybody is sent home.
@@ -390,17 +451,19 @@ impl Watch {
         // An operation that never happened has no count of failures either.
         let happened = (counts.started + counts.finished() + counts.lost_arrivals > 0).then_some(());
         match self.threshold.metric {
-            Metric::Latency(operation, _, n) => {
+            Metric::Latency(operation, _, statistic) => {
                 let resolution = Resolution::of(operation, self.scope != ScopeId::ALL);
-                self.whole.times.latency(resolution).map(|latency| QUANTILES[n].1(&latency))
+                self.whole.times.latency(resolution).map(|latency| statistic.of(&latency))
             }
-            Metric::Lateness(n) => self.whole.times.latency(Resolution::SHORT).map(|latency| QUANTILES[n].1(&latency)),
-            Metric::Count(_, n) => happened.map(|()| COUNTS[n].1(counts) as f64),
+            Metric::Lateness(statistic) => self.whole.times.latency(Resolution::SHORT).map(|latency| statistic.of(&latency)),
+            Metric::Count(_, count) => happened.map(|()| count.of(counts) as f64),
             Metric::Rate(_) => happened.map(|()| counts.finished() as f64 / self.whole.seconds.max(1) as f64),
             Metric::FailedShare(_) => (counts.finished() > 0).then(|| 1.0 - counts.ok as f64 / counts.finished() as f64),
-            Metric::State(_) | Metric::StateShare(_) | Metric::Anomaly(_) | Metric::ConnectedShare | Metric::EventsAway => {
-                self.standing
-            }
+            Metric::Executions(_)
+            | Metric::ExecutionsShare(_)
+            | Metric::Anomaly(_)
+            | Metric::ConnectedShare
+            | Metric::EventsAway => self.standing,
         }
     }
 }
@@ -425,9 +488,8 @@ mod tests {
         SecondView {
             phase,
             phases: phase.into(),
-            has_service: true,
             lateness: nothing,
-            states: StateCounts::default(),
+            executions: StageCounts::new(true),
             anomalies,
             events: &[],
             connected: 3,

@@ -9,15 +9,17 @@ mod table;
 
 pub use table::{Column, Counter, Ends, Fault, Parameter, Row, TABLE, Times, Where};
 
+use enumset::EnumSet;
 use iot_jobs::JobId;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sim_units::distribution::Distribution;
 use sim_units::seed::{self, Purpose};
-use std::fmt;
+use strum::IntoStaticStr;
 
 /// What one draw is about: the fault takes every chance that it has within the unit that is struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Per {
     /// One report or end of an execution, however often it has to be sent.
     Update,
@@ -33,12 +35,7 @@ impl Per {
     /// The word in scenarios.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Execution => "execution",
-            Self::Session => "session",
-            Self::Thing => "thing",
-        }
+        self.into()
     }
 }
 
@@ -73,37 +70,8 @@ pub struct FaultSpec {
     pub settings: Vec<Setting>,
 }
 
-/// Faults that something, or somebody, was struck by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FaultSet(u32);
-
-impl FaultSet {
-    /// Adds one; one that is in it already stays.
-    pub fn insert(&mut self, fault: Fault) {
-        self.0 |= 1 << fault as u8;
-    }
-
-    /// Those of both.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// In the order of the table.
-    pub fn iter(self) -> impl Iterator<Item = Fault> {
-        TABLE.iter().map(|row| row.fault).filter(move |fault| self.0 & (1 << *fault as u8) != 0)
-    }
-}
-
-impl fmt::Display for FaultSet {
-    /// The names, joined by `;`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().enumerate().try_for_each(|(index, fault)| {
-            f.write_str(if index > 0 { ";" } else { "" })?;
-            f.write_str(fault.key())
-        })
-    }
-}
+/// Faults that something, or somebody, was struck by; in the order of the table.
+pub type FaultSet = EnumSet<Fault>;
 
 /// The unit a draw is about, as the number of its random stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! The table of faults: one row each. Scenario words, `docs/FAULTS.md` and `tests/faults` are made from it.
 
 use super::{Per, Setting};
+use enumset::EnumSetType;
 use sim_units::distribution::Distribution;
 use std::time::Duration;
+use strum::IntoStaticStr;
 
 /// What can be made to go wrong with a thing, in the order of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
+#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType)]
 pub enum Fault {
     /// A reboot in the middle of a job (PROTOCOL 18.1).
     CrashInProgress,
@@ -131,7 +132,8 @@ pub enum Ends {
 }
 
 /// A column of `summary.csv`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Column {
     /// Operations that were answered with success.
     Ok,
@@ -147,12 +149,7 @@ impl Column {
     /// The column's heading.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Timeout => "timeout",
-            Self::Error => "error",
-            Self::LateAnswers => "late_answers",
-        }
+        self.into()
     }
 }
 

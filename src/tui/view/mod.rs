@@ -21,6 +21,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// Below this nothing readable fits.
 const WIDTH_MIN: u16 = 60;
@@ -95,7 +96,7 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     frame.render_widget(Line::from(status(app)).right_aligned(), title);
 
     let mut spans = vec![Span::raw(" ")];
-    for (n, tab) in Tab::ALL.into_iter().enumerate() {
+    for (n, tab) in Tab::VARIANTS.iter().copied().enumerate() {
         let style = if tab == app.tab { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", n + 1, tab.title()), style));
     }

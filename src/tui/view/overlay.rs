@@ -3,6 +3,7 @@
 use super::{bar, panel};
 use crate::tui::app::{App, Overlay, RunState, Step};
 use crate::tui::input::{self, Mode};
+use load_metrics::StageCounts;
 use load_metrics::format::{clock, grouped};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
@@ -87,10 +88,13 @@ fn help(frame: &mut Frame, area: Rect, app: &App) {
 
 fn question(frame: &mut Frame, area: Rect, app: &App) {
     let inner = popup(frame, area, 62, 6, " abort now? ");
-    let open = app.model().snapshot.as_ref().map_or(0, |snapshot| snapshot.executions.open());
+    let counts = app.model().snapshot.as_ref().map_or_else(|| StageCounts::new(true), |snapshot| snapshot.executions);
+    // What is queued is not known without the service's ledger.
+    let more = if counts.has_ledger() { "" } else { " or more" };
+    let open = format!("{}{more} executions are open.", grouped(counts.open()));
     let first = match app.state {
-        RunState::Stopping => format!("The run is draining; {} executions are open.", grouped(open)),
-        _ => format!("{} executions are open.", grouped(open)),
+        RunState::Stopping => format!("The run is draining; {open}"),
+        _ => open,
     };
     let lines = vec![
         Line::raw(first),

@@ -4,13 +4,14 @@ use super::{bar, charts, heat, panel};
 use crate::tui::app::App;
 use crate::tui::model::RATE_S;
 use load_metrics::Phase;
-use load_metrics::format::{bytes, clock, grouped, milliseconds, plain, short};
-use load_metrics::{BUSY_MAX, Finding, LATENESS_MAX_MS, ProcessUsage, Snapshot, StateCounts, findings};
+use load_metrics::format::{UNKNOWN, bytes, clock, grouped, grouped_or_unknown, milliseconds, plain, short};
+use load_metrics::{BUSY_MAX, Finding, LATENESS_MAX_MS, ProcessUsage, Snapshot, findings};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// Fewer free descriptors than that are a worry.
 const DESCRIPTORS_SPARE: u64 = 64;
@@ -112,7 +113,7 @@ fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
     let theme = app.theme;
     let seen = &app.model().phases;
     let mut spans = vec![Span::raw(" phases   ")];
-    for (n, phase) in Phase::ALL.into_iter().enumerate() {
+    for (n, phase) in Phase::VARIANTS.iter().copied().enumerate() {
         if n > 0 {
             spans.push(Span::styled(" > ", theme.muted()));
         }
@@ -134,35 +135,23 @@ fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
     if line.width() + end.width() <= usize::from(width) { line + end } else { line }
 }
 
-/// A stage of the roll-out: name, how to count it, whether ending there is bad.
-type Stage = (&'static str, fn(&StateCounts) -> u64, bool);
-
-const FUNNEL: [Stage; 9] = [
-    ("queued", |counts| counts.queued, false),
-    ("notified", |counts| counts.notified, false),
-    ("in progress", |counts| counts.in_progress, false),
-    ("succeeded", |counts| counts.succeeded, false),
-    ("failed", |counts| counts.failed, true),
-    ("rejected", |counts| counts.rejected, true),
-    ("timed out", |counts| counts.timed_out, true),
-    ("canceled", |counts| counts.canceled, true),
-    ("removed", |counts| counts.removed, true),
-];
-
 fn render_funnel(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
     let counts = &snapshot.executions;
     let inner = panel(frame, area, app, format!("roll-out funnel  {} executions ", grouped(counts.all())));
     let all = counts.all().max(1) as f64;
     let mut lines = Vec::new();
-    for (name, count, is_bad) in FUNNEL.into_iter().take(usize::from(inner.height)) {
-        let value = count(counts);
-        let is_unknown = !snapshot.has_service && matches!(name, "queued" | "timed out" | "canceled");
-        let style = if is_bad { app.theme.bad() } else { app.theme.accent() };
-        let mut spans = vec![Span::raw(format!("{name:<12}{:>9}", if is_unknown { "?".to_owned() } else { grouped(value) }))];
-        let rate = app.model().rate(RATE_S, |slot| count(&slot.executions));
-        let sign = if rate > 0.0 { "+" } else { "" };
-        spans.push(Span::styled(format!("{:>8}/s ", format!("{sign}{}", short(rate))), app.theme.muted()));
-        spans.extend(bar(inner.width.saturating_sub(33), value as f64 / all, style, app.theme.muted()));
+    for (stage, count) in counts.iter().take(usize::from(inner.height)) {
+        let rate = count.map_or_else(
+            || UNKNOWN.to_owned(),
+            |_| {
+                let rate = app.model().rate(RATE_S, |slot| slot.executions.get(stage).unwrap_or(0));
+                format!("{}{}", if rate > 0.0 { "+" } else { "" }, short(rate))
+            },
+        );
+        let mut spans = vec![Span::raw(format!("{:<12}{:>9}", stage.label(), grouped_or_unknown(count)))];
+        spans.push(Span::styled(format!("{rate:>8}/s "), app.theme.muted()));
+        let share = count.unwrap_or(0) as f64 / all;
+        spans.extend(bar(inner.width.saturating_sub(33), share, app.theme.stage(stage.role()), app.theme.muted()));
         lines.push(Line::from(spans));
     }
     frame.render_widget(Text::from(lines), inner);

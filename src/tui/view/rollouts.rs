@@ -4,12 +4,13 @@ use super::charts;
 use super::table::{Column, Table, table};
 use crate::tui::app::{App, Tab};
 use crate::tui::model::RATE_S;
-use load_metrics::RolloutRow;
 use load_metrics::format::{clock, grouped, short};
+use load_metrics::{ExecutionStage, RolloutRow};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use std::time::Duration;
+use strum::VariantArray;
 
 const CURVE: usize = 12;
 
@@ -19,33 +20,52 @@ struct Row<'a> {
     rate: f64,
     curve: String,
     planned: Option<u32>,
-    has_service: bool,
 }
 
 fn seconds(row: &Row, milestone: usize) -> String {
     row.job.seconds_to[milestone].map_or("-".into(), |seconds| clock(Duration::from_secs_f64(seconds.ceil())))
 }
 
+/// Title, width and rank of a stage's column; the others are in one together.
+fn stage_column(stage: ExecutionStage) -> Option<(&'static str, u16, u8)> {
+    match stage {
+        ExecutionStage::Queued => Some((stage.label(), 7, 3)),
+        ExecutionStage::Notified => Some((stage.label(), 8, 5)),
+        ExecutionStage::InProgress => Some(("running", 7, 0)),
+        ExecutionStage::Succeeded => Some(("ok", 7, 0)),
+        ExecutionStage::Failed => Some((stage.label(), 6, 0)),
+        ExecutionStage::Rejected => Some((stage.label(), 8, 4)),
+        ExecutionStage::TimedOut => Some((stage.label(), 9, 4)),
+        ExecutionStage::Canceled | ExecutionStage::Removed => None,
+    }
+}
+
+/// Executions at a stage that has no column. Without the service's ledger all that vanished has the same one, so the sum is known.
+fn other(row: &Row) -> u64 {
+    let without = row.job.counts.iter().filter(|(stage, _)| stage_column(*stage).is_none());
+    without.filter_map(|(_, count)| count).sum()
+}
+
 fn columns<'a>() -> Vec<Column<Row<'a>>> {
-    vec![
-        Column::text("job", 10, 0, |row| row.job.job.to_string()),
+    let mut columns = vec![
+        Column::text("job", 10, 0, |row: &Row| row.job.job.to_string()),
         Column::number("targets", 9, 0, |row| row.job.targets.map_or("-".into(), grouped)),
         Column::number("done", 7, 0, |row| row.job.done_share().map_or("-".into(), |share| format!("{:.1} %", 100.0 * share))),
         Column::text("over time", CURVE as u16, 1, |row| row.curve.clone()),
         Column::number("ended/s", 7, 2, |row| short(row.rate)),
         Column::number("plan/min", 8, 4, |row| row.planned.map_or("-".into(), |rate| grouped(rate.into()))),
-        Column::number("queued", 7, 3, |row| if row.has_service { grouped(row.job.counts.queued) } else { "?".into() }),
-        Column::number("notified", 8, 5, |row| grouped(row.job.counts.notified)),
-        Column::number("running", 7, 0, |row| grouped(row.job.counts.in_progress)),
-        Column::number("ok", 7, 0, |row| grouped(row.job.counts.succeeded)),
-        Column::number("failed", 6, 0, |row| grouped(row.job.counts.failed)),
-        Column::number("rejected", 8, 4, |row| grouped(row.job.counts.rejected)),
-        Column::number("timed out", 9, 4, |row| grouped(row.job.counts.timed_out)),
-        Column::number("other", 6, 5, |row| grouped(row.job.counts.canceled + row.job.counts.removed)),
+    ];
+    columns.extend(ExecutionStage::VARIANTS.iter().filter_map(|stage| {
+        let (title, width, rank) = stage_column(*stage)?;
+        Some(Column::stage(title, width, rank, *stage, |row: &Row| row.job.counts))
+    }));
+    columns.extend([
+        Column::number("other", 6, 5, |row: &Row| grouped(other(row))),
         Column::number("50 %", 6, 2, |row| seconds(row, 0)),
         Column::number("90 %", 6, 2, |row| seconds(row, 1)),
         Column::number("99 %", 6, 0, |row| seconds(row, 2)),
-    ]
+    ]);
+    columns
 }
 
 pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
@@ -74,7 +94,6 @@ fn row<'a>(app: &App, place: usize, job: &'a RolloutRow) -> Row<'a> {
         rate: model.rate(RATE_S, done),
         curve: curve(&model.history.window(None).iter().map(|slot| done(slot)).collect::<Vec<_>>(), job.targets),
         planned: app.brief.rates.get(&job.job).copied(),
-        has_service: model.snapshot.as_ref().is_some_and(|snapshot| snapshot.has_service),
     }
 }
 

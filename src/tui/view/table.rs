@@ -2,6 +2,8 @@
 
 use super::panel;
 use crate::tui::app::App;
+use load_metrics::format::grouped_or_unknown;
+use load_metrics::{ExecutionStage, StageCounts};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -14,16 +16,41 @@ pub(super) struct Column<R> {
     pub is_right: bool,
     /// 0: always there; the others go from the highest rank down.
     pub rank: u8,
-    pub cell: fn(&R) -> String,
+    pub cell: Cell<R>,
+}
+
+pub(super) enum Cell<R> {
+    Text(fn(&R) -> String),
+    /// Executions at a stage.
+    Stage(ExecutionStage, fn(&R) -> StageCounts),
+}
+
+impl<R> Cell<R> {
+    fn of(&self, row: &R) -> String {
+        match self {
+            Self::Text(text) => text(row),
+            Self::Stage(stage, counts) => grouped_or_unknown(counts(row).get(*stage)),
+        }
+    }
 }
 
 impl<R> Column<R> {
     pub(super) const fn text(title: &'static str, width: u16, rank: u8, cell: fn(&R) -> String) -> Self {
-        Self { title, width, is_right: false, rank, cell }
+        Self { title, width, is_right: false, rank, cell: Cell::Text(cell) }
     }
 
     pub(super) const fn number(title: &'static str, width: u16, rank: u8, cell: fn(&R) -> String) -> Self {
-        Self { title, width, is_right: true, rank, cell }
+        Self { title, width, is_right: true, rank, cell: Cell::Text(cell) }
+    }
+
+    pub(super) const fn stage(
+        title: &'static str,
+        width: u16,
+        rank: u8,
+        stage: ExecutionStage,
+        counts: fn(&R) -> StageCounts,
+    ) -> Self {
+        Self { title, width, is_right: true, rank, cell: Cell::Stage(stage, counts) }
     }
 
     fn fit(&self, text: &str, width: u16) -> String {
@@ -68,7 +95,7 @@ pub(super) fn table<R>(frame: &mut Frame, area: Rect, app: &App, table: Table<R>
         if selected == Some(n) {
             style = style.patch(app.theme.selected());
         }
-        lines.push(Line::from(Span::styled(line(&|column| (column.cell)(row)), style)));
+        lines.push(Line::from(Span::styled(line(&|column| column.cell.of(row)), style)));
     }
     if rows.is_empty() {
         lines.push(Line::styled("none", app.theme.muted()));

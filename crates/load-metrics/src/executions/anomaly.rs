@@ -1,10 +1,11 @@
 //! What should never be.
 
-use std::fmt;
+use enumset::{EnumSet, EnumSetType};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use thing_faults::{Fault, FaultSet};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
+#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, EnumIter, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Anomaly {
     /// Open at the service at the end of the run, and its subscribed thing is not at work on it.
     Lost,
@@ -21,20 +22,9 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
-    pub const COUNT: usize = 6;
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Lost, Self::DuplicateStart, Self::MissingNotify, Self::LateNotify, Self::TerminalTwice, Self::StatusDiffers];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::DuplicateStart => "duplicate_start",
-            Self::MissingNotify => "missing_notify",
-            Self::LateNotify => "late_notify",
-            Self::TerminalTwice => "terminal_twice",
-            Self::StatusDiffers => "status_differs",
-        }
+        self.into()
     }
 
     /// Whether `fault`, which struck the thing on purpose, is reason enough for it.
@@ -51,39 +41,9 @@ impl Anomaly {
 }
 
 /// The anomalies of one execution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Anomalies(u8);
+pub type Anomalies = EnumSet<Anomaly>;
 
-impl Anomalies {
-    pub(super) fn insert(&mut self, anomaly: Anomaly) {
-        self.0 |= 1 << anomaly as u8;
-    }
-
-    /// Without those that these faults are reason enough for.
-    pub(super) fn unexcused(self, faults: FaultSet) -> Self {
-        let mut left = Self::default();
-        self.iter()
-            .filter(|anomaly| !faults.iter().any(|fault| anomaly.is_excused_by(fault)))
-            .for_each(|anomaly| left.insert(anomaly));
-        left
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = Anomaly> {
-        Anomaly::ALL.into_iter().filter(move |anomaly| self.0 & (1 << *anomaly as u8) != 0)
-    }
-
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl fmt::Display for Anomalies {
-    /// The names, joined by `;`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().enumerate().try_for_each(|(index, anomaly)| {
-            f.write_str(if index > 0 { ";" } else { "" })?;
-            f.write_str(anomaly.as_str())
-        })
-    }
+/// Without those that these faults are reason enough for.
+pub(super) fn unexcused(anomalies: Anomalies, faults: FaultSet) -> Anomalies {
+    anomalies.iter().filter(|anomaly| !faults.iter().any(|fault| anomaly.is_excused_by(fault))).collect()
 }

@@ -5,9 +5,10 @@
 //! where the service has no ledger the thing's word is enough. What is left settles at the end of the run, so memory is bounded by the
 //! executions that are open.
 
-use super::anomaly::{Anomalies, Anomaly};
+use super::anomaly::{Anomalies, Anomaly, unexcused};
 use super::execution::{Execution, NOTIFY_LATE, Told};
-use super::progress::{JobTally, RolloutRow, Stage, StateCounts};
+use super::progress::{JobTally, RolloutRow};
+use crate::execution_stage::StageCounts;
 use crate::histogram::{Distribution, Histogram, Resolution};
 use crate::{Counts, FaultEvent, Operation, SessionChange, SessionChangeKind, ThingEvent, ThingEventKind};
 use iot_jobs::instant::Mono;
@@ -75,7 +76,7 @@ pub struct ExecutionBook {
     has_service: bool,
     jobs: Vec<JobTally>,
     job_index: HashMap<JobId, u32>,
-    counts: StateCounts,
+    counts: StageCounts,
     open: BTreeMap<Key, Execution>,
     /// Closed by both sides.
     settled: Vec<Key>,
@@ -100,7 +101,7 @@ impl ExecutionBook {
             has_service,
             jobs: Vec::new(),
             job_index: HashMap::new(),
-            counts: StateCounts::default(),
+            counts: StageCounts::new(has_service),
             open: BTreeMap::new(),
             settled: Vec::new(),
             one_sided: VecDeque::new(),
@@ -179,8 +180,8 @@ impl ExecutionBook {
         if let Some(index) = self.job_index.get(job) {
             return *index;
         }
-        let index = self.jobs.len() as u32;
-        self.jobs.push(JobTally::new(job.clone()));
+        let index = u32::try_from(self.jobs.len()).expect("memory ends before the numbers of jobs");
+        self.jobs.push(JobTally::new(job.clone(), self.has_service));
         self.job_index.insert(job.clone(), index);
         index
     }
@@ -264,7 +265,9 @@ impl ExecutionBook {
         let is_lost = |(key, execution): &(&Key, &Execution)| self.is_lost(**key, execution, now, lost_after);
         let lost: Vec<Key> = self.open.iter().filter(is_lost).map(|(key, _)| *key).collect();
         for key in lost {
-            self.open.entry(key).and_modify(|execution| execution.anomalies.insert(Anomaly::Lost));
+            if let Some(execution) = self.open.get_mut(&key) {
+                execution.anomalies.insert(Anomaly::Lost);
+            }
         }
         let keys = self.open.keys().copied().collect();
         self.close(keys, now)
@@ -292,8 +295,8 @@ impl ExecutionBook {
         if execution.is_ended_at_service() && thing_status.is_some() && thing_status != service_status {
             execution.anomalies.insert(Anomaly::StatusDiffers);
         }
-        let faults = execution.faults.with(self.faults.get(&key.thing).copied().unwrap_or_default());
-        let anomalies = execution.anomalies.unexcused(faults);
+        let faults = execution.faults | self.faults.get(&key.thing).copied().unwrap_or_default();
+        let anomalies = unexcused(execution.anomalies, faults);
         for anomaly in anomalies.iter() {
             self.tell_anomaly(anomaly);
         }
@@ -305,7 +308,7 @@ impl ExecutionBook {
             notified: execution.notified,
             started: execution.started,
             finished: execution.thing_end.map(|end| end.at),
-            status: execution.stage().and_then(status_of),
+            status: execution.status(),
             updates: execution.updates,
             rejections: execution.rejections,
             reconnects: execution.reconnects,
@@ -342,7 +345,7 @@ impl ExecutionBook {
 
     /// Executions of all jobs.
     #[must_use]
-    pub fn counts(&self) -> StateCounts {
+    pub fn counts(&self) -> StageCounts {
         self.counts
     }
 
@@ -357,30 +360,16 @@ impl ExecutionBook {
         &self.anomalies
     }
 
-    #[must_use]
-    pub fn has_service(&self) -> bool {
-        self.has_service
-    }
-
     /// Head changes of subscribed things, told and not told, and how long that took, since the last call.
     pub fn take_notify_next(&mut self) -> (Counts, Distribution) {
         (std::mem::take(&mut self.notify_next), self.notify_next_times.take())
     }
 }
 
-/// The status that a stage is in the language of the service.
-fn status_of(stage: Stage) -> Option<ExecutionStatus> {
-    match stage {
-        Stage::Queued | Stage::Notified => Some(ExecutionStatus::Queued),
-        Stage::InProgress => Some(ExecutionStatus::InProgress),
-        Stage::Ended(status) => Some(status),
-        Stage::Gone => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ExecutionStage;
     use ExecutionStatus::{Canceled, Failed, InProgress, Queued, Succeeded};
     use LedgerEvent::{Answered, Head, Published, Terminal};
     use ThingEventKind::{Finished, Gone, Notified, Reconnected, Refused, Started, Updated};
@@ -444,17 +433,17 @@ mod tests {
 
     fn anomaly_of(rows: &[ClosedExecution]) -> String {
         assert_eq!(rows.len(), 1, "{rows:?}");
-        rows[0].anomalies.to_string()
+        rows[0].anomalies.iter().map(Anomaly::as_str).collect::<Vec<_>>().join(";")
     }
 
     #[test]
     fn an_execution_is_settled_once_both_sides_have_closed_it() {
         let mut story = Story::new();
         story.queued(100, "t-1").thing(105, 1, Notified);
-        assert_eq!(story.0.counts(), StateCounts { notified: 1, ..Default::default() });
+        assert_eq!(story.0.counts(), StageCounts::of(true, [(ExecutionStage::Notified, 1)]));
         story.service(200, "t-1", InProgress, Answered).thing(210, 1, Started).thing(300, 1, Updated).thing(400, 1, Updated);
         story.thing(450, 1, Refused).thing(470, 1, Reconnected);
-        assert_eq!(story.0.counts(), StateCounts { in_progress: 1, ..Default::default() });
+        assert_eq!(story.0.counts(), StageCounts::of(true, [(ExecutionStage::InProgress, 1)]));
         story.thing(510, 1, Finished(Succeeded));
         assert_eq!(story.settled(60_000), [], "the service has not said so, and it is asked");
         story.succeeded(500, "t-1");
@@ -475,7 +464,7 @@ mod tests {
         };
         assert_eq!(story.settled(1_000), [expected]);
         assert_eq!(story.end(2_000), [], "a row is told once");
-        assert_eq!(story.0.counts(), StateCounts { succeeded: 1, ..Default::default() });
+        assert_eq!(story.0.counts(), StageCounts::of(true, [(ExecutionStage::Succeeded, 1)]));
     }
 
     #[test]
@@ -601,7 +590,7 @@ mod tests {
         assert_eq!(story.settled(5_000), [], "the answer was lost with the session; the thing will ask again");
         let rows = story.thing(9_000, 0, Finished(Succeeded)).settled(9_001);
         assert_eq!((rows[0].status, rows[0].finished, anomaly_of(&rows).as_str()), (Some(Succeeded), Some(at(9_000)), ""));
-        assert_eq!(story.0.counts(), StateCounts { succeeded: 1, ..Default::default() });
+        assert_eq!(story.0.counts(), StageCounts::of(true, [(ExecutionStage::Succeeded, 1)]));
     }
 
     #[test]
@@ -614,7 +603,10 @@ mod tests {
         assert_eq!((rows.len(), rows[0].status, rows[0].queued), (1, Some(Failed), None));
         assert_eq!(story.settled(2_002), [], "it may be handed out again");
         assert_eq!(story.settled(2_003)[0].status, None);
-        assert_eq!(story.0.counts(), StateCounts { failed: 1, removed: 1, notified: 1, ..Default::default() });
+        assert_eq!(
+            story.0.counts(),
+            StageCounts::of(false, [(ExecutionStage::Failed, 1), (ExecutionStage::Removed, 1), (ExecutionStage::Notified, 1)])
+        );
         assert_eq!(story.end(3_000)[0].status, Some(Queued));
     }
 

@@ -1,7 +1,7 @@
 //! One execution that is not settled yet: what its thing and the service have said of it so far.
 
 use super::anomaly::{Anomalies, Anomaly};
-use super::progress::Stage;
+use crate::execution_stage::ExecutionStage;
 use crate::{ThingEvent, ThingEventKind};
 use iot_jobs::ExecutionStatus;
 use iot_jobs::instant::Mono;
@@ -55,21 +55,23 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    /// The service's word where there is one, else the thing's; `None` before anybody has said where it stands.
-    pub(super) fn stage(&self) -> Option<Stage> {
-        let known = self.notified.is_some() || self.started.is_some();
-        if let Some(service) = self.service {
-            return Some(match service.status {
-                ExecutionStatus::Queued if known => Stage::Notified,
-                ExecutionStatus::Queued => Stage::Queued,
-                ExecutionStatus::InProgress => Stage::InProgress,
-                ended => Stage::Ended(ended),
-            });
+    /// How it stands: the service's word where there is one, else the thing's; `None` where the thing alone was asked and does not know.
+    pub(super) fn status(&self) -> Option<ExecutionStatus> {
+        match (self.service, self.thing_end) {
+            (Some(service), _) => Some(service.status),
+            (None, Some(end)) => end.status,
+            (None, None) if self.started.is_some() => Some(ExecutionStatus::InProgress),
+            (None, None) => self.notified.map(|_| ExecutionStatus::Queued),
         }
-        match self.thing_end {
-            Some(end) => Some(end.status.map_or(Stage::Gone, Stage::Ended)),
-            None if self.started.is_some() => Some(Stage::InProgress),
-            None => known.then_some(Stage::Notified),
+    }
+
+    /// The same as a stage; `None` before anybody has said where it stands.
+    pub(super) fn stage(&self) -> Option<ExecutionStage> {
+        let is_known = self.notified.is_some() || self.started.is_some();
+        match self.status() {
+            Some(ExecutionStatus::Queued) if is_known => Some(ExecutionStage::Notified),
+            Some(status) => Some(status.into()),
+            None => self.thing_end.map(|_| ExecutionStage::Removed),
         }
     }
 

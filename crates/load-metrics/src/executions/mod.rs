@@ -7,4 +7,4 @@ mod progress;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use book::{ClosedExecution, ExecutionBook};
-pub use progress::{MILESTONES, RolloutRow, StateCounts};
+pub use progress::{MILESTONES, RolloutRow};
