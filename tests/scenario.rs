@@ -407,6 +407,25 @@ fn each_mistake_has_its_code() {
 }
 
 #[test]
+fn cohorts_and_events_are_limited() {
+    let head = GOOD.split("\n[[cohort]]").next().unwrap();
+    let rest =
+        "[behavior.fast]\nstep = \"1s\"\n[[rollout]]\njob = \"fw-1\"\nrate = \"600/min\"\ndocument = { operation = \"x\" }\n";
+    let cohorts = |count: usize| -> String {
+        (0..count).map(|n| format!("[[cohort]]\nname = \"c-{n}\"\nshare = {}\n", 1.0 / count as f64)).collect()
+    };
+    let events = |count: usize| -> String {
+        (1..=count).map(|n| format!("[[event]]\nkind = \"reconnect-storm\"\nat = \"{n}ms\"\n")).collect()
+    };
+    let problems = |cohort_count, event_count| {
+        codes(load("many.toml", &format!("{head}\n{}{}{rest}", cohorts(cohort_count), events(event_count)), &[]))
+    };
+    assert_eq!(problems(1_000, 1_000), [""; 0]);
+    assert_eq!(problems(1_001, 1_000), ["out-of-range"]);
+    assert_eq!(problems(1_000, 1_001), ["out-of-range"]);
+}
+
+#[test]
 fn an_mqtt_target_says_what_it_needs() {
     assert_eq!(codes(plan(&[set("target.kind", "'mqtt'")])), ["conflict", "missing-key", "missing-key"]);
 }

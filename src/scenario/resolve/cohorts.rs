@@ -3,7 +3,7 @@
 use super::super::plan::{CertificatesPlan, CohortPlan, FleetList, FleetPlan, TargetPlan, Transport};
 use super::faults::faults;
 use super::fleet::{connect, session};
-use super::{DAY, names, things};
+use super::{COHORTS_MAX, DAY, names, tables_at_most, things};
 use config_text::{Code, Located, Reader, nearest};
 use sim_units::distribution::Distribution;
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ pub(super) fn cohorts(
     fleet: &FleetPlan,
     behaviors: &BTreeMap<String, Behavior>,
 ) -> Vec<CohortPlan> {
-    let readers = root.tables("cohort");
+    let readers = tables_at_most(root, "cohort", COHORTS_MAX);
     let only_behavior = || behaviors.keys().next().cloned().unwrap_or_default();
     if readers.is_empty() {
         if behaviors.len() > 1 {

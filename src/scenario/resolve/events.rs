@@ -1,7 +1,7 @@
 //! `[[event]]`.
 
 use super::super::plan::{Affected, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, TargetPlan};
-use super::{ANY_DURATION, SOME_DURATION, names};
+use super::{ANY_DURATION, EVENTS_MAX, SOME_DURATION, names, tables_at_most};
 use config_text::{Code, Located, Reader};
 use sim_units::text::duration_text;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Kind {
 
 pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan], end: &EndPlan) -> Vec<EventPlan> {
     let mut events = Vec::new();
-    for reader in root.tables("event") {
+    for reader in tables_at_most(root, "event", EVENTS_MAX) {
         let plan = event(&reader, target, cohorts);
         if let Some(plan) = plan {
             check_end(&reader, plan.at, end);

@@ -18,6 +18,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const NAME_CHARS_MAX: usize = 64;
+/// Samples and orders to things carry places of cohorts and events as 16 bits.
+const COHORTS_MAX: usize = 1_000;
+const EVENTS_MAX: usize = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ANY_DURATION: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 const SOME_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
@@ -62,6 +65,16 @@ fn scenario_name(root: &Reader<'_>) -> String {
         root.gathered.push(Code::BadValue, &place, format!("name {value:?} cannot be part of a path"), Some(help));
     }
     value
+}
+
+/// The tables `[[key]]`, of which there may be so many.
+fn tables_at_most<'a>(root: &Reader<'a>, key: &'static str, max: usize) -> Vec<Reader<'a>> {
+    let readers = root.tables(key);
+    if let Some(first_over) = readers.get(max) {
+        let message = format!("there are {} of [[{key}]], and {max} are the most", readers.len());
+        root.gathered.push(Code::OutOfRange, &first_over.place, message, None);
+    }
+    readers
 }
 
 /// As a list in a message.
