@@ -14,7 +14,8 @@ use thing_agent::backoff::{Backoff, BackoffPolicy};
 use thing_agent::behavior::{Behavior, OutcomeShares};
 use thing_agent::workflow::Workflow;
 use thing_transport::mqtt::MqttSettings;
-use thing_transport::thing::{Order, Protocol, SessionSettings};
+use thing_transport::shard::Order;
+use thing_transport::thing::{Protocol, SessionSettings};
 
 /// From making the shards to the first connect arrival.
 const LEAD: Duration = Duration::from_millis(500);

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use thing_transport::thing::Order;
+use thing_transport::shard::Order;
 
 /// How often phases are looked at between seconds.
 const TICK: Duration = Duration::from_millis(50);

@@ -21,9 +21,9 @@ use thing_transport::download::FileSettings;
 use thing_transport::endpoint::Endpoint;
 use thing_transport::faults::ThingFaults;
 use thing_transport::gates::Gates;
-use thing_transport::session::Scratch;
-use thing_transport::thing::{Order, SessionSettings, ShardContext, Thing, ThingId};
-use thing_transport::{Pacer, shard_runtime};
+use thing_transport::shard::{Order, Scratch, ShardContext};
+use thing_transport::thing::{SessionSettings, Thing};
+use thing_transport::{Pacer, ThingId, shard_runtime};
 use tokio::sync::{Notify, mpsc, watch};
 
 /// Intervals that may wait for the collector, per shard: two minutes. Beyond that they are lost, and the run knows.

@@ -1,6 +1,6 @@
 //! What usually stands behind a failure, in words for whoever has to mend it.
 
-use super::error::{Failure, Stage};
+use crate::error::{Failure, Stage};
 use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
 use std::io::ErrorKind;

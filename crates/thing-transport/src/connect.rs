@@ -1,9 +1,9 @@
 //! Dialling: TCP, TLS, CONNECT, each timed apart, all under one deadline. The upgrade to a WebSocket counts as a part of the last.
 
-use super::error::{Failure, Stage};
-use super::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
-use super::thing::{ShardContext, ThingId};
-use super::{Observer, SessionEvent};
+use crate::error::{Failure, Stage};
+use crate::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
+use crate::observer::{Observer, SessionEvent};
+use crate::shard::Member;
 use aws_signing::request::{self, Signing, SigningError};
 use aws_signing::websocket::{self, SUBPROTOCOL};
 use bytes::BytesMut;
@@ -53,27 +53,26 @@ impl Connection {
 /// # Errors
 /// With the first stage that failed or was not done at `deadline`.
 pub async fn connect<O: Observer>(
-    shard: &ShardContext<O>,
+    thing: Member<'_, O>,
     tls: Arc<ClientConfig>,
-    thing: &ThingId,
     settings: &MqttSettings,
     deadline: Mono,
     cut: Option<usize>,
 ) -> Result<Box<Connection>, Failure> {
-    let dial = Dial { shard, thing, deadline, cut: cut.filter(|_| shard.cuts.is_planned()) };
+    let dial = Dial { thing, deadline, cut: cut.filter(|_| thing.shard.cuts.is_planned()) };
     let stream = dial.secure(tls).await?;
-    let endpoint = shard.endpoint(thing);
+    let endpoint = thing.endpoint();
     let mqtt = async {
         let mut stream = match &endpoint.signing {
             None => Either::Left(stream),
             Some(signing) => {
-                let authority = &endpoint.route(thing.position).destination.authority;
+                let authority = &endpoint.route(thing.id.position).destination.authority;
                 Either::Right(Box::new(upgrade(stream, authority, signing).await?))
             }
         };
         let mut out = BytesMut::new();
         let MqttSettings { keep_alive, clean, .. } = *settings;
-        let connect = Connect { client_id: thing.name.as_str(), keep_alive, clean };
+        let connect = Connect { client_id: thing.id.name.as_str(), keep_alive, clean };
         settings.version.write_connect(&connect, &mut out);
         stream.write_all(&out).await?;
         stream.flush().await?;
@@ -92,13 +91,12 @@ pub async fn connect<O: Observer>(
 /// # Errors
 /// With the first stage that failed or was not done at `deadline`.
 pub async fn secure<O: Observer>(
-    shard: &ShardContext<O>,
+    thing: Member<'_, O>,
     tls: Arc<ClientConfig>,
-    thing: &ThingId,
     deadline: Mono,
     cut: usize,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    Dial { shard, thing, deadline, cut: Some(cut).filter(|_| shard.cuts.is_planned()) }.secure(tls).await
+    Dial { thing, deadline, cut: Some(cut).filter(|_| thing.shard.cuts.is_planned()) }.secure(tls).await
 }
 
 /// Asks for MQTT over a WebSocket, by a signed URL (PROTOCOL 12.4).
@@ -145,8 +143,7 @@ async fn read_connack(stream: &mut Stream, version: Version) -> Result<(ConnAck,
 
 /// One attempt to connect.
 struct Dial<'a, O> {
-    shard: &'a ShardContext<O>,
-    thing: &'a ThingId,
+    thing: Member<'a, O>,
     deadline: Mono,
     /// The slot whose cuts end it, where there will be any.
     cut: Option<usize>,
@@ -155,7 +152,7 @@ struct Dial<'a, O> {
 impl<O: Observer> Dial<'_, O> {
     /// TCP, then TLS.
     async fn secure(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Failure> {
-        let route = self.shard.endpoint(self.thing).route(self.thing.position);
+        let route = self.thing.endpoint().route(self.thing.id.position);
         let tcp = async { if self.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
         let tcp = self.staged(Stage::Tcp, tcp).await?;
         let name = route.destination.server_name.clone();
@@ -163,9 +160,9 @@ impl<O: Observer> Dial<'_, O> {
     }
 
     async fn staged<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let Self { shard, thing, deadline, cut } = *self;
+        let Self { thing, deadline, cut } = *self;
         let started = clock::mono();
-        shard.observer.session(thing, SessionEvent::StageStarted(stage));
+        thing.emit(SessionEvent::StageStarted(stage));
         let timely = tokio::time::timeout(deadline.since(started), work);
         let work = async { timely.await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
         let result = match cut {
@@ -173,7 +170,7 @@ impl<O: Observer> Dial<'_, O> {
             None => work.await,
         };
         let failure = result.as_ref().err();
-        shard.observer.session(thing, SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
+        thing.emit(SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
         result
     }
 
@@ -181,10 +178,10 @@ impl<O: Observer> Dial<'_, O> {
     async fn unless_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
-            if let Some(event) = self.shard.cuts.struck(slot) {
+            if let Some(event) = self.thing.shard.cuts.struck(slot) {
                 return Poll::Ready(Err(Failure::Cut { event }));
             }
-            self.shard.pacer.wake_at(slot, self.deadline, cx);
+            self.thing.shard.pacer.wake_at(slot, self.deadline, cx);
             work.as_mut().poll(cx)
         })
         .await
@@ -192,6 +189,6 @@ impl<O: Observer> Dial<'_, O> {
 
     /// Whether there is no way to the endpoint.
     fn is_unreachable(&self) -> bool {
-        self.cut.is_some_and(|slot| self.shard.cuts.is_unreachable(slot, clock::mono()))
+        self.cut.is_some_and(|slot| self.thing.shard.cuts.is_unreachable(slot, clock::mono()))
     }
 }

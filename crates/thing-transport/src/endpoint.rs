@@ -1,8 +1,8 @@
 //! Where things connect to, and from where: the same to everyone, whether AWS, the emulator or a broker.
 
-use super::credentials;
-use super::credentials::Credentials;
-use super::error::{Failure, RouteError};
+use crate::credentials;
+use crate::credentials::Credentials;
+use crate::error::{Failure, RouteError};
 use aws_signing::request::Signing;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
@@ -29,7 +29,7 @@ pub struct Endpoint {
     destinations: Arc<[Destination]>,
     /// Empty: the kernel chooses.
     sources: Arc<[IpAddr]>,
-    /// Without a client certificate; see [`super::credentials::Credentials::config`].
+    /// Without a client certificate; see [`Credentials::config`].
     pub tls: Arc<ClientConfig>,
     /// Whether things keep a TLS ticket for their next connection.
     resumption: bool,

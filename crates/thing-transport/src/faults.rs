@@ -1,6 +1,6 @@
 //! What goes wrong on purpose with a thing's connections: the transport's part of the table of faults.
 
-use super::credentials::Credentials;
+use crate::credentials::Credentials;
 use iot_jobs::instant::Mono;
 use iot_jobs::limits;
 use iot_jobs::wire::payload;

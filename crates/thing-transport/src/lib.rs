@@ -1,131 +1,40 @@
 //! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
 //! [`Observer`].
+//!
+//! Modules name only those above them (`tests/order.rs`):
+//!
+//! | | |
+//! |---|---|
+//! | leaves | `error`, `cut`, `gates`, `pacer`, `credentials`, `download`, `thing_id` |
+//! | what a thing connects to, and what goes wrong on purpose | `endpoint`, `faults`; `cause` explains an `error` |
+//! | MQTT without IO | `mqtt` |
+//! | what things have in common | `observer`, then `shard` |
+//! | how they get a connection, and files | `connect`, `fetch` |
+//! | what carries an agent's messages | `wire`: MQTT over TLS or a WebSocket, HTTPS |
+//! | the loop that turns an agent over a wire | `driver` |
+//! | a thing's life | `twin`, then `thing` |
 
 mod cause;
 pub mod connect;
 pub mod credentials;
 pub mod cut;
 pub mod download;
+mod driver;
 pub mod endpoint;
 pub mod error;
 pub mod faults;
 mod fetch;
 pub mod gates;
-mod http;
 pub mod mqtt;
+mod observer;
 mod pacer;
-pub mod session;
+pub mod shard;
 pub mod thing;
+mod thing_id;
 mod twin;
+mod wire;
 
 pub use cause::Explained;
-use download::FileFailure;
-use error::{Failure, Stage};
-use iot_jobs::instant::Mono;
-use mqtt::Published;
+pub use observer::{Observer, PublishEnd, SessionEvent};
 pub use pacer::{Pacer, shard_runtime};
-use thing_faults::Fault;
-
-/// Who wants to know what happens to the things of a shard. All calls come from the shard's thread.
-pub trait Observer {
-    /// The agent of the thing told something.
-    fn agent(&self, thing: &thing::ThingId, event: thing_agent::Event);
-    /// The session of the thing told something.
-    fn session(&self, thing: &thing::ThingId, event: SessionEvent<'_>);
-}
-
-/// What happens to a connection or session.
-#[derive(Debug)]
-pub enum SessionEvent<'a> {
-    /// The gate is passed, the first packet is about to leave. The attempt was planned for `intended`, its thing awake at `woke`;
-    /// `is_blocked` when it had to wait at the gate.
-    ConnectStarted {
-        intended: Mono,
-        woke: Mono,
-        is_blocked: bool,
-    },
-    StageStarted(Stage),
-    StageEnded {
-        stage: Stage,
-        started: Mono,
-        at: Mono,
-        failure: Option<&'a Failure>,
-    },
-    /// Subscribed. `intended` is when the plan wanted the attempt; `lost` when the session before this one ended.
-    Connected {
-        intended: Mono,
-        started: Mono,
-        at: Mono,
-        lost: Option<Mono>,
-    },
-    ConnectFailed {
-        intended: Mono,
-        started: Mono,
-        at: Mono,
-        failure: &'a Failure,
-        /// After the last stage, none of which tells it.
-        is_late: bool,
-    },
-    /// A session that was subscribed is gone.
-    Lost {
-        at: Mono,
-        failure: &'a Failure,
-    },
-    /// The same, because the run wanted it.
-    Closed,
-    MessageOut {
-        topic: &'a str,
-        payload: &'a [u8],
-    },
-    MessageIn {
-        topic: &'a str,
-        payload: &'a [u8],
-    },
-    /// A message that is not what its topic promises, or on no topic of this thing.
-    Unreadable {
-        at: Mono,
-        why: &'a str,
-    },
-    /// Something goes wrong on purpose with the connection.
-    Fault {
-        fault: Fault,
-        at: Mono,
-    },
-    /// A PUBLISH is about to leave; at QoS 1 a [`Self::PublishEnded`] follows.
-    PublishSent {
-        publish: Published,
-        is_acknowledged: bool,
-    },
-    /// A PUBLISH that was not acknowledged left once more, in a session that went on.
-    PublishRepeated,
-    DownloadStarted,
-    /// `bytes` arrived of a file; good, or not.
-    DownloadEnded {
-        started: Mono,
-        at: Mono,
-        bytes: u64,
-        failure: Option<&'a FileFailure>,
-    },
-    PublishEnded {
-        publish: Published,
-        at: Mono,
-        end: PublishEnd,
-    },
-    /// Telemetry that came due while nobody could send it.
-    TelemetryLost {
-        count: u64,
-    },
-}
-
-/// How the wait for a PUBACK ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishEnd {
-    Acknowledged,
-    /// PUBACK with a failure, in words.
-    Refused(&'static str),
-    /// It never left: the endpoint takes no packet of its size.
-    TooLarge,
-    /// Given up.
-    Timeout,
-    SessionLost,
-}
+pub use thing_id::ThingId;

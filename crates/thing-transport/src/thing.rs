@@ -1,24 +1,22 @@
 //! One thing's life: wait for its arrival, connect, hold the session, and after a loss wait and connect again.
 
-use super::connect::{connect, secure};
-use super::credentials::Credentials;
-use super::cut::Cuts;
-use super::download::FileSettings;
-use super::endpoint::Endpoint;
-use super::error::{Failure, Stage};
-use super::faults::ThingFaults;
-use super::gates::Gates;
-use super::http::HttpSession;
-use super::mqtt::{Kept, MqttSettings};
-use super::session::{End, Scratch, Session, tell_unacknowledged};
-use super::{Observer, SessionEvent, twin};
-use crate::Pacer;
+use crate::connect::{connect, secure};
+use crate::credentials::Credentials;
+use crate::driver::Driver;
+use crate::error::{Failure, Stage};
+use crate::faults::ThingFaults;
+use crate::mqtt::{Kept, MqttSettings};
+use crate::observer::{Observer, SessionEvent};
+use crate::shard::{Member, ShardContext};
+use crate::thing_id::ThingId;
+use crate::twin;
+use crate::wire::End;
+use crate::wire::https::HttpsWire;
+use crate::wire::mqtt::{MqttWire, emit_unacknowledged};
 use bytes::BytesMut;
 use host::clock;
-use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
 use rustls::ClientConfig;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,33 +25,10 @@ use thing_agent::telemetry::Telemetry;
 use thing_agent::{Event, JobsAgent};
 use thing_faults::Fault;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Notify, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 /// An orderly DISCONNECT is not waited for longer than this.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// What the run wants from its things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
-    Run,
-    /// No new work; what is under way goes on.
-    Drain,
-    /// Disconnect and end.
-    Close,
-}
-
-/// Who a thing is, here and there.
-#[derive(Clone, Debug)]
-pub struct ThingId {
-    pub name: ThingName,
-    /// Place in the fleet, from 0.
-    pub position: u32,
-    /// Place in the shard, from 0: its slot in the pacer.
-    pub slot: usize,
-    pub cohort: u16,
-    /// Place among the run's transports.
-    pub transport: u8,
-}
 
 /// How a thing connects and stays connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,37 +47,6 @@ pub enum Protocol {
     Http {
         answer_timeout: Duration,
     },
-}
-
-/// What the things of a shard share. Everything here belongs to the shard's thread.
-pub struct ShardContext<O> {
-    /// In the order of the run's transports.
-    pub endpoints: Vec<Endpoint>,
-    pub pacer: Rc<Pacer>,
-    /// Connects in progress at once.
-    pub gates: Gates,
-    pub scratch: RefCell<Scratch>,
-    pub order: Cell<Order>,
-    pub cuts: Cuts,
-    pub observer: O,
-    /// How the things of each cohort fetch files, where they do.
-    pub files: Vec<Option<Arc<FileSettings>>>,
-    /// Things that still live.
-    pub alive: Cell<usize>,
-    /// Told when the last of them has ended.
-    pub all_ended: Notify,
-}
-
-impl<O> ShardContext<O> {
-    /// Where a thing connects to.
-    #[must_use]
-    pub fn endpoint(&self, thing: &ThingId) -> &Endpoint {
-        &self.endpoints[usize::from(thing.transport)]
-    }
-
-    fn is_closing(&self) -> bool {
-        self.order.get() == Order::Close
-    }
 }
 
 /// A thing before it lives.
@@ -156,16 +100,17 @@ impl Thing {
     /// What a thing that is away will not send any more.
     fn end<O: Observer>(&mut self, shard: &ShardContext<O>) {
         if let Some(session) = self.session.take() {
-            session.mqtt.unacknowledged().for_each(|publish| tell_unacknowledged(shard, &self.id, publish, true));
+            let thing = Member { shard, id: &self.id };
+            session.mqtt.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, true));
         }
         let count = self.telemetry.as_mut().map_or(0, |telemetry| telemetry.lose_until(clock::mono()));
         if count > 0 {
-            shard.observer.session(&self.id, SessionEvent::TelemetryLost { count });
+            self.of(shard).emit(SessionEvent::TelemetryLost { count });
         }
     }
 
     async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
-        let tls = shard.endpoint(&self.id).config(self.credentials.as_ref());
+        let tls = self.of(shard).endpoint().config(self.credentials.as_ref());
         let mut intended = self.arrival;
         let mut comeback = Comeback::default();
         let mut lost = None;
@@ -179,7 +124,7 @@ impl Thing {
                 continue;
             }
             shard.cuts.begin(self.id.slot);
-            shard.observer.session(&self.id, SessionEvent::ConnectStarted { intended, woke, is_blocked });
+            self.of(shard).emit(SessionEvent::ConnectStarted { intended, woke, is_blocked });
             let shown = self.certificate(shard, &tls);
             // In boxes of their own: each is as large as its protocol needs.
             let end = match self.settings.protocol {
@@ -191,12 +136,12 @@ impl Thing {
             match (end, attempt.subscribed) {
                 (End::Ordered, subscribed) => {
                     if subscribed.is_some() {
-                        shard.observer.session(&self.id, SessionEvent::Closed);
+                        self.of(shard).emit(SessionEvent::Closed);
                     }
                     return;
                 }
                 (End::Failed(failure), Some(since)) => {
-                    shard.observer.session(&self.id, SessionEvent::Lost { at: now, failure: &failure });
+                    self.of(shard).emit(SessionEvent::Lost { at: now, failure: &failure });
                     // Nobody misses a connection before it is needed.
                     let is_missed = !matches!(failure, Failure::ClosedIdle { .. });
                     lost = Some(if is_missed { now } else { now + away.unwrap_or_default() });
@@ -205,7 +150,7 @@ impl Thing {
                 (End::Failed(failure), None) => {
                     let Attempt { intended, started, has_stages_behind: is_late, .. } = attempt;
                     let event = SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure, is_late };
-                    shard.observer.session(&self.id, event);
+                    self.of(shard).emit(event);
                 }
             }
             intended = match shard.cuts.returns_at_once(self.id.slot) {
@@ -218,6 +163,11 @@ impl Thing {
         }
     }
 
+    /// The thing as a member of its shard.
+    fn of<'a, O>(&'a self, shard: &'a ShardContext<O>) -> Member<'a, O> {
+        Member { shard, id: &self.id }
+    }
+
     /// By the policy of its cohort.
     fn wait(&self, comeback: &mut Comeback) -> Duration {
         let SessionSettings { seed, reconnect, .. } = &*self.settings;
@@ -226,9 +176,10 @@ impl Thing {
 
     /// What the next attempt shows: the thing's own certificate, unless that is to have expired.
     fn certificate<O: Observer>(&mut self, shard: &ShardContext<O>, own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+        let thing = Member { shard, id: &self.id };
         let Some(expired) = self.faults.as_mut().and_then(|faults| faults.expired()) else { return Arc::clone(own) };
-        shard.observer.session(&self.id, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
-        expired.config(&shard.endpoint(&self.id).tls)
+        thing.emit(SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: clock::mono() });
+        expired.config(&thing.endpoint().tls)
     }
 
     async fn mqtt<O: Observer + 'static>(
@@ -240,8 +191,7 @@ impl Thing {
     ) -> End {
         let connect_timeout = self.settings.connect_timeout;
         let deadline = attempt.started + connect_timeout;
-        let cut = Some(self.id.slot);
-        let dialled = Box::pin(connect(shard, Arc::clone(&tls), &self.id, &settings, deadline, cut)).await;
+        let dialled = Box::pin(connect(self.of(shard), Arc::clone(&tls), &settings, deadline, Some(self.id.slot))).await;
         let mut connection = match dialled {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
@@ -253,24 +203,12 @@ impl Thing {
             }
             faults.begin_session(clock::mono())
         });
-        let id = &self.id;
-        let is_present = connection.ack.session_present;
-        let telemetry = self.telemetry.as_deref_mut();
-        let mut session = Session::new(shard, id, &mut self.agent, telemetry, &mut connection, &settings, faults);
-        let mut is_subscribed = false;
-        if let Some(kept) = self.session.take() {
-            if is_present {
-                is_subscribed = kept.is_subscribed;
-                session.resume(kept.mqtt);
-            } else {
-                kept.mqtt.unacknowledged().for_each(|publish| tell_unacknowledged(shard, id, publish, false));
-            }
-        }
-        if !is_subscribed {
-            shard.observer.session(id, SessionEvent::StageStarted(Stage::Subscribe));
-        }
-        let end = session.run(is_subscribed, |event, refusal| attempt.follow(event, refusal, id, &shard.observer)).await;
-        let kept = session.into_kept(&end);
+        let kept = self.session.take();
+        let (is_present, telemetry) = (connection.ack.session_present, self.telemetry.as_deref_mut());
+        let wire = MqttWire::new(&mut connection, &settings, telemetry, faults);
+        let mut driver = begin(Member { shard, id: &self.id }, &mut self.agent, wire, kept, is_present);
+        let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
+        let kept = driver.into_wire().into_kept(&end, Member { shard, id: &self.id });
         self.disconnected(shard, attempt);
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
@@ -299,21 +237,23 @@ impl Thing {
         answer_timeout: Duration,
     ) -> End {
         let deadline = attempt.started + self.settings.connect_timeout;
-        let stream = match Box::pin(secure(shard, tls, &self.id, deadline, self.id.slot)).await {
+        let stream = match Box::pin(secure(self.of(shard), tls, deadline, self.id.slot)).await {
             Ok(stream) => stream,
             Err(failure) => return End::Failed(failure),
         };
         // What is not certain yet is no reason to keep others waiting.
         attempt.permit = None;
         attempt.has_stages_behind = true;
-        let id = &self.id;
-        let mut session = match Box::pin(HttpSession::new(shard, id, &mut self.agent, stream, answer_timeout)).await {
-            Ok(session) => session,
+        let mut driver = match Box::pin(HttpsWire::new(self.of(shard), stream, answer_timeout)).await {
+            Ok(wire) => {
+                self.agent.handle_resumed(clock::mono());
+                Driver::new(Member { shard, id: &self.id }, &mut self.agent, wire)
+            }
             Err(failure) => return End::Failed(failure),
         };
-        let end = session.run(|event| attempt.follow(event, None, id, &shard.observer)).await;
+        let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
         // The time is for an orderly end as it is over MQTT.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, Box::pin(session.close(&end))).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, Box::pin(driver.into_wire().close(&end))).await;
         // Without a connection, and with nothing under way on it, a thing that polls is as it was.
         if !matches!(end, End::Failed(Failure::ClosedIdle { .. })) {
             self.disconnected(shard, attempt);
@@ -325,10 +265,39 @@ impl Thing {
     fn disconnected<O: Observer>(&mut self, shard: &ShardContext<O>, attempt: &mut Attempt<'_>) {
         self.agent.handle_disconnected(clock::mono());
         while let Some(event) = self.agent.poll_event() {
-            attempt.follow(&event, None, &self.id, &shard.observer);
+            attempt.follow(&event, None, Member { shard, id: &self.id });
             shard.observer.agent(&self.id, event);
         }
     }
+}
+
+/// A session over MQTT begins, or goes on where the endpoint still has it: what was `kept` of it, and whether that `is_present`.
+fn begin<'a, O: Observer>(
+    thing: Member<'a, O>,
+    agent: &'a mut JobsAgent,
+    mut wire: MqttWire<'a>,
+    kept: Option<Box<KeptSession>>,
+    is_present: bool,
+) -> Driver<'a, O, MqttWire<'a>> {
+    let mut is_subscribed = false;
+    if let Some(kept) = kept {
+        if is_present {
+            is_subscribed = kept.is_subscribed;
+            wire.resume(kept.mqtt, thing);
+        } else {
+            kept.mqtt.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, false));
+        }
+    }
+    if !is_subscribed {
+        thing.emit(SessionEvent::StageStarted(Stage::Subscribe));
+    }
+    wire.begin_faults(thing);
+    if is_subscribed {
+        agent.handle_resumed(clock::mono());
+    } else {
+        agent.handle_connected();
+    }
+    Driver::new(thing, agent, wire)
 }
 
 /// Waits for a place among the connects in progress; `None` when the run closes first.
@@ -350,28 +319,56 @@ async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost
 
 impl Attempt<'_> {
     /// The last stage of connecting is the agent's: it subscribes, unless its session went on.
-    fn follow(&mut self, event: &Event, refusal: Option<&'static str>, thing: &ThingId, observer: &impl Observer) {
+    fn follow<O: Observer>(&mut self, event: &Event, refusal: Option<&'static str>, thing: Member<'_, O>) {
         match *event {
             Event::Subscribed { sent, at } => {
-                observer.session(thing, SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
-                self.succeed(at, thing, observer);
+                thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
+                self.succeed(at, thing);
             }
-            Event::Resumed { at } => self.succeed(at, thing, observer),
+            Event::Resumed { at } => self.succeed(at, thing),
             Event::SubscribeFailed { sent, at, why } => {
-                let failure = Failure::of_subscribing(why, refusal);
-                observer.session(
-                    thing,
-                    SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: Some(&failure) },
-                );
+                let failure = Some(&Failure::of_subscribing(why, refusal));
+                thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure });
             }
             _ => {}
         }
     }
 
-    fn succeed(&mut self, at: Mono, thing: &ThingId, observer: &impl Observer) {
+    fn succeed<O: Observer>(&mut self, at: Mono, thing: Member<'_, O>) {
         self.permit = None;
         self.subscribed = Some(at);
         let Self { intended, started, lost, .. } = *self;
-        observer.session(thing, SessionEvent::Connected { intended, started, at, lost });
+        thing.emit(SessionEvent::Connected { intended, started, at, lost });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn agent(&self, _thing: &ThingId, _event: Event) {}
+        fn session(&self, _thing: &ThingId, _event: SessionEvent<'_>) {}
+    }
+
+    fn bytes_of_life<A, B, F>(_life: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn bytes_of_session<A, B, C, D, E, F>(_session: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// In bytes; every thing of a fleet has both.
+    #[test]
+    fn a_life_and_its_session_stay_small() {
+        let (life, mqtt, http) = (
+            bytes_of_life(Thing::live::<Nobody>),
+            bytes_of_session(Thing::mqtt::<Nobody>),
+            bytes_of_session(Thing::http::<Nobody>),
+        );
+        assert!(life <= 368 && mqtt <= 760 && http <= 488, "{life}, {mqtt} over MQTT, {http} over HTTPS");
     }
 }

@@ -1,10 +1,11 @@
 //! Another client with the identity of a thing: the two kick each other out (PROTOCOL 13.2).
 
-use super::connect::connect;
-use super::faults::Twin;
-use super::mqtt::MqttSettings;
-use super::thing::{ShardContext, ThingId};
-use super::{Observer, SessionEvent};
+use crate::connect::connect;
+use crate::faults::Twin;
+use crate::mqtt::MqttSettings;
+use crate::observer::{Observer, SessionEvent};
+use crate::shard::{Member, ShardContext};
+use crate::thing_id::ThingId;
 use host::clock;
 use rustls::ClientConfig;
 use std::rc::Rc;
@@ -25,12 +26,13 @@ pub(super) async fn live<O: Observer>(
     settings: MqttSettings,
     connect_timeout: Duration,
 ) {
+    let thing = Member { shard: &shard, id: &thing };
     let end = clock::mono() + twin.lives;
     while clock::mono() < end {
         let deadline = end.min(clock::mono() + connect_timeout);
-        let dialled = connect(&shard, Arc::clone(&tls), &thing, &settings, deadline, None).await;
+        let dialled = connect(thing, Arc::clone(&tls), &settings, deadline, None).await;
         if let Ok(mut connection) = dialled {
-            shard.observer.session(&thing, SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
+            thing.emit(SessionEvent::Fault { fault: Fault::DuplicateClientId, at: clock::mono() });
             let listening = async {
                 let mut bytes = [0u8; READ_BYTES];
                 while matches!(connection.stream.read(&mut bytes).await, Ok(1..)) {}

@@ -10,8 +10,7 @@ use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use thing_agent::Event;
-use thing_transport::thing::ThingId;
-use thing_transport::{Observer, SessionEvent};
+use thing_transport::{Observer, SessionEvent, ThingId};
 
 /// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
 #[derive(Debug, Default)]

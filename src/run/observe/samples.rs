@@ -11,8 +11,7 @@ use thing_agent::{AnswerOutcome, Event, ExecutionKey};
 use thing_faults::Fault;
 use thing_transport::error::{Failure, Stage};
 use thing_transport::mqtt::{Content, Published};
-use thing_transport::thing::ThingId;
-use thing_transport::{Explained, PublishEnd, SessionEvent};
+use thing_transport::{Explained, PublishEnd, SessionEvent, ThingId};
 
 /// A shard's recorder, and what is needed to feed it.
 pub(super) struct Samples {

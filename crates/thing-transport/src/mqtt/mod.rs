@@ -10,7 +10,7 @@ mod v5;
 
 pub use packet::{ConnAck, Connect, Packet, Publish, SubAck, Version};
 
-use super::error::Failure;
+use crate::error::Failure;
 use bytes::{Bytes, BytesMut};
 use iot_jobs::instant::Mono;
 use iot_jobs::limits;

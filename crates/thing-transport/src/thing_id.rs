@@ -1,0 +1,16 @@
+//! Who a thing is, here and there.
+
+use iot_jobs::ThingName;
+
+/// Who a thing is, here and there.
+#[derive(Clone, Debug)]
+pub struct ThingId {
+    pub name: ThingName,
+    /// Place in the fleet, from 0.
+    pub position: u32,
+    /// Place in the shard, from 0: its slot in the pacer.
+    pub slot: usize,
+    pub cohort: u16,
+    /// Place among the run's transports.
+    pub transport: u8,
+}

@@ -1,0 +1,358 @@
+//! MQTT, over TLS or a WebSocket: bytes in, bytes out, and the telemetry of the thing between what its agent says.
+//!
+//! The buffers that ten thousand sessions would each need belong to the shard; a session keeps bytes of its own only for a
+//! partial packet, or for what the peer does not take.
+
+mod faults;
+
+use super::{End, Turn, Wire};
+use crate::connect::{Connection, Stream};
+use crate::error::Failure;
+use crate::faults::{SessionFaults, spoil};
+use crate::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
+use crate::observer::{Observer, PublishEnd, SessionEvent};
+use crate::shard::{Member, Scratch};
+use bytes::{Buf, Bytes, BytesMut};
+use host::clock;
+use iot_jobs::instant::Mono;
+use iot_jobs::wire::payload;
+use iot_jobs::wire::topic::{self, RequestTopic, Topic, TopicError, TopicKind};
+use iot_jobs::{Reply, Request, RequestKind, Subscription};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use thing_agent::telemetry::{self, Telemetry};
+use thing_agent::{Event, JobsAgent};
+use thing_faults::Fault;
+use tokio::io::AsyncWrite;
+
+/// One read of the shard-wide buffer: the largest TLS record.
+const READ_BYTES: usize = 16 * 1024;
+
+/// One connection over MQTT.
+pub(crate) struct MqttWire<'a> {
+    stream: &'a mut Stream,
+    session: MqttSession,
+    telemetry: Option<&'a mut Telemetry>,
+    /// Subscribed, here or in the connection before.
+    is_up: bool,
+    /// Why the endpoint granted not everything.
+    refusal: Option<&'static str>,
+    write_timeout: Duration,
+    /// Bytes of a packet that is not complete yet.
+    partial: BytesMut,
+    /// Bytes the peer did not take yet.
+    unsent: BytesMut,
+    is_flushing: bool,
+    /// Since when the peer takes nothing.
+    stuck_since: Option<Mono>,
+    /// What is wrong on purpose, where anything is.
+    faults: Option<Box<SessionFaults>>,
+}
+
+impl<'a> MqttWire<'a> {
+    pub(crate) fn new(
+        connection: &'a mut Connection,
+        settings: &MqttSettings,
+        telemetry: Option<&'a mut Telemetry>,
+        faults: Option<Box<SessionFaults>>,
+    ) -> Self {
+        let Connection { stream, ack, read_ahead } = connection;
+        Self {
+            stream,
+            session: MqttSession::new(settings, ack, clock::mono()),
+            telemetry,
+            is_up: false,
+            refusal: None,
+            write_timeout: settings.answer_timeout,
+            partial: std::mem::take(read_ahead),
+            unsent: BytesMut::new(),
+            is_flushing: false,
+            stuck_since: None,
+            faults,
+        }
+    }
+
+    /// Goes on where the connection before stopped.
+    pub(crate) fn resume<O: Observer>(&mut self, kept: Kept, thing: Member<'_, O>) {
+        let now = clock::mono();
+        let (repeated, lost) = self.session.resume(kept, now, &mut self.unsent);
+        (0..repeated).for_each(|_| thing.emit(SessionEvent::PublishRepeated));
+        lost.into_iter().for_each(|publish| emit_end(thing, publish, now, PublishEnd::SessionLost));
+    }
+
+    /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
+    pub(crate) fn into_kept<O: Observer>(self, end: &End, thing: Member<'_, O>) -> Option<Kept> {
+        let is_over = matches!(end, End::Ordered);
+        if is_over || self.session.is_clean() {
+            self.session.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, is_over));
+            return None;
+        }
+        self.session.into_kept()
+    }
+
+    fn handle<O: Observer>(
+        &mut self,
+        packet: Packet,
+        now: Mono,
+        thing: Member<'_, O>,
+        agent: &mut JobsAgent,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        match self.session.handle_packet(packet, now, out)? {
+            Incoming::Message { topic, payload } => {
+                thing.emit(SessionEvent::MessageIn { topic: &topic, payload: &payload });
+                deliver(thing, agent, &topic, &payload, now);
+            }
+            Incoming::Granted { granted, refusal } => {
+                self.refusal = refusal;
+                agent.handle_suback(granted, now);
+            }
+            Incoming::Acknowledged { publish, refusal } => {
+                emit_end(thing, publish, now, refusal.map_or(PublishEnd::Acknowledged, PublishEnd::Refused));
+                if refusal.is_some() && publish.content == Content::Request {
+                    agent.handle_not_taken(publish.sent, now);
+                }
+            }
+            Incoming::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Telemetry that came due while nobody could send it.
+    fn lose_telemetry<O: Observer>(&mut self, now: Mono, thing: Member<'_, O>) {
+        let count = self.telemetry.as_mut().map_or(0, |telemetry| telemetry.lose_until(now));
+        if count > 0 {
+            thing.emit(SessionEvent::TelemetryLost { count });
+        }
+    }
+
+    /// Telemetry that is due, and finds a window without room, is lost: nobody is free to send it.
+    fn transmit_telemetry<O: Observer>(&mut self, thing: Member<'_, O>, out: &mut BytesMut) {
+        while let Some(telemetry) = &mut self.telemetry {
+            let now = clock::mono();
+            if telemetry.is_acknowledged() && !self.session.has_room() {
+                return self.lose_telemetry(now, thing);
+            }
+            let Some(message) = telemetry.poll_transmit(&thing.id.name, now) else { return };
+            let telemetry::Message { topic, payload, is_acknowledged, intended, lost } = message;
+            if lost > 0 {
+                thing.emit(SessionEvent::TelemetryLost { count: lost });
+            }
+            let publish = Published { content: Content::Telemetry, intended, sent: now };
+            self.write_publish(Message { topic, payload, is_acknowledged }, publish, thing, out);
+        }
+    }
+
+    fn write_publish<O: Observer>(&mut self, message: Message, publish: Published, thing: Member<'_, O>, out: &mut BytesMut) {
+        let Message { topic, payload, is_acknowledged } = message;
+        thing.emit(SessionEvent::PublishSent { publish, is_acknowledged });
+        thing.emit(SessionEvent::MessageOut { topic: &topic, payload: &payload });
+        let is_written = if is_acknowledged {
+            self.session.write_publish(topic, payload, publish, out)
+        } else {
+            self.session.write_publish_qos_0(topic, payload, publish.sent, out)
+        };
+        if !is_written {
+            emit_end(thing, publish, publish.sent, PublishEnd::TooLarge);
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Result<(), Failure> {
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(out);
+            out.clear();
+        }
+        let pending = if self.unsent.is_empty() { &mut *out } else { &mut self.unsent };
+        let mut took = false;
+        while !pending.is_empty() {
+            match Pin::new(&mut *self.stream).poll_write(cx, pending) {
+                Poll::Ready(Ok(0)) => return Err(Failure::Closed),
+                Poll::Ready(Ok(count)) => {
+                    pending.advance(count);
+                    self.is_flushing = true;
+                    took = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => break,
+            }
+        }
+        if self.unsent.is_empty() {
+            self.unsent = BytesMut::from(&out[..]);
+        }
+        out.clear();
+        if self.is_flushing {
+            match Pin::new(&mut *self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.is_flushing = false,
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => {}
+            }
+        }
+        if !self.is_flushing && self.unsent.is_empty() {
+            self.stuck_since = None;
+            return Ok(());
+        }
+        let now = clock::mono();
+        match self.stuck_since {
+            Some(since) if !took && now >= since + self.write_timeout => return Err(Failure::Timeout("write")),
+            Some(_) if !took => {}
+            _ => self.stuck_since = Some(now),
+        }
+        Ok(())
+    }
+}
+
+impl<O: Observer> Wire<O> for MqttWire<'_> {
+    fn handle_drain(&mut self) {
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.handle_drain();
+        }
+    }
+
+    fn handle_timeout(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<(), Failure> {
+        self.commit_faults(turn)?;
+        while let Some(publish) = self.session.handle_timeout(turn.now, &mut turn.scratch.outbound)? {
+            emit_end(turn.thing, publish, turn.now, PublishEnd::Timeout);
+        }
+        Ok(())
+    }
+
+    /// Reads once and handles every complete packet.
+    fn read(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
+        let Scratch { inbound, outbound } = &mut *turn.scratch;
+        inbound.clear();
+        if self.partial.len() + READ_BYTES > inbound.capacity() {
+            inbound.reserve(self.partial.len() + READ_BYTES);
+        }
+        let held = self.partial.len();
+        inbound.extend_from_slice(&self.partial);
+        let more = match self.poll_read(turn.cx, inbound) {
+            Poll::Ready(Ok(0)) => return Err(Failure::Closed),
+            Poll::Ready(Ok(_)) => true,
+            Poll::Ready(Err(error)) => return Err(error.into()),
+            Poll::Pending => false,
+        };
+        if inbound.len() > held || held > 0 {
+            let now = clock::mono();
+            while let Some(packet) = self.session.read_packet(inbound)? {
+                self.handle(packet, now, turn.thing, turn.agent, outbound)?;
+            }
+            self.partial = BytesMut::from(&inbound[..]);
+        }
+        Ok(more)
+    }
+
+    fn has_room(&self) -> bool {
+        self.session.has_room()
+    }
+
+    fn leaves_at(&self, _round: Mono) -> Mono {
+        clock::mono()
+    }
+
+    fn subscribe(&mut self, subscriptions: &[Subscription], now: Mono, turn: &mut Turn<'_, '_, O>) {
+        let filters = subscriptions.iter().map(|subscription| topic::filter(&turn.thing.id.name, *subscription));
+        self.session.write_subscribe(filters, now, &mut turn.scratch.outbound);
+    }
+
+    fn publish(&mut self, request: &Request, fault: Option<Fault>, now: Mono, turn: &mut Turn<'_, '_, O>) {
+        let (topic, payload) = (Topic::of_request(&turn.thing.id.name, request), payload::encode_request(request));
+        let (topic, payload) = match fault {
+            None => (topic.to_string(), payload),
+            Some(fault) => spoil(fault, topic, payload),
+        };
+        let publish = Published { content: Content::Request, intended: now, sent: now };
+        self.write_publish(Message { topic, payload, is_acknowledged: true }, publish, turn.thing, &mut turn.scratch.outbound);
+    }
+
+    fn flood(&mut self, count: u32, now: Mono, turn: &mut Turn<'_, '_, O>) {
+        for number in 0..count {
+            let (topic, payload) = (format!("dt/{}/flood", turn.thing.id.name), number.to_string());
+            turn.thing.emit(SessionEvent::MessageOut { topic: &topic, payload: payload.as_bytes() });
+            if !self.session.write_publish_qos_0(topic, payload.into_bytes(), now, &mut turn.scratch.outbound) {
+                return;
+            }
+        }
+    }
+
+    fn flush(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
+        if self.is_up && self.telemetry.is_some() {
+            self.transmit_telemetry(turn.thing, &mut turn.scratch.outbound);
+        }
+        self.write(turn.cx, &mut turn.scratch.outbound)?;
+        Ok(false)
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.refusal
+    }
+
+    /// Telemetry goes out while the thing is up; what came due before is lost.
+    fn handle_event(&mut self, event: &Event, thing: Member<'_, O>) {
+        if let Event::Subscribed { at, .. } | Event::Resumed { at } = *event {
+            self.is_up = true;
+            self.lose_telemetry(at, thing);
+            if let Some(faults) = &mut self.faults {
+                faults.handle_subscribed(at);
+            }
+        }
+    }
+
+    fn poll_timeout(&self, now: Mono) -> Option<Mono> {
+        let (acknowledgements, _) = self.session.poll_timeout();
+        let stuck = self.stuck_since.map(|since| since + self.write_timeout);
+        let telemetry = self.telemetry.as_ref().filter(|_| self.is_up).and_then(|telemetry| telemetry.poll_timeout());
+        let faults = self.faults.as_ref().and_then(|faults| faults.poll_timeout(now));
+        [Some(acknowledgements), stuck, telemetry, faults].into_iter().flatten().min()
+    }
+}
+
+/// A PUBLISH that is to leave.
+struct Message {
+    topic: String,
+    payload: Vec<u8>,
+    /// At QoS 1; otherwise at QoS 0.
+    is_acknowledged: bool,
+}
+
+/// A message, for the agent.
+fn deliver<O: Observer>(thing: Member<'_, O>, agent: &mut JobsAgent, topic: &str, payload: &Bytes, now: Mono) {
+    let topic = match Topic::parse(topic) {
+        Ok(topic) if topic.thing == thing.id.name.as_str() => topic,
+        Ok(_) => return thing.emit(SessionEvent::Unreadable { at: now, why: "a message of another thing" }),
+        // The answer to what was published on a topic that is no operation (PROTOCOL 8).
+        Err(TopicError::InvalidOperation { thing: name }) if name == thing.id.name.as_str() && topic.ends_with("/rejected") => {
+            return match payload::parse_reply(RequestKind::Update, false, payload) {
+                Ok(reply) => agent.handle_reply(RequestKind::Update, reply, now),
+                Err(error) => thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+            };
+        }
+        Err(error) => return thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+    };
+    let delivered = match topic.kind {
+        TopicKind::Accepted(request) => parse(request, true, payload).map(|(kind, reply)| agent.handle_reply(kind, reply, now)),
+        TopicKind::Rejected(request) => parse(request, false, payload).map(|(kind, reply)| agent.handle_reply(kind, reply, now)),
+        TopicKind::NotifyNext => payload::parse_notification(true, payload).map(|note| agent.handle_notification(&note, now)),
+        TopicKind::Notify => payload::parse_notification(false, payload).map(|note| agent.handle_notification(&note, now)),
+        TopicKind::Request(_) => return thing.emit(SessionEvent::Unreadable { at: now, why: "a request, sent to a thing" }),
+    };
+    if let Err(error) = delivered {
+        thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() });
+    }
+}
+
+/// A publish of a session that is gone for good. At the end of a run telemetry is always under way, and counts as open.
+pub(crate) fn emit_unacknowledged<O: Observer>(thing: Member<'_, O>, publish: Published, is_over: bool) {
+    if !(is_over && publish.content == Content::Telemetry) {
+        emit_end(thing, publish, clock::mono(), PublishEnd::SessionLost);
+    }
+}
+
+fn emit_end<O: Observer>(thing: Member<'_, O>, publish: Published, at: Mono, end: PublishEnd) {
+    thing.emit(SessionEvent::PublishEnded { publish, at, end });
+}
+
+fn parse(request: RequestTopic<'_>, accepted: bool, payload: &[u8]) -> Result<(RequestKind, Reply), payload::PayloadError> {
+    let kind = request.kind();
+    Ok((kind, payload::parse_reply(kind, accepted, payload)?))
+}
