@@ -220,6 +220,7 @@ fn manifest() -> Manifest {
         thresholds: Vec::new(),
         events: Vec::new(),
         findings: Vec::new(),
+        audit_findings: 0,
         differences: None,
     }
 }

@@ -37,17 +37,17 @@ pub struct HostFacts {
 
 /// Something of which there is not enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortage {
+pub struct ResourceShortage {
     pub what: &'static str,
     pub needed: u64,
     pub available: u64,
     /// What to type, or to change.
-    pub mend: String,
+    pub remedy: String,
 }
 
-impl fmt::Display for Shortage {
+impl fmt::Display for ResourceShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} needed, {} available; {}", self.what, self.needed, self.available, self.mend)
+        write!(f, "{}: {} needed, {} available; {}", self.what, self.needed, self.available, self.remedy)
     }
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for HostFacts {
 ///
 /// # Errors
 /// With everything that is short, all at once.
-pub fn check(need: &Need) -> Result<HostFacts, Vec<Shortage>> {
+pub fn check(need: &Need) -> Result<HostFacts, Vec<ResourceShortage>> {
     let facts = facts();
     let shortages = shortages(need, &facts);
     if shortages.is_empty() { Ok(facts) } else { Err(shortages) }
@@ -76,7 +76,7 @@ pub fn check(need: &Need) -> Result<HostFacts, Vec<Shortage>> {
 
 /// One line a shortage, for an error message.
 #[must_use]
-pub fn describe(shortages: &[Shortage]) -> String {
+pub fn describe(shortages: &[ResourceShortage]) -> String {
     let lines: Vec<String> = shortages.iter().map(|shortage| format!("\n  - {shortage}")).collect();
     format!("this host cannot carry the run:{}", lines.concat())
 }
@@ -107,7 +107,7 @@ pub fn facts() -> HostFacts {
     }
 }
 
-fn shortages(need: &Need, host: &HostFacts) -> Vec<Shortage> {
+fn shortages(need: &Need, host: &HostFacts) -> Vec<ResourceShortage> {
     let descriptors = need.connections * need.descriptors_per_thing + DESCRIPTOR_RESERVE;
     let memory = need.connections * need.memory_per_thing_bytes + MEMORY_RESERVE_BYTES;
     let ports = host.ephemeral_ports * need.address_pairs;
@@ -115,28 +115,28 @@ fn shortages(need: &Need, host: &HostFacts) -> Vec<Shortage> {
     let mut short = Vec::new();
     if host.descriptors < descriptors {
         let fit = host.descriptors.saturating_sub(DESCRIPTOR_RESERVE) / need.descriptors_per_thing.max(1);
-        short.push(Shortage {
+        short.push(ResourceShortage {
             what: "open files (descriptors) of one process",
             needed: descriptors,
             available: host.descriptors,
-            mend: format!("raise the hard limit as root: `ulimit -Hn {descriptors}` before the run, or {}", fewer(fit)),
+            remedy: format!("raise the hard limit as root: `ulimit -Hn {descriptors}` before the run, or {}", fewer(fit)),
         });
     }
     if ports < need.connections {
-        short.push(Shortage {
+        short.push(ResourceShortage {
             what: "ephemeral ports towards the endpoint",
             needed: need.connections,
             available: ports,
-            mend: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, connect from more addresses (target.source_ips), or {}", fewer(ports)),
+            remedy: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, connect from more addresses (target.source_ips), or {}", fewer(ports)),
         });
     }
     if host.memory_available_bytes < memory {
         let fit = host.memory_available_bytes.saturating_sub(MEMORY_RESERVE_BYTES) / need.memory_per_thing_bytes.max(1);
-        short.push(Shortage {
+        short.push(ResourceShortage {
             what: "memory in bytes",
             needed: memory,
             available: host.memory_available_bytes,
-            mend: format!("end other programs, or {}", fewer(fit)),
+            remedy: format!("end other programs, or {}", fewer(fit)),
         });
     }
     short

@@ -3,7 +3,7 @@
 
 use fleetsim::inspect::{Card, Message, Question, Reply, What};
 use fleetsim::roster::Things;
-use fleetsim::tui::app::{App, Brief, Conclusion, Overlay, RunState, Step, Tab};
+use fleetsim::tui::app::{App, Conclusion, Overlay, RunInfo, RunState, Step, Tab};
 use fleetsim::tui::input::action;
 use fleetsim::tui::theme::Theme;
 use fleetsim::tui::update::{Command, mode, update};
@@ -37,7 +37,7 @@ fn at(ms: u64) -> Mono {
 // ---------------------------------------------------------------------------------------------------------- made-up fleets
 
 fn app(name: &str, things: usize) -> App {
-    let brief = Brief {
+    let run_info = RunInfo {
         name: name.into(),
         seed: 42,
         things: Arc::new(Things {
@@ -53,7 +53,7 @@ fn app(name: &str, things: usize) -> App {
         results: "results/latest".into(),
         rates: BTreeMap::from([(JobId::new("fw-2-4-1").unwrap(), 12_000)]),
     };
-    App::new(brief, Theme { has_colour: true })
+    App::new(run_info, Theme { has_colour: true })
 }
 
 fn nothing(t_s: u64, things: u64) -> Snapshot {

@@ -11,7 +11,7 @@ use sim_units::distribution::Distribution;
 use std::time::Duration;
 use thing_agent::telemetry::PayloadBytes;
 use thing_agent::workflow::{Poll, Workflow};
-use thing_faults::{Chance, Per, Setting, TABLE};
+use thing_faults::{FaultProbability, Per, Setting, TABLE};
 
 const GOOD: &str = r#"
 name = "demo"
@@ -513,10 +513,13 @@ fn every_fault_of_the_table_is_read_with_its_defaults_and_printed() {
     assert_eq!(faults.len(), TABLE.len());
     for (spec, row) in faults.iter().zip(TABLE) {
         let defaults: Vec<Setting> = row.parameters.iter().map(|parameter| parameter.default).collect();
-        assert_eq!((spec.fault, spec.chance, spec.per, &spec.settings), (row.fault, Chance::Share(0.25), row.per[0], &defaults));
+        assert_eq!(
+            (spec.fault, spec.probability, spec.per, &spec.settings),
+            (row.fault, FaultProbability::Share(0.25), row.per[0], &defaults)
+        );
     }
     let slow = &read.behaviors["slow"].faults;
-    assert_eq!((slow[0].chance, slow[0].per, slow[1].count(0)), (Chance::Rate(0.5), Per::Execution, 0));
+    assert_eq!((slow[0].probability, slow[0].per, slow[1].count(0)), (FaultProbability::Rate(0.5), Per::Execution, 0));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
 }
 

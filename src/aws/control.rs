@@ -11,8 +11,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use iot_jobs::wire::control::{self, Account};
 use iot_jobs::wire::data_plane::HttpRequest;
+use iot_jobs::wire::job_progress::JobProgress;
 use iot_jobs::wire::registry::{self, MembershipBody};
-use iot_jobs::wire::standing::JobStanding;
 use iot_jobs::{CreateJob, GroupName, JobId, ThingName};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -80,7 +80,7 @@ impl ControlCallError {
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Where a control plane is.
-pub struct ControlDoor {
+pub struct ControlEndpoint {
     pub address: SocketAddr,
     /// What the `host` header says: a port stands in it where it is not the scheme's own.
     pub authority: String,
@@ -91,7 +91,7 @@ pub struct ControlDoor {
 
 /// A few kept-alive connections to the control plane.
 pub struct ControlClient {
-    door: ControlDoor,
+    door: ControlEndpoint,
     keyring: Arc<Keyring>,
     /// Known once a resource was made.
     account: OnceLock<Account>,
@@ -101,7 +101,7 @@ pub struct ControlClient {
 impl ControlClient {
     /// Connects on first use.
     #[must_use]
-    pub fn new(door: ControlDoor, keyring: Arc<Keyring>) -> Self {
+    pub fn new(door: ControlEndpoint, keyring: Arc<Keyring>) -> Self {
         let connections = std::iter::repeat_with(|| Mutex::new(None)).take(CONNECTIONS).collect();
         Self { door, keyring, account: OnceLock::new(), connections }
     }
@@ -159,8 +159,8 @@ impl ControlClient {
     pub async fn is_job_over(&self, job: &JobId, targets: u64) -> Result<bool, ControlCallError> {
         let operation = "DescribeJob";
         match self.call(QUESTIONS, operation, &Method::GET, &format!("/jobs/{job}"), b"").await {
-            Ok(body) => JobStanding::parse(&body)
-                .map(|standing| standing.is_over(targets))
+            Ok(body) => JobProgress::parse(&body)
+                .map(|job_progress| job_progress.is_over(targets))
                 .map_err(|error| unreadable(operation, error.to_string())),
             Err(error) if error.is_of_status(404) => Ok(true),
             Err(error) => Err(error),
@@ -217,7 +217,7 @@ impl ControlClient {
         };
         sender.ready().await.map_err(|error| broken(error.to_string()))?;
         let key = self.keyring.key().await.map_err(|source| ControlCallError::Key { operation, source })?;
-        let ControlDoor { authority, region, .. } = &self.door;
+        let ControlEndpoint { authority, region, .. } = &self.door;
         let request = HttpRequest { method: method.clone(), path: path.to_owned(), body: body.to_vec() };
         let request = request::signed(authority, request, &key, region, control::SIGNING_NAME)
             .map_err(|source| ControlCallError::Sign { operation, source })?;

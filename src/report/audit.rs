@@ -76,7 +76,7 @@ struct ServiceSide {
     answered: u64,
     ends: u64,
     /// A change without a version of its own.
-    is_jumbled: bool,
+    is_out_of_order: bool,
 }
 
 impl ServiceSide {
@@ -85,7 +85,7 @@ impl ServiceSide {
             LedgerEvent::Queued => self.queued = Some(row.at),
             LedgerEvent::Answered => {
                 self.answered += 1;
-                self.is_jumbled |= row.version != self.version + 1;
+                self.is_out_of_order |= row.version != self.version + 1;
                 if row.status == ExecutionStatus::InProgress {
                     self.started.get_or_insert(row.at);
                 }
@@ -94,7 +94,7 @@ impl ServiceSide {
                 self.ends += 1;
                 self.ended = Some(row.at);
             }
-            LedgerEvent::Head | LedgerEvent::Published => self.is_jumbled |= row.version != self.version,
+            LedgerEvent::Head | LedgerEvent::Published => self.is_out_of_order |= row.version != self.version,
         }
         self.status = Some(row.status);
         self.version = row.version;
@@ -171,7 +171,7 @@ fn compare(row: &ThingRow, side: &ServiceSide, origin: Mono, differ: &mut impl F
     if side.ends > 1 {
         differ("ends", "one".into(), side.ends.to_string());
     }
-    if side.is_jumbled {
+    if side.is_out_of_order {
         differ("versions", "one for each change".into(), format!("out of order, the last is {}", side.version));
     }
 }

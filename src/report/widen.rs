@@ -12,7 +12,7 @@ pub(super) const SPAN: Duration = Duration::from_secs(60);
 
 /// Gathers seconds until they make a row.
 #[derive(Default)]
-pub(super) struct Widening {
+pub(super) struct RowAggregator {
     pending: Option<Pending>,
 }
 
@@ -39,7 +39,7 @@ struct Row {
     response: Distribution,
 }
 
-impl Widening {
+impl RowAggregator {
     /// What is to be written now, if anything: the second itself, or the minute that it completes. `is_last`: nothing will follow.
     pub(super) fn push<'a>(&mut self, snapshot: &'a Snapshot, is_last: bool) -> Option<Cow<'a, Snapshot>> {
         if self.pending.is_none() && snapshot.t_s <= NARROW.as_secs() {
@@ -162,7 +162,7 @@ mod tests {
             events: Vec::new(),
             cores: 1,
         });
-        let mut widening = Widening::default();
+        let mut widening = RowAggregator::default();
         let mut written: Vec<Snapshot> = Vec::new();
         let last = NARROW.as_secs() + 3 * SPAN.as_secs() + 7;
         for second in 0..last {

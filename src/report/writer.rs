@@ -6,7 +6,7 @@ use super::column::{GrowingFile, replace, to_csv};
 use super::hlog::IntervalLog;
 use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
-use super::widen::Widening;
+use super::widen::RowAggregator;
 use crate::roster::Things;
 use load_metrics::Phase;
 use load_metrics::{Finding, Snapshot, findings};
@@ -28,7 +28,7 @@ pub struct ResultsWriter {
     rollouts: GrowingFile<RolloutSecond>,
     executions: GrowingFile<ExecutionLine>,
     hlog: IntervalLog,
-    widening: Widening,
+    widening: RowAggregator,
 }
 
 impl ResultsWriter {
@@ -48,7 +48,7 @@ impl ResultsWriter {
             rollouts: GrowingFile::create(dir, tables::ROLLOUTS, tables::rollouts_columns())?,
             executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::executions_columns())?,
             hlog: IntervalLog::create(dir.join(HLOG))?,
-            widening: Widening::default(),
+            widening: RowAggregator::default(),
         };
         writer.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), std::iter::empty()))?;
         writer.rewrite(tables::ERRORS, &to_csv(&tables::errors_columns(), std::iter::empty()))?;

@@ -87,7 +87,7 @@ enum Life {
 type Restart = dyn Future<Output = Result<(Child, Ready), ChildError>>;
 
 /// What became of the endpoint.
-pub(super) enum News {
+pub(super) enum ChildEvent {
     /// It was started again, and is ready.
     Back,
     /// It ended of itself, or could not be started again: why.
@@ -124,21 +124,21 @@ impl EndpointChild {
     }
 
     /// Completes when the endpoint ends of itself, or is back from a restart. Nothing is lost when it is dropped before.
-    pub(super) async fn news(&mut self) -> News {
+    pub(super) async fn news(&mut self) -> ChildEvent {
         match &mut self.life {
             Life::Up { process, .. } => match process.wait().await {
-                Ok(status) => News::Ended(status.to_string()),
-                Err(error) => News::Ended(ChildError::Watch(error).to_string()),
+                Ok(status) => ChildEvent::Ended(status.to_string()),
+                Err(error) => ChildEvent::Ended(ChildError::Watch(error).to_string()),
             },
             Life::Restarting(starting) => match starting.await {
                 Ok((process, ready)) => {
                     self.life = Life::Up { process, is_frozen: false };
                     self.ready = ready;
-                    News::Back
+                    ChildEvent::Back
                 }
                 Err(error) => {
                     self.life = Life::Ended;
-                    News::Ended(error.to_string())
+                    ChildEvent::Ended(error.to_string())
                 }
             },
             Life::Ended => std::future::pending().await,

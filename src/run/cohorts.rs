@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use thing_agent::AgentSettings;
 use thing_agent::behavior::Behavior;
-use thing_faults::{Chance, Fault, FaultSpec};
+use thing_faults::{Fault, FaultProbability, FaultSpec};
 use thing_transport::download::FileSettings;
 use thing_transport::mqtt::{MqttSettings, Version};
 use thing_transport::thing::{Protocol, SessionSettings};
@@ -81,7 +81,7 @@ fn files(plan: &Plan, cohort: &CohortPlan, target: &Target) -> Option<Arc<FileSe
 /// The behavior of that name, its rates dealt to the things that have it.
 fn behavior(plan: &Plan, roster: &Roster, name: &str) -> Behavior {
     let mut behavior = plan.behaviors[name].clone();
-    if behavior.faults.iter().any(|spec| matches!(spec.chance, Chance::Rate(_))) {
+    if behavior.faults.iter().any(|spec| matches!(spec.probability, FaultProbability::Rate(_))) {
         let things = roster.things_with(plan, name);
         behavior.faults = behavior.faults.iter().map(|spec| spec.dealt(things)).collect();
     }

@@ -1,8 +1,8 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
-use super::child::News;
-use super::events::{self, Step, Timetable};
+use super::child::ChildEvent;
+use super::events::{self, EventSchedule, Step};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::sources::Sources;
@@ -176,7 +176,7 @@ impl Conductor<'_> {
         let mut tick = tokio::time::interval(TICK);
         let mut endpoint_gone: Option<(Mono, String)> = None;
         let mut drain_until: Option<Mono> = None;
-        let mut timetable = Timetable::new(&self.plan.events, self.origin);
+        let mut timetable = EventSchedule::new(&self.plan.events, self.origin);
         let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
             // Who drains creates nothing more, and without an endpoint nobody can.
@@ -206,8 +206,8 @@ impl Conductor<'_> {
                     Some(_) => return Ok(Ending::Interrupted),
                 },
                 news = news(self.local.as_deref_mut()), if endpoint_gone.is_none() && self.local.is_some() => match news {
-                    News::Back => self.endpoint_back(sources),
-                    News::Ended(status) => {
+                    ChildEvent::Back => self.endpoint_back(sources),
+                    ChildEvent::Ended(status) => {
                         self.ui.tell(&format!("the endpoint ended unexpectedly ({status})"));
                         endpoint_gone = Some((clock::mono(), status));
                     }
@@ -444,7 +444,7 @@ async fn sleep_until(at: Option<Mono>) {
     }
 }
 
-async fn news(local: Option<&mut LocalEndpoint>) -> News {
+async fn news(local: Option<&mut LocalEndpoint>) -> ChildEvent {
     match local {
         Some(local) => local.child.news().await,
         None => std::future::pending().await,

@@ -17,11 +17,11 @@ pub(super) enum Step {
 }
 
 /// The steps that are left, in the order of time.
-pub(super) struct Timetable {
+pub(super) struct EventSchedule {
     steps: VecDeque<(Mono, Step)>,
 }
 
-impl Timetable {
+impl EventSchedule {
     pub(super) fn new(events: &[EventPlan], origin: Mono) -> Self {
         let steps = events.iter().enumerate().flat_map(|(n, event)| {
             let (at, lasts) = (origin + event.at, event.kind.lasts());
@@ -141,7 +141,7 @@ mod tests {
     fn steps_come_in_the_order_of_time_and_ends_before_beginnings() {
         let origin = Mono(7_000_000_000);
         let at = |seconds| origin + Duration::from_secs(seconds);
-        let mut timetable = Timetable::new(&plan(EVENTS).events, origin);
+        let mut timetable = EventSchedule::new(&plan(EVENTS).events, origin);
         assert_eq!(timetable.next(), Some(at(3)));
         assert_eq!(timetable.poll(at(2)), None);
         let steps: Vec<Step> = std::iter::from_fn(|| timetable.poll(at(60))).collect();

@@ -1,6 +1,5 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
-mod brief;
 mod child;
 mod cohorts;
 mod conductor;
@@ -11,6 +10,7 @@ mod jobs;
 mod needs;
 mod observe;
 mod process;
+mod run_info;
 mod sources;
 mod starts;
 mod stop;
@@ -31,12 +31,12 @@ use crate::preflight::{self, HostFacts};
 use crate::report::{self, AuditTotals, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
-use brief::brief;
 use conductor::{ConductError, Conductor, Ended, Ending};
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
+use run_info::run_info;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +48,7 @@ use ui::{Ui, say};
 use verdict::{End, Evidence, Judgement, judge};
 
 /// Between the last preparation and the first connect arrival.
-const LEAD: Duration = Duration::from_millis(200);
+const START_LEAD: Duration = Duration::from_millis(200);
 
 /// What `fleetsim run` was asked for.
 pub struct RunOptions {
@@ -132,7 +132,7 @@ fn prepare(plan: Plan, host: HostFacts, shards: usize, dir: &Path) -> Result<(Se
 
 /// The run, shown from its first moment to its last.
 async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
-    let started = Ui::start(ui, writer.dir(), || brief(setup, writer.dir()));
+    let started = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir()));
     let listening = started.map_err(RunError::Terminal).and_then(|(ui, stops)| {
         let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
         Ok((ui, stop))
@@ -166,7 +166,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     };
     ui.tell(&format!("results: {}", writer.dir().display()));
 
-    let origin = clock::mono() + LEAD;
+    let origin = clock::mono() + START_LEAD;
     let starts = starts::starts(plan, roster.cohorts());
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));

@@ -3,9 +3,9 @@
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
-use crate::tui::app::{Brief, Conclusion, Step};
+use crate::tui::app::{Conclusion, RunInfo, Step};
 use crate::tui::theme::Theme;
-use crate::tui::{Dashboard, Teller};
+use crate::tui::{Dashboard, LineSink};
 use indicatif::ProgressBar;
 use load_metrics::Snapshot;
 use std::cell::Cell;
@@ -69,16 +69,16 @@ impl Ui {
     ///
     /// # Errors
     /// When the terminal cannot be taken over.
-    pub(super) fn start(kind: UiKind, dir: &Path, brief: impl FnOnce() -> Brief) -> io::Result<(Self, Option<Stops>)> {
+    pub(super) fn start(kind: UiKind, dir: &Path, run_info: impl FnOnce() -> RunInfo) -> io::Result<(Self, Option<Stops>)> {
         Ok(match kind {
             UiKind::Tui { fps } => {
-                let (dashboard, stops) = Dashboard::start(brief(), Theme { has_colour: has_colour() }, fps)?;
+                let (dashboard, stops) = Dashboard::start(run_info(), Theme { has_colour: has_colour() }, fps)?;
                 let mut log = LogFile { path: dir.join(LOG_FILE), file: None };
-                let teller = dashboard.teller();
+                let line_sink = dashboard.line_sink();
                 let logs = Redirect::to(move |line| {
                     log.write(line);
                     // What the dashboard does not take is in the file.
-                    let _ = teller.line(line);
+                    let _ = line_sink.line(line);
                 });
                 (Self::Tui { dashboard, _logs: logs }, Some(stops))
             }
@@ -96,7 +96,7 @@ impl Ui {
     /// What people want to know while they wait.
     pub(super) fn tell(&self, text: &str) {
         match self {
-            Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.teller().line(text)),
+            Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.line_sink().line(text)),
             Self::Tui { .. } | Self::Plain => say(text),
             Self::Json | Self::None => {}
         }
@@ -107,7 +107,7 @@ impl Ui {
         match self {
             Self::Tui { dashboard, .. } => {
                 let progress =
-                    Progress::Step { teller: dashboard.teller(), what, of, begun: Instant::now(), told: Cell::new(None) };
+                    Progress::Step { line_sink: dashboard.line_sink(), what, of, begun: Instant::now(), told: Cell::new(None) };
                 progress.set(0);
                 progress
             }
@@ -190,7 +190,7 @@ fn panic_if_asked(dashboard: &Dashboard, t_s: u64) {
 /// Progress of something long.
 pub(super) enum Progress {
     Bar(ProgressBar),
-    Step { teller: Teller, what: &'static str, of: usize, begun: Instant, told: Cell<Option<Instant>> },
+    Step { line_sink: LineSink, what: &'static str, of: usize, begun: Instant, told: Cell<Option<Instant>> },
     Silent,
 }
 
@@ -198,11 +198,11 @@ impl Progress {
     pub(super) fn set(&self, done: usize) {
         match self {
             Self::Bar(bar) => bar.set_position(done as u64),
-            Self::Step { teller, what, of, begun, told } => {
+            Self::Step { line_sink, what, of, begun, told } => {
                 let is_due = told.get().is_none_or(|told| told.elapsed() >= PROGRESS_PERIOD);
                 if is_due || done >= *of {
                     told.set(Some(Instant::now()));
-                    teller.step(Step { what, done: done as u64, of: *of as u64, elapsed: begun.elapsed() });
+                    line_sink.step(Step { what, done: done as u64, of: *of as u64, elapsed: begun.elapsed() });
                 }
             }
             Self::Silent => {}

@@ -12,7 +12,7 @@ use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::Backoff;
 use thing_agent::telemetry::{PayloadBytes, TelemetrySettings};
 use thing_agent::workflow::{Poll, Workflow};
-use thing_faults::{Chance, FaultSpec, Setting};
+use thing_faults::{FaultProbability, FaultSpec, Setting};
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
@@ -224,15 +224,15 @@ impl Plan {
 /// What goes wrong on purpose with things, as a table of tables.
 fn faults(faults: &[FaultSpec]) -> String {
     let fault = |spec: &FaultSpec| {
-        let chance = match spec.chance {
-            Chance::Share(share) => format!("share = {}", number(share)),
-            Chance::Rate(per_s) => format!("rate = \"{per_s}/s\""),
+        let probability = match spec.probability {
+            FaultProbability::Share(share) => format!("share = {}", number(share)),
+            FaultProbability::Rate(per_s) => format!("rate = \"{per_s}/s\""),
         };
         let settings = spec.fault.row().parameters.iter().zip(&spec.settings).map(|(parameter, setting)| match setting {
             Setting::Time(time) => format!(", {} = \"{}\"", parameter.key, distribution_text(time)),
             Setting::Count(count) => format!(", {} = {count}", parameter.key),
         });
-        format!("{} = {{ {chance}, per = \"{}\"{} }}", spec.fault.key(), spec.per.as_str(), settings.collect::<String>())
+        format!("{} = {{ {probability}, per = \"{}\"{} }}", spec.fault.key(), spec.per.as_str(), settings.collect::<String>())
     };
     if faults.is_empty() {
         return "{}".into();

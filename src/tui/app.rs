@@ -22,7 +22,7 @@ pub const WINDOWS: [u64; 9] = [30, 60, 120, 300, 600, 1_800, 3_600, 6 * 3_600, 2
 
 /// What the dashboard must know of a run besides its seconds.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct RunInfo {
     pub name: String,
     pub seed: u64,
     pub things: Arc<Things>,
@@ -112,7 +112,7 @@ pub struct Step {
 }
 
 pub struct App {
-    pub brief: Brief,
+    pub run_info: RunInfo,
     pub theme: Theme,
     pub tab: Tab,
     pub overlay: Option<Overlay>,
@@ -140,10 +140,10 @@ pub struct App {
 
 impl App {
     #[must_use]
-    pub fn new(brief: Brief, theme: Theme) -> Self {
-        let finder = Finder::new(Arc::clone(&brief.things.names));
+    pub fn new(run_info: RunInfo, theme: Theme) -> Self {
+        let finder = Finder::new(Arc::clone(&run_info.things.names));
         Self {
-            brief,
+            run_info,
             theme,
             tab: Tab::Overview,
             overlay: None,

@@ -78,7 +78,7 @@ const fn code(code: KeyCode) -> (KeyModifiers, KeyCode) {
 }
 
 const CTRL_C: (KeyModifiers, KeyCode) = (CTRL, KeyCode::Char('c'));
-const LOOKING: &[Mode] = &[Live, Finished];
+const BROWSING: &[Mode] = &[Live, Finished];
 
 macro_rules! bindings {
     ($($modes:expr, [$($key:expr),+] => $action:expr, $shown:literal, $help:literal, $hint:expr;)+) => {
@@ -90,32 +90,32 @@ macro_rules! bindings {
 }
 
 bindings! {
-    LOOKING, [key('1')] => Action::Show(Tab::Overview), "1", "the run at a glance", None;
-    LOOKING, [key('2')] => Action::Show(Tab::Latency), "2", "latency of operations", None;
-    LOOKING, [key('3')] => Action::Show(Tab::Rollouts), "3", "roll-outs, one row a job", None;
-    LOOKING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by kind and code", None;
-    LOOKING, [key('5')] => Action::Show(Tab::Things), "5", "single things", None;
-    LOOKING, [code(KeyCode::Tab), code(KeyCode::Right)] => Action::NextTab, "Tab Right", "next tab", None;
-    LOOKING, [code(KeyCode::BackTab), (KeyModifiers::SHIFT, KeyCode::BackTab), code(KeyCode::Left)] => Action::PreviousTab,
+    BROWSING, [key('1')] => Action::Show(Tab::Overview), "1", "the run at a glance", None;
+    BROWSING, [key('2')] => Action::Show(Tab::Latency), "2", "latency of operations", None;
+    BROWSING, [key('3')] => Action::Show(Tab::Rollouts), "3", "roll-outs, one row a job", None;
+    BROWSING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by kind and code", None;
+    BROWSING, [key('5')] => Action::Show(Tab::Things), "5", "single things", None;
+    BROWSING, [code(KeyCode::Tab), code(KeyCode::Right)] => Action::NextTab, "Tab Right", "next tab", None;
+    BROWSING, [code(KeyCode::BackTab), (KeyModifiers::SHIFT, KeyCode::BackTab), code(KeyCode::Left)] => Action::PreviousTab,
         "S-Tab Left", "previous tab", None;
-    LOOKING, [code(KeyCode::Down), key('j')] => Action::Down, "Down j", "next row", None;
-    LOOKING, [code(KeyCode::Up), key('k')] => Action::Up, "Up k", "previous row", None;
-    LOOKING, [code(KeyCode::PageDown)] => Action::PageDown, "PgDn", "20 rows down", None;
-    LOOKING, [code(KeyCode::PageUp)] => Action::PageUp, "PgUp", "20 rows up", None;
-    LOOKING, [code(KeyCode::Home), key('g')] => Action::First, "Home g", "first row", None;
-    LOOKING, [code(KeyCode::End), key('G'), (KeyModifiers::SHIFT, KeyCode::Char('G'))] => Action::Last, "End G", "last row", None;
-    LOOKING, [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
-    LOOKING, [code(KeyCode::Esc)] => Action::Back, "Esc", "back; forget the search", None;
-    LOOKING, [key('/')] => Action::Find, "/", "find by name or state", Some("find");
-    LOOKING, [key('s')] => Action::Sort, "s", "sort by the next column", Some("sort");
-    LOOKING, [key('m')] => Action::Measure, "m", "service or response times", None;
+    BROWSING, [code(KeyCode::Down), key('j')] => Action::Down, "Down j", "next row", None;
+    BROWSING, [code(KeyCode::Up), key('k')] => Action::Up, "Up k", "previous row", None;
+    BROWSING, [code(KeyCode::PageDown)] => Action::PageDown, "PgDn", "20 rows down", None;
+    BROWSING, [code(KeyCode::PageUp)] => Action::PageUp, "PgUp", "20 rows up", None;
+    BROWSING, [code(KeyCode::Home), key('g')] => Action::First, "Home g", "first row", None;
+    BROWSING, [code(KeyCode::End), key('G'), (KeyModifiers::SHIFT, KeyCode::Char('G'))] => Action::Last, "End G", "last row", None;
+    BROWSING, [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
+    BROWSING, [code(KeyCode::Esc)] => Action::Back, "Esc", "back; forget the search", None;
+    BROWSING, [key('/')] => Action::Find, "/", "find by name or state", Some("find");
+    BROWSING, [key('s')] => Action::Sort, "s", "sort by the next column", Some("sort");
+    BROWSING, [key('m')] => Action::Measure, "m", "service or response times", None;
     &[Live], [key('p')] => Action::Freeze, "p", "freeze display, not the run", Some("freeze");
-    LOOKING, [key('+'), key('='), (KeyModifiers::SHIFT, KeyCode::Char('+'))] => Action::Longer, "+", "charts over a longer time", None;
-    LOOKING, [key('-')] => Action::Shorter, "-", "charts over a shorter time", Some("time");
-    LOOKING, [key('a')] => Action::WholeRun, "a", "charts over the whole run", None;
-    LOOKING, [key('l')] => Action::Log, "l", "log", Some("log");
-    LOOKING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
-    LOOKING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
+    BROWSING, [key('+'), key('='), (KeyModifiers::SHIFT, KeyCode::Char('+'))] => Action::Longer, "+", "charts over a longer time", None;
+    BROWSING, [key('-')] => Action::Shorter, "-", "charts over a shorter time", Some("time");
+    BROWSING, [key('a')] => Action::WholeRun, "a", "charts over the whole run", None;
+    BROWSING, [key('l')] => Action::Log, "l", "log", Some("log");
+    BROWSING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
+    BROWSING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
     &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "drain; again: abort now", Some("stop");
     &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave; print the summary", Some("leave");
     &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "look at what was found", Some("done");

@@ -13,7 +13,7 @@ pub mod update;
 pub mod view;
 
 use crate::inspect::{Inspector, Pending, Question};
-use app::{App, Brief, Conclusion, Step};
+use app::{App, Conclusion, RunInfo, Step};
 use load_metrics::Snapshot;
 use ratatui::crossterm::event::{self, Event};
 use std::io;
@@ -56,11 +56,11 @@ pub struct Dashboard {
 
 /// Tells a dashboard of lines, from any thread.
 #[derive(Clone)]
-pub struct Teller {
+pub struct LineSink {
     messages: SyncSender<Message>,
 }
 
-impl Teller {
+impl LineSink {
     /// Says whether the dashboard took it.
     #[must_use]
     pub fn line(&self, line: &str) -> bool {
@@ -77,7 +77,7 @@ impl Dashboard {
     ///
     /// # Errors
     /// When there is no terminal, or it does not do what it must.
-    pub fn start(brief: Brief, theme: Theme, fps: u32) -> io::Result<(Self, mpsc::UnboundedReceiver<()>)> {
+    pub fn start(run_info: RunInfo, theme: Theme, fps: u32) -> io::Result<(Self, mpsc::UnboundedReceiver<()>)> {
         let screen = Screen::enter()?;
         let (messages, inbox) = sync_channel(WAITING_MAX);
         let (stop, stops) = mpsc::unbounded_channel();
@@ -85,7 +85,8 @@ impl Dashboard {
         let frame = Duration::from_secs(1) / fps.max(1);
         let threads = std::thread::Builder::new().name(THREAD.into());
         let thread = threads.spawn(move || {
-            let mut desk = Desk { app: App::new(brief, theme), screen, inbox, stop, leave, inspector: None, pending: Vec::new() };
+            let mut desk =
+                DashboardLoop { app: App::new(run_info, theme), screen, inbox, stop, leave, inspector: None, pending: Vec::new() };
             desk.work(frame)
         })?;
         Ok((Self { messages, thread: Some(thread), left }, stops))
@@ -98,8 +99,8 @@ impl Dashboard {
     }
 
     #[must_use]
-    pub fn teller(&self) -> Teller {
-        Teller { messages: self.messages.clone() }
+    pub fn line_sink(&self) -> LineSink {
+        LineSink { messages: self.messages.clone() }
     }
 
     pub fn fleet(&self, inspector: Inspector) {
@@ -154,7 +155,7 @@ impl Drop for Dashboard {
 }
 
 /// What the thread works with.
-struct Desk {
+struct DashboardLoop {
     app: App,
     screen: Screen,
     inbox: Receiver<Message>,
@@ -172,7 +173,7 @@ enum Next {
     Close,
 }
 
-impl Desk {
+impl DashboardLoop {
     fn work(&mut self, frame: Duration) -> io::Result<()> {
         let mut drawn = Instant::now();
         self.screen.draw(&self.app)?;

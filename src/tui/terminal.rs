@@ -34,7 +34,7 @@ impl Screen {
         PANIC_HOOK.call_once(|| {
             let previous = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
-                give_back();
+                restore_terminal();
                 previous(panic);
             }));
         });
@@ -46,7 +46,7 @@ impl Screen {
         match entered {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
-                give_back();
+                restore_terminal();
                 Err(error)
             }
         }
@@ -70,12 +70,12 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        restore_terminal();
     }
 }
 
 /// Gives the terminal back, once. Errors have nowhere to go: it may be gone.
-fn give_back() {
+fn restore_terminal() {
     let waited_from = Instant::now();
     let is_drawing = std::thread::current().name() == Some(THREAD);
     let mut frame = FRAME.try_lock();

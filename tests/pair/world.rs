@@ -18,7 +18,7 @@ use thing_agent::backoff::{Backoff, BackoffPolicy};
 use thing_agent::behavior::{Behavior, OutcomeShares};
 use thing_agent::workflow::{Poll, Workflow};
 use thing_agent::{AgentSettings, AnswerOutcome, Event, ExecutionKey, Fetched, JobsAgent, Transmit};
-use thing_faults::{Chance, Fault, FaultSpec, Row, TABLE};
+use thing_faults::{Fault, FaultProbability, FaultSpec, Row, TABLE};
 
 const START: Mono = Mono(1_000_000_000_000);
 /// Until then the network is bad, sessions are lost, and people interfere.
@@ -41,7 +41,7 @@ enum Link {
 
 /// Whom the service tells what.
 #[derive(Clone, Copy, Debug, Default)]
-struct Hears {
+struct WantedNotifications {
     /// `notify-next`
     next: bool,
     /// `notify`
@@ -53,7 +53,7 @@ struct Thing {
     agent: JobsAgent,
     link: Link,
     /// What the service has granted of this session.
-    hears: Hears,
+    notification_interest: WantedNotifications,
     /// Of a thing whose session outlives its connections.
     kept: Option<Kept>,
     /// With [`Bug::NoRetry`]: it has given up.
@@ -65,7 +65,7 @@ struct Thing {
 #[derive(Default)]
 struct Kept {
     is_granted: bool,
-    hears: Hears,
+    notification_interest: WantedNotifications,
     /// Requests that the thing sends again, since nothing says that they arrived.
     unacknowledged: Vec<Request>,
     /// Notifications that the service delivers later.
@@ -140,7 +140,7 @@ impl World {
             name: name.clone(),
             agent: JobsAgent::new(Arc::new(settings(&mut rng, seed, faults)), n as u64, START),
             link: Link::Down { until: START + ms(rng.random_range(0..2_000)) },
-            hears: Hears::default(),
+            notification_interest: WantedNotifications::default(),
             kept: persistent.random_bool(0.25).then(Kept::default),
             is_stuck: false,
             last_token: None,
@@ -302,8 +302,8 @@ impl World {
         self.tell(|| format!("thing {thing} connects"));
         match self.things[thing].kept.as_mut().filter(|kept| kept.is_granted) {
             Some(kept) => {
-                let Kept { hears, unacknowledged, stored, .. } = std::mem::take(kept);
-                self.things[thing].hears = hears;
+                let Kept { notification_interest, unacknowledged, stored, .. } = std::mem::take(kept);
+                self.things[thing].notification_interest = notification_interest;
                 self.resume(thing, unacknowledged, stored);
             }
             None => self.things[thing].agent.handle_connected(),
@@ -326,11 +326,11 @@ impl World {
     fn disconnect(&mut self, thing: usize, lasts: Duration) {
         let Link::Up { epoch, is_granted } = self.things[thing].link else { return };
         self.things[thing].link = Link::Down { until: self.now + lasts };
-        let hears = std::mem::take(&mut self.things[thing].hears);
+        let notification_interest = std::mem::take(&mut self.things[thing].notification_interest);
         self.oracle.session_lost(thing, self.now);
         // What the service has not read yet it may still read; what it answers goes nowhere.
         let is_read = self.rng.random_bool(0.5);
-        let is_kept = is_granted && self.keep(thing, epoch, hears);
+        let is_kept = is_granted && self.keep(thing, epoch, notification_interest);
         self.air.retain(|_, (to, of, flight)| !(*to == thing && *of == epoch) || (is_read && matches!(flight, Flight::Request(_))));
         let name = self.things[thing].name.clone();
         if is_kept {
@@ -343,9 +343,9 @@ impl World {
     }
 
     /// Says whether the session goes on without its connection.
-    fn keep(&mut self, thing: usize, epoch: u64, hears: Hears) -> bool {
+    fn keep(&mut self, thing: usize, epoch: u64, notification_interest: WantedNotifications) -> bool {
         let Some(kept) = &mut self.things[thing].kept else { return false };
-        (kept.is_granted, kept.hears) = (true, hears);
+        (kept.is_granted, kept.notification_interest) = (true, notification_interest);
         for (to, of, flight) in self.air.values() {
             if let Flight::Note(note) = flight
                 && (*to, *of) == (thing, epoch)
@@ -480,11 +480,15 @@ impl World {
             Flight::Request(request) => self.serve(thing, epoch, &request),
             _ if !is_current => {}
             Flight::Subscribe { filters } => {
-                let hears =
-                    Hears { next: filters.contains(&Subscription::NotifyNext), list: filters.contains(&Subscription::Notify) };
-                self.things[thing].hears = hears;
+                let notification_interest = WantedNotifications {
+                    next: filters.contains(&Subscription::NotifyNext),
+                    list: filters.contains(&Subscription::Notify),
+                };
+                self.things[thing].notification_interest = notification_interest;
                 let name = self.things[thing].name.clone();
-                self.engine_call(|engine, _| engine.handle_subscription(&name, hears.list, hears.next));
+                self.engine_call(|engine, _| {
+                    engine.handle_subscription(&name, notification_interest.list, notification_interest.next)
+                });
                 self.send(thing, epoch, Flight::Suback { count: filters.len() });
             }
             Flight::Suback { count } => {
@@ -551,9 +555,9 @@ impl World {
             let name = self.things[thing].name.clone();
             let told: Vec<&Notification> = notes.iter().filter(|(to, _)| *to == name).map(|(_, note)| note).collect();
             let head = head(&mut self.engine, &name, now);
-            self.oracle.head(thing, head, self.things[thing].hears.next, &told);
+            self.oracle.head(thing, head, self.things[thing].notification_interest.next, &told);
             let pending = pending(&mut self.engine, &name, now);
-            self.oracle.pending(thing, pending, self.things[thing].hears.list, &told);
+            self.oracle.pending(thing, pending, self.things[thing].notification_interest.list, &told);
             let told: Vec<Notification> = told.into_iter().cloned().collect();
             match (self.things[thing].link, &mut self.things[thing].kept) {
                 (Link::Up { epoch, .. }, _) => told.into_iter().for_each(|note| self.send(thing, epoch, Flight::Note(note))),
@@ -591,7 +595,7 @@ fn faults() -> Vec<FaultSpec> {
     let is_told = |row: &&Row| row.fault == Fault::NoNotifyNext || (row.fault.is_of_work() && row.fault != Fault::Stall);
     let spec = |row: &Row| {
         let settings = row.parameters.iter().map(|parameter| parameter.default).collect();
-        FaultSpec { fault: row.fault, chance: Chance::Share(0.1), per: row.per[0], settings }
+        FaultSpec { fault: row.fault, probability: FaultProbability::Share(0.1), per: row.per[0], settings }
     };
     TABLE.iter().filter(is_told).map(spec).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, SLOW, endpoint_pid, in_progress, is_alive, wait_until};
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::figures::milliseconds;
+use load_metrics::format::milliseconds;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write};

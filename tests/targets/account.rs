@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
 use aws_signing::keyring::Keyring;
-use fleetsim::aws::control::{ControlClient, ControlDoor, provision};
+use fleetsim::aws::control::{ControlClient, ControlEndpoint, provision};
 use host::tls;
 use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
 use rustls::pki_types::pem::PemObject as _;
@@ -124,7 +124,7 @@ pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str,
     let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
     let file = bench.text("pki/aws-credentials");
     let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
-    let door = ControlDoor {
+    let door = ControlEndpoint {
         address: serve.api.parse().unwrap(),
         authority: serve.api.clone(),
         region: "us-east-1".into(),

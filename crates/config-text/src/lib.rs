@@ -9,7 +9,7 @@ mod reader;
 mod tree;
 
 pub use problem::{Code, Place, Problem, Problems, nearest};
-pub use reader::{Gathered, Located, Reader};
+pub use reader::{Located, ProblemSink, Reader};
 pub use tree::{Entry, Node, Override, Table, Value};
 
 /// Parses a text, lays `overrides` over it, later ones over earlier ones, and has it read by `read`.
@@ -19,7 +19,7 @@ pub use tree::{Entry, Node, Override, Table, Value};
 pub fn load<T>(source_name: &str, text: &str, overrides: &[Override], read: impl FnOnce(Reader<'_>) -> T) -> Result<T, Problems> {
     let (table, sources, mut list) = tree::parse(source_name, text, overrides);
     if list.iter().all(|problem| problem.code != Code::Syntax) {
-        let gathered = Gathered::default();
+        let gathered = ProblemSink::default();
         let value = read(Reader::new(&table, Place { source: 0, span: 0..0 }, "", &gathered));
         list.extend(gathered.into_inner());
         if list.is_empty() {

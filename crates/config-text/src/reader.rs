@@ -15,9 +15,9 @@ const QUOTA_MAX: i64 = 1_000_000_000;
 
 /// Gathers problems from everywhere.
 #[derive(Default)]
-pub struct Gathered(RefCell<Vec<Problem>>);
+pub struct ProblemSink(RefCell<Vec<Problem>>);
 
-impl Gathered {
+impl ProblemSink {
     /// Adds one problem.
     pub fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
         self.0.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
@@ -46,13 +46,13 @@ pub struct Reader<'a> {
     /// How the table is called in messages: empty for the root.
     path: String,
     /// Where the problems of this table, and of those below it, go.
-    pub gathered: &'a Gathered,
+    pub gathered: &'a ProblemSink,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of `table`, which stands at `place` and is called `path` in messages; no path for the root.
-    pub fn new(table: &'a Table, place: Place, path: impl Into<String>, gathered: &'a Gathered) -> Self {
+    pub fn new(table: &'a Table, place: Place, path: impl Into<String>, gathered: &'a ProblemSink) -> Self {
         Self { table, place, path: path.into(), gathered, known: RefCell::default() }
     }
 

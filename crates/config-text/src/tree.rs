@@ -188,9 +188,9 @@ fn convert(value: &Spanned<DeValue<'_>>, place: &dyn Fn(Range<usize>) -> Place) 
     Node { value: converted, place: place(value.span()) }
 }
 
-type Complaint = (String, Option<String>);
+type ParseError = (String, Option<String>);
 
-fn apply(root: &mut Table, wanted: &Override, place: &Place) -> Result<(), Complaint> {
+fn apply(root: &mut Table, wanted: &Override, place: &Place) -> Result<(), ParseError> {
     let text = format!("value = {}", wanted.value);
     let quoting = || Some("a value is TOML: text needs quotes, as in --set name='\"demo\"'".to_owned());
     let parsed = DeTable::parse(&text)
@@ -206,7 +206,7 @@ fn apply(root: &mut Table, wanted: &Override, place: &Place) -> Result<(), Compl
     place_value(root, &path, value, place, &wanted.key)
 }
 
-fn place_value(table: &mut Table, path: &[&str], value: Node, place: &Place, whole: &str) -> Result<(), Complaint> {
+fn place_value(table: &mut Table, path: &[&str], value: Node, place: &Place, whole: &str) -> Result<(), ParseError> {
     let (key, rest) = (path[0], &path[1..]);
     if rest.is_empty() {
         match table.get_mut(key) {
@@ -236,7 +236,7 @@ fn place_value(table: &mut Table, path: &[&str], value: Node, place: &Place, who
 }
 
 /// An element of an array of tables, by its `name`, `job` or `kind`.
-fn named_element<'a>(elements: &'a mut [Node], array: &str, name: &str, whole: &str) -> Result<&'a mut Table, Complaint> {
+fn named_element<'a>(elements: &'a mut [Node], array: &str, name: &str, whole: &str) -> Result<&'a mut Table, ParseError> {
     fn element_name(node: &Node) -> Option<&str> {
         let Value::Table(table) = &node.value else { return None };
         ["name", "job", "kind"].iter().find_map(|key| match table.get(key).map(|node| &node.value) {

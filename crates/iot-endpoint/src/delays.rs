@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The thread looks around at least this often, and ends when nobody can add to its line any more.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// What may wait at once.
 const WAITING_MAX: usize = 1_000_000;
 /// When what could not be handed over is tried again.
@@ -131,7 +131,7 @@ impl<T> Shared<T> {
                 line.push(clock::mono() + TRY_AGAIN, what);
             }
         }
-        let wait = line.waiting.peek().map_or(LOOK_AROUND, |first| first.due.since(clock::mono()).min(LOOK_AROUND));
+        let wait = line.waiting.peek().map_or(CHECK_INTERVAL, |first| first.due.since(clock::mono()).min(CHECK_INTERVAL));
         drop(self.earlier.wait_timeout(line, wait).unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,7 +1,7 @@
 //! Who a client is: what its certificate says, and what the registry says of its certificate, or of the name it gives itself.
 
 use super::service::Service;
-use super::sessions::Dismissal;
+use super::sessions::CloseReason;
 use iot_jobs::ThingName;
 use iot_jobs::instant::Now;
 use jobs_engine::registry::{CertificateId, CertificateMode, CertificateStatus, Registry, ResourceId, ThingSpec};
@@ -106,7 +106,7 @@ impl Service {
         });
         for thing in ended {
             tracing::info!(%thing, "its certificate has lost its standing: the session ends");
-            self.sessions.close(&thing, Dismissal::NotAuthorized);
+            self.sessions.close(&thing, CloseReason::NotAuthorized);
         }
     }
 

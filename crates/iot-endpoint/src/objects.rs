@@ -17,7 +17,7 @@ const KEY_BYTES_MAX: usize = 1_024;
 /// Where uploads grow. No bucket has a name like this.
 const UPLOADS: &str = ".uploads";
 /// What stands in an object's URL as it is: unreserved characters, and the slash between the parts of a key.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const PATH_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 pub(super) struct Objects {
     dir: PathBuf,
@@ -40,7 +40,7 @@ impl Objects {
         // The URL in a document may be encoded already, the one that is signed is encoded once.
         let key = percent_decode_str(object.key).decode_utf8().ok()?;
         self.path(object.bucket, &key)?;
-        let url = format!("{}/{STORE_PATH}/{}/{}", self.origin, object.bucket, utf8_percent_encode(&key, KEPT));
+        let url = format!("{}/{STORE_PATH}/{}/{}", self.origin, object.bucket, utf8_percent_encode(&key, PATH_UNRESERVED));
         let signed = presign::presign(purpose.method(), &url, &self.key, REGION, at, expires_in);
         signed.map_err(|error| tracing::warn!(%url, %error, "a placeholder stays")).ok()
     }

@@ -1,10 +1,10 @@
 //! `fleetsim serve`: brings the doors up, says so, and takes them down again.
 
 use super::config::EndpointConfig;
-use super::doors::api::{self, ApiSettings};
-use super::doors::mqtt::MqttSettings;
-use super::doors::mutual::{self, Protocol};
 use super::identity::Verifier;
+use super::listeners::api::{self, ApiSettings};
+use super::listeners::mqtt::MqttSettings;
+use super::listeners::mutual::{self, Protocol};
 use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
@@ -160,7 +160,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
-    let doors = [
+    let listeners = [
         tokio::spawn(mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
         tokio::spawn(mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
         tokio::spawn(api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
@@ -178,7 +178,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
         reason = service.failed() => Err(ServeError::Failed(reason)),
     };
     // Nothing is to change any more once the state is closed: the ledger would know what the state does not.
-    doors.iter().chain(&changing).for_each(tokio::task::JoinHandle::abort);
+    listeners.iter().chain(&changing).for_each(tokio::task::JoinHandle::abort);
     service.sessions.close_all();
     tokio::time::sleep(STOP_TIMEOUT / 5).await;
     service.close();

@@ -52,7 +52,7 @@ pub(super) type Epoch = u64;
 
 /// Why a session's task was told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dismissal {
+pub(super) enum CloseReason {
     TakenOver,
     Slow,
     /// Its certificate is worth nothing any more.
@@ -83,7 +83,7 @@ pub(super) enum After {
 
 /// Sessions whose time is over, and wills whose time has come.
 #[derive(Default)]
-pub(super) struct Lapsed {
+pub(super) struct Expired {
     pub(super) ended: Vec<ThingName>,
     pub(super) wills: Vec<(ThingName, Box<Will>)>,
 }
@@ -121,7 +121,7 @@ struct Entry {
 
 enum Link {
     Up(mpsc::Sender<Delivery>),
-    Dismissed(Dismissal),
+    Dismissed(CloseReason),
     Away,
 }
 
@@ -157,7 +157,7 @@ impl Sessions {
             }
         };
         begun.is_stored = stored.is_some();
-        let link = if inner.is_stopping { Link::Dismissed(Dismissal::Stopping) } else { Link::Up(sender) };
+        let link = if inner.is_stopping { Link::Dismissed(CloseReason::Stopping) } else { Link::Up(sender) };
         inner.by_thing.insert(thing.clone(), Entry { epoch, born, link, stored });
         (begun, will)
     }
@@ -196,10 +196,10 @@ impl Sessions {
     }
 
     /// Why the task of a session was told to end.
-    pub(super) fn dismissal(&self, thing: &ThingName, epoch: Epoch) -> Dismissal {
+    pub(super) fn close_reason(&self, thing: &ThingName, epoch: Epoch) -> CloseReason {
         match self.lock().by_thing.get(thing) {
-            Some(Entry { epoch: current, link: Link::Dismissed(dismissal), .. }) if *current == epoch => *dismissal,
-            _ => Dismissal::TakenOver,
+            Some(Entry { epoch: current, link: Link::Dismissed(close_reason), .. }) if *current == epoch => *close_reason,
+            _ => CloseReason::TakenOver,
         }
     }
 
@@ -259,9 +259,9 @@ impl Sessions {
     }
 
     /// What is due of sessions whose clients are away.
-    pub(super) fn lapse(&self, now: Mono) -> Lapsed {
+    pub(super) fn lapse(&self, now: Mono) -> Expired {
         let mut inner = self.lock();
-        let mut lapsed = Lapsed::default();
+        let mut lapsed = Expired::default();
         while inner.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, thing)) = inner.deadlines.pop_first() else { break };
             let Some(stored) = inner.by_thing.get_mut(&thing).and_then(|entry| entry.stored.as_mut()) else { continue };
@@ -291,7 +291,7 @@ impl Sessions {
     }
 
     /// Ends the connection of one thing, if it has one.
-    pub(super) fn close(&self, thing: &ThingName, why: Dismissal) {
+    pub(super) fn close(&self, thing: &ThingName, why: CloseReason) {
         if let Some(entry) = self.lock().by_thing.get_mut(thing).filter(|entry| matches!(entry.link, Link::Up(_))) {
             entry.link = Link::Dismissed(why);
         }
@@ -301,7 +301,7 @@ impl Sessions {
     pub(super) fn close_all(&self) {
         let mut inner = self.lock();
         inner.is_stopping = true;
-        inner.by_thing.values_mut().for_each(|entry| entry.link = Link::Dismissed(Dismissal::Stopping));
+        inner.by_thing.values_mut().for_each(|entry| entry.link = Link::Dismissed(CloseReason::Stopping));
     }
 
     /// Sessions that were disconnected since they did not keep up.
@@ -345,7 +345,7 @@ impl Inner {
             Ok(()) | Err(mpsc::error::TrySendError::Full(Delivery::Stored)) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.slow += 1;
-                entry.link = Link::Dismissed(Dismissal::Slow);
+                entry.link = Link::Dismissed(CloseReason::Slow);
                 tracing::warn!(%thing, "disconnected: it does not take its messages");
             }
             // Its task is about to say that it has ended.

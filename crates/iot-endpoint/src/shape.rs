@@ -36,7 +36,7 @@ enum Late {
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     /// It is handled, or refused, at once or later.
     Handle { due: Option<Mono>, refusal: Option<Rejection> },
     /// It is acknowledged, and never heard of again.
@@ -93,11 +93,11 @@ impl Shape {
 
     /// What becomes of a request of `thing` that came at `received`; `kind` is absent where no operation has its topic. What the
     /// front refuses never waits in the server's queue.
-    pub(super) fn request(&self, thing: &ThingName, kind: Option<RequestKind>, received: Mono) -> Fate {
+    pub(super) fn request(&self, thing: &ThingName, kind: Option<RequestKind>, received: Mono) -> Disposition {
         let Fault { is_dropped, refusal, service, latency } = self.faults.request(thing);
         let is_throttled = kind.is_some_and(|kind| !self.meters.request(kind, received));
         if is_dropped {
-            return Fate::Drop;
+            return Disposition::Drop;
         }
         let throttled = || Rejection::new(ErrorCode::RequestThrottled, message(ErrorCode::RequestThrottled));
         let refusal = if is_throttled { Some(throttled()) } else { refusal };
@@ -111,7 +111,7 @@ impl Shape {
             (departure, Some(latency)) => Some(departure.unwrap_or(received) + latency),
             (departure, None) => departure,
         };
-        Fate::Handle { due, refusal }
+        Disposition::Handle { due, refusal }
     }
 
     /// Completes at `due`. Says whether there was room to wait.

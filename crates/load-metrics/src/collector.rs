@@ -179,7 +179,7 @@ impl Collector {
             faults.append(&mut interval.faults);
         }
         self.intervals_lost += input.intervals_lost;
-        self.tell_book(events, sessions, &input.ledger);
+        self.feed_book(events, sessions, &input.ledger);
         faults.iter().for_each(|fault| self.book.fault_struck(fault));
         let closed = close(&mut self.book, now);
         self.add_notify_next();
@@ -235,7 +235,7 @@ impl Collector {
     }
 
     /// The things' word in the order of its instants, whichever shard it comes from; then the service's.
-    fn tell_book(&mut self, mut events: Vec<ThingEvent>, mut sessions: Vec<SessionChange>, ledger: &[LedgerRow]) {
+    fn feed_book(&mut self, mut events: Vec<ThingEvent>, mut sessions: Vec<SessionChange>, ledger: &[LedgerRow]) {
         events.sort_by_key(|event| event.at);
         sessions.sort_by_key(|change| change.at);
         sessions.iter().for_each(|change| self.recoveries.session_changed(change));

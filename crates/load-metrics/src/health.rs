@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Seconds that are judged together.
 const WINDOW: usize = 10;
 /// Starts may be told of this many seconds after they were due.
-const HINDSIGHT: usize = 10;
+const REPORT_DELAY_S: usize = 10;
 /// Fewer starts than that say nothing of a percentile, or of a share.
 const STARTS_MIN: u64 = 100;
 /// Of the starts of a window, at p99.
@@ -145,7 +145,7 @@ impl Health {
                 known.offered += count;
             }
         }
-        while self.seconds.len() > WINDOW + HINDSIGHT {
+        while self.seconds.len() > WINDOW + REPORT_DELAY_S {
             self.seconds.pop_front();
         }
         self.judge_newest();
@@ -154,7 +154,7 @@ impl Health {
 
     /// No more starts will be told of.
     pub(super) fn finish(&mut self) {
-        (1..=HINDSIGHT).for_each(|skipped| self.judge_starts(skipped));
+        (1..=REPORT_DELAY_S).for_each(|skipped| self.judge_starts(skipped));
     }
 
     /// What has to hold in a window, by what the thresholds are about: the limit of lateness in milliseconds.
@@ -198,9 +198,9 @@ impl Health {
         breaches.into_iter().for_each(|breach| self.keep(breach));
     }
 
-    /// Judges the window that ends `HINDSIGHT - skipped` seconds before the newest one.
+    /// Judges the window that ends `REPORT_DELAY_S - skipped` seconds before the newest one.
     fn judge_starts(&mut self, skipped: usize) {
-        let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + HINDSIGHT) else { return };
+        let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + REPORT_DELAY_S) else { return };
         let window: Vec<&Second> = self.seconds.iter().skip(from).take(WINDOW).collect();
         if window.len() < WINDOW || self.limit(&window).is_none() {
             return;
@@ -284,7 +284,7 @@ mod tests {
             self
         }
 
-        fn told(&mut self) -> Vec<Excess> {
+        fn excesses(&mut self) -> Vec<Excess> {
             self.health.finish();
             self.health.breaches().iter().map(|breach| breach.excess).collect()
         }
@@ -292,16 +292,16 @@ mod tests {
 
     #[test]
     fn a_generator_that_keeps_up_is_not_blamed() {
-        assert_eq!(Story::new(Vec::new()).seconds(60, Phase::Rollout, 9, 0.89).told(), []);
+        assert_eq!(Story::new(Vec::new()).seconds(60, Phase::Rollout, 9, 0.89).excesses(), []);
     }
 
     #[test]
     fn ten_late_seconds_of_one_phase_are_an_excess_and_nine_are_not() {
         let mut story = Story::new(Vec::new());
         story.seconds(5, Phase::Steady, 40, 0.1).seconds(9, Phase::Rollout, 40, 0.1);
-        assert_eq!(story.told(), [], "no 10 s of one phase");
+        assert_eq!(story.excesses(), [], "no 10 s of one phase");
         story.seconds(1, Phase::Rollout, 40, 0.1);
-        let [Excess::Late { p99, limit }] = story.told()[..] else { panic!("{:?}", story.told()) };
+        let [Excess::Late { p99, limit }] = story.excesses()[..] else { panic!("{:?}", story.excesses()) };
         assert_eq!((p99.round(), limit), (40.0, 10.0));
         let breach = story.health.breaches()[0];
         assert_eq!((breach.until_s, breach.phase), (15, Phase::Rollout));
@@ -312,13 +312,13 @@ mod tests {
     fn a_busy_shard_is_named_and_so_is_a_busy_machine() {
         let mut story = Story::new(Vec::new());
         story.seconds(12, Phase::Rollout, 1, 0.99);
-        let [Excess::Busy { shard: 1, share }] = story.told()[..] else { panic!("{:?}", story.told()) };
+        let [Excess::Busy { shard: 1, share }] = story.excesses()[..] else { panic!("{:?}", story.excesses()) };
         assert!((share - 0.99).abs() < 1e-9);
         assert!(matches!(story.health.breaches()[0].cause, Cause::Shard { shard: 1, shards: 2, cores: 4, .. }));
         let mut story = Story::new(Vec::new());
         story.health.cores = 1;
         story.seconds(12, Phase::Rollout, 1, 0.99);
-        assert!(matches!(story.told()[..], [Excess::Busy { .. }]));
+        assert!(matches!(story.excesses()[..], [Excess::Busy { .. }]));
         assert!(matches!(story.health.breaches()[0].cause, Cause::Machine { cores: 1, .. }));
     }
 
@@ -327,8 +327,8 @@ mod tests {
         let mut story = Story::new(Vec::new());
         story.seconds(10, Phase::Rollout, 0, 0.1).seconds(4, Phase::Rollout, 4_000, 0.1);
         // 100 a second were due all the while; those of the last 4 s left late, and more were due than left.
-        let told = story.told();
-        assert!(told.iter().any(|excess| matches!(excess, Excess::Late { .. })), "{told:?}");
+        let excesses = story.excesses();
+        assert!(excesses.iter().any(|excess| matches!(excess, Excess::Late { .. })), "{excesses:?}");
         let mut story = Story::new(Vec::new());
         story.seconds(12, Phase::Rollout, 0, 0.1);
         for n in 0..3 {
@@ -345,8 +345,8 @@ mod tests {
                 machine: 0.1,
             });
         }
-        let told = story.told();
-        let [Excess::Missed { achieved }] = told[..] else { panic!("{told:?}") };
+        let excesses = story.excesses();
+        let [Excess::Missed { achieved }] = excesses[..] else { panic!("{excesses:?}") };
         assert!((achieved - 1_000.0 / 1_120.0).abs() < 1e-9, "{achieved}");
     }
 
@@ -359,7 +359,7 @@ mod tests {
                 let (busy, starts) = (vec![0.99], vec![(second, 100)]);
                 story.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 100, machine: 1.0 });
             }
-            story.told().len()
+            story.excesses().len()
         };
         let of = |check| vec![threshold(check, "< 1000", None)];
         assert_eq!(storm(Vec::new(), Phase::Rollout), 0);
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn only_phases_that_a_threshold_is_about_count_and_its_size_moves_the_limit() {
-        let late = |thresholds, phase| Story::new(thresholds).seconds(12, phase, 40, 0.1).told().len();
+        let late = |thresholds, phase| Story::new(thresholds).seconds(12, phase, 40, 0.1).excesses().len();
         let of = |check, phase| vec![threshold("start_next.response_ms.p99", check, phase)];
         assert_eq!(late(of("< 250", None), Phase::Rollout), 1, "over 12.5 ms");
         assert_eq!(late(of("< 1000", None), Phase::Rollout), 0, "within 50 ms");

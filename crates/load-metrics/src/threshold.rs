@@ -372,7 +372,7 @@ pub(super) struct Watch {
     /// Of the last ones, where only they count.
     last: VecDeque<Gathered>,
     /// How things stood at the end of the last second it is about.
-    standing: Option<f64>,
+    job_progress: Option<f64>,
 }
 
 impl Watch {
@@ -380,7 +380,7 @@ impl Watch {
     pub(super) fn new(threshold: Threshold, cohorts: &[String]) -> Self {
         let place = threshold.cohort.as_ref().and_then(|name| cohorts.iter().position(|cohort| cohort == name));
         let scope = place.map_or(ScopeId::ALL, ScopeId::of_cohort);
-        Self { threshold, scope, whole: Gathered::default(), last: VecDeque::new(), standing: None }
+        Self { threshold, scope, whole: Gathered::default(), last: VecDeque::new(), job_progress: None }
     }
 
     pub(super) fn operation(&self) -> Option<Operation> {
@@ -395,22 +395,22 @@ impl Watch {
         // Nothing is offered any more in the last one, which is not whole either.
         let seconds = u64::from(view.phase != Phase::Done);
         match self.threshold.metric {
-            Metric::Executions(count) => self.standing = view.executions(count),
+            Metric::Executions(count) => self.job_progress = view.executions(count),
             Metric::ExecutionsShare(count) => {
-                self.standing = view.executions(count).map(|count| count / view.executions.all() as f64);
+                self.job_progress = view.executions(count).map(|count| count / view.executions.all() as f64);
             }
             Metric::Anomaly(anomaly) => {
                 let is_known = view.executions.has_ledger() && view.executions.all() > 0;
-                self.standing = is_known.then(|| view.anomalies.get(&anomaly).copied().unwrap_or(0) as f64);
+                self.job_progress = is_known.then(|| view.anomalies.get(&anomaly).copied().unwrap_or(0) as f64);
             }
             // At the end everybody is sent home.
             Metric::ConnectedShare if view.phase == Phase::Done => {}
             Metric::ConnectedShare => {
-                self.standing = (view.things > 0).then(|| view.connected as f64 / view.things as f64);
+                self.job_progress = (view.things > 0).then(|| view.connected as f64 / view.things as f64);
             }
             Metric::EventsAway => {
                 let has_begun = view.events.iter().any(|event| event.affected > 0);
-                self.standing = has_begun.then(|| view.events.iter().map(EventRow::away).sum::<u64>() as f64);
+                self.job_progress = has_begun.then(|| view.events.iter().map(EventRow::away).sum::<u64>() as f64);
             }
             Metric::Lateness(_) => {
                 self.gather(Gathered { seconds, counts: Counts::default(), times: view.lateness.clone() });
@@ -463,7 +463,7 @@ impl Watch {
             | Metric::ExecutionsShare(_)
             | Metric::Anomaly(_)
             | Metric::ConnectedShare
-            | Metric::EventsAway => self.standing,
+            | Metric::EventsAway => self.job_progress,
         }
     }
 }

@@ -42,14 +42,14 @@ impl Backoff {
 
 /// A thing's way back to its connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Comeback {
+pub struct ReconnectBackoff {
     /// Waits since the last connection that was stable.
     waits: u32,
     /// Waits so far: each has a draw of its own.
     draws: u64,
 }
 
-impl Comeback {
+impl ReconnectBackoff {
     /// A connection that lived this long is lost.
     pub fn lost(&mut self, lived: Duration) {
         if lived >= STABLE_AFTER {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn only_a_stable_connection_starts_the_waits_anew() {
         let exponential = backoff(BackoffPolicy::Exponential);
-        let mut comeback = Comeback::default();
+        let mut comeback = ReconnectBackoff::default();
         let mut wait = |lived: Option<u64>| {
             lived.into_iter().for_each(|lived| comeback.lost(Duration::from_secs(lived)));
             comeback.wait(&exponential, 1, 1).as_secs()
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_wait_is_a_function_of_the_thing_and_its_number() {
         let waits = |thing| {
-            let mut comeback = Comeback::default();
+            let mut comeback = ReconnectBackoff::default();
             std::array::from_fn::<_, 4, _>(|_| comeback.wait(&backoff(BackoffPolicy::FullJitter), 7, thing))
         };
         assert_eq!(waits(1), waits(1));
@@ -137,7 +137,7 @@ mod tests {
         let backoff = Backoff { cap: Duration::from_secs(60), ..backoff(policy) };
         let mut seconds = BTreeMap::new();
         for thing in 0..10_000 {
-            let mut comeback = Comeback::default();
+            let mut comeback = ReconnectBackoff::default();
             comeback.lost(OUTAGE);
             let mut at = Duration::ZERO;
             while at < OUTAGE {

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand_distr::{Distribution as _, Exp};
 use sim_units::seed::{self, Purpose};
 use std::time::Duration;
-use thing_faults::{Chance, Fault, FaultSpec, Per, Strike, Unit};
+use thing_faults::{Fault, FaultInjection, FaultProbability, FaultSpec, Per, Unit};
 
 /// The draws of one thing. Things whose behaviors have no faults have none.
 #[derive(Debug)]
@@ -20,16 +20,16 @@ pub(super) struct Faults {
     sessions: u64,
     /// In this session it did not subscribe to `notify-next`, and asks again this soon.
     pub(super) asks_again: Option<Duration>,
-    course: Option<Course>,
+    course: Option<FaultPlan>,
     /// What is sent right behind what was sent last.
     pub(super) behind: Option<Transmit>,
     /// Number of the open request, where it was sent in a form that cannot be accepted.
-    pub(super) spoiled: Option<u32>,
+    pub(super) corrupted: Option<u32>,
 }
 
 /// What becomes of the execution at work.
 #[derive(Debug)]
-struct Course {
+struct FaultPlan {
     key: ExecutionKey,
     /// Instead of which update the thing crashes, and how long it is gone.
     crash: Option<(u32, Duration)>,
@@ -45,7 +45,7 @@ struct Course {
 
 /// What becomes of an update that is due.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Mishap {
+pub(super) enum InjectedFault {
     Crash(Duration),
     /// Nothing is sent any more. `is_new` the first time.
     Stall {
@@ -81,7 +81,7 @@ impl Faults {
                 asks_again: None,
                 course: None,
                 behind: None,
-                spoiled: None,
+                corrupted: None,
             })
         })
     }
@@ -103,7 +103,7 @@ impl Faults {
         if self.course.as_ref().is_some_and(|course| course.key == *key) {
             return;
         }
-        let mut course = Course {
+        let mut course = FaultPlan {
             key: key.clone(),
             crash: None,
             stall: None,
@@ -127,17 +127,17 @@ impl Faults {
     }
 
     /// What becomes of the update that is due, the `update`th of the execution.
-    pub(super) fn at_update(&mut self, specs: &[FaultSpec], update: u32, now: Mono) -> Option<Mishap> {
+    pub(super) fn at_update(&mut self, specs: &[FaultSpec], update: u32, now: Mono) -> Option<InjectedFault> {
         let course = self.course.as_mut()?;
         if let Some((at, away)) = course.crash
             && update >= at
         {
             course.crash = None;
             course.is_forgotten = true;
-            return Some(Mishap::Crash(away));
+            return Some(InjectedFault::Crash(away));
         }
         if course.stall.is_some_and(|at| update >= at) {
-            return Some(Mishap::Stall { is_new: !std::mem::replace(&mut course.has_stalled, true) });
+            return Some(InjectedFault::Stall { is_new: !std::mem::replace(&mut course.has_stalled, true) });
         }
         if course.struck == Some(update) {
             return None;
@@ -146,7 +146,7 @@ impl Faults {
         let of_updates = specs.iter().filter(|spec| spec.fault.is_of_updates());
         let slip = of_updates.filter_map(|spec| self.strikes(spec, &key, update, now).map(|_| spec.clone())).next()?;
         self.course.as_mut()?.struck = Some(update);
-        Some(Mishap::Slip(slip))
+        Some(InjectedFault::Slip(slip))
     }
 
     /// Whether the thing has forgotten how far it was with its execution; it will not say so again.
@@ -164,16 +164,16 @@ impl Faults {
         self.course.as_ref().map(|course| &course.key)
     }
 
-    fn strikes(&mut self, spec: &FaultSpec, key: &ExecutionKey, update: u32, now: Mono) -> Option<Strike> {
+    fn strikes(&mut self, spec: &FaultSpec, key: &ExecutionKey, update: u32, now: Mono) -> Option<FaultInjection> {
         let unit = match spec.per {
             Per::Update => Unit::update(&key.job, key.number, update),
             Per::Execution => Unit::execution(&key.job, key.number),
             Per::Thing | Per::Session => Unit::THING,
         };
         let (seed, thing) = (self.seed, self.thing);
-        let strike = match spec.chance {
-            Chance::Share(_) => spec.draw(seed, thing, unit),
-            Chance::Rate(per_s) => {
+        let strike = match spec.probability {
+            FaultProbability::Share(_) => spec.draw(seed, thing, unit),
+            FaultProbability::Rate(per_s) => {
                 let is_struck = self.clock(spec.fault, per_s).strikes(seed, thing, unit, now);
                 is_struck.then(|| spec.strike(seed, thing, unit))
             }

@@ -41,7 +41,7 @@ impl Per {
 
 /// How often a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Chance {
+pub enum FaultProbability {
     /// Of the units, from 0 to 1.
     Share(f64),
     /// Per second, of all things together that may be struck: a Poisson process a thing, each arrival of which strikes the next unit.
@@ -63,7 +63,7 @@ pub struct FaultSpec {
     /// Which fault.
     pub fault: Fault,
     /// How many of the units it strikes, or how often it strikes.
-    pub chance: Chance,
+    pub probability: FaultProbability,
     /// What one draw is about.
     pub per: Per,
     /// In the order of [`Row::parameters`].
@@ -101,11 +101,11 @@ impl Unit {
 }
 
 /// A struck unit, and the stream of what else is drawn for it.
-pub struct Strike {
+pub struct FaultInjection {
     rng: ChaCha8Rng,
 }
 
-impl Strike {
+impl FaultInjection {
     /// A moment, given the number of moments there are.
     pub fn moment(&mut self, count: u32) -> u32 {
         self.rng.random_range(0..count.max(1))
@@ -120,17 +120,17 @@ impl Strike {
 impl FaultSpec {
     /// Whether `unit` is struck, by a share: a function of (seed, thing, unit) alone. A rate strikes nothing by itself.
     #[must_use]
-    pub fn draw(&self, seed: u64, thing: u64, unit: Unit) -> Option<Strike> {
-        let Chance::Share(share) = self.chance else { return None };
+    pub fn draw(&self, seed: u64, thing: u64, unit: Unit) -> Option<FaultInjection> {
+        let FaultProbability::Share(share) = self.probability else { return None };
         let mut strike = self.strike(seed, thing, unit);
         (strike.rng.random::<f64>() < share).then_some(strike)
     }
 
     /// `unit` is struck, whatever decided it.
     #[must_use]
-    pub fn strike(&self, seed: u64, thing: u64, unit: Unit) -> Strike {
+    pub fn strike(&self, seed: u64, thing: u64, unit: Unit) -> FaultInjection {
         let stream = unit.0 ^ seed::digest(self.fault.key());
-        Strike { rng: seed::rng(seed, thing, Purpose::Fault, stream) }
+        FaultInjection { rng: seed::rng(seed, thing, Purpose::Fault, stream) }
     }
 
     /// A parameter that is a time.
@@ -160,11 +160,11 @@ impl FaultSpec {
     /// The same with its rate dealt to so many things.
     #[must_use]
     pub fn dealt(&self, things: u64) -> Self {
-        let chance = match self.chance {
-            Chance::Rate(rate) => Chance::Rate(rate / things.max(1) as f64),
-            share @ Chance::Share(_) => share,
+        let probability = match self.probability {
+            FaultProbability::Rate(rate) => FaultProbability::Rate(rate / things.max(1) as f64),
+            share @ FaultProbability::Share(_) => share,
         };
-        Self { chance, ..self.clone() }
+        Self { probability, ..self.clone() }
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
     fn spec(fault: Fault, share: f64) -> FaultSpec {
         let row = fault.row();
         let settings = row.parameters.iter().map(|parameter| parameter.default).collect();
-        FaultSpec { fault, chance: Chance::Share(share), per: row.per[0], settings }
+        FaultSpec { fault, probability: FaultProbability::Share(share), per: row.per[0], settings }
     }
 
     #[test]
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_rate_is_dealt_to_the_things_that_may_be_struck() {
-        let rate = FaultSpec { chance: Chance::Rate(2.0), ..spec(Fault::Stall, 0.0) };
-        assert_eq!(rate.dealt(50).chance, Chance::Rate(0.04));
+        let rate = FaultSpec { probability: FaultProbability::Rate(2.0), ..spec(Fault::Stall, 0.0) };
+        assert_eq!(rate.dealt(50).probability, FaultProbability::Rate(0.04));
         assert!(rate.draw(1, 1, Unit::THING).is_none());
     }
 }

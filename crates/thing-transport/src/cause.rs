@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::ErrorKind;
 
 /// AWS IoT closes the connection, or refuses it, for each of these alike (PROTOCOL 13.2 and 14).
-const NOT_WELCOME: &str = "usually the client id is not the thing name, the policy does not allow iot:Connect for it, or the certificate is not \
+const CONNECT_REFUSED_HINT: &str = "usually the client id is not the thing name, the policy does not allow iot:Connect for it, or the certificate is not \
                            ACTIVE or not registered with the endpoint";
 const CERTIFICATE_REFUSED: &str =
     "the endpoint does not take the thing's certificate: usually it, or its CA, is not registered there";
@@ -36,10 +36,10 @@ impl fmt::Display for Explained<'_> {
 
 fn cause(stage: Stage, failure: &Failure) -> Option<&'static str> {
     match failure {
-        Failure::Closed if stage == Stage::Mqtt => Some(NOT_WELCOME),
+        Failure::Closed if stage == Stage::Mqtt => Some(CONNECT_REFUSED_HINT),
         Failure::Refused(
             "not_authorized" | "bad_user_name_or_password" | "identifier_rejected" | "client_identifier_not_valid" | "banned",
-        ) => Some(NOT_WELCOME),
+        ) => Some(CONNECT_REFUSED_HINT),
         Failure::Refused("server_unavailable" | "server_busy" | "quota_exceeded" | "connection_rate_exceeded") => {
             Some("usually too many connects a second for the endpoint: lower fleet.connect.rate")
         }
@@ -72,7 +72,7 @@ fn is_cut(kind: ErrorKind) -> bool {
 
 fn hung_up(stage: Stage, kind: ErrorKind) -> Option<&'static str> {
     match stage {
-        Stage::Mqtt if is_cut(kind) => Some(NOT_WELCOME),
+        Stage::Mqtt if is_cut(kind) => Some(CONNECT_REFUSED_HINT),
         Stage::Tls if is_cut(kind) => Some(
             "usually the port speaks no TLS, or the endpoint does not know the server name (target.server_name) or takes no such \
              certificate",

@@ -166,7 +166,7 @@ impl<O: Observer> Dial<'_, O> {
         let timely = tokio::time::timeout(deadline.since(started), work);
         let work = async { timely.await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
         let result = match cut {
-            Some(slot) => self.unless_cut(slot, work).await,
+            Some(slot) => self.or_cut(slot, work).await,
             None => work.await,
         };
         let failure = result.as_ref().err();
@@ -175,7 +175,7 @@ impl<O: Observer> Dial<'_, O> {
     }
 
     /// The work, until an event of the scenario cuts the connection it is for.
-    async fn unless_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn or_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
             if let Some(event) = self.thing.shard.cuts.struck(slot) {

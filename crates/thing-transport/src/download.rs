@@ -216,7 +216,8 @@ impl Transfer {
         client.max_buf_size(BUFFER_BYTES);
         let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.map_err(FileFailure::broken)?;
         let transfer = async {
-            let (head, body) = self.patient(sender.send_request(request)).await?.map_err(FileFailure::broken)?.into_parts();
+            let (head, body) =
+                self.with_idle_timeout(sender.send_request(request)).await?.map_err(FileFailure::broken)?.into_parts();
             if head.status != StatusCode::OK {
                 return Err(FileFailure::Status { status: head.status.as_u16(), code: self.read_error(body).await });
             }
@@ -225,12 +226,12 @@ impl Transfer {
         beside(connection, transfer).await
     }
 
-    async fn patient<T>(&self, wait: impl Future<Output = T>) -> Result<T, FileFailure> {
+    async fn with_idle_timeout<T>(&self, wait: impl Future<Output = T>) -> Result<T, FileFailure> {
         timeout(self.answer_timeout, wait).await.map_err(|_elapsed| FileFailure::Stalled(self.answer_timeout))
     }
 
     async fn read_error(&self, body: Incoming) -> String {
-        let read = self.patient(Limited::new(body, ERROR_BYTES_MAX).collect()).await;
+        let read = self.with_idle_timeout(Limited::new(body, ERROR_BYTES_MAX).collect()).await;
         let bytes = read.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
         error_text(&String::from_utf8_lossy(&bytes))
     }
@@ -244,7 +245,7 @@ impl Transfer {
         let mut hash = self.signer.map(|_| FileHash::default());
         let started = clock::mono();
         loop {
-            let Some(frame) = self.patient(body.frame()).await? else { break };
+            let Some(frame) = self.with_idle_timeout(body.frame()).await? else { break };
             let Ok(bytes) = frame.map_err(FileFailure::broken)?.into_data() else { continue };
             let received = self.received.get() + bytes.len() as u64;
             self.received.set(received);

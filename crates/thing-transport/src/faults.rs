@@ -7,12 +7,12 @@ use iot_jobs::wire::payload;
 use iot_jobs::wire::topic::Topic;
 use std::sync::Arc;
 use std::time::Duration;
-use thing_faults::{Fault, FaultSpec, Per, Strike, Unit};
+use thing_faults::{Fault, FaultInjection, FaultSpec, Per, Unit};
 
 /// A slow reader looks for bytes this often, for as many as it may have then.
-const SIPS_PER_SECOND: u64 = 10;
+const READ_TICKS_PER_SECOND: u64 = 10;
 /// A thing that no thing of ours is.
-const STRANGER: &str = "somebody-else";
+const FOREIGN_THING: &str = "somebody-else";
 
 /// Of one thing, over its connections; things whose behaviors have no such faults have none.
 pub struct ThingFaults {
@@ -22,12 +22,12 @@ pub struct ThingFaults {
     /// Shown until so many attempts have been made.
     expired: Option<(Credentials, u32)>,
     sessions: u64,
-    has_had_a_twin: bool,
+    had_duplicate: bool,
 }
 
 /// Another client with the identity of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Twin {
+pub struct DuplicateClient {
     pub lives: Duration,
     pub again: Duration,
 }
@@ -38,7 +38,7 @@ impl ThingFaults {
     pub fn new(specs: &Arc<[FaultSpec]>, seed: u64, thing: u64, expired: Option<Credentials>) -> Self {
         let attempts = specs.iter().find(|spec| spec.fault == Fault::ExpiredCertificate).map_or(0, |spec| spec.count(0));
         let expired = expired.map(|credentials| (credentials, attempts));
-        Self { seed, thing, specs: Arc::clone(specs), expired, sessions: 0, has_had_a_twin: false }
+        Self { seed, thing, specs: Arc::clone(specs), expired, sessions: 0, had_duplicate: false }
     }
 
     /// What the next attempt to connect shows instead of the thing's own certificate.
@@ -49,10 +49,10 @@ impl ThingFaults {
     }
 
     /// The other one that lives from the first connection on.
-    pub(super) fn twin(&mut self) -> Option<Twin> {
+    pub(super) fn duplicate_client(&mut self) -> Option<DuplicateClient> {
         let (spec, mut strike) = self.strike(Fault::DuplicateClientId)?;
-        let twin = Twin { lives: strike.time(spec.time(0)), again: strike.time(spec.time(1)) };
-        (!std::mem::replace(&mut self.has_had_a_twin, true)).then_some(twin)
+        let duplicate_client = DuplicateClient { lives: strike.time(spec.time(0)), again: strike.time(spec.time(1)) };
+        (!std::mem::replace(&mut self.had_duplicate, true)).then_some(duplicate_client)
     }
 
     /// A connection was accepted at `now`: what is wrong with it.
@@ -62,16 +62,17 @@ impl ThingFaults {
             faults.silent_until = Some(now + strike.time(spec.time(0)));
         }
         if let Some((spec, mut strike)) = self.strike(Fault::SlowReader) {
-            faults.thirst = Some(Thirst { bytes_per_s: spec.count(0), lasts: strike.time(spec.time(1)), since: None, taken: 0 });
+            faults.read_throttle =
+                Some(ReadThrottle { bytes_per_s: spec.count(0), lasts: strike.time(spec.time(1)), since: None, taken: 0 });
         }
         if let Some((spec, mut strike)) = self.strike(Fault::Flapping) {
             faults.drop_at = Some(now + strike.time(spec.time(0)));
         }
         self.sessions += 1;
-        (faults.silent_until.is_some() || faults.thirst.is_some() || faults.drop_at.is_some()).then(|| Box::new(faults))
+        (faults.silent_until.is_some() || faults.read_throttle.is_some() || faults.drop_at.is_some()).then(|| Box::new(faults))
     }
 
-    fn strike(&self, fault: Fault) -> Option<(&FaultSpec, Strike)> {
+    fn strike(&self, fault: Fault) -> Option<(&FaultSpec, FaultInjection)> {
         let spec = self.specs.iter().find(|spec| spec.fault == fault)?;
         let session = Unit::session(self.sessions);
         let unit = if spec.per == Per::Session { session } else { Unit::THING };
@@ -86,13 +87,13 @@ impl ThingFaults {
 pub struct SessionFaults {
     /// No message is acknowledged before.
     silent_until: Option<Mono>,
-    thirst: Option<Thirst>,
+    read_throttle: Option<ReadThrottle>,
     drop_at: Option<Mono>,
 }
 
 /// Reading slowly.
 #[derive(Debug)]
-struct Thirst {
+struct ReadThrottle {
     bytes_per_s: u32,
     lasts: Duration,
     /// It begins once the thing has subscribed: nobody could connect otherwise.
@@ -100,12 +101,12 @@ struct Thirst {
     taken: u64,
 }
 
-impl Thirst {
+impl ReadThrottle {
     /// Bytes that may be read at `now`; `None`: as many as there are.
     fn room(&self, now: Mono) -> Option<usize> {
         let since = self.since.filter(|since| now < *since + self.lasts)?;
         let room = self.due(since, now).saturating_sub(self.taken).min(self.bytes_per_s.into());
-        Some(if room >= self.sip() { usize::try_from(room).unwrap_or(usize::MAX) } else { 0 })
+        Some(if room >= self.bytes_per_tick() { usize::try_from(room).unwrap_or(usize::MAX) } else { 0 })
     }
 
     fn handle_read(&mut self, bytes: usize, now: Mono) {
@@ -121,8 +122,8 @@ impl Thirst {
         u64::try_from(now.since(since).as_nanos() * u128::from(self.bytes_per_s) / 1_000_000_000).unwrap_or(u64::MAX)
     }
 
-    fn sip(&self) -> u64 {
-        (u64::from(self.bytes_per_s) / SIPS_PER_SECOND).max(1)
+    fn bytes_per_tick(&self) -> u64 {
+        (u64::from(self.bytes_per_s) / READ_TICKS_PER_SECOND).max(1)
     }
 
     /// When there will be room again.
@@ -132,7 +133,7 @@ impl Thirst {
         if self.bytes_per_s == 0 {
             return Some(end);
         }
-        let nanos = u128::from(self.taken + self.sip()) * 1_000_000_000 / u128::from(self.bytes_per_s) + 1;
+        let nanos = u128::from(self.taken + self.bytes_per_tick()) * 1_000_000_000 / u128::from(self.bytes_per_s) + 1;
         Some((since + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))).min(end))
     }
 }
@@ -141,7 +142,7 @@ impl SessionFaults {
     /// What is wrong from the beginning, for those who count.
     pub(super) fn struck(&self) -> impl Iterator<Item = Fault> {
         let silent = self.silent_until.map(|_| Fault::NoPuback);
-        silent.into_iter().chain(self.thirst.as_ref().map(|_| Fault::SlowReader))
+        silent.into_iter().chain(self.read_throttle.as_ref().map(|_| Fault::SlowReader))
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -159,41 +160,42 @@ impl SessionFaults {
     }
 
     pub(super) fn handle_subscribed(&mut self, now: Mono) {
-        if let Some(thirst) = &mut self.thirst {
-            thirst.since.get_or_insert(now);
+        if let Some(read_throttle) = &mut self.read_throttle {
+            read_throttle.since.get_or_insert(now);
         }
     }
 
     /// Bytes that may be read at `now`; `None`: as many as there are.
     pub(super) fn room(&self, now: Mono) -> Option<usize> {
-        self.thirst.as_ref()?.room(now)
+        self.read_throttle.as_ref()?.room(now)
     }
 
     pub(super) fn handle_read(&mut self, bytes: usize, now: Mono) {
-        if let Some(thirst) = &mut self.thirst {
-            thirst.handle_read(bytes, now);
+        if let Some(read_throttle) = &mut self.read_throttle {
+            read_throttle.handle_read(bytes, now);
         }
     }
 
     /// When something will change by itself.
     pub(super) fn poll_timeout(&self, now: Mono) -> Option<Mono> {
-        let thirst = self.thirst.as_ref().filter(|thirst| thirst.room(now) == Some(0)).and_then(Thirst::next);
-        [self.silent_until, thirst, self.drop_at].into_iter().flatten().min()
+        let read_throttle =
+            self.read_throttle.as_ref().filter(|read_throttle| read_throttle.room(now) == Some(0)).and_then(ReadThrottle::next);
+        [self.silent_until, read_throttle, self.drop_at].into_iter().flatten().min()
     }
 }
 
 /// Topic and payload of a request with `fault` in it.
-pub(super) fn spoil(fault: Fault, topic: Topic<'_>, payload: Vec<u8>) -> (String, Vec<u8>) {
+pub(super) fn corrupt(fault: Fault, topic: Topic<'_>, payload: Vec<u8>) -> (String, Vec<u8>) {
     let topic = match fault {
         Fault::WrongTopic => format!("{topic}s"),
-        Fault::ForeignTopic => Topic { thing: STRANGER, ..topic }.to_string(),
+        Fault::ForeignTopic => Topic { thing: FOREIGN_THING, ..topic }.to_string(),
         _ => topic.to_string(),
     };
-    (topic, spoil_payload(fault, payload))
+    (topic, corrupt_payload(fault, payload))
 }
 
 /// The payload of a request with `fault` in it.
-pub(super) fn spoil_payload(fault: Fault, mut payload: Vec<u8>) -> Vec<u8> {
+pub(super) fn corrupt_payload(fault: Fault, mut payload: Vec<u8>) -> Vec<u8> {
     let with_detail = |text: &str| payload::with_status_detail(&payload, "note", text);
     match fault {
         Fault::OversizedDetails => with_detail(&"x".repeat(limits::STATUS_DETAILS_VALUE_CHARS_MAX + 1)),
@@ -212,14 +214,14 @@ mod tests {
 
     const START: Mono = Mono(5_000_000_000);
 
-    fn thirst(bytes_per_s: u32) -> SessionFaults {
-        let thirst = Thirst { bytes_per_s, lasts: Duration::from_secs(10), since: None, taken: 0 };
-        SessionFaults { thirst: Some(thirst), ..SessionFaults::default() }
+    fn read_throttle(bytes_per_s: u32) -> SessionFaults {
+        let read_throttle = ReadThrottle { bytes_per_s, lasts: Duration::from_secs(10), since: None, taken: 0 };
+        SessionFaults { read_throttle: Some(read_throttle), ..SessionFaults::default() }
     }
 
     #[test]
     fn a_slow_reader_takes_its_bytes_a_second_and_then_all() {
-        let mut faults = thirst(100);
+        let mut faults = read_throttle(100);
         assert_eq!(faults.room(START), None, "not before it has subscribed");
         faults.handle_subscribed(START);
         assert_eq!((faults.room(START), faults.poll_timeout(START)), (Some(0), Some(START + Duration::from_nanos(100_000_001))));
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_takes_nothing_wakes_when_it_is_over() {
-        let mut faults = thirst(0);
+        let mut faults = read_throttle(0);
         faults.handle_subscribed(START);
         assert_eq!((faults.room(START), faults.poll_timeout(START)), (Some(0), Some(START + Duration::from_secs(10))));
     }

@@ -12,7 +12,7 @@
 //! | how they get a connection, and files | `connect`, `fetch` |
 //! | what carries an agent's messages | `wire`: MQTT over TLS or a WebSocket, HTTPS |
 //! | the loop that turns an agent over a wire | `driver` |
-//! | a thing's life | `twin`, then `thing` |
+//! | a thing's life | `duplicate_client`, then `thing` |
 
 mod cause;
 pub mod connect;
@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod cut;
 pub mod download;
 mod driver;
+mod duplicate_client;
 pub mod endpoint;
 pub mod error;
 pub mod faults;
@@ -31,7 +32,6 @@ mod pacer;
 pub mod shard;
 pub mod thing;
 mod thing_id;
-mod twin;
 mod wire;
 
 pub use cause::Explained;

@@ -3,13 +3,13 @@
 use crate::connect::{connect, secure};
 use crate::credentials::Credentials;
 use crate::driver::Driver;
+use crate::duplicate_client;
 use crate::error::{Failure, Stage};
 use crate::faults::ThingFaults;
-use crate::mqtt::{Kept, MqttSettings};
+use crate::mqtt::{MqttSettings, SessionState};
 use crate::observer::{Observer, SessionEvent};
 use crate::shard::{Member, ShardContext};
 use crate::thing_id::ThingId;
-use crate::twin;
 use crate::wire::End;
 use crate::wire::https::HttpsWire;
 use crate::wire::mqtt::{MqttWire, emit_unacknowledged};
@@ -20,7 +20,7 @@ use rustls::ClientConfig;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use thing_agent::backoff::{Backoff, Comeback};
+use thing_agent::backoff::{Backoff, ReconnectBackoff};
 use thing_agent::telemetry::Telemetry;
 use thing_agent::{Event, JobsAgent};
 use thing_faults::Fault;
@@ -58,7 +58,7 @@ pub struct Thing {
     /// Nothing where it has none to send.
     pub telemetry: Option<Box<Telemetry>>,
     /// A persistent session, while there is no connection.
-    pub session: Option<Box<KeptSession>>,
+    pub session: Option<Box<DisconnectedSession>>,
     /// Absent where it signs instead.
     pub credentials: Option<Credentials>,
     pub settings: Arc<SessionSettings>,
@@ -68,10 +68,10 @@ pub struct Thing {
 }
 
 /// What a thing knows of a persistent session that has lost its connection.
-pub struct KeptSession {
+pub struct DisconnectedSession {
     /// Whether the endpoint had granted every subscription.
     is_subscribed: bool,
-    mqtt: Kept,
+    mqtt: SessionState,
 }
 
 /// One attempt to connect: what the plan wanted, and what came of it.
@@ -112,7 +112,7 @@ impl Thing {
     async fn sessions<O: Observer + 'static>(&mut self, shard: &Rc<ShardContext<O>>) {
         let tls = self.of(shard).endpoint().config(self.credentials.as_ref());
         let mut intended = self.arrival;
-        let mut comeback = Comeback::default();
+        let mut comeback = ReconnectBackoff::default();
         let mut lost = None;
         loop {
             shard.pacer.sleep_until(self.id.slot, intended, || shard.is_closing()).await;
@@ -169,7 +169,7 @@ impl Thing {
     }
 
     /// By the policy of its cohort.
-    fn wait(&self, comeback: &mut Comeback) -> Duration {
+    fn wait(&self, comeback: &mut ReconnectBackoff) -> Duration {
         let SessionSettings { seed, reconnect, .. } = &*self.settings;
         comeback.wait(reconnect, *seed, self.index)
     }
@@ -197,8 +197,8 @@ impl Thing {
             Err(failure) => return End::Failed(failure),
         };
         let faults = self.faults.as_mut().and_then(|faults| {
-            if let Some(other) = faults.twin() {
-                let other = twin::live(other, Rc::clone(shard), self.id.clone(), tls, settings, connect_timeout);
+            if let Some(other) = faults.duplicate_client() {
+                let other = duplicate_client::live(other, Rc::clone(shard), self.id.clone(), tls, settings, connect_timeout);
                 tokio::task::spawn_local(other);
             }
             faults.begin_session(clock::mono())
@@ -208,14 +208,14 @@ impl Thing {
         let wire = MqttWire::new(&mut connection, &settings, telemetry, faults);
         let mut driver = begin(Member { shard, id: &self.id }, &mut self.agent, wire, kept, is_present);
         let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
-        let kept = driver.into_wire().into_kept(&end, Member { shard, id: &self.id });
+        let kept = driver.into_wire().into_session_state(&end, Member { shard, id: &self.id });
         self.disconnected(shard, attempt);
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
             let _ = connection.tcp().set_zero_linger();
         }
         let is_subscribed = attempt.subscribed.is_some();
-        self.session = kept.map(|mqtt| Box::new(KeptSession { is_subscribed, mqtt }));
+        self.session = kept.map(|mqtt| Box::new(DisconnectedSession { is_subscribed, mqtt }));
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();
             settings.version.write_disconnect(&mut bye);
@@ -276,7 +276,7 @@ fn begin<'a, O: Observer>(
     thing: Member<'a, O>,
     agent: &'a mut JobsAgent,
     mut wire: MqttWire<'a>,
-    kept: Option<Box<KeptSession>>,
+    kept: Option<Box<DisconnectedSession>>,
     is_present: bool,
 ) -> Driver<'a, O, MqttWire<'a>> {
     let mut is_subscribed = false;

@@ -73,20 +73,20 @@ struct Content {
     rng: ChaCha8Rng,
     left: u64,
     /// The first byte is another one than was signed.
-    is_spoiled: bool,
+    is_corrupted: bool,
 }
 
 impl Content {
     fn whole(seed: u64, job: &JobId, bytes: u64) -> Self {
         let rng = seed::rng(seed, 0, Purpose::Artifact, seed::digest(job.as_str()));
-        Self { rng, left: bytes, is_spoiled: false }
+        Self { rng, left: bytes, is_corrupted: false }
     }
 
     /// What goes into the store.
     fn uploaded(seed: u64, job: &JobId, artifact: &ArtifactPlan) -> Self {
         let whole = Self::whole(seed, job, artifact.bytes);
         match artifact.tamper {
-            Some(Tamper::Content) => Self { is_spoiled: true, ..whole },
+            Some(Tamper::Content) => Self { is_corrupted: true, ..whole },
             Some(Tamper::Length) => Self { left: whole.left - 1, ..whole },
             Some(Tamper::Key) | None => whole,
         }
@@ -102,7 +102,7 @@ impl Iterator for Content {
         }
         let mut chunk = vec![0; self.left.min(CHUNK_BYTES) as usize];
         self.rng.fill_bytes(&mut chunk);
-        if std::mem::take(&mut self.is_spoiled) {
+        if std::mem::take(&mut self.is_corrupted) {
             chunk[0] ^= 1;
         }
         self.left -= chunk.len() as u64;

@@ -6,9 +6,9 @@ use super::super::ui::Ui;
 use super::account::{self, Account};
 use super::certificates::Files;
 use super::control::{Register, register};
-use super::remote::{Told, reach, resolve, server_name};
+use super::remote::{AdvertisedEndpoint, reach, resolve, server_name};
 use super::{Target, TargetError};
-use crate::aws::control::{ControlClient, ControlDoor};
+use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use dev_pki::given;
@@ -66,7 +66,7 @@ fn control_url(region: &str) -> String {
     format!("https://iot.{region}.{suffix}")
 }
 
-async fn door(url: &str, region: String, ca_bundle: Option<&str>) -> Result<ControlDoor, TargetError> {
+async fn door(url: &str, region: String, ca_bundle: Option<&str>) -> Result<ControlEndpoint, TargetError> {
     let wrong = |why: &str| TargetError::Account(format!("the endpoint URL {url} {why}"));
     let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
     let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
@@ -93,18 +93,18 @@ async fn door(url: &str, region: String, ca_bundle: Option<&str>) -> Result<Cont
             Some((Arc::new(tls::client_config(roots, Some(ALPN))?), server_name(host)?))
         }
     };
-    Ok(ControlDoor { address, authority: authority.to_string(), region, tls })
+    Ok(ControlEndpoint { address, authority: authority.to_string(), region, tls })
 }
 
 /// AWS answers a host; the local endpoint, whose ports are any, answers `host:port`.
-fn told(address: &str) -> Result<Told, TargetError> {
+fn told(address: &str) -> Result<AdvertisedEndpoint, TargetError> {
     let unreadable = || TargetError::Account(format!("its endpoint {address:?} is no host, and no host with a port"));
     let authority: http::uri::Authority = address.parse().map_err(|_| unreadable())?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(unreadable());
     }
-    Ok(Told { host: host.into(), port: authority.port_u16() })
+    Ok(AdvertisedEndpoint { host: host.into(), port: authority.port_u16() })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
 use super::{Target, TargetError, off_thread, sources};
-use crate::aws::control::{ControlClient, ControlDoor};
+use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::aws::upload::ObjectStore;
 use crate::report::SERVICE_LEDGER;
 use crate::roster::Roster;
@@ -65,7 +65,7 @@ pub(super) async fn bring_up(
 
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
-    let door = ControlDoor {
+    let door = ControlEndpoint {
         address: api,
         authority: api.to_string(),
         region: control::REGION.into(),

@@ -18,7 +18,7 @@ const ALPN_HTTP: &str = "x-amzn-http-ca";
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the account says its endpoint is.
-pub(super) struct Told {
+pub(super) struct AdvertisedEndpoint {
     pub host: String,
     /// Where it says that, too.
     pub port: Option<u16>,
@@ -32,7 +32,7 @@ pub(super) async fn reach(
     plan: &Plan,
     remote: &RemotePlan,
     files: &Files,
-    told: Option<Told>,
+    told: Option<AdvertisedEndpoint>,
     account: Option<&Account>,
 ) -> Result<Vec<Endpoint>, TargetError> {
     let told_port = told.as_ref().and_then(|told| told.port);

@@ -5,7 +5,7 @@ use config_text::{Code, Reader};
 use iot_jobs::Subscription;
 use std::collections::BTreeMap;
 use thing_agent::behavior::Behavior;
-use thing_faults::{Chance, Fault, FaultSpec, Per, Row, Setting, TABLE};
+use thing_faults::{Fault, FaultProbability, FaultSpec, Per, Row, Setting, TABLE};
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
     let Some(reader) = behavior.table("faults") else { return Vec::new() };
@@ -15,10 +15,10 @@ pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
 }
 
 fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
-    let chance = chance(row, &reader);
+    let probability = probability(row, &reader);
     let words: Vec<(&str, Per)> = row.per.iter().map(|per| (per.as_str(), *per)).collect();
     let per = reader.word("per", &words).map_or(row.per[0], |per| per.value);
-    if matches!(chance, Chance::Rate(_)) && per == Per::Thing {
+    if matches!(probability, FaultProbability::Rate(_)) && per == Per::Thing {
         let help = "strike updates or executions at a rate, or things with a share";
         reader.conflict(&reader.place_of("rate"), format!("{} has no rate per thing", row.key), help);
     }
@@ -31,10 +31,10 @@ fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
     });
     let settings = settings.collect();
     reader.finish();
-    FaultSpec { fault: row.fault, chance, per, settings }
+    FaultSpec { fault: row.fault, probability, per, settings }
 }
 
-fn chance(row: &Row, reader: &Reader<'_>) -> Chance {
+fn probability(row: &Row, reader: &Reader<'_>) -> FaultProbability {
     let (share, rate) = (reader.share("share"), reader.rate("rate"));
     if let Some(rate) = &rate
         && !row.fault.is_of_work()
@@ -45,15 +45,15 @@ fn chance(row: &Row, reader: &Reader<'_>) -> Chance {
     match (share, rate) {
         (Some(_), Some(rate)) => {
             reader.conflict(&rate.place, "a fault has either a share or a rate", "keep one of share and rate");
-            Chance::Rate(rate.value)
+            FaultProbability::Rate(rate.value)
         }
-        (Some(share), None) => Chance::Share(share.value),
-        (None, Some(rate)) => Chance::Rate(rate.value),
+        (Some(share), None) => FaultProbability::Share(share.value),
+        (None, Some(rate)) => FaultProbability::Rate(rate.value),
         (None, None) => {
             if !reader.has("share") && !reader.has("rate") {
                 reader.missing("share", "say how often it happens, as in share = 0.01");
             }
-            Chance::Share(0.0)
+            FaultProbability::Share(0.0)
         }
     }
 }

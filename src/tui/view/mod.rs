@@ -28,7 +28,7 @@ const WIDTH_MIN: u16 = 60;
 const HEIGHT_MIN: u16 = 16;
 const LOG_HEIGHT: u16 = 10;
 /// Findings on the last screen, or events under way before; the summary has all.
-const SAID_MAX: usize = 3;
+const NOTICES_MAX: usize = 3;
 
 /// Draws one frame.
 pub fn render(frame: &mut Frame, app: &App) {
@@ -68,7 +68,7 @@ pub fn render(frame: &mut Frame, app: &App) {
 fn said(app: &App) -> Vec<Line<'_>> {
     if let RunState::Finished(conclusion) = &app.state {
         let lines = conclusion.findings.iter().map(|text| Line::styled(format!(" ! {text}"), app.theme.bad()));
-        return lines.take(SAID_MAX).collect();
+        return lines.take(NOTICES_MAX).collect();
     }
     let Some(snapshot) = &app.model().snapshot else { return Vec::new() };
     let now = snapshot.origin + Duration::from_secs(snapshot.t_s);
@@ -78,18 +78,18 @@ fn said(app: &App) -> Vec<Line<'_>> {
         let away = grouped(event.away());
         Line::styled(format!(" event {number} ({}): {away} things are away by it", event.kind), app.theme.accent())
     });
-    lines.take(SAID_MAX).collect()
+    lines.take(NOTICES_MAX).collect()
 }
 
 fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     let theme = app.theme;
     let [title, tabs] = Layout::vertical([Constraint::Length(1); 2]).areas(area);
-    let mut left = vec![Span::styled(format!(" fleetsim {}", app.brief.name), theme.title())];
+    let mut left = vec![Span::styled(format!(" fleetsim {}", app.run_info.name), theme.title())];
     if let Some(snapshot) = &app.model().snapshot {
         left.push(Span::raw(format!("  t={}s {}", snapshot.t_s, clock(Duration::from_secs(snapshot.t_s)))));
     }
     left.push(Span::styled(
-        format!("  {} things, seed {}", grouped(app.brief.things.names.len() as u64), app.brief.seed),
+        format!("  {} things, seed {}", grouped(app.run_info.things.names.len() as u64), app.run_info.seed),
         theme.muted(),
     ));
     frame.render_widget(Line::from(left), title);

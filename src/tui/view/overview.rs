@@ -70,14 +70,14 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
         spans.push(Span::raw(format!(" {text}")));
         Line::from(spans)
     };
-    let line = match app.model().goal(app.brief.duration) {
+    let line = match app.model().goal(app.run_info.duration) {
         Some(goal) => {
             let left = goal.left.map_or("-".to_owned(), clock);
             let eta = if goal.share() >= 1.0 { String::new() } else { format!("ETA {left}  ") };
             let text = format!("{:>3.0} %  {eta}{}/{} {}", 100.0 * goal.share(), grouped(goal.done), grouped(goal.of), goal.what);
             labelled("progress", goal.share(), theme.accent(), text)
         }
-        None => Line::raw(format!(" progress  until {}", app.brief.end)),
+        None => Line::raw(format!(" progress  until {}", app.run_info.end)),
     };
     frame.render_widget(line, goal);
 
@@ -131,7 +131,7 @@ fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
         spans.push(Span::styled(lasted.map_or(name.clone(), |lasted| format!("{name} {lasted}")), style));
     }
     let line = Line::from(spans);
-    let end = Span::styled(format!("   ends: {}", app.brief.end), theme.muted());
+    let end = Span::styled(format!("   ends: {}", app.run_info.end), theme.muted());
     if line.width() + end.width() <= usize::from(width) { line + end } else { line }
 }
 
@@ -191,7 +191,7 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
             format!(
                 "{:.2}/{}{}{}",
                 generator.cpu_share,
-                app.brief.cores,
+                app.run_info.cores,
                 of_endpoint(|e| format!("{:.2}", e.cpu_share)),
                 roomy(format!(", busiest shard {:.0} %", 100.0 * busiest))
             ),
@@ -200,8 +200,8 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
         ("memory", format!("{}{}{}", bytes(generator.rss_bytes), of_endpoint(|e| bytes(e.rss_bytes)), roomy(each)), false),
         (
             "descr.",
-            format!("{} of {} open", grouped(generator.descriptors), grouped(app.brief.descriptors_max)),
-            generator.descriptors + DESCRIPTORS_SPARE > app.brief.descriptors_max,
+            format!("{} of {} open", grouped(generator.descriptors), grouped(app.run_info.descriptors_max)),
+            generator.descriptors + DESCRIPTORS_SPARE > app.run_info.descriptors_max,
         ),
         ("samples", format!("{} lost, {} beyond range", grouped(lost), grouped(snapshot.saturated)), lost > 0),
         ("messages", format!("{} out, {} in", grouped(snapshot.messages_out), grouped(snapshot.messages_in)), false),

@@ -93,7 +93,7 @@ fn row<'a>(app: &App, place: usize, job: &'a RolloutRow) -> Row<'a> {
         job,
         rate: model.rate(RATE_S, done),
         curve: curve(&model.history.window(None).iter().map(|slot| done(slot)).collect::<Vec<_>>(), job.targets),
-        planned: app.brief.rates.get(&job.job).copied(),
+        planned: app.run_info.rates.get(&job.job).copied(),
     }
 }
 

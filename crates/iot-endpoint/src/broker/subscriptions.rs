@@ -28,7 +28,7 @@ pub(crate) struct Granted {
 
 /// Which notifications are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hears {
+pub(crate) struct WantedNotifications {
     pub(crate) notify: bool,
     pub(crate) notify_next: bool,
 }
@@ -78,9 +78,12 @@ impl Subscriptions {
         })
     }
 
-    pub(crate) fn hears(&self, thing: &ThingName) -> Hears {
-        let hears = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
-        Hears { notify: hears(TopicKind::Notify), notify_next: hears(TopicKind::NotifyNext) }
+    pub(crate) fn notification_interest(&self, thing: &ThingName) -> WantedNotifications {
+        let notification_interest = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
+        WantedNotifications {
+            notify: notification_interest(TopicKind::Notify),
+            notify_next: notification_interest(TopicKind::NotifyNext),
+        }
     }
 
     /// Those for topics that others publish to.

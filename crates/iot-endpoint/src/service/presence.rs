@@ -14,8 +14,9 @@ impl Service {
     pub(crate) fn begin_session(&self, thing: &ThingName, connect: &Connect, expiry: Duration) -> Begun {
         let (begun, will) = self.call(|engine, _| {
             let (begun, will) = self.sessions.begin(thing, connect.version, connect.clean, expiry);
-            let hears = begun.resumed.as_ref().map(|subscriptions| subscriptions.hears(thing)).unwrap_or_default();
-            engine.handle_subscription(thing, hears.notify, hears.notify_next);
+            let notification_interest =
+                begun.resumed.as_ref().map(|subscriptions| subscriptions.notification_interest(thing)).unwrap_or_default();
+            engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
             engine.handle_presence(thing, true);
             (begun, will)
         });
@@ -27,12 +28,12 @@ impl Service {
 
     /// What a session is subscribed to from now on.
     pub(crate) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
-        let hears = subscriptions.hears(thing);
+        let notification_interest = subscriptions.notification_interest(thing);
         self.call(|engine, _| {
             // A session that was taken over has nothing to say any more.
             if self.sessions.is_current(thing, epoch) {
                 self.sessions.set_subscriptions(thing, epoch, subscriptions);
-                engine.handle_subscription(thing, hears.notify, hears.notify_next);
+                engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
             }
         });
     }
@@ -55,7 +56,7 @@ impl Service {
     }
 
     /// Ends the sessions whose clients stay away for too long, and publishes wills that have waited long enough.
-    pub(super) fn lapse_sessions(&self) {
+    pub(super) fn expire_sessions(&self) {
         let now = clock::mono();
         let wills = self.call(|engine, _| {
             let lapsed = self.sessions.lapse(now);

@@ -26,7 +26,7 @@ impl Service {
         loop {
             let wait = self.sessions.poll_timeout().map_or(TIMER_SLEEP_MAX, |at| at.since(clock::mono()).min(TIMER_SLEEP_MAX));
             tokio::select! {
-                () = tokio::time::sleep(wait) => self.lapse_sessions(),
+                () = tokio::time::sleep(wait) => self.expire_sessions(),
                 () = self.sessions.deadline_changed() => {}
             }
         }

@@ -59,7 +59,7 @@ impl Engine {
         if let Some(end) = after.map(|seen| seen.status).filter(|status| status.is_terminal())
             && !before.is_some_and(|seen| seen.status.is_terminal())
         {
-            self.tell_execution(key, id, ExecutionChange::Ended(end), now);
+            self.emit_execution_event(key, id, ExecutionChange::Ended(end), now);
             self.follow_end(key, id, end, now);
         }
     }

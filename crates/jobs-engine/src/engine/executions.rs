@@ -117,13 +117,13 @@ impl Engine {
     }
 
     pub(super) fn delete(&mut self, thing: ThingKey, id: ExecutionId, now: Now) {
-        self.tell_execution(thing, id, ExecutionChange::Deleted, now);
+        self.emit_execution_event(thing, id, ExecutionChange::Deleted, now);
         self.change(thing, id, now, |thing| {
             thing.executions.remove(&id);
         });
     }
 
-    pub(super) fn tell_execution(&mut self, thing: ThingKey, id: ExecutionId, change: ExecutionChange, now: Now) {
+    pub(super) fn emit_execution_event(&mut self, thing: ThingKey, id: ExecutionId, change: ExecutionChange, now: Now) {
         if self.event_config.job_execution {
             self.events.push_back(JobEvent::Execution { change, execution: Box::new(self.account(thing, id, now)) });
         }

@@ -177,7 +177,7 @@ impl Engine {
             let message = format!("job {job} is neither COMPLETED nor CANCELED: delete it with force");
             return Err(ControlError::InvalidStateTransition(message));
         }
-        self.tell_job(key, JobChange::DeletionInProgress);
+        self.emit_job_event(key, JobChange::DeletionInProgress);
         self.store.jobs[key as usize].status = JobStatus::Canceled;
         for thing in self.holders(key) {
             let ids: Vec<_> = self.store.things[thing as usize].of_job(key).map(|(id, _)| id).collect();
@@ -185,7 +185,7 @@ impl Engine {
                 self.delete(thing, id, now);
             }
         }
-        self.tell_job(key, JobChange::Deleted);
+        self.emit_job_event(key, JobChange::Deleted);
         self.store.job_keys.remove(job);
         for group in self.store.groups.values_mut() {
             group.continuous.retain(|other| *other != key);
@@ -203,7 +203,7 @@ impl Engine {
         things.filter(|thing| self.store.things[*thing as usize].find(key, None).is_some()).collect()
     }
 
-    pub(super) fn tell_job(&mut self, key: JobKey, change: JobChange) {
+    pub(super) fn emit_job_event(&mut self, key: JobKey, change: JobChange) {
         if self.event_config.job {
             self.events.push_back(JobEvent::Job { change, job: Box::new(self.store.jobs[key as usize].describe()) });
         }

@@ -120,9 +120,9 @@ impl Engine {
         job.completed_ms = Some(now.epoch_ms);
         job.targets.truncate(job.rolled_out);
         self.mark(RecordKey::JobState(key));
-        self.tell_job(key, JobChange::CancellationInProgress);
+        self.emit_job_event(key, JobChange::CancellationInProgress);
         self.cancel_executions(key, cancel.force, now);
-        self.tell_job(key, JobChange::Canceled);
+        self.emit_job_event(key, JobChange::Canceled);
     }
 
     fn cancel_executions(&mut self, key: JobKey, force: bool, now: Now) {
@@ -151,7 +151,7 @@ impl Engine {
             job.updated_ms = now.epoch_ms;
             job.completed_ms = Some(now.epoch_ms);
             self.mark(RecordKey::JobState(key));
-            self.tell_job(key, JobChange::Completed);
+            self.emit_job_event(key, JobChange::Completed);
         }
     }
 

@@ -81,7 +81,7 @@ pub struct ExecutionBook {
     /// Closed by both sides.
     settled: Vec<Key>,
     /// Closed by one side, and when the other is no longer waited for.
-    one_sided: VecDeque<(Mono, Key)>,
+    unmatched: VecDeque<(Mono, Key)>,
     /// What settled last on each thing: an echo of it is no new execution.
     last_settled: HashMap<u32, Key>,
     links: HashMap<u32, Link>,
@@ -104,7 +104,7 @@ impl ExecutionBook {
             counts: StageCounts::new(has_service),
             open: BTreeMap::new(),
             settled: Vec::new(),
-            one_sided: VecDeque::new(),
+            unmatched: VecDeque::new(),
             last_settled: HashMap::new(),
             links: HashMap::new(),
             faults: HashMap::new(),
@@ -149,8 +149,8 @@ impl ExecutionBook {
         let key = Key { thing: event.thing, job: self.job(&event.job), number: event.execution_number };
         if self.is_echo(key) {
             match event.kind {
-                ThingEventKind::Started => self.tell_anomaly(Anomaly::DuplicateStart),
-                ThingEventKind::Finished(_) => self.tell_anomaly(Anomaly::TerminalTwice),
+                ThingEventKind::Started => self.record_anomaly(Anomaly::DuplicateStart),
+                ThingEventKind::Finished(_) => self.record_anomaly(Anomaly::TerminalTwice),
                 _ => {}
             }
             return;
@@ -164,12 +164,12 @@ impl ExecutionBook {
         let key = Key { thing, job: self.job(&row.job), number: row.execution_number };
         if self.is_echo(key) {
             if row.event == LedgerEvent::Terminal {
-                self.tell_anomaly(Anomaly::TerminalTwice);
+                self.record_anomaly(Anomaly::TerminalTwice);
             }
             return;
         }
         if row.event == LedgerEvent::Head {
-            let was_untold = self.open.get(&key).is_some_and(|execution| execution.untold_head.is_some());
+            let was_untold = self.open.get(&key).is_some_and(|execution| execution.unnotified_head.is_some());
             self.notify_next.error += u64::from(was_untold);
             self.notify_next.started += u64::from(row.subscribed);
         }
@@ -190,7 +190,7 @@ impl ExecutionBook {
         self.last_settled.get(&key.thing) == Some(&key) && !self.open.contains_key(&key)
     }
 
-    fn tell_anomaly(&mut self, anomaly: Anomaly) {
+    fn record_anomaly(&mut self, anomaly: Anomaly) {
         *self.anomalies.entry(anomaly).or_default() += 1;
     }
 
@@ -217,7 +217,7 @@ impl ExecutionBook {
             (true, true) => self.settled.push(key),
             (true, false) if !self.has_service && ended_well => self.settled.push(key),
             (true, false) if self.has_service => {}
-            (true, false) | (false, true) => self.one_sided.push_back((at + GRACE, key)),
+            (true, false) | (false, true) => self.unmatched.push_back((at + GRACE, key)),
             (false, false) => {}
         }
     }
@@ -248,7 +248,7 @@ impl ExecutionBook {
     /// Executions that settled until `now`, in the order in which they ended.
     pub fn close_settled(&mut self, now: Mono) -> Vec<ClosedExecution> {
         let mut keys = std::mem::take(&mut self.settled);
-        while let Some((_, key)) = self.one_sided.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((_, key)) = self.unmatched.pop_front_if(|(until, _)| *until <= now) {
             let is_settled = |execution: &Execution| {
                 execution.thing_end.is_some() || (execution.is_ended_at_service() && !execution.is_being_worked_on())
             };
@@ -298,7 +298,7 @@ impl ExecutionBook {
         let faults = execution.faults | self.faults.get(&key.thing).copied().unwrap_or_default();
         let anomalies = unexcused(execution.anomalies, faults);
         for anomaly in anomalies.iter() {
-            self.tell_anomaly(anomaly);
+            self.record_anomaly(anomaly);
         }
         ClosedExecution {
             thing: key.thing,
@@ -319,7 +319,7 @@ impl ExecutionBook {
 
     /// Settles a head change that was never told: whether it should have been by now.
     fn settle_notification(&mut self, key: Key, execution: &Execution, now: Mono) -> bool {
-        let Some(head) = execution.untold_head else { return false };
+        let Some(head) = execution.unnotified_head else { return false };
         let is_missing = self.was_subscribed(key.thing, head, now) && now.since(head) > NOTIFY_LATE;
         *(if is_missing { &mut self.notify_next.timeout } else { &mut self.notify_next.error }) += 1;
         is_missing
@@ -334,7 +334,7 @@ impl ExecutionBook {
         if let Some(end) = execution.thing_end {
             return now.since(end.at) > GRACE;
         }
-        let patience = if execution.untold_head.is_some() { Some(NOTIFY_LATE) } else { lost_after };
+        let patience = if execution.unnotified_head.is_some() { Some(NOTIFY_LATE) } else { lost_after };
         match (execution.head, patience) {
             (Some(head), Some(patience)) => now.since(head) > patience && self.was_subscribed(key.thing, head, now),
             _ => false,

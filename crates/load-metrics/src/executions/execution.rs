@@ -43,7 +43,7 @@ pub(super) struct Execution {
     /// When it last became the head of its thing's pending list.
     pub(super) head: Option<Mono>,
     /// The same while its thing was subscribed, and the thing has not said that it knows.
-    pub(super) untold_head: Option<Mono>,
+    pub(super) unnotified_head: Option<Mono>,
     /// The thing was told, and no head change has been found for it.
     early_notified: Option<Mono>,
     pub(super) updates: u32,
@@ -147,7 +147,7 @@ impl Execution {
             }
             LedgerEvent::Head => {
                 self.head = Some(row.at);
-                self.untold_head = row.subscribed.then_some(row.at);
+                self.unnotified_head = row.subscribed.then_some(row.at);
                 self.match_head()
             }
             _ => None,
@@ -156,11 +156,11 @@ impl Execution {
 
     /// The two may arrive in either order: the ledger is read once a second.
     fn match_head(&mut self) -> Option<Told> {
-        let (head, at) = (self.untold_head?, self.early_notified?);
+        let (head, at) = (self.unnotified_head?, self.early_notified?);
         if at < head {
             return None;
         }
-        (self.untold_head, self.early_notified) = (None, None);
+        (self.unnotified_head, self.early_notified) = (None, None);
         Some(Told { head, at })
     }
 }

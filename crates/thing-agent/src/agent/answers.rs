@@ -64,7 +64,7 @@ impl JobsAgent {
         if self.work.as_ref().is_some_and(|work| work.key != picked) {
             self.drop_work(now);
         }
-        self.hear_of(&picked, None, now);
+        self.handle_pending(&picked, None, now);
         self.more = false;
         self.plan(now, Ask::Look);
     }
@@ -106,7 +106,7 @@ impl JobsAgent {
     pub(super) fn on_polled(&mut self, execution: Option<&JobExecution>, now: Mono) {
         match execution {
             Some(execution) => {
-                self.hear_of(&key_of(execution), None, now);
+                self.handle_pending(&key_of(execution), None, now);
                 self.react(now);
             }
             None => self.rest(now),
@@ -114,7 +114,7 @@ impl JobsAgent {
     }
 
     /// An execution waits for this thing.
-    pub(super) fn hear_of(&mut self, key: &ExecutionKey, queued_at: Option<EpochSeconds>, now: Mono) {
+    pub(super) fn handle_pending(&mut self, key: &ExecutionKey, queued_at: Option<EpochSeconds>, now: Mono) {
         if self.announced.as_ref().is_none_or(|known| known.0 != *key) {
             self.events.push_back(Event::Notified { execution: key.clone(), at: now, queued_at });
             self.announced = Some(Box::new((key.clone(), now)));
@@ -165,7 +165,7 @@ impl JobsAgent {
             && let Some(work) = &mut self.work
         {
             self.events.push_back(Event::UpdateRefused { execution: work.key.clone(), at: now, code: rejection.code });
-            if self.faults.as_mut().is_some_and(|faults| faults.spoiled.take() == Some(self.requests)) {
+            if self.faults.as_mut().is_some_and(|faults| faults.corrupted.take() == Some(self.requests)) {
                 work.resume();
                 self.retry(Ask::Update, now);
                 return;

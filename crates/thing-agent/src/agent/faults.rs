@@ -3,7 +3,7 @@
 use super::JobsAgent;
 use super::state::{Ask, Session, Step};
 use crate::event::{Event, ExecutionKey, Transmit};
-use crate::faults::Mishap;
+use crate::faults::InjectedFault;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ExecutionStatus, Request, RequestBody, Subscription, Update};
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl JobsAgent {
     pub(super) fn draw_session(&mut self, now: Mono) {
         let is_deaf = self.faults.as_mut().is_some_and(|faults| faults.begin_session(&self.settings.behavior.faults));
         if is_deaf {
-            self.tell_fault(Fault::NoNotifyNext, None, now);
+            self.emit_fault(Fault::NoNotifyNext, None, now);
         }
     }
 
@@ -36,12 +36,12 @@ impl JobsAgent {
     }
 
     /// Whether the open request, of that number, was sent in a form that cannot be accepted.
-    pub(super) fn is_spoiled(&self, number: u32) -> bool {
-        self.faults.as_ref().is_some_and(|faults| faults.spoiled == Some(number))
+    pub(super) fn is_corrupted(&self, number: u32) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.corrupted == Some(number))
     }
 
     /// What is wrong with the request that is due, or what is done instead of it.
-    pub(super) fn mishap(&mut self, ask: Ask, now: Mono) -> Result<Option<FaultSpec>, Option<Transmit>> {
+    pub(super) fn next_fault(&mut self, ask: Ask, now: Mono) -> Result<Option<FaultSpec>, Option<Transmit>> {
         let Some(faults) = &mut self.faults else { return Ok(None) };
         match (ask, &self.work) {
             (Ask::Update, Some(work)) if work.is_started() => {
@@ -49,16 +49,16 @@ impl JobsAgent {
                 let specs = &self.settings.behavior(&key.job).faults;
                 match faults.at_update(specs, work.reports, now) {
                     None => Ok(None),
-                    Some(Mishap::Crash(away)) => Err(Some(self.crash(key, away, now))),
-                    Some(Mishap::Stall { is_new }) => {
+                    Some(InjectedFault::Crash(away)) => Err(Some(self.crash(key, away, now))),
+                    Some(InjectedFault::Stall { is_new }) => {
                         if is_new {
-                            self.tell_fault(Fault::Stall, Some(key), now);
+                            self.emit_fault(Fault::Stall, Some(key), now);
                         }
                         self.plan(now + NEVER, Ask::Update);
                         Err(None)
                     }
-                    Some(Mishap::Slip(slip)) => {
-                        self.tell_fault(slip.fault, Some(key), now);
+                    Some(InjectedFault::Slip(slip)) => {
+                        self.emit_fault(slip.fault, Some(key), now);
                         Ok(Some(slip))
                     }
                 }
@@ -86,7 +86,7 @@ impl JobsAgent {
                 Transmit::Flood(slip.count(0))
             }
             fault => {
-                faults.spoiled = Some(self.requests);
+                faults.corrupted = Some(self.requests);
                 Transmit::Faulty(request, fault)
             }
         }
@@ -102,7 +102,7 @@ impl JobsAgent {
         self.announced = None;
         self.more = false;
         self.failures = 0;
-        self.tell_fault(Fault::CrashInProgress, Some(key), now);
+        self.emit_fault(Fault::CrashInProgress, Some(key), now);
         Transmit::Crash { away }
     }
 
@@ -111,7 +111,7 @@ impl JobsAgent {
         let reports = self.faults.as_mut().is_some_and(|faults| faults.take_report_after_end());
         if reports {
             let key = self.faults.as_ref().and_then(|faults| faults.execution().cloned());
-            self.tell_fault(Fault::UpdateAfterTerminal, key, now);
+            self.emit_fault(Fault::UpdateAfterTerminal, key, now);
         }
         reports
     }
@@ -130,7 +130,7 @@ impl JobsAgent {
         })
     }
 
-    fn tell_fault(&mut self, fault: Fault, execution: Option<ExecutionKey>, at: Mono) {
+    fn emit_fault(&mut self, fault: Fault, execution: Option<ExecutionKey>, at: Mono) {
         self.events.push_back(Event::Fault { fault, execution, at });
     }
 }

@@ -34,7 +34,7 @@ impl JobsAgent {
             Session::Down | Session::Up | Session::Subscribed { .. } | Session::Useless(_) => {}
         }
         if let Step::Asked(asked) = self.step {
-            self.tell_answered(asked, now, AnswerOutcome::SessionLost, None);
+            self.emit_answered(asked, now, AnswerOutcome::SessionLost, None);
         }
         self.put_poll_back(now);
         self.session = Session::Down;
@@ -89,7 +89,7 @@ impl JobsAgent {
             {
                 self.events.push_back(Event::FirstNotification { since: *since, at: now });
             }
-            self.hear_of(key, was_empty.then_some(execution.queued_at), now);
+            self.handle_pending(key, was_empty.then_some(execution.queued_at), now);
         }
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
@@ -119,7 +119,7 @@ impl JobsAgent {
             (None, Step::Asked(_) | Step::Planned { ask: Ask::Look | Ask::AfterEnd, .. }) => self.more = true,
             (None, Step::Idle | Step::Planned { .. }) => {
                 if let Some(picked) = pick(jobs) {
-                    self.hear_of(&picked, None, now);
+                    self.handle_pending(&picked, None, now);
                 }
                 self.react(now);
             }
@@ -148,7 +148,7 @@ impl JobsAgent {
         let timestamp = reply.timestamp;
         match reply.result {
             Ok(answer) => {
-                self.tell_answered(asked, now, AnswerOutcome::Accepted, timestamp);
+                self.emit_answered(asked, now, AnswerOutcome::Accepted, timestamp);
                 self.failures = 0;
                 match answer {
                     Answer::Started(execution) => self.on_started(execution, now),
@@ -162,7 +162,7 @@ impl JobsAgent {
                 }
             }
             Err(rejection) => {
-                self.tell_answered(asked, now, AnswerOutcome::Refused(rejection.code), timestamp);
+                self.emit_answered(asked, now, AnswerOutcome::Refused(rejection.code), timestamp);
                 self.on_rejected(ask, &rejection, now);
             }
         }
@@ -196,7 +196,7 @@ impl JobsAgent {
 
     /// No answer will come, or none that is waited for.
     fn go_without_answer(&mut self, asked: Asked, outcome: AnswerOutcome, now: Mono) {
-        self.tell_answered(asked, now, outcome, None);
+        self.emit_answered(asked, now, outcome, None);
         if matches!(asked.ask, Ask::Poll | Ask::AfterEnd) { self.rest(now) } else { self.retry(asked.ask, now) }
     }
 

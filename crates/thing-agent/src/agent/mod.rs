@@ -125,7 +125,7 @@ impl JobsAgent {
                 if now < at {
                     return None;
                 }
-                let slip = match self.mishap(ask, now) {
+                let slip = match self.next_fault(ask, now) {
                     Ok(slip) => slip,
                     Err(instead) => return instead,
                 };

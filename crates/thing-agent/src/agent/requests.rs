@@ -74,7 +74,7 @@ impl JobsAgent {
     pub(super) fn is_answer(&self, reply: &Reply, number: u32) -> bool {
         match &reply.client_token {
             Some(token) => *token == self.token(number),
-            None => reply.result.is_err() && self.is_spoiled(number),
+            None => reply.result.is_err() && self.is_corrupted(number),
         }
     }
 }

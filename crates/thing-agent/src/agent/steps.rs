@@ -119,7 +119,7 @@ impl JobsAgent {
     }
 
     /// How the wait for an answer ended, and the service's clock where one came.
-    pub(super) fn tell_answered(&mut self, asked: Asked, at: Mono, outcome: AnswerOutcome, timestamp: Option<EpochSeconds>) {
+    pub(super) fn emit_answered(&mut self, asked: Asked, at: Mono, outcome: AnswerOutcome, timestamp: Option<EpochSeconds>) {
         let Asked { ask, intended, sent, .. } = asked;
         self.events.push_back(Event::Answered { kind: ask.kind(), intended, sent, at, outcome, timestamp });
     }

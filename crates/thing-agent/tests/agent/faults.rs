@@ -5,7 +5,7 @@ use iot_jobs::{
     Answer, ErrorCode, ExecutionState, ExecutionStatus, Rejection, Reply, RequestBody, RequestKind, StatusDetails, Subscription,
 };
 use thing_agent::{Event, Transmit};
-use thing_faults::{Chance, Fault, FaultSpec};
+use thing_faults::{Fault, FaultProbability, FaultSpec};
 
 /// At work on `job`, version 2, with a fault that strikes whatever it can.
 fn struck(fault: Fault) -> Bench {
@@ -19,7 +19,8 @@ fn connected(fault: Fault) -> Bench {
     let row = fault.row();
     let parameters = row.parameters.iter().map(|parameter| parameter.default).collect();
     let mut settings = settings(SUCCEEDS);
-    settings.behavior.faults = vec![FaultSpec { fault, chance: Chance::Share(1.0), per: row.per[0], settings: parameters }];
+    settings.behavior.faults =
+        vec![FaultSpec { fault, probability: FaultProbability::Share(1.0), per: row.per[0], settings: parameters }];
     let mut bench = Bench::with(settings);
     bench.agent.handle_connected();
     let Some(Transmit::Subscribe(filters)) = bench.transmit() else { panic!("it subscribes") };

@@ -77,13 +77,13 @@ struct Copied {
 
 /// What outlives a connection, where the session does.
 #[derive(Debug)]
-pub struct Kept {
+pub struct SessionState {
     last_id: u16,
     unacknowledged: Vec<InFlight>,
     copies: Vec<Copied>,
 }
 
-impl Kept {
+impl SessionState {
     /// Publishes that nobody has acknowledged yet.
     pub fn unacknowledged(&self) -> impl Iterator<Item = Published> {
         self.unacknowledged.iter().map(|open| open.publish)
@@ -144,7 +144,7 @@ impl MqttSession {
 
     /// Goes on where the connection before stopped: what was not acknowledged is sent again, with its id, before anything else
     /// (MQTT 5 section 4.4). Returns how many were, and those that this endpoint no longer takes.
-    pub fn resume(&mut self, kept: Kept, now: Mono, out: &mut BytesMut) -> (usize, Vec<Published>) {
+    pub fn resume(&mut self, kept: SessionState, now: Mono, out: &mut BytesMut) -> (usize, Vec<Published>) {
         self.last_id = kept.last_id;
         let mut lost = Vec::new();
         for open in kept.unacknowledged {
@@ -172,9 +172,9 @@ impl MqttSession {
 
     /// What is left of a session that may go on.
     #[must_use]
-    pub fn into_kept(self) -> Option<Kept> {
+    pub fn into_session_state(self) -> Option<SessionState> {
         let copies = self.copies?;
-        Some(Kept { last_id: self.last_id, unacknowledged: self.unacknowledged, copies })
+        Some(SessionState { last_id: self.last_id, unacknowledged: self.unacknowledged, copies })
     }
 
     /// Whether another publish may leave.

@@ -136,7 +136,7 @@ fn a_second_connack_ends_the_session() {
 fn only_a_persistent_session_leaves_something() {
     let (mut session, mut out) = session();
     send(&mut session, b"x", &mut out);
-    assert!(session.into_kept().is_none());
+    assert!(session.into_session_state().is_none());
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn what_was_not_acknowledged_is_sent_again_with_its_id_and_dup() {
             send(&mut first, payload, &mut out);
         }
         assert!(matches!(acknowledge(&mut first, 2), Incoming::Acknowledged { .. }));
-        let kept = first.into_kept().unwrap();
+        let kept = first.into_session_state().unwrap();
         assert_eq!(kept.unacknowledged().count(), 2);
 
         let later = START + 100 * SECOND;
@@ -165,7 +165,7 @@ fn what_was_not_acknowledged_is_sent_again_with_its_id_and_dup() {
         send(&mut second, b"d", &mut new);
         assert_eq!(second.unacknowledged.last().unwrap().id, 4, "ids go on");
         assert_eq!(acknowledge(&mut second, 3), Incoming::Acknowledged { publish: request(START), refusal: None }, "as first sent");
-        let twice = second.into_kept().unwrap();
+        let twice = second.into_session_state().unwrap();
         let mut third = MqttSession::new(&settings, &ConnAck::PLAIN, later);
         again.clear();
         assert_eq!(third.resume(twice, later, &mut again).0, 2);
@@ -181,7 +181,7 @@ fn what_an_endpoint_no_longer_takes_is_lost() {
         send(&mut first, payload, &mut out);
     }
     let mut second = MqttSession::new(&PERSISTENT, &ConnAck { receive_max: 1, ..ConnAck::PLAIN }, START);
-    let (again, lost) = second.resume(first.into_kept().unwrap(), START, &mut out);
+    let (again, lost) = second.resume(first.into_session_state().unwrap(), START, &mut out);
     assert_eq!((again, lost.len()), (1, 2));
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct Session<'a> {
     /// Something stored may not have gone out yet.
     may_draw: bool,
     /// When the next of the messages from before may leave.
-    draw_at: Option<Mono>,
+    resume_at: Option<Mono>,
     /// A client that is silent for longer is cut.
     silence_max: Duration,
     /// When the client was heard last.
@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
             expiry_max,
             is_stored,
             may_draw: is_stored,
-            draw_at: None,
+            resume_at: None,
             silence_max: keep_alive.mul_f64(KEEP_ALIVES_MAX),
             heard: now,
             ends,
@@ -205,10 +205,10 @@ impl<'a> Session<'a> {
 
     /// The id under which the next stored message may leave now (PROTOCOL 13.4). What there is goes to [`Self::handle_drawn`].
     pub(crate) fn poll_draw(&mut self, now: Mono) -> Option<NonZeroU16> {
-        if self.draw_at.is_some_and(|at| at > now) {
+        if self.resume_at.is_some_and(|at| at > now) {
             return None;
         }
-        self.draw_at = None;
+        self.resume_at = None;
         (self.may_draw && self.outbox.has_room()).then(|| self.outbox.next_id())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
             return Effect::Acknowledge(id);
         }
         if is_backlog {
-            self.draw_at = Some(now + BACKLOG_PAUSE);
+            self.resume_at = Some(now + BACKLOG_PAUSE);
         }
         Effect::None
     }
@@ -236,7 +236,7 @@ impl<'a> Session<'a> {
     /// When [`Self::handle_timeout`] and [`Self::poll_draw`] are to be called though nothing comes in.
     pub(crate) fn poll_timeout(&self) -> Mono {
         let cut = (self.heard + self.silence_max).min(self.ends);
-        self.draw_at.map_or(cut, |at| at.min(cut))
+        self.resume_at.map_or(cut, |at| at.min(cut))
     }
 
     /// Time has reached [`Self::poll_timeout`].

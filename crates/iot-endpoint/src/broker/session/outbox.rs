@@ -12,10 +12,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 /// Messages held back for one client. A client that is further behind is slow, and is disconnected.
-const HELD_BACK_MAX: usize = 1_000;
+const DEFERRED_MAX: usize = 1_000;
 
 /// A QoS 1 message that waits for a PUBACK of another.
-struct HeldBack {
+struct Deferred {
     message: Arc<Message>,
     retain: bool,
 }
@@ -28,7 +28,7 @@ pub(super) struct Outbox {
     packet_bytes_max: u32,
     last_id: u16,
     unacknowledged: Vec<NonZeroU16>,
-    held_back: VecDeque<HeldBack>,
+    deferred: VecDeque<Deferred>,
 }
 
 impl Outbox {
@@ -39,12 +39,12 @@ impl Outbox {
             packet_bytes_max: packet_bytes_max.unwrap_or(u32::MAX),
             last_id: 0,
             unacknowledged: Vec::new(),
-            held_back: VecDeque::new(),
+            deferred: VecDeque::new(),
         }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.held_back.is_empty() && self.unacknowledged.len() < usize::from(self.window)
+        self.deferred.is_empty() && self.unacknowledged.len() < usize::from(self.window)
     }
 
     /// Sends a message, now or when there is room.
@@ -64,8 +64,8 @@ impl Outbox {
         } else if self.has_room() {
             let id = self.next_id();
             self.send(&message, Some(id), retain, now, out);
-        } else if self.held_back.len() < HELD_BACK_MAX {
-            self.held_back.push_back(HeldBack { message, retain });
+        } else if self.deferred.len() < DEFERRED_MAX {
+            self.deferred.push_back(Deferred { message, retain });
         } else {
             return Err(Close::Refused(Reason::Quota, "the client does not acknowledge its messages"));
         }
@@ -113,7 +113,7 @@ impl Outbox {
             self.unacknowledged.swap_remove(position);
         }
         while self.unacknowledged.len() < usize::from(self.window)
-            && let Some(HeldBack { message, retain }) = self.held_back.pop_front()
+            && let Some(Deferred { message, retain }) = self.deferred.pop_front()
         {
             let id = self.next_id();
             self.send(&message, Some(id), retain, now, out);

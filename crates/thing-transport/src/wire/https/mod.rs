@@ -6,7 +6,7 @@ mod exchange;
 
 use super::{Closed, End, Turn, Wire};
 use crate::error::Failure;
-use crate::faults::spoil_payload;
+use crate::faults::corrupt_payload;
 use crate::observer::{Observer, SessionEvent};
 use crate::shard::Member;
 use exchange::{Answered, Asked, Exchanges};
@@ -76,7 +76,7 @@ impl<O: Observer> Wire<O> for HttpsWire {
     fn publish(&mut self, request: &Request, fault: Option<Fault>, _now: Mono, turn: &mut Turn<'_, '_, O>) {
         let mut asked = data_plane::encode_request(&turn.thing.id.name, request);
         if let Some(fault) = fault {
-            asked.body = spoil_payload(fault, asked.body);
+            asked.body = corrupt_payload(fault, asked.body);
         }
         let line = format!("{} {}", asked.method, asked.path);
         turn.thing.emit(SessionEvent::MessageOut { topic: &line, payload: &asked.body });

@@ -8,8 +8,8 @@ mod faults;
 use super::{End, Turn, Wire};
 use crate::connect::{Connection, Stream};
 use crate::error::Failure;
-use crate::faults::{SessionFaults, spoil};
-use crate::mqtt::{Content, Incoming, Kept, MqttSession, MqttSettings, Packet, Published};
+use crate::faults::{SessionFaults, corrupt};
+use crate::mqtt::{Content, Incoming, MqttSession, MqttSettings, Packet, Published, SessionState};
 use crate::observer::{Observer, PublishEnd, SessionEvent};
 use crate::shard::{Member, Scratch};
 use bytes::{Buf, Bytes, BytesMut};
@@ -74,7 +74,7 @@ impl<'a> MqttWire<'a> {
     }
 
     /// Goes on where the connection before stopped.
-    pub(crate) fn resume<O: Observer>(&mut self, kept: Kept, thing: Member<'_, O>) {
+    pub(crate) fn resume<O: Observer>(&mut self, kept: SessionState, thing: Member<'_, O>) {
         let now = clock::mono();
         let (repeated, lost) = self.session.resume(kept, now, &mut self.unsent);
         (0..repeated).for_each(|_| thing.emit(SessionEvent::PublishRepeated));
@@ -82,13 +82,13 @@ impl<'a> MqttWire<'a> {
     }
 
     /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
-    pub(crate) fn into_kept<O: Observer>(self, end: &End, thing: Member<'_, O>) -> Option<Kept> {
+    pub(crate) fn into_session_state<O: Observer>(self, end: &End, thing: Member<'_, O>) -> Option<SessionState> {
         let is_over = matches!(end, End::Ordered);
         if is_over || self.session.is_clean() {
             self.session.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, is_over));
             return None;
         }
-        self.session.into_kept()
+        self.session.into_session_state()
     }
 
     fn handle<O: Observer>(
@@ -259,7 +259,7 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
         let (topic, payload) = (Topic::of_request(&turn.thing.id.name, request), payload::encode_request(request));
         let (topic, payload) = match fault {
             None => (topic.to_string(), payload),
-            Some(fault) => spoil(fault, topic, payload),
+            Some(fault) => corrupt(fault, topic, payload),
         };
         let publish = Published { content: Content::Request, intended: now, sent: now };
         self.write_publish(Message { topic, payload, is_acknowledged: true }, publish, turn.thing, &mut turn.scratch.outbound);

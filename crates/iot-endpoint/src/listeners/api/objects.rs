@@ -1,7 +1,7 @@
 //! Objects by presigned URL: GET, whole or a range, and PUT; and PUT of a bucket, which creates it. Errors in the XML of S3.
 
 use super::{Body, decode_percent, full};
-use crate::doors::http::BODY_TIMEOUT;
+use crate::listeners::http::BODY_TIMEOUT;
 use crate::objects::Objects;
 use aws_signing::presign;
 use futures_util::TryStreamExt as _;

@@ -1,7 +1,7 @@
 //! Things, thing types, and the principals of things.
 
 use super::{PAGE_MAX, arn, attributes, expected_version, new_id, payload, principal, thing_name, type_name};
-use crate::doors::api::{Answer, Call, Refused, empty, invalid};
+use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use iot_jobs::ThingName;
 use iot_jobs::wire::registry::{
     CreateThingBody, CreateTypeBody, CreatedThing, CreatedType, DeprecateTypeBody, DescribedThing, DescribedType, ListedThing,

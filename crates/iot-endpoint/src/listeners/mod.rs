@@ -6,7 +6,7 @@ mod http;
 mod https;
 pub(super) mod mqtt;
 pub(super) mod mutual;
-mod patient;
+mod read_deadline;
 mod websocket;
 
 use std::time::Duration;

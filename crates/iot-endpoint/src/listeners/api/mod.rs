@@ -12,7 +12,7 @@ use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
 use super::mqtt::MqttSettings;
 use super::mutual::{HANDSHAKES_MAX, TlsStream, handshake};
-use super::patient::Progress;
+use super::read_deadline::Progress;
 use super::websocket;
 use crate::service::Service;
 use ::http::request::Parts;
@@ -59,13 +59,13 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
         tokio::spawn(async move {
             let Some(stream) = handshake(&acceptor, stream).await else { return };
             drop(permit);
-            tokio::spawn(run(stream, Door { service, settings, connection: Arc::new(connection) }));
+            tokio::spawn(run(stream, Listener { service, settings, connection: Arc::new(connection) }));
         });
     }
 }
 
 /// Runs a connection to its end, or to its becoming a WebSocket.
-async fn run(stream: TlsStream, door: Door) {
+async fn run(stream: TlsStream, door: Listener) {
     let progress = Progress::default();
     let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
@@ -81,7 +81,7 @@ async fn run(stream: TlsStream, door: Door) {
 }
 
 /// What a connection needs to answer.
-struct Door {
+struct Listener {
     service: Arc<Service>,
     settings: Arc<ApiSettings>,
     connection: Arc<OwnedSemaphorePermit>,
@@ -114,7 +114,7 @@ impl From<ControlError> for Refused {
     }
 }
 
-impl Door {
+impl Listener {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
         let received = clock::mono();
         let path = request.uri().path();

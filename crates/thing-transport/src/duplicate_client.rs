@@ -1,7 +1,7 @@
 //! Another client with the identity of a thing: the two kick each other out (PROTOCOL 13.2).
 
 use crate::connect::connect;
-use crate::faults::Twin;
+use crate::faults::DuplicateClient;
 use crate::mqtt::MqttSettings;
 use crate::observer::{Observer, SessionEvent};
 use crate::shard::{Member, ShardContext};
@@ -19,7 +19,7 @@ const READ_BYTES: usize = 512;
 
 /// Lives for its time: connects, listens until it is disconnected, waits, connects again.
 pub(super) async fn live<O: Observer>(
-    twin: Twin,
+    duplicate_client: DuplicateClient,
     shard: Rc<ShardContext<O>>,
     thing: ThingId,
     tls: Arc<ClientConfig>,
@@ -27,7 +27,7 @@ pub(super) async fn live<O: Observer>(
     connect_timeout: Duration,
 ) {
     let thing = Member { shard: &shard, id: &thing };
-    let end = clock::mono() + twin.lives;
+    let end = clock::mono() + duplicate_client.lives;
     while clock::mono() < end {
         let deadline = end.min(clock::mono() + connect_timeout);
         let dialled = connect(thing, Arc::clone(&tls), &settings, deadline, None).await;
@@ -40,6 +40,6 @@ pub(super) async fn live<O: Observer>(
             // However it ends, what follows is the same.
             let _ = tokio::time::timeout(end.since(clock::mono()), listening).await;
         }
-        tokio::time::sleep(twin.again.min(end.since(clock::mono()))).await;
+        tokio::time::sleep(duplicate_client.again.min(end.since(clock::mono()))).await;
     }
 }

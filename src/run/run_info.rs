@@ -2,7 +2,7 @@
 
 use super::Setup;
 use crate::scenario::plan::{EndPlan, EndWhen, Plan};
-use crate::tui::app::Brief;
+use crate::tui::app::RunInfo;
 use iot_jobs::JobId;
 use load_metrics::format::grouped;
 use sim_units::text::duration_text;
@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) fn brief(setup: &Setup, dir: &Path) -> Brief {
+pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
     let Setup { plan, roster, host, shards } = setup;
-    Brief {
+    RunInfo {
         name: plan.name.clone(),
         seed: plan.seed,
         things: Arc::clone(roster.things()),

@@ -1,6 +1,6 @@
 //! What both doors that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
 
-use super::patient::{Patient, Progress};
+use super::read_deadline::{Progress, ReadDeadline};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -21,9 +21,9 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// A connection as hyper reads and writes it.
-pub(super) type Io<S> = TokioIo<Patient<S>>;
+pub(super) type Io<S> = TokioIo<ReadDeadline<S>>;
 
-/// What hyper is to hold to; its own timer is not needed, see [`Patient`].
+/// What hyper is to hold to; its own timer is not needed, see [`ReadDeadline`].
 pub(super) fn server() -> http1::Builder {
     let mut server = http1::Builder::new();
     server.header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
@@ -31,7 +31,7 @@ pub(super) fn server() -> http1::Builder {
 }
 
 pub(super) fn io<S>(stream: S, progress: &Progress) -> Io<S> {
-    TokioIo::new(Patient::new(stream, progress.clone()))
+    TokioIo::new(ReadDeadline::new(stream, progress.clone()))
 }
 
 /// The request is never answered: the connection ends without a word.

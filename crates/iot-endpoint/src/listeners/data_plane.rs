@@ -4,7 +4,7 @@ use super::http::{Body, Lost, Query, Refused, respond, segments};
 use crate::identity;
 use crate::request_log::Answered;
 use crate::service::Service;
-use crate::shape::Fate;
+use crate::shape::Disposition;
 use http::Response;
 use http::request::Parts;
 use iot_jobs::ThingName;
@@ -49,7 +49,7 @@ async fn handle(
     // AWS's body of a 403 was not found (PROTOCOL 10.2).
     may(&thing).map_err(|why| Refused::new(403, "ForbiddenException", why))?;
     let kind = Some(call.operation.kind());
-    let Fate::Handle { due, refusal } = service.shape.request(&thing, kind, received) else { return Ok(None) };
+    let Disposition::Handle { due, refusal } = service.shape.request(&thing, kind, received) else { return Ok(None) };
     if let Some(due) = due
         && !service.shape.wait(due).await
     {

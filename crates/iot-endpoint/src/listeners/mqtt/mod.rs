@@ -3,8 +3,8 @@
 mod admit;
 mod connection;
 
-use crate::doors::mutual::TlsStream;
 use crate::identity::{Identity, Presented, Refusal};
+use crate::listeners::mutual::TlsStream;
 use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
     /// How long one lasts, whatever happens.
     const LIFETIME_MAX: Duration;
     /// Whether its end is told by the carrier itself.
-    const SAYS_GOODBYE: bool;
+    const SENDS_CLOSE_FRAME: bool;
 
     /// Which thing its client is.
     ///
@@ -36,7 +36,7 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
 
 impl Carrier for TlsStream {
     const LIFETIME_MAX: Duration = Duration::MAX;
-    const SAYS_GOODBYE: bool = false;
+    const SENDS_CLOSE_FRAME: bool = false;
 
     fn identify(&self, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal> {
         let certificate = self.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("there is no certificate")?;

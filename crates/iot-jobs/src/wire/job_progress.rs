@@ -8,19 +8,19 @@ use serde::Deserialize;
 /// What DescribeJob says of how far a job has come.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct JobStanding {
+pub struct JobProgress {
     status: String,
     #[serde(default)]
     job_process_details: ProcessDetails,
 }
 
-impl JobStanding {
+impl JobProgress {
     /// # Errors
     /// `InvalidRequest` for a body that is no answer to DescribeJob.
     pub fn parse(body: &[u8]) -> Result<Self, ControlError> {
         #[derive(Deserialize)]
         struct Answer {
-            job: JobStanding,
+            job: JobProgress,
         }
         let answer: Answer =
             serde_json::from_slice(body).map_err(|error| invalid(format!("the answer to DescribeJob: {error}")))?;
@@ -49,7 +49,7 @@ mod tests {
 
     fn is_over(status: &str, details: &str) -> bool {
         let body = format!(r#"{{"job":{{"jobId":"j","status":"{status}","jobProcessDetails":{{{details}}}}}}}"#);
-        JobStanding::parse(body.as_bytes()).unwrap().is_over(3)
+        JobProgress::parse(body.as_bytes()).unwrap().is_over(3)
     }
 
     #[test]
@@ -71,6 +71,6 @@ mod tests {
         ] {
             assert_eq!(is_over(status, details), expected, "{status} {details}");
         }
-        assert!(JobStanding::parse(b"{}").is_err());
+        assert!(JobProgress::parse(b"{}").is_err());
     }
 }

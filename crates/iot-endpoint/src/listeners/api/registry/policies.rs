@@ -2,7 +2,7 @@
 //! which the MQTT door enforces for every device whatever is attached to its certificate.
 
 use super::{PAGE_MAX, arn, certificate_of_arn, group_name, principal};
-use crate::doors::api::{Answer, Call, Refused, empty, invalid};
+use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use iot_jobs::GroupName;
 use iot_jobs::wire::control::THING_GROUP;
 use iot_jobs::wire::registry::{

@@ -3,7 +3,7 @@
 use super::data_plane;
 use super::http::{self, Body, Lost};
 use super::mutual::TlsStream;
-use super::patient::Progress;
+use super::read_deadline::Progress;
 use crate::identity::Presented;
 use crate::service::Service;
 use ::http::{Request, Response};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Who asks, and whom.
-struct Door {
+struct Listener {
     presented: Presented,
     service: Arc<Service>,
     auto_register: bool,
@@ -27,7 +27,7 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
     let presented = Presented::new(certificate);
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
     let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
-    let door = Door { presented, service, auto_register };
+    let door = Listener { presented, service, auto_register };
     let progress = Progress::default();
     let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
@@ -56,7 +56,7 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
     }
 }
 
-impl Door {
+impl Listener {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
         let received = clock::mono();
         let (head, body) = request.into_parts();

@@ -17,40 +17,40 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A head has been completed since the last look.
-const HEARD: u8 = 1;
+const HEAD_READ: u8 = 1;
 /// A request is being answered: what comes is its body.
-const ANSWERING: u8 = 2;
+const RESPONDING: u8 = 2;
 
 /// How far the requests of a connection are, told by whoever answers them.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<AtomicU8>);
 
 /// A request is being answered while this lives.
-pub(super) struct Answering<'a>(&'a Progress);
+pub(super) struct ResponseGuard<'a>(&'a Progress);
 
 impl Progress {
     /// The head of a request is complete.
-    pub(super) fn begin(&self) -> Answering<'_> {
-        self.0.store(HEARD | ANSWERING, Ordering::Relaxed);
-        Answering(self)
+    pub(super) fn begin(&self) -> ResponseGuard<'_> {
+        self.0.store(HEAD_READ | RESPONDING, Ordering::Relaxed);
+        ResponseGuard(self)
     }
 
-    fn was_heard(&self) -> bool {
-        self.0.fetch_and(!HEARD, Ordering::Relaxed) & HEARD != 0
+    fn take_head_read(&self) -> bool {
+        self.0.fetch_and(!HEAD_READ, Ordering::Relaxed) & HEAD_READ != 0
     }
 
     fn is_answering(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & ANSWERING != 0
+        self.0.load(Ordering::Relaxed) & RESPONDING != 0
     }
 }
 
-impl Drop for Answering<'_> {
+impl Drop for ResponseGuard<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_and(!ANSWERING, Ordering::Relaxed);
+        self.0.0.fetch_and(!RESPONDING, Ordering::Relaxed);
     }
 }
 
-pub(super) struct Patient<S> {
+pub(super) struct ReadDeadline<S> {
     stream: S,
     progress: Progress,
     /// When something came or went last.
@@ -61,7 +61,7 @@ pub(super) struct Patient<S> {
     writing: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> ReadDeadline<S> {
     pub(super) fn new(stream: S, progress: Progress) -> Self {
         Self { stream, progress, last: Instant::now(), head: None, reading: None, writing: None }
     }
@@ -83,10 +83,10 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        if me.progress.was_heard() {
+        if me.progress.take_head_read() {
             me.head = None;
         }
         let polled = Pin::new(&mut me.stream).poll_read(cx, buffer);
@@ -107,7 +107,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = Pin::new(&mut me.stream).poll_write(cx, bytes);

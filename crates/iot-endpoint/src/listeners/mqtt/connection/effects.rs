@@ -6,7 +6,7 @@ use crate::broker::session::{Effect, JobsRequest};
 use crate::request_log::Answered;
 use crate::service::refused;
 use crate::sessions::{Delayed, Delivery, LateAnswer};
-use crate::shape::Fate;
+use crate::shape::Disposition;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
@@ -64,11 +64,11 @@ impl<C> Connection<'_, C> {
     fn request(&mut self, request: JobsRequest) -> Result<(), Close> {
         let kind = request.topic().map(RequestTopic::kind);
         match self.service.shape.request(self.session.thing(), kind, request.received) {
-            Fate::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
-            Fate::Handle { due: Some(due), refusal } => {
+            Disposition::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
+            Disposition::Handle { due: Some(due), refusal } => {
                 self.service.shape.later(due, &self.later, Delivery::Request(Box::new(Delayed { request, refusal })));
             }
-            Fate::Drop => {}
+            Disposition::Drop => {}
         }
         Ok(())
     }

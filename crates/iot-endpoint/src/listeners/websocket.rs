@@ -73,7 +73,7 @@ fn offered(headers: &HeaderMap) -> Option<&'static str> {
 
 impl Carrier for FrameStream<TlsStream> {
     const LIFETIME_MAX: Duration = LIFETIME_MAX;
-    const SAYS_GOODBYE: bool = true;
+    const SENDS_CLOSE_FRAME: bool = true;
 
     fn identify(&self, client_id: &str, service: &Service, _settings: MqttSettings) -> Result<Identity, Refusal> {
         service.identify_signed(client_id)

@@ -1,7 +1,7 @@
 //! Thing groups, and who is in them.
 
 use super::{PAGE_MAX, arn, attributes, expected_version, group_name, new_id, payload, thing_name};
-use crate::doors::api::{Answer, Call, Refused, empty};
+use crate::listeners::api::{Answer, Call, Refused, empty};
 use iot_jobs::wire::registry::{
     CreateGroupBody, CreatedGroup, DescribedAttributes, DescribedGroup, DescribedGroupProperties, GroupMetadata,
     GroupPropertiesBody, MembershipBody, NameAndArn, UpdateGroupBody, UpdatedGroup, encode, encode_page, parse, seconds,

@@ -1,8 +1,8 @@
 //! Certificates: issued here, or brought by their owners.
 
 use super::{PAGE_MAX, arn};
-use crate::doors::api::{Answer, Call, Refused, empty, invalid};
 use crate::identity::certificate_id;
+use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use dev_pki::DeviceCertificate;
 use host::clock;
 use iot_jobs::wire::control::ACCOUNT;

@@ -11,7 +11,7 @@ use crate::broker::session::{Admission, Session};
 use crate::broker::v3;
 use crate::request_log::Answered;
 use crate::service::Service;
-use crate::sessions::{Begun, Delivery, Dismissal, Epoch};
+use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
 use bytes::BytesMut;
 use host::clock;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(super) enum End {
     #[error("refused: {0}")]
     Refused(&'static str),
     #[error("dismissed: {0:?}")]
-    Dismissed(Dismissal),
+    Dismissed(CloseReason),
 }
 
 impl End {
@@ -54,10 +54,10 @@ impl End {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::Closed(close) => close.reason(),
-            Self::Dismissed(Dismissal::TakenOver) => Some(Reason::TakenOver),
-            Self::Dismissed(Dismissal::Stopping) => Some(Reason::ShuttingDown),
-            Self::Dismissed(Dismissal::Slow) => Some(Reason::Quota),
-            Self::Dismissed(Dismissal::NotAuthorized) => Some(Reason::NotAuthorized),
+            Self::Dismissed(CloseReason::TakenOver) => Some(Reason::TakenOver),
+            Self::Dismissed(CloseReason::Stopping) => Some(Reason::ShuttingDown),
+            Self::Dismissed(CloseReason::Slow) => Some(Reason::Quota),
+            Self::Dismissed(CloseReason::NotAuthorized) => Some(Reason::NotAuthorized),
             Self::Gone | Self::Io(_) | Self::Timeout(_) | Self::Refused(_) => None,
         }
     }
@@ -238,7 +238,7 @@ impl<C: Carrier> Connection<'_, C> {
                 },
                 delivery = self.deliveries.recv() => {
                     let Some(delivery) = delivery else {
-                        return End::Dismissed(service.sessions.dismissal(self.session.thing(), self.epoch));
+                        return End::Dismissed(service.sessions.close_reason(self.session.thing(), self.epoch));
                     };
                     let mut next = Some(delivery);
                     while let Some(delivery) = next {
@@ -299,7 +299,7 @@ impl<C: Carrier> Connection<'_, C> {
         if let Some(reason) = end.reason() {
             self.session.version().encode_disconnect(reason, &mut self.out);
         }
-        let has_word = C::SAYS_GOODBYE || !self.out.is_empty();
+        let has_word = C::SENDS_CLOSE_FRAME || !self.out.is_empty();
         if write(&mut self.stream, &mut self.out, self.service).await.is_err() {
             return;
         }
