@@ -8,6 +8,7 @@ use strum::{IntoStaticStr, VariantArray};
 /// A connection that stayed up this long starts its back-off from the beginning when it is lost (PROTOCOL 18.4).
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
+/// How waits grow; `n` counts the failures before, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum BackoffPolicy {
@@ -19,10 +20,14 @@ pub enum BackoffPolicy {
     Fixed,
 }
 
+/// How long to wait before each try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
+    /// How waits grow.
     pub policy: BackoffPolicy,
+    /// The first wait, or its ceiling.
     pub base: Duration,
+    /// No wait is longer.
     pub cap: Duration,
 }
 

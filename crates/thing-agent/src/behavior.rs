@@ -10,11 +10,15 @@ use thing_faults::FaultSpec;
 /// Shares of the three ways a thing may end a job; they sum to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OutcomeShares {
+    /// Ended `SUCCEEDED`, from 0 to 1.
     pub succeeded: f64,
+    /// Ended `FAILED`, from 0 to 1.
     pub failed: f64,
+    /// Ended `REJECTED`, from 0 to 1.
     pub rejected: f64,
 }
 
+/// How things work through a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behavior {
     /// `notify-next` seen -> first request.
@@ -23,6 +27,7 @@ pub struct Behavior {
     pub updates: u32,
     /// Time between the reports, and from the last one to the end.
     pub step: Distribution,
+    /// How they end it.
     pub outcome: OutcomeShares,
     /// What goes wrong on purpose, in the order of the table of faults.
     pub faults: Vec<FaultSpec>,
@@ -34,12 +39,14 @@ pub struct Script {
     seed: u64,
     thing: u64,
     stream: u64,
+    /// How it ends.
     pub outcome: ExecutionStatus,
     /// `IN_PROGRESS` reports before the end: all of them on the way to success, none before a refusal, some before a failure.
     pub reports: u32,
 }
 
 impl Script {
+    /// What `thing` will do with this execution.
     #[must_use]
     pub fn draw(behavior: &Behavior, seed: u64, thing: u64, job: &JobId, execution_number: i64) -> Self {
         let stream = seed::digest(job.as_str()) ^ (execution_number as u64).rotate_left(48);

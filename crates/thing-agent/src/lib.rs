@@ -10,6 +10,8 @@
 //! 4. **Distress.** An answer that does not come, or says try again, is asked for again later with a new token; a lost session
 //!    keeps the work and takes it up again when it has found it again.
 
+#![warn(missing_docs)]
+
 mod agent;
 pub mod arrivals;
 pub mod backoff;

@@ -89,6 +89,7 @@ impl std::fmt::Display for TopicTemplate {
 /// How long payloads are, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadBytes {
+    /// Always as many.
     Constant(u32),
     /// From one to the other, both included.
     Uniform(u32, u32),
@@ -119,8 +120,11 @@ impl PayloadBytes {
 /// What the telemetry of a fleet has in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TelemetrySettings {
+    /// Where each thing publishes.
     pub topic: TopicTemplate,
+    /// How often, and with how much jitter.
     pub period: Period,
+    /// Lengths of payloads.
     pub bytes: PayloadBytes,
     /// At QoS 1, which is acknowledged; otherwise at QoS 0.
     pub is_acknowledged: bool,
@@ -129,9 +133,13 @@ pub struct TelemetrySettings {
 /// A message that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Of this thing.
     pub topic: String,
+    /// Thing, number, filler.
     pub payload: Vec<u8>,
+    /// At QoS 1; otherwise at QoS 0.
     pub is_acknowledged: bool,
+    /// When the schedule wanted it.
     pub intended: Mono,
     /// How many after it are over too, and will not be made up for.
     pub lost: u64,

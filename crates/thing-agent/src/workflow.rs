@@ -31,6 +31,7 @@ impl Workflow {
         }
     }
 
+    /// The schedule of polls, where it polls.
     #[must_use]
     pub fn poll(self) -> Option<Poll> {
         match self {

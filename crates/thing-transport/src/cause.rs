@@ -15,7 +15,9 @@ const CLOSED_EARLY: &str = "the endpoint closed the connection before CONNACK";
 
 /// A failure with its usual cause, where it has one.
 pub struct Explained<'a> {
+    /// What failed.
     pub stage: Stage,
+    /// How.
     pub failure: &'a Failure,
 }
 

@@ -32,8 +32,11 @@ pub type Stream = Either<TlsStream<TcpStream>, Box<FrameStream<TlsStream<TcpStre
 
 /// An accepted connection, its CONNACK, and what was read behind that.
 pub struct Connection {
+    /// Behind the CONNACK, and what was read ahead.
     pub stream: Stream,
+    /// What the endpoint promised.
     pub ack: ConnAck,
+    /// Bytes of packets behind the CONNACK.
     pub read_ahead: BytesMut,
 }
 

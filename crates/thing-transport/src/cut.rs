@@ -19,7 +19,9 @@ pub enum CutKind {
 pub struct Cut {
     /// Number of its event in the scenario, from 0.
     pub event: u16,
+    /// How its things come back.
     pub kind: CutKind,
+    /// When connections are cut.
     pub at: Mono,
     /// When it is over.
     pub until: Mono,
@@ -43,6 +45,7 @@ struct Mark {
 }
 
 impl Cuts {
+    /// For so many things, where any cut `is_planned`.
     #[must_use]
     pub fn new(things: usize, is_planned: bool) -> Self {
         Self { marks: std::iter::repeat_with(Cell::default).take(if is_planned { things } else { 0 }).collect() }

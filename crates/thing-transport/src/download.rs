@@ -55,26 +55,47 @@ pub struct FileSettings {
 /// Why there is no good file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFailure {
+    /// The document does not name its file as PROTOCOL 17.3 has it.
     #[error("{0}")]
     Document(#[from] Malformed),
+    /// Signatures are verified, and there is none.
     #[error("the document names a file without a codesign")]
     Unsigned,
+    /// It cannot be fetched over HTTPS.
     #[error("the file's URL is no https URL")]
     Url,
+    /// So many bytes, more than [`FILE_BYTES_MAX`].
     #[error("a file of {0} bytes is more than fits, {FILE_BYTES_MAX}")]
     TooLarge(u64),
+    /// It does not verify.
     #[error("the signature is not the signer's for this file")]
     Signature,
+    /// Name, TCP or TLS.
     #[error("no connection to the file's host: {0}")]
     Connect(String),
+    /// Another status than 200, with the code of the error as S3 writes it.
     #[error("the file's host answered {status} {code}")]
-    Status { status: u16, code: String },
+    Status {
+        /// Of the answer.
+        status: u16,
+        /// Of the error, as S3 writes it.
+        code: String,
+    },
+    /// Another length than the document says, in bytes.
     #[error("the file has {found} bytes, not {expected}")]
-    Length { expected: u64, found: u64 },
+    Length {
+        /// By the document.
+        expected: u64,
+        /// That came, or were announced.
+        found: u64,
+    },
+    /// The connection, or HTTP on it.
     #[error("the download broke off: {0}")]
     Broken(String),
+    /// Nothing came for so long.
     #[error("no byte of the file came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
+    /// Not within the time its bytes may take.
     #[error("the file was not there after {} s", .0.as_secs_f32())]
     Late(Duration),
     /// Nobody waits for it any more.
@@ -118,6 +139,7 @@ impl FileFailure {
         }
     }
 
+    /// Whether it took too long.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Stalled(_) | Self::Late(_))
@@ -140,6 +162,7 @@ pub struct Download {
     task: JoinHandle<Result<(), FileFailure>>,
     received: Rc<Cell<u64>>,
     length: Option<u64>,
+    /// When it began.
     pub started: Mono,
 }
 
@@ -182,6 +205,10 @@ impl Download {
         (self.received.get(), self.length)
     }
 
+    /// Whether the file is there.
+    ///
+    /// # Errors
+    /// When it is not good.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FileFailure>> {
         Pin::new(&mut self.task).poll(cx).map(|joined| joined.unwrap_or_else(|error| Err(FileFailure::broken(error))))
     }

@@ -15,6 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 /// An address resolved once, and the name the endpoint must prove there.
 #[derive(Clone, Debug)]
 pub struct Destination {
+    /// Where to connect to.
     pub address: SocketAddr,
     /// Sent as SNI, verified in the certificate.
     pub server_name: ServerName<'static>,
@@ -39,6 +40,7 @@ pub struct Endpoint {
 
 /// The way of one thing.
 pub struct Route<'a> {
+    /// Where it leads.
     pub destination: &'a Destination,
     source: Option<IpAddr>,
 }
@@ -89,6 +91,8 @@ impl Endpoint {
 impl Route<'_> {
     /// # Errors
     /// When an address or a port cannot be had, or the connection is refused.
+    /// Connects, with `TCP_NODELAY`.
+    ///
     pub async fn dial(&self) -> Result<TcpStream, Failure> {
         let address = self.destination.address;
         let stream = match self.source {

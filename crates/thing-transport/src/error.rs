@@ -11,7 +11,9 @@ use thing_faults::Fault;
 /// The stages of a connection, timed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
+    /// The three-way handshake.
     Tcp,
+    /// The TLS handshake.
     Tls,
     /// CONNECT -> CONNACK.
     Mqtt,
@@ -20,6 +22,7 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Its name in tables and in the words of a timeout.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,24 +37,40 @@ impl Stage {
 /// Why a session ended, or never began.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// This stage, or this answer, took too long.
     #[error("{0} did not complete in time")]
     Timeout(&'static str),
+    /// Of the socket, or of TLS.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// No TCP connection.
     #[error("{0}")]
     Route(#[from] Box<RouteError>),
+    /// In the middle of something, or before anything.
     #[error("the endpoint closed the connection")]
     Closed,
     /// Between two requests, which is no error of anybody. Not before `away` will the thing need another one.
     #[error("the endpoint closed the connection, on which nothing was under way")]
-    ClosedIdle { away: Option<Duration> },
+    ClosedIdle {
+        /// How long the thing does not come back; `None`: by its policy.
+        away: Option<Duration>,
+    },
     /// The answer to the upgrade to a WebSocket.
     #[error("the endpoint refused the upgrade to a WebSocket: {status} {why}")]
-    NoUpgrade { status: u16, why: String },
+    NoUpgrade {
+        /// Of the answer.
+        status: u16,
+        /// In words.
+        why: String,
+    },
     /// An answer over HTTP that is none of the operation.
     #[error("the endpoint does not let the thing ask: {status} {why}")]
-    Forbidden { status: u16, why: String },
+    Forbidden {
+        /// Of the answer.
+        status: u16,
+        /// In words.
+        why: String,
+    },
     /// Nothing can be signed.
     #[error("{0}")]
     Unsigned(#[from] Box<SigningError>),
@@ -61,19 +80,29 @@ pub enum Failure {
     /// A DISCONNECT of the endpoint.
     #[error("the endpoint disconnected the thing: {0}")]
     Disconnected(&'static str),
+    /// SUBACK with a failure.
     #[error("a subscription was refused: {0}")]
     SubscriptionRefused(&'static str),
+    /// In which way.
     #[error("the endpoint broke the protocol: {0}")]
     Protocol(String),
     /// By the run itself.
     #[error("cut by event {} of the scenario", event + 1)]
-    Cut { event: u16 },
+    Cut {
+        /// Its number in the scenario, from 0.
+        event: u16,
+    },
     /// As where no way leads to the endpoint any more.
     #[error("no route to the endpoint during an outage of the scenario")]
     Outage,
     /// Not before `away` will the thing be back, where its policy does not say when.
     #[error("dropped on purpose: {}", fault.key())]
-    OnPurpose { fault: Fault, away: Option<Duration> },
+    OnPurpose {
+        /// Which fault of the scenario.
+        fault: Fault,
+        /// How long the thing does not come back; `None`: by its policy.
+        away: Option<Duration>,
+    },
 }
 
 impl Failure {
@@ -96,6 +125,7 @@ impl Failure {
         }
     }
 
+    /// Whether it took too long.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
@@ -111,8 +141,11 @@ impl Failure {
 /// A way that could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub struct RouteError {
+    /// Of the socket; `None` where the kernel was to choose.
     pub source_ip: Option<IpAddr>,
+    /// Of the endpoint.
     pub destination: SocketAddr,
+    /// What the kernel said.
     #[source]
     pub error: io::Error,
 }

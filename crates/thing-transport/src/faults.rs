@@ -28,7 +28,9 @@ pub struct ThingFaults {
 /// Another client with the identity of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DuplicateClient {
+    /// How long, from the first connection on.
     pub lives: Duration,
+    /// How long it waits before it connects again.
     pub again: Duration,
 }
 

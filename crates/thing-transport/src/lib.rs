@@ -14,6 +14,8 @@
 //! | the loop that turns an agent over a wire | `driver` |
 //! | a thing's life | `duplicate_client`, then `thing` |
 
+#![warn(missing_docs)]
+
 mod cause;
 pub mod connect;
 pub mod credentials;

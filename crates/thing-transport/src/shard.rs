@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 /// What the run wants from its things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
+    /// Work.
     Run,
     /// No new work; what is under way goes on.
     Drain,
@@ -34,12 +35,17 @@ pub struct Scratch {
 pub struct ShardContext<O> {
     /// In the order of the run's transports.
     pub endpoints: Vec<Endpoint>,
+    /// When who is to be woken.
     pub pacer: Rc<Pacer>,
     /// Connects in progress at once.
     pub gates: Gates,
+    /// Borrowed for one turn of one session.
     pub scratch: RefCell<Scratch>,
+    /// What the run wants; whoever changes it wakes the things.
     pub order: Cell<Order>,
+    /// Whose connections the scenario cuts.
     pub cuts: Cuts,
+    /// Who is told what happens.
     pub observer: O,
     /// How the things of each cohort fetch files, where they do.
     pub files: Vec<Option<Arc<FileSettings>>>,
@@ -57,7 +63,9 @@ impl<O> ShardContext<O> {
 
 /// One thing of a shard.
 pub struct Member<'a, O> {
+    /// Where it lives.
     pub shard: &'a ShardContext<O>,
+    /// Which one it is.
     pub id: &'a ThingId,
 }
 

@@ -33,27 +33,35 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How a thing connects and stays connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
+    /// Of the waits before it connects again.
     pub seed: u64,
+    /// What it speaks.
     pub protocol: Protocol,
+    /// From the gate to CONNACK, or over HTTP to the end of the TLS handshake.
     pub connect_timeout: Duration,
+    /// Waits before it connects again.
     pub reconnect: Backoff,
 }
 
 /// What a thing speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// MQTT, over TLS or, where it signs, a WebSocket.
     Mqtt(MqttSettings),
     /// Over TLS; with the deadline of every answer.
     Http {
+        /// Deadline of every answer.
         answer_timeout: Duration,
     },
 }
 
 /// A thing before it lives.
 pub struct Thing {
+    /// Who it is.
     pub id: ThingId,
     /// Number for random streams: its index in names, not its place in a shard.
     pub index: u64,
+    /// What it does.
     pub agent: JobsAgent,
     /// Nothing where it has none to send.
     pub telemetry: Option<Box<Telemetry>>,
@@ -61,7 +69,9 @@ pub struct Thing {
     pub session: Option<Box<DisconnectedSession>>,
     /// Absent where it signs instead.
     pub credentials: Option<Credentials>,
+    /// How it connects.
     pub settings: Arc<SessionSettings>,
+    /// When it connects first.
     pub arrival: Mono,
     /// What goes wrong on purpose with its connections, where anything does.
     pub faults: Option<Box<ThingFaults>>,

@@ -29,13 +29,17 @@ const POLLS: Purposes = Purposes { phase: Purpose::PollPhase, jitter: Purpose::P
 /// What the agents of a cohort have in common.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
+    /// Of every random stream.
     pub seed: u64,
+    /// How things learn of their jobs and start them.
     pub workflow: Workflow,
+    /// How things work, where the rollout of a job does not say otherwise.
     pub behavior: Behavior,
     /// For jobs whose rollout names another behavior.
     pub behavior_of_job: BTreeMap<JobId, Behavior>,
     /// Deadline of every answer: of a SUBSCRIBE, and of a request.
     pub answer_timeout: Duration,
+    /// Waits before a request that failed is made again.
     pub retry: Backoff,
     /// An idle thing asks again this often, since a notification may be lost (PROTOCOL 18.4).
     pub ask_again: Duration,
@@ -144,6 +148,7 @@ impl JobsAgent {
         }
     }
 
+    /// What happened, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if self.events.is_empty() {

@@ -24,18 +24,25 @@ const NO_KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What a packet means to the thing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
+    /// A PUBLISH of the endpoint.
     Message {
+        /// Where it was published.
         topic: String,
+        /// What it says.
         payload: Bytes,
     },
     /// SUBACK: for each filter, whether it was granted, and why not.
     Granted {
+        /// In the order of the filters.
         granted: Vec<bool>,
+        /// Why not.
         refusal: Option<&'static str>,
     },
     /// PUBACK of this publish; `refusal` where it was not taken.
     Acknowledged {
+        /// Which one.
         publish: Published,
+        /// Why not.
         refusal: Option<&'static str>,
     },
     /// Something that needs no attention.
@@ -45,13 +52,16 @@ pub enum Incoming {
 /// What a publish is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
+    /// A request of the job agent.
     Request,
+    /// Telemetry of the thing.
     Telemetry,
 }
 
 /// A publish that left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
+    /// What it is for.
     pub content: Content,
     /// When the plan wanted it.
     pub intended: Mono,
@@ -93,7 +103,9 @@ impl SessionState {
 /// What a session is like, as far as the thing decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MqttSettings {
+    /// Of the protocol.
     pub version: Version,
+    /// Asked for in CONNECT; the endpoint may answer with another.
     pub keep_alive: Duration,
     /// Whether the session ends with the connection, and does not go on from an earlier one.
     pub clean: bool,
@@ -123,6 +135,7 @@ pub struct MqttSession {
 }
 
 impl MqttSession {
+    /// A connection that `ack` has accepted.
     #[must_use]
     pub fn new(settings: &MqttSettings, ack: &ConnAck, now: Mono) -> Self {
         let keep_alive = ack.keep_alive.unwrap_or(settings.keep_alive);

@@ -18,14 +18,20 @@ pub enum Version {
 /// A packet of the endpoint. What it may not send, a CONNACK that refuses, and a DISCONNECT are failures instead.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packet {
+    /// CONNACK that accepts.
     ConnAck(ConnAck),
+    /// PUBLISH at QoS 0 or 1.
     Publish(Publish),
     /// `refusal` where the message was not taken.
     PubAck {
+        /// Of the PUBLISH.
         id: u16,
+        /// Why not.
         refusal: Option<&'static str>,
     },
+    /// SUBACK.
     SubAck(SubAck),
+    /// PINGRESP.
     PingResp,
     /// Something that needs no attention.
     Other,
@@ -34,6 +40,7 @@ pub enum Packet {
 /// What an endpoint promises when it accepts a connection. What MQTT 3.1.1 cannot say has the value that means the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnAck {
+    /// Whether the endpoint goes on with a session from before.
     pub session_present: bool,
     /// The endpoint's, instead of the one that was asked for; zero for none at all.
     pub keep_alive: Option<Duration>,
@@ -49,8 +56,10 @@ impl ConnAck {
         Self { session_present: false, keep_alive: None, receive_max: u16::MAX, packet_bytes_max: u32::MAX };
 }
 
+/// SUBACK.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SubAck {
+    /// Of the SUBSCRIBE.
     pub id: u16,
     /// For each filter, whether it was granted.
     pub granted: Vec<bool>,
@@ -76,7 +85,9 @@ impl SubAck {
 pub struct Publish {
     /// At QoS 1.
     pub id: Option<u16>,
+    /// A name, without wildcards.
     pub topic: String,
+    /// Of the message.
     pub payload: Bytes,
 }
 
@@ -97,7 +108,9 @@ impl Publish {
 /// CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connect<'a> {
+    /// The thing name, where AWS is to take it (PROTOCOL 13.2).
     pub client_id: &'a str,
+    /// In whole seconds on the wire, 65,535 at most.
     pub keep_alive: Duration,
     /// Whether the session ends with the connection, and does not go on from an earlier one.
     pub clean: bool,
@@ -122,6 +135,7 @@ impl Version {
         }
     }
 
+    /// CONNECT.
     pub fn write_connect(self, connect: &Connect<'_>, out: &mut BytesMut) {
         match self {
             Self::V3 => v3::write_connect(connect, out),
