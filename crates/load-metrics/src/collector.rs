@@ -22,13 +22,17 @@ const ERROR_KINDS_MAX: usize = 256;
 
 /// What the collector must know of the run.
 pub struct CollectorSettings {
+    /// Where second 0 begins.
     pub origin: Mono,
     /// In the order of their places.
     pub things: Vec<ThingName>,
+    /// Names, in the order of the indices of [`Scope::cohort`](crate::Scope::cohort).
     pub cohorts: Vec<String>,
+    /// Names, in the order of the indices of [`Scope::transport`](crate::Scope::transport).
     pub transports: Vec<String>,
     /// Whether the service's ledger will be fed in.
     pub has_service: bool,
+    /// In the order of the scenario.
     pub thresholds: Vec<Threshold>,
     /// In the order of the scenario.
     pub events: Vec<PlannedEvent>,
@@ -47,13 +51,17 @@ pub struct SecondInput {
     pub phases: PhaseSet,
     /// One a shard; a shard that lost it has none.
     pub intervals: Vec<Interval>,
+    /// Intervals of shards that never reached the collector, since the last second.
     pub intervals_lost: u64,
     /// What the service committed since the last second, in its order.
     pub ledger: Vec<LedgerRow>,
+    /// CPU and memory of the process of the things.
     pub generator: ProcessUsage,
+    /// The same of a local endpoint; `None` for other targets.
     pub endpoint: Option<ProcessUsage>,
 }
 
+/// Merges intervals and ledger rows second by second; memory is bounded by open executions and series, not by the length of the run.
 pub struct Collector {
     origin: Mono,
     things: u64,
@@ -113,6 +121,7 @@ impl Sums {
 }
 
 impl Collector {
+    /// A collector that has seen nothing yet.
     #[must_use]
     pub fn new(settings: CollectorSettings) -> Self {
         let cohorts = settings.cohorts.iter().map(|name| ScopeName::Cohort(name.as_str().into()));

@@ -11,11 +11,17 @@ pub enum ExecutionStage {
     Queued,
     /// Announced and not started.
     Notified,
+    /// Under way, as its thing reported (PROTOCOL 9.1).
     InProgress,
+    /// Ended `SUCCEEDED`.
     Succeeded,
+    /// Ended `FAILED`.
     Failed,
+    /// Ended `REJECTED` by its thing.
     Rejected,
+    /// Ended `TIMED_OUT` by a timer of the service.
     TimedOut,
+    /// Ended `CANCELED`, with its job or alone.
     Canceled,
     /// Without the service's ledger: that vanished for whatever reason.
     Removed,
@@ -71,6 +77,7 @@ impl ExecutionStage {
         matches!(self, Self::Queued | Self::TimedOut | Self::Canceled)
     }
 
+    /// What it says of the roll-out.
     #[must_use]
     pub fn role(self) -> StageRole {
         match self {
@@ -80,6 +87,7 @@ impl ExecutionStage {
         }
     }
 
+    /// Whether nothing follows it.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         self.role() != StageRole::Open
@@ -139,6 +147,7 @@ impl StageCounts {
         }
     }
 
+    /// Whether the service's ledger stands behind the counts.
     #[must_use]
     pub fn has_ledger(&self) -> bool {
         self.has_ledger
@@ -184,6 +193,7 @@ impl StageCounts {
         self.known(ExecutionStage::is_bad)
     }
 
+    /// Every execution in a known stage: [`Self::open`] and [`Self::terminal`].
     #[must_use]
     pub fn all(&self) -> u64 {
         self.open() + self.terminal()

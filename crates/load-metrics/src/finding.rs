@@ -13,17 +13,44 @@ use thing_faults::Fault;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// The figures are incomplete.
-    SamplesLost { intervals: u64, events: u64 },
+    SamplesLost {
+        /// Seconds of shards.
+        intervals: u64,
+        /// Events and session changes of things.
+        events: u64,
+    },
     /// Percentiles near the end of a histogram's range are lower bounds.
-    Saturated { count: u64 },
+    Saturated {
+        /// Values that were beyond it.
+        count: u64,
+    },
     /// The generator was the bottleneck.
     Bottleneck(Breach),
     /// What should never be, of so many executions.
-    Anomalous { anomaly: Anomaly, count: u64 },
+    Anomalous {
+        /// What it is.
+        anomaly: Anomaly,
+        /// Executions that have it.
+        count: u64,
+    },
     /// Things that an event took from the fleet and that never came back. Events are numbered from 1.
-    NotBack { event: usize, kind: &'static str, away: u64, affected: u64 },
+    NotBack {
+        /// Its number.
+        event: usize,
+        /// Its word in a scenario.
+        kind: &'static str,
+        /// Things that are not back.
+        away: u64,
+        /// Things that it took.
+        affected: u64,
+    },
     /// The run was over first.
-    NeverOver { event: usize, kind: &'static str },
+    NeverOver {
+        /// Its number, from 1.
+        event: usize,
+        /// Its word in a scenario.
+        kind: &'static str,
+    },
     /// What went wrong on purpose, and how often, in the order of the table of faults.
     Injected(Vec<(Fault, u64)>),
 }

@@ -37,11 +37,24 @@ pub(super) const START_SLACK: Duration = Duration::from_millis(LATENESS_MAX_MS a
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Excess {
     /// At p99, in milliseconds.
-    Late { p99: f64, limit: f64 },
+    Late {
+        /// As it was.
+        p99: f64,
+        /// What it may be at most.
+        limit: f64,
+    },
     /// The busiest shard, as a share of one core.
-    Busy { shard: usize, share: f64 },
+    Busy {
+        /// Its number, from 0.
+        shard: usize,
+        /// CPU time over the time of the window.
+        share: f64,
+    },
     /// Achieved starts as a share of offered ones.
-    Missed { achieved: f64 },
+    Missed {
+        /// From 0 to 1.
+        achieved: f64,
+    },
 }
 
 impl Excess {
@@ -66,18 +79,38 @@ impl Excess {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cause {
     /// Generator and endpoint together kept this many of the machine's cores busy.
-    Machine { used: f64, cores: u64 },
+    Machine {
+        /// Cores that were busy, on average over the window.
+        used: f64,
+        /// Cores there are.
+        cores: u64,
+    },
     /// The shard had no time left, while the machine had.
-    Shard { shard: usize, share: f64, shards: usize, cores: u64 },
+    Shard {
+        /// Its number, from 0.
+        shard: usize,
+        /// Its CPU time, as a share of one core.
+        share: f64,
+        /// Shards there are.
+        shards: usize,
+        /// Cores there are.
+        cores: u64,
+    },
     /// Neither: the busiest shard had time left.
-    Elsewhere { busiest: f64 },
+    Elsewhere {
+        /// Its CPU time, as a share of one core.
+        busiest: f64,
+    },
 }
 
 /// The worst window of its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Breach {
+    /// What was exceeded, and by how much.
     pub excess: Excess,
+    /// What held the generator up.
     pub cause: Cause,
+    /// The phase that the window began in.
     pub phase: Phase,
     /// End of the window, in seconds from the origin.
     pub until_s: u64,

@@ -22,6 +22,7 @@ impl Resolution {
     const LONG: Self = Self { tick_ns: 1_000_000, ticks_max: 30 * 24 * 3_600_000, digits: 3 };
     pub(super) const LONG_COARSE: Self = Self { digits: 2, ..Self::LONG };
 
+    /// That of an operation, coarser for its breakdown by cohort and transport.
     #[must_use]
     pub fn of(operation: Operation, is_breakdown: bool) -> Self {
         match (operation.is_long(), is_breakdown) {
@@ -55,6 +56,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// An empty one.
     #[must_use]
     pub fn new(resolution: Resolution) -> Self {
         Self { resolution, inner: resolution.histogram(), sum_ticks: 0, saturated: 0 }
@@ -81,6 +83,7 @@ impl Histogram {
         Distribution { buckets, sum_ticks: std::mem::take(&mut self.sum_ticks), saturated: std::mem::take(&mut self.saturated) }
     }
 
+    /// Whether nothing was recorded since the last [`Self::take`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inner.is_empty()
@@ -97,6 +100,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -114,6 +118,7 @@ impl Distribution {
         &self.buckets
     }
 
+    /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.1).sum()
@@ -181,12 +186,19 @@ impl Distribution {
 /// A distribution in seven figures, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latency {
+    /// Arithmetic mean; exact, not of buckets.
     pub mean: f64,
+    /// 50th percentile.
     pub p50: f64,
+    /// 90th percentile.
     pub p90: f64,
+    /// 95th percentile.
     pub p95: f64,
+    /// 99th percentile.
     pub p99: f64,
+    /// 99.9th percentile.
     pub p999: f64,
+    /// The highest value, to the end of its bucket.
     pub max: f64,
 }
 

@@ -12,10 +12,15 @@ use thing_faults::Fault;
 /// How often an operation was started and how it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Begun, whatever became of them.
     pub started: u64,
+    /// Ended with [`Outcome::Ok`].
     pub ok: u64,
+    /// Ended with [`Outcome::Rejected`].
     pub rejected: u64,
+    /// Ended with [`Outcome::Timeout`].
     pub timeout: u64,
+    /// Ended with [`Outcome::Error`].
     pub error: u64,
     /// Planned starts that nobody was free to take.
     pub lost_arrivals: u64,
@@ -26,6 +31,7 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Ended, however that was.
     #[must_use]
     pub fn finished(&self) -> u64 {
         self.ok + self.rejected + self.timeout + self.error
@@ -37,11 +43,13 @@ impl Counts {
         self.started.saturating_sub(self.finished())
     }
 
+    /// Whether nothing was counted.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
     }
 
+    /// Counts one end; its start is counted apart.
     pub fn finish(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Ok => &mut self.ok,
@@ -68,9 +76,13 @@ impl AddAssign for Counts {
 /// One operation in one scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationInterval {
+    /// What was measured.
     pub operation: Operation,
+    /// Of which things.
     pub scope: ScopeId,
+    /// Starts and ends within the second.
     pub counts: Counts,
+    /// Service times of what ended in it.
     pub service: Distribution,
     /// Empty where [`Operation::has_response`] is false.
     pub response: Distribution,
@@ -82,8 +94,11 @@ const FAULT_KIND: &str = "fault";
 /// What an error is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ErrorKey {
+    /// What went wrong.
     pub operation: Operation,
+    /// Where: a stage of connecting, `rejected`, `timeout`, `lost`, `unreadable`, or `fault` for what was on purpose.
     pub kind: &'static str,
+    /// How: an error code of the service, a word for what the network said, or the name of a fault.
     pub code: &'static str,
 }
 
@@ -105,10 +120,14 @@ impl ErrorKey {
     }
 }
 
+/// How often an error was seen, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorTally {
+    /// How often.
     pub count: u64,
+    /// When it was first seen.
     pub first: Mono,
+    /// When it was last seen.
     pub last: Mono,
     /// The first one in words.
     pub example: String,
@@ -119,25 +138,40 @@ pub struct ErrorTally {
 /// What became of a thing's session, or of an attempt to have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionChange {
+    /// Place in the fleet, from 0.
     pub thing: u32,
+    /// When it happened.
     pub at: Mono,
+    /// What happened.
     pub kind: SessionChangeKind,
 }
 
+/// What can happen to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionChangeKind {
     /// Subscribed, by an attempt that was planned for `intended`.
-    Up { intended: Mono },
+    Up {
+        /// When the attempt was to begin.
+        intended: Mono,
+    },
     /// Lost; `by` an event of the scenario that cut it.
-    Down { by: Option<u16> },
+    Down {
+        /// Its index in the scenario, from 0; `None`: no event cut it.
+        by: Option<u16>,
+    },
     /// An attempt that came to nothing; told where the scenario has events.
-    Failed { intended: Mono },
+    Failed {
+        /// When the attempt was to begin.
+        intended: Mono,
+    },
 }
 
 /// A thing was struck by a fault on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultEvent {
+    /// Place in the fleet, from 0.
     pub thing: u32,
+    /// What struck it.
     pub fault: Fault,
     /// What it was at, where the fault is of that and not of the thing.
     pub execution: Option<(JobId, i64)>,
@@ -156,18 +190,25 @@ pub struct Interval {
     pub lateness: Distribution,
     /// (second from the origin in which they were due, starts): those that left in this one, and where they belong.
     pub starts: Vec<(u64, u64)>,
-    /// Which shard this is of, and the CPU time it took; told by who runs the shard.
+    /// Which shard this is of, from 0; set by who runs the shard.
     pub shard: usize,
+    /// CPU time that the shard took in it; set by who runs the shard.
     pub busy: Duration,
+    /// Messages received from the endpoint.
     pub messages_in: u64,
+    /// Messages sent to it, repeated ones included.
     pub messages_out: u64,
     /// Things that became connected.
     pub connects: u64,
     /// Things connected at its end.
     pub connected: i64,
+    /// Every kind of error of this second, with its count.
     pub errors: Vec<(ErrorKey, ErrorTally)>,
+    /// What things told of their executions, in the order of the shard.
     pub thing_events: Vec<ThingEvent>,
+    /// Sessions that came and went, in the order of the shard.
     pub sessions: Vec<SessionChange>,
+    /// Faults that struck, in the order of the shard.
     pub faults: Vec<FaultEvent>,
     /// Events and session changes beyond the limits of an interval.
     pub events_lost: u64,

@@ -4,6 +4,8 @@
 //! Sample --Recorder (a shard's own)--> Interval (a second) --Collector--> Arc<Snapshot> --> files, lines, summary
 //! ```
 
+#![warn(missing_docs)]
+
 mod clock_offset;
 mod collector;
 mod execution_stage;
@@ -33,6 +35,6 @@ pub use phases::{Phase, PhaseSet};
 pub use recorder::Recorder;
 pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
-pub use scope::{SCOPES_MAX, ScopeId, Scopes};
+pub use scope::{SCOPES_MAX, ScopeId};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
 pub use threshold::{Check, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};

@@ -3,6 +3,7 @@
 use enumset::{EnumSet, EnumSetType};
 use strum::{Display, IntoStaticStr, VariantArray};
 
+/// A phase of a run; its snake-case name stands in files and scenarios.
 #[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Phase {
@@ -19,6 +20,7 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Its name in files and scenarios.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()

@@ -21,6 +21,7 @@ const EVENTS_MAX: usize = 262_144;
 /// Kinds of error that are told apart in a run. Beyond that they count as [`ErrorKey::other`].
 const ERROR_KINDS_MAX: usize = 64;
 
+/// Gathers a shard's seconds: filled while it runs, polled for what has ended.
 pub struct Recorder {
     origin: Mono,
     /// End of the running interval.
@@ -74,6 +75,7 @@ impl Recorder {
 
     // ---------------------------------------------------------------------------------------------------- operations
 
+    /// An operation was begun; [`Self::finish`] counts its end.
     pub fn start(&mut self, operation: Operation, scope: Scope) {
         self.count(operation, scope, |counts| counts.started += 1);
     }
@@ -143,10 +145,12 @@ impl Recorder {
 
     // -------------------------------------------------------------------------------------------- traffic and sessions
 
+    /// A message came from the endpoint.
     pub fn message_in(&mut self) {
         self.running.messages_in += 1;
     }
 
+    /// A message was sent to the endpoint.
     pub fn message_out(&mut self) {
         self.running.messages_out += 1;
     }
@@ -217,6 +221,7 @@ impl Recorder {
         push_bounded(faults, event, events_lost);
     }
 
+    /// A thing said something of one of its executions.
     pub fn thing_event(&mut self, event: ThingEvent) {
         self.advance(event.at);
         let Interval { thing_events, events_lost, .. } = &mut self.running;

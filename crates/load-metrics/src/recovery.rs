@@ -16,7 +16,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub struct PlannedEvent {
     /// Its word in a scenario.
     pub kind: &'static str,
+    /// When it begins.
     pub at: Mono,
+    /// How long it lasts by its plan.
     pub lasts: Duration,
     /// Whether it happens to the endpoint, so that things lose their sessions by what they see of it.
     pub is_of_endpoint: bool,
@@ -27,8 +29,11 @@ pub struct PlannedEvent {
 /// How an event stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventRow {
+    /// Its word in a scenario.
     pub kind: &'static str,
+    /// When it was to begin.
     pub at: Mono,
+    /// How long it was to last.
     pub lasts: Duration,
     /// When the way was free again; `None` before.
     pub over: Option<Mono>,
@@ -42,8 +47,9 @@ pub struct EventRow {
     pub back_after: Option<Duration>,
     /// From when it was over (of a session lost later: from its loss) until each was subscribed again.
     pub recovery: Option<Latency>,
-    /// The most of them that were subscribed again, or wanted to connect, within one whole second after it was over.
+    /// The most of them that were subscribed again within one whole second after it was over.
     pub peak_connects_per_s: u64,
+    /// The most of them that wanted to connect within one whole second after it was over.
     pub peak_attempts_per_s: u64,
     /// Over, and everybody is back.
     pub is_done: bool,

@@ -11,7 +11,9 @@ use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 pub enum Operation {
     /// Gate passed -> subscribed, the whole of it.
     Connect,
+    /// TCP connection asked for -> established.
     ConnectTcp,
+    /// TLS handshake begun -> complete.
     ConnectTls,
     /// CONNECT -> CONNACK.
     ConnectMqtt,
@@ -19,9 +21,13 @@ pub enum Operation {
     Subscribe,
     /// Session lost -> subscribed again.
     Reconnect,
+    /// `GetPendingJobExecutions`: asked -> answered (PROTOCOL 6.1).
     GetPending,
+    /// `StartNextPendingJobExecution`: asked -> answered (PROTOCOL 6.2).
     StartNext,
+    /// `DescribeJobExecution`: asked -> answered (PROTOCOL 6.3).
     Describe,
+    /// `UpdateJobExecution`: asked -> answered (PROTOCOL 6.4).
     Update,
     /// Head changed at the service while subscribed -> seen by the thing; where the service shows no ledger, at most that long.
     NotifyNext,
@@ -40,6 +46,7 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Its name in files and thresholds.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -92,6 +99,7 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// Its name in files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -102,6 +110,7 @@ impl Measure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Outcome {
+    /// It was answered as it should be.
     Ok,
     /// The service answered `rejected`, or refused the connection or a subscription.
     Rejected,
@@ -114,29 +123,37 @@ pub enum Outcome {
 /// Which things a sample belongs to, besides `all`: indices into the run's cohorts and transports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
+    /// Index into the run's cohorts.
     pub cohort: u16,
+    /// Index into the run's transports.
     pub transport: u8,
 }
 
 /// One finished operation: `service = finished - sent`, `response = finished - intended`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
+    /// What was done.
     pub operation: Operation,
+    /// By which things.
     pub scope: Scope,
+    /// How it ended.
     pub outcome: Outcome,
     /// When the plan said it should start.
     pub intended: Mono,
     /// When its first byte was handed to the socket.
     pub sent: Mono,
+    /// When its end was seen.
     pub finished: Mono,
 }
 
 impl Sample {
+    /// From sent to finished.
     #[must_use]
     pub fn service(&self) -> Duration {
         self.finished.since(self.sent)
     }
 
+    /// From intended to finished; equals the service time where nothing was planned.
     #[must_use]
     pub fn response(&self) -> Duration {
         self.finished.since(self.intended)
@@ -148,12 +165,17 @@ impl Sample {
 pub struct ThingEvent {
     /// Place in the fleet, from 0.
     pub thing: u32,
+    /// The job it is about.
     pub job: JobId,
+    /// Which execution of the job on this thing, from 1 (PROTOCOL 9.3).
     pub execution_number: i64,
+    /// When the thing saw it.
     pub at: Mono,
+    /// What it saw.
     pub kind: ThingEventKind,
 }
 
+/// What a thing can say of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThingEventKind {
     /// `notify-next` named it.

@@ -7,6 +7,7 @@ use super::sample::{Operation, Scope};
 pub struct ScopeId(pub u16);
 
 impl ScopeId {
+    /// The whole fleet.
     pub const ALL: Self = Self(0);
 
     /// Of the cohort at this place.
@@ -25,7 +26,7 @@ const MANY: &str = "a run has at most SCOPES_MAX scopes";
 
 /// How many scopes a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scopes {
+pub(super) struct Scopes {
     cohorts: u16,
     /// The last one.
     last: u16,
@@ -35,23 +36,23 @@ impl Scopes {
     /// # Panics
     /// With more than [`SCOPES_MAX`] of them.
     #[must_use]
-    pub fn new(cohorts: usize, transports: usize) -> Self {
+    pub(super) fn new(cohorts: usize, transports: usize) -> Self {
         let last = u16::try_from(cohorts + transports).expect(MANY);
         Self { cohorts: last - u16::try_from(transports).expect(MANY), last }
     }
 
     #[must_use]
-    pub fn count(self) -> usize {
+    pub(super) fn count(self) -> usize {
         usize::from(self.last) + 1
     }
 
     /// Every one, in its order.
-    pub fn ids(self) -> impl Iterator<Item = ScopeId> {
+    pub(super) fn ids(self) -> impl Iterator<Item = ScopeId> {
         (0..=self.last).map(ScopeId)
     }
 
     /// The scopes that a sample of `operation` counts in.
-    pub fn of(self, operation: Operation, scope: Scope) -> impl Iterator<Item = ScopeId> {
+    pub(super) fn of(self, operation: Operation, scope: Scope) -> impl Iterator<Item = ScopeId> {
         let cohort = ScopeId(1 + scope.cohort);
         let transport = ScopeId(1 + self.cohorts + u16::from(scope.transport));
         let told = if operation.is_scoped() { 3 } else { 1 };

@@ -21,6 +21,7 @@ pub struct ProcessUsage {
     pub cpu_share: f64,
     /// CPU seconds since the process began.
     pub cpu_seconds: f64,
+    /// Resident memory.
     pub rss_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
@@ -29,8 +30,11 @@ pub struct ProcessUsage {
 /// Which things a row is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScopeName {
+    /// The whole fleet.
     All,
+    /// Those of a cohort, by its name.
     Cohort(Arc<str>),
+    /// Those of a transport, by its name.
     Transport(Arc<str>),
 }
 
@@ -47,61 +51,87 @@ impl fmt::Display for ScopeName {
 /// One operation in one scope, over a second or over the run.
 #[derive(Clone, Debug)]
 pub struct OperationRow {
+    /// Of which things.
     pub scope: ScopeName,
+    /// What was measured.
     pub operation: Operation,
+    /// Starts and ends within the span.
     pub counts: Counts,
     /// Started and not ended, at the end of the span.
     pub open: u64,
+    /// Sent to finished; `None` where nothing has such a time.
     pub service: Option<Latency>,
+    /// Intended to finished; `None` where nothing has such a time.
     pub response: Option<Latency>,
 }
 
 /// A second of one distribution.
 #[derive(Clone, Debug)]
 pub struct TaggedTimes {
+    /// Of which things.
     pub scope: ScopeName,
+    /// What was measured.
     pub operation: Operation,
+    /// Which of its two times.
     pub measure: Measure,
+    /// Its times, in ticks of [`Self::resolution`].
     pub distribution: Distribution,
 }
 
 impl TaggedTimes {
+    /// The resolution its values are counted in.
     #[must_use]
     pub fn resolution(&self) -> Resolution {
         Resolution::of(self.operation, self.scope != ScopeName::All)
     }
 }
 
+/// How the run stands after a second. Times are in milliseconds, moments from one monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Seconds from the origin to the end of the last second in it.
     pub t_s: u64,
     /// Seconds that the figures of the last second stand for: one, but for rows of files that were widened.
     pub span_s: u64,
+    /// Where second 0 begins.
     pub origin: Mono,
+    /// At the end of the last second.
     pub phase: Phase,
+    /// Things of the fleet.
     pub things: u64,
+    /// Things that are connected at the end of the last second.
     pub connected: u64,
+    /// Things that became connected in the last second.
     pub connects_per_s: u64,
+    /// Messages from the endpoint in the last second.
     pub messages_in_per_s: u64,
+    /// Messages to the endpoint in the last second.
     pub messages_out_per_s: u64,
+    /// Messages from the endpoint, of the run.
     pub messages_in: u64,
+    /// Messages to the endpoint, of the run.
     pub messages_out: u64,
     /// Over all jobs.
     pub executions: StageCounts,
+    /// Every job that was heard of, in that order.
     pub rollouts: Vec<RolloutRow>,
     /// Of the last second, for every operation seen so far.
     pub second: Vec<OperationRow>,
     /// Of the run so far.
     pub totals: Vec<OperationRow>,
-    /// Of the last second, and of the run.
+    /// The generator's own delay, of the last second.
     pub lateness: Option<Latency>,
+    /// The generator's own delay, of the run.
     pub lateness_total: Option<Latency>,
+    /// CPU and memory of the process of the things.
     pub generator: ProcessUsage,
+    /// The same of a local endpoint; `None` for other targets.
     pub endpoint: Option<ProcessUsage>,
+    /// Every kind of error of the run, with its count.
     pub errors: BTreeMap<ErrorKey, ErrorTally>,
     /// Executions that closed in the last second.
     pub closed: Vec<ClosedExecution>,
+    /// Anomalies of all executions that are settled; without an entry there is none.
     pub anomalies: BTreeMap<Anomaly, u64>,
     /// How every threshold stands, in the order of the scenario.
     pub thresholds: Vec<ThresholdRow>,
@@ -111,6 +141,7 @@ pub struct Snapshot {
     pub breaches: Vec<Breach>,
     /// CPU time of each shard in the last second, as a share of one core.
     pub busy: Vec<f64>,
+    /// The distributions of the last second, by scope, operation and measure.
     pub times: Vec<TaggedTimes>,
     /// Shard seconds that never reached the collector.
     pub intervals_lost: u64,

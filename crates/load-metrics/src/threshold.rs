@@ -17,12 +17,19 @@ use strum::{EnumString, IntoEnumIterator, IntoStaticStr, VariantArray};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Statistic {
+    /// Arithmetic mean.
     Mean,
+    /// 50th percentile.
     P50,
+    /// 90th percentile.
     P90,
+    /// 95th percentile.
     P95,
+    /// 99th percentile.
     P99,
+    /// 99.9th percentile.
     P999,
+    /// Highest value.
     Max,
 }
 
@@ -44,12 +51,19 @@ impl Statistic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum OperationCount {
+    /// [`Counts::started`].
     Started,
+    /// [`Counts::ok`].
     Ok,
+    /// [`Counts::rejected`].
     Rejected,
+    /// [`Counts::timeout`].
     Timeout,
+    /// [`Counts::error`].
     Error,
+    /// [`Counts::lost_arrivals`].
     LostArrivals,
+    /// [`Counts::late_answers`].
     LateAnswers,
 }
 
@@ -70,6 +84,7 @@ impl OperationCount {
 /// What is counted of executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecutionCount {
+    /// Those that stand here.
     Stage(ExecutionStage),
     /// All whose end is to come.
     Open,
@@ -116,16 +131,21 @@ const RESPONSE: &str = "response_ms";
 /// What can be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
+    /// A figure of an operation's times, in milliseconds.
     Latency(Operation, Measure, Statistic),
+    /// How often an operation began, or ended in this way.
     Count(Operation, OperationCount),
     /// Ended operations per second.
     Rate(Operation),
     /// Rejected, timed out and broken over ended.
     FailedShare(Operation),
+    /// Executions that stand so, at the end of the seconds it is about.
     Executions(ExecutionCount),
     /// The same over all executions.
     ExecutionsShare(ExecutionCount),
+    /// Executions with this anomaly, so far.
     Anomaly(Anomaly),
+    /// The generator's own delay, in milliseconds.
     Lateness(Statistic),
     /// Connected things over all things, at the end of the seconds it is about.
     ConnectedShare,
@@ -227,13 +247,20 @@ impl fmt::Display for Metric {
     }
 }
 
+/// How a value is compared with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
+    /// `<`
     Below,
+    /// `<=`
     AtMost,
+    /// `>`
     Above,
+    /// `>=`
     AtLeast,
+    /// `==`, to the precision of a float.
     Equal,
+    /// `!=`, to the precision of a float.
     Unequal,
 }
 
@@ -250,7 +277,9 @@ const COMPARISONS: [(&str, Comparison); 6] = [
 /// `< 250`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Check {
+    /// Which side of the limit is good.
     pub comparison: Comparison,
+    /// In the unit of the metric.
     pub limit: f64,
 }
 
@@ -266,6 +295,7 @@ impl Check {
         if limit.is_finite() { Ok(Self { comparison, limit }) } else { Err(format!("{text:?} must end with a finite number")) }
     }
 
+    /// Whether `value` is on the good side.
     #[must_use]
     pub fn holds(self, value: f64) -> bool {
         match self.comparison {
@@ -289,17 +319,22 @@ impl fmt::Display for Check {
 /// What a run must hold to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
+    /// What is looked at.
     pub metric: Metric,
+    /// What it must be.
     pub check: Check,
     /// Only the last seconds count.
     pub over: Option<Duration>,
+    /// Only seconds of this phase count; `None`: of any.
     pub phase: Option<Phase>,
+    /// Only things of this cohort count; `None`: all.
     pub cohort: Option<String>,
 }
 
 /// How a threshold stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThresholdRow {
+    /// What was asked for.
     pub threshold: Threshold,
     /// `None`: there is no sample.
     pub value: Option<f64>,

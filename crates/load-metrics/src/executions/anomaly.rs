@@ -4,6 +4,7 @@ use enumset::{EnumSet, EnumSetType};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use thing_faults::{Fault, FaultSet};
 
+/// What the things and the service's ledger, joined, show that should not be; its snake-case name stands in files and thresholds.
 #[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, EnumIter, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Anomaly {
@@ -22,6 +23,7 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
+    /// Its name in files and thresholds.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()

@@ -49,12 +49,15 @@ impl Link {
 pub struct ClosedExecution {
     /// Place in the fleet, from 0.
     pub thing: u32,
+    /// The job it is an execution of.
     pub job: JobId,
+    /// Which execution of the job on this thing, from 1 (PROTOCOL 9.3).
     pub execution_number: i64,
     /// As the service tells it.
     pub queued: Option<Mono>,
     /// As the thing saw it.
     pub notified: Option<Mono>,
+    /// When it was handed out to the thing.
     pub started: Option<Mono>,
     /// Its end accepted, or found to be gone.
     pub finished: Option<Mono>,
@@ -66,11 +69,13 @@ pub struct ClosedExecution {
     pub rejections: u32,
     /// Times it was taken up again in a new session.
     pub reconnects: u32,
+    /// What should not be, as far as no fault excuses it.
     pub anomalies: Anomalies,
     /// What went wrong on purpose with it, and with its thing's connections until its end.
     pub faults: FaultSet,
 }
 
+/// All executions that are not settled yet, and the counts of all that ever were.
 pub struct ExecutionBook {
     things: HashMap<ThingName, u32>,
     has_service: bool,

@@ -14,6 +14,7 @@ const FIRST: i64 = 1;
 /// One job.
 #[derive(Clone, Debug)]
 pub struct RolloutRow {
+    /// Which job.
     pub job: JobId,
     /// Things the job is for, where that is known.
     pub targets: Option<u64>,
