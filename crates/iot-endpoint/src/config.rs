@@ -46,6 +46,7 @@ pub struct EndpointConfig {
     /// For all that the endpoint draws, up to [`i64::MAX`]. `None`: 0; in a scenario the seed of the scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What the endpoint does wrong, or slowly, on purpose.
     #[serde(flatten)]
     pub faults: FaultConfig,
 }

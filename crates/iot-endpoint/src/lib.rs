@@ -3,6 +3,8 @@
 //! A pure [`engine`] that knows the rules of jobs, a pure [`registry`] that knows those of things and certificates, a `service` that shares it between the doors and keeps the ledger, the sessions that
 //! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
 
+#![warn(missing_docs)]
+
 mod broker;
 pub mod config;
 mod delays;

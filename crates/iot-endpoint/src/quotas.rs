@@ -11,6 +11,7 @@ pub const AWS_QUOTAS: &str = include_str!("aws-quotas.toml");
 /// Which quotas the endpoint has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuotasChoice {
+    /// No limits.
     None,
     /// AWS's defaults.
     Aws,
@@ -21,8 +22,15 @@ pub enum QuotasChoice {
 /// Why there are no such quotas.
 #[derive(Debug, thiserror::Error)]
 pub enum QuotasError {
+    /// The file cannot be read.
     #[error("failed to read {path}: {source}; known are none, aws, or a file like that of `fleetsim serve --print-quotas`")]
-    Read { path: String, source: io::Error },
+    Read {
+        /// As the configuration names it.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file can be read, and is no table of quotas.
     #[error("{0}")]
     Wrong(#[from] Problems),
 }

@@ -39,18 +39,25 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// What `fleetsim serve` was asked for.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
+    /// Where the certificates and keys are, or are made.
     pub dir: PathBuf,
+    /// The address that all listeners are bound to.
     pub bind: IpAddr,
     /// 0: any free port.
     pub mqtt_port: u16,
+    /// Data plane over mutual TLS, and MQTT where ALPN names it (PROTOCOL 12.2); 0: any free port.
     pub https_port: u16,
+    /// Control plane, and what else is signed; 0: any free port.
     pub api_port: u16,
     /// Things to register and to have certificates for.
     pub things: u64,
+    /// The names of those things.
     pub thing_name: NameTemplate,
+    /// How the endpoint is shaped.
     pub config: EndpointConfig,
     /// What `config.quotas` names.
     pub quotas: Quotas,
+    /// Where to append the service's ledger.
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
@@ -63,20 +70,33 @@ pub struct ServeOptions {
 /// Why the endpoint cannot be, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Certificates cannot be read or made.
     #[error("{0}")]
     Pki(#[from] PkiError),
+    /// The ledger, the log of requests or the state cannot be written.
     #[error("{0}")]
     Files(#[from] FileError),
+    /// A port cannot be had.
     #[error("listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen {
+        /// Where a listener was to be.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificates make no TLS configuration.
     #[error("set up TLS: {0}")]
     Tls(String),
+    /// The template gives a name that is none (PROTOCOL 3).
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    /// The threads cannot be started.
     #[error("start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    /// A file failed while the endpoint ran; in words.
     #[error("go on: {0}")]
     Failed(String),
+    /// The process of [`ServeOptions::exit_with_parent`] is gone.
     #[error("go on: the parent process has ended")]
     ParentGone,
 }
