@@ -17,7 +17,7 @@ def arn(kind, name):
 
 
 class Control:
-    """One kept-alive connection to the api door of an endpoint whose certificates live in `pki`."""
+    """One kept-alive connection to the API listener of an endpoint whose certificates live in `pki`."""
 
     def __init__(self, address, pki):
         profiles = configparser.ConfigParser()

@@ -29,7 +29,7 @@ use tokio_util::either::Either;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries of one call, when it was throttled or broke on the way.
 const TRIES_MAX: u32 = 5;
-/// Where a few calls a second are allowed (PROTOCOL 15.2), a fleet is patient.
+/// Where a few calls a second are allowed (PROTOCOL 15.2), a fleet waits for its turn.
 const THROTTLED_TRIES_MAX: u32 = 60;
 const RETRY_BASE: Duration = Duration::from_millis(100);
 const RETRY_CAP: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ pub struct ControlEndpoint {
 
 /// A few kept-alive connections to the control plane.
 pub struct ControlClient {
-    door: ControlEndpoint,
+    endpoint: ControlEndpoint,
     keyring: Arc<Keyring>,
     /// Known once a resource was made.
     account: OnceLock<Account>,
@@ -101,9 +101,9 @@ pub struct ControlClient {
 impl ControlClient {
     /// Connects on first use.
     #[must_use]
-    pub fn new(door: ControlEndpoint, keyring: Arc<Keyring>) -> Self {
+    pub fn new(endpoint: ControlEndpoint, keyring: Arc<Keyring>) -> Self {
         let connections = std::iter::repeat_with(|| Mutex::new(None)).take(CONNECTIONS).collect();
-        Self { door, keyring, account: OnceLock::new(), connections }
+        Self { endpoint, keyring, account: OnceLock::new(), connections }
     }
 
     /// Where devices of this account connect to: a host of AWS, or `host:port` of a stand-in.
@@ -217,7 +217,7 @@ impl ControlClient {
         };
         sender.ready().await.map_err(|error| broken(error.to_string()))?;
         let key = self.keyring.key().await.map_err(|source| ControlCallError::Key { operation, source })?;
-        let ControlEndpoint { authority, region, .. } = &self.door;
+        let ControlEndpoint { authority, region, .. } = &self.endpoint;
         let request = HttpRequest { method: method.clone(), path: path.to_owned(), body: body.to_vec() };
         let request = request::signed(authority, request, &key, region, control::SIGNING_NAME)
             .map_err(|source| ControlCallError::Sign { operation, source })?;
@@ -229,14 +229,14 @@ impl ControlClient {
 
     async fn connect(&self) -> Result<Sender, String> {
         let dial = async {
-            let tcp = TcpStream::connect(self.door.address).await?;
+            let tcp = TcpStream::connect(self.endpoint.address).await?;
             tcp.set_nodelay(true)?;
-            Ok::<_, io::Error>(match &self.door.tls {
+            Ok::<_, io::Error>(match &self.endpoint.tls {
                 Some((tls, name)) => Either::Left(TlsConnector::from(Arc::clone(tls)).connect(name.clone(), tcp).await?),
                 None => Either::Right(tcp),
             })
         };
-        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.door.authority);
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.endpoint.authority);
         let stream = dial.await.map_err(|error| failed(&error))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         // Ends when the sender is dropped, or the peer closes.

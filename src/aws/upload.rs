@@ -1,4 +1,4 @@
-//! Puts objects into the object store of the local endpoint, through its public door: presigned URLs, as with S3.
+//! Puts objects into the object store of the local endpoint, through its public API: presigned URLs, as with S3.
 
 use aws_signing::presign::presign;
 use aws_signing::request;

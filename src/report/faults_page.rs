@@ -31,7 +31,7 @@ faults = { crash_in_progress = { share = 0.01, per = \"execution\", away = \"uni
   that has expired is `refused` in the rows of `connect`, since nothing is said before.
 - Faults of things at work may stand in the behavior of a rollout; those of connections and things belong to the behavior of a cohort.
 
-This page is made from the table that drives the scenario's words and the test (`crates/thing-faults/src/table.rs`, `tests/faults`); a test fails when they differ.
+This page is made from the table that drives the scenario's words and the test (`crates/thing-faults/src/table.rs`, `tests/faults.rs`); a test fails when they differ.
 ";
 
 /// The page.

@@ -210,18 +210,18 @@ async fn wait_ready(process: &mut Child, log: &Path) -> Result<Ready, ChildError
     }
 }
 
-/// While the endpoint is away its doors are kept: they are of the kernel's own range, and it could give one to a thing that dials.
+/// While the endpoint is away its ports stay bound: they are of the kernel's own range, and it could give one to a thing that dials.
 async fn restart(
     mut process: Child,
     is_frozen: bool,
     settings: ChildSettings,
-    doors: [SocketAddr; 3],
+    addresses: [SocketAddr; 3],
     back_at: Mono,
 ) -> Result<(Child, Ready), ChildError> {
     stop(&mut process, is_frozen).await?;
-    let _kept = [keep(doors[0])?, keep(doors[1])?, keep(doors[2])?];
+    let _kept = [keep(addresses[0])?, keep(addresses[1])?, keep(addresses[2])?];
     tokio::time::sleep(back_at.since(clock::mono())).await;
-    spawn(&settings, doors.map(|door| door.port())).await
+    spawn(&settings, addresses.map(|address| address.port())).await
 }
 
 /// Who is bound and does not listen refuses connections, and does not stand in the way of one who will listen.

@@ -79,13 +79,13 @@ impl Http {
         Self { stream, host: host.to_owned(), read: Vec::new() }
     }
 
-    /// To the door with certificates.
+    /// To the listener that asks for certificates.
     pub(crate) fn with_certificate(endpoint: &Endpoint, thing: &str) -> Self {
         let stream = endpoint.tls(&endpoint.https, Some((endpoint.dir.path(), thing))).unwrap();
         Self::new(stream, &endpoint.https)
     }
 
-    /// To the door with signatures.
+    /// To the listener that asks for signatures.
     pub(crate) fn without_certificate(endpoint: &Endpoint) -> Self {
         Self::new(endpoint.tls(&endpoint.api, None).unwrap(), &endpoint.api)
     }

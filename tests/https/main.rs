@@ -15,7 +15,7 @@ fn signing(endpoint: &Endpoint) -> Signing {
     Signing { key: endpoint.key(), service: "iot-jobs-data", region: "us-east-1", at: SystemTime::now() }
 }
 
-/// One of the two doors, asked as they want to be.
+/// One of the two listeners, asked as they want to be.
 struct Door {
     http: Http,
     signing: Option<Signing>,

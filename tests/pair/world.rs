@@ -430,7 +430,7 @@ impl World {
         self.air.insert((self.now + lasts, self.number), (thing, epoch, Flight::File(end)));
     }
 
-    /// What the doors in front of the engine do with a request that is none.
+    /// What the listeners in front of the engine do with a request that is none.
     fn refuse(&mut self, thing: usize, epoch: u64, request: &Request, fault: Fault) {
         let is_granted = matches!(self.things[thing].link, Link::Up { is_granted: true, .. });
         self.oracle.request(thing, request, is_granted);

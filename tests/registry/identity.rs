@@ -1,4 +1,4 @@
-//! Certificates of the registry at the doors.
+//! Certificates of the registry at the listeners.
 
 use crate::common::http::Http;
 use crate::common::{Client, Endpoint, connect_packet};

@@ -118,7 +118,7 @@ fn a_build_without_the_feature_refuses_with_the_remedy() {
     assert!(told.contains("--features aws"), "{told}");
 }
 
-/// Creates a job for all things through the api door, as somebody else would.
+/// Creates a job for all things through the API listener, as somebody else would.
 pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str, document: &str) {
     let ca = CertificateDer::from_pem_file(bench.path("pki/ca.cert.pem")).unwrap();
     let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());

@@ -10,9 +10,9 @@ use jobs_engine::engine::Engine;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Service {
-    /// The doors have their addresses: from now on there are objects.
+    /// The listeners have their addresses: from now on there are objects.
     pub(super) fn keep_objects(&self, objects: Objects) {
-        // There is one start of the doors.
+        // The listeners start once.
         let _ = self.objects.set(objects);
     }
 

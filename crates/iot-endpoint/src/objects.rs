@@ -21,7 +21,7 @@ const PATH_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').r
 
 pub(super) struct Objects {
     dir: PathBuf,
-    /// `https://host:port` of the door that serves objects.
+    /// `https://host:port` of the listener that serves objects.
     origin: String,
     key: AccessKey,
 }

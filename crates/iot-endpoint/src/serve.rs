@@ -1,4 +1,4 @@
-//! `fleetsim serve`: brings the doors up, says so, and takes them down again.
+//! `fleetsim serve`: brings the listeners up, says so, and takes them down again.
 
 use super::config::EndpointConfig;
 use super::identity::Verifier;
@@ -215,7 +215,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     result
 }
 
-/// How clients on this machine reach a door that may listen on every address.
+/// How clients on this machine reach a listener that may be bound to every address.
 fn reachable(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
@@ -230,7 +230,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     open().map_err(|source| ServeError::Listen { address, source })
 }
 
-/// Where the doors are.
+/// Where the listeners are.
 struct Addresses {
     mqtt: SocketAddr,
     https: SocketAddr,

@@ -1,4 +1,4 @@
-//! How the endpoint is shaped: quotas and faults as the doors ask for them, and what waits because of them. It stands around the engine,
+//! How the endpoint is shaped: quotas and faults as the listeners ask for them, and what waits because of them. It stands around the engine,
 //! and knows no rule of jobs.
 
 use super::broker::message::Message;

@@ -19,7 +19,7 @@ pub enum Purpose {
     Retry = 5,
     /// Gaps of a Poisson arrival process.
     Arrivals = 6,
-    /// What the emulator injects.
+    /// What the local endpoint injects.
     Emulator = 7,
     /// Reaction to a notification.
     Reaction = 8,
@@ -29,13 +29,13 @@ pub enum Purpose {
     PollPhase = 10,
     /// How much later each poll is.
     PollJitter = 11,
-    /// Which requests the emulator never answers.
+    /// Which requests the local endpoint never answers.
     Drop = 12,
-    /// How long the emulator's server works on a request.
+    /// How long the local endpoint's server works on a request.
     Service = 13,
-    /// How long the emulator keeps a connection.
+    /// How long the local endpoint keeps a connection.
     Lifetime = 14,
-    /// How late the emulator sends a message.
+    /// How late the local endpoint sends a message.
     Lateness = 15,
     /// Which executions, connections and things go wrong on purpose.
     Fault = 30,

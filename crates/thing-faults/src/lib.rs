@@ -1,5 +1,5 @@
 //! Failures on purpose: which there are, how often one strikes, and what it strikes. Pure; who misbehaves, and how, is the business
-//! of `device` and `transport`.
+//! of `thing-agent` and `thing-transport`.
 //!
 //! [`TABLE`] is the one table: from it come the words of a scenario with their defaults, `docs/FAULTS.md`, and the test.
 

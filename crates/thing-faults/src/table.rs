@@ -1,4 +1,4 @@
-//! The table of faults: one row each. Scenario words, `docs/FAULTS.md` and `tests/faults` are made from it.
+//! The table of faults: one row each. Scenario words, `docs/FAULTS.md` and `tests/faults.rs` are made from it.
 
 use super::{Per, Setting};
 use enumset::EnumSetType;

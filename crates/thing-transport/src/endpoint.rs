@@ -1,4 +1,4 @@
-//! Where things connect to, and from where: the same to everyone, whether AWS, the emulator or a broker.
+//! Where things connect to, and from where: the same to everyone, whether AWS, the local endpoint or a broker.
 
 use crate::credentials;
 use crate::credentials::Credentials;

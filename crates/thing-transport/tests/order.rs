@@ -22,7 +22,7 @@ const ORDER: [&str; 19] = [
     "fetch",
     "wire",
     "driver",
-    "twin",
+    "duplicate_client",
     "thing",
 ];
 

@@ -56,8 +56,8 @@ async fn client(account: &Account, ui: &Ui) -> Result<ControlClient, TargetError
     let Account { region, keyring, endpoint_url, ca_bundle } = account;
     let url = endpoint_url.clone().unwrap_or_else(|| control_url(region));
     ui.tell(&format!("control plane: {url}, region {region}"));
-    let door = door(&url, region.clone(), ca_bundle.as_deref()).await?;
-    Ok(ControlClient::new(door, Arc::clone(keyring)))
+    let control_plane = control_endpoint(&url, region.clone(), ca_bundle.as_deref()).await?;
+    Ok(ControlClient::new(control_plane, Arc::clone(keyring)))
 }
 
 /// AWS's own control plane of a region.
@@ -66,7 +66,7 @@ fn control_url(region: &str) -> String {
     format!("https://iot.{region}.{suffix}")
 }
 
-async fn door(url: &str, region: String, ca_bundle: Option<&str>) -> Result<ControlEndpoint, TargetError> {
+async fn control_endpoint(url: &str, region: String, ca_bundle: Option<&str>) -> Result<ControlEndpoint, TargetError> {
     let wrong = |why: &str| TargetError::Account(format!("the endpoint URL {url} {why}"));
     let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
     let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;

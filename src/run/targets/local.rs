@@ -65,7 +65,7 @@ pub(super) async fn bring_up(
 
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
-    let door = ControlEndpoint {
+    let control_plane = ControlEndpoint {
         address: api,
         authority: api.to_string(),
         region: control::REGION.into(),
@@ -73,7 +73,7 @@ pub(super) async fn bring_up(
     };
     let keys = store.credentials();
     let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
-    let client = ControlClient::new(door, Arc::clone(&keyring));
+    let client = ControlClient::new(control_plane, Arc::clone(&keyring));
     let control = register(things, groups, client, Register::Things, ui).await?;
     let store = ObjectStore {
         address: api,

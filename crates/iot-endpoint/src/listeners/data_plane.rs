@@ -1,4 +1,4 @@
-//! The four operations of the data plane over HTTP, whichever door a request came in by (PROTOCOL 10).
+//! The four operations of the data plane over HTTP, whichever listener a request came in by (PROTOCOL 10).
 
 use super::http::{Body, Lost, Query, Refused, respond, segments};
 use crate::identity;

@@ -1,4 +1,4 @@
-//! What both doors that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
+//! What both listeners that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
 
 use super::read_deadline::{Progress, ReadDeadline};
 use http::{HeaderValue, Response, StatusCode};
@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use std::io;
 use std::time::Duration;
 
-/// Connections of a door at once: things keep theirs open.
+/// Connections of a listener at once: things keep theirs open.
 pub(super) const CONNECTIONS_MAX: usize = 65_536;
 /// From the end of a head to the end of its body.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -27,14 +27,14 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
     let presented = Presented::new(certificate);
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
     let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
-    let door = Listener { presented, service, auto_register };
+    let listener = Listener { presented, service, auto_register };
     let progress = Progress::default();
     let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
         let answering = progress.begin();
         async {
             let _answering = answering;
-            door.answer(request).await
+            listener.answer(request).await
         }
     });
     let connection = http::server().serve_connection(io, answer);

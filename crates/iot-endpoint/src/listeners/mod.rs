@@ -1,4 +1,4 @@
-//! Async shells around the engine: one file a way in.
+//! The listeners: async shells around the engine, one module a way in.
 
 pub(super) mod api;
 mod data_plane;

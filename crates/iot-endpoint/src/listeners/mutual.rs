@@ -1,4 +1,4 @@
-//! Doors behind mutual TLS: accept, handshake, then the protocol that ALPN names, or that of the port (PROTOCOL 12.2).
+//! Listeners behind mutual TLS: accept, handshake, then the protocol that ALPN names, or that of the port (PROTOCOL 12.2).
 
 use super::http::CONNECTIONS_MAX;
 use super::https;

@@ -1,4 +1,4 @@
-//! MQTT over WebSocket: a signed upgrade on the door of the API, then the same sessions as over mutual TLS (PROTOCOL 12.4).
+//! MQTT over WebSocket: a signed upgrade on the listener of the API, then the same sessions as over mutual TLS (PROTOCOL 12.4).
 
 use super::http::{Body, Io, Refused, full};
 use super::mqtt::{self, Carrier, MqttSettings};

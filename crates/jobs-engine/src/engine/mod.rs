@@ -1,5 +1,5 @@
 //! The jobs service as a pure machine: typed requests, control-plane calls and time in; answers, notifications, ledger rows and
-//! deadlines out. MQTT, HTTPS and the control plane are doors to this one engine.
+//! deadlines out. MQTT, HTTPS and the control plane are ways to this one engine.
 //!
 //! Every change of an execution goes through one place (`change`), which compares a thing's pending list before and after and
 //! tells what follows: `notify` when the set changed, `notify-next` when its head changed (PROTOCOL 7.2), rows of the ledger,

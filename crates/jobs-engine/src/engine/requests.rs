@@ -11,7 +11,7 @@ use iot_jobs::{
 use std::time::Duration;
 
 impl Engine {
-    /// Answers one request of `thing`, whatever door it came through.
+    /// Answers one request of `thing`, whatever listener it came through.
     ///
     /// A thing without executions, known or not, gets empty answers; `ResourceNotFound` is for concrete jobs (inferred).
     pub fn handle_request(&mut self, thing: &ThingName, request: &Request, now: Now) -> Reply {

@@ -133,7 +133,7 @@ impl Registry {
         Ok(())
     }
 
-    /// A certificate that is deleted opens no door any more, even if its issuer is trusted. With `force` policies may be attached.
+    /// A certificate that is deleted admits nobody any more, even if its issuer is trusted. With `force` policies may be attached.
     ///
     /// # Errors
     /// `ResourceNotFound`; `CertificateState` while it is `ACTIVE`; `DeleteConflict` while things or policies are attached to it.

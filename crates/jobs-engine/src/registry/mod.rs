@@ -2,7 +2,7 @@
 //! to what (shapes and rules as in botocore's `iot/2015-05-28` model). Who is a member of which group is the engine's to know,
 //! since jobs follow from it.
 //!
-//! Policies are stored and told, not evaluated: what a device may do is the usual policy of PROTOCOL 14, which the MQTT door
+//! Policies are stored and told, not evaluated: what a device may do is the usual policy of PROTOCOL 14, which the MQTT listener
 //! enforces for every device.
 
 mod attributes;

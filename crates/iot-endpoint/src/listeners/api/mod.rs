@@ -1,4 +1,4 @@
-//! The door for whoever signs: HTTPS with verified SigV4, in AWS's shapes. Here is what tells the control plane (PROTOCOL 11), the
+//! The listener for whoever signs: HTTPS with verified SigV4, in AWS's shapes. Here is what tells the control plane (PROTOCOL 11), the
 //! data plane, objects and WebSockets apart, and what all calls of the control plane share; what each means stands in the files of its
 //! operations.
 
@@ -34,7 +34,7 @@ use tokio_rustls::TlsAcceptor;
 /// A document of 32,768 bytes as a JSON string, and the rest of a CreateJob.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// What the door needs besides the service.
+/// What the listener needs besides the service.
 pub(crate) struct ApiSettings {
     pub(crate) key: AccessKey,
     /// What DescribeEndpoint answers: where MQTT is, and where the data plane is by signed requests.
@@ -65,14 +65,14 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
 }
 
 /// Runs a connection to its end, or to its becoming a WebSocket.
-async fn run(stream: TlsStream, door: Listener) {
+async fn run(stream: TlsStream, listener: Listener) {
     let progress = Progress::default();
     let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
         let answering = progress.begin();
         async {
             let _answering = answering;
-            door.answer(request).await
+            listener.answer(request).await
         }
     });
     if let Err(error) = http::server().serve_connection(io, answer).with_upgrades().await {

@@ -1,5 +1,5 @@
 //! Policies: kept, versioned, attached and told, but not evaluated. What a device may do is the usual policy of PROTOCOL 14,
-//! which the MQTT door enforces for every device whatever is attached to its certificate.
+//! which the MQTT listener enforces for every device whatever is attached to its certificate.
 
 use super::{PAGE_MAX, arn, certificate_of_arn, group_name, principal};
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
