@@ -1,6 +1,7 @@
 //! fleetsim: a fleet load-testing simulator for AWS IoT Jobs.
 //!
-//! `docs/ARCHITECTURE.md` is the map: which module does what, and who may name whom.
+//! This package is the program: command line, scenarios, runs, reports, dashboard. What it is made of are the libraries in `crates/`;
+//! `docs/ARCHITECTURE.md` is the map: which crate and module does what, and who may name whom.
 
 pub mod aws;
 pub mod cli;

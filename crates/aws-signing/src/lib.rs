@@ -1,6 +1,8 @@
-//! AWS Signature Version 4 both ways: made by clients, verified by the endpoint; in headers, in presigned URLs, in MQTT's WebSocket URLs.
-//! The signatures themselves
-//! read no clock: the instant is an argument. A [`keyring::Keyring`] renews keys before they expire.
+//! AWS Signature Version 4 both ways: made by clients, verified by the endpoint; in headers, in presigned URLs, in MQTT's WebSocket
+//! URLs (PROTOCOL 12.3).
+//!
+//! The signatures themselves read no clock: the instant is an argument. A [`keyring::Keyring`] renews keys before they expire. It is
+//! no client of AWS: who sends a request signs it here.
 
 #![warn(missing_docs)]
 

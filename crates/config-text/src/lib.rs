@@ -1,6 +1,7 @@
 //! TOML for people: typed reading that knows where every value stands, and tells everything that is wrong at once.
 //!
-//! `tree` parses and keeps places, [`Reader`] reads values and gathers [`Problem`]s instead of stopping at the first one.
+//! `tree` parses and keeps places, [`Reader`] reads values and gathers [`Problem`]s instead of stopping at the first one. It reads no
+//! files and knows no key: what a table holds, its reader says.
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,9 @@
 //! The local AWS IoT Jobs endpoint: `fleetsim serve`.
 //!
-//! A pure [`engine`] that knows the rules of jobs, a pure [`registry`] that knows those of things and certificates, a `service` that shares it between the doors and keeps the ledger, the sessions that
-//! are connected, and the doors themselves. Nothing but the control plane's door can change a job.
+//! The rules of jobs, things and certificates are those of [`jobs_engine`]. Here is what stands around it: the listeners for MQTT,
+//! HTTPS and the control plane, the MQTT broker, the sessions that are connected, a `service` that shares the engine between them,
+//! and what is written: ledger, state, log of requests. Jobs are created, canceled and deleted through the control plane's listener
+//! only; it evaluates no policies, and is no service for production.
 
 #![warn(missing_docs)]
 

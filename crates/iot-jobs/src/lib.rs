@@ -1,7 +1,8 @@
 //! AWS IoT Jobs as a language: names, statuses, requests, answers, notifications, limits.
 //!
-//! Pure, and spoken by both sides of the wire. Text and bytes are [`crate::wire`]'s business; `PROTOCOL 6.2` in a comment
-//! names a section of `docs/PROTOCOL.md`.
+//! Pure, and spoken by both sides of the wire: it sends nothing, and knows no job but the one it is handed. Text and bytes are
+//! [`wire`]'s business. `PROTOCOL 6.2` in a comment names a section of `docs/PROTOCOL.md`, `PROTOCOL-CORE 1.9` one of
+//! `docs/PROTOCOL-CORE.md`.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! What a simulation is described in: random streams by seed, random durations, schedules with a period, and their text
-//! in scenarios. Pure.
+//! What a simulation is described in: random streams by seed, random durations, names by template, schedules with a period, and their
+//! text in scenarios. Pure: time is an argument, and randomness follows from a seed.
 
 #![warn(missing_docs)]
 

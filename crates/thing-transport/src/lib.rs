@@ -1,4 +1,4 @@
-//! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is told to an
+//! The generator's sockets: one session a thing. It holds no jobs logic, and knows no metrics: what happens is emitted to an
 //! [`Observer`].
 //!
 //! Modules name only those above them (`tests/order.rs`):
