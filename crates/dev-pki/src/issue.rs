@@ -14,7 +14,7 @@ use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// Validity of everything that is issued. A development PKI outlives its users' patience otherwise.
+/// Validity of everything that is issued: longer than anyone uses a development PKI.
 const VALID_FOR: Duration = Duration::days(3650);
 /// Clocks of client and server may differ.
 const VALID_BEFORE: Duration = Duration::days(1);

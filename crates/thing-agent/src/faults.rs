@@ -159,7 +159,7 @@ impl Faults {
         self.course.as_mut().is_some_and(|course| std::mem::take(&mut course.reports_after_end))
     }
 
-    /// The execution of the last course.
+    /// The execution of the last plan.
     pub(super) fn execution(&self) -> Option<&ExecutionKey> {
         self.course.as_ref().map(|course| &course.key)
     }
