@@ -54,7 +54,7 @@ fn the_map_names_every_crate_and_every_module_of_the_program() {
         rows.iter().map(|row| row.split('`').nth(1).unwrap().to_owned()).filter(|name| name != "fleetsim").collect();
     assert_eq!(crates, names_in("crates", |path| path.join("Cargo.toml").exists()), "crates");
     let program = rows.iter().find(|row| row.starts_with("| `fleetsim`")).expect("the program has a row");
-    for module in names_in("src", |path| path.is_dir()) {
+    for module in names_in("src", |path| path.join("mod.rs").exists()) {
         assert!(program.contains(&format!("`{module}` ")), "the map does not say what src/{module} does");
     }
 }

@@ -487,7 +487,7 @@ impl World {
                 self.things[thing].notification_interest = notification_interest;
                 let name = self.things[thing].name.clone();
                 self.engine_call(|engine, _| {
-                    engine.handle_subscription(&name, notification_interest.list, notification_interest.next)
+                    engine.handle_subscription(&name, notification_interest.list, notification_interest.next);
                 });
                 self.send(thing, epoch, Flight::Suback { count: filters.len() });
             }

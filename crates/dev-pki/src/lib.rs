@@ -19,9 +19,11 @@ mod device;
 mod files;
 pub mod given;
 mod issue;
+mod signer;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
 pub use files::AwsCredentials;
+pub use signer::signer_key;
 
 use files::Lock;
 use iot_jobs::ThingName;

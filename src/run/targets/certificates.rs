@@ -122,7 +122,7 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
 }
 
 fn signer_key(path: &Path) -> Result<SignerKey, String> {
-    SignerKey::from_pem(&std::fs::read(path).map_err(|error| error.to_string())?)
+    dev_pki::signer_key(&std::fs::read(path).map_err(|error| error.to_string())?)
 }
 
 /// Files that things share are read once.

@@ -3,10 +3,7 @@
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use rand::{CryptoRng, RngExt as _};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use sha2::{Digest as _, Sha256};
-use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
 
 /// The SHA-256 of a file.
 pub type FileDigest = [u8; 32];
@@ -61,25 +58,12 @@ impl FileSigner {
 pub struct SignerKey(VerifyingKey);
 
 impl SignerKey {
-    /// Of PEM text with a certificate or a public key.
+    /// Of the point of a public key, as SEC1 writes it: compressed or not.
     ///
     /// # Errors
-    /// With what is wrong with it.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
-        if let Ok(certificate) = CertificateDer::from_pem_slice(pem) {
-            let (_, certificate) = X509Certificate::from_der(&certificate).map_err(|error| format!("its certificate: {error}"))?;
-            return Self::from_info(certificate.public_key());
-        }
-        let info = SubjectPublicKeyInfoDer::from_pem_slice(pem)
-            .map_err(|_neither| "it holds neither a certificate nor a public key in PEM".to_owned())?;
-        let (_, info) = SubjectPublicKeyInfo::from_der(&info).map_err(|error| format!("its public key: {error}"))?;
-        Self::from_info(&info)
-    }
-
-    fn from_info(info: &SubjectPublicKeyInfo<'_>) -> Result<Self, String> {
-        VerifyingKey::from_sec1_bytes(&info.subject_public_key.data)
-            .map(Self)
-            .map_err(|_other| "its key is not one of ECDSA on P-256".to_owned())
+    /// When it is no point of P-256.
+    pub fn from_sec1(point: &[u8]) -> Result<Self, String> {
+        VerifyingKey::from_sec1_bytes(point).map(Self).map_err(|_other| "its key is not one of ECDSA on P-256".to_owned())
     }
 
     /// Whether `signature`, DER, is of this key over `digest`.
@@ -115,23 +99,5 @@ mod tests {
         for broken in [&b""[..], b"MEUC", &[0x30; 72], &signature[1..], &signature[..signature.len() - 1]] {
             assert!(!signer.public().verifies(&digest(b"firmware"), broken));
         }
-    }
-
-    /// The provider of TLS makes the same signatures, and reads ours.
-    #[test]
-    fn another_implementation_agrees() {
-        let pair = rcgen::KeyPair::generate().unwrap();
-        let key = SignerKey::from_pem(pair.public_key_pem().as_bytes()).unwrap();
-        let certificate = rcgen::CertificateParams::new(["signer".to_owned()]).unwrap().self_signed(&pair).unwrap();
-        assert_eq!(SignerKey::from_pem(certificate.pem().as_bytes()), Ok(key));
-        use rcgen::SigningKey as _;
-        assert!(key.verifies(&digest(b"firmware"), &pair.sign(b"firmware").unwrap()));
-    }
-
-    #[test]
-    fn a_file_that_holds_no_such_key_is_refused() {
-        let rsa_or_other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().public_key_pem();
-        assert!(SignerKey::from_pem(rsa_or_other.as_bytes()).unwrap_err().contains("P-256"));
-        assert!(SignerKey::from_pem(b"hello").unwrap_err().contains("neither"));
     }
 }
