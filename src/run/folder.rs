@@ -23,7 +23,7 @@ pub(super) fn create(dir: &Path, setup: &Setup) -> Result<ResultsWriter, ReportE
         verdict: Verdict::Running,
         exit_code: None,
         seed: plan.seed,
-        scenario_sha256: Sha256::digest(plan.to_toml().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        scenario_sha256: hex::encode(Sha256::digest(plan.to_toml().as_bytes())),
         scenario: plan.to_json(),
         version: env!("CARGO_PKG_VERSION").into(),
         host: setup.host.clone(),

@@ -1,6 +1,6 @@
 //! Presigned URLs: Signature Version 4 in a query string, as S3 has it.
 
-use super::sigv4::{ALGORITHM, AccessKey, SKEW_MAX, SignError, compute, is_same, parse_date};
+use super::sigv4::{ALGORITHM, AccessKey, SKEW_MAX, Scope, SignError, compute, is_same, parse_date, signable};
 use aws_sigv4::http_request::{PercentEncodingMode, SignableBody, SignatureLocation, SigningSettings, UriPathNormalizationMode};
 use http::{HeaderMap, Request, Uri};
 use percent_encoding::percent_decode_str;
@@ -75,7 +75,8 @@ pub fn presign(
 ) -> Result<String, SignError> {
     let mut request = Request::builder().method(method).uri(url).body(()).map_err(|error| SignError::new(&error))?;
     let body = SignableBody::UnsignedPayload;
-    let (instructions, _) = compute(method, url, std::iter::empty(), body, key, region, SERVICE, at, settings(expires_in))?;
+    let scope = Scope { region, service: SERVICE, at };
+    let (instructions, _) = compute(signable(method, url, std::iter::empty(), body)?, key, &scope, settings(expires_in))?;
     instructions.apply_to_request_http1x(&mut request);
     Ok(request.uri().to_string())
 }
@@ -124,7 +125,9 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     let query = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
     let url = format!("https://{}{}{query}", text("host")?, uri.path());
     let body = SignableBody::UnsignedPayload;
-    let (_, expected) = compute(method, &url, signed.into_iter(), body, key, region, SERVICE, at, settings(expires_in))
+    let scope = Scope { region, service: SERVICE, at };
+    let (_, expected) = signable(method, &url, signed.into_iter(), body)
+        .and_then(|signable| compute(signable, key, &scope, settings(expires_in)))
         .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
     if is_same(&expected, signature) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
 }

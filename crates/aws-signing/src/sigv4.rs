@@ -5,7 +5,8 @@
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use http::{HeaderMap, Request, Uri};
+use http::Request;
+use http::request::Parts;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
@@ -100,46 +101,47 @@ pub fn sign_request(
         request.headers().iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect();
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let uri = request.uri().to_string();
-    let instructions = compute(
-        request.method().as_str(),
-        &uri,
-        headers,
-        SignableBody::Bytes(request.body()),
-        key,
-        region,
-        service,
-        at,
-        SigningSettings::default(),
-    )?
-    .0;
+    let signable = signable(request.method().as_str(), &uri, headers, SignableBody::Bytes(request.body()))?;
+    let (instructions, _) = compute(signable, key, &Scope { region, service, at }, SigningSettings::default())?;
     instructions.apply_to_request_http1x(request);
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "the inputs of SigV4 are that many")]
-pub(super) fn compute<'a>(
+/// What a signature is good for.
+pub(super) struct Scope<'a> {
+    pub(super) region: &'a str,
+    pub(super) service: &'a str,
+    pub(super) at: SystemTime,
+}
+
+/// What of a request is signed.
+pub(super) fn signable<'a>(
     method: &'a str,
     uri: &'a str,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     body: SignableBody<'a>,
+) -> Result<SignableRequest<'a>, SignError> {
+    SignableRequest::new(method, uri, headers, body).map_err(|error| SignError::new(&error))
+}
+
+/// The signature, and how a request gets it.
+pub(super) fn compute(
+    signable: SignableRequest<'_>,
     key: &AccessKey,
-    region: &str,
-    service: &str,
-    at: SystemTime,
+    scope: &Scope<'_>,
     settings: SigningSettings,
 ) -> Result<(aws_sigv4::http_request::SigningInstructions, String), SignError> {
     let failed = SignError::new;
     let identity = Credentials::new(key.id.clone(), key.secret.clone(), key.session_token.clone(), None, "fleetsim").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(region)
-        .name(service)
-        .time(at)
+        .region(scope.region)
+        .name(scope.service)
+        .time(scope.at)
         .settings(settings)
         .build()
         .map_err(|error| failed(&error))?
         .into();
-    let signable = SignableRequest::new(method, uri, headers, body).map_err(|error| failed(&error))?;
     Ok(sign(signable, &params).map_err(|error| failed(&error))?.into_parts())
 }
 
@@ -176,16 +178,8 @@ impl<'a> Authorization<'a> {
 ///
 /// # Errors
 /// With the reason, in AWS's names.
-pub fn verify<'a>(
-    method: &str,
-    uri: &Uri,
-    headers: &'a HeaderMap,
-    body: &[u8],
-    key: &AccessKey,
-    region: &str,
-    now: SystemTime,
-) -> Result<&'a str, Refusal> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let authorization = text("authorization").ok_or(Refusal::MissingAuthenticationToken)?;
     let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
     let date = text("x-amz-date").ok_or(Refusal::IncompleteSignature)?;
@@ -200,7 +194,7 @@ pub fn verify<'a>(
         return Err(Refusal::WrongScope);
     }
     let host = text("host").ok_or(Refusal::IncompleteSignature)?;
-    let absolute = format!("https://{host}{}", uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
+    let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     if !names.contains(&"host") || !names.contains(&"x-amz-date") {
         return Err(Refusal::IncompleteSignature);
@@ -212,9 +206,10 @@ pub fn verify<'a>(
     let mut settings = SigningSettings::default();
     // The client decided which headers count.
     settings.excluded_headers = None;
-    let (_, expected) =
-        compute(method, &absolute, signed.into_iter(), SignableBody::Bytes(body), key, region, authorization.service, at, settings)
-            .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
+    let scope = Scope { region, service: authorization.service, at };
+    let (_, expected) = signable(head.method.as_str(), &absolute, signed.into_iter(), SignableBody::Bytes(body))
+        .and_then(|signable| compute(signable, key, &scope, settings))
+        .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
     if is_same(&expected, authorization.signature) { Ok(authorization.service) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
@@ -260,7 +255,8 @@ mod tests {
     }
 
     fn check(request: &Request<Vec<u8>>, key: &AccessKey, now: SystemTime) -> Result<String, Refusal> {
-        verify(request.method().as_str(), request.uri(), request.headers(), request.body(), key, REGION, now).map(str::to_owned)
+        let (head, body) = request.clone().into_parts();
+        verify(&head, &body, key, REGION, now).map(str::to_owned)
     }
 
     #[test]
@@ -295,7 +291,8 @@ mod tests {
             assert_eq!(check(&request, &key(), now() - Duration::from_secs(skew)), Err(Refusal::SignatureExpired));
         }
         assert_eq!(check(&request, &key(), now() + Duration::from_secs(299)), Ok("iot".into()));
-        let other_region = verify("PUT", request.uri(), request.headers(), request.body(), &key(), "eu-west-1", now());
+        let (head, body) = request.clone().into_parts();
+        let other_region = verify(&head, &body, &key(), "eu-west-1", now());
         assert_eq!(other_region, Err(Refusal::WrongScope));
         let mut other_day = signed("/jobs/fw-1", "{}");
         let authorization = other_day.headers()["authorization"].to_str().unwrap().replace("/20260225/", "/20260224/");

@@ -156,14 +156,14 @@ mod tests {
     }
 
     fn signed_by_another_implementation(service: &str) {
-        use crate::sigv4::compute;
+        use crate::sigv4::{Scope, compute, signable};
         use aws_sigv4::http_request::{SignableBody, SignatureLocation, SigningSettings};
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(Duration::from_secs(60));
         let url = format!("https://{HOST}{PATH}?x=a%20b");
-        let (instructions, _) =
-            compute("GET", &url, std::iter::empty(), SignableBody::Bytes(b""), &key(), REGION, service, at(0), settings).unwrap();
+        let signable = signable("GET", &url, std::iter::empty(), SignableBody::Bytes(b"")).unwrap();
+        let (instructions, _) = compute(signable, &key(), &Scope { region: REGION, service, at: at(0) }, settings).unwrap();
         let mut request = http::Request::get(&url).body(()).unwrap();
         instructions.apply_to_request_http1x(&mut request);
         let url = request.uri().to_string();

@@ -140,9 +140,8 @@ impl Listener {
     /// Which plane a request is signed for.
     fn verify(&self, head: &Parts, body: &[u8]) -> Result<Plane, Refused> {
         let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-        let signed_for =
-            sigv4::verify(head.method.as_str(), &head.uri, &head.headers, body, &self.settings.key, control::REGION, now)
-                .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
+        let signed_for = sigv4::verify(head, body, &self.settings.key, control::REGION, now)
+            .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
         match signed_for {
             control::SIGNING_NAME => Ok(Plane::Control),
             wire::data_plane::SIGNING_NAME => Ok(Plane::Data),
