@@ -120,7 +120,9 @@ impl Bench {
         let deadline = Instant::now() + Duration::from_secs(20);
         let things = things.to_string();
         let seconds = self.path("out/timeseries.csv");
-        while !(seconds.exists() && self.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == things)) {
+        // The file is there a moment before its first line is.
+        let has_lines = || std::fs::read_to_string(&seconds).is_ok_and(|text| text.contains('\n'));
+        while !(has_lines() && self.cells("timeseries.csv", &["connected"]).iter().any(|row| row[0] == things)) {
             assert!(Instant::now() < deadline, "the things do not connect");
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -12,7 +12,7 @@ use crate::shard::{Member, ShardContext};
 use crate::thing_id::ThingId;
 use crate::wire::End;
 use crate::wire::https::HttpsWire;
-use crate::wire::mqtt::{MqttWire, emit_unacknowledged};
+use crate::wire::mqtt::{MqttWire, emit_session_lost};
 use bytes::BytesMut;
 use host::clock;
 use iot_jobs::instant::Mono;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thing_agent::backoff::{Backoff, ReconnectBackoff};
 use thing_agent::telemetry::Telemetry;
-use thing_agent::{Event, JobsAgent};
+use thing_agent::{AnswerOutcome, Event, JobsAgent};
 use thing_faults::Fault;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::SemaphorePermit;
@@ -109,10 +109,7 @@ impl Thing {
 
     /// What a thing that is away will not send any more.
     fn end<O: Observer>(&mut self, shard: &ShardContext<O>) {
-        if let Some(session) = self.session.take() {
-            let thing = Member { shard, id: &self.id };
-            session.mqtt.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, true));
-        }
+        self.session = None;
         let count = self.telemetry.as_mut().map_or(0, |telemetry| telemetry.lose_until(clock::mono()));
         if count > 0 {
             self.of(shard).emit(SessionEvent::TelemetryLost { count });
@@ -219,7 +216,7 @@ impl Thing {
         let mut driver = begin(Member { shard, id: &self.id }, &mut self.agent, wire, kept, is_present);
         let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
         let kept = driver.into_wire().into_session_state(&end, Member { shard, id: &self.id });
-        self.disconnected(shard, attempt);
+        self.disconnected(shard, attempt, &end);
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
             let _ = connection.tcp().set_zero_linger();
@@ -266,15 +263,20 @@ impl Thing {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, Box::pin(driver.into_wire().close(&end))).await;
         // Without a connection, and with nothing under way on it, a thing that polls is as it was.
         if !matches!(end, End::Failed(Failure::ClosedIdle { .. })) {
-            self.disconnected(shard, attempt);
+            self.disconnected(shard, attempt, &end);
         }
         end
     }
 
-    /// Lets the agent tell what it has to, now that it has no session.
-    fn disconnected<O: Observer>(&mut self, shard: &ShardContext<O>, attempt: &mut Attempt<'_>) {
+    /// Lets the agent emit what it has to, now that it has no session. A request that is under way when the run itself ends the session
+    /// has not failed: it stays open.
+    fn disconnected<O: Observer>(&mut self, shard: &ShardContext<O>, attempt: &mut Attempt<'_>, end: &End) {
         self.agent.handle_disconnected(clock::mono());
+        let is_over = matches!(end, End::Ordered);
         while let Some(event) = self.agent.poll_event() {
+            if is_over && matches!(event, Event::Answered { outcome: AnswerOutcome::SessionLost, .. }) {
+                continue;
+            }
             attempt.follow(&event, None, Member { shard, id: &self.id });
             shard.observer.agent(&self.id, event);
         }
@@ -295,7 +297,7 @@ fn begin<'a, O: Observer>(
             is_subscribed = kept.is_subscribed;
             wire.resume(kept.mqtt, thing);
         } else {
-            kept.mqtt.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, false));
+            kept.mqtt.unacknowledged().for_each(|publish| emit_session_lost(thing, publish));
         }
     }
     if !is_subscribed {

@@ -83,9 +83,11 @@ impl<'a> MqttWire<'a> {
 
     /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
     pub(crate) fn into_session_state<O: Observer>(self, end: &End, thing: Member<'_, O>) -> Option<SessionState> {
-        let is_over = matches!(end, End::Ordered);
-        if is_over || self.session.is_clean() {
-            self.session.unacknowledged().for_each(|publish| emit_unacknowledged(thing, publish, is_over));
+        if matches!(end, End::Ordered) {
+            return None;
+        }
+        if self.session.is_clean() {
+            self.session.unacknowledged().for_each(|publish| emit_session_lost(thing, publish));
             return None;
         }
         self.session.into_session_state()
@@ -341,11 +343,9 @@ fn deliver<O: Observer>(thing: Member<'_, O>, agent: &mut JobsAgent, topic: &str
     }
 }
 
-/// A publish of a session that is gone for good. At the end of a run telemetry is always under way, and counts as open.
-pub(crate) fn emit_unacknowledged<O: Observer>(thing: Member<'_, O>, publish: Published, is_over: bool) {
-    if !(is_over && publish.content == Content::Telemetry) {
-        emit_end(thing, publish, clock::mono(), PublishEnd::SessionLost);
-    }
+/// A publish that was not acknowledged, of a session that is gone for good. What is under way when the run itself ends the session stays open.
+pub(crate) fn emit_session_lost<O: Observer>(thing: Member<'_, O>, publish: Published) {
+    emit_end(thing, publish, clock::mono(), PublishEnd::SessionLost);
 }
 
 fn emit_end<O: Observer>(thing: Member<'_, O>, publish: Published, at: Mono, end: PublishEnd) {
