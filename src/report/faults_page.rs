@@ -24,7 +24,7 @@ faults = { crash_in_progress = { share = 0.01, per = \"execution\", away = \"uni
 - What a share strikes is a function of the seed, the thing, the fault and the unit: the same for any number of shards, whatever happens on the way.
   At most one fault strikes an update, the first of the table.
 - Each strike is counted in `errors.csv`, with kind `fault` and the fault's name as code, and in the findings of the summary; executions say in
-  the last column of `executions.csv` what struck them. What the table excuses is no anomaly there, and anything else is.
+  the column `faults` of `executions.csv` what struck them. What the table excuses is no anomaly there, and anything else is.
 - Over HTTPS there are no topics, acknowledgements and client ids, so `wrong_topic`, `foreign_topic`, `publish_flood`, `no_puback`, `slow_reader`,
   `no_notify_next`, `flapping` and `duplicate_client_id` are refused for cohorts that speak it; the others are the same as over MQTT, but for
   what the endpoint answers: HTTP has no name of its own for a version conflict and for bad JSON, and a certificate

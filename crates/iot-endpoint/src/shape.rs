@@ -45,7 +45,8 @@ pub(super) enum Disposition {
 
 pub(super) struct Shape {
     meters: Meters,
-    faults: Faults,
+    /// What goes wrong by seed: a listener asks where it takes hold.
+    pub(super) faults: Faults,
     server: Option<Mutex<ServerQueue>>,
     late: Delays<Late>,
 }
