@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thing_agent::backoff::{Backoff, ReconnectBackoff};
 use thing_agent::telemetry::Telemetry;
-use thing_agent::{AnswerOutcome, Event, JobsAgent};
+use thing_agent::{AnswerOutcome, Event, JobsAgent, SubscribeFailure};
 use thing_faults::Fault;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::SemaphorePermit;
@@ -92,6 +92,8 @@ struct Attempt<'a> {
     /// Given back once the attempt has succeeded or failed.
     permit: Option<SemaphorePermit<'a>>,
     subscribed: Option<Mono>,
+    /// Since when the subscriptions are waited for.
+    subscribing: Option<Mono>,
     /// Every stage has succeeded: what fails now is told by none.
     has_stages_behind: bool,
 }
@@ -213,7 +215,8 @@ impl Thing {
         let kept = self.session.take();
         let (is_present, telemetry) = (connection.ack.session_present, self.telemetry.as_deref_mut());
         let wire = MqttWire::new(&mut connection, &settings, telemetry, faults);
-        let mut driver = begin(Member { shard, id: &self.id }, &mut self.agent, wire, kept, is_present);
+        let thing = Member { shard, id: &self.id };
+        let mut driver = begin(thing, &mut self.agent, wire, kept, is_present, &mut attempt.subscribing);
         let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
         let kept = driver.into_wire().into_session_state(&end, Member { shard, id: &self.id });
         self.disconnected(shard, attempt, &end);
@@ -280,6 +283,10 @@ impl Thing {
             attempt.follow(&event, None, Member { shard, id: &self.id });
             shard.observer.agent(&self.id, event);
         }
+        if let (Some(started), End::Failed(failure)) = (attempt.subscribing.take(), end) {
+            let (stage, at) = (Stage::Subscribe, clock::mono());
+            self.of(shard).emit(SessionEvent::StageEnded { stage, started, at, failure: Some(failure) });
+        }
     }
 }
 
@@ -290,6 +297,7 @@ fn begin<'a, O: Observer>(
     mut wire: MqttWire<'a>,
     kept: Option<Box<DisconnectedSession>>,
     is_present: bool,
+    subscribing: &mut Option<Mono>,
 ) -> Driver<'a, O, MqttWire<'a>> {
     let mut is_subscribed = false;
     if let Some(kept) = kept {
@@ -302,6 +310,7 @@ fn begin<'a, O: Observer>(
     }
     if !is_subscribed {
         thing.emit(SessionEvent::StageStarted(Stage::Subscribe));
+        *subscribing = Some(clock::mono());
     }
     wire.begin_faults(thing);
     if is_subscribed {
@@ -325,6 +334,7 @@ async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost
         lost,
         permit: Some(permit),
         subscribed: None,
+        subscribing: None,
         has_stages_behind: false,
     })
 }
@@ -334,11 +344,15 @@ impl Attempt<'_> {
     fn follow<O: Observer>(&mut self, event: &Event, refusal: Option<&'static str>, thing: Member<'_, O>) {
         match *event {
             Event::Subscribed { sent, at } => {
+                self.subscribing = None;
                 thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
                 self.succeed(at, thing);
             }
             Event::Resumed { at } => self.succeed(at, thing),
+            // Who ends the session knows why, and tells it.
+            Event::SubscribeFailed { why: SubscribeFailure::SessionLost, .. } => {}
             Event::SubscribeFailed { sent, at, why } => {
+                self.subscribing = None;
                 let failure = Some(&Failure::of_subscribing(why, refusal));
                 thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure });
             }
