@@ -330,7 +330,7 @@ fn check(row: &Row, expected: &Expected, outcome: &Outcome) {
             }
             // On a slow machine a connection may be dropped while it subscribes.
             Where::Errors("lost", code) => {
-                let lost = outcome.error(counter.operation, "lost", code) + outcome.error("subscribe", "subscribe", code);
+                let lost = outcome.error(counter.operation, "lost", code) + outcome.error("subscribe", "suback", code);
                 (lost, format!("connections that ended by {code}"))
             }
             Where::Errors(kind, code) => (outcome.error(counter.operation, kind, code), format!("{kind} {code}")),

@@ -91,11 +91,20 @@ struct Attempt<'a> {
     lost: Option<Mono>,
     /// Given back once the attempt has succeeded or failed.
     permit: Option<SemaphorePermit<'a>>,
-    subscribed: Option<Mono>,
-    /// Since when the subscriptions are waited for.
-    subscribing: Option<Mono>,
-    /// Every stage has succeeded: what fails now is told by none.
-    has_stages_behind: bool,
+    progress: Progress,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy)]
+enum Progress {
+    /// Its stages tell what fails.
+    Connecting,
+    /// Since then, without an answer.
+    Subscribing(Mono),
+    /// Every stage has succeeded, but the other side may still refuse: no stage tells that.
+    Unconfirmed,
+    /// Since then.
+    Up(Mono),
 }
 
 impl Thing {
@@ -142,22 +151,23 @@ impl Thing {
             };
             let now = clock::mono();
             let away = end.away();
-            match (end, attempt.subscribed) {
-                (End::Ordered, subscribed) => {
-                    if subscribed.is_some() {
+            match (end, attempt.progress) {
+                (End::Ordered, progress) => {
+                    if matches!(progress, Progress::Up(_)) {
                         self.of(shard).emit(SessionEvent::Closed);
                     }
                     return;
                 }
-                (End::Failed(failure), Some(since)) => {
+                (End::Failed(failure), Progress::Up(since)) => {
                     self.of(shard).emit(SessionEvent::Lost { at: now, failure: &failure });
                     // Nobody misses a connection before it is needed.
                     let is_missed = !matches!(failure, Failure::ClosedIdle { .. });
                     lost = Some(if is_missed { now } else { now + away.unwrap_or_default() });
                     comeback.lost(now.since(since));
                 }
-                (End::Failed(failure), None) => {
-                    let Attempt { intended, started, has_stages_behind: is_late, .. } = attempt;
+                (End::Failed(failure), progress) => {
+                    let Attempt { intended, started, .. } = attempt;
+                    let is_late = matches!(progress, Progress::Unconfirmed);
                     let event = SessionEvent::ConnectFailed { intended, started, at: now, failure: &failure, is_late };
                     self.of(shard).emit(event);
                 }
@@ -216,7 +226,7 @@ impl Thing {
         let (is_present, telemetry) = (connection.ack.session_present, self.telemetry.as_deref_mut());
         let wire = MqttWire::new(&mut connection, &settings, telemetry, faults);
         let thing = Member { shard, id: &self.id };
-        let mut driver = begin(thing, &mut self.agent, wire, kept, is_present, &mut attempt.subscribing);
+        let mut driver = begin(thing, &mut self.agent, wire, kept, is_present, &mut attempt.progress);
         let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
         let kept = driver.into_wire().into_session_state(&end, Member { shard, id: &self.id });
         self.disconnected(shard, attempt, &end);
@@ -224,7 +234,7 @@ impl Thing {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
             let _ = connection.tcp().set_zero_linger();
         }
-        let is_subscribed = attempt.subscribed.is_some();
+        let is_subscribed = matches!(attempt.progress, Progress::Up(_));
         self.session = kept.map(|mqtt| Box::new(DisconnectedSession { is_subscribed, mqtt }));
         if matches!(end, End::Ordered) {
             let mut bye = BytesMut::new();
@@ -253,7 +263,7 @@ impl Thing {
         };
         // What is not certain yet is no reason to keep others waiting.
         attempt.permit = None;
-        attempt.has_stages_behind = true;
+        attempt.progress = Progress::Unconfirmed;
         let mut driver = match Box::pin(HttpsWire::new(self.of(shard), stream, answer_timeout)).await {
             Ok(wire) => {
                 self.agent.handle_resumed(clock::mono());
@@ -283,7 +293,7 @@ impl Thing {
             attempt.follow(&event, None, Member { shard, id: &self.id });
             shard.observer.agent(&self.id, event);
         }
-        if let (Some(started), End::Failed(failure)) = (attempt.subscribing.take(), end) {
+        if let (Progress::Subscribing(started), End::Failed(failure)) = (attempt.progress, end) {
             let (stage, at) = (Stage::Subscribe, clock::mono());
             self.of(shard).emit(SessionEvent::StageEnded { stage, started, at, failure: Some(failure) });
         }
@@ -297,7 +307,7 @@ fn begin<'a, O: Observer>(
     mut wire: MqttWire<'a>,
     kept: Option<Box<DisconnectedSession>>,
     is_present: bool,
-    subscribing: &mut Option<Mono>,
+    progress: &mut Progress,
 ) -> Driver<'a, O, MqttWire<'a>> {
     let mut is_subscribed = false;
     if let Some(kept) = kept {
@@ -310,7 +320,7 @@ fn begin<'a, O: Observer>(
     }
     if !is_subscribed {
         thing.emit(SessionEvent::StageStarted(Stage::Subscribe));
-        *subscribing = Some(clock::mono());
+        *progress = Progress::Subscribing(clock::mono());
     }
     wire.begin_faults(thing);
     if is_subscribed {
@@ -333,9 +343,7 @@ async fn pass_gate<O>(shard: &ShardContext<O>, cohort: u16, intended: Mono, lost
         started: clock::mono(),
         lost,
         permit: Some(permit),
-        subscribed: None,
-        subscribing: None,
-        has_stages_behind: false,
+        progress: Progress::Connecting,
     })
 }
 
@@ -344,7 +352,6 @@ impl Attempt<'_> {
     fn follow<O: Observer>(&mut self, event: &Event, refusal: Option<&'static str>, thing: Member<'_, O>) {
         match *event {
             Event::Subscribed { sent, at } => {
-                self.subscribing = None;
                 thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure: None });
                 self.succeed(at, thing);
             }
@@ -352,7 +359,7 @@ impl Attempt<'_> {
             // Who ends the session knows why, and tells it.
             Event::SubscribeFailed { why: SubscribeFailure::SessionLost, .. } => {}
             Event::SubscribeFailed { sent, at, why } => {
-                self.subscribing = None;
+                self.progress = Progress::Connecting;
                 let failure = Some(&Failure::of_subscribing(why, refusal));
                 thing.emit(SessionEvent::StageEnded { stage: Stage::Subscribe, started: sent, at, failure });
             }
@@ -362,7 +369,7 @@ impl Attempt<'_> {
 
     fn succeed<O: Observer>(&mut self, at: Mono, thing: Member<'_, O>) {
         self.permit = None;
-        self.subscribed = Some(at);
+        self.progress = Progress::Up(at);
         let Self { intended, started, lost, .. } = *self;
         thing.emit(SessionEvent::Connected { intended, started, at, lost });
     }
