@@ -61,11 +61,11 @@ impl Tab {
     #[must_use]
     pub fn sorts(self) -> &'static [&'static str] {
         match self {
-            Self::Overview => &[],
             Self::Latency => &["operation", "count", "p99"],
             Self::Rollouts => &["start", "done", "failed"],
             Self::Errors => &["count", "rate", "last seen"],
             Self::Things => &["name", "errors"],
+            _ => &[],
         }
     }
 
@@ -285,11 +285,11 @@ impl App {
     #[must_use]
     pub fn rows(&self) -> usize {
         match self.tab {
-            Tab::Overview => 0,
             Tab::Latency => self.operations().len(),
             Tab::Rollouts => self.rollouts().len(),
             Tab::Errors => self.errors().len(),
             Tab::Things => self.finder.found().len(),
+            _ => 0,
         }
     }
 
@@ -304,7 +304,7 @@ impl App {
         match self.tab {
             Tab::Errors => vec![Question::MostHit(MOST_HIT)],
             Tab::Things => self.finder.questions(self.selected[Tab::Things.index()], self.sort_of(Tab::Things) == "errors"),
-            Tab::Overview | Tab::Latency | Tab::Rollouts => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

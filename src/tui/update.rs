@@ -117,7 +117,7 @@ fn select(app: &mut App, row: usize) -> Option<Command> {
             }
             Some(Command::Look)
         }
-        Tab::Overview | Tab::Rollouts | Tab::Errors => None,
+        _ => None,
     }
 }
 
@@ -136,7 +136,7 @@ fn open(app: &mut App) -> Option<Command> {
             app.finder.detail = Some(position);
             app.finder.messages.clear();
         }
-        Tab::Overview | Tab::Latency | Tab::Rollouts => return leave_if_over(app),
+        _ => return leave_if_over(app),
     }
     Some(Command::Look)
 }
@@ -156,7 +156,7 @@ fn back(app: &mut App) -> Option<Command> {
         Tab::Things if app.finder.text.is_empty() => return leave_if_over(app),
         Tab::Things => return find(app, String::new()),
         Tab::Latency if app.operation.is_some() => app.operation = None,
-        Tab::Overview | Tab::Latency | Tab::Rollouts | Tab::Errors => return leave_if_over(app),
+        _ => return leave_if_over(app),
     }
     Some(Command::Look)
 }
