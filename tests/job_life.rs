@@ -168,21 +168,3 @@ fn a_schedule_starts_and_ends_a_job() {
     wait_for(&endpoint, "fw", |job| job["status"] == "COMPLETED");
     assert_eq!(executions(&endpoint, "t-0"), [(1, "CANCELED".to_owned())]);
 }
-
-#[test]
-fn events_are_told_to_whoever_subscribed_once_they_are_enabled() {
-    let endpoint = Endpoint::start(&[]);
-    let mut watcher = endpoint.connect("t-1");
-    assert_eq!(watcher.subscribe(&["=$aws/events/job/+/+", "=$aws/events/jobExecution/#"]), [1, 1]);
-    let enable = json!({"eventConfigurations": {"JOB": {"Enabled": true}, "JOB_EXECUTION": {"Enabled": true}}});
-    assert_eq!(call(&endpoint, "PATCH", "/event-configurations", &enable).0, 200);
-    endpoint.create_job("fw", "t-0");
-    let mut thing = endpoint.connect("t-0");
-    ask(&mut thing, "fw/update", &json!({"status": "SUCCEEDED", "statusDetails": {"progress": "100"}}));
-    let (topic, event) = watcher.message();
-    assert_eq!(topic, "$aws/events/jobExecution/fw/succeeded");
-    assert_eq!((&event["status"], &event["statusDetails"]), (&json!("SUCCEEDED"), &json!({"progress": "100"})));
-    let (topic, event) = watcher.message();
-    assert_eq!((&*topic, &event["operation"]), ("$aws/events/job/fw/completed", &json!("completed")));
-    assert_eq!(event["jobProcessDetails"]["numberOfSucceededThings"], 1);
-}

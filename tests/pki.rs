@@ -49,6 +49,27 @@ fn private_keys_are_private() {
     }
 }
 
+/// A disk that was full, or a kill, in the middle of a file.
+#[test]
+fn what_was_begun_and_not_finished_is_not_left() {
+    let dir = tempfile::tempdir().unwrap();
+    ensure(dir.path(), 1);
+    let left = ["ca.key.part", "things/t-0.key.part", "things/t-9.cert.part"];
+    left.iter().for_each(|file| fs::write(dir.path().join(file), "half").unwrap());
+    ensure(dir.path(), 1);
+    assert!(left.iter().all(|file| !dir.path().join(file).exists()));
+    // A file whose place is taken by a folder can be written aside, and no further.
+    fs::remove_file(dir.path().join("things/t-0.cert.pem")).unwrap();
+    fs::create_dir(dir.path().join("things/t-0.cert.pem")).unwrap();
+    let spec = StoreSpec { things: names(1), server_names: vec![] };
+    let error = Store::ensure(dir.path(), &spec, &mut |_, _| {}).unwrap_err().to_string();
+    assert!(error.starts_with("write") && error.contains("t-0.cert.pem"), "{error}");
+    let parts = fs::read_dir(dir.path().join("things"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "part"));
+    assert_eq!(parts.count(), 0);
+}
+
 #[test]
 fn progress_reaches_the_total() {
     let dir = tempfile::tempdir().unwrap();

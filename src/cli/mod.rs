@@ -83,6 +83,7 @@ pub fn main() -> u8 {
     };
     let to_dashboard = matches!(&cli.command, Command::Run(args) if matches!(args.ui_kind(), Ok(UiKind::Tui { .. })));
     start_logging(&cli.logging, to_dashboard);
+    forbid_core_dumps();
     match cli.command {
         Command::Run(args) => run::run_command(args),
         Command::Check(args) => run::check_command(&args),
@@ -110,7 +111,17 @@ fn start_logging(logging: &Logging, to_dashboard: bool) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colour = use_colour(&std::io::stderr()) && !to_dashboard;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(LogLine::default).with_ansi(colour).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogLine::new(colour)).with_ansi(colour).init();
+}
+
+/// A core would hold the keys of the CA, of things and of the account. The hard limit stays: `prlimit` lifts the soft one where somebody
+/// wants a core.
+fn forbid_core_dumps() {
+    if let Ok(hard) = rlimit::Resource::CORE.get_hard() {
+        let _ = rlimit::Resource::CORE.set(0, hard);
+    }
+    // Where cores go to a program the limit may not count: then they hold no memory.
+    let _ = std::fs::write("/proc/self/coredump_filter", "0");
 }
 
 fn complain(message: impl std::fmt::Display) {

@@ -108,10 +108,14 @@ fn bytes(out: csv::Writer<Vec<u8>>) -> Vec<u8> {
     out.into_inner().expect("memory takes every row")
 }
 
-/// Replaces a file in one step: a reader, and a crash, sees the old one or the new one.
+/// Replaces a file in one step: a reader, and a crash, sees the old one or the new one. What could not be written leaves nothing.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     let aside = path.with_extension("part");
-    std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path)).map_err(|source| ReportError::write(path, source))
+    std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path)).map_err(|source| {
+        // It may not even be there.
+        let _ = std::fs::remove_file(&aside);
+        ReportError::write(path, source)
+    })
 }
 
 /// Milliseconds with three decimals; empty for what there is not.

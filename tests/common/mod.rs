@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -25,7 +26,8 @@ pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 /// An endpoint with four things, t-0 to t-3, registered.
 pub(crate) struct Endpoint {
     pub(crate) process: Child,
-    pub(crate) dir: tempfile::TempDir,
+    /// Its log, what it writes to stderr, is `serve.log` in it.
+    pub(crate) dir: Arc<tempfile::TempDir>,
     pub(crate) mqtt: String,
     pub(crate) https: String,
     pub(crate) api: String,
@@ -52,7 +54,18 @@ impl Endpoint {
     }
 
     pub(crate) fn with(more: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(Arc::new(tempfile::tempdir().unwrap()), more)
+    }
+
+    /// Killed, and started again in its folder.
+    pub(crate) fn restart(self, more: &[&str]) -> Self {
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        Self::in_dir(dir, more)
+    }
+
+    fn in_dir(dir: Arc<tempfile::TempDir>, more: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(dir.path().join("serve.log")).unwrap();
         let mut process = Command::new(cargo_bin("fleetsim"))
             .args([
                 "serve",
@@ -71,7 +84,7 @@ impl Endpoint {
             .arg(dir.path())
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -80,6 +93,24 @@ impl Endpoint {
         assert_eq!((&ready["event"], &ready["pid"]), (&json!("ready"), &json!(process.id())));
         let text = |key: &str| ready[key].as_str().unwrap().to_owned();
         Self { process, mqtt: text("mqtt"), https: text("https"), api: text("api"), dir }
+    }
+
+    /// Waits until the log says all of `words` in one line, which it gives.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, words: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| words.iter().all(|word| line.contains(word))) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "no line with {words:?}:\n{log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap()
     }
 
     pub(crate) fn pem(&self, file: &str) -> CertificateDer<'static> {
@@ -92,19 +123,32 @@ impl Endpoint {
 
     /// With names for ALPN.
     pub(crate) fn tls_by(&self, address: &str, certificate_of: Option<(&Path, &str)>, alpn: &[&str]) -> std::io::Result<Tls> {
+        let mut config = self.client_config(certificate_of, rustls::ALL_VERSIONS);
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Self::tls_with(config, address)
+    }
+
+    pub(crate) fn client_config(
+        &self,
+        certificate_of: Option<(&Path, &str)>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> rustls::ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.pem("ca.cert.pem")).unwrap();
-        let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(tls::provider()).with_protocol_versions(versions).unwrap();
         let builder = builder.with_root_certificates(roots);
-        let mut config = match certificate_of {
+        match certificate_of {
             Some((dir, thing)) => {
                 let cert = CertificateDer::from_pem_file(dir.join(format!("things/{thing}.cert.pem"))).unwrap();
                 let key = PrivateKeyDer::from_pem_file(dir.join(format!("things/{thing}.key.pem"))).unwrap();
-                builder.with_client_auth_cert(vec![cert], key).unwrap()
+                let pair = tls::certified_key(vec![cert], key).unwrap();
+                builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair)))
             }
             None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        }
+    }
+
+    pub(crate) fn tls_with(config: rustls::ClientConfig, address: &str) -> std::io::Result<Tls> {
         let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
         let tcp = TcpStream::connect(address)?;
         tcp.set_nodelay(true)?;

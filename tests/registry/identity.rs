@@ -3,7 +3,7 @@
 use crate::common::http::Http;
 use crate::common::{Client, Endpoint, connect_packet};
 use crate::doors::{ok, with_principal};
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -139,6 +139,74 @@ fn a_signing_request_makes_a_certificate_that_is_worth_nothing_once_deleted() {
     with_principal(&endpoint, "DELETE", "/things/t-1/principals", &issued.arn);
     assert_eq!(deletion(), (200, None));
     assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED);
+}
+
+/// What the registry issued says nothing by itself, whatever common name somebody asked for: not to a registry either that has lost
+/// its records.
+#[test]
+fn a_common_name_counts_only_in_what_the_endpoint_made_for_a_thing() {
+    for more in [&[][..], &["--auto-register"]] {
+        let endpoint = Endpoint::start(more);
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "t-1");
+        let request = params.serialize_request(&key).unwrap().pem().unwrap();
+        let answer = ok(&endpoint, "POST", "/certificates?setAsActive=true", &json!({"certificateSigningRequest": request}));
+        let issued = Issued::keep(answer["certificatePem"].as_str().unwrap(), &key.serialize_pem(), &answer);
+        let keys = Issued::new(&endpoint);
+        issued.set(&endpoint, "REVOKED");
+        ok(&endpoint, "DELETE", &format!("/certificates/{}", issued.id), &Value::Null);
+        // Of the CA, by somebody who has its key.
+        let by_hand = signed_by_hand(&endpoint, "t-1");
+        let endpoint = endpoint.restart(&[&["--minute", "1s"], more].concat());
+        assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "{more:?}");
+        assert_eq!(keys.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "{more:?}");
+        endpoint.wait_for_log(&["MQTT CONNECT", "\"t-1\"", "issued by a registry that is gone"]);
+        assert_eq!(by_hand.connect(&endpoint, "t-1").is_ok(), !more.is_empty(), "{more:?}");
+        endpoint.connect("t-1").expect_quiet();
+    }
+}
+
+fn signed_by_hand(endpoint: &Endpoint, common_name: &str) -> Issued {
+    let read = |file: &str| std::fs::read_to_string(endpoint.dir.path().join(file)).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read("ca.cert.pem"), KeyPair::from_pem(&read("ca.key.pem")).unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    Issued::keep(&certificate.pem(), &key.serialize_pem(), &json!({"certificateArn": "", "certificateId": ""}))
+}
+
+/// With its session, its subscriptions, and what is stored for it.
+#[test]
+fn a_thing_that_is_deleted_is_answered_no_more() {
+    let endpoint = Endpoint::start(&[]);
+    let persistent = |thing: &str| {
+        let mut client = endpoint.dial(thing);
+        client.send(&connect_packet(thing, 300, 4, 0));
+        let Some((0x20, answer)) = client.packet() else { panic!("no CONNACK") };
+        (client, answer)
+    };
+    let (mut open, answer) = persistent("t-1");
+    assert_eq!(answer, [0, 0]);
+    open.subscribe(&["notify"]);
+    let (mut away, _) = persistent("t-2");
+    away.subscribe(&["notify"]);
+    drop(away);
+    let mut http = Http::new(endpoint.tls(&endpoint.https, Some((endpoint.dir.path(), "t-1"))).unwrap(), &endpoint.https);
+    http.ask("GET", "/things/t-1/jobs", "").ok();
+    let mut other = endpoint.connect("t-3");
+    for thing in ["t-1", "t-2"] {
+        ok(&endpoint, "DELETE", &format!("/things/{thing}"), &Value::Null);
+    }
+    assert!(open.is_closed());
+    assert_eq!(endpoint.try_connect("t-1").0, 5);
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
+    other.expect_quiet();
+    for thing in ["t-1", "t-2"] {
+        ok(&endpoint, "POST", &format!("/things/{thing}"), &json!({}));
+        assert_eq!(persistent(thing).1, [0, 0], "a new thing has no session from before");
+    }
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod common;
 mod doors;
 mod identity;
+mod kinds;
 mod objects;
 mod rules;

@@ -22,7 +22,8 @@ impl Socket {
         assert_eq!(packet[0] & 0xf6, 0x30, "a PUBLISH at QoS 0");
         let body = &packet[1 + length_bytes..];
         let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
-        let last = std::str::from_utf8(&body[2..2 + topic]).unwrap().rsplit_once("/jobs/").unwrap().1.to_owned();
+        let whole = std::str::from_utf8(&body[2..2 + topic]).unwrap();
+        let last = whole.rsplit_once("/jobs/").map_or(whole, |(_, last)| last).to_owned();
         (last, serde_json::from_slice(&body[2 + topic..]).unwrap())
     }
 
@@ -64,6 +65,38 @@ fn the_client_id_names_a_registered_thing() {
     let mut socket = Socket::connect(&endpoint, "t-1");
     socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
     socket.expect_close(None);
+}
+
+/// Things that come with certificates hear none: not in a session either that was begun by somebody who signs.
+#[test]
+fn events_of_jobs_are_for_who_signs_once_they_are_enabled() {
+    let endpoint = Endpoint::start(&[]);
+    let mut watcher = Socket::open(&endpoint);
+    watcher.send_packet(&connect_packet("t-1", 300, 4, 0));
+    assert_eq!(watcher.frame(), Some((FIN | BINARY, vec![0x20, 2, 0, 0])));
+    let filters = ["$aws/events/job/+/+", "$aws/events/jobExecution/#"].map(str::to_owned);
+    watcher.send_packet(&subscribe_packet(3, &filters, 0));
+    assert_eq!(watcher.frame(), Some((FIN | BINARY, vec![0x90, 4, 0, 3, 0, 0])));
+    let enable = json!({"eventConfigurations": {"JOB": {"Enabled": true}, "JOB_EXECUTION": {"Enabled": true}}});
+    assert_eq!(endpoint.call("PATCH", "/event-configurations", &enable.to_string(), |_| {}).0, 200);
+    let mut thing = endpoint.connect("t-0");
+    let mut succeed = |job: &str| {
+        endpoint.create_job(job, "t-0");
+        let update = json!({"status": "SUCCEEDED", "statusDetails": {"progress": "100"}});
+        assert_eq!(thing.request(&format!("{job}/update"), &update).0, format!("{job}/update/accepted"));
+    };
+    succeed("fw");
+    let (topic, event) = watcher.message();
+    assert_eq!(topic, "$aws/events/jobExecution/fw/succeeded");
+    assert_eq!((&event["status"], &event["statusDetails"]), (&json!("SUCCEEDED"), &json!({"progress": "100"})));
+    let (topic, event) = watcher.message();
+    assert_eq!((&*topic, &event["operation"]), ("$aws/events/job/fw/completed", &json!("completed")));
+    assert_eq!(event["jobProcessDetails"]["numberOfSucceededThings"], 1);
+    let mut by_certificate = endpoint.dial("t-1");
+    by_certificate.send(&connect_packet("t-1", 300, 4, 0));
+    assert_eq!(by_certificate.packet(), Some((0x20, vec![1, 0])), "the same session goes on");
+    succeed("fw-2");
+    by_certificate.expect_quiet();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Certificates for devices that ask for one, as AWS IoT issues them.
 
 use super::issue::Authority;
-use super::{PkiError, Store};
+use super::{PkiError, Store, device_kinds};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -23,11 +23,12 @@ impl DeviceCertificate {
     /// Reads the first certificate of `pem`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with it, or why AWS IoT takes no such certificate.
     pub fn from_pem(pem: &str) -> Result<Self, String> {
         let der =
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| format!("it is no PEM of a certificate: {error}"))?;
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
+        device_kinds::check(&parsed)?;
         let ms = |time: x509_parser::time::ASN1Time| time.timestamp().saturating_mul(1000);
         let (not_before_ms, not_after_ms) = (ms(parsed.validity().not_before), ms(parsed.validity().not_after));
         Ok(Self { pem: pem.into(), der, not_before_ms, not_after_ms })

@@ -19,18 +19,37 @@ pub(super) enum Access {
     Private = 0o600,
 }
 
-/// Writes aside and renames: a reader, and a run after a crash, sees all of it or nothing.
+/// What a file is called until it is whole.
+const ASIDE: &str = "part";
+
+/// Writes aside and renames: a reader, and a run after a crash, sees all of it or nothing. What could not be written leaves nothing.
 pub(super) fn write(path: &Path, text: &str, access: Access) -> Result<(), PkiError> {
-    let failed = |source| PkiError::File { doing: "write", path: path.into(), source };
-    let aside = path.with_extension("part");
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+    let aside = path.with_extension(ASIDE);
+    let result = write_aside(&aside, text, access).and_then(|()| fs::rename(&aside, path));
+    result.map_err(|source| {
+        // It may not even be there.
+        let _ = fs::remove_file(&aside);
+        PkiError::File { doing: "write", path: path.into(), source }
+    })
+}
+
+fn write_aside(aside: &Path, text: &str, access: Access) -> io::Result<()> {
+    match fs::remove_file(aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(access as u32).open(&aside).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    drop(file);
-    fs::rename(&aside, path).map_err(failed)
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(access as u32).open(aside)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Removes what a maker that was killed left behind. Whoever holds the lock of the store may do that.
+pub(super) fn sweep(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_some_and(|extension| extension == ASIDE) {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 pub(super) fn sync_dir(dir: &Path) -> Result<(), PkiError> {

@@ -1,11 +1,13 @@
 //! Making certificates, and telling fit ones from unfit ones.
 
 use super::files::{self, Access};
+use super::mark::MadeFor;
+use super::signing_request::SigningRequest;
 use super::{Pair, PkiError, read_pair_of};
 use iot_jobs::ThingName;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
 };
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::net::IpAddr;
@@ -32,6 +34,8 @@ const SERVER_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub(super) struct Authority {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
+    /// The issuer's key once more, for what the issuer cannot make.
+    signer: KeyPair,
 }
 
 impl Authority {
@@ -53,7 +57,8 @@ impl Authority {
         // The key first: a certificate without its key would look like a store.
         files::write(&key, &pair.serialize_pem(), Access::Private)?;
         files::write(&cert, &certificate.pem(), Access::Public)?;
-        Ok(Self { certificate: certificate.der().clone(), issuer: Issuer::new(params, pair) })
+        let signer = same_key(&pair).map_err(failed)?;
+        Ok(Self { certificate: certificate.der().clone(), issuer: Issuer::new(params, pair), signer })
     }
 
     fn load(cert: &Path, key: &Path) -> Result<Self, String> {
@@ -64,8 +69,9 @@ impl Authority {
         if !parsed.is_ca() {
             return Err("the certificate is no CA's".into());
         }
+        let signer = same_key(&pair).map_err(|error| error.to_string())?;
         let issuer = Issuer::from_ca_cert_der(&certificate, pair).map_err(|error| error.to_string())?;
-        Ok(Self { certificate: certificate.clone(), issuer })
+        Ok(Self { certificate: certificate.clone(), issuer, signer })
     }
 
     /// The CA that is there.
@@ -95,17 +101,19 @@ impl Authority {
         self.issue(params, "the server", &cert, &key)
     }
 
-    /// Whether the thing's pair is fit for use with this CA; says why not in the log.
-    pub(super) fn check_thing(&self, name: &ThingName, cert: &Path, key: &Path) -> bool {
-        let common_name = |certificate: &X509Certificate<'_>| {
+    /// Whether the thing's pair is fit for use with this CA; if not, why.
+    pub(super) fn check_thing(&self, name: &ThingName, cert: &Path, key: &Path) -> Result<(), String> {
+        self.check(cert, key, |certificate| {
             let found = certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
-            if found == Some(name.as_str()) { Ok(()) } else { Err(format!("its common name is {found:?}")) }
-        };
-        let result = self.check(cert, key, common_name);
-        if let Err(why) = &result {
-            tracing::warn!(thing = %name, %why, "the thing's certificate is unfit: made anew");
-        }
-        result.is_ok()
+            if found != Some(name.as_str()) {
+                return Err(format!("its common name is {found:?}"));
+            }
+            match MadeFor::of(certificate) {
+                Some(MadeFor::Thing) => Ok(()),
+                Some(MadeFor::Registry) => Err("it was issued by the registry".into()),
+                None => Err("an earlier version made it, or somebody else".into()),
+            }
+        })
     }
 
     pub(super) fn issue_thing(&self, name: &ThingName, cert: &Path, key: &Path) -> Result<(), PkiError> {
@@ -132,11 +140,13 @@ impl Authority {
 
     /// A certificate in PEM for subject and key of a signing request.
     pub(super) fn sign_device(&self, request_pem: &str) -> Result<String, String> {
-        let mut request = CertificateSigningRequestParams::from_pem(request_pem).map_err(|error| error.to_string())?;
-        let mut wanted = device_params();
-        wanted.distinguished_name = std::mem::take(&mut request.params.distinguished_name);
-        request.params = wanted;
-        Ok(request.signed_by(&self.issuer).map_err(|error| error.to_string())?.pem())
+        let request = SigningRequest::parse(request_pem)?;
+        let mut params = device_params();
+        params.key_identifier_method = request.key_identifier();
+        let template = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+            .and_then(|stand_in| params.signed_by(&stand_in, &self.issuer))
+            .map_err(|error| error.to_string())?;
+        request.issue_like(template.der(), &self.signer)
     }
 
     fn issue(&self, params: CertificateParams, subject: &str, cert: &Path, key: &Path) -> Result<(), PkiError> {
@@ -161,6 +171,10 @@ impl Authority {
     }
 }
 
+fn same_key(pair: &KeyPair) -> Result<KeyPair, rcgen::Error> {
+    KeyPair::try_from(&PrivatePkcs8KeyDer::from(pair.serialize_der()))
+}
+
 pub(super) fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(host::clock::epoch_ms())
 }
@@ -174,6 +188,7 @@ fn params(common_name: &str) -> CertificateParams {
 fn thing_params(name: &ThingName) -> CertificateParams {
     let mut params = params(name.as_str());
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.custom_extensions = vec![MadeFor::Thing.extension()];
     params
 }
 
@@ -191,6 +206,7 @@ fn device_params() -> CertificateParams {
     let mut params = params(DEVICE_SUBJECT);
     params.not_after = DEVICE_VALID_UNTIL;
     params.is_ca = IsCa::ExplicitNoCa;
+    params.custom_extensions = vec![MadeFor::Registry.extension()];
     params
 }
 

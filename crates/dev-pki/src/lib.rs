@@ -16,13 +16,17 @@
 
 pub mod bundle;
 mod device;
+mod device_kinds;
 mod files;
 pub mod given;
 mod issue;
+mod mark;
 mod signer;
+mod signing_request;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
 pub use files::AwsCredentials;
+pub use mark::MadeFor;
 pub use signer::signer_key;
 
 use files::Lock;
@@ -33,6 +37,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -122,6 +127,8 @@ impl Store {
         let things = dir.join("things");
         fs::create_dir_all(&things).map_err(|source| PkiError::File { doing: "make the folder", path: things.clone(), source })?;
         let _lock = Lock::acquire(&dir.join(".lock"), LOCK_TIMEOUT)?;
+        files::sweep(dir);
+        files::sweep(&things);
         let authority = Authority::ensure(dir)?;
         authority.ensure_server(dir, &spec.server_names)?;
         let credentials = AwsCredentials::ensure(&dir.join("aws-credentials"))?;
@@ -190,12 +197,14 @@ fn ensure_things(
 ) -> Result<Made, PkiError> {
     let present = listing(dir)?;
     let (done, issued) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let unfit = Unfit::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().max(1));
     let work = |slice: &[ThingName]| -> Result<(), PkiError> {
         for name in slice {
             let (cert, key) = (cert_path(dir, name), key_path(dir, name));
-            let fit = present.contains(&format!("{name}.cert.pem")) && authority.check_thing(name, &cert, &key);
-            if !fit {
+            let is_fit = present.contains(&format!("{name}.cert.pem"))
+                && authority.check_thing(name, &cert, &key).map_err(|why| unfit.add(name, why)).is_ok();
+            if !is_fit {
                 authority.issue_thing(name, &cert, &key)?;
                 issued.fetch_add(1, Ordering::Relaxed);
             }
@@ -214,8 +223,29 @@ fn ensure_things(
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     files::sync_dir(dir)?;
+    unfit.tell();
     let issued = issued.into_inner();
     Ok(Made { reused: names.len() - issued, issued })
+}
+
+/// Pairs of things that were there and could not be used: one line of the log, however many they are.
+#[derive(Default)]
+struct Unfit {
+    count: AtomicUsize,
+    example: OnceLock<String>,
+}
+
+impl Unfit {
+    fn add(&self, name: &ThingName, why: String) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.example.get_or_init(|| format!("{name}: {why}"));
+    }
+
+    fn tell(&self) {
+        if let Some(example) = self.example.get() {
+            tracing::warn!(things = self.count.load(Ordering::Relaxed), %example, "certificates of things are unfit: made anew");
+        }
+    }
 }
 
 fn listing(dir: &Path) -> Result<BTreeSet<String>, PkiError> {

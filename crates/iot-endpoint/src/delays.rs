@@ -1,6 +1,7 @@
 //! What is to happen later: requests, answers and notifications that wait. A thread of its own keeps them to a fraction of a
 //! millisecond, where a tick of the runtime's timer would add one.
 
+use super::supervision::Failures;
 use host::clock;
 use iot_jobs::instant::Mono;
 use std::cmp::Ordering;
@@ -66,11 +67,11 @@ impl<T: Send + 'static> Delays<T> {
     ///
     /// # Errors
     /// When the host gives no thread.
-    pub(super) fn start(mut deliver: impl FnMut(T) -> Option<T> + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(failures: &Failures, mut deliver: impl FnMut(T) -> Option<T> + Send + 'static) -> io::Result<Self> {
         let line = Line { waiting: BinaryHeap::new(), count: 0, dropped: 0 };
         let shared = Arc::new(Shared { line: Mutex::new(line), earlier: Condvar::new() });
         let line = Arc::downgrade(&shared);
-        std::thread::Builder::new().name("delays".into()).spawn(move || {
+        failures.spawn("delays", move || {
             while let Some(shared) = line.upgrade() {
                 shared.deliver(&mut deliver);
             }
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn what_waits_leaves_in_the_order_of_its_deadlines_and_in_time() {
         let (sender, receiver) = mpsc::channel();
-        let delays = Delays::start(move |what: (Mono, char)| {
+        let delays = Delays::start(&Failures::default(), move |what: (Mono, char)| {
             sender.send((what, clock::mono())).unwrap();
             None
         })
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn what_comes_back_is_tried_again() {
         let (sender, receiver) = mpsc::channel();
-        let delays = Delays::start(move |tries: u32| {
+        let delays = Delays::start(&Failures::default(), move |tries: u32| {
             if tries == 0 {
                 sender.send(clock::mono()).unwrap();
             }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_line_has_an_end() {
-        let delays = Delays::start(|_: ()| None).unwrap();
+        let delays = Delays::start(&Failures::default(), |_: ()| None).unwrap();
         for _ in 0..=WAITING_MAX {
             delays.add(Mono::FAR_FUTURE, ());
         }

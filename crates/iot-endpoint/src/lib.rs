@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod broker;
+mod client_certificates;
 pub mod config;
 mod delays;
 mod documents;
@@ -16,11 +17,13 @@ mod ledger;
 pub mod listeners;
 mod objects;
 pub mod quotas;
+mod refusals;
 mod request_log;
 pub mod serve;
 mod service;
 mod sessions;
 mod shape;
 mod state;
+mod supervision;
 
 pub use ledger::{LedgerError, LedgerWriter};

@@ -1,7 +1,7 @@
 //! `fleetsim serve`: brings the listeners up, says so, and takes them down again.
 
+use super::client_certificates::ClientCertificates;
 use super::config::EndpointConfig;
-use super::identity::Verifier;
 use super::listeners::api::{self, ApiSettings};
 use super::listeners::mqtt::MqttSettings;
 use super::listeners::mutual::{self, Protocol};
@@ -10,6 +10,7 @@ use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
 use super::shape::ShapeSettings;
 use super::state::Opened;
+use super::supervision::Failures;
 use crate::ledger::LedgerWriter;
 use aws_signing::sigv4::AccessKey;
 use dev_pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
@@ -18,10 +19,9 @@ use iot_jobs::{NameError, ThingName, limits};
 use jobs_engine::engine::EngineConfig;
 use jobs_engine::faults::FaultSettings;
 use jobs_engine::quotas::Quotas;
-use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use sim_units::name_template::NameTemplate;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 /// Connections that wait to be accepted: a fleet connects in bursts.
 const LISTEN_BACKLOG: u32 = 4096;
@@ -161,7 +162,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     let address = |listener: &TcpListener| listener.local_addr().map_err(ServeError::Runtime);
     let addresses = Addresses { mqtt: address(&mqtt_listener)?, https: address(&https_listener)?, api: address(&api_listener)? };
     let server = store.server()?;
-    let device_tls = Arc::new(mutual_tls(&server, store.ca_cert(), service, options.config.tls_resumption.unwrap_or(false))?);
+    let device_tls = Arc::new(mutual_tls(&server, &store.ca_cert(), service, options.config.tls_resumption.unwrap_or(false))?);
     let api_tls = Arc::new(server_tls(&server)?);
     let mqtt_settings = MqttSettings {
         auto_register: options.config.auto_register,
@@ -180,29 +181,36 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
+    let watched = Spawner(service.failures());
     let listeners = [
-        tokio::spawn(mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
-        tokio::spawn(mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
-        tokio::spawn(api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
+        watched.spawn(
+            "mqtt",
+            mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings),
+        ),
+        watched.spawn("https", mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
+        watched.spawn("api", api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
     ];
     announce(&addresses, options);
     let timers = Arc::clone(service);
     let sessions = Arc::clone(service);
     let files = Arc::clone(service);
-    let changing =
-        [tokio::spawn(async move { timers.run_timers().await }), tokio::spawn(async move { sessions.run_sessions().await })];
-    tokio::spawn(async move { files.run_files().await });
+    let changing = [
+        watched.spawn("timers", async move { timers.run_timers().await }),
+        watched.spawn("sessions", async move { sessions.run_sessions().await }),
+    ];
+    watched.spawn("files", async move { files.run_files().await });
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         reason = service.failed() => Err(ServeError::Failed(reason)),
     };
     // Nothing is to change any more once the state is closed: the ledger would know what the state does not.
-    listeners.iter().chain(&changing).for_each(tokio::task::JoinHandle::abort);
+    listeners.iter().chain(&changing).for_each(JoinHandle::abort);
     service.sessions.close_all();
     tokio::time::sleep(STOP_TIMEOUT / 5).await;
     service.close();
     service.flush()?;
+    service.refusals.finish();
     if service.sessions.slow() > 0 {
         tracing::warn!(sessions = service.sessions.slow(), "disconnected since they did not take their messages");
     }
@@ -213,6 +221,15 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
         tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
     }
     result
+}
+
+/// Starts what goes on for as long as the endpoint does.
+struct Spawner<'a>(&'a Failures);
+
+impl Spawner<'_> {
+    fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        tokio::spawn(self.0.clone().watch(name, work))
+    }
 }
 
 /// How clients on this machine reach a listener that may be bound to every address.
@@ -254,20 +271,17 @@ fn announce(addresses: &Addresses, options: &ServeOptions) {
 
 fn mutual_tls(
     server: &Pair,
-    ca: CertificateDer<'static>,
+    ca: &CertificateDer<'_>,
     service: &Arc<Service>,
     resumption: bool,
 ) -> Result<ServerConfig, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
-    let mut roots = RootCertStore::empty();
-    roots.add(ca).map_err(|error| failed(&error))?;
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), tls::provider()).build().map_err(|error| failed(&error))?;
+    let certificates = ClientCertificates::new(ca, Arc::clone(service)).map_err(|error| failed(&error))?;
     let builder = ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
     let mut config = builder
-        .with_client_cert_verifier(Arc::new(Verifier::new(verifier, Arc::clone(service))))
+        .with_client_cert_verifier(Arc::new(certificates))
         .with_single_cert(server.chain.clone(), server.key.clone_key())
         .map_err(|error| failed(&error))?;
     // The tickets hold all there is to remember, so that a session costs no memory here.

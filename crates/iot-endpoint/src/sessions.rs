@@ -55,7 +55,7 @@ pub(super) type Epoch = u64;
 pub(super) enum CloseReason {
     TakenOver,
     Slow,
-    /// Its certificate is worth nothing any more.
+    /// Its certificate is worth nothing any more, or the thing was deleted.
     NotAuthorized,
     Stopping,
 }
@@ -294,6 +294,23 @@ impl Sessions {
     pub(super) fn close(&self, thing: &ThingName, why: CloseReason) {
         if let Some(entry) = self.lock().by_thing.get_mut(thing).filter(|entry| matches!(entry.link, Link::Up(_))) {
             entry.link = Link::Dismissed(why);
+        }
+    }
+
+    /// Ends the session of a thing that is no more, and what is kept for it.
+    pub(super) fn expel(&self, thing: &ThingName) {
+        let mut inner = self.lock();
+        let Some(entry) = inner.by_thing.get_mut(thing) else { return };
+        let deadline = entry.stored.take().and_then(|stored| stored.deadline());
+        match entry.link {
+            // Its task finds nothing stored, so that it leaves nothing behind.
+            Link::Up(_) => entry.link = Link::Dismissed(CloseReason::NotAuthorized),
+            Link::Dismissed(_) => {}
+            Link::Away => drop(inner.by_thing.remove(thing)),
+        }
+        inner.routed.remove(thing);
+        if let Some(at) = deadline {
+            inner.deadlines.remove(&(at, thing.clone()));
         }
     }
 

@@ -4,6 +4,7 @@
 use super::broker::message::Message;
 use super::delays::Delays;
 use super::sessions::{Delivery, Sessions};
+use super::supervision::Failures;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ErrorCode, Rejection, RequestKind, ThingName};
@@ -63,13 +64,13 @@ impl Drop for Connected<'_> {
 impl Shape {
     /// # Errors
     /// When the host gives no thread.
-    pub(super) fn new(settings: &ShapeSettings, sessions: &Arc<Sessions>) -> io::Result<Self> {
+    pub(super) fn new(settings: &ShapeSettings, sessions: &Arc<Sessions>, failures: &Failures) -> io::Result<Self> {
         let sessions = Arc::clone(sessions);
         Ok(Self {
             meters: Meters::new(settings.quotas.clone()),
             server: settings.faults.plan.server.map(|server| Mutex::new(ServerQueue::new(server.workers))),
             faults: Faults::new(settings.faults.clone()),
-            late: Delays::start(move |late| hand_over(late, &sessions))?,
+            late: Delays::start(failures, move |late| hand_over(late, &sessions))?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Client certificates: one shared by all, or one per thing; and the ticket a thing may keep of its last connection.
 
+use host::tls::{PairError, certified_key};
 use rustls::client::{ClientSessionStore, ResolvesClientCert, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -15,10 +16,9 @@ struct Identity(Arc<CertifiedKey>);
 
 impl Credentials {
     /// # Errors
-    /// When the key is of no kind the provider can sign with, or does not belong to the certificate.
-    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
-        let key = CertifiedKey::from_der(chain, key, &host::tls::provider())?;
-        Ok(Self(Arc::new(Identity(Arc::new(key)))))
+    /// When the key is of no kind that can be used, or does not belong to the certificate.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, PairError> {
+        Ok(Self(Arc::new(Identity(Arc::new(certified_key(chain, key)?)))))
     }
 
     /// `base` with this identity: roots and verifier stay shared, which keeps a thing's own share near 1.3 KB.

@@ -6,8 +6,8 @@ use super::{Faults, Target, TargetError, off_thread};
 use crate::roster::Roster;
 use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
 use dev_pki::bundle::Bundle;
-use dev_pki::{Pair, given};
-use host::tls;
+use dev_pki::given;
+use host::tls::{self, PairError};
 use iot_jobs::ThingName;
 use iot_jobs::wire::signature::SignerKey;
 use rustls::RootCertStore;
@@ -135,8 +135,11 @@ fn of_files(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize
             continue;
         }
         let found = loaded.entry(wanted.paths(position)).or_insert_with_key(|(cert, key)| {
-            let fit = given::pair(cert, key)
-                .and_then(|pair| fit(pair).map_err(|why| format!("{}: it does not fit {}: {why}", key.display(), cert.display())));
+            let told = |why: PairError| match why {
+                PairError::Certificate(_) => format!("{}: {why}", cert.display()),
+                PairError::Key | PairError::Mismatch => format!("{} (for {}): {why}", key.display(), cert.display()),
+            };
+            let fit = given::pair(cert, key).and_then(|pair| Credentials::new(pair.chain, pair.key).map_err(told));
             fit.map_err(|fault| faults.add(fault)).ok()
         });
         credentials.push(found.clone());
@@ -157,18 +160,12 @@ fn of_bundle(path: &Path, wanted: &Wanted, faults: &mut Faults, progress: &mut d
     for (n, (thing, shows)) in wanted.things.iter().zip(&wanted.shows).enumerate() {
         let mut of_thing = || {
             let pem = bundle.get(thing).ok_or_else(|| "it is not in the bundle".to_owned());
-            let fit = pem.and_then(given::pair_of).and_then(fit);
+            let fit =
+                pem.and_then(given::pair_of).and_then(|pair| Credentials::new(pair.chain, pair.key).map_err(|why| why.to_string()));
             fit.map_err(|why| faults.add(format!("{}: {thing}: {why}", path.display()))).ok()
         };
         credentials.push(if *shows { of_thing() } else { None });
         progress(n + 1);
     }
     credentials
-}
-
-fn fit(pair: Pair) -> Result<Credentials, String> {
-    Credentials::new(pair.chain, pair.key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => "the key belongs to another certificate".to_owned(),
-        error => format!("no such key can be used (EC P-256 and P-384, RSA from 2048 bits, Ed25519 can): {error}"),
-    })
 }

@@ -18,6 +18,7 @@ use crate::aws::upload::UploadError;
 use crate::roster::Roster;
 use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
 use dev_pki::PkiError;
+use host::tls::PairError;
 use iot_jobs::wire::signature::SignerKey;
 use rustls::ClientConfig;
 use std::net::IpAddr;
@@ -44,6 +45,8 @@ pub(super) enum TargetError {
     Artifact(#[from] UploadError),
     #[error("set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("use a thing's certificate: {0}")]
+    Pair(#[from] PairError),
     #[error("use what the scenario names:\n{}", .0.join("\n"))]
     Faults(Vec<String>),
     #[error("resolve {host}: {why}")]

@@ -55,6 +55,11 @@ impl Subscriptions {
         self.0.retain(|subscription| &*subscription.filter != filter);
     }
 
+    /// Removes those for topics of a prefix.
+    pub(crate) fn remove_below(&mut self, prefix: &str) {
+        self.0.retain(|subscription| !Filter::of_valid(&subscription.filter).topics.starts_with(prefix));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

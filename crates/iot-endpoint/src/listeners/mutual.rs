@@ -3,6 +3,7 @@
 use super::http::CONNECTIONS_MAX;
 use super::https;
 use super::mqtt::{self, MqttSettings};
+use crate::refusals::{self, Door, Refusals};
 use crate::service::Service;
 use rustls::ServerConfig;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub(crate) async fn serve(
         let stream = super::accept(&listener).await;
         let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream).await else { return };
+            let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
             drop(permit);
             // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
             match protocol(&stream).unwrap_or(by_default) {
@@ -73,16 +74,18 @@ fn protocol(stream: &TlsStream) -> Option<Protocol> {
     NAMES.iter().find(|(name, _)| *name == spoken).map(|(_, protocol)| *protocol)
 }
 
-pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream> {
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake");
-            None
-        }
-        Err(_elapsed) => {
-            tracing::debug!("TLS handshake did not complete in time");
-            None
-        }
+/// One that fails is told to `refusals`.
+pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, refusals: &Refusals) -> Option<TlsStream> {
+    let peer = stream.peer_addr();
+    let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => refusals::explain(&error),
+        Err(_elapsed) => Some(format!("it was not over within {} s", HANDSHAKE_TIMEOUT.as_secs())),
+    };
+    let peer = peer.map_or_else(|_| "somebody who is gone".to_owned(), |peer| peer.to_string());
+    match why {
+        Some(why) => refusals.note(Door::Handshake, &peer, &why),
+        None => tracing::debug!(peer, "a client went away amid its TLS handshake"),
     }
+    None
 }

@@ -4,6 +4,7 @@ use super::Service;
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::request_log::{Answered, RequestLog, RequestLogError};
 use crate::state::{Change, Changes, Opened, State, StateError, Table};
+use crate::supervision::Failures;
 use host::clock;
 use iot_jobs::ThingName;
 use iot_jobs::instant::Now;
@@ -11,7 +12,6 @@ use jobs_engine::engine::Engine;
 use jobs_engine::registry::{self, Registry};
 use std::io;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Rows reach their files at least this often.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -42,24 +42,21 @@ pub enum FileError {
 pub(super) struct OpenFiles {
     requests: Option<RequestLog>,
     state: Option<State>,
-    /// Why the service cannot go on.
-    failure: watch::Sender<Option<String>>,
+    failures: Failures,
 }
 
 /// Reads back what stands in the state.
 pub(super) fn restore(opened: &Opened, engine: &mut Engine, registry: &mut Registry) -> Result<(), StateError> {
-    engine.restore(opened.read(Table::ENGINE)?, clock::now());
-    for (key, record) in opened.read::<registry::Key, registry::Record>(Table::REGISTRY)? {
-        registry.restore(key, record);
-    }
-    Ok(())
+    engine.restore(opened.read(Table::Engine)?, clock::now());
+    let records = opened.read::<registry::Key, registry::Record>(Table::Registry)?;
+    let is_whole = records.into_iter().all(|(key, record)| registry.restore(key, record));
+    if is_whole { Ok(()) } else { Err(opened.unusable("a record stands in the place of another kind")) }
 }
 
 impl OpenFiles {
-    pub(super) fn new(requests: Option<RequestLog>, state: Option<Opened>) -> Result<Self, StateError> {
-        let failure = watch::channel(None).0;
-        let state = state.map(|opened| opened.start(failure.clone())).transpose()?;
-        Ok(Self { requests, state, failure })
+    pub(super) fn new(requests: Option<RequestLog>, state: Option<Opened>, failures: Failures) -> Result<Self, StateError> {
+        let state = state.map(|opened| opened.start(&failures)).transpose()?;
+        Ok(Self { requests, state, failures })
     }
 
     /// Hands what a call has changed to the state.
@@ -76,8 +73,8 @@ impl OpenFiles {
         }
     }
 
-    pub(super) fn fail(&self, error: &impl std::error::Error) {
-        self.failure.send_replace(Some(error.to_string()));
+    pub(super) fn fail(&self, why: &dyn std::fmt::Display) {
+        self.failures.fail(why);
     }
 }
 
@@ -114,9 +111,13 @@ impl Service {
         Ok(())
     }
 
-    /// Whoever tells of a change waits for this first: that all changes so far are on disk, at once where nothing is kept. Says
-    /// whether they are.
+    /// Whoever tells of a change waits for this first: that all changes so far are in the ledger's file, and on disk where a state is
+    /// kept. Says whether they are.
     pub(crate) async fn durable(&self) -> bool {
+        if let Err(error) = self.outlet.catch_up() {
+            self.files.fail(&error);
+            return false;
+        }
         match &self.files.state {
             // In a box: connections that never wait are not to carry the room for it.
             Some(state) if !state.is_committed() => {
@@ -133,10 +134,13 @@ impl Service {
         }
     }
 
+    /// Where it is told that the service cannot go on.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.files.failures
+    }
+
     /// Completes when the service cannot go on, with the reason.
     pub(crate) async fn failed(&self) -> String {
-        let mut failure = self.files.failure.subscribe();
-        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        reason.unwrap_or_default()
+        self.files.failures.failed().await
     }
 }

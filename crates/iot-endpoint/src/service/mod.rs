@@ -11,8 +11,10 @@ pub(super) use files::{FileError, Files};
 
 use super::documents;
 use super::objects::Objects;
+use super::refusals::Refusals;
 use super::sessions::Sessions;
 use super::shape::{Shape, ShapeSettings};
+use super::supervision::Failures;
 use files::OpenFiles;
 use host::clock;
 use iot_jobs::instant::Now;
@@ -33,6 +35,8 @@ pub(super) struct Service {
     pub(super) shape: Shape,
     /// From when the listeners have their addresses.
     pub(super) objects: OnceLock<Objects>,
+    /// Who was not let in, for the log.
+    pub(super) refusals: Refusals,
     /// An earlier deadline may have appeared.
     timer: Notify,
 }
@@ -57,19 +61,24 @@ impl Service {
         }
         let (inlet, outlet) = outlet::new(ledger);
         let sessions = Arc::new(Sessions::default());
+        let failures = Failures::default();
         Ok(Self {
             core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), inlet }),
             outlet,
-            files: OpenFiles::new(requests, state)?,
-            shape: Shape::new(shape, &sessions).map_err(FileError::Thread)?,
+            files: OpenFiles::new(requests, state, failures.clone())?,
+            shape: Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?,
             sessions,
             objects: OnceLock::new(),
+            refusals: Refusals::default(),
             timer: Notify::new(),
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().unwrap_or_else(|poisoned| {
+            self.files.fail(&"a call has panicked amid a change, which is a fault of fleetsim");
+            PoisonError::into_inner(poisoned)
+        })
     }
 
     /// One call of the engine. When it returns, all that follows from it is in the ledger and on its way to the sessions.

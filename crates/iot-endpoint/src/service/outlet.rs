@@ -12,6 +12,7 @@ use iot_jobs::wire::payload;
 use iot_jobs::wire::topic::{Topic, TopicKind};
 use iot_jobs::{JobEvent, Notification, ThingName};
 use jobs_engine::engine::Engine;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +30,12 @@ pub(super) struct Inlet {
 }
 
 /// Where they leave.
-pub(super) struct Outlet(Mutex<Inner>);
+pub(super) struct Outlet {
+    inner: Mutex<Inner>,
+    /// Rows handed to the ledger, and those of them that are in its file.
+    written: AtomicU64,
+    flushed: AtomicU64,
+}
 
 struct Inner {
     receiver: Receiver<Effect>,
@@ -41,7 +47,8 @@ struct Inner {
 pub(super) fn new(ledger: Option<LedgerWriter>) -> (Inlet, Outlet) {
     let (sender, receiver) = mpsc::channel();
     let inlet = Inlet { sender, has_ledger: ledger.is_some() };
-    (inlet, Outlet(Mutex::new(Inner { receiver, ledger, events: 0 })))
+    let inner = Mutex::new(Inner { receiver, ledger, events: 0 });
+    (inlet, Outlet { inner, written: AtomicU64::new(0), flushed: AtomicU64::new(0) })
 }
 
 impl Inlet {
@@ -74,11 +81,21 @@ impl Inlet {
 
 impl Outlet {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn flush(&self) -> Result<(), LedgerError> {
-        self.lock().ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)
+        let mut inner = self.lock();
+        // Rows are written under the same lock.
+        let written = self.written.load(Ordering::Acquire);
+        inner.ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)?;
+        self.flushed.store(written, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes sure that the rows of all calls that have returned are in the file: then a `kill -9` does not take them.
+    pub(super) fn catch_up(&self) -> Result<(), LedgerError> {
+        if self.flushed.load(Ordering::Acquire) < self.written.load(Ordering::Acquire) { self.flush() } else { Ok(()) }
     }
 }
 
@@ -93,6 +110,7 @@ impl Service {
                     if let Some(Err(error)) = inner.ledger.as_mut().map(|ledger| ledger.write(&row)) {
                         self.files.fail(&error);
                     }
+                    self.outlet.written.fetch_add(1, Ordering::Release);
                 }
                 Effect::Notification { thing, mut notification, placeholders } => {
                     if let (Notification::NextChanged { execution: Some(execution), .. }, Some(placeholders), Some(objects)) =

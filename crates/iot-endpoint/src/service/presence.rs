@@ -1,9 +1,11 @@
 //! Sessions begin, change and end: their directory and the engine hear of it in one step.
 
 use super::Service;
+use crate::broker::filter::EVENTS_PREFIX;
 use crate::broker::message::Will;
 use crate::broker::packet::Connect;
 use crate::broker::subscriptions::Subscriptions;
+use crate::identity::Identity;
 use crate::sessions::{After, Begun, Epoch};
 use host::clock;
 use iot_jobs::ThingName;
@@ -11,9 +13,15 @@ use std::time::Duration;
 
 impl Service {
     /// A client was let in. The session before goes on, or ends, with its will published.
-    pub(crate) fn begin_session(&self, thing: &ThingName, connect: &Connect, expiry: Duration) -> Begun {
+    pub(crate) fn begin_session(&self, identity: &Identity, connect: &Connect, expiry: Duration) -> Begun {
+        let thing = &identity.thing;
         let (begun, will) = self.call(|engine, _| {
-            let (begun, will) = self.sessions.begin(thing, connect.version, connect.clean, expiry);
+            let (mut begun, will) = self.sessions.begin(thing, connect.version, connect.clean, expiry);
+            if let Some(subscriptions) = begun.resumed.as_mut().filter(|_| !identity.hears_events()) {
+                // A client that signs may have left some.
+                subscriptions.remove_below(EVENTS_PREFIX);
+                self.sessions.set_subscriptions(thing, begun.epoch, subscriptions);
+            }
             let notification_interest =
                 begun.resumed.as_ref().map(|subscriptions| subscriptions.notification_interest(thing)).unwrap_or_default();
             engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);

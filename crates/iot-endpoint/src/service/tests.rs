@@ -46,7 +46,7 @@ fn what_follows_from_calls_leaves_in_the_order_of_commitment() {
     let service = Service::new(EngineConfig::new(Duration::from_secs(60)), &shape, files).unwrap();
     let thing = ThingName::new("t").unwrap();
     service.register(std::slice::from_ref(&thing));
-    let begun = service.begin_session(&thing, &connect(), Duration::from_secs(60));
+    let begun = service.begin_session(&service.identify_signed("t").ok().unwrap(), &connect(), Duration::from_secs(60));
     let mut subscriptions = Subscriptions::default();
     let filter = "$aws/things/t/jobs/notify".into();
     subscriptions.set(Subscription { filter, qos: QoS::AtLeastOnce, no_local: false, retain_as_published: false }, 1);

@@ -34,6 +34,8 @@ const KEEP_ALIVES_MAX: f64 = 1.5;
 pub(crate) struct Admission {
     /// Which thing it is.
     pub(crate) thing: ThingName,
+    /// It may subscribe to the service's events.
+    pub(crate) hears_events: bool,
     pub(crate) keep_alive: Duration,
     /// How long any session may outlive its connection.
     pub(crate) expiry_max: Duration,
@@ -66,6 +68,7 @@ pub(crate) enum Effect {
 /// One connection's session, from CONNECT to its end.
 pub(crate) struct Session<'a> {
     thing: ThingName,
+    hears_events: bool,
     version: Version,
     /// Of the account.
     meters: &'a Meters,
@@ -95,7 +98,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// A client was let in, and is told so. The session before goes on, or a new one begins.
     pub(crate) fn begin(connect: Connect, admission: Admission, meters: &'a Meters, now: Mono, out: &mut BytesMut) -> Self {
-        let Admission { thing, keep_alive, expiry_max, ends, resumed, is_stored } = admission;
+        let Admission { thing, hears_events, keep_alive, expiry_max, ends, resumed, is_stored } = admission;
         let expiry = connect.expiry(expiry_max);
         let accepted = Accepted {
             session_present: resumed.is_some(),
@@ -107,6 +110,7 @@ impl<'a> Session<'a> {
         let window = connect.receive_max.min(limits::UNACKNOWLEDGED_MAX);
         Self {
             thing,
+            hears_events,
             version: connect.version,
             meters,
             meter: meters.connection(),

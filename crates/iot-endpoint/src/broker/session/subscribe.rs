@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE (PROTOCOL 13.3).
 
-use super::super::filter::{self, Filter};
+use super::super::filter::{self, EVENTS_PREFIX, Filter};
 use super::super::message::Message;
 use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Wanted};
 use super::{Effect, Session};
@@ -10,9 +10,6 @@ use iot_jobs::limits;
 use rmqtt_codec::types::QoS;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-
-/// Topics of the service's own events: for every client, as a policy for a fleet's owner would have it.
-const EVENTS_PREFIX: &str = "$aws/events/";
 
 /// A topic of whose retained message a new subscription wants a copy.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,12 +69,12 @@ impl Session<'_> {
         if qos == QoS::AtMostOnce { Reason::Success } else { Reason::GrantedQos1 }
     }
 
-    /// What the usual policy of PROTOCOL 14 allows: the thing's own job topics, and topics that are not reserved. Besides, the
-    /// service's events.
+    /// What the usual policy of PROTOCOL 14 allows: the thing's own job topics, and topics that are not reserved. Who signs may hear
+    /// the service's events besides.
     fn may_subscribe(&self, filter: Filter<'_>) -> bool {
         match filter.topics.strip_prefix("$aws/things/").and_then(|rest| rest.split_once('/')) {
             Some((thing, rest)) => thing == self.thing.as_str() && rest.starts_with("jobs/"),
-            None => !filter::is_reserved(filter.topics) || filter.topics.starts_with(EVENTS_PREFIX),
+            None => !filter::is_reserved(filter.topics) || (self.hears_events && filter.topics.starts_with(EVENTS_PREFIX)),
         }
     }
 

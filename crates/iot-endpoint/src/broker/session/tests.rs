@@ -39,6 +39,7 @@ fn connect(version: Version) -> Connect {
 
 fn admission() -> Admission {
     Admission {
+        hears_events: false,
         thing: ThingName::new("t-1").unwrap(),
         keep_alive: 60 * SECOND,
         expiry_max: 3_600 * SECOND,
@@ -259,7 +260,7 @@ fn each_filter_has_its_code_and_only_exact_ones_want_what_is_retained() {
         ("$aws/events/job/#", QoS::AtMostOnce),
         ("dt/#/x", QoS::AtMostOnce),
     ];
-    for (version, codes) in [(Version::V3, [1, 0, 1, 0x80, 0, 0x80]), (Version::V5, [1, 0, 1, 0x87, 0, 0x8f])] {
+    for (version, codes) in [(Version::V3, [1, 0, 1, 0x80, 0x80, 0x80]), (Version::V5, [1, 0, 1, 0x87, 0x87, 0x8f])] {
         let mut rig = Rig::plain(version, &meters);
         let (granted, retained) = rig.subscribe(&filters);
         assert_eq!(granted, codes);
@@ -268,6 +269,32 @@ fn each_filter_has_its_code_and_only_exact_ones_want_what_is_retained() {
         rig.session.handle_retained(kept, QoS::AtLeastOnce, START, &mut rig.out).unwrap();
         let [(first, body)] = &rig.written()[..] else { panic!("one message") };
         assert_eq!((*first, body.last()), (0x33, Some(&b'r')), "QoS 1, RETAIN");
+    }
+}
+
+/// Every way to write a filter that would match what is not the thing's.
+#[test]
+fn a_thing_hears_its_own_jobs_and_no_events_and_who_signs_hears_events() {
+    let meters = no_quotas();
+    let filters = [
+        "$aws/events/#",
+        "$aws/events/job/+/completed",
+        "$share/g/$aws/events/#",
+        "$aws/#",
+        "$aws/+/job/#",
+        "$aws/things/#",
+        "$aws/things/+/jobs/#",
+        "$aws/things/t-2/jobs/notify",
+        "$share/g/$aws/things/t-2/jobs/#",
+        "$aws/things/t-1/shadow/#",
+        "$SYS/#",
+    ];
+    for (hears_events, heard) in [(false, 0), (true, 3)] {
+        for (n, filter) in filters.iter().enumerate() {
+            let mut rig = Rig::new(connect(Version::V5), Admission { hears_events, ..admission() }, &meters);
+            let (codes, _) = rig.subscribe(&[(filter, QoS::AtMostOnce)]);
+            assert_eq!(codes, [if n < heard { 0 } else { 0x87 }], "{filter}");
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service
         let stream = super::accept(&listener).await;
         let (acceptor, service, settings) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&settings));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream).await else { return };
+            let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
             drop(permit);
             tokio::spawn(run(stream, Listener { service, settings, connection: Arc::new(connection) }));
         });

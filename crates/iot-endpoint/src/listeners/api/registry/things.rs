@@ -82,6 +82,7 @@ fn update_thing(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
     Ok(empty())
 }
 
+/// The session of a thing that is deleted ends with it (inferred).
 fn delete_thing(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
     let (name, version) = (thing_name(name)?, expected_version(call)?);
     call.service.call_registry(|registry, engine, now| {
@@ -90,6 +91,7 @@ fn delete_thing(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
             engine.delete_thing(&name, now)?;
         }
         registry.delete_thing(&name, version)?;
+        call.service.sessions.expel(&name);
         Ok::<_, Refused>(())
     })?;
     Ok(empty())

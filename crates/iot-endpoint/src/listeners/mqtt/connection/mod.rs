@@ -9,6 +9,7 @@ use super::{Carrier, MqttSettings};
 use crate::broker::packet::{self, BadConnect, Close, Connect, Reason};
 use crate::broker::session::{Admission, Session};
 use crate::broker::v3;
+use crate::refusals::Door;
 use crate::request_log::Answered;
 use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
@@ -81,21 +82,22 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
     let identity = match admit(&stream, &connect, service, settings) {
         Ok(identity) => identity,
         Err((reason, why)) => {
-            tracing::info!(client_id = %connect.client_id, why, "a client may not connect");
+            service.refusals.note(Door::Connect, &connect.client_id, why);
             connect.version.encode_refusal(reason, &mut out);
             dismiss(&mut stream, &mut out, service).await;
             return End::Refused(why);
         }
     };
     let expiry = connect.expiry(settings.session_expiry_max);
-    let Begun { epoch, deliveries, later, resumed, is_stored } = service.begin_session(&identity.thing, &connect, expiry);
+    let Begun { epoch, deliveries, later, resumed, is_stored } = service.begin_session(&identity, &connect, expiry);
     if !service.settle(&identity) {
         service.end_session(&identity.thing, epoch, expiry, None);
-        return End::Refused("the certificate has just lost its standing");
+        return End::Refused("the certificate has just lost its standing, or the thing was deleted");
     }
     let now = clock::mono();
     let admission = Admission {
         ends: service.shape.end_of_life(&identity.thing).min(now + C::LIFETIME_MAX),
+        hears_events: identity.hears_events(),
         thing: identity.thing,
         keep_alive: keep_alive(connect.keep_alive, settings),
         expiry_max: settings.session_expiry_max,

@@ -1,15 +1,28 @@
-//! TLS set-up shared by both sides: one crypto provider, chosen explicitly.
+//! TLS set-up shared by both sides: one crypto provider, chosen explicitly, with all kinds of keys that AWS IoT takes of devices.
+
+mod algorithms;
+mod ecdsa;
+mod handshake;
+mod pair;
+mod rsa_pss;
+mod signed;
+
+pub use handshake::{verify_tls12_signature, verify_tls13_signature};
+pub use pair::{PairError, certified_key};
+pub use signed::Signed;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
-/// ring; X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs.
+/// ring, and the keys that it does not know ([`algorithms`]); X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.kx_groups = vec![rustls::crypto::ring::kx_group::X25519, rustls::crypto::ring::kx_group::SECP256R1];
+    provider.signature_verification_algorithms = algorithms::supported();
+    provider.key_provider = &algorithms::Keys;
     Arc::new(provider)
 }
 

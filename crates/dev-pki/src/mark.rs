@@ -1,0 +1,42 @@
+//! What a certificate that was made here is for. It says so in a Netscape comment, which openssl prints and TLS ignores; a signing
+//! request cannot ask for one.
+
+use rcgen::CustomExtension;
+use x509_parser::prelude::X509Certificate;
+
+/// `nsComment`.
+const COMMENT: [u64; 7] = [2, 16, 840, 1, 113_730, 1, 13];
+const COMMENT_ID: &str = "2.16.840.1.113730.1.13";
+const IA5_STRING: u8 = 0x16;
+
+/// Whom a certificate of the store's CA was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeFor {
+    /// The thing that its common name names.
+    Thing,
+    /// Whoever asked the registry for one: its common name says nothing.
+    Registry,
+}
+
+impl MadeFor {
+    const ALL: [Self; 2] = [Self::Thing, Self::Registry];
+
+    /// What the certificate itself says; none of somebody else's says any of it.
+    #[must_use]
+    pub fn of(certificate: &X509Certificate<'_>) -> Option<Self> {
+        let comment = certificate.iter_extensions().find(|extension| extension.oid.to_id_string() == COMMENT_ID)?;
+        Self::ALL.into_iter().find(|made_for| made_for.content() == comment.value)
+    }
+
+    pub(super) fn extension(self) -> CustomExtension {
+        CustomExtension::from_oid_content(&COMMENT, self.content())
+    }
+
+    fn content(self) -> Vec<u8> {
+        let text = match self {
+            Self::Thing => "fleetsim: a thing's, by its common name",
+            Self::Registry => "fleetsim: issued by the registry",
+        };
+        [&[IA5_STRING, text.len() as u8], text.as_bytes()].concat()
+    }
+}
