@@ -72,7 +72,7 @@ async fn run(stream: TlsStream, listener: Listener) {
         let answering = progress.begin();
         async {
             let _answering = answering;
-            listener.answer(request).await
+            listener.answer(request).await.map(http::with_request_id)
         }
     });
     if let Err(error) = http::server().serve_connection(io, answer).with_upgrades().await {
