@@ -6,3 +6,4 @@ mod doors;
 mod identity;
 mod objects;
 mod rules;
+mod shapes;
