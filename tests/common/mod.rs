@@ -197,12 +197,20 @@ impl Endpoint {
         body: &str,
         change: impl FnOnce(&mut ::http::Request<Vec<u8>>),
     ) -> (u16, Option<String>, Value) {
-        let mut request = ::http::Request::builder()
-            .method(method)
-            .uri(format!("https://{}{path}", self.api))
-            .header("host", &self.api)
-            .body(body.as_bytes().to_vec())
-            .unwrap();
+        self.call_with((method, path, body), &[], change)
+    }
+
+    /// As [`Self::call`], with more headers, which are signed.
+    pub(crate) fn call_with(
+        &self,
+        (method, path, body): (&str, &str, &str),
+        headers: &[(&str, &str)],
+        change: impl FnOnce(&mut ::http::Request<Vec<u8>>),
+    ) -> (u16, Option<String>, Value) {
+        let builder = ::http::Request::builder().method(method).uri(format!("https://{}{path}", self.api));
+        let builder =
+            headers.iter().fold(builder.header("host", &self.api), |builder, (name, value)| builder.header(*name, *value));
+        let mut request = builder.body(body.as_bytes().to_vec()).unwrap();
         sign_request(&mut request, &self.key(), "us-east-1", "iot", SystemTime::now()).unwrap();
         change(&mut request);
         let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\nconnection: close\r\n", request.body().len());

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod headers;
 mod limits;
 mod operations;
 mod shape;

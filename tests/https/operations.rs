@@ -112,6 +112,20 @@ fn what_breaks_a_rule_is_refused_with_status_and_name() {
     }
 }
 
+/// serde would read an array as a request without members.
+#[test]
+fn an_array_starts_no_execution() {
+    let endpoint = Endpoint::start(&[]);
+    endpoint.create_job("fw", "t-1");
+    for mut door in Door::both(&endpoint, "t-1") {
+        for body in ["[]", " [null]", "null", "1"] {
+            door.ask("PUT", "/things/t-1/jobs/$next", body).refused(400, "InvalidRequestException");
+        }
+        let execution = door.ask("GET", "/things/t-1/jobs/fw", "").ok()["execution"].clone();
+        assert_eq!((&execution["status"], &execution["versionNumber"]), (&json!("QUEUED"), &json!(1)), "nothing was started");
+    }
+}
+
 #[test]
 fn the_signing_name_tells_the_planes_apart() {
     let endpoint = Endpoint::start(&[]);

@@ -41,9 +41,16 @@ def check_shape(shape, value, where):
             raise AssertionError(f"{where}: what is a {other}?")
 
 
+# Ids of requests so far, which SDKs tell as `ResponseMetadata.RequestId`.
+request_ids = set()
+
+
 def check_answer(operation_model, response_dict, **_rest):
     """For botocore's event `before-parse`. A refusal must be one the model knows for this operation, with its status."""
     where, status = operation_model.name, response_dict["status_code"]
+    request_id = response_dict["headers"].get("x-amzn-requestid")
+    assert request_id and request_id not in request_ids, f"{where}: the id {request_id} of a request"
+    request_ids.add(request_id)
     body = json.loads(response_dict["body"] or b"{}")
     if status == 200:
         if operation_model.output_shape is not None:

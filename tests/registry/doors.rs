@@ -28,11 +28,8 @@ fn text(body: &Value) -> String {
 /// A call whose header names a principal.
 #[track_caller]
 pub(crate) fn with_principal(endpoint: &Endpoint, method: &str, path: &str, arn: &str) -> Value {
-    let (status, error, answer) = endpoint.call(method, path, "", |request| {
-        for header in ["x-amzn-principal", "x-amzn-iot-principal"] {
-            request.headers_mut().insert(header, arn.parse().unwrap());
-        }
-    });
+    let headers = [("x-amzn-principal", arn), ("x-amzn-iot-principal", arn)];
+    let (status, error, answer) = endpoint.call_with((method, path, ""), &headers, |_| {});
     assert_eq!(status, 200, "{method} {path}: {error:?} {answer}");
     answer
 }

@@ -7,3 +7,4 @@ mod identity;
 mod kinds;
 mod objects;
 mod rules;
+mod shapes;

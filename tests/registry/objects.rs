@@ -103,8 +103,10 @@ fn a_url_is_good_for_nothing_else_and_not_for_ever() {
     refused(fetch(&endpoint, "GET", &url.replace("Expires=60", "Expires=61"), "", b""), 403, "SignatureDoesNotMatch");
     refused(fetch(&endpoint, "GET", url.split_once('?').unwrap().0, "", b""), 403, "AccessDenied");
     let at = url.find("X-Amz-Date=").unwrap() + "X-Amz-Date=".len();
-    let stale = format!("{}2020{}", &url[..at], &url[at + 4..]);
-    refused(fetch(&endpoint, "GET", &stale, "", b""), 403, "AccessDenied");
+    let (day, old) = (&url[at..at + 8], format!("2020{}", &url[at + 4..at + 8]));
+    refused(fetch(&endpoint, "GET", &url.replace(day, &old), "", b""), 403, "AccessDenied");
+    let of_another_day = url.replacen(&format!("%2F{day}%2F"), &format!("%2F{old}%2F"), 1);
+    refused(fetch(&endpoint, "GET", &of_another_day, "", b""), 400, "AuthorizationQueryParametersError");
     let upload = started["execution"]["jobDocument"]["log"].as_str().unwrap();
     refused(fetch(&endpoint, "GET", upload, "", b""), 403, "SignatureDoesNotMatch");
 }
@@ -123,13 +125,36 @@ fn what_is_not_there_is_answered_as_s3_does() {
         let url = described["execution"]["jobDocument"]["url"].as_str().unwrap().to_owned();
         refused(fetch(&endpoint, "GET", &url, "", b""), status, code);
     }
-    // What would lead out of the store is no object, so that its placeholder stays.
-    let outside = format!("${{aws:iot:s3-presigned-url:{BUCKET}/../../ca.key.pem}}");
-    create(&endpoint, "j4", &json!({"document": json!({"url": outside}).to_string()}));
-    let (_, described) = endpoint.connect("t-1").request("j4/get", &json!({}));
-    assert_eq!(described["execution"]["jobDocument"]["url"], outside);
     for path in ["/objects/firmware/%2E%2E/%2E%2E/ca.key.pem", "/objects/../ca.key.pem", "/objects//etc/passwd"] {
         assert_eq!(fetch(&endpoint, "GET", path, "", b"").0, 403, "{path}");
+    }
+}
+
+#[test]
+fn a_placeholder_that_stands_for_nothing_is_refused_with_its_job() {
+    let endpoint = endpoint();
+    for placeholder in [
+        "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/firmware/../../ca.key.pem}",
+        "${aws:iot:s3-presigned-url:https://example.com/firmware/fw.bin}",
+        "${aws:iot:s3-presigned-url:firmware}",
+        "${aws:iot:parameter:version}",
+    ] {
+        let document = json!({"url": placeholder}).to_string();
+        let body = json!({"targets": [format!("{ARN}thing/t-1")], "document": document}).to_string();
+        let (status, error, answer) = endpoint.call("PUT", "/jobs/j", &body, |_| {});
+        assert_eq!((status, error.as_deref()), (400, Some("InvalidRequestException")), "{placeholder}");
+        assert!(answer["message"].as_str().unwrap().contains(placeholder), "{answer}");
+    }
+    let host = "https://firmware.s3-us-west-2.amazonaws.com/v%201/fw.bin";
+    let document = json!({
+        "older": "${aws:iot:s3-presigned-url:firmware/v 1/fw.bin}",
+        "regional": format!("${{aws:iot:s3-presigned-url-v2:{host}?versionId=3HL4}}"),
+    });
+    create(&endpoint, "j", &json!({"document": document.to_string()}));
+    let (_, described) = endpoint.connect("t-1").request("j/get", &json!({}));
+    for url in ["older", "regional"].map(|name| &described["execution"]["jobDocument"][name]) {
+        let (status, _, body) = fetch(&endpoint, "GET", url.as_str().unwrap(), "", b"");
+        assert_eq!((status, body.len()), (200, 256_000), "{url}");
     }
 }
 

@@ -9,5 +9,6 @@
 pub mod keyring;
 pub mod presign;
 pub mod request;
+mod scope;
 pub mod sigv4;
 pub mod websocket;

@@ -1,5 +1,6 @@
 //! Presigned URLs: Signature Version 4 in a query string, as S3 has it.
 
+use super::scope::{CredentialScope, has_unsigned, only, signed_value};
 use super::sigv4::{ALGORITHM, AccessKey, SKEW_MAX, Scope, SignError, compute, is_same, parse_date, signable};
 use aws_sigv4::http_request::{PercentEncodingMode, SignableBody, SignatureLocation, SigningSettings, UriPathNormalizationMode};
 use http::{HeaderMap, Request, Uri};
@@ -21,9 +22,17 @@ pub enum Refusal {
     /// No `X-Amz-Signature` in the query.
     #[error("Access Denied")]
     Unsigned,
-    /// A parameter of the signature is missing, malformed, or of another region or service.
+    /// A parameter of the signature is missing, malformed, there twice, or of another day, region or service.
     #[error("the query string needs X-Amz-Algorithm={ALGORITHM}, -Credential, -Date, -Expires, -SignedHeaders and -Signature")]
     Malformed,
+    /// An `Authorization` header, too: which of the two counts nobody can say.
+    #[error(
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be specified"
+    )]
+    TwoMechanisms,
+    /// A header of AWS is there that the signature does not cover.
+    #[error("There were headers present in the request which were not signed")]
+    UnsignedHeader,
     /// The access key id is not the one that is known.
     #[error("The AWS Access Key Id you provided does not exist in our records.")]
     UnknownKey,
@@ -43,7 +52,8 @@ impl Refusal {
     #[must_use]
     pub fn code(self) -> (u16, &'static str) {
         match self {
-            Self::Unsigned | Self::Expired | Self::NotYetValid => (403, "AccessDenied"),
+            Self::Unsigned | Self::UnsignedHeader | Self::Expired | Self::NotYetValid => (403, "AccessDenied"),
+            Self::TwoMechanisms => (400, "InvalidArgument"),
             Self::Malformed => (400, "AuthorizationQueryParametersError"),
             Self::UnknownKey => (403, "InvalidAccessKeyId"),
             Self::SignatureDoesNotMatch => (403, "SignatureDoesNotMatch"),
@@ -91,21 +101,25 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match SIGNING_PARAMETERS.iter().find(|known| **known == name) {
+            Some(name) if signing.contains_key(name) => return Err(Refusal::Malformed),
             Some(name) => drop(signing.insert(*name, percent_decode_str(value).decode_utf8_lossy())),
             None => others.push(pair),
         }
     }
     let signature = signing.get("X-Amz-Signature").ok_or(Refusal::Unsigned)?;
     let parameter = |name: &str| signing.get(name).map(AsRef::as_ref).ok_or(Refusal::Malformed);
-    let scope: Vec<&str> = parameter("X-Amz-Credential")?.split('/').collect();
-    let &[key_id, _date, scope_region, SERVICE, "aws4_request"] = &scope[..] else { return Err(Refusal::Malformed) };
+    if headers.contains_key("authorization") {
+        return Err(Refusal::TwoMechanisms);
+    }
+    let credential = CredentialScope::parse(parameter("X-Amz-Credential")?).ok_or(Refusal::Malformed)?;
     let expires = parameter("X-Amz-Expires")?.parse().ok().filter(|seconds| (1..=EXPIRES_S_MAX).contains(seconds));
     let expires_in = expires.map(Duration::from_secs).ok_or(Refusal::Malformed)?;
-    let at = parse_date(parameter("X-Amz-Date")?).ok_or(Refusal::Malformed)?;
-    if parameter("X-Amz-Algorithm")? != ALGORITHM || scope_region != region {
+    let date = parameter("X-Amz-Date")?;
+    let at = parse_date(date).ok_or(Refusal::Malformed)?;
+    if parameter("X-Amz-Algorithm")? != ALGORITHM || credential.service != SERVICE || !credential.fits(date, region) {
         return Err(Refusal::Malformed);
     }
-    if key_id != key.id {
+    if credential.key_id != key.id {
         return Err(Refusal::UnknownKey);
     }
     if now > at + expires_in {
@@ -114,19 +128,23 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     if at > now + SKEW_MAX {
         return Err(Refusal::NotYetValid);
     }
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Refusal::SignatureDoesNotMatch);
-    let mut signed = Vec::new();
-    for name in parameter("X-Amz-SignedHeaders")?.split(';') {
-        signed.push((name, text(name)?));
-    }
-    if !signed.iter().any(|(name, _)| *name == "host") {
+    let signed_headers = parameter("X-Amz-SignedHeaders")?;
+    if !signed_headers.split(';').any(|name| name == "host") {
         return Err(Refusal::Malformed);
     }
+    if has_unsigned(headers, signed_headers) {
+        return Err(Refusal::UnsignedHeader);
+    }
+    let mut signed = Vec::new();
+    for name in signed_headers.split(';') {
+        signed.push((name, signed_value(headers, name).ok_or(Refusal::SignatureDoesNotMatch)?));
+    }
+    let host = only(headers, "host").ok().flatten().ok_or(Refusal::SignatureDoesNotMatch)?;
     let query = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
-    let url = format!("https://{}{}{query}", text("host")?, uri.path());
+    let url = format!("https://{host}{}{query}", uri.path());
     let body = SignableBody::UnsignedPayload;
     let scope = Scope { region, service: SERVICE, at };
-    let (_, expected) = signable(method, &url, signed.into_iter(), body)
+    let (_, expected) = signable(method, &url, signed.iter().map(|(name, value)| (*name, value.as_str())), body)
         .and_then(|signable| compute(signable, key, &scope, settings(expires_in)))
         .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
     if is_same(&expected, signature) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
@@ -171,5 +189,26 @@ mod tests {
         }
         assert_eq!(check("GET", "https://127.0.0.1:4443/objects/b/k", &key(), at(1)), Err(Refusal::Unsigned));
         assert_eq!(check("GET", "https://127.0.0.1:4443/objects/b/k?X-Amz-Signature=1", &key(), at(1)), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn what_the_signature_does_not_cover_is_refused() {
+        let url = "https://127.0.0.1:4443/objects/b/k";
+        let url = presign("GET", url, &key(), REGION, at(0), Duration::from_secs(60)).unwrap();
+        for other_day in ["%2F20260224%2F", "%2F2026%2F", "%2F%2F"] {
+            let url = url.replace("%2F20260225%2F", other_day);
+            assert_eq!(check("GET", &url, &key(), at(1)), Err(Refusal::Malformed), "{url}");
+        }
+        assert_eq!(check("GET", &format!("{url}&X-Amz-Expires=60"), &key(), at(1)), Err(Refusal::Malformed), "twice");
+        let with = |name: &'static str, value: &str| {
+            let uri: Uri = url.parse().unwrap();
+            let mut headers = HeaderMap::from_iter([(http::header::HOST, uri.authority().unwrap().as_str().parse().unwrap())]);
+            headers.append(name, value.parse().unwrap());
+            verify("GET", &uri, &headers, &key(), REGION, at(1))
+        };
+        assert_eq!(with("authorization", "AWS4-HMAC-SHA256 x"), Err(Refusal::TwoMechanisms));
+        assert_eq!(with("x-amz-acl", "public-read"), Err(Refusal::UnsignedHeader));
+        assert_eq!(with("host", "example.com"), Err(Refusal::SignatureDoesNotMatch));
+        assert_eq!(with("range", "bytes=0-1"), Ok(()));
     }
 }

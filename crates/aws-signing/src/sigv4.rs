@@ -2,6 +2,7 @@
 //!
 //! The signature itself is computed by `aws-sigv4`; verifying means computing it again for the same time, scope and headers.
 
+use super::scope::{CredentialScope, has_unsigned, only, signed_value};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -56,7 +57,7 @@ pub enum Refusal {
     /// No `Authorization` header, or in a URL no `X-Amz-Signature`.
     #[error("Missing Authentication Token")]
     MissingAuthenticationToken,
-    /// A part of the signature, its date or a header that must be signed is missing or malformed.
+    /// A part of the signature, its date or a header that must be signed is missing, malformed or there twice.
     #[error("the request is not signed by {ALGORITHM} with Credential, SignedHeaders and Signature")]
     IncompleteSignature,
     /// The access key id is not the one that is known.
@@ -68,20 +69,25 @@ pub enum Refusal {
     /// The credential's scope is of another day, region or service.
     #[error("the credential is scoped to another day, region or service")]
     WrongScope,
+    /// A header of AWS is there that the signature does not cover.
+    #[error("There were headers present in the request which were not signed: every x-amz header must be one of SignedHeaders")]
+    UnsignedHeader,
     /// The signature is not that of this request.
     #[error("The request signature we calculated does not match the signature you provided.")]
     SignatureDoesNotMatch,
 }
 
 impl Refusal {
-    /// The value of `x-amzn-ErrorType`.
+    /// The value of `x-amzn-ErrorType`; that of a header which is not signed is (inferred).
     #[must_use]
     pub fn error_type(self) -> &'static str {
         match self {
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
-            Self::SignatureExpired | Self::WrongScope | Self::SignatureDoesNotMatch => "InvalidSignatureException",
+            Self::SignatureExpired | Self::WrongScope | Self::UnsignedHeader | Self::SignatureDoesNotMatch => {
+                "InvalidSignatureException"
+            }
         }
     }
 }
@@ -147,10 +153,7 @@ pub(super) fn compute(
 
 /// What an `Authorization` header says.
 struct Authorization<'a> {
-    key_id: &'a str,
-    day: &'a str,
-    region: &'a str,
-    service: &'a str,
+    scope: CredentialScope<'a>,
     signed_headers: &'a str,
     signature: &'a str,
 }
@@ -160,17 +163,17 @@ impl<'a> Authorization<'a> {
         let fields = text.strip_prefix(ALGORITHM)?;
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for (name, value) in fields.split(',').filter_map(|field| field.trim().split_once('=')) {
-            match name {
-                "Credential" => credential = Some(value),
-                "SignedHeaders" => signed_headers = Some(value),
-                "Signature" => signature = Some(value),
+            let field = match name {
+                "Credential" => &mut credential,
+                "SignedHeaders" => &mut signed_headers,
+                "Signature" => &mut signature,
                 _ => return None,
+            };
+            if field.replace(value).is_some() {
+                return None;
             }
         }
-        let mut scope = credential?.split('/');
-        let (key_id, day, region, service, end) = (scope.next()?, scope.next()?, scope.next()?, scope.next()?, scope.next()?);
-        (end == "aws4_request" && scope.next().is_none()).then_some(())?;
-        Some(Self { key_id, day, region, service, signed_headers: signed_headers?, signature: signature? })
+        Some(Self { scope: CredentialScope::parse(credential?)?, signed_headers: signed_headers?, signature: signature? })
     }
 }
 
@@ -179,38 +182,44 @@ impl<'a> Authorization<'a> {
 /// # Errors
 /// With the reason, in AWS's names.
 pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let authorization = text("authorization").ok_or(Refusal::MissingAuthenticationToken)?;
+    let text = |name: &str| only(&head.headers, name).map_err(|()| Refusal::IncompleteSignature);
+    let needed = |name: &str| text(name)?.ok_or(Refusal::IncompleteSignature);
+    let authorization = text("authorization")?.ok_or(Refusal::MissingAuthenticationToken)?;
     let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
-    let date = text("x-amz-date").ok_or(Refusal::IncompleteSignature)?;
+    let date = needed("x-amz-date")?;
     let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
-    if authorization.key_id != key.id {
+    if authorization.scope.key_id != key.id {
         return Err(Refusal::UnrecognizedClient);
     }
     if now.duration_since(at).unwrap_or_else(|error| error.duration()) > SKEW_MAX {
         return Err(Refusal::SignatureExpired);
     }
-    if authorization.region != region || !date.starts_with(authorization.day) {
+    if !authorization.scope.fits(date, region) {
         return Err(Refusal::WrongScope);
     }
-    let host = text("host").ok_or(Refusal::IncompleteSignature)?;
+    let host = needed("host")?;
     let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     if !names.contains(&"host") || !names.contains(&"x-amz-date") {
         return Err(Refusal::IncompleteSignature);
     }
+    if has_unsigned(&head.headers, authorization.signed_headers) {
+        return Err(Refusal::UnsignedHeader);
+    }
     let mut signed = Vec::with_capacity(names.len());
     for name in names.into_iter().filter(|name| !IMPLIED_HEADERS.contains(name)) {
-        signed.push((name, text(name).ok_or(Refusal::SignatureDoesNotMatch)?));
+        signed.push((name, signed_value(&head.headers, name).ok_or(Refusal::SignatureDoesNotMatch)?));
     }
+    let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
     let mut settings = SigningSettings::default();
     // The client decided which headers count.
     settings.excluded_headers = None;
-    let scope = Scope { region, service: authorization.service, at };
-    let (_, expected) = signable(head.method.as_str(), &absolute, signed.into_iter(), SignableBody::Bytes(body))
+    let service = authorization.scope.service;
+    let scope = Scope { region, service, at };
+    let (_, expected) = signable(head.method.as_str(), &absolute, signed, SignableBody::Bytes(body))
         .and_then(|signable| compute(signable, key, &scope, settings))
         .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
-    if is_same(&expected, authorization.signature) { Ok(authorization.service) } else { Err(Refusal::SignatureDoesNotMatch) }
+    if is_same(&expected, authorization.signature) { Ok(service) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
 /// Whether the signature of a request is the one expected, in a time that does not tell how much of it is right.
@@ -304,5 +313,49 @@ mod tests {
         let mut garbled = signed("/jobs/fw-1", "{}");
         garbled.headers_mut().insert("authorization", "AWS4-HMAC-SHA256 Credential=x".parse().unwrap());
         assert_eq!(check(&garbled, &key(), now()), Err(Refusal::IncompleteSignature));
+    }
+
+    /// A change of a signed request, and what it is refused as.
+    type Forgery = (&'static str, fn(&mut Request<Vec<u8>>), Refusal);
+
+    #[test]
+    fn what_the_signature_does_not_cover_is_refused() {
+        fn add(request: &mut Request<Vec<u8>>, name: &'static str, value: &str) {
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        fn edit(request: &mut Request<Vec<u8>>, edit: impl Fn(&str) -> String) {
+            let edited = edit(request.headers()["authorization"].to_str().unwrap());
+            request.headers_mut().insert("authorization", edited.parse().unwrap());
+        }
+        let forgeries: [Forgery; 9] = [
+            ("a second Authorization", |r| add(r, "authorization", "AWS4-HMAC-SHA256 x"), Refusal::IncompleteSignature),
+            ("a second date", |r| add(r, "x-amz-date", "20260225T060000Z"), Refusal::IncompleteSignature),
+            ("a second host", |r| add(r, "host", "example.com"), Refusal::IncompleteSignature),
+            ("a second value of a signed header", |r| add(r, "content-type", "text/plain"), Refusal::SignatureDoesNotMatch),
+            ("a principal", |r| add(r, "x-amzn-principal", "arn"), Refusal::UnsignedHeader),
+            ("an older principal", |r| add(r, "x-amzn-iot-principal", "arn"), Refusal::UnsignedHeader),
+            ("a policy", |r| add(r, "x-amzn-iot-policy", "p"), Refusal::UnsignedHeader),
+            ("no day", |r| edit(r, |text| text.replace("/20260225/", "//")), Refusal::WrongScope),
+            ("two credentials", |r| edit(r, |text| format!("{text}, Credential=AKIAEXAMPLE/x")), Refusal::IncompleteSignature),
+        ];
+        for (what, forge, refusal) in forgeries {
+            let mut request = signed("/jobs/fw-1", "{}");
+            forge(&mut request);
+            assert_eq!(check(&request, &key(), now()), Err(refusal), "{what}");
+        }
+        let mut passed_on = signed("/jobs/fw-1", "{}");
+        add(&mut passed_on, "x-amzn-trace-id", "Root=1");
+        add(&mut passed_on, "x-amz-security-token", "t");
+        assert_eq!(check(&passed_on, &key(), now()), Ok("iot".into()), "what proxies and temporary credentials add");
+    }
+
+    #[test]
+    fn a_signed_header_may_have_several_values() {
+        let mut request = Request::get("https://127.0.0.1:4443/jobs").header("host", "127.0.0.1:4443").body(Vec::new()).unwrap();
+        request.headers_mut().insert("x-amzn-principal", "a,b".parse().unwrap());
+        sign_request(&mut request, &key(), REGION, "iot", now()).unwrap();
+        request.headers_mut().insert("x-amzn-principal", "a".parse().unwrap());
+        request.headers_mut().append("x-amzn-principal", "b".parse().unwrap());
+        assert_eq!(check(&request, &key(), now()), Ok("iot".into()));
     }
 }

@@ -3,6 +3,7 @@
 //! Unlike presigned URLs of S3 it may have no expiry, and a session token is no part of what is signed. `aws-sigv4` signs no such query,
 //! so the canonical request is written here.
 
+use super::scope::{CredentialScope, has_unsigned, signed_value};
 use super::sigv4::{ALGORITHM, AccessKey, Refusal, SKEW_MAX, format_date, is_same, parse_date};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::{HeaderMap, Uri};
@@ -81,17 +82,16 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     let get = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
     let parameter = |name: &str| get(name).ok_or(Refusal::IncompleteSignature);
     let signature = get(SIGNATURE).ok_or(Refusal::MissingAuthenticationToken)?;
-    let scope: Vec<&str> = parameter("X-Amz-Credential")?.split('/').collect();
-    let &[key_id, day, scope_region, service, "aws4_request"] = &scope[..] else { return Err(Refusal::IncompleteSignature) };
+    let scope = CredentialScope::parse(parameter("X-Amz-Credential")?).ok_or(Refusal::IncompleteSignature)?;
     let date = parameter("X-Amz-Date")?;
     let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
     if parameter("X-Amz-Algorithm")? != ALGORITHM {
         return Err(Refusal::IncompleteSignature);
     }
-    if key_id != key.id {
+    if scope.key_id != key.id {
         return Err(Refusal::UnrecognizedClient);
     }
-    if !date.starts_with(day) || scope_region != region || ![SIGNING_NAME, SIGNING_NAME_V1].contains(&service) {
+    if !scope.fits(date, region) || ![SIGNING_NAME, SIGNING_NAME_V1].contains(&scope.service) {
         return Err(Refusal::WrongScope);
     }
     let life = match get("X-Amz-Expires") {
@@ -104,15 +104,18 @@ pub fn verify(method: &str, uri: &Uri, headers: &HeaderMap, key: &AccessKey, reg
     let signed_headers = parameter("X-Amz-SignedHeaders")?;
     let mut lines = String::new();
     for name in signed_headers.split(';') {
-        let value = headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Refusal::SignatureDoesNotMatch)?;
-        lines.push_str(&format!("{name}:{}\n", value.trim()));
+        let value = signed_value(headers, name).ok_or(Refusal::SignatureDoesNotMatch)?;
+        lines.push_str(&format!("{name}:{value}\n"));
     }
     if !signed_headers.split(';').any(|name| name == "host") {
         return Err(Refusal::IncompleteSignature);
     }
+    if has_unsigned(headers, signed_headers) {
+        return Err(Refusal::UnsignedHeader);
+    }
     let signed = parameters.iter().filter(|(name, _)| name != SIGNATURE && name != TOKEN);
     let query = canonical_query(signed.map(|(name, value)| (&**name, &**value)));
-    let expected = sign(method, &query, (signed_headers, &lines), key, (region, service), at);
+    let expected = sign(method, &query, (signed_headers, &lines), key, (region, scope.service), at);
     if is_same(&expected, signature) { Ok(()) } else { Err(Refusal::SignatureDoesNotMatch) }
 }
 
@@ -180,6 +183,9 @@ mod tests {
         assert_eq!(refused(&format!("{url}&more=1")), Refusal::SignatureDoesNotMatch);
         assert_eq!(refused(&url.replace(SIGNING_NAME, "iot-jobs-data")), Refusal::WrongScope);
         assert_eq!(refused(&url.replace("us-east-1", "eu-west-1")), Refusal::WrongScope);
+        for other_day in ["%2F20260224%2F", "%2F2026%2F", "%2F%2F"] {
+            assert_eq!(refused(&url.replace("%2F20260225%2F", other_day)), Refusal::WrongScope);
+        }
         assert_eq!(refused(PATH), Refusal::MissingAuthenticationToken);
         assert_eq!(refused("/mqtt?X-Amz-Signature=1"), Refusal::IncompleteSignature);
         assert_eq!(check(&url, HOST, &AccessKey { secret: "other".into(), ..key() }, at(1)), Err(Refusal::SignatureDoesNotMatch));

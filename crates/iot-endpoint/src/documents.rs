@@ -1,11 +1,11 @@
 //! Job documents on their way in and out: read where `documentSource` says, and with presigned URLs in place of placeholders when a
 //! device fetches them (PROTOCOL 17.1). The control plane tells them as they were given.
 
-use super::objects::Objects;
+use super::objects::{self, Objects};
 use super::service::Service;
 use iot_jobs::instant::Now;
 use iot_jobs::wire::placeholder::{self, Execution};
-use iot_jobs::{Answer, ControlError, JobDocument, JobExecution, JobId, Reply, Request, RequestBody, ThingName, limits};
+use iot_jobs::{Answer, ControlError, CreateJob, JobDocument, JobExecution, JobId, Reply, Request, RequestBody, ThingName, limits};
 use jobs_engine::engine::Engine;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,14 @@ impl Service {
         let unready = || ControlError::InvalidRequest("documentSource: the endpoint is still starting".into());
         self.objects.get().ok_or_else(unready)?.read_document(source)
     }
+}
+
+/// # Errors
+/// `InvalidRequest` when a placeholder could reach devices as it is, since it stands for nothing that this endpoint has.
+pub(super) fn check_placeholders(create: &CreateJob) -> Result<(), ControlError> {
+    let job = create.job_id.as_str();
+    placeholder::check(create.document.as_json(), job, objects::is_name)
+        .map_err(|error| ControlError::InvalidRequest(format!("document: {error}")))
 }
 
 /// What the engine knows of an execution whose document has placeholders.

@@ -4,7 +4,7 @@
 use aws_signing::presign;
 use aws_signing::sigv4::AccessKey;
 use iot_jobs::wire::control::REGION;
-use iot_jobs::wire::placeholder::{ObjectRef, Purpose, STORE_PATH};
+use iot_jobs::wire::placeholder::{self, ObjectRef, Purpose, STORE_PATH};
 use iot_jobs::{ControlError, limits};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fs::File;
@@ -47,17 +47,12 @@ impl Objects {
 
     /// The file of an object. `None` for what can be no object's name: nothing outside of the store has one.
     pub(super) fn path(&self, bucket: &str, key: &str) -> Option<PathBuf> {
-        let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-        let is_key = key.len() <= KEY_BYTES_MAX && key.split('/').all(is_part);
-        self.bucket(bucket).filter(|_| is_key).map(|bucket| bucket.join(key))
+        self.bucket(bucket).filter(|_| is_key(key)).map(|bucket| bucket.join(key))
     }
 
     /// The folder of a bucket. `None` for what can be no bucket's name.
     pub(super) fn bucket(&self, bucket: &str) -> Option<PathBuf> {
-        let is_bucket = bucket.len() <= BUCKET_CHARS_MAX
-            && bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && bucket.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-        is_bucket.then(|| self.dir.join(bucket))
+        is_bucket(bucket).then(|| self.dir.join(bucket))
     }
 
     pub(super) fn has_bucket(&self, bucket: &str) -> bool {
@@ -75,7 +70,7 @@ impl Objects {
     /// `InvalidRequest` when the source is no object's URL, or its object cannot be read or is too large.
     pub(super) fn read_document(&self, source: &str) -> Result<String, ControlError> {
         let refuse = |why: String| ControlError::InvalidRequest(format!("documentSource {source}: {why}"));
-        let object = ObjectRef::parse(source).ok_or_else(|| {
+        let object = placeholder::source(source).ok_or_else(|| {
             refuse("it is no https://s3.REGION.amazonaws.com/BUCKET/KEY nor https://BUCKET.s3.REGION.amazonaws.com/KEY".into())
         })?;
         let key = percent_decode_str(object.key).decode_utf8().map_err(|_| refuse("its key is no UTF-8".into()))?;
@@ -88,6 +83,22 @@ impl Objects {
         }
         Ok(document)
     }
+}
+
+/// Whether an object can have this name.
+pub(super) fn is_name(object: ObjectRef<'_>) -> bool {
+    is_bucket(object.bucket) && percent_decode_str(object.key).decode_utf8().is_ok_and(|key| is_key(&key))
+}
+
+fn is_bucket(text: &str) -> bool {
+    text.len() <= BUCKET_CHARS_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+}
+
+fn is_key(text: &str) -> bool {
+    let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+    text.len() <= KEY_BYTES_MAX && text.split('/').all(is_part)
 }
 
 #[cfg(test)]
@@ -129,7 +140,11 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("objects/b/a b")).unwrap();
         std::fs::write(dir.path().join("objects/b/a b/doc.json"), r#"{"v":1}"#).unwrap();
         std::fs::write(dir.path().join("objects/b/long"), "x".repeat(32_769)).unwrap();
-        for url in ["https://s3.us-east-1.amazonaws.com/b/a%20b/doc.json", "https://b.s3.us-east-1.amazonaws.com/a%20b/doc.json"] {
+        for url in [
+            "https://s3.us-east-1.amazonaws.com/b/a%20b/doc.json",
+            "https://b.s3.us-east-1.amazonaws.com/a%20b/doc.json",
+            "${aws:iot:s3-presigned-url:https://s3.amazonaws.com/b/a%20b/doc.json}",
+        ] {
             assert_eq!(store.read_document(url), Ok(r#"{"v":1}"#.into()));
         }
         for (url, word) in [

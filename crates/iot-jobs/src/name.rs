@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// Why a name or text is refused. Fits after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,11 +51,11 @@ fn check(what: &'static str, text: &str, max: usize, allowed: &'static str, ok: 
     }
 }
 
-fn thing_char(c: char) -> bool {
+pub(crate) fn thing_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')
 }
 
-fn job_char(c: char) -> bool {
+pub(crate) fn job_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
@@ -188,11 +189,9 @@ impl StatusDetails {
     }
 }
 
-/// Unicode category C as far as it can be told without tables: control, the common format characters, private use.
-fn in_category_c(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+/// `\p{C}`: control and format characters, private use, and what no character is assigned to.
+pub(crate) fn in_category_c(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_control() } else { c.general_category_group() == GeneralCategoryGroup::Other }
 }
 
 #[cfg(test)]
@@ -217,6 +216,12 @@ mod tests {
         assert!(matches!(StatusDetails::new(pairs(11)), Err(NameError::Pairs { found: 11, .. })));
         assert!(StatusDetails::new([("k", "a\nb")]).is_err());
         assert!(StatusDetails::new([("k", "")]).is_err());
+        for unprintable in
+            ['\0', '\u{7f}', '\u{85}', '\u{ad}', '\u{180e}', '\u{200b}', '\u{378}', '\u{e000}', '\u{ffff}', '\u{1d173}']
+        {
+            assert!(StatusDetails::new([("k", unprintable.to_string())]).is_err(), "{unprintable:?}");
+        }
+        assert!(StatusDetails::new([("k", "\u{fc} \u{2028} \u{1f600} \u{4e2d}")]).is_ok());
         assert!(StatusDetails::new([("k", "x".repeat(1024))]).is_ok());
         assert!(StatusDetails::new([("k", "x".repeat(1025))]).is_err());
         assert!(StatusDetails::new([("k y", "v")]).is_err());

@@ -1,6 +1,7 @@
 //! Payloads of PROTOCOL 6, 7, 8 and 19.3, parsed and printed.
 
 use iot_jobs::instant::EpochSeconds;
+use iot_jobs::wire::data_plane;
 use iot_jobs::wire::payload::{encode_notification, encode_reply, encode_request, parse_notification, parse_reply, parse_request};
 use iot_jobs::wire::topic::RequestTopic;
 use iot_jobs::{Answer, ErrorCode, ExecutionStatus, Notification, RequestBody, RequestKind, StepTimeout};
@@ -164,4 +165,45 @@ fn a_payload_of_zero_bytes_is_an_empty_object() {
 fn a_value_escaped_in_json_is_read_unescaped() {
     let update = update(r#"{"status":"IN_PROGRESS","statusDetails":{"k":"a\u00e9\"b"}}"#).unwrap();
     assert_eq!(update.status_details.unwrap().get("k"), Some("aé\"b"));
+}
+
+/// Bodies of requests and answers that are no JSON object of UTF-8, whatever is in them.
+const NO_OBJECTS: &[&[u8]] = &[
+    b"[]",
+    b" [ ]",
+    br#"["c","IN_PROGRESS"]"#,
+    b"\"{}\"",
+    b"1",
+    b"null",
+    b"{",
+    b"{}{}",
+    b"{\"unread\":\"\xff\"}",
+    b"{\"unread\":{\"deeper\":[\"\xc3\x28\"]}}",
+    b"{\"\xff\":1}",
+    b"{\"clientToken\":\"\xff\"}",
+];
+
+#[test]
+fn what_is_no_object_of_utf_8_is_invalid_json_for_every_operation() {
+    let topics = [RequestTopic::GetPending, RequestTopic::StartNext, RequestTopic::Describe("fw"), RequestTopic::Update("fw")];
+    for body in NO_OBJECTS {
+        let shown = String::from_utf8_lossy(body);
+        for topic in topics {
+            let refusal = parse_request(topic, body).unwrap_err();
+            assert_eq!((refusal.rejection.code, refusal.client_token), (ErrorCode::InvalidJson, None), "{topic:?} {shown}");
+        }
+        for topic in [RequestTopic::StartNext, RequestTopic::Update("fw")] {
+            let refusal = data_plane::parse_request(topic, |_| None, body).unwrap_err();
+            assert_eq!(refusal.rejection.code, ErrorCode::InvalidJson, "{topic:?} {shown}");
+        }
+        for kind in [RequestKind::GetPending, RequestKind::StartNext, RequestKind::Describe, RequestKind::Update] {
+            assert!(parse_reply(kind, true, body).is_err() && parse_reply(kind, false, body).is_err(), "{kind} {shown}");
+            assert!(data_plane::parse_answer(kind, 200, None, body).is_err(), "{kind} {shown}");
+        }
+        assert!(parse_notification(true, body).is_err() && parse_notification(false, body).is_err(), "{shown}");
+    }
+    let summary = r#"["fw",1,2,3,4,5]"#;
+    assert!(parse_reply(RequestKind::GetPending, true, format!(r#"{{"queuedJobs":[{summary}]}}"#).as_bytes()).is_err());
+    assert!(parse_reply(RequestKind::Update, true, br#"{"executionState":["QUEUED",null,1]}"#).is_err());
+    assert!(parse_notification(false, format!(r#"{{"timestamp":1,"jobs":{{"QUEUED":[{summary}]}}}}"#).as_bytes()).is_err());
 }

@@ -1,7 +1,7 @@
 //! What both listeners that speak HTTP share: connections with limits, bodies with limits, queries, answers in AWS's shape.
 
 use super::read_deadline::{Progress, ReadDeadline};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -9,9 +9,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use iot_jobs::wire::control;
 use percent_encoding::percent_decode_str;
+use rand::RngExt as _;
 use std::io;
 use std::time::Duration;
+use uuid::Builder;
 
+/// What SDKs tell as the id of a request, and their users quote: in every answer, whatever it says.
+const REQUEST_ID: &str = "x-amzn-requestid";
+/// Its name in answers of S3.
+pub(super) const S3_REQUEST_ID: &str = "x-amz-request-id";
 /// Connections of a listener at once: things keep theirs open.
 pub(super) const CONNECTIONS_MAX: usize = 65_536;
 /// From the end of a head to the end of its body.
@@ -32,6 +38,19 @@ pub(super) fn server() -> http1::Builder {
 
 pub(super) fn io<S>(stream: S, progress: &Progress) -> Io<S> {
     TokioIo::new(ReadDeadline::new(stream, progress.clone()))
+}
+
+/// An id that no other request has.
+pub(super) fn new_request_id() -> String {
+    Builder::from_random_bytes(rand::rng().random()).into_uuid().to_string()
+}
+
+/// The answer with the id of its request.
+pub(super) fn with_request_id(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    let id = headers.get(S3_REQUEST_ID).cloned().or_else(|| HeaderValue::try_from(new_request_id()).ok());
+    headers.extend(id.map(|id| (HeaderName::from_static(REQUEST_ID), id)));
+    response
 }
 
 /// The request is never answered: the connection ends without a word.

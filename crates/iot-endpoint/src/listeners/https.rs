@@ -34,7 +34,7 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
         let answering = progress.begin();
         async {
             let _answering = answering;
-            listener.answer(request).await
+            listener.answer(request).await.map(http::with_request_id)
         }
     });
     let connection = http::server().serve_connection(io, answer);

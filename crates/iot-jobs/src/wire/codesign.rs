@@ -1,5 +1,6 @@
 //! Files that job documents name, and their signatures: the `presign` and `codesign` members (PROTOCOL 17.2).
 
+use super::json::Object;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -80,7 +81,7 @@ pub fn parse(document: &str) -> Result<Option<FileRef>, Malformed> {
 }
 
 fn signed(codesign: Value) -> Result<Signed, Malformed> {
-    let body = CodesignBody::deserialize(codesign).map_err(|error| Malformed::Codesign(error.to_string()))?;
+    let Object(body) = Object::<CodesignBody>::deserialize(codesign).map_err(|error| Malformed::Codesign(error.to_string()))?;
     if body.signature_algorithm != ALGORITHM {
         return Err(Malformed::Algorithm);
     }

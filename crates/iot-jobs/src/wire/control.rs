@@ -1,6 +1,8 @@
 //! What the control plane's shapes have in common: ARNs, errors, and the small ones (PROTOCOL 11; shapes as in botocore's
 //! `iot/2015-05-28` model).
 
+use super::json;
+use super::registry::parse_arn;
 use crate::{CancelJob, ControlError, GroupName, JobTarget, ThingName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -72,17 +74,19 @@ pub(super) fn invalid(message: impl Into<String>) -> ControlError {
     ControlError::InvalidRequest(message.into())
 }
 
-pub(super) fn parse_target(arn: &str) -> Result<JobTarget, ControlError> {
-    let refuse = || invalid(format!("{arn:?} is not the ARN of a thing or thing group"));
-    let mut parts = arn.splitn(6, ':');
-    let is_iot = parts.next() == Some("arn") && parts.next() == Some("aws") && parts.next() == Some("iot");
-    let (kind, name) = parts.nth(2).and_then(|resource| resource.split_once('/')).filter(|_| is_iot).ok_or_else(refuse)?;
-    match kind {
-        THING => ThingName::new(name).map(JobTarget::Thing),
-        THING_GROUP => GroupName::new(name).map(JobTarget::Group),
-        _ => return Err(refuse()),
+/// A target of this account and region; AWS does not say how it refuses another's, nor that it would not (inferred).
+pub(super) fn parse_target(target: &str) -> Result<JobTarget, ControlError> {
+    let name_error = |error: crate::NameError| invalid(error.to_string());
+    match parse_arn(target) {
+        Some((THING, name)) => ThingName::new(name).map(JobTarget::Thing).map_err(name_error),
+        Some((THING_GROUP, name)) => GroupName::new(name).map(JobTarget::Group).map_err(name_error),
+        _ => {
+            let (thing, group) = (arn(THING, "NAME"), arn(THING_GROUP, "NAME"));
+            Err(invalid(format!(
+                "{target:?} is not the ARN of a thing or thing group of this account and region: {thing} or {group}"
+            )))
+        }
     }
-    .map_err(|error| invalid(error.to_string()))
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -105,8 +109,7 @@ pub fn encode_cancel_job(cancel: &CancelJob) -> Vec<u8> {
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_cancel_job(body: &[u8], force: bool) -> Result<CancelJob, ControlError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    let body: CancelJobBody = serde_json::from_slice(body).map_err(|error| invalid(format!("the body of CancelJob: {error}")))?;
+    let body: CancelJobBody = json::body("CancelJob", body)?;
     Ok(CancelJob { reason_code: body.reason_code, comment: body.comment, force })
 }
 

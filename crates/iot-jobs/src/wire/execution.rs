@@ -3,6 +3,7 @@
 use super::control::target_arn;
 use super::control::{THING, arn, invalid, to_bytes};
 use super::job::{ProcessDetails, seconds};
+use super::json;
 use crate::instant::EpochSeconds;
 use crate::{
     CancelExecution, ControlError, EventConfig, ExecutionChange, ExecutionDescription, ExecutionStatus, JobChange, JobDescription,
@@ -141,18 +142,28 @@ struct CancelExecutionBody {
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_cancel_execution(body: &[u8], force: bool) -> Result<CancelExecution, ControlError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    let body: CancelExecutionBody =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("the body of CancelJobExecution: {error}")))?;
+    let body: CancelExecutionBody = json::body("CancelJobExecution", body)?;
     let status_details = body.status_details.map(StatusDetails::new).transpose().map_err(|error| invalid(error.to_string()))?;
     Ok(CancelExecution { expected_version: body.expected_version, status_details, force })
 }
 
 const JOB_EVENTS: &str = "JOB";
 const EXECUTION_EVENTS: &str = "JOB_EXECUTION";
+/// Of AWS's, which this endpoint does not have.
+const OTHER_EVENTS: [&str; 9] = [
+    "THING",
+    "THING_GROUP",
+    "THING_TYPE",
+    "THING_GROUP_MEMBERSHIP",
+    "THING_GROUP_HIERARCHY",
+    "THING_TYPE_ASSOCIATION",
+    "POLICY",
+    "CERTIFICATE",
+    "CA_CERTIFICATE",
+];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct EventConfigBody {
     event_configurations: BTreeMap<String, EnabledBody>,
 }
@@ -169,13 +180,12 @@ struct EnabledBody {
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_event_config(body: &[u8], mut config: EventConfig) -> Result<EventConfig, ControlError> {
-    let body: EventConfigBody =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("the body of UpdateEventConfigurations: {error}")))?;
+    let body: EventConfigBody = json::body("UpdateEventConfigurations", body)?;
     for (kind, EnabledBody { enabled }) in body.event_configurations {
         match &*kind {
             JOB_EVENTS => config.job = enabled,
             EXECUTION_EVENTS => config.job_execution = enabled,
-            _ if !enabled => {}
+            other if !enabled && OTHER_EVENTS.contains(&other) => {}
             _ => return Err(invalid(format!("this endpoint has events of {JOB_EVENTS} and {EXECUTION_EVENTS} only, not {kind}"))),
         }
     }
@@ -321,6 +331,10 @@ mod tests {
         let parse = |body: &str| parse_event_config(body.as_bytes(), EventConfig::default());
         let both = r#"{"eventConfigurations":{"JOB":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true},"THING":{"Enabled":false}}}"#;
         assert_eq!(parse(both), Ok(EventConfig { job: true, job_execution: true }));
-        assert!(parse(r#"{"eventConfigurations":{"THING":{"Enabled":true}}}"#).unwrap_err().message().contains("THING"));
+        for (kind, enabled) in [("THING", true), ("MOON", false)] {
+            let body = format!(r#"{{"eventConfigurations":{{"{kind}":{{"Enabled":{enabled}}}}}}}"#);
+            assert!(parse(&body).unwrap_err().message().contains(kind));
+        }
+        assert_eq!(parse(""), Ok(EventConfig::default()));
     }
 }

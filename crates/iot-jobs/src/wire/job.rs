@@ -1,6 +1,7 @@
 //! JSON shapes of jobs on the control plane, both ways (PROTOCOL 11.2 and 11.3; shapes as in botocore's `iot/2015-05-28` model).
 
 use super::control::{Account, JOB, arn, invalid, parse_target, target_arn, to_bytes};
+use super::{json, model};
 use crate::{
     AbortCriterion, ControlError, CreateJob, ExponentialRate, GroupName, JobConfig, JobDescription, JobDocument, JobFilter, JobId,
     JobSettings, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig,
@@ -16,6 +17,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// `startTime` and `endTime`: UTC. Seconds are for shortened minutes only.
 const SCHEDULE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute][optional [:[second]]]");
+const CREATE_JOB: &str = "CreateJob";
 const ABORT_ACTION: &str = "CANCEL";
 /// CreateJob's members that are a job's settings.
 pub const SETTINGS: [&str; 8] = [
@@ -305,12 +307,6 @@ pub fn encode_create_job(account: &Account, create: &CreateJob) -> Vec<u8> {
     })
 }
 
-/// An object's members; an empty body is an empty object.
-fn members(operation: &str, body: &[u8]) -> Result<Map<String, Value>, ControlError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| invalid(format!("the body of {operation}: {error}")))
-}
-
 fn take<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Result<Option<T>, ControlError> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
@@ -333,6 +329,7 @@ fn parse_config(members: Map<String, Value>) -> Result<UpdateJob, ControlError> 
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_settings(mut members: Map<String, Value>) -> Result<JobSettings, ControlError> {
+    model::check_rest(CREATE_JOB, &members)?;
     let selection: Option<String> = take(&mut members, "targetSelection")?;
     let scheduling: Option<SchedulingBody> = take(&mut members, "schedulingConfig")?;
     let scheduling = scheduling.map(|body| body.parse()).transpose()?;
@@ -383,7 +380,7 @@ pub fn parse_create_job(
     body: &[u8],
     read_source: impl FnOnce(&str) -> Result<String, ControlError>,
 ) -> Result<CreateJob, ControlError> {
-    let mut members = members("CreateJob", body)?;
+    let mut members = json::members(CREATE_JOB, body)?;
     let job_id = JobId::new(job_id).map_err(|error| invalid(error.to_string()))?;
     let targets = take_targets(&mut members)?;
     let source: Option<String> = take(&mut members, "documentSource")?;
@@ -402,7 +399,9 @@ pub fn parse_create_job(
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_update_job(body: &[u8]) -> Result<UpdateJob, ControlError> {
-    parse_config(members("UpdateJob", body)?)
+    let update = parse_config(json::members("UpdateJob", body)?)?;
+    update.clone().apply(&JobConfig::default()).check()?;
+    Ok(update)
 }
 
 /// Targets and comment of AssociateTargetsWithJob.
@@ -410,7 +409,7 @@ pub fn parse_update_job(body: &[u8]) -> Result<UpdateJob, ControlError> {
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse_associate_targets(body: &[u8]) -> Result<(Vec<JobTarget>, Option<String>), ControlError> {
-    let mut members = members("AssociateTargetsWithJob", body)?;
+    let mut members = json::members("AssociateTargetsWithJob", body)?;
     let parsed = (take_targets(&mut members)?, take(&mut members, "comment")?);
     match members.keys().next() {
         None => Ok(parsed),
@@ -459,6 +458,8 @@ struct DescribeJobAnswer<'a> {
 struct SummaryBody<'a> {
     job_arn: String,
     job_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thing_group_id: Option<&'a str>,
     target_selection: &'static str,
     status: &'static str,
     created_at: f64,
@@ -552,6 +553,7 @@ impl<'a> SummaryBody<'a> {
         Self {
             job_arn: arn(JOB, job_id),
             job_id,
+            thing_group_id: None,
             target_selection: job.create.target_selection.into(),
             status: job.status.as_str(),
             created_at: seconds(job.created_at_ms),
@@ -588,10 +590,11 @@ struct JobsAnswer<'a> {
     next_token: Option<&'a str>,
 }
 
-/// A page of ListJobs (PROTOCOL 11.1); without a token it is the last one.
+/// A page of ListJobs (PROTOCOL 11.1), with the id of the thing group where they were asked for by one; without a token it is the last.
 #[must_use]
-pub fn encode_jobs(jobs: &[JobDescription], next_token: Option<&str>) -> Vec<u8> {
-    to_bytes(&JobsAnswer { jobs: jobs.iter().map(SummaryBody::of).collect(), next_token })
+pub fn encode_jobs(jobs: &[JobDescription], thing_group_id: Option<&str>, next_token: Option<&str>) -> Vec<u8> {
+    let summary = |job| SummaryBody { thing_group_id, ..SummaryBody::of(job) };
+    to_bytes(&JobsAnswer { jobs: jobs.iter().map(summary).collect(), next_token })
 }
 
 /// The answer to GetJobDocument.
@@ -669,9 +672,19 @@ mod tests {
         ] {
             assert!(with(member).contains(named), "{}", with(member));
         }
-        assert!(refused(r#"{"targets":["arn:aws:s3:::b"],"document":"{}"}"#).contains("ARN"));
-        assert!(refused(r#"{"targets":[],"document":"{"}"#).contains("document is not JSON"));
-        assert!(refused(r#"{"targets":[]}"#).contains("is required"));
+        for foreign in [
+            "arn:aws:s3:::b".to_owned(),
+            arn(JOB, "j"),
+            arn(THING, "t").replace("111122223333", "999999999999"),
+            arn(THING_GROUP, "g").replace("us-east-1", "eu-west-1"),
+            arn(THING, "t").replace("arn:aws:", "arn:aws-cn:"),
+        ] {
+            assert!(refused(&format!(r#"{{"targets":["{foreign}"],"document":"{{}}"}}"#)).contains("ARN"), "{foreign}");
+        }
+        let target = arn(THING, "t");
+        assert!(refused(&format!(r#"{{"targets":["{target}"],"document":"{{"}}"#)).contains("document is not JSON"));
+        assert!(refused(&format!(r#"{{"targets":["{target}"]}}"#)).contains("is required"));
+        assert!(refused(r#"{"targets":[],"document":"{}"}"#).contains("targets must have at least 1 item"));
         assert!(refused(r#"{"document":"{}"}"#).contains("targets is required"));
     }
 

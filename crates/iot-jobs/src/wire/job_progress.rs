@@ -2,6 +2,7 @@
 
 use super::control::invalid;
 use super::job::ProcessDetails;
+use super::json::{self, Object};
 use crate::{ControlError, JobStatus};
 use serde::Deserialize;
 
@@ -20,11 +21,10 @@ impl JobProgress {
     pub fn parse(body: &[u8]) -> Result<Self, ControlError> {
         #[derive(Deserialize)]
         struct Answer {
-            job: JobProgress,
+            job: Object<JobProgress>,
         }
-        let answer: Answer =
-            serde_json::from_slice(body).map_err(|error| invalid(format!("the answer to DescribeJob: {error}")))?;
-        Ok(answer.job)
+        let answer: Answer = json::object(body).map_err(|error| invalid(format!("the answer to DescribeJob: {error}")))?;
+        Ok(answer.job.0)
     }
 
     /// Whether every execution that a job for `targets` things will have has ended. A job that was aborted leaves things without one;

@@ -6,6 +6,8 @@ pub mod data_plane;
 pub mod execution;
 pub mod job;
 pub mod job_progress;
+mod json;
+pub mod model;
 pub mod payload;
 pub mod placeholder;
 pub mod registry;

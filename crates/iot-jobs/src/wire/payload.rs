@@ -2,6 +2,7 @@
 //!
 //! The service side parses requests and encodes replies and notifications; the thing's side does the reverse.
 
+use super::json::{self, Object};
 use super::topic::{NEXT, RequestTopic};
 use crate::instant::EpochSeconds;
 use crate::{
@@ -106,7 +107,7 @@ impl<'de> Deserialize<'de> for NumberOrText {
 /// could be read, as AWS echoes it.
 pub fn parse_request(topic: RequestTopic<'_>, payload: &[u8]) -> Result<Request, Refusal> {
     let payload = if payload.is_empty() { b"{}" } else { payload };
-    let fields: RequestFields<'_> = serde_json::from_slice(payload).map_err(|error| refuse_unparsed(payload, &error))?;
+    let fields: RequestFields<'_> = json::object(payload).map_err(|error| refuse_unparsed(payload, &error))?;
     let client_token = fields.client_token.as_deref().map(|token| ClientToken(token.into()));
     match request_body(topic, fields) {
         Ok(body) => Ok(Request { client_token, body }),
@@ -492,13 +493,13 @@ struct ReplyIn<'a> {
     client_token: Option<Cow<'a, str>>,
     timestamp: Option<i64>,
     #[serde(borrow)]
-    execution: Option<ExecutionIn<'a>>,
+    execution: Option<Object<ExecutionIn<'a>>>,
     #[serde(borrow)]
-    in_progress_jobs: Option<Vec<SummaryIn<'a>>>,
+    in_progress_jobs: Option<Vec<Object<SummaryIn<'a>>>>,
     #[serde(borrow)]
-    queued_jobs: Option<Vec<SummaryIn<'a>>>,
+    queued_jobs: Option<Vec<Object<SummaryIn<'a>>>>,
     #[serde(borrow)]
-    execution_state: Option<StateIn<'a>>,
+    execution_state: Option<Object<StateIn<'a>>>,
     #[serde(borrow)]
     job_document: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -511,9 +512,9 @@ struct ReplyIn<'a> {
 struct NotificationIn<'a> {
     timestamp: i64,
     #[serde(borrow)]
-    execution: Option<ExecutionIn<'a>>,
+    execution: Option<Object<ExecutionIn<'a>>>,
     #[serde(borrow)]
-    jobs: Option<BTreeMap<Cow<'a, str>, Vec<SummaryIn<'a>>>>,
+    jobs: Option<BTreeMap<Cow<'a, str>, Vec<Object<SummaryIn<'a>>>>>,
 }
 
 fn status(text: &str) -> Result<ExecutionStatus, PayloadError> {
@@ -555,10 +556,10 @@ impl ExecutionIn<'_> {
     }
 }
 
-fn into_summaries(list: Option<Vec<SummaryIn<'_>>>) -> Result<Vec<ExecutionSummary>, PayloadError> {
+fn into_summaries(list: Option<Vec<Object<SummaryIn<'_>>>>) -> Result<Vec<ExecutionSummary>, PayloadError> {
     list.unwrap_or_default()
         .into_iter()
-        .map(|summary| {
+        .map(|Object(summary)| {
             Ok(ExecutionSummary {
                 job_id: JobId::new(&summary.job_id)?,
                 queued_at: EpochSeconds(summary.queued_at),
@@ -576,13 +577,13 @@ fn into_summaries(list: Option<Vec<SummaryIn<'_>>>) -> Result<Vec<ExecutionSumma
 /// # Errors
 /// When the payload is no JSON object of that shape. A thing drops such a message; its request then times out.
 pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<Reply, PayloadError> {
-    let mut fields: ReplyIn<'_> = serde_json::from_slice(payload)?;
+    let mut fields: ReplyIn<'_> = json::object(payload)?;
     let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
     let timestamp = fields.timestamp.map(EpochSeconds);
     let result = if accepted {
         Ok(fields.into_answer(kind, Carried::AsJson)?)
     } else {
-        let execution_state = fields.execution_state.map(StateIn::into_state).transpose()?;
+        let execution_state = fields.execution_state.map(|Object(state)| state.into_state()).transpose()?;
         let code = fields.code.unwrap_or_default();
         let code = ErrorCode::parse(&code).ok_or_else(|| PayloadError::Unknown { what: "code", value: code.into_owned() })?;
         Err(Rejection { code, message: fields.message.unwrap_or_default().into_owned(), execution_state })
@@ -595,7 +596,7 @@ pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<
 /// # Errors
 /// When the body is no JSON object of that shape.
 pub(super) fn parse_http_answer(kind: RequestKind, body: &[u8]) -> Result<Answer, PayloadError> {
-    serde_json::from_slice::<ReplyIn<'_>>(body)?.into_answer(kind, Carried::AsText)
+    json::object::<ReplyIn<'_>>(body)?.into_answer(kind, Carried::AsText)
 }
 
 /// How an answer holds a document: [`Form`], seen from the thing.
@@ -621,7 +622,7 @@ impl Carried {
 
 impl ReplyIn<'_> {
     fn into_answer(self, kind: RequestKind, carried: Carried) -> Result<Answer, PayloadError> {
-        let execution = self.execution.map(|execution| execution.into_execution(carried)).transpose()?;
+        let execution = self.execution.map(|Object(execution)| execution.into_execution(carried)).transpose()?;
         Ok(match kind {
             RequestKind::GetPending => Answer::Pending(PendingJobs {
                 in_progress: into_summaries(self.in_progress_jobs)?,
@@ -630,7 +631,7 @@ impl ReplyIn<'_> {
             RequestKind::StartNext => Answer::Started(execution),
             RequestKind::Describe => Answer::Described(execution),
             RequestKind::Update => Answer::Updated(UpdateAnswer {
-                execution_state: self.execution_state.map(StateIn::into_state).transpose()?,
+                execution_state: self.execution_state.map(|Object(state)| state.into_state()).transpose()?,
                 job_document: self.job_document.map(|document| carried.document(document)).transpose()?,
             }),
         })
@@ -642,10 +643,10 @@ impl ReplyIn<'_> {
 /// # Errors
 /// When the payload is no JSON object of that shape.
 pub fn parse_notification(next: bool, payload: &[u8]) -> Result<Notification, PayloadError> {
-    let fields: NotificationIn<'_> = serde_json::from_slice(payload)?;
+    let fields: NotificationIn<'_> = json::object(payload)?;
     let timestamp = EpochSeconds(fields.timestamp);
     if next {
-        let execution = fields.execution.map(|execution| execution.into_execution(Carried::AsJson)).transpose()?;
+        let execution = fields.execution.map(|Object(execution)| execution.into_execution(Carried::AsJson)).transpose()?;
         return Ok(Notification::NextChanged { timestamp, execution });
     }
     let mut jobs = PendingJobs::default();

@@ -1,6 +1,7 @@
 //! JSON shapes of the registry's calls, both ways (as in botocore's `iot/2015-05-28` model), and the ARNs in them.
 
 use super::control::{self, THING, THING_GROUP};
+use super::json::{self, Object};
 use crate::{ControlError, GroupName, ThingName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,7 @@ fn invalid(message: impl Into<String>) -> ControlError {
 /// # Errors
 /// `InvalidRequest`, naming the member.
 pub fn parse<T: DeserializeOwned>(operation: &str, body: &[u8]) -> Result<T, ControlError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| invalid(format!("the body of {operation}: {error}")))
+    json::body(operation, body)
 }
 
 /// The bytes of a JSON body.
@@ -685,17 +685,17 @@ pub fn check_policy_document(document: &str) -> Result<(), String> {
     if document.chars().filter(|c| !c.is_whitespace()).count() > POLICY_CHARS_MAX {
         return Err(format!("a policy document has at most {POLICY_CHARS_MAX} characters, white space not counted"));
     }
-    let parsed: PolicyDocument<'_> = serde_json::from_str(document).map_err(|error| format!("the policy document: {error}"))?;
+    let parsed: PolicyDocument<'_> = json::object(document.as_bytes()).map_err(|error| format!("the policy document: {error}"))?;
     if parsed.version != POLICY_LANGUAGE {
         return Err(format!("Version of a policy must be {POLICY_LANGUAGE:?}, not {:?}", parsed.version));
     }
     let text = parsed.statement.get();
-    let statements: Vec<Statement> = match text.starts_with('[') {
+    let statements: Vec<Object<Statement>> = match text.starts_with('[') {
         true => serde_json::from_str(text),
         false => serde_json::from_str(text).map(|statement| vec![statement]),
     }
     .map_err(|error| format!("Statement of the policy document: {error}"))?;
-    let is_whole = |statement: &Statement| {
+    let is_whole = |Object(statement): &Object<Statement>| {
         matches!(statement.effect, Effect::Allow | Effect::Deny) && !statement.action.is_empty() && !statement.resource.is_empty()
     };
     if statements.is_empty() || !statements.iter().all(is_whole) {
@@ -725,6 +725,8 @@ mod tests {
             &whole("{}"),
             &whole(r#"{"Effect":"Perhaps","Action":"a","Resource":"b"}"#),
             &whole(r#"{"Effect":"Allow","Action":"a"}"#),
+            &whole(r#"[["Allow","a","b"]]"#),
+            r#"["2012-10-17",{"Effect":"Allow","Action":"a","Resource":"b"}]"#,
             &whole(r#"{"Effect":"Allow","Action":[],"Resource":"b"}"#),
             &whole(statement).replace("2012-10-17", "2020-01-01"),
             &whole(&long),

@@ -270,7 +270,7 @@ fn matches_filter(job: &Job, filter: &JobFilter) -> bool {
 
 fn check_cancel(cancel: &CancelJob) -> Result<(), ControlError> {
     let fits = |code: &String| {
-        let allowed = |c: char| c.is_uppercase() || c.is_numeric() || c == '_';
+        let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         code.chars().count() <= limits::REASON_CODE_CHARS_MAX && code.chars().all(allowed)
     };
     if !cancel.reason_code.as_ref().is_none_or(fits) {

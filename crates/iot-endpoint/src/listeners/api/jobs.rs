@@ -1,9 +1,11 @@
 //! Operations on jobs and their executions.
 
 use super::{Answer, Call, Refused, empty, invalid};
+use crate::documents;
 use iot_jobs::wire::execution::{self, ListedBy};
 use iot_jobs::wire::{control, job};
-use iot_jobs::{ControlError, ExecutionDescription, ExecutionStatus, JobId, ThingName, limits};
+use iot_jobs::{ControlError, ExecutionDescription, ExecutionStatus, GroupName, JobId, ThingName, limits};
+use jobs_engine::registry::Registry;
 
 /// The answer, or `None` when the call is none of these operations.
 pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
@@ -41,16 +43,32 @@ fn number(text: &str) -> Result<i64, ControlError> {
     text.parse().map_err(|_| invalid(format!("executionNumber must be an integer, not {text:?}")))
 }
 
+/// No job is for a group whose id nobody has (inferred).
 fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
     let query = &call.query;
-    let filter = job::parse_job_filter(query.get("status"), query.get("targetSelection"), query.get("thingGroupName"))?;
-    let page = query.page(limits::LIST_PAGE_MAX)?;
-    let (jobs, token) = call.service.call(|engine, _| page.cut(engine.list_jobs(&filter), |job| job.create.job_id.as_str()));
-    Ok(job::encode_jobs(&jobs, token.as_deref()))
+    let mut filter = job::parse_job_filter(query.get("status"), query.get("targetSelection"), query.get("thingGroupName"))?;
+    let (page, id) = (query.page(limits::LIST_PAGE_MAX)?, query.get("thingGroupId"));
+    let (jobs, id, token) = call.service.call_registry(|registry, engine, _| {
+        if let Some(id) = id {
+            let Some(name) = group_of_id(registry, id, filter.group.as_ref()) else { return (Vec::new(), None, None) };
+            filter.group = Some(name);
+        }
+        let id = filter.group.as_ref().and_then(|name| registry.group(name).ok()).map(|group| group.id.to_string());
+        let (jobs, token) = page.cut(engine.list_jobs(&filter), |job| job.create.job_id.as_str());
+        (jobs, id, token)
+    });
+    Ok(job::encode_jobs(&jobs, id.as_deref(), token.as_deref()))
+}
+
+/// The group of this id, if it has the name that was asked for, too.
+fn group_of_id(registry: &Registry, id: &str, named: Option<&GroupName>) -> Option<GroupName> {
+    let (name, _) = registry.groups().find(|(_, group)| group.id.to_string() == id)?;
+    named.is_none_or(|named| named == name).then(|| name.clone())
 }
 
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
+    documents::check_placeholders(&create)?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
     call.service.call(|engine, now| engine.create_job(create, now))?;
     Ok(job::encode_job_answer(&job, description.as_deref()))

@@ -22,7 +22,7 @@ use dev_pki::DeviceAuthority;
 use host::clock;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use iot_jobs::wire::control;
+use iot_jobs::wire::{control, model};
 use iot_jobs::{ControlError, wire};
 use rustls::ServerConfig;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ async fn run(stream: TlsStream, listener: Listener) {
         let answering = progress.begin();
         async {
             let _answering = answering;
-            listener.answer(request).await
+            listener.answer(request).await.map(http::with_request_id)
         }
     });
     if let Err(error) = http::server().serve_connection(io, answer).with_upgrades().await {
@@ -97,6 +97,19 @@ struct Call<'a> {
     body: &'a [u8],
     service: &'a Service,
     settings: &'a ApiSettings,
+}
+
+impl Call<'_> {
+    /// The value of a header that says what is asked for.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether path, query and headers are as AWS's model has them.
+    fn check_head(&self) -> Result<(), ControlError> {
+        let Some(operation) = model::find(self.method, self.path) else { return Ok(()) };
+        operation.check_head(self.path, |name| self.query.get(name), |name| self.header(name))
+    }
 }
 
 /// The JSON body of an answer with status 200.
@@ -174,6 +187,7 @@ fn operation(head: &Parts, body: &[u8], service: &Service, settings: &ApiSetting
     let method = head.method.as_str();
     let call = Call { method, path: &path, query, headers: &head.headers, body, service, settings };
     throttle::check(&call)?;
+    call.check_head()?;
     jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
 }
 

@@ -1,12 +1,12 @@
 //! Objects by presigned URL: GET, whole or a range, and PUT; and PUT of a bucket, which creates it. Errors in the XML of S3.
 
 use super::{Body, decode_percent, full};
-use crate::listeners::http::BODY_TIMEOUT;
+use crate::listeners::http::{BODY_TIMEOUT, S3_REQUEST_ID, new_request_id};
 use crate::objects::Objects;
 use aws_signing::presign;
 use futures_util::TryStreamExt as _;
 use host::clock;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -22,6 +22,9 @@ use tokio_util::io::ReaderStream;
 
 /// An uploaded object; S3 has 5 GB.
 const OBJECT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// The other id that clients of S3 report with [`S3_REQUEST_ID`]: there, the server that answered.
+const S3_HOST_ID: &str = "x-amz-id-2";
+const HOST_ID: &str = "fleetsim";
 /// Read from a file at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -59,26 +62,30 @@ pub(super) fn is_object(path: &str) -> bool {
 }
 
 pub(super) async fn answer(request: Request<Incoming>, objects: Option<&Objects>) -> Response<Body> {
-    let resource = request.uri().path().to_owned();
+    let (id, resource) = (new_request_id(), request.uri().path().to_owned());
     let result = match objects {
         Some(objects) => handle(request, objects).await,
         None => Err(Refused::new(503, "ServiceUnavailable", "the endpoint is still starting")),
     };
-    result.unwrap_or_else(|refused| {
-        let mut response = Response::new(full(error_body(&refused, &resource)));
+    let mut response = result.unwrap_or_else(|refused| {
+        let mut response = Response::new(full(error_body(&refused, &resource, &id)));
         *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response
-    })
+    });
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::try_from(id).map(|id| (HeaderName::from_static(S3_REQUEST_ID), id)));
+    headers.insert(S3_HOST_ID, HeaderValue::from_static(HOST_ID));
+    response
 }
 
-fn error_body(refused: &Refused, resource: &str) -> String {
+fn error_body(refused: &Refused, resource: &str, id: &str) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let Refused { code, message, .. } = refused;
+    let (message, resource) = (escape(message), escape(resource));
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>{}</Resource></Error>",
-        refused.code,
-        escape(&refused.message),
-        escape(resource)
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+         <Resource>{resource}</Resource><RequestId>{id}</RequestId><HostId>{HOST_ID}</HostId></Error>"
     )
 }
 

@@ -1,23 +1,7 @@
 //! Calls per second: which quota a call counts for (PROTOCOL 15.3), and AWS's answer to one too many.
 
 use super::{Call, Refused};
-
-/// Operations of the jobs control plane, each with a rate of its own; `*` is any one segment (PROTOCOL 11.1).
-const JOBS_OPERATIONS: [(&str, &[&str], &str); 13] = [
-    ("PUT", &["jobs", "*"], "CreateJob"),
-    ("GET", &["jobs", "*"], "DescribeJob"),
-    ("PATCH", &["jobs", "*"], "UpdateJob"),
-    ("DELETE", &["jobs", "*"], "DeleteJob"),
-    ("GET", &["jobs"], "ListJobs"),
-    ("GET", &["jobs", "*", "job-document"], "GetJobDocument"),
-    ("POST", &["jobs", "*", "targets"], "AssociateTargetsWithJob"),
-    ("PUT", &["jobs", "*", "cancel"], "CancelJob"),
-    ("GET", &["jobs", "*", "things"], "ListJobExecutionsForJob"),
-    ("GET", &["things", "*", "jobs"], "ListJobExecutionsForThing"),
-    ("GET", &["things", "*", "jobs", "*"], "DescribeJobExecution"),
-    ("PUT", &["things", "*", "jobs", "*", "cancel"], "CancelJobExecution"),
-    ("DELETE", &["things", "*", "jobs", "*", "executionNumber", "*"], "DeleteJobExecution"),
-];
+use iot_jobs::wire::model::JOBS;
 
 /// # Errors
 /// `ThrottlingException`, status 400 (PROTOCOL 2 fact 16).
@@ -33,10 +17,9 @@ pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
     Err(Refused::new(400, "ThrottlingException", "Rate exceeded"))
 }
 
+/// Each operation of the jobs control plane has a rate of its own.
 fn jobs_operation(method: &str, path: &[&str]) -> Option<&'static str> {
-    let fits =
-        |pattern: &[&str]| pattern.len() == path.len() && pattern.iter().zip(path).all(|(want, have)| *want == "*" || want == have);
-    JOBS_OPERATIONS.iter().find(|(wanted, pattern, _)| *wanted == method && fits(pattern)).map(|(_, _, name)| *name)
+    JOBS.iter().find(|operation| operation.is(method, path)).map(|operation| operation.name)
 }
 
 #[cfg(test)]
