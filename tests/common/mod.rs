@@ -52,8 +52,18 @@ impl Endpoint {
     }
 
     pub(crate) fn with(more: &[&str]) -> Self {
+        Self::spawn(&mut Command::new(cargo_bin("fleetsim")), more)
+    }
+
+    /// With so many descriptors for its process.
+    pub(crate) fn with_descriptors(count: u32) -> Self {
+        let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+        Self::spawn(Command::new("sh").args(["-c", &limited]).arg(cargo_bin("fleetsim")), &[])
+    }
+
+    fn spawn(command: &mut Command, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Command::new(cargo_bin("fleetsim"))
+        let mut process = command
             .args([
                 "serve",
                 "--mqtt-port",

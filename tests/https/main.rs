@@ -5,6 +5,7 @@ mod common;
 mod limits;
 mod operations;
 mod shape;
+mod strangers;
 mod who;
 
 use common::Endpoint;

@@ -174,12 +174,26 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
+/// Whether the head of a request is signed as [`verify`] wants it, as far as can be told without its body.
 ///
 /// # Errors
 /// With the reason, in AWS's names.
-pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+pub fn check_head(head: &Parts, key: &AccessKey, region: &str, now: SystemTime) -> Result<(), Refusal> {
+    authorization(head, key, region, now).map(drop)
+}
+
+fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What a head says of its signature, when it is of this key and region and of about now.
+fn authorization<'a>(
+    head: &'a Parts,
+    key: &AccessKey,
+    region: &str,
+    now: SystemTime,
+) -> Result<(Authorization<'a>, SystemTime), Refusal> {
+    let text = |name: &str| header(head, name);
     let authorization = text("authorization").ok_or(Refusal::MissingAuthenticationToken)?;
     let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
     let date = text("x-amz-date").ok_or(Refusal::IncompleteSignature)?;
@@ -193,6 +207,16 @@ pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, n
     if authorization.region != region || !date.starts_with(authorization.day) {
         return Err(Refusal::WrongScope);
     }
+    Ok((authorization, at))
+}
+
+/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
+///
+/// # Errors
+/// With the reason, in AWS's names.
+pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
+    let text = |name: &str| header(head, name);
+    let (authorization, at) = authorization(head, key, region, now)?;
     let host = text("host").ok_or(Refusal::IncompleteSignature)?;
     let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
