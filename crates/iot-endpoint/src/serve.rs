@@ -217,6 +217,9 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
     if service.shape.dropped() > 0 {
         tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
     }
+    if service.unrendered() > 0 {
+        tracing::warn!(dropped = service.unrendered(), "messages with documents were dropped since too many waited");
+    }
     let turned_away: u64 = strangers.iter().map(|strangers| strangers.turned_away()).sum();
     if turned_away > 0 {
         tracing::warn!(connections = turned_away, "ended before their clients were known since others waited for their places");

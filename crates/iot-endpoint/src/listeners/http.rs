@@ -67,6 +67,11 @@ impl Refused {
         Self::new(503, "ServiceUnavailableException", "the state could not be written in time")
     }
 
+    /// Too many wait for the same.
+    pub(super) fn too_many() -> Self {
+        Self::new(503, "ServiceUnavailableException", "too many answers with documents wait")
+    }
+
     pub(super) fn respond(self) -> Response<Body> {
         let body = match &self.resource {
             None => control::encode_error(&self.message),

@@ -51,6 +51,7 @@ fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
 
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
+    call.service.check_document(&create)?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
     call.service.call(|engine, now| engine.create_job(create, now))?;
     Ok(job::encode_job_answer(&job, description.as_deref()))

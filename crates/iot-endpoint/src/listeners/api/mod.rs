@@ -123,7 +123,7 @@ impl Listener {
         let received = clock::mono();
         let path = request.uri().path();
         if objects::is_object(path) {
-            return Ok(objects::answer(request, self.service.objects.get(), || self.know()).await);
+            return Ok(objects::answer(request, self.service.objects.get().map(AsRef::as_ref), || self.know()).await);
         }
         if websocket::is_upgrade(path) {
             let guard = Arc::clone(&self.connection);
