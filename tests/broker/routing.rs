@@ -75,6 +75,34 @@ fn no_local_and_retain_as_published() {
     client.expect_end(0x82);
 }
 
+/// One thing may have 8 MB of them; AWS throttles retained messages when an account has as many as it may.
+#[test]
+fn retained_messages_over_a_things_bytes_are_throttled_and_reach_nobody() {
+    let endpoint = Endpoint::start(&[]);
+    let large = vec![b'x'; 128 * 1024];
+    for (version, thing) in BOTH.into_iter().zip(["t-1", "t-2"]) {
+        let mut sender = clean(&endpoint, version, thing);
+        let topic = |n: usize| format!("cfg/{thing}/{n}");
+        for n in 0..63 {
+            sender.send(&publish(version, 3, &topic(n), &[], &large));
+            assert_eq!(sender.puback(), 0, "message {n}");
+        }
+        let mut listener = clean(&endpoint, version, "t-3");
+        listener.subscribe(&[(&topic(63), 1)]);
+        sender.send(&publish(version, 3, &topic(63), &[], &large));
+        match version {
+            V5 => assert_eq!(sender.puback(), 0x97),
+            _ => sender.expect_quiet(),
+        }
+        listener.expect_quiet();
+        assert_eq!(sender.publish(&topic(63), b"not retained"), 0);
+        assert_eq!(listener.take().1, "not retained");
+        let mut other = clean(&endpoint, version, "t-0");
+        other.send(&publish(version, 3, "cfg/t-0", &[], &large));
+        assert_eq!(other.puback(), 0, "another thing has bytes of its own");
+    }
+}
+
 #[test]
 fn a_retained_message_is_for_exact_filters_until_it_is_deleted() {
     let endpoint = Endpoint::start(&[]);

@@ -64,9 +64,20 @@ impl Endpoint {
         Self::in_dir(dir, more)
     }
 
+    /// With so many descriptors for its process.
+    pub(crate) fn with_descriptors(count: u32) -> Self {
+        let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::spawn(Command::new("sh").args(["-c", &limited]).arg(cargo_bin("fleetsim")), dir, &[])
+    }
+
     fn in_dir(dir: Arc<tempfile::TempDir>, more: &[&str]) -> Self {
+        Self::spawn(&mut Command::new(cargo_bin("fleetsim")), dir, more)
+    }
+
+    fn spawn(command: &mut Command, dir: Arc<tempfile::TempDir>, more: &[&str]) -> Self {
         let log = File::options().create(true).append(true).open(dir.path().join("serve.log")).unwrap();
-        let mut process = Command::new(cargo_bin("fleetsim"))
+        let mut process = command
             .args([
                 "serve",
                 "--mqtt-port",

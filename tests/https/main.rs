@@ -6,6 +6,7 @@ mod headers;
 mod limits;
 mod operations;
 mod shape;
+mod strangers;
 mod who;
 
 use common::Endpoint;

@@ -194,3 +194,31 @@ fn a_bucket_is_created_by_who_may_and_again_without_harm() {
     }
     assert!(!endpoint.dir.path().join("objects/a b").exists());
 }
+
+/// A document of less than 32 KB may have so many placeholders that their URLs would not fit into a message.
+#[test]
+fn a_document_that_would_be_too_large_with_its_urls_is_refused_and_the_largest_arrives() {
+    let endpoint = endpoint();
+    let document = |count: usize| {
+        let urls: Vec<String> = (0..count).map(|n| format!("${{aws:iot:s3-presigned-url:{BUCKET}/{n}}}")).collect();
+        json!({ "urls": urls }).to_string()
+    };
+    let body = |count: usize| json!({"targets": [format!("{ARN}thing/t-1")], "document": document(count)}).to_string();
+    assert!(document(420).len() < 32 * 1024);
+    let (status, error, answer) = endpoint.call("PUT", "/jobs/large", &body(420), |_| {});
+    assert_eq!((status, error.as_deref()), (400, Some("InvalidRequestException")), "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("420 placeholders") && message.contains("bytes"), "{message}");
+    let mut client = endpoint.connect("t-1");
+    client.subscribe(&["notify-next"]);
+    let largest = (250..420).rev().find(|n| endpoint.call("PUT", "/jobs/largest", &body(*n), |_| {}).0 == 200).unwrap();
+    let (_, told) = client.message();
+    let (_, answer) = client.request("start-next", &json!({}));
+    for execution in [&told["execution"], &answer["execution"]] {
+        let urls = execution["jobDocument"]["urls"].as_array().unwrap();
+        assert!(urls.len() == largest && urls.iter().all(|url| url.as_str().unwrap().contains("X-Amz-Signature=")));
+        let bytes = execution["jobDocument"].to_string().len();
+        assert!((100 * 1024..128 * 1024).contains(&bytes), "{bytes}");
+    }
+    client.expect_quiet();
+}

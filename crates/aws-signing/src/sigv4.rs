@@ -177,16 +177,33 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
+/// Whether the head of a request is signed as [`verify`] wants it, as far as can be told without its body.
 ///
 /// # Errors
 /// With the reason, in AWS's names.
-pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
-    let text = |name: &str| only(&head.headers, name).map_err(|()| Refusal::IncompleteSignature);
-    let needed = |name: &str| text(name)?.ok_or(Refusal::IncompleteSignature);
-    let authorization = text("authorization")?.ok_or(Refusal::MissingAuthenticationToken)?;
+pub fn check_head(head: &Parts, key: &AccessKey, region: &str, now: SystemTime) -> Result<(), Refusal> {
+    authorization(head, key, region, now).map(drop)
+}
+
+/// The only field of that name.
+fn field<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Refusal> {
+    only(&head.headers, name).map_err(|()| Refusal::IncompleteSignature)
+}
+
+fn needed<'a>(head: &'a Parts, name: &str) -> Result<&'a str, Refusal> {
+    field(head, name)?.ok_or(Refusal::IncompleteSignature)
+}
+
+/// What a head says of its signature, when it is of this key and region and of about now.
+fn authorization<'a>(
+    head: &'a Parts,
+    key: &AccessKey,
+    region: &str,
+    now: SystemTime,
+) -> Result<(Authorization<'a>, SystemTime), Refusal> {
+    let authorization = field(head, "authorization")?.ok_or(Refusal::MissingAuthenticationToken)?;
     let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
-    let date = needed("x-amz-date")?;
+    let date = needed(head, "x-amz-date")?;
     let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
     if authorization.scope.key_id != key.id {
         return Err(Refusal::UnrecognizedClient);
@@ -197,7 +214,16 @@ pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, n
     if !authorization.scope.fits(date, region) {
         return Err(Refusal::WrongScope);
     }
-    let host = needed("host")?;
+    Ok((authorization, at))
+}
+
+/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
+///
+/// # Errors
+/// With the reason, in AWS's names.
+pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
+    let (authorization, at) = authorization(head, key, region, now)?;
+    let host = needed(head, "host")?;
     let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     if !names.contains(&"host") || !names.contains(&"x-amz-date") {

@@ -15,6 +15,8 @@ use std::time::Duration;
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// What may wait at once.
 const WAITING_MAX: usize = 1_000_000;
+/// Bytes of it.
+const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// When what could not be handed over is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(1);
 
@@ -22,6 +24,7 @@ struct Waiting<T> {
     due: Mono,
     /// What waits equally long leaves as it came.
     number: u64,
+    bytes: usize,
     what: T,
 }
 
@@ -48,6 +51,8 @@ impl<T> Ord for Waiting<T> {
 
 struct Line<T> {
     waiting: BinaryHeap<Waiting<T>>,
+    /// Bytes of all these.
+    bytes: usize,
     count: u64,
     dropped: u64,
 }
@@ -68,7 +73,7 @@ impl<T: Send + 'static> Delays<T> {
     /// # Errors
     /// When the host gives no thread.
     pub(super) fn start(failures: &Failures, mut deliver: impl FnMut(T) -> Option<T> + Send + 'static) -> io::Result<Self> {
-        let line = Line { waiting: BinaryHeap::new(), count: 0, dropped: 0 };
+        let line = Line { waiting: BinaryHeap::new(), bytes: 0, count: 0, dropped: 0 };
         let shared = Arc::new(Shared { line: Mutex::new(line), earlier: Condvar::new() });
         let line = Arc::downgrade(&shared);
         failures.spawn("delays", move || {
@@ -79,18 +84,20 @@ impl<T: Send + 'static> Delays<T> {
         Ok(Self { shared })
     }
 
-    /// Delivers `what` at `due`. When too much waits already it is dropped, and counted.
-    pub(super) fn add(&self, due: Mono, what: T) {
+    /// Delivers `what`, of so many bytes, at `due`. When too much waits already it is dropped, and counted.
+    pub(super) fn add(&self, due: Mono, bytes: usize, what: T) {
         let mut line = self.shared.lock();
-        if line.waiting.len() >= WAITING_MAX {
+        if line.waiting.len() >= WAITING_MAX || line.bytes + bytes > WAITING_BYTES_MAX {
             line.dropped += 1;
             if line.dropped == 1 {
-                tracing::warn!("more than {WAITING_MAX} requests and messages wait: what comes now is dropped");
+                tracing::warn!(
+                    "more than {WAITING_MAX} requests and messages wait, or {WAITING_BYTES_MAX} bytes of them: what comes now is dropped"
+                );
             }
             return;
         }
         let is_first = line.waiting.peek().is_none_or(|first| due < first.due);
-        line.push(due, what);
+        line.push(due, bytes, what);
         drop(line);
         if is_first {
             self.shared.earlier.notify_one();
@@ -104,14 +111,18 @@ impl<T: Send + 'static> Delays<T> {
 }
 
 impl<T> Line<T> {
-    fn push(&mut self, due: Mono, what: T) {
+    fn push(&mut self, due: Mono, bytes: usize, what: T) {
         self.count += 1;
-        self.waiting.push(Waiting { due, number: self.count, what });
+        self.bytes += bytes;
+        self.waiting.push(Waiting { due, number: self.count, bytes, what });
     }
 
-    fn take_due(&mut self, now: Mono) -> Option<T> {
+    /// What is due, with its bytes.
+    fn take_due(&mut self, now: Mono) -> Option<(usize, T)> {
         let first = self.waiting.peek_mut().filter(|first| first.due <= now)?;
-        Some(PeekMut::pop(first).what)
+        let Waiting { bytes, what, .. } = PeekMut::pop(first);
+        self.bytes -= bytes;
+        Some((bytes, what))
     }
 }
 
@@ -124,12 +135,12 @@ impl<T> Shared<T> {
     fn deliver(&self, deliver: &mut impl FnMut(T) -> Option<T>) {
         let mut line = self.lock();
         let now = clock::mono();
-        while let Some(what) = line.take_due(now) {
+        while let Some((bytes, what)) = line.take_due(now) {
             drop(line);
             let back = deliver(what);
             line = self.lock();
             if let Some(what) = back {
-                line.push(clock::mono() + TRY_AGAIN, what);
+                line.push(clock::mono() + TRY_AGAIN, bytes, what);
             }
         }
         let wait = line.waiting.peek().map_or(CHECK_INTERVAL, |first| first.due.since(clock::mono()).min(CHECK_INTERVAL));
@@ -153,7 +164,7 @@ mod tests {
         let start = clock::mono();
         for (ms, name) in [(30, 'c'), (10, 'a'), (30, 'd'), (20, 'b')] {
             let due = start + Duration::from_millis(ms);
-            delays.add(due, (due, name));
+            delays.add(due, 1, (due, name));
         }
         let told: Vec<_> = (0..4).map(|_| receiver.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
         assert_eq!(told.iter().map(|((_, name), _)| *name).collect::<String>(), "abcd");
@@ -171,7 +182,7 @@ mod tests {
         })
         .unwrap();
         let start = clock::mono();
-        delays.add(start, 5);
+        delays.add(start, 1, 5);
         assert!(receiver.recv_timeout(Duration::from_secs(10)).unwrap().since(start) >= 5 * TRY_AGAIN);
     }
 
@@ -179,8 +190,23 @@ mod tests {
     fn the_line_has_an_end() {
         let delays = Delays::start(&Failures::default(), |_: ()| None).unwrap();
         for _ in 0..=WAITING_MAX {
-            delays.add(Mono::FAR_FUTURE, ());
+            delays.add(Mono::FAR_FUTURE, 1, ());
         }
+        assert_eq!(delays.dropped(), 1);
+    }
+
+    #[test]
+    fn the_line_has_an_end_in_bytes_and_what_has_left_counts_no_more() {
+        let (sender, receiver) = mpsc::channel();
+        let delays = Delays::start(&Failures::default(), move |what: u32| {
+            sender.send(what).unwrap();
+            None
+        })
+        .unwrap();
+        let half = WAITING_BYTES_MAX / 2;
+        delays.add(Mono(0), half, 0);
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        (1..=3).for_each(|n| delays.add(Mono::FAR_FUTURE, half, n));
         assert_eq!(delays.dropped(), 1);
     }
 }

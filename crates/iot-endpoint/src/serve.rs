@@ -4,7 +4,8 @@ use super::client_certificates::ClientCertificates;
 use super::config::EndpointConfig;
 use super::listeners::api::{self, ApiSettings};
 use super::listeners::mqtt::MqttSettings;
-use super::listeners::mutual::{self, Protocol};
+use super::listeners::mutual::{self, Door, Protocol};
+use super::listeners::strangers::Strangers;
 use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
@@ -34,6 +35,8 @@ use tokio::task::JoinHandle;
 
 /// Connections that wait to be accepted: a fleet connects in bursts.
 const LISTEN_BACKLOG: u32 = 4096;
+/// Descriptors a process has where the system does not say.
+const DESCRIPTORS_MIN: u64 = 256;
 /// How long sessions may take to close when the endpoint stops.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -110,8 +113,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     if let Some(parent) = options.exit_with_parent {
         follow_parent(parent)?;
     }
-    // A refusal shows when descriptors run out; until then the limit costs nothing.
-    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
+    let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(DESCRIPTORS_MIN);
     let names = (0..options.things).map(|n| ThingName::new(&options.thing_name.name(n))).collect::<Result<Vec<_>, _>>()?;
     let spec = StoreSpec { things: names.clone(), server_names: vec![options.bind.to_string()] };
     let bar = dev_pki::progress_bar(names.len(), "device certificates");
@@ -125,7 +127,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let service = Arc::new(Service::new(engine_config(options), &shape_settings(options), files)?);
     service.register(&names);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    let result = runtime.block_on(run(options, &store, &service));
+    let result = runtime.block_on(run(options, &store, &service, descriptors));
     runtime.shutdown_timeout(STOP_TIMEOUT);
     result
 }
@@ -155,7 +157,7 @@ fn follow_parent(parent: u32) -> Result<(), ServeError> {
     if found == Some(parent) { Ok(()) } else { Err(ServeError::ParentGone) }
 }
 
-async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> Result<(), ServeError> {
+async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, descriptors: u64) -> Result<(), ServeError> {
     let mqtt_listener = listen(SocketAddr::new(options.bind, options.mqtt_port))?;
     let https_listener = listen(SocketAddr::new(options.bind, options.https_port))?;
     let api_listener = listen(SocketAddr::new(options.bind, options.api_port))?;
@@ -181,14 +183,15 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
+    let [mqtt_door, https_door, api_door] =
+        [mqtt_listener, https_listener, api_listener].map(|listener| Door { listener, strangers: Strangers::new(descriptors) });
+    let strangers = [&mqtt_door, &https_door, &api_door].map(|door| Arc::clone(&door.strangers));
     let watched = Spawner(service.failures());
     let listeners = [
-        watched.spawn(
-            "mqtt",
-            mutual::serve(mqtt_listener, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings),
-        ),
-        watched.spawn("https", mutual::serve(https_listener, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
-        watched.spawn("api", api::serve(api_listener, api_tls, Arc::clone(service), api_settings)),
+        watched
+            .spawn("mqtt", mutual::serve(mqtt_door, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
+        watched.spawn("https", mutual::serve(https_door, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
+        watched.spawn("api", api::serve(api_door, api_tls, Arc::clone(service), api_settings)),
     ];
     announce(&addresses, options);
     let timers = Arc::clone(service);
@@ -219,6 +222,13 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>) -> R
     }
     if service.shape.dropped() > 0 {
         tracing::warn!(dropped = service.shape.dropped(), "requests and messages were dropped since too many waited");
+    }
+    if service.unrendered() > 0 {
+        tracing::warn!(dropped = service.unrendered(), "messages with documents were dropped since too many waited");
+    }
+    let turned_away: u64 = strangers.iter().map(|strangers| strangers.turned_away()).sum();
+    if turned_away > 0 {
+        tracing::warn!(connections = turned_away, "ended before their clients were known since others waited for their places");
     }
     result
 }

@@ -1,6 +1,7 @@
 //! All sessions: who is connected and how to reach it, which of two with the same client id is the right one, who hears which topic,
 //! and what is kept for clients that are away.
 
+use super::broker::budget::Budget;
 use super::broker::message::{Message, Will};
 use super::broker::packet::Version;
 use super::broker::retained::Retained;
@@ -20,6 +21,16 @@ use tokio::sync::{Notify, mpsc};
 /// Deliveries that may wait for a session's task. A session that is further behind is slow, and is disconnected.
 const DELIVERIES_WAITING_MAX: usize = 64;
 
+/// Bytes of messages that wait for one session (inferred: AWS limits their rate).
+const WAITING_BYTES_PER_SESSION_MAX: usize = 8 * 1024 * 1024;
+/// The same for all sessions.
+const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes that may wait for any session whatever waits for others.
+const WAITING_BYTES_SHARE: usize = 64 * 1024;
+
+/// What keeping a delivery takes besides its payload.
+const OVERHEAD_BYTES: usize = 512;
+
 /// What reaches the task of a session.
 #[derive(Debug)]
 pub(super) enum Delivery {
@@ -30,6 +41,19 @@ pub(super) enum Delivery {
     Request(Box<Delayed>),
     /// The answer to one, when it is late enough.
     Answer(Box<LateAnswer>),
+}
+
+impl Delivery {
+    /// What it takes to keep it.
+    pub(super) fn bytes(&self) -> usize {
+        OVERHEAD_BYTES
+            + match self {
+                Self::Message(message) => message.bytes(),
+                Self::Stored => 0,
+                Self::Request(delayed) => delayed.request.payload().len(),
+                Self::Answer(late) => late.answer.payload.len(),
+            }
+    }
 }
 
 /// A request that waited, and what is to become of it.
@@ -88,11 +112,19 @@ pub(super) struct Expired {
     pub(super) wills: Vec<(ThingName, Box<Will>)>,
 }
 
-#[derive(Default)]
 pub(super) struct Sessions {
     inner: Mutex<Inner>,
+    /// For messages that are stored, or wait for their clients to acknowledge others.
+    budget: Arc<Budget>,
     /// An earlier deadline may have appeared.
     deadline: Notify,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let budget = Budget::new(WAITING_BYTES_PER_SESSION_MAX, WAITING_BYTES_MAX, WAITING_BYTES_SHARE);
+        Self { inner: Mutex::default(), budget, deadline: Notify::new() }
+    }
 }
 
 #[derive(Default)]
@@ -153,7 +185,7 @@ impl Sessions {
             before => {
                 will = before.and_then(|(_, mut stored)| stored.will.take()).map(|(_, will)| will);
                 inner.routed.remove(thing);
-                (epoch, (!expiry.is_zero()).then(|| Box::new(Stored::new(version))))
+                (epoch, (!expiry.is_zero()).then(|| Box::new(Stored::new(version, &self.budget))))
             }
         };
         begun.is_stored = stored.is_some();
@@ -195,6 +227,11 @@ impl Sessions {
         (After::Kept, published)
     }
 
+    /// What messages that wait are counted by.
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Why the task of a session was told to end.
     pub(super) fn close_reason(&self, thing: &ThingName, epoch: Epoch) -> CloseReason {
         match self.lock().by_thing.get(thing) {
@@ -232,13 +269,16 @@ impl Sessions {
         self.publish(Message::of_service(topic, payload), None);
     }
 
-    /// Routes a message by MQTT's rules, and keeps it when it is to be retained. Says whether there was room for that.
+    /// Routes a message by MQTT's rules, and keeps it when it is to be retained. One for which there is no room then reaches nobody (inferred
+    /// from AWS, which throttles such messages while an account has as many retained ones as it may). Says whether it was routed.
     pub(super) fn publish(&self, message: Message, from: Option<&ThingName>) -> bool {
         let message = Arc::new(message);
         let mut inner = self.lock();
-        let is_kept = !message.retain || inner.retained.set(&message);
-        inner.route(&message, from);
-        is_kept
+        let has_room = !message.retain || inner.retained.set(&message, from);
+        if has_room {
+            inner.route(&message, from);
+        }
+        has_room
     }
 
     /// The message that is kept of a topic.

@@ -25,6 +25,9 @@ pub(super) struct ShapeSettings {
     pub(super) faults: FaultSettings,
 }
 
+/// What keeping somebody waiting takes.
+const WAKE_BYTES: usize = 128;
+
 /// What leaves later.
 enum Late {
     /// For one session, and nobody else once that has ended: its own request, or the answer to it.
@@ -119,7 +122,7 @@ impl Shape {
     /// Completes at `due`. Says whether there was room to wait.
     pub(super) async fn wait(&self, due: Mono) -> bool {
         let (wake, woken) = oneshot::channel();
-        self.late.add(due, Late::Wake(wake));
+        self.late.add(due, WAKE_BYTES, Late::Wake(wake));
         woken.await.is_ok()
     }
 
@@ -131,7 +134,7 @@ impl Shape {
 
     /// Hands a request, or its answer, back to its session at `due`.
     pub(super) fn later(&self, due: Mono, to: &WeakSender<Delivery>, what: Delivery) {
-        self.late.add(due, Late::Own(to.clone(), what));
+        self.late.add(due, what.bytes(), Late::Own(to.clone(), what));
     }
 
     /// An answer is about to leave: when, if it is to be late.
@@ -144,7 +147,7 @@ impl Shape {
     pub(super) fn notify(&self, thing: &ThingName, message: Arc<Message>, sessions: &Sessions) {
         self.emitted();
         match self.faults.notification(thing, clock::mono) {
-            Some(due) => self.late.add(due, Late::Notification(thing.clone(), message)),
+            Some(due) => self.late.add(due, message.bytes(), Late::Notification(thing.clone(), message)),
             None => sessions.push(thing, &message),
         }
     }

@@ -4,6 +4,9 @@ use iot_jobs::instant::Mono;
 use rmqtt_codec::types::QoS;
 use std::time::Duration;
 
+/// What keeping a message takes besides its text: itself, and its place in lists and maps.
+const OVERHEAD_BYTES: usize = 256;
+
 /// A message, shared by all who are to get it.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -28,6 +31,11 @@ impl Message {
             properties: Box::default(),
             expires: None,
         }
+    }
+
+    /// What it takes to keep it.
+    pub(crate) fn bytes(&self) -> usize {
+        OVERHEAD_BYTES + self.topic.len() + self.payload.len() + self.properties.len()
     }
 
     pub(crate) fn is_expired(&self, now: Mono) -> bool {

@@ -3,6 +3,7 @@
 //! Messages for a persistent session always go through here, whether its client is there or not; its connection only draws from it.
 //! So nothing is lost, or has to be handed over, when connections change.
 
+use super::budget::{Budget, Holding};
 use super::message::{Message, Will};
 use super::packet::Version;
 use super::subscriptions::Subscriptions;
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) subscriptions: Subscriptions,
     unacknowledged: Vec<(NonZeroU16, Arc<Message>)>,
     queue: VecDeque<Arc<Message>>,
+    /// Bytes of all these.
+    holding: Holding,
     /// How many of the queue, from its front, are from before the client came back.
     backlog: usize,
     /// While the client is away: when the session ends.
@@ -37,12 +40,13 @@ pub(crate) struct Drawn {
 }
 
 impl Stored {
-    pub(crate) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: Version, budget: &Arc<Budget>) -> Self {
         Self {
             version,
             subscriptions: Subscriptions::default(),
             unacknowledged: Vec::new(),
             queue: VecDeque::new(),
+            holding: Holding::new(budget),
             backlog: 0,
             expires: None,
             will: None,
@@ -70,7 +74,7 @@ impl Stored {
 
     /// Says whether there was room.
     pub(crate) fn enqueue(&mut self, message: Arc<Message>) -> bool {
-        let has_room = self.queue.len() < QUEUED_MAX;
+        let has_room = self.queue.len() < QUEUED_MAX && self.holding.take(message.bytes());
         if has_room {
             self.queue.push_back(message);
         }
@@ -87,17 +91,24 @@ impl Stored {
                 self.unacknowledged.push((id, Arc::clone(&message)));
                 return Some(Drawn { message, is_backlog });
             }
+            self.holding.give(message.bytes());
         }
     }
 
     pub(crate) fn acknowledge(&mut self, id: NonZeroU16) {
-        self.unacknowledged.retain(|(unacknowledged, _)| *unacknowledged != id);
+        for (_, message) in self.unacknowledged.extract_if(.., |(unacknowledged, _)| *unacknowledged == id) {
+            self.holding.give(message.bytes());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stored(version: Version) -> Stored {
+        Stored::new(version, &Budget::new(100_000, 150_000, 10_000))
+    }
 
     fn message(text: &str) -> Arc<Message> {
         Arc::new(Message::of_service(text, Vec::new()))
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_was_not_acknowledged_comes_first_again() {
-        let mut stored = Stored::new(Version::V3);
+        let mut stored = stored(Version::V3);
         for topic in ["a", "b", "c"] {
             assert!(stored.enqueue(message(topic)));
         }
@@ -126,10 +137,26 @@ mod tests {
 
     #[test]
     fn the_queue_has_an_end_and_old_messages_are_left_out() {
-        let mut stored = Stored::new(Version::V5);
+        let mut stored = Stored::new(Version::V5, &Budget::new(usize::MAX, usize::MAX, 0));
         stored.enqueue(Arc::new(Message { expires: Some(Mono(5)), ..Message::of_service("old", Vec::new()) }));
         assert!((1..QUEUED_MAX).all(|_| stored.enqueue(message("new"))));
         assert!(!stored.enqueue(message("too many")));
         assert_eq!(draw(&mut stored, 1), Some(("new".into(), false)));
+    }
+
+    #[test]
+    fn what_waits_and_what_is_unacknowledged_have_a_number_of_bytes_together() {
+        let mut stored = stored(Version::V5);
+        let large = |topic: &str| Arc::new(Message::of_service(topic, vec![0; 20_000]));
+        let count = (0..QUEUED_MAX).filter(|_| stored.enqueue(large("large"))).count();
+        assert_eq!(count, 4);
+        draw(&mut stored, 1);
+        assert!(!stored.enqueue(large("large")), "what is on its way may have to be sent again");
+        stored.acknowledge(NonZeroU16::new(1).unwrap());
+        assert!(stored.enqueue(large("large")) && !stored.enqueue(large("large")));
+        stored.resume();
+        assert_eq!((1..10).filter_map(|id| draw(&mut stored, id)).count(), 4);
+        (1..10).for_each(|id| stored.acknowledge(NonZeroU16::new(id).unwrap()));
+        assert!(stored.holding.is_empty());
     }
 }

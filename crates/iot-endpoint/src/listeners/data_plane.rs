@@ -57,7 +57,8 @@ async fn handle(
     }
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let parsed = data_plane::parse_request(call.operation, |name| query.get(name), body);
-    let reply = service.reply(&thing, parsed, refusal);
+    let outcome = service.reply(&thing, parsed, refusal);
+    let reply = service.filled(&thing, outcome).await.ok_or_else(Refused::too_many)?;
     if !service.durable().await {
         return Err(Refused::not_durable());
     }

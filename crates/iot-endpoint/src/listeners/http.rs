@@ -4,7 +4,7 @@ use super::read_deadline::{Progress, ReadDeadline};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use iot_jobs::wire::control;
@@ -86,6 +86,11 @@ impl Refused {
         Self::new(503, "ServiceUnavailableException", "the state could not be written in time")
     }
 
+    /// Too many wait for the same.
+    pub(super) fn too_many() -> Self {
+        Self::new(503, "ServiceUnavailableException", "too many answers with documents wait")
+    }
+
     pub(super) fn respond(self) -> Response<Body> {
         let body = match &self.resource {
             None => control::encode_error(&self.message),
@@ -111,13 +116,24 @@ pub(super) fn full(body: impl Into<Bytes>) -> Body {
     Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// # Errors
+/// When a body is announced as too large.
+pub(super) fn check_length(body: &Incoming, bytes_max: usize) -> Result<(), Refused> {
+    if body.size_hint().lower() > bytes_max as u64 { Err(too_large()) } else { Ok(()) }
+}
+
+fn too_large() -> Refused {
+    Refused::new(413, "InvalidRequestException", "the body is too large")
+}
+
 pub(super) async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
-    let invalid = |status: u16, message: &str| Refused::new(status, "InvalidRequestException", message);
+    check_length(&body, bytes_max)?;
+    let invalid = |message: &str| Refused::new(400, "InvalidRequestException", message);
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(invalid(413, "the body is too large")),
-        Ok(Err(_)) => Err(invalid(400, "the body could not be read")),
-        Err(_elapsed) => Err(invalid(400, "the body did not come in time")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(invalid("the body could not be read")),
+        Err(_elapsed) => Err(invalid("the body did not come in time")),
     }
 }
 

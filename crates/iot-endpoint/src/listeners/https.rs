@@ -29,6 +29,7 @@ pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register:
     let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
     let listener = Listener { presented, service, auto_register };
     let progress = Progress::default();
+    progress.know();
     let io = http::io(stream, &progress);
     let answer = service_fn(|request| {
         let answering = progress.begin();

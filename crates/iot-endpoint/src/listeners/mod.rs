@@ -1,25 +1,33 @@
 //! The listeners: async shells around the engine, one module a way in.
 
 pub(super) mod api;
+mod bodies;
 mod data_plane;
 mod http;
 mod https;
+mod linger;
 pub(super) mod mqtt;
 pub(super) mod mutual;
 mod read_deadline;
+pub(super) mod strangers;
 mod websocket;
 
+use std::sync::Arc;
 use std::time::Duration;
+use strangers::{Place, Strangers, Watched};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long accepting rests when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The next connection, whatever happens to the ones before; answers leave it at once (TCP_NODELAY).
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// The next connection, whatever happens to the ones before, with a place for it; answers leave it at once (TCP_NODELAY).
+async fn accept(listener: &TcpListener, strangers: &Arc<Strangers>) -> (Watched<TcpStream>, Place) {
     loop {
-        match listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream)) {
-            Ok(stream) => return stream,
+        match listener.accept().await.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
+            Ok((stream, peer)) => {
+                let place = strangers.admit(peer.ip()).await;
+                return (place.watch(stream), place);
+            }
             Err(error) => {
                 tracing::warn!(%error, "accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

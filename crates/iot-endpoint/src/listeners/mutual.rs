@@ -2,22 +2,23 @@
 
 use super::http::CONNECTIONS_MAX;
 use super::https;
+use super::linger::linger;
 use super::mqtt::{self, MqttSettings};
-use crate::refusals::{self, Door, Refusals};
+use super::strangers::{Strangers, Watched};
+use crate::refusals::{self, Refusals};
 use crate::service::Service;
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-/// TLS handshakes in progress at once; the others wait in the listen queue.
-pub(super) const HANDSHAKES_MAX: usize = 1024;
 /// From accept to the end of the TLS handshake.
-pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+pub(super) type TlsStream = tokio_rustls::server::TlsStream<Watched<TcpStream>>;
 
 /// What a connection speaks after its handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +40,23 @@ pub(crate) fn alpn_protocols() -> Vec<Vec<u8>> {
     NAMES.iter().map(|(name, _)| name.to_vec()).collect()
 }
 
+/// A listening socket, and the places for those who are not known yet.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) strangers: Arc<Strangers>,
+}
+
 /// Accepts for ever. `by_default` is spoken where ALPN says nothing.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    by_default: Protocol,
-    tls: Arc<ServerConfig>,
-    service: Arc<Service>,
-    settings: MqttSettings,
-) {
+pub(crate) async fn serve(door: Door, by_default: Protocol, tls: Arc<ServerConfig>, service: Arc<Service>, settings: MqttSettings) {
     let acceptor = TlsAcceptor::from(tls);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        let stream = super::accept(&listener).await;
+        let (stream, place) = super::accept(&door.listener, &door.strangers).await;
         let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
         tokio::spawn(async move {
             let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
-            drop(permit);
+            // Its certificate says who it is.
+            drop(place);
             // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
             match protocol(&stream).unwrap_or(by_default) {
                 Protocol::Mqtt => drop(tokio::spawn(mqtt::run(stream, service, settings))),
@@ -75,16 +75,22 @@ fn protocol(stream: &TlsStream) -> Option<Protocol> {
 }
 
 /// One that fails is told to `refusals`.
-pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, refusals: &Refusals) -> Option<TlsStream> {
-    let peer = stream.peer_addr();
-    let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: Watched<TcpStream>, refusals: &Refusals) -> Option<TlsStream> {
+    let peer = stream.get_ref().peer_addr();
+    let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => return Some(stream),
-        Ok(Err(error)) => refusals::explain(&error),
+        Ok(Err((error, mut stream))) => {
+            // The alert says why, if it arrives.
+            if stream.shutdown().await.is_ok() {
+                linger(&mut stream).await;
+            }
+            refusals::explain(&error)
+        }
         Err(_elapsed) => Some(format!("it was not over within {} s", HANDSHAKE_TIMEOUT.as_secs())),
     };
     let peer = peer.map_or_else(|_| "somebody who is gone".to_owned(), |peer| peer.to_string());
     match why {
-        Some(why) => refusals.note(Door::Handshake, &peer, &why),
+        Some(why) => refusals.note(refusals::Door::Handshake, &peer, &why),
         None => tracing::debug!(peer, "a client went away amid its TLS handshake"),
     }
     None

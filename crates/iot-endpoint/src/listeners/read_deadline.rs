@@ -1,5 +1,7 @@
-//! A stream whose other side has deadlines: for its next request, for the head of one that has begun, for taking what is written.
+//! A stream whose other side has deadlines: for its next request, for the head of one that has begun, for taking what is written; and at the
+//! end for noticing that it is over.
 
+use super::linger::Linger;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use tokio::time::{Instant, Sleep};
 
 /// How long a connection is kept that says nothing: as an MQTT session at most (inferred; AWS's number was not found).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1_200);
+/// The same of a connection whose client is not known yet.
+const UNKNOWN_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the first byte of a request to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what is written to it.
@@ -20,6 +24,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_READ: u8 = 1;
 /// A request is being answered: what comes is its body.
 const RESPONDING: u8 = 2;
+/// The client is known.
+const KNOWN: u8 = 4;
 
 /// How far the requests of a connection are, told by whoever answers them.
 #[derive(Clone, Default)]
@@ -31,8 +37,17 @@ pub(super) struct ResponseGuard<'a>(&'a Progress);
 impl Progress {
     /// The head of a request is complete.
     pub(super) fn begin(&self) -> ResponseGuard<'_> {
-        self.0.store(HEAD_READ | RESPONDING, Ordering::Relaxed);
+        self.0.fetch_or(HEAD_READ | RESPONDING, Ordering::Relaxed);
         ResponseGuard(self)
+    }
+
+    /// The client is known from now on.
+    pub(super) fn know(&self) {
+        self.0.fetch_or(KNOWN, Ordering::Relaxed);
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        if self.0.load(Ordering::Relaxed) & KNOWN == 0 { UNKNOWN_IDLE_TIMEOUT } else { IDLE_TIMEOUT }
     }
 
     fn take_head_read(&self) -> bool {
@@ -59,11 +74,13 @@ pub(super) struct ReadDeadline<S> {
     head: Option<Instant>,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    /// When all that was to be written has left.
+    linger: Option<Linger>,
 }
 
 impl<S> ReadDeadline<S> {
     pub(super) fn new(stream: S, progress: Progress) -> Self {
-        Self { stream, progress, last: Instant::now(), head: None, reading: None, writing: None }
+        Self { stream, progress, last: Instant::now(), head: None, reading: None, writing: None, linger: None }
     }
 
     pub(super) fn into_inner(self) -> S {
@@ -97,7 +114,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
             }
             return polled;
         }
-        let deadline = me.head.map_or(me.last + IDLE_TIMEOUT, |head| head + HEAD_TIMEOUT);
+        let deadline = me.head.map_or(me.last + me.progress.idle_timeout(), |head| head + HEAD_TIMEOUT);
         let sleep = me.reading.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
@@ -107,7 +124,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = Pin::new(&mut me.stream).poll_write(cx, bytes);
@@ -132,7 +149,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let polled = Pin::new(&mut me.stream).poll_shutdown(cx);
-        me.limit_write(polled, cx)
+        let linger = match &mut me.linger {
+            Some(linger) => linger,
+            None => {
+                let polled = Pin::new(&mut me.stream).poll_shutdown(cx);
+                ready!(me.limit_write(polled, cx))?;
+                me.linger.insert(Linger::begin())
+            }
+        };
+        linger.poll(&mut me.stream, cx).map(Ok)
     }
 }

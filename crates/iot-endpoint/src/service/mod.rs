@@ -5,11 +5,12 @@
 mod files;
 mod outlet;
 mod presence;
+mod rendering;
 mod timers;
 
 pub(super) use files::{FileError, Files};
 
-use super::documents;
+use super::documents::{self, Origin};
 use super::objects::Objects;
 use super::refusals::Refusals;
 use super::sessions::Sessions;
@@ -23,18 +24,20 @@ use iot_jobs::{ClientToken, Rejection, Reply, Request, ThingName};
 use jobs_engine::engine::{Engine, EngineConfig};
 use jobs_engine::registry::{CertificateId, Registry};
 use outlet::{Inlet, Outlet};
+use rendering::Rendering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 pub(super) struct Service {
     core: Mutex<Core>,
     outlet: Outlet,
     files: OpenFiles,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) shape: Shape,
+    pub(super) shape: Arc<Shape>,
+    rendering: Rendering,
     /// From when the listeners have their addresses.
-    pub(super) objects: OnceLock<Objects>,
+    pub(super) objects: OnceLock<Arc<Objects>>,
     /// Who was not let in, for the log.
     pub(super) refusals: Refusals,
     /// An earlier deadline may have appeared.
@@ -66,7 +69,8 @@ impl Service {
             core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), inlet }),
             outlet,
             files: OpenFiles::new(requests, state, failures.clone())?,
-            shape: Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?,
+            shape: Arc::new(Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?),
+            rendering: Rendering::start(&failures).map_err(FileError::Thread)?,
             sessions,
             objects: OnceLock::new(),
             refusals: Refusals::default(),
@@ -121,25 +125,70 @@ impl Service {
     }
 
     /// The reply to what a thing sent, whatever way it came in: refused as what it is, refused on purpose, or the engine's.
-    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Reply {
+    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Outcome {
         match (parsed, injected) {
             (Ok(request), None) => self.request(thing, &request),
-            (Ok(request), Some(rejection)) => refused(request.client_token, rejection),
-            (Err(refusal), _) => refused(refusal.client_token, refusal.rejection),
+            (Ok(request), Some(rejection)) => Outcome::Reply(refused(request.client_token, rejection)),
+            (Err(refusal), _) => Outcome::Reply(refused(refusal.client_token, refusal.rejection)),
         }
     }
 
-    fn request(&self, thing: &ThingName, request: &Request) -> Reply {
-        let (mut reply, placeholders) = self.call(|engine, now| {
+    fn request(&self, thing: &ThingName, request: &Request) -> Outcome {
+        let (mut reply, origin) = self.call(|engine, now| {
             let reply = engine.handle_request(thing, request, now);
-            let placeholders = documents::find_in_reply(engine, thing, request, &reply, now);
-            (reply, placeholders)
+            let origin = Origin::of_reply(engine, thing, request, &reply, now);
+            (reply, origin)
         });
-        if let (Some(placeholders), Some(objects)) = (placeholders, self.objects.get()) {
-            documents::fill_reply(objects, thing, request, &mut reply, &placeholders);
+        let is_unfilled = documents::of_reply(&mut reply).is_some_and(|document| documents::has_placeholders(document));
+        match origin.zip(self.objects.get()).filter(|_| is_unfilled) {
+            None => Outcome::Reply(reply),
+            Some((origin, objects)) => Outcome::Unfilled(Unfilled { reply, origin, objects: Arc::clone(objects) }),
         }
-        reply
     }
+
+    /// Fills the document of a reply beside the calls, and then hands it to `then`; when too many wait, it is dropped, and counted.
+    pub(super) fn fill(&self, thing: &ThingName, unfilled: Unfilled, then: impl FnOnce(Reply) + Send + 'static) {
+        let Unfilled { mut reply, origin, objects } = unfilled;
+        let name = thing.clone();
+        self.rendering.add(thing, move || {
+            if let Some(document) = documents::of_reply(&mut reply) {
+                documents::fill(&objects, &name, document, &origin);
+            }
+            then(reply);
+        });
+    }
+
+    /// The reply with its document filled; `None` when too many wait.
+    pub(super) async fn filled(&self, thing: &ThingName, outcome: Outcome) -> Option<Reply> {
+        match outcome {
+            Outcome::Reply(reply) => Some(reply),
+            Outcome::Unfilled(unfilled) => {
+                let (sender, filled) = oneshot::channel();
+                // Nobody waits any more where a client went away.
+                self.fill(thing, unfilled, |reply| drop(sender.send(reply)));
+                filled.await.ok()
+            }
+        }
+    }
+
+    /// Messages with documents that were dropped since too many waited.
+    pub(super) fn unrendered(&self) -> u64 {
+        self.rendering.dropped()
+    }
+}
+
+/// What came of a request.
+pub(super) enum Outcome {
+    Reply(Reply),
+    /// The document in the reply has placeholders.
+    Unfilled(Unfilled),
+}
+
+/// A reply that cannot leave yet.
+pub(super) struct Unfilled {
+    reply: Reply,
+    origin: Origin,
+    objects: Arc<Objects>,
 }
 
 /// A reply that the engine is not asked for.

@@ -3,7 +3,7 @@
 
 use super::Service;
 use crate::broker::message::Message;
-use crate::documents::{self, Placeholders};
+use crate::documents::{self, Origin};
 use crate::ledger::{LedgerError, LedgerWriter};
 use iot_jobs::instant::{EpochSeconds, Now};
 use iot_jobs::ledger::LedgerRow;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What follows from a call.
 enum Effect {
     Row(LedgerRow),
-    Notification { thing: ThingName, notification: Notification, placeholders: Option<Placeholders> },
+    Notification { thing: ThingName, notification: Notification, origin: Option<Origin> },
     Event { event: JobEvent, at: EpochSeconds },
 }
 
@@ -66,11 +66,11 @@ impl Inlet {
             }
         }
         while let Some((thing, notification)) = engine.poll_notification() {
-            let placeholders = match &notification {
-                Notification::NextChanged { execution: Some(execution), .. } => documents::find(engine, execution, now),
+            let origin = match &notification {
+                Notification::NextChanged { execution: Some(execution), .. } => Origin::of_execution(engine, execution, now),
                 _ => None,
             };
-            hand_over(Effect::Notification { thing, notification, placeholders });
+            hand_over(Effect::Notification { thing, notification, origin });
         }
         while let Some(event) = engine.poll_event() {
             hand_over(Effect::Event { event, at: now.epoch_seconds() });
@@ -112,14 +112,7 @@ impl Service {
                     }
                     self.outlet.written.fetch_add(1, Ordering::Release);
                 }
-                Effect::Notification { thing, mut notification, placeholders } => {
-                    if let (Notification::NextChanged { execution: Some(execution), .. }, Some(placeholders), Some(objects)) =
-                        (&mut notification, placeholders, self.objects.get())
-                    {
-                        documents::fill_execution(objects, &thing, execution, &placeholders);
-                    }
-                    self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
-                }
+                Effect::Notification { thing, notification, origin } => self.notify(thing, notification, origin),
                 Effect::Event { event, at } => {
                     inner.events += 1;
                     let (topic, payload) = execution::encode_event(&event, inner.events, at);
@@ -127,6 +120,27 @@ impl Service {
                 }
             }
         }
+    }
+}
+
+impl Service {
+    /// Sends a notification, at once or, where its document has to be filled, from the thread that does such things.
+    fn notify(&self, thing: ThingName, mut notification: Notification, origin: Option<Origin>) {
+        let document = documents::of_notification(&mut notification);
+        let filling =
+            origin.zip(self.objects.get()).filter(|_| document.is_some_and(|document| documents::has_placeholders(document)));
+        if filling.is_none() && !self.rendering.has(&thing) {
+            self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
+            return;
+        }
+        let filling = filling.map(|(origin, objects)| (origin, Arc::clone(objects)));
+        let (name, shape, sessions) = (thing.clone(), Arc::clone(&self.shape), Arc::clone(&self.sessions));
+        self.rendering.add(&thing, move || {
+            if let (Some((origin, objects)), Some(document)) = (filling, documents::of_notification(&mut notification)) {
+                documents::fill(&objects, &name, document, &origin);
+            }
+            shape.notify(&name, Arc::new(message(&name, &notification)), &sessions);
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one place where executions change, and what follows from it.
 
 use super::record::RecordKey;
-use super::store::{ExecutionId, JobKey, Thing, ThingKey};
+use super::store::{ExecutionId, Job, JobKey, Thing, ThingKey};
 use super::{Engine, Timer};
 use iot_jobs::instant::Now;
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
@@ -23,28 +23,30 @@ fn see(thing: &Thing, id: ExecutionId) -> Option<Seen> {
 }
 
 impl Engine {
-    /// Applies `apply` to one execution of one thing, then compares: counters, timers, ledger, records, notifications, events; at
-    /// last what an end leads to.
+    /// Applies `apply` to this one execution, then compares: counters, timers, ledger, records, notifications, events; at last what an end
+    /// leads to. How much else is pending of the thing makes no difference.
     pub(super) fn change(&mut self, key: ThingKey, id: ExecutionId, now: Now, apply: impl FnOnce(&mut Thing)) {
+        let is_scheduled = self.store.jobs[id.job as usize].create.scheduling.is_some();
         let thing = &mut self.store.things[key as usize];
         let before = see(thing, id);
         let latest_before = latest_status(thing, id.job);
         let deadline_before = thing.executions.get(&id).and_then(super::Execution::deadline);
-        let pending_before = thing.pending.clone();
+        let (place_before, head_before) = (thing.place(id), thing.head());
         apply(thing);
-        thing.sort_pending();
+        let place_after = thing.place(id);
+        thing.replace(place_before, place_after, is_scheduled);
         let after = see(thing, id);
         let latest_after = latest_status(thing, id.job);
         if let Some(execution) = thing.executions.get_mut(&id).filter(|execution| execution.status.is_terminal()) {
             (execution.in_progress_deadline, execution.step_deadline) = (None, None);
         }
         let deadline_after = thing.executions.get(&id).and_then(super::Execution::deadline);
-        let head = thing.pending.first().copied();
-        let head_changed = head != pending_before.first().copied();
-        let set_changed = !same_set(&thing.pending, &pending_before);
+        let head = thing.head();
+        let head_changed = head != head_before;
+        let set_changed = place_before.is_some() != place_after.is_some();
 
         self.follow_deadline(key, id, deadline_before, deadline_after);
-        self.count(id, latest_before, latest_after);
+        self.count(key, id, latest_before, latest_after);
         self.mark(RecordKey::Execution(key, id));
         self.record(key, id, before, after, now);
         if head_changed && let Some(head) = head {
@@ -82,14 +84,29 @@ impl Engine {
         }
     }
 
-    /// Counters of the job: things by the status of their latest execution.
-    pub(super) fn count(&mut self, id: ExecutionId, before: Option<ExecutionStatus>, after: Option<ExecutionStatus>) {
-        let counts = &mut self.store.jobs[id.job as usize].counts;
+    /// Counters of the job: things by the status of their latest execution, and who they are.
+    pub(super) fn count(
+        &mut self,
+        key: ThingKey,
+        id: ExecutionId,
+        before: Option<ExecutionStatus>,
+        after: Option<ExecutionStatus>,
+    ) {
+        let Job { counts, holders, .. } = &mut self.store.jobs[id.job as usize];
         if let Some(before) = before {
             *counts.of_mut(before) -= 1;
         }
         if let Some(after) = after {
             *counts.of_mut(after) += 1;
+        }
+        match (before, after) {
+            (None, Some(_)) => {
+                holders.insert(key);
+            }
+            (Some(_), None) => {
+                holders.remove(&key);
+            }
+            _ => {}
         }
     }
 
@@ -157,17 +174,12 @@ impl Engine {
     pub(super) fn pending(&self, key: ThingKey) -> PendingJobs {
         let thing = &self.store.things[key as usize];
         let mut jobs = PendingJobs::default();
-        let is_scheduled = thing.pending.iter().any(|id| self.store.jobs[id.job as usize].create.scheduling.is_some());
-        let shown = if is_scheduled { limits::PENDING_SHOWN_SCHEDULED_MAX } else { limits::PENDING_SHOWN_MAX };
-        for id in thing.pending.iter().take(shown) {
+        let shown = if thing.scheduled > 0 { limits::PENDING_SHOWN_SCHEDULED_MAX } else { limits::PENDING_SHOWN_MAX };
+        for id in thing.pending.iter().take(shown).map(|place| &place.id) {
             let execution = &thing.executions[id];
             let list = if execution.status == ExecutionStatus::InProgress { &mut jobs.in_progress } else { &mut jobs.queued };
             list.push(execution.summary(&self.store.jobs[id.job as usize], id.number));
         }
         jobs
     }
-}
-
-fn same_set(a: &[ExecutionId], b: &[ExecutionId]) -> bool {
-    a.len() == b.len() && (a == b || a.iter().all(|id| b.contains(id)))
 }

@@ -8,7 +8,7 @@ use super::store::{Job, JobKey, ThingKey};
 use iot_jobs::instant::Now;
 use iot_jobs::{
     CancelJob, ControlError, CreateJob, JobChange, JobDescription, JobDocument, JobEvent, JobFilter, JobId, JobProcessDetails,
-    JobStatus, JobTarget, RolloutConfig, TargetSelection, UpdateJob, limits,
+    JobStatus, JobTarget, PresignedUrlConfig, RolloutConfig, TargetSelection, UpdateJob, limits,
 };
 use std::collections::BTreeSet;
 
@@ -44,6 +44,7 @@ impl Engine {
             updated_ms: now.epoch_ms,
             completed_ms: None,
             counts: JobProcessDetails::default(),
+            holders: BTreeSet::new(),
             targets,
             target_set,
             rolled_out: 0,
@@ -51,7 +52,7 @@ impl Engine {
             pace: Pace::new(now.mono, None),
         };
         job.pace.quota = job.rate(self.config.rate_per_minute);
-        self.store.jobs.push(job);
+        self.store.add_job(job);
         self.mark(RecordKey::Job(key));
         self.mark(RecordKey::JobState(key));
         self.schedule(key, now);
@@ -79,6 +80,13 @@ impl Engine {
     /// `ResourceNotFound`.
     pub fn describe_job(&self, job: &JobId) -> Result<JobDescription, ControlError> {
         Ok(self.store.jobs[self.job_key(job)? as usize].describe())
+    }
+
+    /// What a job says of the URLs that stand in its documents.
+    #[must_use]
+    pub fn presigned_url(&self, job: &JobId) -> Option<&PresignedUrlConfig> {
+        let key = self.store.job_keys.get(job)?;
+        self.store.jobs[*key as usize].create.config.presigned_url.as_ref()
     }
 
     /// # Errors
@@ -178,7 +186,7 @@ impl Engine {
             return Err(ControlError::InvalidStateTransition(message));
         }
         self.emit_job_event(key, JobChange::DeletionInProgress);
-        self.store.jobs[key as usize].status = JobStatus::Canceled;
+        self.store.set_status(key, JobStatus::Canceled);
         for thing in self.holders(key) {
             let ids: Vec<_> = self.store.things[thing as usize].of_job(key).map(|(id, _)| id).collect();
             for id in ids {
@@ -199,8 +207,10 @@ impl Engine {
 
     /// Things that have executions of the job, by name.
     pub(super) fn holders(&self, key: JobKey) -> Vec<ThingKey> {
-        let things = self.store.thing_keys.values().copied();
-        things.filter(|thing| self.store.things[*thing as usize].find(key, None).is_some()).collect()
+        let name = |thing: &ThingKey| &self.store.things[*thing as usize].name;
+        let mut holders: Vec<ThingKey> = self.store.jobs[key as usize].holders.iter().copied().collect();
+        holders.sort_by(|a, b| name(a).cmp(name(b)));
+        holders
     }
 
     pub(super) fn emit_job_event(&mut self, key: JobKey, change: JobChange) {
@@ -251,7 +261,7 @@ impl Engine {
 
     fn check_active_jobs(&self) -> Result<(), ControlError> {
         let Some(max) = self.config.active_jobs_max else { return Ok(()) };
-        let active = self.store.jobs.iter().filter(|job| job.status == JobStatus::InProgress).count();
+        let active = self.store.jobs_in_progress;
         if active < max as usize {
             Ok(())
         } else {

@@ -25,9 +25,9 @@ impl Engine {
         if job.status != JobStatus::Scheduled {
             return;
         }
-        job.status = JobStatus::InProgress;
         job.updated_ms = now.epoch_ms;
         job.pace = Pace::new(now.mono, job.rate(service_rate));
+        self.store.set_status(key, JobStatus::InProgress);
         self.mark(RecordKey::JobState(key));
         self.roll_out(key, now);
         self.settle(key, now);
@@ -41,9 +41,9 @@ impl Engine {
             Some(end) if job.status.is_active() => end.behavior,
             _ => return,
         };
-        job.status = JobStatus::InProgress;
         job.is_stopped = true;
         job.targets.truncate(job.rolled_out);
+        self.store.set_status(key, JobStatus::InProgress);
         self.mark(RecordKey::JobState(key));
         match behavior {
             EndBehavior::StopRollout => {}
@@ -111,8 +111,8 @@ impl Engine {
 
     /// Ends the roll-out and cancels what is open.
     pub(super) fn cancel(&mut self, key: JobKey, cancel: CancelJob, now: Now) {
+        self.store.set_status(key, JobStatus::Canceled);
         let job = &mut self.store.jobs[key as usize];
-        job.status = JobStatus::Canceled;
         job.force_canceled |= cancel.force;
         job.reason_code = cancel.reason_code;
         job.comment = cancel.comment;
@@ -147,9 +147,9 @@ impl Engine {
         let is_finite = job.create.target_selection == TargetSelection::Snapshot || job.is_stopped;
         let is_open = job.rolled_out < job.targets.len() || job.counts.queued + job.counts.in_progress > 0;
         if job.status == JobStatus::InProgress && is_finite && !is_open {
-            job.status = JobStatus::Completed;
             job.updated_ms = now.epoch_ms;
             job.completed_ms = Some(now.epoch_ms);
+            self.store.set_status(key, JobStatus::Completed);
             self.mark(RecordKey::JobState(key));
             self.emit_job_event(key, JobChange::Completed);
         }

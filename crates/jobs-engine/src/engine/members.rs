@@ -39,9 +39,11 @@ impl Engine {
         }
         let holder = &mut self.store.things[key as usize];
         holder.pending.clear();
+        holder.scheduled = 0;
         let gone = std::mem::take(&mut holder.executions);
         self.store.thing_keys.remove(name);
         for id in gone.into_keys() {
+            self.store.jobs[id.job as usize].holders.remove(&key);
             self.mark(RecordKey::Execution(key, id));
         }
         self.mark(RecordKey::Thing(key));

@@ -163,7 +163,6 @@ impl Engine {
         let id = ExecutionId { job, number };
         self.change(thing, id, now, |state| {
             state.executions.insert(id, Execution::queued(now, sequence, retries));
-            state.pending.push(id);
         });
     }
 

@@ -197,9 +197,6 @@ impl Engine {
                 _ => {}
             }
         }
-        for thing in &mut self.store.things {
-            thing.sort_pending();
-        }
         for key in self.store.job_keys.values().copied().collect::<Vec<_>>() {
             self.schedule(key, now);
             self.roll_out(key, now);
@@ -221,6 +218,7 @@ impl Engine {
             updated_ms: created_ms,
             completed_ms: None,
             counts: JobProcessDetails::default(),
+            holders: BTreeSet::new(),
             targets: Vec::new(),
             target_set: BTreeSet::new(),
             rolled_out: 0,
@@ -234,8 +232,11 @@ impl Engine {
     }
 
     fn restore_job_state(&mut self, key: JobKey, record: JobStateRecord, now: Now) {
-        let Some(job) = self.store.jobs.get_mut(key as usize) else { return };
-        job.status = record.status;
+        if self.store.jobs.len() <= key as usize {
+            return;
+        }
+        self.store.set_status(key, record.status);
+        let job = &mut self.store.jobs[key as usize];
         job.force_canceled = record.force_canceled;
         job.reason_code = record.reason_code;
         job.comment = record.comment;
@@ -247,8 +248,9 @@ impl Engine {
     }
 
     fn restore_execution(&mut self, thing: ThingKey, id: ExecutionId, record: ExecutionRecord, now: Now) {
-        let is_known = self.store.jobs.len() > id.job as usize;
-        let Some(holder) = self.store.things.get_mut(thing as usize).filter(|_| is_known) else { return };
+        let Some(job) = self.store.jobs.get(id.job as usize) else { return };
+        let is_scheduled = job.create.scheduling.is_some();
+        let Some(holder) = self.store.things.get_mut(thing as usize) else { return };
         let execution = Execution {
             status: record.status,
             force_canceled: record.force_canceled,
@@ -268,8 +270,9 @@ impl Engine {
         self.store.sequence = self.store.sequence.max(execution.sequence + 1);
         let before = holder.of_job(id.job).next_back().map(|(_, latest)| latest.status);
         holder.executions.insert(id, execution);
-        holder.pending.push(id);
+        let place = holder.place(id);
+        holder.replace(None, place, is_scheduled);
         let after = holder.of_job(id.job).next_back().map(|(_, latest)| latest.status);
-        self.count(id, before, after);
+        self.count(thing, id, before, after);
     }
 }

@@ -27,7 +27,7 @@ impl Engine {
 
     /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (PROTOCOL 2 fact 14).
     fn start_next(&mut self, key: ThingKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
-        let head = self.store.things[key as usize].pending.first().copied()?;
+        let head = self.store.things[key as usize].head()?;
         let in_progress_deadline = self.in_progress_deadline(head, now);
         let step_deadline = start.step_timeout.map(|timeout| self.step_deadline(timeout, now));
         self.change(key, head, now, |thing| {
@@ -58,8 +58,8 @@ impl Engine {
         now: Now,
     ) -> Result<Option<Box<iot_jobs::JobExecution>>, Rejection> {
         let id = match &describe.job {
-            JobRef::Next => match key.and_then(|key| self.store.things[key as usize].pending.first()) {
-                Some(head) => *head,
+            JobRef::Next => match key.and_then(|key| self.store.things[key as usize].head()) {
+                Some(head) => head,
                 None => return Ok(None),
             },
             JobRef::Id(job) => self.find(key, job, describe.execution_number)?,

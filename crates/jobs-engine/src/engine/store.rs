@@ -28,19 +28,47 @@ pub(super) struct Store {
     pub groups: BTreeMap<GroupName, Group>,
     pub jobs: Vec<Job>,
     pub job_keys: BTreeMap<iot_jobs::JobId, JobKey>,
+    /// Jobs that are `IN_PROGRESS`.
+    pub jobs_in_progress: usize,
     /// Executions ever queued; the tie-breaker of their order (inferred).
     pub sequence: u64,
+}
+
+impl Store {
+    pub(super) fn add_job(&mut self, job: Job) {
+        self.jobs_in_progress += usize::from(job.status == JobStatus::InProgress);
+        self.jobs.push(job);
+    }
+
+    pub(super) fn set_status(&mut self, key: JobKey, status: JobStatus) {
+        let job = &mut self.jobs[key as usize];
+        self.jobs_in_progress -= usize::from(job.status == JobStatus::InProgress);
+        self.jobs_in_progress += usize::from(status == JobStatus::InProgress);
+        job.status = status;
+    }
 }
 
 pub(super) struct Thing {
     pub name: ThingName,
     pub executions: BTreeMap<ExecutionId, Execution>,
     /// What is not terminal, in the order in which it is handed out.
-    pub pending: Vec<ExecutionId>,
+    pub pending: BTreeSet<Place>,
+    /// Those of them whose jobs have a schedule.
+    pub scheduled: usize,
     pub subscribed_notify: bool,
     pub subscribed_notify_next: bool,
     /// Its session waits for its client.
     pub is_away: bool,
+}
+
+/// The place of an execution among those of its thing that are not terminal: `IN_PROGRESS` first, then `QUEUED`, each by the time they were
+/// queued, then by creation (PROTOCOL 9.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    is_queued: bool,
+    queued_ms: i64,
+    sequence: u64,
+    pub id: ExecutionId,
 }
 
 #[derive(Default)]
@@ -104,6 +132,7 @@ pub(super) struct Execution {
 
 pub(super) struct Job {
     pub create: CreateJob,
+    /// Changed by [`Store::set_status`].
     pub status: JobStatus,
     pub force_canceled: bool,
     pub reason_code: Option<String>,
@@ -112,6 +141,8 @@ pub(super) struct Job {
     pub updated_ms: i64,
     pub completed_ms: Option<i64>,
     pub counts: JobProcessDetails,
+    /// Things that have executions of it.
+    pub holders: BTreeSet<ThingKey>,
     /// Things to be given an execution, in order; the first `rolled_out` have theirs.
     pub targets: Vec<ThingKey>,
     pub target_set: BTreeSet<ThingKey>,
@@ -126,7 +157,8 @@ impl Thing {
         Self {
             name,
             executions: BTreeMap::new(),
-            pending: Vec::new(),
+            pending: BTreeSet::new(),
+            scheduled: 0,
             subscribed_notify: false,
             subscribed_notify_next: false,
             is_away: false,
@@ -147,14 +179,31 @@ impl Thing {
         }
     }
 
-    /// `IN_PROGRESS` first, then `QUEUED`, each by the time they were queued, then by creation (PROTOCOL 9.4).
-    pub(super) fn sort_pending(&mut self) {
-        let executions = &self.executions;
-        self.pending.retain(|id| executions.get(id).is_some_and(|execution| !execution.status.is_terminal()));
-        self.pending.sort_by_key(|id| {
-            let execution = &executions[id];
-            (execution.status != ExecutionStatus::InProgress, execution.queued_ms, execution.sequence)
-        });
+    /// What is handed out next.
+    pub(super) fn head(&self) -> Option<ExecutionId> {
+        self.pending.first().map(|place| place.id)
+    }
+
+    /// Where an execution stands, or is to stand; nowhere when it is terminal, or there is none.
+    pub(super) fn place(&self, id: ExecutionId) -> Option<Place> {
+        let execution = self.executions.get(&id).filter(|execution| !execution.status.is_terminal())?;
+        let Execution { status, queued_ms, sequence, .. } = *execution;
+        Some(Place { is_queued: status != ExecutionStatus::InProgress, queued_ms, sequence, id })
+    }
+
+    /// An execution has another place than before.
+    pub(super) fn replace(&mut self, before: Option<Place>, after: Option<Place>, is_scheduled: bool) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.pending.remove(&before);
+            self.scheduled -= usize::from(is_scheduled);
+        }
+        if let Some(after) = after {
+            self.pending.insert(after);
+            self.scheduled += usize::from(is_scheduled);
+        }
     }
 }
 

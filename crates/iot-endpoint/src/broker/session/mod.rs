@@ -10,6 +10,7 @@ mod subscribe;
 pub(crate) use publish::{Answer, JobsRequest};
 pub(crate) use subscribe::RetainedWanted;
 
+use super::budget::Budget;
 use super::message::{Message, Will};
 use super::packet::{Accepted, Close, Connect, Inbound, Outbound, Reason, Version};
 use super::stored::Drawn;
@@ -45,6 +46,8 @@ pub(crate) struct Admission {
     pub(crate) resumed: Option<Subscriptions>,
     /// Messages for it are kept until they are acknowledged.
     pub(crate) is_stored: bool,
+    /// For messages that wait for it.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// What a packet asks of others.
@@ -98,7 +101,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// A client was let in, and is told so. The session before goes on, or a new one begins.
     pub(crate) fn begin(connect: Connect, admission: Admission, meters: &'a Meters, now: Mono, out: &mut BytesMut) -> Self {
-        let Admission { thing, hears_events, keep_alive, expiry_max, ends, resumed, is_stored } = admission;
+        let Admission { thing, hears_events, keep_alive, expiry_max, ends, resumed, is_stored, budget } = admission;
         let expiry = connect.expiry(expiry_max);
         let accepted = Accepted {
             session_present: resumed.is_some(),
@@ -115,7 +118,7 @@ impl<'a> Session<'a> {
             meters,
             meter: meters.connection(),
             subscriptions: resumed.unwrap_or_default(),
-            outbox: Outbox::new(connect.version, window, connect.packet_bytes_max),
+            outbox: Outbox::new(connect.version, window, connect.packet_bytes_max, &budget),
             aliases: None,
             will: connect.will,
             expiry,

@@ -1,11 +1,13 @@
 //! Messages on their way to a client: packet ids, and no more of them than it may have without acknowledging any.
 
+use super::super::budget::{Budget, Holding};
 use super::super::message::Message;
 use super::super::packet::{Close, Outbound, PublishOut, Reason, Version};
 use super::super::v5;
 use super::Answer;
 use bytes::BytesMut;
 use iot_jobs::instant::Mono;
+use iot_jobs::limits;
 use rmqtt_codec::types::QoS;
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
@@ -24,22 +26,26 @@ pub(super) struct Outbox {
     version: Version,
     /// QoS 1 messages the client takes without having acknowledged them.
     window: u16,
-    /// The largest packet it takes; larger ones are as good as delivered (MQTT 5 section 3.1.2.11.4).
-    packet_bytes_max: u32,
+    /// The largest packet that leaves: as the client takes it, and as the service has it. Larger ones are as good as delivered (MQTT 5
+    /// section 3.1.2.11.4).
+    packet_bytes_max: usize,
     last_id: u16,
     unacknowledged: Vec<NonZeroU16>,
     deferred: VecDeque<Deferred>,
+    /// Bytes of what is deferred.
+    holding: Holding,
 }
 
 impl Outbox {
-    pub(super) fn new(version: Version, window: u16, packet_bytes_max: Option<u32>) -> Self {
+    pub(super) fn new(version: Version, window: u16, packet_bytes_max: Option<u32>, budget: &Arc<Budget>) -> Self {
         Self {
             version,
             window,
-            packet_bytes_max: packet_bytes_max.unwrap_or(u32::MAX),
+            packet_bytes_max: packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize).min(limits::PACKET_BYTES_MAX),
             last_id: 0,
             unacknowledged: Vec::new(),
             deferred: VecDeque::new(),
+            holding: Holding::new(budget),
         }
     }
 
@@ -64,7 +70,7 @@ impl Outbox {
         } else if self.has_room() {
             let id = self.next_id();
             self.send(&message, Some(id), retain, now, out);
-        } else if self.deferred.len() < DEFERRED_MAX {
+        } else if self.deferred.len() < DEFERRED_MAX && self.holding.take(message.bytes()) {
             self.deferred.push_back(Deferred { message, retain });
         } else {
             return Err(Close::Refused(Reason::Quota, "the client does not acknowledge its messages"));
@@ -98,7 +104,8 @@ impl Outbox {
     }
 
     fn write(&mut self, publish: PublishOut<'_>, out: &mut BytesMut) -> bool {
-        if self.version == Version::V5 && v5::publish_bytes(&publish) > self.packet_bytes_max as usize {
+        // Of MQTT 3.1.1 they are a few less.
+        if v5::publish_bytes(&publish) > self.packet_bytes_max {
             return false;
         }
         self.unacknowledged.extend(publish.id);
@@ -115,6 +122,7 @@ impl Outbox {
         while self.unacknowledged.len() < usize::from(self.window)
             && let Some(Deferred { message, retain }) = self.deferred.pop_front()
         {
+            self.holding.give(message.bytes());
             let id = self.next_id();
             self.send(&message, Some(id), retain, now, out);
         }

@@ -71,11 +71,8 @@ impl Session<'_> {
         }
         // An alias is known from now on, whatever becomes of this message.
         self.resolve_alias(&mut publish)?;
-        // What is over a quota is discarded without a PUBACK; MQTT 5 has a code for it (inferred; PROTOCOL 13.5).
         if !self.meters.inbound(self.meter.as_deref_mut(), now) {
-            if self.version == Version::V5 {
-                self.acknowledge(publish.packet_id, Reason::Quota, out);
-            }
+            self.refuse_throttled(publish.packet_id, out);
             return Ok(Effect::None);
         }
         check(&publish)?;
@@ -121,9 +118,20 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A message for other clients was routed, and kept where it was to be and there was room.
-    pub(crate) fn handle_published(&mut self, id: Option<NonZeroU16>, is_kept: bool, out: &mut BytesMut) {
-        self.acknowledge(id, if is_kept { Reason::Success } else { Reason::Quota }, out);
+    /// A message for other clients was routed, or throttled since there was no room to keep it as it wants; then it is answered like what is
+    /// over a rate.
+    pub(crate) fn handle_published(&mut self, id: Option<NonZeroU16>, is_routed: bool, out: &mut BytesMut) {
+        match is_routed {
+            true => self.acknowledge(id, Reason::Success, out),
+            false => self.refuse_throttled(id, out),
+        }
+    }
+
+    /// Discarded without a PUBACK; MQTT 5 has a code for it (inferred; PROTOCOL 13.5).
+    fn refuse_throttled(&self, id: Option<NonZeroU16>, out: &mut BytesMut) {
+        if self.version == Version::V5 {
+            self.acknowledge(id, Reason::Quota, out);
+        }
     }
 
     /// The answer to a request, straight to the connection that asked.

@@ -1,3 +1,4 @@
+use super::super::budget::Budget;
 use super::super::packet::{RetainHandling, Subscribe, Wanted};
 use super::super::stored::Stored;
 use super::super::subscriptions::Subscription;
@@ -17,6 +18,11 @@ fn ms(ms: u64) -> Mono {
 
 fn id(id: u16) -> NonZeroU16 {
     NonZeroU16::new(id).unwrap()
+}
+
+/// 100,000 bytes of messages for a session, and 125,000 for all.
+fn budget() -> Arc<Budget> {
+    Budget::new(100_000, 125_000, 10_000)
 }
 
 fn no_quotas() -> Meters {
@@ -46,6 +52,7 @@ fn admission() -> Admission {
         ends: Mono::FAR_FUTURE,
         resumed: None,
         is_stored: false,
+        budget: budget(),
     }
 }
 
@@ -373,17 +380,22 @@ fn a_topic_of_another_thing_is_refused() {
 }
 
 #[test]
-fn a_message_for_others_is_acknowledged_when_it_was_routed() {
+fn a_message_for_others_is_acknowledged_when_it_was_routed_and_otherwise_like_one_over_a_rate() {
     let meters = no_quotas();
-    let mut rig = Rig::plain(Version::V5, &meters);
-    for (is_kept, ack) in [(true, vec![0, 7]), (false, vec![0, 7, 0x97])] {
+    for (version, is_routed, ack) in [
+        (Version::V5, true, Some(vec![0, 7])),
+        (Version::V5, false, Some(vec![0, 7, 0x97])),
+        (Version::V3, true, Some(vec![0, 7])),
+        (Version::V3, false, None),
+    ] {
+        let mut rig = Rig::plain(version, &meters);
         let expiry = PublishProperties { message_expiry_interval: NonZeroU32::new(5), ..PublishProperties::default() };
         let effect = rig.handle(publish("dt/x", Some(7), Some(expiry))).unwrap();
         let Effect::Publish { message, id } = effect else { panic!("{effect:?}") };
         assert!(rig.written().is_empty(), "not yet");
         assert_eq!((&*message.topic, message.expires), ("dt/x", Some(START + 5 * SECOND)));
-        rig.session.handle_published(id, is_kept, &mut rig.out);
-        assert_eq!(rig.written(), [(0x40, ack)]);
+        rig.session.handle_published(id, is_routed, &mut rig.out);
+        assert_eq!(rig.written(), ack.into_iter().map(|ack| (0x40, ack)).collect::<Vec<_>>());
     }
 }
 
@@ -526,6 +538,39 @@ fn a_message_over_the_clients_packet_size_is_as_good_as_delivered() {
 }
 
 #[test]
+fn what_waits_for_acknowledgements_has_a_number_of_bytes_for_a_session_and_one_for_all() {
+    let meters = no_quotas();
+    let shared = budget();
+    let begin = || {
+        let admission = Admission { budget: Arc::clone(&shared), ..admission() };
+        let mut rig = Rig::new(Connect { receive_max: 1, ..connect(Version::V5) }, admission, &meters);
+        rig.subscribe(&[("dt/x", QoS::AtLeastOnce)]);
+        rig.deliver(message("dt/x", 'a')).unwrap();
+        rig
+    };
+    let large = || Message::of_service("dt/x", vec![b'x'; 20_000]);
+    let fill = |rig: &mut Rig<'_>| (0..100).find(|_| rig.deliver(large()).is_err()).unwrap();
+    let (mut first, mut second) = (begin(), begin());
+    assert_eq!([fill(&mut first), fill(&mut second)], [4, 3], "the first alone has as much as one may have, both as much as all");
+    let mut third = begin();
+    third.deliver(message("dt/x", 'b')).expect("a share is kept for everybody");
+    assert_eq!(third.deliver(large()).unwrap_err().reason(), Some(Reason::Quota));
+    drop(first);
+    assert_eq!(fill(&mut third), 4);
+}
+
+#[test]
+fn what_no_client_could_take_does_not_leave_in_any_version() {
+    let meters = no_quotas();
+    for version in BOTH {
+        let mut rig = Rig::plain(version, &meters);
+        rig.subscribe(&[("dt/x", QoS::AtLeastOnce)]);
+        rig.deliver(Message::of_service("dt/x", vec![b'x'; limits::PACKET_BYTES_MAX])).unwrap();
+        assert!(rig.written().is_empty());
+    }
+}
+
+#[test]
 fn a_message_is_told_what_is_left_of_its_life_and_leaves_none_when_it_is_over() {
     let meters = no_quotas();
     let mut rig = Rig::new(Connect { receive_max: 1, ..connect(Version::V5) }, admission(), &meters);
@@ -553,7 +598,7 @@ fn stored_session(resumed: Option<Subscriptions>, meters: &Meters) -> Rig<'_> {
 }
 
 fn stored(messages: &str) -> Stored {
-    let mut stored = Stored::new(Version::V3);
+    let mut stored = Stored::new(Version::V3, &budget());
     for payload in messages.chars() {
         assert!(stored.enqueue(Arc::new(message("dt/x", payload))));
     }

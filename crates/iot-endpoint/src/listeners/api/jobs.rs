@@ -1,7 +1,6 @@
 //! Operations on jobs and their executions.
 
 use super::{Answer, Call, Refused, empty, invalid};
-use crate::documents;
 use iot_jobs::wire::execution::{self, ListedBy};
 use iot_jobs::wire::{control, job};
 use iot_jobs::{ControlError, ExecutionDescription, ExecutionStatus, GroupName, JobId, ThingName, limits};
@@ -68,7 +67,7 @@ fn group_of_id(registry: &Registry, id: &str, named: Option<&GroupName>) -> Opti
 
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
-    documents::check_placeholders(&create)?;
+    call.service.check_document(&create)?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
     call.service.call(|engine, now| engine.create_job(create, now))?;
     Ok(job::encode_job_answer(&job, description.as_deref()))

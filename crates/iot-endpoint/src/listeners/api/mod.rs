@@ -8,26 +8,27 @@ mod query;
 mod registry;
 mod throttle;
 
+use super::bodies::{Bodies, SMALL_BYTES_MAX};
 use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
 use super::mqtt::MqttSettings;
-use super::mutual::{HANDSHAKES_MAX, TlsStream, handshake};
+use super::mutual::{Door, TlsStream, handshake};
 use super::read_deadline::Progress;
+use super::strangers::Place;
 use super::websocket;
 use crate::service::Service;
 use ::http::request::Parts;
-use ::http::{HeaderMap, Request, Response};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use aws_signing::sigv4::{self, AccessKey};
 use dev_pki::DeviceAuthority;
 use host::clock;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::service::service_fn;
 use iot_jobs::wire::{control, model};
 use iot_jobs::{ControlError, wire};
 use rustls::ServerConfig;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
-use tokio::net::TcpListener;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
@@ -47,29 +48,28 @@ pub(crate) struct ApiSettings {
 }
 
 /// Accepts for ever.
-pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>, settings: Arc<ApiSettings>) {
+pub(crate) async fn serve(door: Door, tls: Arc<ServerConfig>, service: Arc<Service>, settings: Arc<ApiSettings>) {
     let acceptor = TlsAcceptor::from(tls);
     let connections = Arc::new(Semaphore::new(http::CONNECTIONS_MAX));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let bodies = Arc::new(Bodies::default());
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        let stream = super::accept(&listener).await;
-        let (acceptor, service, settings) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&settings));
+        let (stream, place) = super::accept(&door.listener, &door.strangers).await;
+        let (acceptor, connection) = (acceptor.clone(), Arc::new(connection));
+        let (service, settings, bodies) = (Arc::clone(&service), Arc::clone(&settings), Arc::clone(&bodies));
         tokio::spawn(async move {
             let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
-            drop(permit);
-            tokio::spawn(run(stream, Listener { service, settings, connection: Arc::new(connection) }));
+            place.begin();
+            tokio::spawn(run(stream, Listener { service, settings, connection, place, bodies, progress: Progress::default() }));
         });
     }
 }
 
 /// Runs a connection to its end, or to its becoming a WebSocket.
 async fn run(stream: TlsStream, listener: Listener) {
-    let progress = Progress::default();
-    let io = http::io(stream, &progress);
+    let io = http::io(stream, &listener.progress);
     let answer = service_fn(|request| {
-        let answering = progress.begin();
+        let answering = listener.progress.begin();
         async {
             let _answering = answering;
             listener.answer(request).await.map(http::with_request_id)
@@ -85,6 +85,10 @@ struct Listener {
     service: Arc<Service>,
     settings: Arc<ApiSettings>,
     connection: Arc<OwnedSemaphorePermit>,
+    /// Until a signature was verified.
+    place: Place,
+    bodies: Arc<Bodies>,
+    progress: Progress,
 }
 
 /// One verified call, for the files of operations.
@@ -132,14 +136,18 @@ impl Listener {
         let received = clock::mono();
         let path = request.uri().path();
         if objects::is_object(path) {
-            return Ok(objects::answer(request, self.service.objects.get()).await);
+            return Ok(objects::answer(request, self.service.objects.get().map(AsRef::as_ref), || self.know()).await);
         }
         if websocket::is_upgrade(path) {
             let guard = Arc::clone(&self.connection);
-            return Ok(websocket::answer(request, &self.settings.key, &self.service, self.settings.mqtt, guard));
+            let response = websocket::answer(request, &self.settings.key, &self.service, self.settings.mqtt, guard);
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                self.know();
+            }
+            return Ok(response);
         }
         let (head, body) = request.into_parts();
-        let verified = match http::read_body(body, BODY_BYTES_MAX).await {
+        let verified = match self.read_body(&head, body).await {
             Ok(body) => self.verify(&head, &body).map(|plane| (body, plane)),
             Err(refused) => Err(refused),
         };
@@ -150,11 +158,33 @@ impl Listener {
         }
     }
 
+    /// A signature of the client was verified.
+    fn know(&self) {
+        self.place.leave();
+        self.progress.know();
+    }
+
+    /// Reads a body only when there is hope that its request is in order. A large one of a client that is not known yet waits its turn.
+    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<Bytes, Refused> {
+        http::check_length(&body, BODY_BYTES_MAX)?;
+        sigv4::check_head(head, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
+        let _turn =
+            if is_small || self.place.is_known() {
+                None
+            } else {
+                let turn = self.bodies.turn(self.place.address()).await;
+                Some(turn.ok_or_else(|| {
+                    Refused::new(503, "ServiceUnavailableException", "too many large requests wait to be verified")
+                })?)
+            };
+        http::read_body(body, BODY_BYTES_MAX).await
+    }
+
     /// Which plane a request is signed for.
     fn verify(&self, head: &Parts, body: &[u8]) -> Result<Plane, Refused> {
-        let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-        let signed_for = sigv4::verify(head, body, &self.settings.key, control::REGION, now)
-            .map_err(|refusal| Refused::new(403, refusal.error_type(), refusal.to_string()))?;
+        let signed_for = sigv4::verify(head, body, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        self.know();
         match signed_for {
             control::SIGNING_NAME => Ok(Plane::Control),
             wire::data_plane::SIGNING_NAME => Ok(Plane::Data),
@@ -172,6 +202,14 @@ impl Listener {
         let result = if self.service.durable().await { result } else { Err(Refused::not_durable()) };
         result.map_or_else(Refused::respond, |body| respond(200, None, body))
     }
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs())
+}
+
+fn unsigned(refusal: sigv4::Refusal) -> Refused {
+    Refused::new(403, refusal.error_type(), refusal.to_string())
 }
 
 /// Both have `GET /things/{thing}/jobs`: only the scope of the credential tells them apart (PROTOCOL 2 fact 20).

@@ -61,10 +61,11 @@ pub(super) fn is_object(path: &str) -> bool {
     path.strip_prefix('/').and_then(|path| path.strip_prefix(STORE_PATH)).is_some_and(|rest| rest.starts_with('/'))
 }
 
-pub(super) async fn answer(request: Request<Incoming>, objects: Option<&Objects>) -> Response<Body> {
+/// The answer; `on_verified` hears that the request is signed as it should be.
+pub(super) async fn answer(request: Request<Incoming>, objects: Option<&Objects>, on_verified: impl FnOnce()) -> Response<Body> {
     let (id, resource) = (new_request_id(), request.uri().path().to_owned());
     let result = match objects {
-        Some(objects) => handle(request, objects).await,
+        Some(objects) => handle(request, objects, on_verified).await,
         None => Err(Refused::new(503, "ServiceUnavailable", "the endpoint is still starting")),
     };
     let mut response = result.unwrap_or_else(|refused| {
@@ -89,13 +90,14 @@ fn error_body(refused: &Refused, resource: &str, id: &str) -> String {
     )
 }
 
-async fn handle(request: Request<Incoming>, objects: &Objects) -> Result<Response<Body>, Refused> {
+async fn handle(request: Request<Incoming>, objects: &Objects, on_verified: impl FnOnce()) -> Result<Response<Body>, Refused> {
     let (head, body) = request.into_parts();
     let now = UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
     presign::verify(head.method.as_str(), &head.uri, &head.headers, objects.key(), REGION, now).map_err(|refusal| {
         let (status, code) = refusal.code();
         Refused::new(status, code, refusal.to_string())
     })?;
+    on_verified();
     let path = decode_percent(head.uri.path());
     let name = path.splitn(3, '/').nth(2).ok_or_else(no_such_key)?;
     let Some((bucket, key)) = name.split_once('/') else { return bucket_operation(head.method.as_str(), name, objects).await };

@@ -1,10 +1,10 @@
 //! What a session wants done: the service is asked, messages are routed, what is stored is drawn.
 
-use super::Connection;
+use super::{Connection, OUT_BYTES_PER_TURN};
 use crate::broker::packet::Close;
 use crate::broker::session::{Effect, JobsRequest};
 use crate::request_log::Answered;
-use crate::service::refused;
+use crate::service::{Outcome, refused};
 use crate::sessions::{Delayed, Delivery, LateAnswer};
 use crate::shape::Disposition;
 use host::clock;
@@ -12,6 +12,7 @@ use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
 use iot_jobs::wire::topic::RequestTopic;
 use iot_jobs::{ErrorCode, Rejection, Reply};
+use std::sync::Arc;
 
 impl<C> Connection<'_, C> {
     /// What others have for this session.
@@ -30,12 +31,16 @@ impl<C> Connection<'_, C> {
 
     /// Sends of what is stored as much as may leave now.
     pub(super) fn draw(&mut self, now: Mono) -> Result<(), Close> {
-        while let Some(id) = self.session.poll_draw(now) {
+        loop {
+            self.is_behind = self.out.len() >= OUT_BYTES_PER_TURN;
+            if self.is_behind {
+                return Ok(());
+            }
+            let Some(id) = self.session.poll_draw(now) else { return Ok(()) };
             let drawn = self.service.sessions.draw(self.session.thing(), self.epoch, id, now);
             let effect = self.session.handle_drawn(id, drawn, now, &mut self.out);
             self.carry_out(effect, now)?;
         }
-        Ok(())
     }
 
     pub(super) fn carry_out(&mut self, effect: Effect, now: Mono) -> Result<(), Close> {
@@ -44,8 +49,8 @@ impl<C> Connection<'_, C> {
             Effect::None => {}
             Effect::Request(request) => self.request(request)?,
             Effect::Publish { message, id } => {
-                let is_kept = sessions.publish(message, Some(thing));
-                self.session.handle_published(id, is_kept, &mut self.out);
+                let is_routed = sessions.publish(message, Some(thing));
+                self.session.handle_published(id, is_routed, &mut self.out);
             }
             Effect::Subscribe(retained) => {
                 self.service.set_subscriptions(thing, self.epoch, self.session.subscriptions());
@@ -75,14 +80,24 @@ impl<C> Connection<'_, C> {
 
     /// Asks the engine, and answers straight to this connection.
     fn answer(&mut self, Delayed { request, refusal }: Delayed) -> Result<(), Close> {
-        let (service, thing, topic) = (self.service, self.session.thing(), request.topic());
-        let reply = match topic {
+        let (service, thing) = (self.service, self.session.thing());
+        let outcome = match request.topic() {
             Some(topic) => service.reply(thing, payload::parse_request(topic, request.payload()), refusal),
-            None => invalid_topic(),
+            None => Outcome::Reply(invalid_topic()),
         };
-        let answered = service.logs_requests().then(|| Answered::new(request.received, topic.map(RequestTopic::kind), &reply));
-        let answer = request.answer(reply.result.is_ok(), payload::encode_reply(&reply));
-        let late = LateAnswer { answer, answered };
+        let is_logged = service.logs_requests();
+        let reply = match outcome {
+            Outcome::Reply(reply) => reply,
+            Outcome::Unfilled(unfilled) => {
+                let (name, shape, later) = (thing.clone(), Arc::clone(&service.shape), self.later.clone());
+                service.fill(thing, unfilled, move |reply| {
+                    let due = shape.answer(&name).unwrap_or_else(clock::mono);
+                    shape.later(due, &later, Delivery::Answer(Box::new(encode(&request, &reply, is_logged))));
+                });
+                return Ok(());
+            }
+        };
+        let late = encode(&request, &reply, is_logged);
         match service.shape.answer(thing) {
             Some(due) => service.shape.later(due, &self.later, Delivery::Answer(Box::new(late))),
             None => self.send_answer(late)?,
@@ -94,6 +109,12 @@ impl<C> Connection<'_, C> {
         self.answered.extend(answered);
         self.session.handle_answer(answer, clock::mono(), &mut self.out)
     }
+}
+
+fn encode(request: &JobsRequest, reply: &Reply, is_logged: bool) -> LateAnswer {
+    let kind = request.topic().map(RequestTopic::kind);
+    let answered = is_logged.then(|| Answered::new(request.received, kind, reply));
+    LateAnswer { answer: request.answer(reply.result.is_ok(), payload::encode_reply(reply)), answered }
 }
 
 fn invalid_topic() -> Reply {

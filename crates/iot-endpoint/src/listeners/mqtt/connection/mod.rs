@@ -9,12 +9,14 @@ use super::{Carrier, MqttSettings};
 use crate::broker::packet::{self, BadConnect, Close, Connect, Reason};
 use crate::broker::session::{Admission, Session};
 use crate::broker::v3;
+use crate::listeners::linger::linger;
 use crate::refusals::Door;
 use crate::request_log::Answered;
 use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
 use bytes::BytesMut;
 use host::clock;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, WeakSender};
@@ -24,14 +26,13 @@ use tokio::time::timeout;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing before it is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client that was told why its connection ends may take to notice, and how much it may send meanwhile.
-const LINGER: Duration = Duration::from_millis(500);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// A read buffer that is given back when it is empty.
 const READ_BYTES: usize = 512;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
 /// unacknowledged than this, and never the 100 that it may have.
 const PACKETS_PER_TURN: usize = 64;
+/// Written at once, and a packet more.
+const OUT_BYTES_PER_TURN: usize = 512 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -103,9 +104,11 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
         expiry_max: settings.session_expiry_max,
         resumed,
         is_stored,
+        budget: Arc::clone(service.sessions.budget()),
     };
     let session = Session::begin(connect, admission, service.shape.meters(), now, &mut out);
-    let mut connection = Connection { stream, inbound, out, session, epoch, deliveries, later, answered: Vec::new(), service };
+    let mut connection =
+        Connection { stream, inbound, out, session, epoch, deliveries, later, answered: Vec::new(), is_behind: false, service };
     let end = connection.serve().await;
     connection.end_session();
     connection.close(&end).await;
@@ -137,7 +140,7 @@ async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut Bytes
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncWrite + Unpin), no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
+async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), no: NoConnect, out: &mut BytesMut, service: &Service) -> End {
     let end = match no {
         NoConnect::End(end) => return end,
         NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
@@ -155,9 +158,13 @@ async fn refuse(stream: &mut (impl AsyncWrite + Unpin), no: NoConnect, out: &mut
 }
 
 /// The last words to a client that was not let in.
-async fn dismiss(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) {
+async fn dismiss(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), out: &mut BytesMut, service: &Service) {
+    let has_word = !out.is_empty();
     if write(stream, out, service).await.is_ok() {
         let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
+        if has_word {
+            Box::pin(linger(stream)).await;
+        }
     }
 }
 
@@ -191,6 +198,8 @@ struct Connection<'a, C> {
     later: WeakSender<Delivery>,
     /// Requests whose answers are about to leave, where a log wants to know.
     answered: Vec<Answered>,
+    /// More is stored than was written at once.
+    is_behind: bool,
     service: &'a Service,
 }
 
@@ -219,8 +228,13 @@ impl<C: Carrier> Connection<'_, C> {
             if let Some(close) = turn.close {
                 return close.into();
             }
-            if turn.handled >= PACKETS_PER_TURN {
+            if turn.is_full || self.is_behind {
                 tokio::task::yield_now().await;
+                if self.is_behind
+                    && let Err(close) = self.draw(clock::mono())
+                {
+                    return close.into();
+                }
                 continue;
             }
             if self.inbound.is_empty() {
@@ -247,7 +261,8 @@ impl<C: Carrier> Connection<'_, C> {
                         if let Err(close) = self.deliver(delivery) {
                             return close.into();
                         }
-                        next = self.deliveries.try_recv().ok();
+                        // What is left is there the next time.
+                        next = (self.out.len() < OUT_BYTES_PER_TURN).then(|| self.deliveries.try_recv().ok()).flatten();
                     }
                 }
                 () = &mut alarm => {
@@ -264,23 +279,26 @@ impl<C: Carrier> Connection<'_, C> {
 
     /// Handles what has been read, up to a turn's worth.
     fn handle_inbound(&mut self) -> Turn {
-        let mut turn = Turn { handled: 0, close: None };
-        while turn.handled < PACKETS_PER_TURN {
+        let mut turn = Turn { is_full: false, close: None };
+        for _ in 0..PACKETS_PER_TURN {
+            if self.out.len() >= OUT_BYTES_PER_TURN {
+                break;
+            }
             let handled = match self.session.version().decode(&mut self.inbound) {
                 Ok(Some(packet)) => {
                     let now = clock::mono();
                     let effect = self.session.handle_packet(packet, now, &mut self.out);
                     effect.and_then(|effect| self.carry_out(effect, now)).and_then(|()| self.draw(now))
                 }
-                Ok(None) => break,
+                Ok(None) => return turn,
                 Err(close) => Err(close),
             };
-            turn.handled += 1;
             if let Err(close) = handled {
                 turn.close = Some(close);
-                break;
+                return turn;
             }
         }
+        turn.is_full = true;
         turn
     }
 
@@ -307,25 +325,15 @@ impl<C: Carrier> Connection<'_, C> {
         }
         let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
         if has_word {
-            let _ = Box::pin(timeout(LINGER, self.discard_inbound())).await;
-        }
-    }
-
-    /// A kernel that has to throw away what was not read throws away with it what was written last.
-    async fn discard_inbound(&mut self) {
-        let mut discarded = 0;
-        while discarded < LINGER_BYTES_MAX
-            && let Ok(count @ 1..) = read(&mut self.stream, &mut self.inbound).await
-        {
-            discarded += count;
-            self.inbound.clear();
+            Box::pin(linger(&mut self.stream)).await;
         }
     }
 }
 
 /// What came of the packets that had arrived.
 struct Turn {
-    handled: usize,
+    /// There may be more.
+    is_full: bool,
     close: Option<Close>,
 }
 
