@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
-/// ring, and the keys that it does not know ([`algorithms`]); X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs.
+/// ring, and the keys that it does not know; X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
