@@ -9,5 +9,6 @@ pub mod job_progress;
 pub mod payload;
 pub mod placeholder;
 pub mod registry;
+pub mod salvage;
 pub mod signature;
 pub mod topic;

@@ -574,7 +574,7 @@ fn into_summaries(list: Option<Vec<SummaryIn<'_>>>) -> Result<Vec<ExecutionSumma
 /// Parses an answer found on an `accepted` or `rejected` topic of `kind`.
 ///
 /// # Errors
-/// When the payload is no JSON object of that shape. A thing drops such a message; its request then times out.
+/// When the payload is no JSON object of that shape; [`super::salvage`] has what a thing makes of it.
 pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<Reply, PayloadError> {
     let mut fields: ReplyIn<'_> = serde_json::from_slice(payload)?;
     let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
@@ -600,14 +600,14 @@ pub(super) fn parse_http_answer(kind: RequestKind, body: &[u8]) -> Result<Answer
 
 /// How an answer holds a document: [`Form`], seen from the thing.
 #[derive(Clone, Copy)]
-enum Carried {
+pub(super) enum Carried {
     AsJson,
     /// A string that holds JSON.
     AsText,
 }
 
 impl Carried {
-    fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
+    pub(super) fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
         Ok(match self {
             Self::AsJson => JobDocument::from_valid_json(raw.get()),
             Self::AsText => {
