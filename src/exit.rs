@@ -8,7 +8,7 @@ pub const ERROR: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The run is INVALID: the generator was the bottleneck or lost samples.
 pub const INVALID: u8 = 98;
-/// A threshold failed, executions were still open at `end.limit`, or the ledgers disagree.
+/// A threshold failed, executions were still open at `end.limit`, the ledgers disagree, or something was never done even once.
 pub const FAIL: u8 = 99;
 /// The scenario, or the endpoint's configuration file, is wrong.
 pub const SCENARIO: u8 = 104;

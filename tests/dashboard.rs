@@ -83,10 +83,12 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         thresholds: Vec::new(),
         events: Vec::new(),
         breaches: Vec::new(),
+        storm: None,
         busy: vec![0.1, 0.2],
         times: Vec::new(),
         intervals_lost: 0,
         events_lost: 0,
+        beyond: 0,
         saturated: 0,
     }
 }
@@ -99,7 +101,7 @@ fn row(operation: Operation, ok: u64, timeout: u64, p50: f64) -> OperationRow {
     let counts = Counts { started: ok + timeout, ok, timeout, ..Counts::default() };
     let times = Some(latency(p50));
     let response = if operation.has_response() { Some(latency(p50 * 1.5)) } else { None };
-    OperationRow { scope: ScopeName::All, operation, counts, open: 0, service: times, response }
+    OperationRow { scope: ScopeName::All, operation, counts, open: 0, since_s: 0, service: times, response }
 }
 
 /// So many values around `p50_us`, the same ones for the same second.
@@ -113,7 +115,14 @@ fn times(operation: Operation, measure: Measure, count: u64, p50_us: u64) -> Tag
 }
 
 fn job(name: &str, targets: u64, counts: StageCounts) -> RolloutRow {
-    RolloutRow { job: JobId::new(name).unwrap(), targets: Some(targets), counts, repeated: 0, seconds_to: [Some(31.2), None, None] }
+    RolloutRow {
+        job: JobId::new(name).unwrap(),
+        targets: Some(targets),
+        created: None,
+        counts,
+        repeated: 0,
+        seconds_to: [Some(31.2), None, None],
+    }
 }
 
 fn threshold(metric: &str, check: &str, value: Option<f64>) -> ThresholdRow {

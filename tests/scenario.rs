@@ -632,6 +632,26 @@ fn every_workflow_is_read_and_printed() {
     }
 }
 
+#[test]
+fn a_fleet_without_jobs_has_no_rollouts_and_does_not_poll() {
+    let text = |more: &str| {
+        format!(
+            "name = 'n'\n[fleet]\nthings = 4\n[telemetry]\ntopic = 'dt/{{thing}}'\nevery = '1s'\n[[cohort]]\nname = 'a'\nshare = 0.5\n\
+             workflow = 'none'\n[[cohort]]\nname = 'b'\nshare = 0.5\n{more}"
+        )
+    };
+    let end = "[end]\nduration = '5s'\n";
+    let read = load("n", &text(end), &[]).unwrap();
+    assert_eq!(read.cohorts[0].workflow, Workflow::None);
+    assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
+    for (rollout, is_right) in [("", false), ("targets = { cohort = 'a' }", false), ("targets = { cohort = 'b' }", true)] {
+        let read = load("n", &text(&format!("[[rollout]]\njob = 'j'\n{rollout}\n[end]\nlimit = '5s'\n")), &[]);
+        assert_eq!(codes(read), if is_right { vec![] } else { vec!["conflict"] }, "{rollout}");
+    }
+    let over_https = text(end).replace("workflow = 'none'", "workflow = 'none'\ntransport = 'https-mtls'");
+    assert!(codes(load("n", &over_https, &[])).contains(&"conflict"));
+}
+
 /// Everything a rollout can say.
 const FULL: &str = r#"
 name = "full"

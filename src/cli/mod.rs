@@ -41,7 +41,7 @@ enum Command {
     Check(run::CheckArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
     Serve(serve::ServeArgs),
-    /// Print the summary of a results folder again, and compare its two ledgers once more
+    /// Print the summary of a results folder again, and compare its two ledgers once more; --exit-code tells how the run went
     Report(report::ReportArgs),
     /// The shipped scenarios, embedded in the binary
     Scenarios(scenarios::ScenariosArgs),

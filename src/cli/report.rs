@@ -1,6 +1,7 @@
 //! `fleetsim report`.
 
 use super::complain;
+use crate::report::RunRecord;
 use crate::run::use_colour;
 use crate::{exit, report};
 use clap::Args;
@@ -11,17 +12,29 @@ use std::path::PathBuf;
 pub(super) struct ReportArgs {
     /// A results folder, also one whose run was killed
     run: PathBuf,
+    /// Exit with the code of the run (1 where it was killed or still goes on), or 99 where its ledgers differ now; without it: 0, or
+    /// 99 where they differ
+    #[arg(long)]
+    exit_code: bool,
 }
 
 pub(super) fn report_command(args: &ReportArgs) -> u8 {
     match report::load(&args.run) {
         Ok(record) => {
             let _ = writeln!(std::io::stdout(), "{}", record.summary(use_colour(&std::io::stdout())));
-            if record.differences().is_empty() { exit::PASS } else { exit::FAIL }
+            exit_code(&record, args.exit_code)
         }
         Err(error) => {
             complain(format_args!("failed to {error}"));
             exit::ERROR
         }
+    }
+}
+
+fn exit_code(record: &RunRecord, is_of_run: bool) -> u8 {
+    let of_run = if is_of_run { record.manifest().exit_code.unwrap_or(exit::ERROR) } else { exit::PASS };
+    match of_run {
+        exit::PASS if !record.differences().is_empty() => exit::FAIL,
+        of_run => of_run,
     }
 }

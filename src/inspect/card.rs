@@ -61,6 +61,8 @@ pub enum What {
     Accepted(RequestKind),
     Refused(RequestKind, ErrorCode),
     NoAnswer(RequestKind),
+    /// Nothing was understood of the answer.
+    Unreadable(RequestKind),
     /// The session ended while a request was open.
     Unanswered(RequestKind),
     Late(RequestKind),
@@ -75,7 +77,7 @@ pub enum What {
 
 impl What {
     fn is_error(&self) -> bool {
-        matches!(self, Self::ConnectFailed(_) | Self::Lost(_) | Self::Refused(..) | Self::NoAnswer(_))
+        matches!(self, Self::ConnectFailed(_) | Self::Lost(_) | Self::Refused(..) | Self::NoAnswer(_) | Self::Unreadable(_))
     }
 }
 
@@ -91,6 +93,7 @@ impl fmt::Display for What {
             Self::Accepted(kind) => write!(f, "< {kind} accepted"),
             Self::Refused(kind, code) => write!(f, "< {kind} rejected: {}", code.as_str()),
             Self::NoAnswer(kind) => write!(f, "! {kind}: no answer in time"),
+            Self::Unreadable(kind) => write!(f, "! {kind}: an answer that makes no sense"),
             Self::Unanswered(kind) => write!(f, "! {kind}: the session ended first"),
             Self::Late(kind) => write!(f, "< {kind}: an answer nobody waits for"),
             Self::Fault(fault) => write!(f, "! on purpose: {}", fault.key()),
@@ -160,7 +163,7 @@ impl Card {
                 self.requests += 1;
                 self.agent(AgentState::Asking, at);
             }
-            What::Accepted(_) | What::Refused(..) | What::NoAnswer(_) | What::Unanswered(_) => self.rest(at),
+            What::Accepted(_) | What::Refused(..) | What::NoAnswer(_) | What::Unreadable(_) | What::Unanswered(_) => self.rest(at),
             What::Late(_) | What::Fault(_) => {}
             What::Notified(job, number) if self.agent == AgentState::Idle => {
                 self.execution = Some((job.clone(), *number));

@@ -112,17 +112,19 @@ impl Pending {
         }
         snapshot.busy = self.busy.into_iter().map(|busy| busy / seconds as f64).collect();
         snapshot.lateness = self.lateness;
-        let open = |row: &Row| {
+        let known = |row: &Row| {
             let known = snapshot.second.iter().find(|known| known.operation == row.operation && known.scope == row.scope);
-            known.map_or(0, |known| known.open)
+            known.map_or((0, 0), |known| (known.open, known.since_s))
         };
         let wide = |row: &Row| {
             let resolution = Resolution::of(row.operation, row.scope != ScopeName::All);
+            let (open, since_s) = known(row);
             OperationRow {
                 scope: row.scope.clone(),
                 operation: row.operation,
                 counts: row.counts,
-                open: open(row),
+                open,
+                since_s,
                 service: row.service.latency(resolution),
                 response: row.response.latency(resolution),
             }

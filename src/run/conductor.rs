@@ -14,6 +14,7 @@ use crate::report::{ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use host::clock;
+use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
 use load_metrics::{Phase, PhaseSet};
@@ -51,8 +52,8 @@ pub(super) enum ConductError {
     CreateJob(#[from] CreateError),
     #[error("go on: the endpoint ended unexpectedly ({0}); see endpoint.log in the results")]
     EndpointGone(String),
-    #[error("reach the endpoint: not one of {things} things could connect in {} s; {example}", UNREACHABLE_AFTER.as_secs())]
-    Unreachable { things: u64, example: String },
+    #[error("reach the endpoint: not one of {things} things could connect in {seconds} s; {example}")]
+    Unreachable { things: u64, seconds: u64, example: String },
 }
 
 /// How a run that was carried out came to its end.
@@ -70,6 +71,8 @@ pub(super) struct Ended {
     pub ending: Ending,
     /// How things stood at the end; `None` where the end came before the first second.
     pub last: Option<Arc<Snapshot>>,
+    /// Jobs of the plan that were not created by then.
+    pub uncreated: Vec<JobId>,
 }
 
 /// What the conductor needs.
@@ -99,6 +102,8 @@ struct Progress {
     /// When things last happened: a message, a connection, an execution.
     busy_at: Mono,
     last: Option<Arc<Snapshot>>,
+    /// Jobs of the plan that are not created, at the end of the run.
+    uncreated: Vec<JobId>,
 }
 
 impl Progress {
@@ -157,14 +162,24 @@ impl Conductor<'_> {
     pub(super) async fn conduct(mut self) -> Result<Ended, ConductError> {
         let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
         let mut sources = Sources::new(self.local.as_deref());
-        let mut progress =
-            Progress { phase: Phase::Connect, phases: Phase::Connect.into(), connected_at: None, busy_at: self.origin, last: None };
+        let mut progress = Progress {
+            phase: Phase::Connect,
+            phases: Phase::Connect.into(),
+            connected_at: None,
+            busy_at: self.origin,
+            last: None,
+            uncreated: Vec::new(),
+        };
         let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
         let closed = self.close(&mut assembly, &mut sources, &mut progress, outcome.as_ref().ok().copied()).await;
         let ending = outcome?;
         closed?;
+        let nobody_came = ending != Ending::Interrupted && self.has_nobody();
         self.fleet.join()?;
-        Ok(Ended { ending, last: progress.last })
+        if nobody_came {
+            return Err(unreachable(self.plan.fleet.things, &progress, clock::mono().since(self.origin)));
+        }
+        Ok(Ended { ending, last: progress.last, uncreated: progress.uncreated })
     }
 
     async fn run(
@@ -239,6 +254,7 @@ impl Conductor<'_> {
                 self.advance(progress, &mut rollouts, now);
             }
             if let Some(ending) = self.ending(progress, &rollouts, now)? {
+                progress.uncreated = rollouts.uncreated();
                 return Ok(ending);
             }
         }
@@ -294,12 +310,9 @@ impl Conductor<'_> {
 
     fn ending(&self, progress: &Progress, rollouts: &Rollouts<'_>, now: Mono) -> Result<Option<Ending>, ConductError> {
         let elapsed = now.since(self.origin);
-        let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
-        if ever_connected == 0 && elapsed >= UNREACHABLE_AFTER.max(self.plan.cohorts[0].session.connect_timeout) {
-            let errors = progress.last.iter().flat_map(|snapshot| snapshot.errors.values());
-            let most = errors.max_by_key(|tally| tally.count);
-            let example = most.map_or_else(|| "no error was seen".into(), |tally| tally.example.clone());
-            return Err(ConductError::Unreachable { things: self.plan.fleet.things, example });
+        let connect_timeout = self.plan.cohorts.iter().map(|cohort| cohort.session.connect_timeout).max().unwrap_or_default();
+        if elapsed >= UNREACHABLE_AFTER.max(connect_timeout) && self.has_nobody() {
+            return Err(unreachable(self.plan.fleet.things, progress, elapsed));
         }
         let is_over = match self.plan.end.when {
             EndWhen::Duration(duration) => elapsed >= duration,
@@ -322,6 +335,11 @@ impl Conductor<'_> {
             true => Some(Ending::Complete),
             false => (elapsed >= self.plan.end.limit).then_some(Ending::Limit),
         })
+    }
+
+    /// Whether not one thing was ever connected.
+    fn has_nobody(&self) -> bool {
+        self.fleet.gauges.ever_connected.load(Ordering::Relaxed) == 0
     }
 
     /// Whether there is somebody to take calls of the control plane: not while the endpoint restarts.
@@ -434,6 +452,14 @@ impl Conductor<'_> {
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
     }
+}
+
+/// With the error that was seen most.
+fn unreachable(things: u64, progress: &Progress, elapsed: Duration) -> ConductError {
+    let errors = progress.last.iter().flat_map(|snapshot| &snapshot.errors);
+    let most = errors.filter(|(key, _)| key.operation.is_connecting()).max_by_key(|(_, tally)| tally.count);
+    let example = most.map_or_else(|| "no error was seen".into(), |(_, tally)| tally.example.clone());
+    ConductError::Unreachable { things, seconds: elapsed.as_secs(), example }
 }
 
 /// Never, where there is nothing to wait for.

@@ -162,7 +162,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     }
     let mut target = tokio::select! {
         target = targets::bring_up(plan, roster, writer.dir(), ui) => target?,
-        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None }),
+        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new() }),
     };
     ui.tell(&format!("results: {}", writer.dir().display()));
 
@@ -238,7 +238,13 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
         Err(error) => {
             let why = error.to_string();
             failures.push(format!("failed to {why}"));
-            judge(&Evidence { end: End::Failed(why), thresholds_hold: false, findings: writer.findings(), audit: Ok(None) })
+            judge(&Evidence {
+                end: End::Failed(why),
+                thresholds_hold: false,
+                findings: writer.findings(),
+                uncreated: &[],
+                audit: Ok(None),
+            })
         }
     };
     let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
@@ -252,8 +258,8 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
 }
 
 /// What was measured of a run that was carried out; its ledgers are joined once more, from their files.
-fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &Ended) -> Evidence<'a> {
-    let Ended { ending, last } = ended;
+fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> Evidence<'a> {
+    let Ended { ending, last, uncreated } = ended;
     let last = last.as_deref();
     let end = match ending {
         Ending::Complete => End::Complete,
@@ -268,6 +274,7 @@ fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &Ended) -> Evid
         end,
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: writer.findings(),
+        uncreated,
         audit: report::audit(writer.dir(), last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::exit;
 use crate::report::{Difference, Verdict};
+use iot_jobs::JobId;
 use load_metrics::Finding;
 use sim_units::text::duration_text;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(super) struct Evidence<'a> {
     pub thresholds_hold: bool,
     /// What the figures tell.
     pub findings: &'a [Finding],
+    /// Jobs of the scenario that were never created.
+    pub uncreated: &'a [JobId],
     /// Where the things' ledger and the service's differ; `Ok(None)` without one of the service, `Err` when they cannot be compared.
     pub audit: Result<Option<Vec<Difference>>, String>,
 }
@@ -55,25 +58,27 @@ pub(super) struct Judgement {
 
 /// Decides how a run went.
 pub(super) fn judge(evidence: &Evidence<'_>) -> Judgement {
-    let Evidence { end, thresholds_hold, findings, audit } = evidence;
+    let Evidence { end, thresholds_hold, findings, uncreated, audit } = evidence;
     let differences = match audit {
         Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),
         Err(_) => Some(1),
     };
     let is_invalid = findings.iter().any(Finding::is_invalidating);
+    let is_undone = findings.iter().any(Finding::is_failure) || !uncreated.is_empty();
     let is_different = findings.iter().any(Finding::is_difference) || differences.is_some_and(|count| count > 0);
     let (verdict, exit_code) = match end {
         End::Failed(_) => (Verdict::Error, exit::ERROR),
         End::Interrupted => (Verdict::Interrupted, exit::INTERRUPTED),
         End::Limit { .. } | End::Complete if is_invalid => (Verdict::Invalid, exit::INVALID),
         End::Limit { .. } => (Verdict::Fail, exit::FAIL),
-        End::Complete if is_different || !thresholds_hold => (Verdict::Fail, exit::FAIL),
+        End::Complete if is_different || is_undone || !thresholds_hold => (Verdict::Fail, exit::FAIL),
         End::Complete => (Verdict::Pass, exit::PASS),
     };
     let told = findings.iter().map(ToString::to_string);
     let of_audit = audit_in_words(audit);
     let audit_findings = of_audit.len();
-    let findings = end_in_words(end).into_iter().chain(told).chain(of_audit).collect();
+    let ended = end_in_words(end).into_iter().chain(uncreated_in_words(uncreated));
+    let findings = ended.chain(told).chain(of_audit).collect();
     Judgement { verdict, exit_code, findings, differences, audit_findings }
 }
 
@@ -88,6 +93,13 @@ fn end_in_words(end: &End) -> Option<String> {
         }
         End::Interrupted | End::Complete => None,
     }
+}
+
+/// A job waits for its time, or until every thing has been connected.
+fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
+    let (first, more) = uncreated.split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+    Some(format!("job {first}{more} was never created: the run ended before it was due, or before every thing was connected"))
 }
 
 fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
@@ -122,13 +134,22 @@ mod tests {
         (0..count).map(difference).collect()
     }
 
+    fn job(id: &str) -> JobId {
+        JobId::new(id).unwrap()
+    }
+
+    /// A job that came to nobody.
+    fn unheard() -> Finding {
+        Finding::Unheard { job: job("a"), targets: 3 }
+    }
+
     fn good(end: End) -> Evidence<'static> {
-        Evidence { end, thresholds_hold: true, findings: &[], audit: Ok(Some(Vec::new())) }
+        Evidence { end, thresholds_hold: true, findings: &[], uncreated: &[], audit: Ok(Some(Vec::new())) }
     }
 
     /// Everything that the figures can have against a run.
     fn bad(end: End) -> Evidence<'static> {
-        Evidence { end, thresholds_hold: false, findings: &[LOST, DIFFERS], audit: Ok(Some(differences(1))) }
+        Evidence { end, thresholds_hold: false, findings: &[LOST, DIFFERS], uncreated: &[], audit: Ok(Some(differences(1))) }
     }
 
     fn code(evidence: &Evidence<'_>) -> (u8, Verdict) {
@@ -160,6 +181,8 @@ mod tests {
         for failing in [
             Evidence { thresholds_hold: false, ..complete.clone() },
             Evidence { findings: &[DIFFERS], ..complete.clone() },
+            Evidence { findings: &[unheard()], ..complete.clone() },
+            Evidence { uncreated: &[job("a"), job("b")], ..complete.clone() },
             Evidence { audit: Ok(Some(differences(1))), ..complete.clone() },
             Evidence { audit: Err("read executions.csv".into()), ..complete.clone() },
         ] {
@@ -173,6 +196,11 @@ mod tests {
     fn findings_begin_with_why_it_ended() {
         let told = |evidence: &Evidence<'_>| judge(evidence).findings;
         assert_eq!(told(&good(End::Failed("go on: it is gone".into()))), ["failed to go on: it is gone"]);
+        let uncreated = [job("a"), job("b")];
+        assert_eq!(
+            told(&Evidence { uncreated: &uncreated, ..good(End::Complete) }),
+            ["job a (and 1 more) was never created: the run ended before it was due, or before every thing was connected"]
+        );
         let away = Evidence { end: End::Limit { limit: Duration::from_secs(60), open: 3, away: 2 }, ..bad(LIMIT) };
         let told_away = told(&away);
         let limit = "the limit of 1m was reached before the run was done: 3 executions are open";

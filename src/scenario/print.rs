@@ -77,6 +77,7 @@ impl Plan {
                 Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
                 Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
                 Workflow::List => writeln!(out, "workflow = \"list\"")?,
+                Workflow::None => writeln!(out, "workflow = \"none\"")?,
                 Workflow::Poll(Poll { every, jitter }) => {
                     let (every, jitter) = (duration_text(every), number(jitter));
                     writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;

@@ -143,6 +143,9 @@ fn a_threshold_that_fails_or_has_no_sample_fails_the_run() {
         assert_eq!(manifest["verdict"], if code == 0 { "PASS" } else { "FAIL" });
         let report = bench.run(&["report", "out"]);
         assert!(String::from_utf8_lossy(&report.stdout).contains(word), "{threshold}");
+        assert_eq!(report.status.code(), Some(0), "{threshold}");
+        let report = bench.run(&["report", "out", "--exit-code"]);
+        assert_eq!(report.status.code(), manifest["exit_code"].as_i64().map(|code| code as i32), "{threshold}");
     }
 }
 
@@ -506,6 +509,7 @@ fn a_run_that_is_killed_leaves_every_finished_second_and_no_child() {
     let report = bench.run(&["report", "out"]);
     let text = String::from_utf8(report.stdout).unwrap();
     assert!(report.status.success() && text.contains("never finished") && text.contains("start_next"), "{text}");
+    assert_eq!(bench.run(&["report", "out", "--exit-code"]).status.code(), Some(1));
 }
 
 #[test]

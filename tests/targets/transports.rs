@@ -111,7 +111,7 @@ fn need_a_known_key(transport: &str, refusal: &str) {
     let scenario = signing(&serve, transport);
     assert_code(&run(&scenario, &known), 0);
     assert_eq!((bench.connected(), bench.cells("errors.csv", &["code"]).len()), (3, 0), "{transport}");
-    assert_code(&run(&scenario, &unknown), 0);
+    assert!(assert_code(&run(&scenario, &unknown), 1).contains("not one of 3 things could connect"));
     let codes = bench.cells("errors.csv", &["code"]);
     assert!(codes.iter().any(|row| row[0] == refusal), "{transport}: {codes:?}");
     let told = assert_code(&run(&scenario, &nobody), 1);

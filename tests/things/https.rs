@@ -30,7 +30,7 @@ fn request(stream: &mut Tls) -> Option<String> {
 }
 
 /// Answers every request of a connection with this.
-fn answer(mut stream: Tls, text: &str) {
+pub(crate) fn answer(mut stream: Tls, text: &str) {
     while request(&mut stream).is_some() {
         send(&mut stream, text.as_bytes());
     }
@@ -91,7 +91,9 @@ fn a_certificate_that_is_refused_after_the_handshake_is_no_connection() {
     });
     let connect = operation(&met.2, "connect");
     assert_eq!(connect["ok"], 0, "{connect}");
-    assert!(connect["error"].as_u64().unwrap() >= 4 && count(&met, "connect", "closed") >= 4, "{connect} {:?}", met.0);
+    // Whoever is late with its first request finds the pipe broken.
+    let closed = count(&met, "connect", "closed") + count(&met, "connect", "broken_pipe");
+    assert!(connect["error"].as_u64().unwrap() >= 4 && closed >= 4, "{connect} {:?}", met.0);
 }
 
 #[test]
@@ -165,8 +167,9 @@ fn refusals_are_counted_and_the_next_poll_is_the_retry() {
 #[test]
 fn answers_that_make_no_sense_are_counted_and_survived() {
     let met = meet(|stream| answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>"));
-    let unreadable = count(&met, "notify_next", "payload");
-    assert!(unreadable >= 4 && count(&met, "describe", "no_answer") >= 4, "{:?}", met.0);
+    let unreadable = count(&met, "describe", "payload");
+    assert!(unreadable >= 12 && count(&met, "describe", "no_answer") == 0, "{:?}", met.0);
+    assert_eq!(met.1, 99, "nothing was ever understood");
     assert_eq!(operation(&met.2, "connect")["ok"], 2);
 }
 

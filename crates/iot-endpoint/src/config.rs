@@ -10,7 +10,6 @@ use sim_units::distribution::Distribution;
 use sim_units::text::duration_text;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use strum::VariantArray;
 
 const MINUTE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
 /// What an account can have (PROTOCOL 13.4).
@@ -202,7 +201,7 @@ fn reject(reader: Reader<'_>) -> Option<RejectConfig> {
         let known = |code: Located<String>| match ErrorCode::parse(&code.value) {
             Some(known) => Some(known),
             None => {
-                let all: Vec<&str> = ErrorCode::VARIANTS.iter().map(|code| code.as_str()).collect();
+                let all: Vec<&str> = ErrorCode::of_service().map(ErrorCode::as_str).collect();
                 let near =
                     nearest(&code.value, all.iter().copied()).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
                 let help = Some(format!("{near}known: {}", all.join(", ")));

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     RequestThrottled,
     /// A failure of the service.
     InternalError,
+    /// A code that a thing does not know, or cannot read: no name on the wire.
+    Unknown,
 }
 
 impl ErrorCode {
@@ -36,13 +38,18 @@ impl ErrorCode {
     /// The code of that name on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
+        text.parse().ok().filter(|code| *code != Self::Unknown)
     }
 
-    /// Whether the same request may succeed later.
+    /// Those that a service may answer with.
+    pub fn of_service() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied().filter(|code| *code != Self::Unknown)
+    }
+
+    /// Whether the same request may succeed later; of an unknown code it is to be tried (inferred).
     #[must_use]
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::RequestThrottled | Self::InternalError)
+        matches!(self, Self::RequestThrottled | Self::InternalError | Self::Unknown)
     }
 }
 
@@ -62,5 +69,18 @@ impl Rejection {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), execution_state: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_none_is_the_unknown_one() {
+        for code in ErrorCode::of_service() {
+            assert_eq!(ErrorCode::parse(code.as_str()), Some(code));
+        }
+        assert_eq!(ErrorCode::parse(ErrorCode::Unknown.as_str()), None);
     }
 }

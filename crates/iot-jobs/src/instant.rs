@@ -53,6 +53,11 @@ impl Sub<Duration> for Mono {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpochSeconds(pub i64);
 
+impl EpochSeconds {
+    /// What stands where a message does not tell a time.
+    pub const UNKNOWN: Self = Self(i64::MIN);
+}
+
 impl fmt::Display for EpochSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -83,6 +83,8 @@ pub struct Collector {
 /// One operation in one scope: of the second that is being merged, and of the run.
 #[derive(Default)]
 struct Series {
+    /// Second of its first start.
+    since_s: u64,
     second: Counts,
     total: Counts,
     service: Times,
@@ -191,7 +193,7 @@ impl Collector {
         self.feed_book(events, sessions, &input.ledger);
         faults.iter().for_each(|fault| self.book.fault_struck(fault));
         let closed = close(&mut self.book, now);
-        self.add_notify_next();
+        self.add_notify_next(input.second);
         let events = self.recoveries.rows(now);
         let thresholds = self.watch(&input, &sums, &events);
         self.watch_generator(&input, &mut sums);
@@ -212,12 +214,13 @@ impl Collector {
         self.messages_out += interval.messages_out;
         self.events_lost += interval.events_lost;
         self.lateness.add(&interval.lateness);
-        interval.operations.iter().for_each(|part| self.add_operation(part));
+        interval.operations.iter().for_each(|part| self.add_operation(interval.second, part));
         interval.errors.iter().for_each(|(key, tally)| self.add_error(*key, tally));
     }
 
-    fn add_operation(&mut self, part: &OperationInterval) {
-        let series = self.series.entry((part.operation, part.scope)).or_default();
+    fn add_operation(&mut self, second: u64, part: &OperationInterval) {
+        let series =
+            self.series.entry((part.operation, part.scope)).or_insert_with(|| Series { since_s: second, ..Series::default() });
         series.second += part.counts;
         series.total += part.counts;
         series.service.add(&part.service);
@@ -260,11 +263,11 @@ impl Collector {
     }
 
     /// `notify_next` is measured by the join of the two ledgers, not by a shard.
-    fn add_notify_next(&mut self) {
+    fn add_notify_next(&mut self, second: u64) {
         let (counts, service) = self.book.take_notify_next();
         let (operation, scope) = (Operation::NotifyNext, ScopeId::ALL);
         if counts != Counts::default() {
-            self.add_operation(&OperationInterval { operation, scope, counts, service, response: Distribution::default() });
+            self.add_operation(second, &OperationInterval { operation, scope, counts, service, response: Distribution::default() });
         }
     }
 
@@ -320,6 +323,7 @@ impl Collector {
                 operation: *operation,
                 counts,
                 open: series.total.open(),
+                since_s: series.since_s,
                 service: service.latency(resolution),
                 response: response.latency(resolution),
             };
@@ -365,10 +369,12 @@ impl Collector {
             thresholds,
             events,
             breaches: self.health.breaches(),
+            storm: self.health.storm(),
             busy: sums.busy.clone(),
             times,
             intervals_lost: self.intervals_lost,
             events_lost: self.events_lost,
+            beyond: self.book.beyond(),
             saturated,
         })
     }

@@ -1,10 +1,13 @@
 //! What a reader must know besides the numbers: conclusions in plain words, and what they mean for the verdict.
 
-use super::executions::Anomaly;
-use super::health::{Breach, Cause, Excess};
-use super::snapshot::Snapshot;
+use super::evidence::{self, Part, Undone};
+use super::executions::{Anomaly, HEARD_MAX, HEARD_MAX_PER_THING, JOBS_HEARD_MAX};
+use super::health::{Breach, Cause, Excess, Storm};
+use super::sample::Operation;
+use super::snapshot::{ScopeName, Snapshot};
 use crate::Phase;
 use crate::format::{grouped, milliseconds};
+use iot_jobs::JobId;
 use std::collections::BTreeMap;
 use std::fmt;
 use thing_faults::Fault;
@@ -24,8 +27,28 @@ pub enum Finding {
         /// Values that were beyond it.
         count: u64,
     },
+    /// Executions are followed up to a number of them: the figures of further ones are missing.
+    Beyond {
+        /// What things told of those.
+        events: u64,
+    },
     /// The generator was the bottleneck.
     Bottleneck(Breach),
+    /// It would have been, and connects were a storm: that is not held against the run.
+    Storm(Storm),
+    /// Begun again and again, and never done: by the fleet, or the part of it that is named.
+    Undone(Undone),
+    /// A job of the run, of which none of its targets has heard.
+    Unheard {
+        /// Which job.
+        job: JobId,
+        /// Things that it is for.
+        targets: u64,
+    },
+    /// What had no answer within its deadline.
+    Unanswered(Vec<Part>),
+    /// What was planned, and nobody was free to begin.
+    ArrivalsLost(Vec<Part>),
     /// What should never be, of so many executions.
     Anomalous {
         /// What it is.
@@ -59,7 +82,13 @@ impl Finding {
     /// Whether the figures are no evidence.
     #[must_use]
     pub fn is_invalidating(&self) -> bool {
-        matches!(self, Self::SamplesLost { .. } | Self::Bottleneck(_))
+        matches!(self, Self::SamplesLost { .. } | Self::Beyond { .. } | Self::Bottleneck(_))
+    }
+
+    /// Whether the run has not done what it was there to do.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Undone(_) | Self::Unheard { .. })
     }
 
     /// Whether the things and the service contradict each other.
@@ -78,7 +107,27 @@ impl fmt::Display for Finding {
             Self::Saturated { count } => {
                 write!(f, "{count} times were beyond the range of their histogram, and count as its end")
             }
+            Self::Beyond { events } => write!(
+                f,
+                "the endpoint announces more jobs or executions than are followed ({} jobs that the run did not create, {} executions a \
+                 thing, {} in all): what things told {} times of further ones is in no file",
+                grouped(JOBS_HEARD_MAX as u64),
+                grouped(HEARD_MAX_PER_THING as u64),
+                grouped(HEARD_MAX as u64),
+                grouped(*events)
+            ),
             Self::Bottleneck(breach) => write_breach(f, breach),
+            Self::Storm(storm) => write_storm(f, storm),
+            Self::Undone(undone) => write_undone(f, undone),
+            Self::Unheard { job, targets } => {
+                write!(f, "not one of {} things has heard of job {job}", grouped(*targets))
+            }
+            Self::Unanswered(parts) => {
+                write!(f, "without an answer within its deadline: {}; times above the deadline are not known", in_words(parts))
+            }
+            Self::ArrivalsLost(parts) => {
+                write!(f, "planned, and nobody was free to begin it: {}", in_words(parts))
+            }
             Self::NotBack { event, kind, away, affected } => {
                 write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
             }
@@ -129,6 +178,51 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
     }
 }
 
+/// `12 of 3,000 update (0.4 %), 1 of 3 puback (33.3 %)`.
+fn in_words(parts: &[Part]) -> String {
+    let word = |part: &Part| {
+        let share = 100.0 * part.count as f64 / part.of.max(1) as f64;
+        format!("{} of {} {} ({share:.1} %)", grouped(part.count), grouped(part.of), part.operation)
+    };
+    parts.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// `start_next of cohort:a: not one of 12 was done (3 refused, 9 without an answer): is there ...`.
+fn write_undone(f: &mut fmt::Formatter<'_>, undone: &Undone) -> fmt::Result {
+    let Undone { scope, operation, counts } = undone;
+    let open = counts.open();
+    write!(f, "{operation}")?;
+    if *scope != ScopeName::All {
+        write!(f, " of {scope}")?;
+    }
+    let ends = [(counts.rejected, "refused"), (counts.timeout, "without an answer"), (counts.error, "broken off"), (open, "open")];
+    let ends: Vec<String> =
+        ends.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{} {word}", grouped(*count))).collect();
+    write!(f, ": not one of {} was done ({})", grouped(counts.started), ends.join(", "))?;
+    let is_request = matches!(operation, Operation::GetPending | Operation::StartNext | Operation::Describe | Operation::Update);
+    if is_request && counts.timeout + open == counts.started {
+        write!(f, ": is there a jobs service behind the endpoint? Things without jobs have workflow = \"none\"")?;
+    }
+    Ok(())
+}
+
+/// `connects were a storm, ... it did not keep up for 42 s of it, late by up to 282ms at p99: ...`.
+fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm) -> fmt::Result {
+    write!(
+        f,
+        "connects were a storm, in which the generator is not judged, and it did not keep up for {} s of it",
+        grouped(storm.seconds)
+    )?;
+    for excess in &storm.worst {
+        match excess {
+            Excess::Late { p99, .. } => write!(f, ", late by up to {} at p99", milliseconds(*p99))?,
+            Excess::Busy { share, .. } => write!(f, ", with a shard busy for {:.0} %", 100.0 * share)?,
+            Excess::Missed { achieved } => write!(f, ", with {:.1} % of the starts made that were due", 100.0 * achieved)?,
+        }
+    }
+    write!(f, ": times of these seconds have the generator's own delay in them")
+}
+
 fn meaning(anomaly: Anomaly) -> &'static str {
     match anomaly {
         Anomaly::Lost => "open at the service, and their subscribed things are not at work on them",
@@ -156,11 +250,14 @@ fn injected(snapshot: &Snapshot) -> Option<Finding> {
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let (intervals, events) = (snapshot.intervals_lost, snapshot.events_lost);
     let lost = (intervals + events > 0).then_some(Finding::SamplesLost { intervals, events });
+    let beyond = (snapshot.beyond > 0).then_some(Finding::Beyond { events: snapshot.beyond });
     let bottlenecks = snapshot.breaches.iter().copied().map(Finding::Bottleneck);
+    let storm = snapshot.storm.clone().map(Finding::Storm);
     let saturated = (snapshot.saturated > 0).then_some(Finding::Saturated { count: snapshot.saturated });
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
     let on_purpose = injected(snapshot).into_iter().chain(unfinished(snapshot));
-    lost.into_iter().chain(bottlenecks).chain(saturated).chain(anomalies).chain(on_purpose).collect()
+    let of_generator = lost.into_iter().chain(beyond).chain(bottlenecks).chain(storm).chain(saturated);
+    of_generator.chain(anomalies).chain(evidence::findings(snapshot)).chain(on_purpose).collect()
 }
 
 /// What events have left behind at the end of the run.
@@ -243,6 +340,18 @@ mod tests {
             breach(Excess::Missed { achieved: 0.9 }, Cause::Elsewhere { busiest: 0.3 })
                 .contains("no shard was busy for more than 30 %")
         );
+    }
+
+    #[test]
+    fn what_a_storm_excuses_is_told_with_its_size() {
+        let worst = vec![Excess::Late { p99: 282.0, limit: 10.0 }, Excess::Missed { achieved: 0.9 }];
+        let storm = Finding::Storm(Storm { seconds: 42, worst });
+        assert_eq!(
+            storm.to_string(),
+            "connects were a storm, in which the generator is not judged, and it did not keep up for 42 s of it, late by up to 282ms at \
+             p99, with 90.0 % of the starts made that were due: times of these seconds have the generator's own delay in them"
+        );
+        assert!(!storm.is_invalidating() && !storm.is_failure());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::histogram::{Distribution, Resolution};
 use super::sample::Operation;
 use super::threshold::{Metric, Threshold};
 use crate::Phase;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Seconds that are judged together.
@@ -116,6 +116,25 @@ pub struct Breach {
     pub until_s: u64,
 }
 
+/// What is not held against the generator since connects were a storm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storm {
+    /// At the end of so many seconds the window before them was one in which it did not keep up.
+    pub seconds: u64,
+    /// The worst of each kind.
+    pub worst: Vec<Excess>,
+}
+
+/// How a window is judged.
+enum Rule {
+    /// With so many milliseconds of lateness at most.
+    Held(f64),
+    /// With the general limit, and not held against the run: connects are a storm.
+    Storm,
+    /// Nothing was said of it.
+    Free,
+}
+
 /// What one second says.
 pub(super) struct HealthSecond<'a> {
     pub(super) second: u64,
@@ -149,16 +168,33 @@ pub(super) struct Health {
     cores: u64,
     seconds: VecDeque<Second>,
     worst: BTreeMap<u8, Breach>,
+    /// The same in storms, and at the end of which seconds there was any.
+    in_storms: BTreeMap<u8, Excess>,
+    storm_seconds: BTreeSet<u64>,
 }
 
 impl Health {
     pub(super) fn new(thresholds: Vec<Threshold>, things: u64, cores: u64) -> Self {
-        Self { thresholds, things, cores, seconds: VecDeque::new(), worst: BTreeMap::new() }
+        Self {
+            thresholds,
+            things,
+            cores,
+            seconds: VecDeque::new(),
+            worst: BTreeMap::new(),
+            in_storms: BTreeMap::new(),
+            storm_seconds: BTreeSet::new(),
+        }
     }
 
     /// The worst of each kind so far.
     pub(super) fn breaches(&self) -> Vec<Breach> {
         self.worst.values().copied().collect()
+    }
+
+    /// What storms of connects excuse, where there is anything.
+    pub(super) fn storm(&self) -> Option<Storm> {
+        let worst: Vec<Excess> = self.in_storms.values().copied().collect();
+        (!worst.is_empty()).then_some(Storm { seconds: self.storm_seconds.len() as u64, worst })
     }
 
     pub(super) fn second(&mut self, second: HealthSecond<'_>) {
@@ -190,35 +226,47 @@ impl Health {
         (1..=REPORT_DELAY_S).for_each(|skipped| self.judge_starts(skipped));
     }
 
-    /// What has to hold in a window, by what the thresholds are about: the limit of lateness in milliseconds.
-    fn limit(&self, window: &[&Second]) -> Option<f64> {
+    /// What has to hold in a window, by what the thresholds are about.
+    fn rule(&self, window: &[&Second]) -> Rule {
         let phase = window[0].phase;
         if phase == Phase::Done || window.iter().any(|second| second.phase != phase) {
-            return None;
+            return Rule::Free;
         }
         let connects: u64 = window.iter().map(|second| second.connects).sum();
         let is_storm = connects as f64 > STORM_SHARE * self.things as f64;
         if self.thresholds.is_empty() {
-            return (phase == Phase::Connect || !is_storm).then_some(LATENESS_MAX_MS);
+            return if phase == Phase::Connect || !is_storm { Rule::Held(LATENESS_MAX_MS) } else { Rule::Storm };
         }
         let is_storm = phase == Phase::Connect || is_storm;
+        let mut is_excused = false;
         let covering = self.thresholds.iter().filter(|threshold| {
             let is_about_connecting = threshold.metric.operation().is_some_and(Operation::is_connecting);
-            threshold.phase.is_none_or(|wanted| wanted == phase)
-                && (!is_storm || is_about_connecting || threshold.phase == Some(Phase::Connect))
+            let is_covering = threshold.phase.is_none_or(|wanted| wanted == phase);
+            let is_excusable = is_storm && !is_about_connecting && threshold.phase != Some(Phase::Connect);
+            is_excused |= is_covering && is_excusable;
+            is_covering && !is_excusable
         });
         let limits = covering.map(|threshold| match threshold.metric {
             Metric::Latency(..) => LATENESS_MAX_MS.max(LATENESS_OF_THRESHOLD * threshold.check.limit),
             _ => f64::INFINITY,
         });
         // Where nothing is said of latencies, the general limit stands.
-        limits.reduce(f64::min).map(|limit| if limit.is_finite() { limit } else { LATENESS_MAX_MS })
+        match limits.reduce(f64::min) {
+            Some(limit) => Rule::Held(if limit.is_finite() { limit } else { LATENESS_MAX_MS }),
+            None if is_excused => Rule::Storm,
+            None => Rule::Free,
+        }
     }
 
     fn judge_newest(&mut self) {
         let Some(from) = self.seconds.len().checked_sub(WINDOW) else { return };
         let window: Vec<&Second> = self.seconds.range(from..).collect();
-        let Some(limit) = self.limit(&window) else { return };
+        let rule = self.rule(&window);
+        let limit = match rule {
+            Rule::Held(limit) => limit,
+            Rule::Storm => LATENESS_MAX_MS,
+            Rule::Free => return,
+        };
         let mut lateness = Distribution::default();
         window.iter().for_each(|second| lateness.merge(&second.lateness));
         let late = lateness
@@ -227,21 +275,36 @@ impl Health {
             .map(|latency| Excess::Late { p99: latency.p99, limit });
         let (shard, share) = busiest(&window);
         let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
-        let breaches: Vec<Breach> = late.into_iter().chain(busy).map(|excess| self.breach(excess, &window)).collect();
-        breaches.into_iter().for_each(|breach| self.keep(breach));
+        let excesses: Vec<Excess> = late.into_iter().chain(busy).collect();
+        if matches!(rule, Rule::Storm) {
+            let second = window[WINDOW - 1].second;
+            excesses.into_iter().for_each(|excess| self.excuse(excess, second));
+        } else {
+            let breaches: Vec<Breach> = excesses.into_iter().map(|excess| self.breach(excess, &window)).collect();
+            breaches.into_iter().for_each(|breach| self.keep(breach));
+        }
     }
 
     /// Judges the window that ends `REPORT_DELAY_S - skipped` seconds before the newest one.
     fn judge_starts(&mut self, skipped: usize) {
         let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + REPORT_DELAY_S) else { return };
         let window: Vec<&Second> = self.seconds.iter().skip(from).take(WINDOW).collect();
-        if window.len() < WINDOW || self.limit(&window).is_none() {
+        if window.len() < WINDOW {
             return;
         }
         let offered: u64 = window.iter().map(|second| second.offered).sum();
         let achieved = window.iter().map(|second| second.achieved).sum::<u64>() as f64 / offered.max(1) as f64;
-        if offered >= STARTS_MIN && achieved < ACHIEVED_MIN {
-            self.keep(self.breach(Excess::Missed { achieved }, &window));
+        if offered < STARTS_MIN || achieved >= ACHIEVED_MIN {
+            return;
+        }
+        let excess = Excess::Missed { achieved };
+        match self.rule(&window) {
+            Rule::Held(_) => self.keep(self.breach(excess, &window)),
+            Rule::Storm => {
+                let second = window[WINDOW - 1].second;
+                self.excuse(excess, second);
+            }
+            Rule::Free => {}
         }
     }
 
@@ -257,6 +320,14 @@ impl Health {
             Cause::Elsewhere { busiest: share }
         };
         Breach { excess, cause, phase: window[0].phase, until_s: window[window.len() - 1].second + 1 }
+    }
+
+    fn excuse(&mut self, excess: Excess, second: u64) {
+        self.storm_seconds.insert(second);
+        let known = self.in_storms.entry(excess.rank()).or_insert(excess);
+        if excess.size() > known.size() {
+            *known = excess;
+        }
     }
 
     fn keep(&mut self, breach: Breach) {
@@ -386,19 +457,23 @@ mod tests {
     #[test]
     fn a_fleet_that_comes_back_as_one_taints_the_figures_of_connecting_only() {
         let storm = |thresholds, phase| {
+            let is_held = |excesses: usize, told: Option<Storm>| (excesses, told.map(|storm| (storm.seconds, storm.worst.len())));
             let mut story = Story::new(thresholds);
             for second in 0..12 {
                 let late = lateness(300);
                 let (busy, starts) = (vec![0.99], vec![(second, 100)]);
                 story.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 100, machine: 1.0 });
             }
-            story.excesses().len()
+            is_held(story.excesses().len(), story.health.storm())
         };
         let of = |check| vec![threshold(check, "< 1000", None)];
-        assert_eq!(storm(Vec::new(), Phase::Rollout), 0);
-        assert_eq!(storm(of("start_next.response_ms.p99"), Phase::Rollout), 0);
-        assert_eq!(storm(of("connect.response_ms.p99"), Phase::Rollout), 2);
-        assert_eq!(storm(Vec::new(), Phase::Connect), 2, "how a fleet first connects is the plan's own rate");
+        // What is not held against the run is told: late and busy at the end of three windows.
+        assert_eq!(storm(Vec::new(), Phase::Rollout), (0, Some((3, 2))));
+        assert_eq!(storm(of("start_next.response_ms.p99"), Phase::Rollout), (0, Some((3, 2))));
+        assert_eq!(storm(of("connect.response_ms.p99"), Phase::Rollout), (2, None));
+        assert_eq!(storm(Vec::new(), Phase::Connect), (2, None), "how a fleet first connects is the plan's own rate");
+        let elsewhere = vec![threshold("start_next.response_ms.p99", "< 1000", Some(Phase::Steady))];
+        assert_eq!(storm(elsewhere, Phase::Rollout), (0, None), "nothing is said of that phase");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod clock_offset;
 mod collector;
+mod evidence;
 mod execution_stage;
 mod executions;
 mod finding;
@@ -28,10 +29,11 @@ mod threshold;
 
 pub use clock_offset::ClockOffset;
 pub use collector::{Collector, CollectorSettings, SecondInput};
+pub use evidence::{Part, Undone};
 pub use execution_stage::{ExecutionStage, StageCounts, StageRole};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow};
 pub use finding::{Finding, findings};
-pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS};
+pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS, Storm};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
 pub use interval::{Counts, ErrorKey, ErrorTally, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind};
 pub use phases::{Phase, PhaseSet};

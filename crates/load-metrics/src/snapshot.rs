@@ -2,7 +2,7 @@
 
 use super::execution_stage::StageCounts;
 use super::executions::{Anomaly, ClosedExecution, RolloutRow};
-use super::health::Breach;
+use super::health::{Breach, Storm};
 use super::histogram::{Distribution, Latency, Resolution};
 use super::interval::{Counts, ErrorKey, ErrorTally};
 use super::recovery::EventRow;
@@ -59,6 +59,8 @@ pub struct OperationRow {
     pub counts: Counts,
     /// Started and not ended, at the end of the span.
     pub open: u64,
+    /// Second of the run in which the first of all was begun, from 0.
+    pub since_s: u64,
     /// Sent to finished; `None` where nothing has such a time.
     pub service: Option<Latency>,
     /// Intended to finished; `None` where nothing has such a time.
@@ -139,6 +141,8 @@ pub struct Snapshot {
     pub events: Vec<EventRow>,
     /// What shows that the generator was the bottleneck.
     pub breaches: Vec<Breach>,
+    /// What would show it, and is not held against the run, since connects were a storm.
+    pub storm: Option<Storm>,
     /// CPU time of each shard in the last second, as a share of one core.
     pub busy: Vec<f64>,
     /// The distributions of the last second, by scope, operation and measure.
@@ -147,6 +151,8 @@ pub struct Snapshot {
     pub intervals_lost: u64,
     /// What things told of executions and sessions beyond the limit of an interval.
     pub events_lost: u64,
+    /// What things told of executions beyond those that are followed.
+    pub beyond: u64,
     /// Values beyond the range of their histogram, at the operation's own service or response time.
     pub saturated: u64,
 }

@@ -67,6 +67,8 @@ pub enum AnswerOutcome {
     Refused(ErrorCode),
     /// The endpoint acknowledged the message as one that it did not take, as MQTT 5 can; no answer will come.
     NotTaken,
+    /// An answer came, of which nothing was understood.
+    Unreadable,
     /// Not within the deadline.
     Timeout,
     /// The session ended first.

@@ -172,13 +172,19 @@ impl Telemetry {
         self.settings.is_acknowledged
     }
 
+    /// Where its messages go.
+    #[must_use]
+    pub fn topic(&self, name: &ThingName) -> String {
+        self.settings.topic.topic(name, self.thing)
+    }
+
     /// The message that is due, if one is.
     pub fn poll_transmit(&mut self, name: &ThingName, now: Mono) -> Option<Message> {
         let due = self.due.filter(|due| due.at <= now)?;
         let next = self.schedule.next(now);
         self.due = Some(next);
         Some(Message {
-            topic: self.settings.topic.topic(name, self.thing),
+            topic: self.topic(name),
             payload: self.payload(due.number),
             is_acknowledged: self.settings.is_acknowledged,
             intended: due.at,

@@ -16,6 +16,8 @@ pub enum Workflow {
     List,
     /// It asks `$next/get` every so often.
     Poll(Poll),
+    /// It has no jobs: it subscribes to nothing, and asks for nothing.
+    None,
 }
 
 impl Workflow {
@@ -28,6 +30,7 @@ impl Workflow {
             Self::DescribeUpdate => &[NotifyNext, DescribeAnswers, UpdateAnswers],
             Self::List => &[Notify, GetPendingAnswers, DescribeAnswers, UpdateAnswers],
             Self::Poll(_) => &[StartNextAnswers, DescribeAnswers, UpdateAnswers],
+            Self::None => &[],
         }
     }
 
@@ -35,8 +38,14 @@ impl Workflow {
     #[must_use]
     pub fn poll(self) -> Option<Poll> {
         match self {
-            Self::StartNext | Self::DescribeUpdate | Self::List => None,
+            Self::StartNext | Self::DescribeUpdate | Self::List | Self::None => None,
             Self::Poll(poll) => Some(poll),
         }
+    }
+
+    /// Whether it asks for jobs at all.
+    #[must_use]
+    pub fn has_jobs(self) -> bool {
+        self != Self::None
     }
 }

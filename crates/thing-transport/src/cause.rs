@@ -1,6 +1,6 @@
 //! What usually stands behind a failure, in words for whoever has to mend it.
 
-use crate::error::{Failure, Stage};
+use crate::error::{Failure, Stage, is_cut};
 use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
 use std::io::ErrorKind;
@@ -65,11 +65,6 @@ fn no_way(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::ConnectionRefused => Some("nothing listens there: are target.host and target.port right?"),
         _ => None,
     }
-}
-
-fn is_cut(kind: ErrorKind) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn hung_up(stage: Stage, kind: ErrorKind) -> Option<&'static str> {

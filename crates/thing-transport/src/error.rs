@@ -49,6 +49,9 @@ pub enum Failure {
     /// In the middle of something, or before anything.
     #[error("the endpoint closed the connection")]
     Closed,
+    /// Right after the thing had sent something, which the endpoint did not acknowledge.
+    #[error("{0}")]
+    ClosedAfter(Box<ClosedAfter>),
     /// Between two requests, which is no error of anybody. Not before `away` will the thing need another one.
     #[error("the endpoint closed the connection, on which nothing was under way")]
     ClosedIdle {
@@ -114,6 +117,7 @@ impl Failure {
             Self::Io(error) => io_code(error),
             Self::Route(route) => io_code(&route.error),
             Self::Closed => "closed",
+            Self::ClosedAfter(closed) => closed.failure.code(),
             Self::ClosedIdle { .. } => "closed_idle",
             Self::NoUpgrade { .. } => "upgrade_refused",
             Self::Forbidden { .. } => "forbidden",
@@ -122,6 +126,17 @@ impl Failure {
             Self::Cut { .. } => "cut",
             Self::Outage => "outage",
             Self::OnPurpose { fault, .. } => fault.key(),
+        }
+    }
+
+    /// Whether the endpoint may have closed the connection since the thing may not do what it did: AWS gives no reason in MQTT 3.1.1, and
+    /// one word in MQTT 5 (PROTOCOL 14).
+    #[must_use]
+    pub fn may_be_a_no(&self) -> bool {
+        match self {
+            Self::Closed | Self::Disconnected("not_authorized") => true,
+            Self::Io(error) => is_cut(error.kind()),
+            _ => false,
         }
     }
 
@@ -136,6 +151,47 @@ impl Failure {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::SubscriptionRefused(_) | Self::NoUpgrade { .. } | Self::Forbidden { .. })
     }
+}
+
+/// What a policy may deny.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedPacket {
+    /// To the topics of jobs.
+    Subscribe,
+    /// To one topic.
+    Publish,
+}
+
+/// A connection that the endpoint closed, and what was sent right before.
+#[derive(Debug)]
+pub struct ClosedAfter {
+    /// What left last.
+    pub packet: DeniedPacket,
+    /// Where to.
+    pub topic: String,
+    /// How the connection ended.
+    pub failure: Failure,
+}
+
+impl fmt::Display for ClosedAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { packet, topic, failure } = self;
+        let (packet, action) = match packet {
+            DeniedPacket::Subscribe => ("SUBSCRIBE", "iot:Subscribe"),
+            DeniedPacket::Publish => ("PUBLISH", "iot:Publish"),
+        };
+        write!(
+            f,
+            "closed right after {packet} {topic}, unacknowledged ({failure}); where that happens each time, usually the policy does not \
+             allow {action} there"
+        )
+    }
+}
+
+/// Ended by the other side, without a word.
+pub(crate) fn is_cut(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// A way that could not be taken.

@@ -37,6 +37,6 @@ mod thing_id;
 mod wire;
 
 pub use cause::Explained;
-pub use observer::{Observer, PublishEnd, SessionEvent};
+pub use observer::{MessageKind, Observer, PublishEnd, SessionEvent};
 pub use pacer::{Pacer, shard_runtime};
 pub use thing_id::ThingId;

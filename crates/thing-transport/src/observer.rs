@@ -4,6 +4,7 @@ use crate::download::FileFailure;
 use crate::error::{Failure, Stage};
 use crate::mqtt::Published;
 use crate::thing_id::ThingId;
+use iot_jobs::RequestKind;
 use iot_jobs::instant::Mono;
 use thing_faults::Fault;
 
@@ -90,8 +91,12 @@ pub enum SessionEvent<'a> {
     },
     /// A message that is not what its topic promises, or on no topic of this thing.
     Unreadable {
+        /// What it was to be.
+        message: MessageKind,
         /// When it happened.
         at: Mono,
+        /// Whether enough of it was understood to go by.
+        is_used: bool,
         /// In words.
         why: &'a str,
     },
@@ -138,6 +143,17 @@ pub enum SessionEvent<'a> {
         /// So many messages.
         count: u64,
     },
+}
+
+/// What a message to a thing is to be, by where it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// The answer to such a request.
+    Answer(RequestKind),
+    /// `notify` or `notify-next`.
+    Notification,
+    /// Nothing that the thing has subscribed to.
+    Unasked,
 }
 
 /// How the wait for a PUBACK ended.

@@ -227,8 +227,8 @@ impl Thing {
         let wire = MqttWire::new(&mut connection, &settings, telemetry, faults);
         let thing = Member { shard, id: &self.id };
         let mut driver = begin(thing, &mut self.agent, wire, kept, is_present, &mut attempt.progress);
-        let end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
-        let kept = driver.into_wire().into_session_state(&end, Member { shard, id: &self.id });
+        let mut end = driver.run(|event, refusal, thing| attempt.follow(event, refusal, thing)).await;
+        let kept = driver.into_wire().conclude(&mut end, Member { shard, id: &self.id });
         self.disconnected(shard, attempt, &end);
         if matches!(end, End::Failed(Failure::Cut { .. })) {
             // A reset: no farewell, and no port of ours that lingers. Without it the connection is closed all the same.
@@ -309,10 +309,10 @@ fn begin<'a, O: Observer>(
     is_present: bool,
     progress: &mut Progress,
 ) -> Driver<'a, O, MqttWire<'a>> {
-    let mut is_subscribed = false;
+    let mut is_subscribed = !agent.subscribes();
     if let Some(kept) = kept {
         if is_present {
-            is_subscribed = kept.is_subscribed;
+            is_subscribed |= kept.is_subscribed;
             wire.resume(kept.mqtt, thing);
         } else {
             kept.mqtt.unacknowledged().for_each(|publish| emit_session_lost(thing, publish));

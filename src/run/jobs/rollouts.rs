@@ -165,6 +165,13 @@ impl<'a> Rollouts<'a> {
         Ok(called)
     }
 
+    /// Jobs of the plan that nobody has begun to create.
+    pub(in crate::run) fn uncreated(&self) -> Vec<JobId> {
+        let due = self.due.iter().map(|(_, place)| self.plan.rollouts[place.rollout].jobs[place.n].clone());
+        let unconnected = self.unconnected.iter().flat_map(|rollout| self.plan.rollouts[*rollout].jobs.iter().cloned());
+        due.chain(unconnected).collect()
+    }
+
     /// Every job of the plan is there.
     pub(in crate::run) fn are_created(&self) -> bool {
         self.unconnected.is_empty() && self.due.is_empty() && self.creating == 0

@@ -43,6 +43,7 @@ pub(super) fn note_agent(cards: &mut Cards, slot: usize, event: &Event) {
                 AnswerOutcome::Accepted => What::Accepted(*kind),
                 AnswerOutcome::Refused(code) => What::Refused(*kind, *code),
                 AnswerOutcome::Timeout => What::NoAnswer(*kind),
+                AnswerOutcome::Unreadable => What::Unreadable(*kind),
                 AnswerOutcome::NotTaken | AnswerOutcome::SessionLost => What::Unanswered(*kind),
             };
             (*at, what)

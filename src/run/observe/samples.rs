@@ -11,7 +11,7 @@ use thing_agent::{AnswerOutcome, Event, ExecutionKey};
 use thing_faults::Fault;
 use thing_transport::error::{Failure, Stage};
 use thing_transport::mqtt::{Content, Published};
-use thing_transport::{Explained, PublishEnd, SessionEvent, ThingId};
+use thing_transport::{Explained, MessageKind, PublishEnd, SessionEvent, ThingId};
 
 /// A shard's recorder, and what is needed to feed it.
 pub(super) struct Samples {
@@ -58,8 +58,13 @@ impl Samples {
             SessionEvent::Closed => recorder.closed(),
             SessionEvent::MessageOut { .. } | SessionEvent::PublishRepeated => recorder.message_out(),
             SessionEvent::MessageIn { .. } => recorder.message_in(),
-            SessionEvent::Unreadable { at, why } => {
-                recorder.error(Operation::NotifyNext, "unreadable", "payload", at, || format!("{}: {why}", thing.name));
+            SessionEvent::Unreadable { message, at, is_used, why } => {
+                let (operation, code) = match message {
+                    MessageKind::Answer(kind) => (request_operation(kind), if is_used { "part" } else { "payload" }),
+                    MessageKind::Notification => (Operation::NotifyNext, if is_used { "part" } else { "payload" }),
+                    MessageKind::Unasked => (Operation::Subscribe, "unasked"),
+                };
+                recorder.error(operation, "unreadable", code, at, || format!("{}: {why}", thing.name));
             }
             SessionEvent::Fault { fault, at } => {
                 let event = FaultEvent { thing: thing.position, fault, execution: None };
@@ -220,7 +225,8 @@ impl Samples {
                 error("timeout", "no_answer");
                 Outcome::Timeout
             }
-            AnswerOutcome::SessionLost => Outcome::Error,
+            // The session tells what could not be read.
+            AnswerOutcome::Unreadable | AnswerOutcome::SessionLost => Outcome::Error,
         }
     }
 
@@ -302,7 +308,7 @@ fn fault_operation(fault: Fault) -> Operation {
 
 fn publish_operation(content: Content) -> Operation {
     match content {
-        Content::Request => Operation::Puback,
+        Content::Request(_) => Operation::Puback,
         Content::Telemetry => Operation::Telemetry,
     }
 }

@@ -174,10 +174,14 @@ fn workflow(cohort: &Reader<'_>, transport: Transport) -> Workflow {
         ("describe-update", Workflow::DescribeUpdate),
         ("list", Workflow::List),
         ("poll", Workflow::Poll(POLL)),
+        ("none", Workflow::None),
     ];
     let said = cohort.word("workflow", &words);
     if let Some(said) = said.as_ref().filter(|said| transport.is_http() && said.value.poll().is_none()) {
-        let message = format!("nobody tells a thing of its jobs over {}", transport.as_str());
+        let message = match said.value {
+            Workflow::None => format!("a thing without jobs has nothing to do over {}", transport.as_str()),
+            _ => format!("nobody tells a thing of its jobs over {}", transport.as_str()),
+        };
         cohort.conflict(&said.place, message, "use workflow = \"poll\", or leave it out");
     }
     let workflow = said.map_or(default_workflow(transport), |said| said.value);

@@ -46,6 +46,7 @@ pub(super) fn rollouts(
         let start = rollout_start(&reader);
         let delay = reader.duration("delay", ANY_DURATION).map_or(Duration::ZERO, |delay| delay.value);
         let targets = rollout_targets(&reader, cohorts);
+        check_workflows(&reader, cohorts, &targets);
         let settings = settings(&reader);
         let behavior = reader.string("behavior").map(|behavior| known_behavior(&reader, behavior, behaviors));
         let document = document(&reader);
@@ -131,6 +132,19 @@ fn rollout_targets(reader: &Reader<'_>, cohorts: &[CohortPlan]) -> RolloutTarget
     };
     targets.finish();
     plan
+}
+
+/// Nobody would ever start the job.
+fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &RolloutTargets) {
+    let is_target = |cohort: &&CohortPlan| match targets {
+        RolloutTargets::Share(_) => true,
+        RolloutTargets::Cohort(name) => cohort.name == *name,
+    };
+    if let Some(cohort) = cohorts.iter().filter(is_target).find(|cohort| !cohort.workflow.has_jobs()) {
+        let message = format!("the rollout is for things of cohort {:?}, which ask for no jobs", cohort.name);
+        let help = "give the cohort another workflow than \"none\", or the rollout other targets";
+        reader.conflict(&reader.place_of("targets"), message, help);
+    }
 }
 
 /// CreateJob's own members, as the service reads them: what it would refuse is refused here, in its words.

@@ -2,7 +2,8 @@
 //! every way in.
 
 use super::control;
-use super::payload::{self, Form, PayloadError, Refusal, RequestFields, serialize_answer, to_bytes};
+use super::payload::{self, Form, Refusal, RequestFields, serialize_answer, to_bytes};
+use super::salvage::{self, Reading};
 use super::topic::{NEXT, RequestTopic};
 use crate::{Answer, ErrorCode, JobRef, Rejection, Reply, Request, RequestBody, RequestKind, ThingName};
 use http::Method;
@@ -85,7 +86,7 @@ pub fn error_status(code: ErrorCode) -> (u16, &'static str) {
         ErrorCode::InvalidStateTransition | ErrorCode::VersionMismatch => (409, "InvalidStateTransitionException"),
         ErrorCode::TerminalStateReached => (410, "TerminalStateException"),
         ErrorCode::RequestThrottled => (429, "ThrottlingException"),
-        ErrorCode::InternalError => (503, "ServiceUnavailableException"),
+        ErrorCode::InternalError | ErrorCode::Unknown => (503, "ServiceUnavailableException"),
     }
 }
 
@@ -157,22 +158,32 @@ pub fn is_forbidden(status: u16, error_type: Option<&str>) -> bool {
     matches!(status, 401 | 403) || error_type.is_some_and(|name| name_of(name) == "CertificateValidationException")
 }
 
-/// Parses the answer to a request of `kind`: its status, the value of `x-amzn-ErrorType`, its body.
-///
-/// # Errors
-/// When the body of a success is not what it should be.
-pub fn parse_answer(
-    kind: RequestKind,
-    status: u16,
-    error_type: Option<&str>,
-    body: &[u8],
-) -> Result<Result<Answer, Rejection>, PayloadError> {
+/// Reads the answer to a request of `kind` as far as it can be understood: its status, the value of `x-amzn-ErrorType`, its body.
+#[must_use]
+pub fn read_answer(kind: RequestKind, status: u16, error_type: Option<&str>, body: &[u8]) -> Reading<Result<Answer, Rejection>> {
     if (200..300).contains(&status) {
-        return payload::parse_http_answer(kind, body).map(Ok);
+        return match salvage::read_http_answer(kind, body) {
+            Reading::Whole(answer) => Reading::Whole(Ok(answer)),
+            Reading::Part(answer, flaws) => Reading::Part(Ok(answer), flaws),
+            Reading::Nothing(unread) => Reading::Nothing(unread),
+        };
     }
-    let code = error_code(status, error_type);
+    let rejection = rejection(status, error_type, body);
+    let is_known = match error_type.map(name_of) {
+        Some(name) => code_of_name(name).is_some(),
+        None => rejection.code != ErrorCode::Unknown,
+    };
+    if is_known {
+        return Reading::Whole(Err(rejection));
+    }
+    let name = error_type.unwrap_or("without an error type");
+    let flaw = format!("{status} {name} is no error of the operation ({})", rejection.message);
+    Reading::Part(Err(rejection), salvage::shortened(&flaw))
+}
+
+fn rejection(status: u16, error_type: Option<&str>, body: &[u8]) -> Rejection {
     let message = control::parse_error(body).unwrap_or_else(|| format!("{status} without a message"));
-    Ok(Err(Rejection::new(code, message)))
+    Rejection::new(error_code(status, error_type), message)
 }
 
 /// Clients cut anything after a colon (PROTOCOL 10.2), and a namespace before a `#`.
@@ -183,16 +194,28 @@ fn name_of(error_type: &str) -> &str {
 
 /// The code that a thing would have been given over MQTT, as far as HTTP tells: a version conflict has no name of its own.
 fn error_code(status: u16, error_type: Option<&str>) -> ErrorCode {
-    match (error_type.map(name_of), status) {
-        (Some("InvalidRequestException"), _) => ErrorCode::InvalidRequest,
-        (Some("UnknownOperationException"), _) => ErrorCode::InvalidTopic,
-        (Some("ResourceNotFoundException"), _) | (_, 404) => ErrorCode::ResourceNotFound,
-        (Some("InvalidStateTransitionException"), _) | (_, 409) => ErrorCode::InvalidStateTransition,
-        (Some("TerminalStateException"), _) | (_, 410) => ErrorCode::TerminalStateReached,
-        (Some("ThrottlingException"), _) | (_, 429) => ErrorCode::RequestThrottled,
-        (_, 500..) => ErrorCode::InternalError,
-        _ => ErrorCode::InvalidRequest,
-    }
+    error_type.map(name_of).and_then(code_of_name).unwrap_or(match status {
+        400 => ErrorCode::InvalidRequest,
+        404 => ErrorCode::ResourceNotFound,
+        409 => ErrorCode::InvalidStateTransition,
+        410 => ErrorCode::TerminalStateReached,
+        429 => ErrorCode::RequestThrottled,
+        500.. => ErrorCode::InternalError,
+        _ => ErrorCode::Unknown,
+    })
+}
+
+fn code_of_name(name: &str) -> Option<ErrorCode> {
+    Some(match name {
+        "InvalidRequestException" => ErrorCode::InvalidRequest,
+        "UnknownOperationException" => ErrorCode::InvalidTopic,
+        "ResourceNotFoundException" => ErrorCode::ResourceNotFound,
+        "InvalidStateTransitionException" => ErrorCode::InvalidStateTransition,
+        "TerminalStateException" => ErrorCode::TerminalStateReached,
+        "ThrottlingException" => ErrorCode::RequestThrottled,
+        "ServiceUnavailableException" | "InternalFailureException" => ErrorCode::InternalError,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -204,7 +227,6 @@ mod tests {
         UpdateAnswer,
     };
     use serde_json::{Value, json};
-    use strum::VariantArray;
 
     fn thing() -> ThingName {
         ThingName::new("meter-0001").unwrap()
@@ -383,20 +405,21 @@ mod tests {
         ] {
             let HttpAnswer { status, error_type, body } =
                 encode_reply(&thing(), &Reply { client_token: None, timestamp: None, result: Ok(answer.clone()) });
-            assert_eq!(parse_answer(kind, status, error_type, &body).unwrap(), Ok(answer));
+            assert_eq!(read_answer(kind, status, error_type, &body), Reading::Whole(Ok(answer)));
         }
         let unread = br#"{"execution":{"jobId":"fw","status":"QUEUED","queuedAt":1,"lastUpdatedAt":1,"versionNumber":1,"executionNumber":1,"jobDocument":"{"}}"#;
-        assert!(parse_answer(RequestKind::StartNext, 200, None, unread).is_err(), "a document that is no JSON");
-        assert!(parse_answer(RequestKind::StartNext, 200, None, b"<html>").is_err());
+        let unread = read_answer(RequestKind::StartNext, 200, None, unread);
+        assert!(matches!(unread, Reading::Part(Ok(_), _)), "a document that is no JSON: {unread:?}");
+        assert!(matches!(read_answer(RequestKind::StartNext, 200, None, b"<html>"), Reading::Nothing(_)));
     }
 
     #[test]
     fn refusals_are_told_by_name_or_by_status() {
-        let code = |status, name| {
-            let answer = parse_answer(RequestKind::Update, status, name, br#"{"message":"why"}"#).unwrap().unwrap_err();
-            (answer.code, answer.message)
+        let code = |status, name| match read_answer(RequestKind::Update, status, name, br#"{"message":"why"}"#) {
+            Reading::Whole(Err(rejection)) | Reading::Part(Err(rejection), _) => (rejection.code, rejection.message),
+            other => panic!("{status} {name:?}: {other:?}"),
         };
-        for known in ErrorCode::VARIANTS.iter().copied() {
+        for known in ErrorCode::of_service() {
             let (status, name) = error_status(known);
             let told = match known {
                 ErrorCode::InvalidJson => ErrorCode::InvalidRequest,
@@ -415,6 +438,14 @@ mod tests {
         assert_eq!(code(502, None).0, ErrorCode::InternalError);
         assert_eq!(code(429, None).0, ErrorCode::RequestThrottled);
         assert_eq!(code(400, Some("SomethingElse")).0, ErrorCode::InvalidRequest);
+        assert_eq!(code(302, None).0, ErrorCode::Unknown);
+        for (status, name, flaw) in [
+            (400, Some("SomethingElse"), "400 SomethingElse is no error of the operation (why)"),
+            (302, None, "302 without an error type is no error of the operation (why)"),
+        ] {
+            let reading = read_answer(RequestKind::Update, status, name, br#"{"message":"why"}"#);
+            assert!(matches!(&reading, Reading::Part(Err(_), words) if words == flaw), "{reading:?}");
+        }
         assert!(is_forbidden(403, None) && is_forbidden(400, Some("CertificateValidationException")));
         assert!(!is_forbidden(404, Some("ResourceNotFoundException")));
     }

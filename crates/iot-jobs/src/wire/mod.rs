@@ -11,5 +11,6 @@ pub mod model;
 pub mod payload;
 pub mod placeholder;
 pub mod registry;
+pub mod salvage;
 pub mod signature;
 pub mod topic;

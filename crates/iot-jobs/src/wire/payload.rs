@@ -575,7 +575,7 @@ fn into_summaries(list: Option<Vec<Object<SummaryIn<'_>>>>) -> Result<Vec<Execut
 /// Parses an answer found on an `accepted` or `rejected` topic of `kind`.
 ///
 /// # Errors
-/// When the payload is no JSON object of that shape. A thing drops such a message; its request then times out.
+/// When the payload is no JSON object of that shape; [`super::salvage`] has what a thing makes of it.
 pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<Reply, PayloadError> {
     let mut fields: ReplyIn<'_> = json::object(payload)?;
     let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
@@ -601,14 +601,14 @@ pub(super) fn parse_http_answer(kind: RequestKind, body: &[u8]) -> Result<Answer
 
 /// How an answer holds a document: [`Form`], seen from the thing.
 #[derive(Clone, Copy)]
-enum Carried {
+pub(super) enum Carried {
     AsJson,
     /// A string that holds JSON.
     AsText,
 }
 
 impl Carried {
-    fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
+    pub(super) fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
         Ok(match self {
             Self::AsJson => JobDocument::from_valid_json(raw.get()),
             Self::AsText => {

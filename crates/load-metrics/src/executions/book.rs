@@ -3,7 +3,7 @@
 //! An execution is settled, and leaves the book as a row, once both sides have closed it. A side that never will is not waited for:
 //! what the service ends on its own (canceled, removed, timed out) while its thing does not work on it settles after a grace, and
 //! where the service has no ledger the thing's word is enough. What is left settles at the end of the run, so memory is bounded by the
-//! executions that are open.
+//! executions that are open. Where only things tell of them, by limits of their own: an endpoint may announce what it likes.
 
 use super::anomaly::{Anomalies, Anomaly, unexcused};
 use super::execution::{Execution, NOTIFY_LATE, Told};
@@ -18,6 +18,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 use thing_faults::FaultSet;
 
+/// Jobs that only things told of; further ones are not followed.
+pub(crate) const JOBS_HEARD_MAX: usize = 5_000;
+/// Open executions that only things told of, for each thing of the fleet.
+pub(crate) const HEARD_MAX_PER_THING: usize = 1_000;
+/// The same in all.
+pub(crate) const HEARD_MAX: usize = 1_000_000;
 /// How long the other side may take to say that an execution ended.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -95,14 +101,23 @@ pub struct ExecutionBook {
     notify_next: Counts,
     notify_next_times: Histogram,
     anomalies: BTreeMap<Anomaly, u64>,
+    /// Jobs that things told of first.
+    jobs_heard: usize,
+    /// Open executions of which the service has said nothing, and how many there may be.
+    heard: usize,
+    heard_max: usize,
+    /// What things told of executions that are not followed.
+    beyond: u64,
 }
 
 impl ExecutionBook {
     /// `things` in the order of their places. With `has_service` the service's rows will come; without, the things' word stands.
     #[must_use]
     pub fn new(things: impl IntoIterator<Item = ThingName>, has_service: bool) -> Self {
+        let things: HashMap<ThingName, u32> = things.into_iter().zip(0..).collect();
         Self {
-            things: things.into_iter().zip(0..).collect(),
+            heard_max: (HEARD_MAX_PER_THING * things.len()).min(HEARD_MAX),
+            things,
             has_service,
             jobs: Vec::new(),
             job_index: HashMap::new(),
@@ -116,6 +131,9 @@ impl ExecutionBook {
             notify_next: Counts::default(),
             notify_next_times: Histogram::new(Resolution::of(Operation::NotifyNext, false)),
             anomalies: BTreeMap::new(),
+            jobs_heard: 0,
+            heard: 0,
+            beyond: 0,
         }
     }
 
@@ -143,7 +161,8 @@ impl ExecutionBook {
             self.faults.entry(event.thing).or_default().insert(event.fault);
             return;
         };
-        let key = Key { thing: event.thing, job: self.job(job), number: *number };
+        let Some(job) = self.job_index.get(job).copied() else { return };
+        let key = Key { thing: event.thing, job, number: *number };
         if let Some(execution) = self.open.get_mut(&key) {
             execution.faults.insert(event.fault);
         }
@@ -151,13 +170,21 @@ impl ExecutionBook {
 
     /// In the order of their instants.
     pub fn thing_event(&mut self, event: &ThingEvent) {
-        let key = Key { thing: event.thing, job: self.job(&event.job), number: event.execution_number };
+        let Some(job) = self.job_heard(&event.job) else {
+            self.beyond += 1;
+            return;
+        };
+        let key = Key { thing: event.thing, job, number: event.execution_number };
         if self.is_echo(key) {
             match event.kind {
                 ThingEventKind::Started => self.record_anomaly(Anomaly::DuplicateStart),
                 ThingEventKind::Finished(_) => self.record_anomaly(Anomaly::TerminalTwice),
                 _ => {}
             }
+            return;
+        }
+        if self.heard >= self.heard_max && !self.open.contains_key(&key) {
+            self.beyond += 1;
             return;
         }
         self.change(key, event.at, |execution| execution.thing_event(event));
@@ -181,6 +208,17 @@ impl ExecutionBook {
         self.change(key, row.at, |execution| execution.service_row(row));
     }
 
+    /// A job that a thing tells of; `None` where too many were new already.
+    fn job_heard(&mut self, job: &JobId) -> Option<u32> {
+        if !self.job_index.contains_key(job) {
+            if self.jobs_heard == JOBS_HEARD_MAX {
+                return None;
+            }
+            self.jobs_heard += 1;
+        }
+        Some(self.job(job))
+    }
+
     fn job(&mut self, job: &JobId) -> u32 {
         if let Some(index) = self.job_index.get(job) {
             return *index;
@@ -201,11 +239,13 @@ impl ExecutionBook {
 
     /// Applies what happened at `at`, and all that follows from it.
     fn change(&mut self, key: Key, at: Mono, apply: impl FnOnce(&mut Execution) -> Option<Told>) {
+        let was_heard = self.open.get(&key).is_some_and(|execution| execution.service.is_none());
         let execution = self.open.entry(key).or_default();
         let before = execution.stage();
         let was_closed = (execution.thing_end.is_some(), execution.is_ended_at_service());
         let told = apply(execution);
         let after = execution.stage();
+        self.heard = self.heard + usize::from(execution.service.is_none()) - usize::from(was_heard);
         let closed = (execution.thing_end.is_some(), execution.is_ended_at_service());
         let ended_well = execution.thing_end.is_some_and(|end| end.status.is_some());
         if before != after {
@@ -283,6 +323,7 @@ impl ExecutionBook {
         for key in keys {
             // It may have settled twice over: by both sides, and by its grace.
             let Some(execution) = self.open.remove(&key) else { continue };
+            self.heard -= usize::from(execution.service.is_none());
             self.last_settled.insert(key.thing, key);
             let ended_at = execution.ended_at().unwrap_or(now);
             closed.push((ended_at, self.settle(key, execution, now)));
@@ -363,6 +404,12 @@ impl ExecutionBook {
     #[must_use]
     pub fn anomalies(&self) -> &BTreeMap<Anomaly, u64> {
         &self.anomalies
+    }
+
+    /// What things told of executions beyond those that are followed.
+    #[must_use]
+    pub fn beyond(&self) -> u64 {
+        self.beyond
     }
 
     /// Head changes of subscribed things, told and not told, and how long that took, since the last call.
@@ -692,5 +739,45 @@ mod tests {
         let [to_50, to_90, to_99] = row.seconds_to;
         assert!((4.5..4.55).contains(&to_50.unwrap()), "{to_50:?}: the second of four, from the creation");
         assert_eq!((to_90, to_99), (None, None));
+    }
+
+    fn heard(book: &mut ExecutionBook, thing: u32, job: &str, execution_number: i64) {
+        let job = JobId::new(job).unwrap();
+        book.thing_event(&ThingEvent { thing, job, execution_number, at: at(1), kind: Notified });
+    }
+
+    #[test]
+    fn jobs_that_only_things_tell_of_are_followed_up_to_a_number_of_them() {
+        let mut book = ExecutionBook::new(things(), false);
+        book.job_created(&JobId::new("ours").unwrap(), 3, at(0));
+        for n in 0..JOBS_HEARD_MAX + 7 {
+            heard(&mut book, n as u32 % 3, &format!("j-{n}"), 1);
+        }
+        assert_eq!((book.rollouts().len(), book.counts().all(), book.beyond()), (JOBS_HEARD_MAX + 1, 3_000, 2_007));
+        heard(&mut book, 0, "ours", 1);
+        assert_eq!(book.beyond(), 2_008, "three things, a thousand executions each");
+        assert_eq!(book.close_all(at(2), None).len(), 3_000);
+        heard(&mut book, 0, "ours", 2);
+        assert_eq!((book.beyond(), book.open.len()), (2_008, 1), "there is room again");
+    }
+
+    #[test]
+    fn what_the_service_tells_of_has_no_limit() {
+        let mut story = Story::new();
+        let row = |n: i64| LedgerRow {
+            at: at(0),
+            thing: ThingName::new("t-0").unwrap(),
+            job: JobId::new("j").unwrap(),
+            execution_number: n,
+            version: 1,
+            status: Queued,
+            event: LedgerEvent::Queued,
+            subscribed: true,
+        };
+        for n in 1..=4_000 {
+            heard(&mut story.0, 0, "j", n);
+            story.0.ledger_row(&row(n));
+        }
+        assert_eq!((story.0.open.len(), story.0.heard, story.0.beyond()), (4_000, 0, 0));
     }
 }

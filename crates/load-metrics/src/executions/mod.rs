@@ -7,4 +7,5 @@ mod progress;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use book::{ClosedExecution, ExecutionBook};
+pub(super) use book::{HEARD_MAX, HEARD_MAX_PER_THING, JOBS_HEARD_MAX};
 pub use progress::{MILESTONES, RolloutRow};

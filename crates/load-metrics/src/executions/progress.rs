@@ -18,6 +18,8 @@ pub struct RolloutRow {
     pub job: JobId,
     /// Things the job is for, where that is known.
     pub targets: Option<u64>,
+    /// When the run created it, where it did.
+    pub created: Option<Mono>,
     /// Of executions: a thing that tries again has several.
     pub counts: StageCounts,
     /// Executions that came after another one of the same thing.
@@ -49,20 +51,20 @@ pub(super) struct JobTally {
     counts: StageCounts,
     repeated: u64,
     begun: Option<Mono>,
-    ends: Histogram,
+    /// Since the last row, where there were any: a thousand jobs at rest keep no histograms.
+    ends: Option<Box<Histogram>>,
     ended: Distribution,
 }
 
 impl JobTally {
     pub(super) fn new(job: JobId, has_ledger: bool) -> Self {
-        let ends = Histogram::new(Resolution::LONG_COARSE);
         Self {
             job,
             targets: None,
             counts: StageCounts::new(has_ledger),
             repeated: 0,
             begun: None,
-            ends,
+            ends: None,
             ended: Distribution::default(),
         }
     }
@@ -77,12 +79,14 @@ impl JobTally {
         self.counts.change(before, after);
         self.repeated += u64::from(before.is_none() && number > FIRST);
         if after.is_some_and(ExecutionStage::is_terminal) && !before.is_some_and(ExecutionStage::is_terminal) {
-            self.ends.record(at.since(begun));
+            self.ends.get_or_insert_with(|| Box::new(Histogram::new(Resolution::LONG_COARSE))).record(at.since(begun));
         }
     }
 
     pub(super) fn row(&mut self) -> RolloutRow {
-        self.ended.merge(&self.ends.take());
+        if let Some(mut ends) = self.ends.take() {
+            self.ended.merge(&ends.take());
+        }
         // A job that goes on finding targets has more than it was created with.
         let targets = self.targets.map(|targets| targets.max(self.counts.all() - self.repeated));
         let all = targets.map_or_else(|| self.counts.all(), |targets| targets + self.repeated);
@@ -90,6 +94,7 @@ impl JobTally {
             let rank = (all * percent).div_ceil(100);
             self.ended.ms_at_rank(rank, Resolution::LONG_COARSE).map(|ms| ms / 1e3)
         });
-        RolloutRow { job: self.job.clone(), targets, counts: self.counts, repeated: self.repeated, seconds_to }
+        let created = self.targets.and(self.begun);
+        RolloutRow { job: self.job.clone(), targets, created, counts: self.counts, repeated: self.repeated, seconds_to }
     }
 }

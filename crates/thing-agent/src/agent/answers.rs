@@ -121,9 +121,9 @@ impl JobsAgent {
         }
     }
 
-    pub(super) fn on_described(&mut self, execution: &JobExecution, now: Mono) {
-        match &mut self.work {
-            Some(work)
+    pub(super) fn on_described(&mut self, execution: Option<&JobExecution>, now: Mono) {
+        match (&mut self.work, execution) {
+            (Some(work), Some(execution))
                 if work.key.job == execution.job_id
                     && work.key.number == execution.execution_number
                     && !execution.status.is_terminal() =>
@@ -235,7 +235,7 @@ fn is_conflict(code: ErrorCode) -> bool {
 /// The refusal tells the new version; things that describe before they update do so here, too.
 fn after_conflict(workflow: Workflow) -> Ask {
     match workflow {
-        Workflow::StartNext | Workflow::Poll(_) => Ask::Update,
+        Workflow::StartNext | Workflow::Poll(_) | Workflow::None => Ask::Update,
         Workflow::DescribeUpdate | Workflow::List => Ask::Describe,
     }
 }

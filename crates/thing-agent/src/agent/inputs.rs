@@ -5,11 +5,12 @@ use super::state::{Ask, Asked, Session, Step};
 use super::{JobsAgent, key_of};
 use crate::event::{AnswerOutcome, Event, SubscribeFailure};
 use crate::workflow::Workflow;
-use iot_jobs::instant::Mono;
-use iot_jobs::{Answer, JobExecution, Notification, NotifiedJobs, Reply, RequestKind};
+use iot_jobs::instant::{EpochSeconds, Mono};
+use iot_jobs::{Answer, ClientToken, JobExecution, Notification, NotifiedJobs, Reply, RequestKind};
 
 impl JobsAgent {
-    /// CONNACK: there is a session, in which nothing is subscribed to yet.
+    /// CONNACK: there is a session, in which nothing is subscribed to yet. Where there is nothing to subscribe to, that is
+    /// [`Self::handle_resumed`].
     pub fn handle_connected(&mut self) {
         self.session = Session::Up;
     }
@@ -71,11 +72,13 @@ impl JobsAgent {
         }
     }
 
-    /// To a thing that picks from the list only `notify` tells something, to the others only `notify-next`.
+    /// To a thing that picks from the list only `notify` tells something, to the others only `notify-next`; to one without jobs neither.
     pub fn handle_notification(&mut self, notification: &Notification, now: Mono) {
-        match (notification, self.settings.workflow == Workflow::List) {
-            (Notification::Changed { jobs, .. }, true) => self.on_list_changed(jobs, now),
-            (Notification::NextChanged { execution, .. }, false) => self.on_next_changed(execution.as_deref(), now),
+        match (notification, self.settings.workflow) {
+            (Notification::Changed { jobs, .. }, Workflow::List) => self.on_list_changed(jobs, now),
+            (Notification::NextChanged { execution, .. }, Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_)) => {
+                self.on_next_changed(execution.as_deref(), now);
+            }
             _ => {}
         }
     }
@@ -89,7 +92,8 @@ impl JobsAgent {
             {
                 self.events.push_back(Event::FirstNotification { since: *since, at: now });
             }
-            self.handle_pending(key, was_empty.then_some(execution.queued_at), now);
+            let queued_at = Some(execution.queued_at).filter(|at| was_empty && *at != EpochSeconds::UNKNOWN);
+            self.handle_pending(key, queued_at, now);
         }
         match (&self.work, announced) {
             (Some(work), Some(key)) if work.key == key => {}
@@ -155,10 +159,9 @@ impl JobsAgent {
                     Answer::Pending(jobs) => self.on_listed(&jobs, now),
                     Answer::Described(execution) if ask == Ask::Poll => self.on_polled(execution.as_deref(), now),
                     Answer::Described(execution) if ask == Ask::Look => self.on_looked(execution, now),
-                    Answer::Described(Some(execution)) => self.on_described(&execution, now),
+                    Answer::Described(execution) => self.on_described(execution.as_deref(), now),
                     Answer::Updated(_) if ask == Ask::AfterEnd => self.after_end(now),
                     Answer::Updated(_) => self.on_updated(now),
-                    Answer::Described(None) => {}
                 }
             }
             Err(rejection) => {
@@ -178,6 +181,17 @@ impl JobsAgent {
             work.withdraw_update();
         }
         self.go_without_answer(asked, AnswerOutcome::NotTaken, now);
+    }
+
+    /// An answer on a topic of `kind` of which nothing was understood but, where that could be read, to which request it is. No other one
+    /// will come.
+    pub fn handle_unreadable(&mut self, kind: RequestKind, client_token: Option<&ClientToken>, now: Mono) {
+        match self.step {
+            Step::Asked(asked) if asked.ask.kind() == kind && self.is_token(client_token, asked.number) => {
+                self.go_without_answer(asked, AnswerOutcome::Unreadable, now);
+            }
+            _ => self.events.push_back(Event::LateAnswer { kind }),
+        }
     }
 
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.

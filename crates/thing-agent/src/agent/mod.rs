@@ -169,6 +169,12 @@ impl JobsAgent {
         }
     }
 
+    /// Whether a session of the thing subscribes to anything.
+    #[must_use]
+    pub fn subscribes(&self) -> bool {
+        !self.settings.workflow.subscriptions().is_empty()
+    }
+
     /// Whether an execution is under way.
     #[must_use]
     pub fn is_working(&self) -> bool {

@@ -28,7 +28,7 @@ impl JobsAgent {
     fn look(&self) -> Option<Describe> {
         let picked = match self.settings.workflow {
             Workflow::List => Some(&self.announced.as_ref()?.0),
-            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) => None,
+            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) | Workflow::None => None,
         };
         Some(Describe {
             job: picked.map_or(JobRef::Next, |key| JobRef::Id(key.job.clone())),
@@ -70,11 +70,17 @@ impl JobsAgent {
         ClientToken(format!("{:x}-{:x}", self.thing, number).into())
     }
 
-    /// Whether it answers the request of that number. A service that could not read the request does not know its token.
+    /// Whether it answers the request of that number. A service that could not read the request does not know its token: a thing that
+    /// sends such requests on purpose takes an answer without one for that of nothing else.
     pub(super) fn is_answer(&self, reply: &Reply, number: u32) -> bool {
         match &reply.client_token {
-            Some(token) => *token == self.token(number),
-            None => reply.result.is_err() && self.is_corrupted(number),
+            None if self.faults.is_some() => reply.result.is_err() && self.is_corrupted(number),
+            token => self.is_token(token.as_ref(), number),
         }
+    }
+
+    /// Whether an answer with this token may be that to the request of that number: one request of a kind is open at a time.
+    pub(super) fn is_token(&self, token: Option<&ClientToken>, number: u32) -> bool {
+        token.is_none_or(|token| *token == self.token(number))
     }
 }

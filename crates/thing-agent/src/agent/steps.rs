@@ -17,7 +17,8 @@ impl JobsAgent {
     /// The same for what was due before it can be sent.
     pub(super) fn plan_from(&mut self, at: Mono, runnable: Mono, ask: Ask) {
         let is_new_work = ask.seeks_work() && self.work.is_none();
-        self.step = if self.draining && is_new_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
+        let takes_work = !self.draining && self.settings.workflow.has_jobs();
+        self.step = if is_new_work && !takes_work { Step::Idle } else { Step::Planned { at, runnable, ask } };
     }
 
     /// Its work is its own, after all: the next report was planned for `at`, and could not be sent while that was in doubt.
@@ -25,10 +26,10 @@ impl JobsAgent {
         self.plan_from(at, at.max(now), Ask::Update);
     }
 
-    /// What this thing asks first, to get work or to find its own again.
+    /// What this thing asks first, to get work or to find its own again; one without jobs never gets to ask.
     pub(super) fn seek(&self) -> Ask {
         match self.settings.workflow {
-            Workflow::StartNext | Workflow::Poll(_) => Ask::StartNext,
+            Workflow::StartNext | Workflow::Poll(_) | Workflow::None => Ask::StartNext,
             Workflow::DescribeUpdate => Ask::Look,
             Workflow::List => Ask::List,
         }
@@ -85,7 +86,7 @@ impl JobsAgent {
         match self.settings.workflow {
             // What comes next is its own choice, and nobody announces that.
             Workflow::List => self.plan(now, Ask::List),
-            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) => self.rest(now),
+            Workflow::StartNext | Workflow::DescribeUpdate | Workflow::Poll(_) | Workflow::None => self.rest(now),
         }
     }
 

@@ -8,7 +8,9 @@ mod workflows;
 
 use bench::{Bench, FAILS, REJECTS, SUCCEEDS, execution, finished, ms, settings};
 use iot_jobs::instant::Mono;
-use iot_jobs::{Answer, ErrorCode, ExecutionState, ExecutionStatus, JobId, Rejection, RequestBody, RequestKind, StatusDetails};
+use iot_jobs::{
+    Answer, ClientToken, ErrorCode, ExecutionState, ExecutionStatus, JobId, Rejection, RequestBody, RequestKind, StatusDetails,
+};
 use thing_agent::behavior::OutcomeShares;
 use thing_agent::{AnswerOutcome, Event, SubscribeFailure, Transmit};
 
@@ -329,4 +331,48 @@ fn the_outcome_is_a_function_of_seed_thing_and_job() {
         let found = first.iter().filter(|s| **s == status).count() as f64 / 200.0;
         assert!((found - share).abs() < 0.1, "{status}: {found}");
     }
+}
+
+/// A deadline that nobody has to wait for: what came was the answer.
+#[test]
+fn an_answer_that_nobody_understands_ends_the_wait_at_once_and_is_asked_for_again() {
+    let unreadable = |event: &Event| matches!(event, Event::Answered { outcome: AnswerOutcome::Unreadable, .. });
+    for has_token in [true, false] {
+        let mut bench = Bench::new(SUCCEEDS);
+        bench.subscribe();
+        let ask = bench.request();
+        let token = ask.client_token.clone().filter(|_| has_token);
+        bench.agent.handle_unreadable(RequestKind::Update, token.as_ref(), bench.now);
+        bench.collect();
+        assert!(!bench.has(unreadable), "nothing of that kind was asked");
+        bench.agent.handle_unreadable(RequestKind::StartNext, Some(&ClientToken("other".into())), bench.now);
+        bench.collect();
+        assert!(!bench.has(unreadable), "it is the answer to something else");
+        bench.agent.handle_unreadable(RequestKind::StartNext, token.as_ref(), bench.now);
+        bench.collect();
+        assert!(bench.has(unreadable));
+        assert_eq!(bench.sleep(), "planned request");
+        assert_eq!(bench.request().body, ask.body);
+    }
+}
+
+#[test]
+fn an_answer_without_a_token_is_that_to_what_is_open() {
+    let mut bench = Bench::new(SUCCEEDS);
+    bench.subscribe();
+    bench.request();
+    bench.answer_with(RequestKind::StartNext, None, Ok(Answer::Started(Some(execution("j", ExecutionStatus::InProgress, 2)))));
+    assert!(bench.has(|event| matches!(event, Event::Started { .. })));
+    bench.answer_with(RequestKind::StartNext, None, Ok(Answer::Started(None)));
+    assert!(bench.has(|event| matches!(event, Event::LateAnswer { .. })));
+}
+
+#[test]
+fn an_unknown_refusal_is_asked_again_and_the_work_kept() {
+    let mut bench = Bench::working(SUCCEEDS, "j");
+    bench.sleep();
+    let (request, update) = bench.update();
+    bench.answer(&request, Err(Rejection::new(ErrorCode::Unknown, "tired")));
+    bench.sleep();
+    assert_eq!(bench.update().1, update);
 }

@@ -351,3 +351,14 @@ fn a_queue_of_jobs_is_worked_through_one_by_one_each_with_its_behavior() {
         assert_eq!(ends, expected, "{workflow:?}");
     }
 }
+
+#[test]
+fn a_thing_without_jobs_subscribes_to_nothing_and_asks_for_nothing() {
+    let mut bench = bench(Workflow::None, SUCCEEDS);
+    assert!(!bench.agent.subscribes());
+    bench.agent.handle_resumed(bench.now);
+    assert_eq!(bench.transmit(), None);
+    bench.notify_next(Some(execution("j", ExecutionStatus::Queued, 1)));
+    assert_eq!((bench.transmit(), bench.agent.poll_timeout()), (None, None));
+    assert!(!bench.has(|event| matches!(event, Event::Notified { .. } | Event::Sent { .. })));
+}

@@ -13,7 +13,7 @@ pub use packet::{ConnAck, Connect, Packet, Publish, SubAck, Version};
 use crate::error::Failure;
 use bytes::{Bytes, BytesMut};
 use iot_jobs::instant::Mono;
-use iot_jobs::limits;
+use iot_jobs::{RequestKind, limits};
 use std::time::Duration;
 
 /// Publishes of one thing that wait for their PUBACK at once; further ones wait. An endpoint may allow fewer.
@@ -53,9 +53,18 @@ pub enum Incoming {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A request of the job agent.
-    Request,
+    Request(RequestKind),
     /// Telemetry of the thing.
     Telemetry,
+}
+
+/// What left, and was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unacknowledged {
+    /// A SUBSCRIBE.
+    Subscribe,
+    /// A PUBLISH; at QoS 0 none is.
+    Publish(Content),
 }
 
 /// A publish that left.
@@ -124,6 +133,8 @@ pub struct MqttSession {
     keep_alive: Duration,
     answer_timeout: Duration,
     last_sent: Mono,
+    /// Whether that was a PUBLISH of QoS 0.
+    is_last_qos_0: bool,
     ping_sent: Option<Mono>,
     last_id: u16,
     subscribe_id: Option<u16>,
@@ -146,6 +157,7 @@ impl MqttSession {
             keep_alive: if keep_alive.is_zero() { NO_KEEP_ALIVE } else { keep_alive },
             answer_timeout: settings.answer_timeout,
             last_sent: now,
+            is_last_qos_0: false,
             ping_sent: None,
             last_id: 0,
             subscribe_id: None,
@@ -167,7 +179,7 @@ impl MqttSession {
                     let start = out.len();
                     out.extend_from_slice(bytes);
                     out[start] |= packet::DUP;
-                    self.last_sent = now;
+                    (self.last_sent, self.is_last_qos_0) = (now, false);
                     self.unacknowledged.push(InFlight { sent: now, ..open });
                     self.copy(open.id, &out[start..]);
                 }
@@ -199,6 +211,20 @@ impl MqttSession {
     /// Publishes of QoS 1 that nobody has acknowledged yet.
     pub fn unacknowledged(&self) -> impl Iterator<Item = Published> {
         self.unacknowledged.iter().map(|open| open.publish)
+    }
+
+    /// What the endpoint has not acknowledged, or would not acknowledge, of what left since `since`: the newest of it.
+    #[must_use]
+    pub fn newest_unacknowledged(&self, since: Mono) -> Option<Unacknowledged> {
+        let is_new = |sent: &Mono| *sent >= since;
+        if self.subscribe_id.is_some() && is_new(&self.last_sent) {
+            return Some(Unacknowledged::Subscribe);
+        }
+        if self.is_last_qos_0 && is_new(&self.last_sent) {
+            return Some(Unacknowledged::Publish(Content::Telemetry));
+        }
+        let newest = self.unacknowledged.iter().max_by_key(|open| open.sent).filter(|open| is_new(&open.sent));
+        newest.map(|open| Unacknowledged::Publish(open.publish.content))
     }
 
     /// Reads the next packet, or `None` when more bytes are needed.
@@ -244,7 +270,7 @@ impl MqttSession {
         match &mut self.withheld {
             None => {
                 self.version.write_puback(id, out);
-                self.last_sent = now;
+                (self.last_sent, self.is_last_qos_0) = (now, false);
             }
             // An endpoint that sends more than it may never hears of the rest.
             Some(ids) if ids.len() < usize::from(limits::UNACKNOWLEDGED_MAX) => ids.push(id),
@@ -268,7 +294,7 @@ impl MqttSession {
     pub fn write_subscribe(&mut self, filters: impl IntoIterator<Item = String>, now: Mono, out: &mut BytesMut) {
         let id = self.next_id();
         self.subscribe_id = Some(id);
-        self.last_sent = now;
+        (self.last_sent, self.is_last_qos_0) = (now, false);
         self.version.write_subscribe(id, filters, out);
     }
 
@@ -281,7 +307,7 @@ impl MqttSession {
             return false;
         }
         let sent = publish.sent;
-        self.last_sent = sent;
+        (self.last_sent, self.is_last_qos_0) = (sent, false);
         self.unacknowledged.push(InFlight { id, publish, sent });
         self.copy(id, &out[start..]);
         true
@@ -292,7 +318,7 @@ impl MqttSession {
     pub fn write_publish_qos_0(&mut self, topic: String, payload: Vec<u8>, now: Mono, out: &mut BytesMut) -> bool {
         let is_written = self.write(None, topic, payload, out);
         if is_written {
-            self.last_sent = now;
+            (self.last_sent, self.is_last_qos_0) = (now, true);
         }
         is_written
     }
@@ -318,7 +344,7 @@ impl MqttSession {
         if self.ping_sent.is_none() && now >= self.last_sent + self.keep_alive {
             self.version.write_pingreq(out);
             self.ping_sent = Some(now);
-            self.last_sent = now;
+            (self.last_sent, self.is_last_qos_0) = (now, false);
         }
         let expired = self.unacknowledged.iter().position(|open| now >= open.sent + self.answer_timeout);
         Ok(expired.map(|position| self.forget(position)))

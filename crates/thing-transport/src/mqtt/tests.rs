@@ -15,7 +15,7 @@ fn session() -> (MqttSession, BytesMut) {
 }
 
 fn request(sent: Mono) -> Published {
-    Published { content: Content::Request, intended: sent, sent }
+    Published { content: Content::Request(RequestKind::StartNext), intended: sent, sent }
 }
 
 fn send(session: &mut MqttSession, payload: &[u8], out: &mut BytesMut) {

@@ -5,10 +5,11 @@ pub(crate) mod https;
 pub(crate) mod mqtt;
 
 use crate::error::Failure;
-use crate::observer::Observer;
+use crate::observer::{MessageKind, Observer, SessionEvent};
 use crate::shard::{Member, Scratch};
 use iot_jobs::instant::Mono;
-use iot_jobs::{Request, Subscription};
+use iot_jobs::wire::salvage::{Reading, Unread};
+use iot_jobs::{ClientToken, Request, Subscription};
 use std::task::Context;
 use std::time::Duration;
 use thing_agent::{Event, JobsAgent};
@@ -116,4 +117,26 @@ pub(crate) trait Wire<O: Observer> {
 
     /// When something is due by itself.
     fn poll_timeout(&self, now: Mono) -> Option<Mono>;
+}
+
+/// What of a message there is to go by; what is not understood is told. Of one that says nothing: whose answer it is, as far as that was
+/// read.
+fn understood<O: Observer, T>(
+    thing: Member<'_, O>,
+    message: MessageKind,
+    at: Mono,
+    reading: Reading<T>,
+) -> Result<T, Option<ClientToken>> {
+    let told = |is_used, why: &str| thing.emit(SessionEvent::Unreadable { message, at, is_used, why });
+    match reading {
+        Reading::Whole(value) => Ok(value),
+        Reading::Part(value, flaws) => {
+            told(true, &flaws);
+            Ok(value)
+        }
+        Reading::Nothing(Unread { client_token, why }) => {
+            told(false, &why);
+            Err(client_token)
+        }
+    }
 }

@@ -4,10 +4,10 @@
 
 mod exchange;
 
-use super::{Closed, End, Turn, Wire};
+use super::{Closed, End, Turn, Wire, understood};
 use crate::error::Failure;
 use crate::faults::corrupt_payload;
-use crate::observer::{Observer, SessionEvent};
+use crate::observer::{MessageKind, Observer, SessionEvent};
 use crate::shard::Member;
 use exchange::{Answered, Asked, Exchanges};
 use host::clock;
@@ -123,9 +123,10 @@ fn deliver<O: Observer>(answered: Answered, turn: &mut Turn<'_, '_, O>) {
     let Answered { kind, client_token, line, status, error_type, body } = answered;
     turn.thing.emit(SessionEvent::MessageIn { topic: &format!("{status} {line}"), payload: &body });
     let now = clock::mono();
-    match data_plane::parse_answer(kind, status, error_type.as_deref(), &body) {
+    let reading = data_plane::read_answer(kind, status, error_type.as_deref(), &body);
+    match understood(turn.thing, MessageKind::Answer(kind), now, reading) {
         // Which request it answers is told by the connection.
         Ok(result) => turn.agent.handle_reply(kind, Reply { client_token, timestamp: None, result }, now),
-        Err(error) => turn.thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+        Err(_) => turn.agent.handle_unreadable(kind, client_token.as_ref(), now),
     }
 }

@@ -3,20 +3,22 @@
 //! The buffers that ten thousand sessions would each need belong to the shard; a session keeps bytes of its own only for a
 //! partial packet, or for what the peer does not take.
 
+mod denied;
 mod faults;
 
-use super::{End, Turn, Wire};
+use super::{End, Turn, Wire, understood};
 use crate::connect::{Connection, Stream};
 use crate::error::Failure;
 use crate::faults::{SessionFaults, corrupt};
 use crate::mqtt::{Content, Incoming, MqttSession, MqttSettings, Packet, Published, SessionState};
-use crate::observer::{Observer, PublishEnd, SessionEvent};
+use crate::observer::{MessageKind, Observer, PublishEnd, SessionEvent};
 use crate::shard::{Member, Scratch};
 use bytes::{Buf, Bytes, BytesMut};
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
-use iot_jobs::wire::topic::{self, RequestTopic, Topic, TopicError, TopicKind};
+use iot_jobs::wire::salvage::{self, Reading};
+use iot_jobs::wire::topic::{self, Topic, TopicError, TopicKind};
 use iot_jobs::{Reply, Request, RequestKind, Subscription};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -81,8 +83,9 @@ impl<'a> MqttWire<'a> {
         lost.into_iter().for_each(|publish| emit_end(thing, publish, now, PublishEnd::SessionLost));
     }
 
-    /// The connection is over: what of the session may go on in another one, unless the thing wanted it to end.
-    pub(crate) fn into_session_state<O: Observer>(self, end: &End, thing: Member<'_, O>) -> Option<SessionState> {
+    /// The connection is over, and `end` says why: what of the session may go on in another one, unless the thing wanted it to end.
+    pub(crate) fn conclude<O: Observer>(self, end: &mut End, thing: Member<'_, O>) -> Option<SessionState> {
+        self.explain(end, thing);
         if matches!(end, End::Ordered) {
             return None;
         }
@@ -112,7 +115,7 @@ impl<'a> MqttWire<'a> {
             }
             Incoming::Acknowledged { publish, refusal } => {
                 emit_end(thing, publish, now, refusal.map_or(PublishEnd::Acknowledged, PublishEnd::Refused));
-                if refusal.is_some() && publish.content == Content::Request {
+                if refusal.is_some() && matches!(publish.content, Content::Request(_)) {
                     agent.handle_not_taken(publish.sent, now);
                 }
             }
@@ -263,7 +266,8 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
             None => (topic.to_string(), payload),
             Some(fault) => corrupt(fault, topic, payload),
         };
-        let publish = Published { content: Content::Request, intended: now, sent: now };
+        let content = Content::Request(request.body.kind());
+        let publish = Published { content, intended: now, sent: now };
         self.write_publish(Message { topic, payload, is_acknowledged: true }, publish, turn.thing, &mut turn.scratch.outbound);
     }
 
@@ -319,27 +323,43 @@ struct Message {
 
 /// A message, for the agent.
 fn deliver<O: Observer>(thing: Member<'_, O>, agent: &mut JobsAgent, topic: &str, payload: &Bytes, now: Mono) {
+    let unasked = |why: &str| {
+        thing.emit(SessionEvent::Unreadable { message: MessageKind::Unasked, at: now, is_used: false, why });
+    };
     let topic = match Topic::parse(topic) {
         Ok(topic) if topic.thing == thing.id.name.as_str() => topic,
-        Ok(_) => return thing.emit(SessionEvent::Unreadable { at: now, why: "a message of another thing" }),
+        Ok(_) => return unasked(&format!("a message of another thing, on {topic}")),
         // The answer to what was published on a topic that is no operation (PROTOCOL 8).
         Err(TopicError::InvalidOperation { thing: name }) if name == thing.id.name.as_str() && topic.ends_with("/rejected") => {
-            return match payload::parse_reply(RequestKind::Update, false, payload) {
-                Ok(reply) => agent.handle_reply(RequestKind::Update, reply, now),
-                Err(error) => thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
-            };
+            return deliver_answer(
+                thing,
+                agent,
+                RequestKind::Update,
+                salvage::read_reply(RequestKind::Update, false, payload),
+                now,
+            );
         }
-        Err(error) => return thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() }),
+        Err(error) => return unasked(&error.to_string()),
     };
-    let delivered = match topic.kind {
-        TopicKind::Accepted(request) => parse(request, true, payload).map(|(kind, reply)| agent.handle_reply(kind, reply, now)),
-        TopicKind::Rejected(request) => parse(request, false, payload).map(|(kind, reply)| agent.handle_reply(kind, reply, now)),
-        TopicKind::NotifyNext => payload::parse_notification(true, payload).map(|note| agent.handle_notification(&note, now)),
-        TopicKind::Notify => payload::parse_notification(false, payload).map(|note| agent.handle_notification(&note, now)),
-        TopicKind::Request(_) => return thing.emit(SessionEvent::Unreadable { at: now, why: "a request, sent to a thing" }),
-    };
-    if let Err(error) = delivered {
-        thing.emit(SessionEvent::Unreadable { at: now, why: &error.to_string() });
+    match topic.kind {
+        TopicKind::Accepted(request) | TopicKind::Rejected(request) => {
+            let (kind, is_accepted) = (request.kind(), matches!(topic.kind, TopicKind::Accepted(_)));
+            deliver_answer(thing, agent, kind, salvage::read_reply(kind, is_accepted, payload), now);
+        }
+        TopicKind::NotifyNext | TopicKind::Notify => {
+            let reading = salvage::read_notification(topic.kind == TopicKind::NotifyNext, payload);
+            if let Ok(notification) = understood(thing, MessageKind::Notification, now, reading) {
+                agent.handle_notification(&notification, now);
+            }
+        }
+        TopicKind::Request(_) => unasked("a request, sent to a thing"),
+    }
+}
+
+fn deliver_answer<O: Observer>(thing: Member<'_, O>, agent: &mut JobsAgent, kind: RequestKind, reading: Reading<Reply>, now: Mono) {
+    match understood(thing, MessageKind::Answer(kind), now, reading) {
+        Ok(reply) => agent.handle_reply(kind, reply, now),
+        Err(client_token) => agent.handle_unreadable(kind, client_token.as_ref(), now),
     }
 }
 
@@ -350,9 +370,4 @@ pub(crate) fn emit_session_lost<O: Observer>(thing: Member<'_, O>, publish: Publ
 
 fn emit_end<O: Observer>(thing: Member<'_, O>, publish: Published, at: Mono, end: PublishEnd) {
     thing.emit(SessionEvent::PublishEnded { publish, at, end });
-}
-
-fn parse(request: RequestTopic<'_>, accepted: bool, payload: &[u8]) -> Result<(RequestKind, Reply), payload::PayloadError> {
-    let kind = request.kind();
-    Ok((kind, payload::parse_reply(kind, accepted, payload)?))
 }
