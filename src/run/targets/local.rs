@@ -66,7 +66,7 @@ pub(super) async fn bring_up(
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
     let control_plane = ControlEndpoint {
-        address: api,
+        addresses: vec![api],
         authority: api.to_string(),
         region: control::REGION.into(),
         tls: Some((Arc::clone(&tls), server_name.clone())),
@@ -88,7 +88,7 @@ pub(super) async fn bring_up(
             Transport::HttpsMtls => https,
             Transport::MqttWs | Transport::HttpsSigv4 => api,
         };
-        let destination = Destination { address, server_name: server_name.clone(), authority: address.to_string().into() };
+        let destination = Destination::new(address, [].into(), server_name.clone(), address.to_string().into());
         let (sources, resumption) = (sources(&emulator.link).collect(), emulator.link.resumption);
         let endpoint = Endpoint::new(vec![destination], sources, Arc::clone(&tls), resumption).expect("there is a destination");
         match transport.is_signed() {
