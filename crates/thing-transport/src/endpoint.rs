@@ -57,7 +57,7 @@ pub struct Route<'a> {
     /// Where it leads.
     pub destination: &'a Destination,
     /// Of the things that share the destination, which one.
-    turn: usize,
+    turn: u32,
     source: Option<IpAddr>,
 }
 
@@ -98,10 +98,10 @@ impl Endpoint {
     /// The thing at `position` always takes the same way; all pairs of source and destination carry alike.
     #[must_use]
     pub fn route(&self, position: u32) -> Route<'_> {
-        let (position, destinations) = (position as usize, self.destinations.len());
-        let turn = position / destinations;
+        let (place, destinations) = (position as usize, self.destinations.len());
+        let turn = place / destinations;
         let source = (!self.sources.is_empty()).then(|| self.sources[turn % self.sources.len()]);
-        Route { destination: &self.destinations[position % destinations], turn, source }
+        Route { destination: &self.destinations[place % destinations], turn: turn as u32, source }
     }
 }
 
@@ -111,35 +111,38 @@ impl Route<'_> {
     /// # Errors
     /// When an address or a port cannot be had, or the connection is refused.
     pub async fn dial(&self) -> Result<TcpStream, Failure> {
-        let Destination { address, others, prefers_other, .. } = self.destination;
-        let stream = match others.get(self.turn % others.len().max(1)) {
-            None => self.dial_one(*address).await?,
-            Some(other) => {
-                let mut order = [*address, *other];
-                if prefers_other.load(Ordering::Relaxed) {
-                    order.reverse();
-                }
-                // On the heap: most things have one address, and no room for a race.
-                let (stream, reached) = Box::pin(self.race(order)).await?;
-                prefers_other.store(reached == *other, Ordering::Relaxed);
-                stream
-            }
+        let Destination { address, others, .. } = self.destination;
+        let stream = match others.get(self.turn as usize % others.len().max(1)) {
+            None => self.dial_one(address).await?,
+            // On the heap: most things have one address, and no room for a race.
+            Some(other) => Box::pin(self.race(*other)).await?,
         };
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 
-    async fn race(&self, order: [SocketAddr; 2]) -> Result<(TcpStream, SocketAddr), Failure> {
-        first_to_connect(&order, |address| async move { Ok((self.dial_one(address).await?, address)) }).await
+    async fn race(&self, other: SocketAddr) -> Result<TcpStream, Failure> {
+        let Destination { address, prefers_other, .. } = self.destination;
+        let mut order = [*address, other];
+        if prefers_other.load(Ordering::Relaxed) {
+            order.reverse();
+        }
+        let connect = |address| async move { Ok::<_, Failure>((self.dial_one(&address).await?, address)) };
+        let (stream, reached) = first_to_connect(&order, connect).await?;
+        prefers_other.store(reached == other, Ordering::Relaxed);
+        Ok(stream)
     }
 
-    async fn dial_one(&self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        let explain = |error| Failure::from(Box::new(RouteError { source_ip: self.source, destination: address, error }));
-        match self.source {
-            None => TcpStream::connect(address).await,
-            Some(source) => bound(source, address).map_err(explain)?.connect(address).await,
-        }
-        .map_err(explain)
+    async fn dial_one(&self, address: &SocketAddr) -> Result<TcpStream, Failure> {
+        let stream = match self.source {
+            None => TcpStream::connect(*address).await,
+            Some(source) => bound(source, *address).map_err(|error| self.explain(*address, error))?.connect(*address).await,
+        };
+        stream.map_err(|error| self.explain(*address, error))
+    }
+
+    fn explain(&self, destination: SocketAddr, error: io::Error) -> Failure {
+        Box::new(RouteError { source_ip: self.source, destination, error }).into()
     }
 }
 
@@ -157,4 +160,40 @@ fn bound(source: IpAddr, destination: SocketAddr) -> io::Result<TcpSocket> {
     setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(SocketAddr::new(source, 0))?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host::tls;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use tokio::net::TcpListener;
+
+    /// A host with both families, of which those listen that have a listener.
+    fn endpoint(port: u16) -> Endpoint {
+        let tls = Arc::new(tls::client_config(tls::amazon_roots(), None).unwrap());
+        let name = ServerName::try_from("localhost").unwrap();
+        let others: Arc<[SocketAddr]> = [SocketAddr::from((Ipv4Addr::LOCALHOST, port))].into();
+        let destination = Destination::new((Ipv6Addr::LOCALHOST, port).into(), others, name, "localhost".into());
+        Endpoint::new(vec![destination], vec![], tls, false).unwrap()
+    }
+
+    async fn reached(endpoint: &Endpoint) -> Option<IpAddr> {
+        endpoint.route(0).dial().await.ok().map(|stream| stream.peer_addr().unwrap().ip())
+    }
+
+    #[tokio::test]
+    async fn the_other_family_is_tried_and_remembered() {
+        let ipv4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = ipv4.local_addr().unwrap().port();
+        let endpoint = endpoint(port);
+        assert_eq!(reached(&endpoint).await, Some(Ipv4Addr::LOCALHOST.into()), "nothing listens on ::1");
+        // A host without IPv6 has shown all it can.
+        let Ok(ipv6) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await else { return };
+        assert_eq!(reached(&endpoint).await, Some(Ipv4Addr::LOCALHOST.into()), "what won is tried first");
+        drop(ipv4);
+        assert_eq!(reached(&endpoint).await, Some(Ipv6Addr::LOCALHOST.into()));
+        drop(ipv6);
+        assert_eq!(reached(&endpoint).await, None);
+    }
 }
