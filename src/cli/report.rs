@@ -1,10 +1,9 @@
 //! `fleetsim report`.
 
-use super::complain;
+use super::{complain, print};
 use crate::run::use_colour;
 use crate::{exit, report};
 use clap::Args;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -15,10 +14,10 @@ pub(super) struct ReportArgs {
 
 pub(super) fn report_command(args: &ReportArgs) -> u8 {
     match report::load(&args.run) {
-        Ok(record) => {
-            let _ = writeln!(std::io::stdout(), "{}", record.summary(use_colour(&std::io::stdout())));
-            if record.differences().is_empty() { exit::PASS } else { exit::FAIL }
-        }
+        Ok(record) => match print(&format!("{}\n", record.summary(use_colour(&std::io::stdout())))) {
+            exit::PASS if !record.differences().is_empty() => exit::FAIL,
+            code => code,
+        },
         Err(error) => {
             complain(format_args!("failed to {error}"));
             exit::ERROR

@@ -1,5 +1,6 @@
 //! The service's ledger as a file that is appended to.
 
+use host::stdio;
 use iot_jobs::ledger::{HEADER, LedgerRow};
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -21,13 +22,13 @@ pub struct LedgerWriter {
 }
 
 impl LedgerWriter {
-    /// Opens the file for appending; a new one gets its header.
+    /// Opens the file (`-`: standard output) for appending; a new one gets its header.
     ///
     /// # Errors
     /// When it cannot be opened or written.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError { doing: "open", path: path.into(), source };
-        let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+        let file = stdio::append(path).map_err(failed)?;
         let is_new = file.metadata().map_err(failed)?.len() == 0;
         let mut writer = Self { path: path.into(), out: BufWriter::new(file) };
         if is_new {
