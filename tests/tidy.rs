@@ -95,6 +95,20 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("run", &["crate::cli"]),
 ];
 
+/// What one file does for all others, and why: text that no other file has, and files that may.
+const ONE_PLACE: &[(&[&str], &[&str], &str)] = &[
+    (
+        &["println!", "eprintln!", "print!(", "(io::stdout(), ", "(std::io::stdout(), ", "io::stdout().write"],
+        &["crates/host/src/stdio.rs"],
+        "host::stdio loses nothing unseen and survives a closed pipe",
+    ),
+    (
+        &["env::var(", "env::var_os"],
+        &["crates/host/src/environment.rs", "src/cli/mod.rs"],
+        "host::environment takes an empty variable for unset",
+    ),
+];
+
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
@@ -157,6 +171,25 @@ fn dependencies_point_downward() {
             for (number, line) in code(&file) {
                 for other in forbidden.iter().filter(|other| names(&line, other)) {
                     drift.push(format!("{}:{number}: {module} may not name {other} (docs/ARCHITECTURE.md)", file.display()));
+                }
+            }
+        }
+    }
+    assert!(drift.is_empty(), "\n{}", drift.join("\n"));
+}
+
+#[test]
+fn streams_and_variables_are_used_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path().join("src"));
+    let files: Vec<PathBuf> = crates.chain([source()]).flat_map(|folder| rust_files(&folder)).collect();
+    let mut drift = Vec::new();
+    for (texts, places, why) in ONE_PLACE {
+        assert!(places.iter().all(|place| root.join(place).exists()), "{places:?}");
+        for file in files.iter().filter(|file| !places.iter().any(|place| **file == root.join(place))) {
+            for (number, line) in code(file) {
+                if texts.iter().any(|text| line.contains(text)) {
+                    drift.push(format!("{}:{number}: {why}", file.display()));
                 }
             }
         }

@@ -4,6 +4,7 @@ use aws_signing::keyring::{KeyError, Keyring};
 use aws_signing::request;
 use aws_signing::sigv4::SignError;
 use futures_util::future::try_join_all;
+use host::address::first_to_connect;
 use http::{Method, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -81,7 +82,8 @@ type Sender = SendRequest<Full<Bytes>>;
 
 /// Where a control plane is.
 pub struct ControlEndpoint {
-    pub address: SocketAddr,
+    /// At least one, in the order in which they are tried.
+    pub addresses: Vec<SocketAddr>,
     /// What the `host` header says: a port stands in it where it is not the scheme's own.
     pub authority: String,
     pub region: String,
@@ -229,7 +231,7 @@ impl ControlClient {
 
     async fn connect(&self) -> Result<Sender, String> {
         let dial = async {
-            let tcp = TcpStream::connect(self.endpoint.address).await?;
+            let tcp = first_to_connect(&self.endpoint.addresses, TcpStream::connect).await?;
             tcp.set_nodelay(true)?;
             Ok::<_, io::Error>(match &self.endpoint.tls {
                 Some((tls, name)) => Either::Left(TlsConnector::from(Arc::clone(tls)).connect(name.clone(), tcp).await?),

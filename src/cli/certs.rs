@@ -1,10 +1,9 @@
 //! `fleetsim certs`.
 
-use super::{NotBuilt, complain, not_built};
+use super::{NotBuilt, complain, not_built, print};
 use crate::exit;
 use clap::{Args, Subcommand};
 use dev_pki::bundle;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -15,9 +14,9 @@ pub(super) struct CertsArgs {
 
 #[derive(Subcommand)]
 enum CertsAction {
-    /// The things of DIR/things (<thing>.cert.pem, <thing>.key.pem) into one file, for target.tls.bundle
+    /// The things of DIR/things (<thing>.cert.pem, <thing>.key.pem) into one file (-: standard output), for target.tls.bundle
     Pack { dir: PathBuf, file: PathBuf },
-    /// A packed file into DIR/things
+    /// A packed file (-: standard input) into DIR/things
     Unpack { file: PathBuf, dir: PathBuf },
     /// Make a CA
     #[command(hide = true)]
@@ -36,8 +35,8 @@ pub(super) fn certs_command(args: &CertsArgs) -> u8 {
     };
     match done {
         Ok(things) => {
-            let _ = writeln!(std::io::stdout(), "{things} things: {}", into.display());
-            exit::PASS
+            // Where the bundle itself went to standard output, nothing else may.
+            if host::stdio::is_standard(into) { exit::PASS } else { print(&format!("{things} things: {}\n", into.display())) }
         }
         Err(error) => {
             complain(format_args!("failed to {error}"));

@@ -10,7 +10,9 @@ mod serve;
 use crate::exit;
 use crate::logging::LogLine;
 use crate::run::{UiKind, use_colour};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use host::{environment, stdio};
 use tracing_subscriber::EnvFilter;
 
 /// Fleet load-testing simulator for AWS IoT Jobs
@@ -73,13 +75,16 @@ struct NotBuilt {
 /// Parses the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
+    let parsed = without_empty_variables(Cli::command()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; they go to stdout and a closed pipe is nobody's problem.
+        Err(error) if error.use_stderr() => {
+            // Who cannot be told has the exit code.
             let _ = error.print();
-            return if error.use_stderr() { exit::USAGE } else { exit::PASS };
+            return exit::USAGE;
         }
+        // Help and version are no errors.
+        Err(help) => return printed(stdio::finish(help.print())),
     };
     let to_dashboard = matches!(&cli.command, Command::Run(args) if matches!(args.ui_kind(), Ok(UiKind::Tui { .. })));
     start_logging(&cli.logging, to_dashboard);
@@ -91,8 +96,9 @@ pub fn main() -> u8 {
         Command::Report(args) => report::report_command(&args),
         Command::Scenarios(args) => scenarios::scenarios_command(args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "fleetsim", &mut std::io::stdout());
-            exit::PASS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fleetsim", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
         Command::Certs(args) => certs::certs_command(&args),
         Command::Capacity(_) => not_built("capacity"),
@@ -109,7 +115,8 @@ fn start_logging(logging: &Logging, to_dashboard: bool) {
         (false, 1) => "info",
         (false, _) => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let said = environment::variable(EnvFilter::DEFAULT_ENV).and_then(|directives| EnvFilter::try_new(directives).ok());
+    let filter = said.unwrap_or_else(|| EnvFilter::new(level));
     let colour = use_colour(&std::io::stderr()) && !to_dashboard;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogLine::new(colour)).with_ansi(colour).init();
 }
@@ -124,8 +131,29 @@ fn forbid_core_dumps() {
     let _ = std::fs::write("/proc/self/coredump_filter", "0");
 }
 
+/// Arguments whose variable is empty do as if it was not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg }).mut_subcommands(without_empty_variables)
+}
+
+/// Prints what a command was asked for; the exit code says whether it got there.
+fn print(text: &str) -> u8 {
+    printed(stdio::print(text))
+}
+
+fn printed(written: std::io::Result<()>) -> u8 {
+    match written {
+        Ok(()) => exit::PASS,
+        Err(error) => {
+            complain(format_args!("failed to {error}"));
+            exit::ERROR
+        }
+    }
+}
+
 fn complain(message: impl std::fmt::Display) {
-    eprintln!("fleetsim: {message}");
+    stdio::say(&format!("fleetsim: {message}"));
 }
 
 fn usage(message: impl std::fmt::Display) -> u8 {

@@ -1,11 +1,10 @@
 //! `fleetsim report`.
 
-use super::complain;
+use super::{complain, print};
 use crate::report::RunRecord;
 use crate::run::use_colour;
 use crate::{exit, report};
 use clap::Args;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -20,10 +19,10 @@ pub(super) struct ReportArgs {
 
 pub(super) fn report_command(args: &ReportArgs) -> u8 {
     match report::load(&args.run) {
-        Ok(record) => {
-            let _ = writeln!(std::io::stdout(), "{}", record.summary(use_colour(&std::io::stdout())));
-            exit_code(&record, args.exit_code)
-        }
+        Ok(record) => match print(&format!("{}\n", record.summary(use_colour(&std::io::stdout())))) {
+            exit::PASS => exit_code(&record, args.exit_code),
+            unprinted => unprinted,
+        },
         Err(error) => {
             complain(format_args!("failed to {error}"));
             exit::ERROR

@@ -1,11 +1,12 @@
 //! `fleetsim run` and `fleetsim check`.
 
 use super::scenario_args::ScenarioArgs;
-use super::{complain, not_built, usage};
-use crate::run::{RunOptions, UiKind, check_target, run};
+use super::{complain, not_built, print, usage};
+use crate::run::{RunOptions, UiKind, check_target, is_capable_terminal, run};
 use crate::{exit, preflight};
 use clap::Args;
-use std::io::{IsTerminal as _, Write as _};
+use host::{environment, stdio};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Frames a second of the dashboard, where nobody says otherwise.
@@ -18,6 +19,10 @@ pub(super) struct RunArgs {
     /// The results folder itself [default: results/<name>-<UTC stamp>]; must be empty or new
     #[arg(long, value_name = "DIR", env = "FLEETSIM_RUN_OUT")]
     out: Option<PathBuf>,
+    /// Where the certificates of local endpoints are kept, a folder a scenario [env: FLEETSIM_CERTS] [default: certs/, and where that
+    /// cannot be written the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
     /// How the run is shown
     #[arg(long, value_enum, default_value_t = UiChoice::Auto, env = "FLEETSIM_RUN_UI")]
     ui: UiChoice,
@@ -42,6 +47,7 @@ impl RunArgs {
     pub(super) fn ui_kind(&self) -> Result<UiKind, &'static str> {
         let tui = UiKind::Tui { fps: self.fps.unwrap_or(FPS) };
         match self.ui {
+            UiChoice::Auto if is_automation() => Ok(UiKind::Plain),
             UiChoice::Auto | UiChoice::Tui if can_show_dashboard() => Ok(tui),
             UiChoice::Tui => Err("--ui tui needs a terminal on stdin and stdout, and TERM other than dumb; --ui plain needs none"),
             UiChoice::Plain | UiChoice::Json | UiChoice::None if self.fps.is_some() => Err("--fps is for the dashboard: --ui tui"),
@@ -53,8 +59,12 @@ impl RunArgs {
 }
 
 fn can_show_dashboard() -> bool {
-    let is_capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    is_capable && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    is_capable_terminal() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Where continuous integration gives its jobs a terminal, nobody looks at it.
+fn is_automation() -> bool {
+    environment::variable("CI").is_some_and(|value| !matches!(&*value, "false" | "0"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -90,7 +100,11 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    run(RunOptions { plan, out: args.out, ui, shards: args.shards.map(usize::from) })
+    if args.certs.is_some() && plan.target.remote().is_some() {
+        return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
+    }
+    let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
+    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from) })
 }
 
 pub(super) fn check_command(args: &CheckArgs) -> u8 {
@@ -98,11 +112,13 @@ pub(super) fn check_command(args: &CheckArgs) -> u8 {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    // A closed pipe (`| head`) is nobody's problem.
-    let _ = writeln!(std::io::stdout(), "{}", plan.to_toml());
+    let code = print(&format!("{}\n", plan.to_toml()));
+    if code != exit::PASS {
+        return code;
+    }
     match preflight::check(&crate::run::needs(&plan)) {
         Ok(facts) => {
-            eprintln!("this host can carry it: {facts}");
+            stdio::say(&format!("this host can carry it: {facts}"));
             match check_target(&plan) {
                 Ok(()) => exit::PASS,
                 Err(faults) => {

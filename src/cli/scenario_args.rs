@@ -6,12 +6,15 @@ use crate::run::use_colour;
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{self, Override};
 use clap::Args;
+use host::environment;
+use host::stdio::{is_standard, read_to_string, say};
 use iot_endpoint::quotas::QuotasError;
+use std::path::Path;
 
 /// What shapes a scenario from outside. Precedence: flag, --set, environment, file, default.
 #[derive(Args)]
 pub(super) struct ScenarioArgs {
-    /// A TOML file, or the name of a shipped scenario
+    /// A TOML file, the name of a shipped scenario, or - for standard input
     scenario: String,
     /// Override a value of the scenario, as TOML: `--set fleet.things=100 --set rollout.fw-2-4-1.rate='"600/min"'`
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -41,7 +44,9 @@ pub(super) struct ScenarioArgs {
 
 /// The text of a scenario and where it comes from: a file, or the name of a shipped one.
 fn scenario_text(argument: &str) -> Result<(String, String), String> {
-    match std::fs::read_to_string(argument) {
+    let path = Path::new(argument);
+    match read_to_string(path) {
+        Ok(text) if is_standard(path) => Ok(("standard input".to_owned(), text)),
         Ok(text) => Ok((argument.to_owned(), text)),
         Err(error) => match scenario::shipped(argument) {
             Some(shipped) => Ok((format!("{argument} (shipped)"), shipped.text.to_owned())),
@@ -93,7 +98,7 @@ impl ScenarioArgs {
         let shorthands = self.shorthands();
         let environment = shorthands.iter().filter_map(|shorthand| {
             let name = format!("FLEETSIM_RUN_{}", shorthand.flag.to_uppercase());
-            let value = std::env::var(&name).ok()?;
+            let value = environment::variable(&name)?;
             Some(shorthand.lay(&value, format!("{name}={value}")))
         });
         overrides.splice(0..0, environment);
@@ -122,7 +127,7 @@ impl ScenarioArgs {
                 }
             },
             Err(problems) => {
-                eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
+                say(&problems.render(use_colour(&std::io::stderr())));
                 Err(exit::SCENARIO)
             }
         }

@@ -1,9 +1,11 @@
 //! `fleetsim scenarios`.
 
-use super::usage;
+use super::{print, usage};
 use crate::{exit, scenario};
 use clap::{Args, Subcommand};
+use host::stdio::is_standard;
 use load_metrics::Metric;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,7 @@ enum ScenariosAction {
     List,
     /// Print one
     Show { name: String },
-    /// Write one to a file of its own, to be changed
+    /// Write one to a file of its own (-: standard output), to be changed
     Init { name: String, file: Option<PathBuf> },
     /// Everything that [thresholds] can check
     Thresholds,
@@ -32,37 +34,38 @@ pub(super) fn scenarios_command(args: ScenariosArgs) -> u8 {
             usage(format_args!("there is no shipped scenario {name:?}; known: {}", known.join(", ")))
         })
     };
-    let outcome = match args.action.unwrap_or(ScenariosAction::List) {
+    match args.action.unwrap_or(ScenariosAction::List) {
         ScenariosAction::List => {
             let width = scenario::SHIPPED.iter().map(|shipped| shipped.name.len()).max().unwrap_or(0);
+            let mut list = String::new();
             for shipped in scenario::SHIPPED {
-                let _ = writeln!(std::io::stdout(), "{:width$}  {}", shipped.name, shipped.summary);
+                let _ = writeln!(list, "{:width$}  {}", shipped.name, shipped.summary);
             }
-            Ok(())
+            print(&list)
         }
-        ScenariosAction::Thresholds => {
-            let _ = print_thresholds(&mut std::io::stdout().lock());
-            Ok(())
-        }
-        ScenariosAction::Show { name } => find(&name).map(|shipped| {
-            let _ = write!(std::io::stdout(), "{}", shipped.text);
-        }),
-        ScenariosAction::Init { name, file } => find(&name).and_then(|shipped| {
-            let file = file.unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
-            write_new(&file, shipped.text).map_err(|error| usage(format_args!("failed to write {}: {error}", file.display())))
-        }),
-    };
-    outcome.err().unwrap_or(exit::PASS)
+        ScenariosAction::Thresholds => print(&thresholds()),
+        ScenariosAction::Show { name } => find(&name).map_or_else(|code| code, |shipped| print(shipped.text)),
+        ScenariosAction::Init { name, file } => match (find(&name), file) {
+            (Err(code), _) => code,
+            (Ok(shipped), Some(file)) if is_standard(&file) => print(shipped.text),
+            (Ok(shipped), file) => {
+                let file = file.unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
+                let written = write_new(&file, shipped.text);
+                written.map_or_else(|error| usage(format_args!("failed to write {}: {error}", file.display())), |()| exit::PASS)
+            }
+        },
+    }
 }
 
-fn print_thresholds(out: &mut impl std::io::Write) -> std::io::Result<()> {
-    writeln!(out, "[thresholds]")?;
-    writeln!(
-        out,
-        "# \"METRIC\" = \"< 250\", or {{ check = \"< 250\", over = \"last 60s\", phase = \"rollout\", cohort = \"NAME\" }}"
-    )?;
-    writeln!(out, "# Signs: < <= > >= == !=. Without a single sample a threshold fails.")?;
-    Metric::vocabulary().try_for_each(|metric| writeln!(out, "{metric}"))
+fn thresholds() -> String {
+    let mut text = "[thresholds]\n\
+         # \"METRIC\" = \"< 250\", or { check = \"< 250\", over = \"last 60s\", phase = \"rollout\", cohort = \"NAME\" }\n\
+         # Signs: < <= > >= == !=. Without a single sample a threshold fails.\n"
+        .to_owned();
+    for metric in Metric::vocabulary() {
+        let _ = writeln!(text, "{metric}");
+    }
+    text
 }
 
 fn write_new(file: &Path, text: &str) -> std::io::Result<()> {

@@ -1,17 +1,18 @@
 //! `fleetsim serve`: the endpoint's configuration from a file and from flags, and the rest of what it needs.
 
-use super::{complain, usage};
+use super::{complain, print, usage};
 use crate::exit;
 use crate::run::use_colour;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use config_text::Override;
+use host::address::bare;
+use host::stdio::{is_standard, read_to_string, say};
 use iot_endpoint::config::EndpointConfig;
 use iot_endpoint::quotas::{AWS_QUOTAS, QuotasError};
 use iot_endpoint::serve::{ServeOptions, serve};
 use iot_jobs::Spread;
-use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{AddrParseError, IpAddr};
 use std::path::PathBuf;
 use strum::VariantArray;
 use toml::Value;
@@ -22,7 +23,7 @@ pub(super) struct ServeArgs {
     #[arg(long, required_unless_present_any = ["print_quotas", "print_config"])]
     dir: Option<PathBuf>,
     /// Address to listen on; anything not loopback must be said explicitly
-    #[arg(long, default_value = "127.0.0.1")]
+    #[arg(long, default_value = "127.0.0.1", value_parser = bind_address)]
     bind: IpAddr,
     /// MQTT over mutual TLS; 0: any free port
     #[arg(long, default_value_t = 8883)]
@@ -159,10 +160,15 @@ impl ShapeFlags {
     }
 }
 
+fn bind_address(text: &str) -> Result<IpAddr, AddrParseError> {
+    bare(text).parse()
+}
+
 /// On the command line any word but two is a file; in a text one without a dot or a slash is taken for a typing error.
 fn quotas_word(word: &str) -> Value {
     match word {
         "none" | "aws" => word.into(),
+        "-" => "/dev/stdin".into(),
         path if path.contains(['.', '/']) => path.into(),
         file => format!("./{file}").into(),
     }
@@ -173,7 +179,7 @@ impl ServeArgs {
     fn load_config(&self) -> Result<EndpointConfig, u8> {
         let (name, text) = match &self.config {
             None => ("the command line".to_owned(), String::new()),
-            Some(path) => match std::fs::read_to_string(path) {
+            Some(path) => match read_to_string(path) {
                 Ok(text) => (path.display().to_string(), text),
                 Err(error) => {
                     complain(format_args!("failed to read the endpoint's configuration {}: {error}", path.display()));
@@ -182,7 +188,7 @@ impl ServeArgs {
             },
         };
         EndpointConfig::load(&name, &text, &self.shape.overrides()).map_err(|problems| {
-            eprintln!("{}", problems.render(use_colour(&std::io::stderr())));
+            say(&problems.render(use_colour(&std::io::stderr())));
             let is_of_flag = problems.iter().any(|problem| problem.place.source > 0);
             if is_of_flag { exit::USAGE } else { exit::SCENARIO }
         })
@@ -199,10 +205,21 @@ impl ServeArgs {
     }
 }
 
+/// Standard output takes one file, and no database.
+fn check_streams(ledger: &Option<PathBuf>, requests: &Option<PathBuf>, state: &Option<PathBuf>) -> Result<(), &'static str> {
+    let is_stream = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_standard);
+    if is_stream(state) {
+        return Err("--state - : the state is read and written anywhere in its file; name a file");
+    }
+    if is_stream(ledger) && is_stream(requests) {
+        return Err("--ledger - and --requests - : standard output can be one of them; name a file for the other");
+    }
+    Ok(())
+}
+
 pub(super) fn serve_command(args: ServeArgs) -> u8 {
     if args.print_quotas {
-        let _ = write!(std::io::stdout(), "{AWS_QUOTAS}");
-        return exit::PASS;
+        return print(AWS_QUOTAS);
     }
     let config = match args.load_config() {
         Ok(config) => config,
@@ -213,14 +230,16 @@ pub(super) fn serve_command(args: ServeArgs) -> u8 {
         Err(error) => return args.complain_of_quotas(&error),
     };
     if args.print_config {
-        let _ = write!(std::io::stdout(), "{}", config.to_toml());
-        return exit::PASS;
+        return print(&config.to_toml());
     }
     let thing_name = match sim_units::text::name_template(&args.thing_name) {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
     let Some(dir) = args.dir else { return usage("--dir is missing") };
+    if let Err(why) = check_streams(&args.ledger, &args.requests, &args.state) {
+        return usage(why);
+    }
     let options = ServeOptions {
         dir,
         bind: args.bind,

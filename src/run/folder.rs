@@ -4,20 +4,29 @@ use super::Setup;
 use super::timestamp::{rfc3339, stamp};
 use crate::report::{Manifest, ReportError, ResultsWriter, Totals, Verdict};
 use sha2::{Digest as _, Sha256};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where results go if nobody says where: `results/<name>-<UTC stamp>`.
-pub(super) fn default_path(name: &str) -> PathBuf {
-    PathBuf::from("results").join(format!("{name}-{}", stamp()))
-}
+/// Where results go if nobody says where.
+const RESULTS: &str = "results";
+/// Runs of one name that may begin in one second.
+const RUNS_A_SECOND_MAX: u32 = 1_000;
 
-/// Makes it, with the manifest of a run that begins.
+/// Makes `dir`, or if nobody says where `results/<name>-<UTC stamp>`, with the manifest of a run that begins.
 ///
 /// # Errors
 /// When it is not empty, or cannot be written.
-pub(super) fn create(dir: &Path, setup: &Setup) -> Result<ResultsWriter, ReportError> {
+pub(super) fn create(dir: Option<&Path>, setup: &Setup) -> Result<ResultsWriter, ReportError> {
     let plan = &setup.plan;
+    let made = match dir {
+        Some(dir) => dir.to_owned(),
+        None => claim(Path::new(RESULTS), &format!("{}-{}", plan.name, stamp())).map_err(|(path, source)| {
+            let why = format!("{source}; --out DIR names another folder");
+            ReportError::Write { path, source: io::Error::new(source.kind(), why) }
+        })?,
+    };
     let manifest = Manifest {
         name: plan.name.clone(),
         verdict: Verdict::Running,
@@ -38,7 +47,23 @@ pub(super) fn create(dir: &Path, setup: &Setup) -> Result<ResultsWriter, ReportE
         differences: None,
         audit_findings: 0,
     };
-    ResultsWriter::create(dir, manifest, Arc::clone(setup.roster.things()))
+    ResultsWriter::create(&made, manifest, Arc::clone(setup.roster.things()))
+}
+
+/// Makes a folder that nobody else has: who comes later in the same second gets `-2` behind its name, and so on.
+fn claim(parent: &Path, name: &str) -> Result<PathBuf, (PathBuf, io::Error)> {
+    fs::create_dir_all(parent).map_err(|error| (parent.to_owned(), error))?;
+    let mut dir = parent.join(name);
+    for next in 2.. {
+        match fs::create_dir(&dir) {
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && next <= RUNS_A_SECOND_MAX => {
+                dir = parent.join(format!("{name}-{next}"));
+            }
+            Err(error) => return Err((dir, error)),
+        }
+    }
+    Ok(dir)
 }
 
 /// `results/latest` points to the newest folder; a host without links does without it.
@@ -48,5 +73,23 @@ pub(super) fn point_latest(dir: &Path) {
     let linked = std::os::unix::fs::symlink(name, &aside).and_then(|()| std::fs::rename(&aside, parent.join("latest")));
     if let Err(error) = linked {
         tracing::warn!(%error, "results/latest was not updated");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_begin_in_one_second_have_folders_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path().join("results");
+        let claimed: Vec<PathBuf> = std::thread::scope(|scope| {
+            let claims: Vec<_> = (0..8).map(|_| scope.spawn(|| claim(&parent, "x-20260131T120000Z").unwrap())).collect();
+            claims.into_iter().map(|claim| claim.join().unwrap()).collect()
+        });
+        let names: std::collections::BTreeSet<_> = claimed.iter().collect();
+        assert_eq!(names.len(), 8, "{claimed:?}");
+        assert!(claimed.contains(&parent.join("x-20260131T120000Z")) && claimed.contains(&parent.join("x-20260131T120000Z-8")));
     }
 }

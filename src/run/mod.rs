@@ -24,7 +24,7 @@ pub use needs::needs;
 pub use observe::Gauges;
 pub use targets::check as check_target;
 pub use ui::UiKind;
-pub(crate) use ui::use_colour;
+pub(crate) use ui::{is_capable_terminal, use_colour};
 
 use crate::exit;
 use crate::preflight::{self, HostFacts};
@@ -41,7 +41,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stop::StopRequests;
-use targets::TargetError;
+use targets::{Folders, TargetError};
 use thing_transport::credentials::Credentials;
 use tokio::runtime::Runtime;
 use ui::{Ui, say};
@@ -55,6 +55,8 @@ pub struct RunOptions {
     pub plan: Plan,
     /// The results folder; default `results/<name>-<UTC stamp>`.
     pub out: Option<PathBuf>,
+    /// Where the certificates of local endpoints are kept; default: `certs/`, and where that cannot be written the user's data folder.
+    pub certs: Option<PathBuf>,
     pub ui: UiKind,
     /// Default: the host's cores.
     pub shards: Option<usize>,
@@ -66,6 +68,7 @@ struct Setup {
     roster: Roster,
     host: HostFacts,
     shards: usize,
+    certs: Option<PathBuf>,
 }
 
 /// A run that could not be carried out.
@@ -94,18 +97,16 @@ enum RunError {
 /// Runs the plan; returns the exit code.
 #[must_use]
 pub fn run(options: RunOptions) -> u8 {
-    let RunOptions { plan, out, ui, shards } = options;
+    let RunOptions { plan, out, certs, ui, shards } = options;
     let host = match preflight::check(&needs(&plan)) {
         Ok(host) => host,
         Err(shortages) => return complain(exit::ERROR, &preflight::describe(&shortages)),
     };
     let shards = shards.unwrap_or(host.cores as usize).max(1);
-    let is_default = out.is_none();
-    let dir = out.unwrap_or_else(|| folder::default_path(&plan.name));
-    match prepare(plan, host, shards, &dir) {
+    match prepare(plan, host, shards, certs, out.as_deref()) {
         Ok((setup, mut writer, runtime)) => {
-            if is_default {
-                folder::point_latest(&dir);
+            if out.is_none() {
+                folder::point_latest(writer.dir());
             }
             let code = runtime.block_on(show(&setup, ui, &mut writer));
             // Certificates that nobody waits for any more may still be in the making.
@@ -122,9 +123,15 @@ fn complain(code: u8, message: &str) -> u8 {
     code
 }
 
-fn prepare(plan: Plan, host: HostFacts, shards: usize, dir: &Path) -> Result<(Setup, ResultsWriter, Runtime), RunError> {
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards };
-    let writer = folder::create(dir, &setup)?;
+fn prepare(
+    plan: Plan,
+    host: HostFacts,
+    shards: usize,
+    certs: Option<PathBuf>,
+    out: Option<&Path>,
+) -> Result<(Setup, ResultsWriter, Runtime), RunError> {
+    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs };
+    let writer = folder::create(out, &setup)?;
     // One thread: the shards have their own, and the endpoint child must be started by this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     Ok((setup, writer, runtime))
@@ -141,8 +148,7 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
         Ok(listening) => listening,
         Err(error) => {
             let (code, failures) = conclude(setup, writer, Err(error));
-            Ui::Plain.conclude(writer.manifest(), writer.dir(), &failures);
-            return code;
+            return Ui::Plain.conclude(writer.manifest(), writer.dir(), &failures, code);
         }
     };
     let outcome = carry_out(setup, writer, &ui, &mut stop).await;
@@ -151,17 +157,16 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
     if !stop.was_asked() && writer.manifest().totals.run_s > 0 {
         ui.finished(writer.manifest(), stop.next()).await;
     }
-    ui.conclude(writer.manifest(), writer.dir(), &failures);
-    code
+    ui.conclude(writer.manifest(), writer.dir(), &failures, code)
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards } = setup;
+    let Setup { plan, roster, host, shards, certs } = setup;
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
     let mut target = tokio::select! {
-        target = targets::bring_up(plan, roster, writer.dir(), ui) => target?,
+        target = targets::bring_up(plan, roster, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
         () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new() }),
     };
     ui.tell(&format!("results: {}", writer.dir().display()));

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
-    let Setup { plan, roster, host, shards } = setup;
+    let Setup { plan, roster, host, shards, .. } = setup;
     RunInfo {
         name: plan.name.clone(),
         seed: plan.seed,

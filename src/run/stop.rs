@@ -4,36 +4,53 @@ use super::ui::Stops;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Whether whoever started this process wants it to outlive its terminal, as `nohup` does.
+pub(super) fn ignores_hangup() -> bool {
+    let hangup = 1 << (SignalKind::hangup().as_raw_value() - 1);
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    status.is_ok_and(|status| status.sigign & hangup != 0)
+}
+
 /// From its making on, the process ends by its own decision.
 pub(super) struct StopRequests {
     interrupt: Signal,
     terminate: Signal,
-    /// Of the dashboard; without one, a closing terminal ends the process as it always does.
-    dashboard: Option<(Stops, Signal)>,
+    dashboard: Option<Stops>,
+    /// With a dashboard; without one, a closing terminal ends the process as it always does.
+    hangup: Option<Signal>,
     was_asked: bool,
 }
 
 impl StopRequests {
     /// Must be called within a runtime.
     pub(super) fn listen(dashboard: Option<Stops>) -> io::Result<Self> {
-        let dashboard = dashboard.map(|stops| Ok::<_, io::Error>((stops, signal(SignalKind::hangup())?))).transpose()?;
+        let wants_hangup = dashboard.is_some() && !ignores_hangup();
+        let hangup = wants_hangup.then(|| signal(SignalKind::hangup())).transpose()?;
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, dashboard, was_asked: false })
+        Ok(Self { interrupt, terminate, dashboard, hangup, was_asked: false })
     }
 
     /// Completes with the next request.
     pub(super) async fn next(&mut self) {
         let dashboard = async {
-            let Some((stops, hangup)) = &mut self.dashboard else { return std::future::pending().await };
-            tokio::select! {
-                Some(()) = stops.recv() => {}
-                _ = hangup.recv() => {}
+            if let Some(stops) = &mut self.dashboard
+                && stops.recv().await.is_some()
+            {
+                return;
+            }
+            std::future::pending::<()>().await;
+        };
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             () = dashboard => {}
+            () = hangup => {}
         }
         self.was_asked = true;
     }

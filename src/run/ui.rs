@@ -1,20 +1,25 @@
 //! How a run is shown: every word to people goes through here.
 
+use super::stop::ignores_hangup;
+use crate::exit;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
 use crate::tui::app::{Conclusion, RunInfo, Step};
 use crate::tui::theme::Theme;
 use crate::tui::{Dashboard, LineSink};
+use host::{environment, stdio};
 use indicatif::ProgressBar;
 use load_metrics::Snapshot;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+pub(super) use host::stdio::say;
 
 /// How often a dashboard hears of progress.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(50);
@@ -43,17 +48,13 @@ pub(super) enum Ui {
         _logs: Redirect,
     },
     Plain,
-    Json,
+    /// With what was lost on its way to stdout.
+    Json(RefCell<Option<io::Error>>),
     None,
 }
 
 /// Wishes of somebody at the dashboard to stop the run.
 pub(super) type Stops = mpsc::UnboundedReceiver<()>;
-
-/// One line on stderr. A reader that has gone away does not end a run.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
 
 /// Whether text for this stream may have colours.
 pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {
@@ -61,7 +62,12 @@ pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {
 }
 
 fn has_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    environment::variable("NO_COLOR").is_none() && is_capable_terminal()
+}
+
+/// Whether a terminal, where there is one, does more than print text.
+pub(crate) fn is_capable_terminal() -> bool {
+    environment::variable("TERM").is_some_and(|term| term != "dumb")
 }
 
 impl Ui {
@@ -72,7 +78,8 @@ impl Ui {
     pub(super) fn start(kind: UiKind, dir: &Path, run_info: impl FnOnce() -> RunInfo) -> io::Result<(Self, Option<Stops>)> {
         Ok(match kind {
             UiKind::Tui { fps } => {
-                let (dashboard, stops) = Dashboard::start(run_info(), Theme { has_colour: has_colour() }, fps)?;
+                let theme = Theme { has_colour: has_colour() };
+                let (dashboard, stops) = Dashboard::start(run_info(), theme, fps, ignores_hangup())?;
                 let mut log = LogFile { path: dir.join(LOG_FILE), file: None };
                 let line_sink = dashboard.line_sink();
                 let logs = Redirect::to(move |line| {
@@ -83,7 +90,7 @@ impl Ui {
                 (Self::Tui { dashboard, _logs: logs }, Some(stops))
             }
             UiKind::Plain => (Self::Plain, None),
-            UiKind::Json => (Self::Json, None),
+            UiKind::Json => (Self::Json(RefCell::default()), None),
             UiKind::None => (Self::None, None),
         })
     }
@@ -98,7 +105,7 @@ impl Ui {
         match self {
             Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.line_sink().line(text)),
             Self::Tui { .. } | Self::Plain => say(text),
-            Self::Json | Self::None => {}
+            Self::Json(_) | Self::None => {}
         }
     }
 
@@ -112,7 +119,7 @@ impl Ui {
                 progress
             }
             Self::Plain => Progress::Bar(dev_pki::progress_bar(of, what)),
-            Self::Json | Self::None => Progress::Silent,
+            Self::Json(_) | Self::None => Progress::Silent,
         }
     }
 
@@ -136,8 +143,12 @@ impl Ui {
                 panic_if_asked(dashboard, snapshot.t_s);
             }
             Self::Plain => say(&report::plain::line(snapshot)),
-            // A reader that has gone away does not end the run.
-            Self::Json => drop(writeln!(io::stdout(), "{}", report::json::line(snapshot))),
+            // A run goes on, and its end says what was lost.
+            Self::Json(lost) => {
+                if let Err(error) = stdio::print(&format!("{}\n", report::json::line(snapshot))) {
+                    lost.borrow_mut().get_or_insert(error);
+                }
+            }
             Self::None => {}
         }
     }
@@ -156,33 +167,38 @@ impl Ui {
         }
     }
 
-    /// Gives the terminal back and says how it went: what failed on stderr, the summary on stdout.
-    pub(super) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String]) {
-        let is_json = matches!(self, Self::Json);
-        let is_silent = matches!(self, Self::None);
+    /// Gives the terminal back and says how it went: what failed on stderr, the summary on stdout. The exit code is `code`, unless what
+    /// was to be on stdout is not there.
+    pub(super) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String], code: u8) -> u8 {
+        let (lost, text) = match &self {
+            Self::None => (None, None),
+            Self::Json(lost) => (lost.take(), Some(report::json::summary(manifest))),
+            Self::Tui { .. } | Self::Plain => {
+                (None, Some(format!("\n{}", report::summary(manifest, dir, use_colour(&io::stdout())))))
+            }
+        };
         drop(self);
         for failure in failures {
             say(&format!("fleetsim: {failure}"));
         }
-        if is_silent {
-            return;
+        let Some(text) = text else { return code };
+        let printed = stdio::print(&format!("{text}\n"));
+        match lost.map_or(printed, Err) {
+            Ok(()) => code,
+            Err(error) => {
+                say(&format!("fleetsim: failed to {error}"));
+                exit::ERROR
+            }
         }
-        let text = if is_json {
-            report::json::summary(manifest)
-        } else {
-            format!("\n{}", report::summary(manifest, dir, use_colour(&io::stdout())))
-        };
-        // A reader that has gone away does not change how the run went.
-        let _ = writeln!(io::stdout(), "{text}");
     }
 }
 
 /// For tests, and no part of a release: `FLEETSIM_TEST_PANIC` names who is to panic in the second second, `dashboard` or `run`.
 #[cfg(debug_assertions)]
 fn panic_if_asked(dashboard: &Dashboard, t_s: u64) {
-    match std::env::var("FLEETSIM_TEST_PANIC").as_deref() {
-        Ok("dashboard") if t_s == 2 => dashboard.panic(),
-        Ok("run") if t_s == 2 => panic!("asked to panic"),
+    match environment::variable("FLEETSIM_TEST_PANIC").as_deref() {
+        Some("dashboard") if t_s == 2 => dashboard.panic(),
+        Some("run") if t_s == 2 => panic!("asked to panic"),
         _ => {}
     }
 }

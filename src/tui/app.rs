@@ -136,6 +136,8 @@ pub struct App {
     pub most_hit: Vec<Card>,
     /// The shards do not answer questions, or not any more.
     pub unanswered: bool,
+    /// When the last screen goes, where nobody has touched a key.
+    pub leaves_in_s: Option<u64>,
 }
 
 impl App {
@@ -161,6 +163,7 @@ impl App {
             finder,
             most_hit: Vec::new(),
             unanswered: false,
+            leaves_in_s: None,
         }
     }
 

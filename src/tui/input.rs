@@ -31,6 +31,7 @@ pub enum Action {
     Log,
     Help,
     Redraw,
+    Suspend,
     Stop,
     Abort,
     Dismiss,
@@ -79,6 +80,7 @@ const fn code(code: KeyCode) -> (KeyModifiers, KeyCode) {
 
 const CTRL_C: (KeyModifiers, KeyCode) = (CTRL, KeyCode::Char('c'));
 const BROWSING: &[Mode] = &[Live, Finished];
+const ANY: &[Mode] = &[Live, Typing, Question, Help, Finished];
 
 macro_rules! bindings {
     ($($modes:expr, [$($key:expr),+] => $action:expr, $shown:literal, $help:literal, $hint:expr;)+) => {
@@ -116,6 +118,7 @@ bindings! {
     BROWSING, [key('l')] => Action::Log, "l", "log", Some("log");
     BROWSING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
     BROWSING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
+    ANY, [(CTRL, KeyCode::Char('z'))] => Action::Suspend, "Ctrl-Z", "suspend; fg brings it back", None;
     &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "drain; again: abort now", Some("stop");
     &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave; print the summary", Some("leave");
     &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "look at what was found", Some("done");
@@ -192,5 +195,8 @@ mod tests {
         assert_eq!(press(PLAIN, KeyCode::F(5), Finished), Some(Action::Leave));
         assert_eq!(press(PLAIN, KeyCode::Char('2'), Finished), Some(Action::Show(Tab::Latency)), "one may still look around");
         assert_eq!(press(PLAIN, KeyCode::Char('z'), Live), None);
+        for mode in ANY {
+            assert_eq!(press(CTRL, KeyCode::Char('z'), *mode), Some(Action::Suspend));
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod finder;
 pub mod history;
 pub mod input;
+mod job_control;
 pub mod model;
 mod terminal;
 pub mod theme;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use terminal::{Screen, THREAD};
+use terminal::{Input, Screen, THREAD};
 use theme::Theme;
 use tokio::sync::{mpsc, watch};
 use update::{Command, mode, update};
@@ -31,6 +32,10 @@ use update::{Command, mode, update};
 const WAITING_MAX: usize = 1024;
 /// Keys are answered this soon, whatever the frame rate.
 const KEY_FRAME: Duration = Duration::from_millis(33);
+/// How long the last screen stays where nobody has touched a key during the run, as in automation that gives its jobs a terminal.
+const UNATTENDED_STAY: Duration = Duration::from_secs(30);
+/// How often it is seen whether the last screen still has a terminal, should the thread not notice.
+const GONE_CHECK: Duration = Duration::from_secs(1);
 /// How long the thread may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,6 +47,10 @@ enum Message {
     Fleet(Inspector),
     Second(Arc<Snapshot>),
     Finished(Conclusion),
+    /// The process is to stop, and somebody may continue it.
+    Suspend,
+    /// The process was stopped, and goes on.
+    Continued,
     Close,
     #[cfg(debug_assertions)]
     Panic,
@@ -73,21 +82,42 @@ impl LineSink {
 }
 
 impl Dashboard {
-    /// Takes the terminal over. The receiver hears of every wish to stop the run.
+    /// Takes the terminal over. The receiver hears of every wish to stop the run; that the terminal goes away is one, unless the run is to
+    /// outlive it. Must be called within a runtime.
     ///
     /// # Errors
     /// When there is no terminal, or it does not do what it must.
-    pub fn start(run_info: RunInfo, theme: Theme, fps: u32) -> io::Result<(Self, mpsc::UnboundedReceiver<()>)> {
-        let screen = Screen::enter()?;
+    pub fn start(
+        run_info: RunInfo,
+        theme: Theme,
+        fps: u32,
+        outlives_terminal: bool,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<()>)> {
         let (messages, inbox) = sync_channel(WAITING_MAX);
+        job_control::follow(messages.clone())?;
+        let screen = Screen::enter()?;
         let (stop, stops) = mpsc::unbounded_channel();
         let (leave, left) = watch::channel(false);
         let frame = Duration::from_secs(1) / fps.max(1);
         let threads = std::thread::Builder::new().name(THREAD.into());
         let thread = threads.spawn(move || {
-            let mut desk =
-                DashboardLoop { app: App::new(run_info, theme), screen, inbox, stop, leave, inspector: None, pending: Vec::new() };
-            desk.work(frame)
+            let mut desk = DashboardLoop {
+                app: App::new(run_info, theme),
+                screen,
+                inbox,
+                stop,
+                leave,
+                inspector: None,
+                pending: Vec::new(),
+                is_attended: false,
+                finished_at: None,
+            };
+            let outcome = desk.work(frame);
+            if terminal::is_gone() && !outlives_terminal {
+                // The run may have ended already; then nobody listens.
+                let _ = desk.stop.send(());
+            }
+            outcome
         })?;
         Ok((Self { messages, thread: Some(thread), left }, stops))
     }
@@ -116,10 +146,15 @@ impl Dashboard {
         self.tell(Message::Finished(conclusion));
     }
 
-    /// Completes when somebody at the terminal has seen enough, or there is no terminal any more.
+    /// Completes when somebody at the terminal has seen enough, or nobody is there, or there is no terminal any more.
     pub async fn left(&self) {
-        // An error means that the thread has ended.
-        let _ = self.left.clone().wait_for(|left| *left).await;
+        let mut left = self.left.clone();
+        while !terminal::is_gone() {
+            // An error means that the thread has ended.
+            if tokio::time::timeout(GONE_CHECK, left.wait_for(|left| *left)).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// A test's way to see what a panic of the drawing thread leaves behind; no part of a release.
@@ -163,6 +198,9 @@ struct DashboardLoop {
     leave: watch::Sender<bool>,
     inspector: Option<Inspector>,
     pending: Vec<Pending>,
+    /// Whether somebody has touched a key.
+    is_attended: bool,
+    finished_at: Option<Instant>,
 }
 
 /// What is to be done after the messages were read.
@@ -180,29 +218,73 @@ impl DashboardLoop {
         let (mut is_dirty, mut has_key) = (false, false);
         loop {
             let due = drawn + if has_key { frame.min(KEY_FRAME) } else { frame };
-            if event::poll(due.saturating_duration_since(Instant::now()))? {
-                let (key, dirty) = self.event(&event::read()?)?;
-                has_key |= key;
-                is_dirty |= dirty;
-                if Instant::now() < due {
-                    continue;
+            match self.input(due)? {
+                Input::Gone => return Ok(()),
+                Input::Background => {}
+                input => {
+                    let (key, dirty) = self.events(input)?;
+                    has_key |= key;
+                    is_dirty |= dirty;
                 }
+            }
+            if Instant::now() < due {
+                continue;
             }
             match self.messages() {
                 Next::Close => return Ok(()),
                 next => is_dirty |= next == Next::Draw,
             }
-            is_dirty |= self.answers();
-            if is_dirty && !self.screen.draw(&self.app)? {
+            is_dirty |= self.answers() | !self.screen.is_held();
+            let is_held = self.screen.hold()?;
+            is_dirty |= self.leave_unattended();
+            if is_held && is_dirty && !self.screen.draw(&self.app)? {
                 return Ok(());
             }
             (drawn, is_dirty, has_key) = (Instant::now(), false, false);
         }
     }
 
+    /// Waits for keys, `until` at most; what is typed while the terminal is not ours is somebody else's.
+    fn input(&self, until: Instant) -> io::Result<Input> {
+        let left = until.saturating_duration_since(Instant::now());
+        if self.screen.is_held() && job_control::is_in_foreground() {
+            return terminal::wait(left);
+        }
+        std::thread::sleep(left);
+        Ok(if terminal::is_gone() { Input::Gone } else { Input::Background })
+    }
+
+    /// All keys and new sizes there are: whether there was a key, and whether anything has changed.
+    fn events(&mut self, input: Input) -> io::Result<(bool, bool)> {
+        let (mut has_key, mut is_dirty) = (false, false);
+        while event::poll(Duration::ZERO)? {
+            let (key, dirty) = self.event(&event::read()?)?;
+            has_key |= key;
+            is_dirty |= dirty;
+        }
+        if input == Input::Ready && !has_key {
+            // Bytes that are no whole key keep the terminal ready.
+            std::thread::sleep(KEY_FRAME);
+        }
+        Ok((has_key, is_dirty))
+    }
+
+    /// The last screen goes by itself where nobody is; says whether what it shows of that has changed.
+    fn leave_unattended(&mut self) -> bool {
+        let left = self.finished_at.filter(|_| !self.is_attended || !self.screen.is_held()).map(|finished_at| {
+            let stay = if self.screen.is_held() { UNATTENDED_STAY } else { Duration::ZERO };
+            stay.saturating_sub(finished_at.elapsed()).as_secs_f64().ceil() as u64
+        });
+        if left == Some(0) {
+            self.leave.send_replace(true);
+        }
+        std::mem::replace(&mut self.app.leaves_in_s, left) != left
+    }
+
     /// Whether it was a key, and whether it changed anything.
     fn event(&mut self, event: &Event) -> io::Result<(bool, bool)> {
         let Event::Key(key) = event else { return Ok((false, matches!(event, Event::Resize(..)))) };
+        self.is_attended = true;
         let Some(action) = input::action(key, mode(&self.app)) else { return Ok((true, false)) };
         match update(&mut self.app, action) {
             // The run may have ended already; then nobody listens.
@@ -210,6 +292,7 @@ impl DashboardLoop {
             Some(Command::Leave) => drop(self.leave.send(true)),
             Some(Command::Look) => self.ask(),
             Some(Command::Redraw) => self.screen.clear()?,
+            Some(Command::Suspend) => job_control::ask_to_stop(),
             None => {}
         }
         Ok((true, true))
@@ -226,7 +309,13 @@ impl DashboardLoop {
                     self.app.second(snapshot);
                     self.ask();
                 }
-                Ok(Message::Finished(conclusion)) => self.app.finished(conclusion),
+                Ok(Message::Finished(conclusion)) => {
+                    self.app.finished(conclusion);
+                    self.finished_at = Some(Instant::now());
+                }
+                Ok(Message::Suspend) if job_control::can_be_continued() => self.screen.suspend(),
+                Ok(Message::Suspend) => self.app.log("not suspended: there is no shell that could continue it".into()),
+                Ok(Message::Continued) => self.screen.go_on(),
                 #[cfg(debug_assertions)]
                 Ok(Message::Panic) => panic!("asked to panic"),
                 Ok(Message::Close) | Err(TryRecvError::Disconnected) => return Next::Close,

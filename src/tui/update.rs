@@ -19,6 +19,8 @@ pub enum Command {
     Look,
     /// What is on the terminal may be garbage.
     Redraw,
+    /// Stop the process until somebody continues it.
+    Suspend,
 }
 
 /// What the keys mean now.
@@ -86,6 +88,7 @@ pub fn update(app: &mut App, action: Action) -> Option<Command> {
         Action::Log => app.shows_log = !app.shows_log,
         Action::Help => app.overlay = Some(Overlay::Help),
         Action::Redraw => return Some(Command::Redraw),
+        Action::Suspend => return Some(Command::Suspend),
         Action::Stop => return stop(app),
         Action::Abort => {
             app.overlay = None;

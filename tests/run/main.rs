@@ -3,6 +3,7 @@
 mod bench;
 mod events;
 mod firmware;
+mod habits;
 mod rollouts;
 mod shipped;
 mod terminal;

@@ -7,23 +7,31 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A pseudo-terminal with the run on it.
 struct Terminal {
-    master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    /// Both are there until the terminal is gone.
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
     run: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Reads what is shown, until the terminal is to be gone.
+    reader: Option<JoinHandle<()>>,
+    is_closing: Arc<AtomicBool>,
     /// Of the line discipline, before the run.
     settings: String,
 }
 
+/// A terminal that does not know its size has the usual one.
 fn rows_and_columns((columns, rows): (u16, u16)) -> (NonZeroU16, NonZeroU16) {
-    (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap())
+    let or = |told: u16, usual: u16| NonZeroU16::new(if told == 0 { usual } else { told }).unwrap();
+    (or(rows, 24), or(columns, 80))
 }
 
 fn size((cols, rows): (u16, u16)) -> PtySize {
@@ -32,32 +40,64 @@ fn size((cols, rows): (u16, u16)) -> PtySize {
 
 impl Terminal {
     fn start(bench: &Bench, columns_rows: (u16, u16), args: &[&str], env: &[(&str, &str)]) -> Self {
-        let pair = native_pty_system().openpty(size(columns_rows)).unwrap();
         let mut command = CommandBuilder::new(cargo_bin("fleetsim"));
         command.args(args);
+        Self::with(bench, columns_rows, command, env)
+    }
+
+    /// Within a shell, to whose script the command line is `"$0" "$@"`.
+    fn start_in_shell(bench: &Bench, script: &str, args: &[&str]) -> Self {
+        let mut command = CommandBuilder::new("sh");
+        command.args(["-c", script]);
+        command.arg(cargo_bin("fleetsim"));
+        command.args(args);
+        Self::with(bench, (100, 30), command, &[])
+    }
+
+    fn with(bench: &Bench, columns_rows: (u16, u16), mut command: CommandBuilder, env: &[(&str, &str)]) -> Self {
+        let pair = native_pty_system().openpty(size(columns_rows)).unwrap();
         command.cwd(bench.dir.path());
         command.env("TERM", "xterm-256color");
         command.env("RUST_BACKTRACE", "0");
-        ["NO_COLOR", "RUST_LOG"].into_iter().for_each(|name| command.env_remove(name));
+        ["NO_COLOR", "RUST_LOG", "CI", "COLUMNS", "LINES"].into_iter().for_each(|name| command.env_remove(name));
         env.iter().for_each(|(name, value)| command.env(name, value));
         let settings = termios(&*pair.master);
         let run = pair.slave.spawn_command(command).unwrap();
         let (rows, columns) = rows_and_columns(columns_rows);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 1_000)));
         let mut output = pair.master.try_clone_reader().unwrap();
-        let shown = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let (shown, is_closing) = (Arc::clone(&screen), Arc::new(AtomicBool::new(false)));
+        let closing = Arc::clone(&is_closing);
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 65_536];
             // An error is the end of the terminal.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
+            while let Ok(count @ 1..) = output.read(&mut bytes)
+                && !closing.load(Ordering::SeqCst)
+            {
                 shown.lock().unwrap().process(&bytes[..count]);
             }
         });
-        Self { keys: pair.master.take_writer().unwrap(), master: pair.master, run, screen, settings }
+        Self {
+            keys: Some(pair.master.take_writer().unwrap()),
+            master: Some(pair.master),
+            run,
+            screen,
+            reader: Some(reader),
+            is_closing,
+            settings,
+        }
+    }
+
+    /// The terminal is gone, as when its window is closed; what ran on it may still be there.
+    fn close(&mut self) {
+        self.is_closing.store(true, Ordering::SeqCst);
+        // It lets go with the next second that is shown.
+        self.reader.take().unwrap().join().unwrap();
+        (self.keys, self.master) = (None, None);
     }
 
     fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     fn text(&self) -> String {
@@ -80,7 +120,7 @@ impl Terminal {
     fn resize(&self, columns_rows: (u16, u16)) {
         let (rows, columns) = rows_and_columns(columns_rows);
         self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
-        self.master.resize(size(columns_rows)).unwrap();
+        self.master.as_ref().unwrap().resize(size(columns_rows)).unwrap();
     }
 
     fn signal(&self, signal: Signal) {
@@ -89,7 +129,12 @@ impl Terminal {
 
     #[track_caller]
     fn exit_code(&mut self) -> u32 {
-        let deadline = Instant::now() + LIMIT;
+        self.exit_code_within(LIMIT)
+    }
+
+    #[track_caller]
+    fn exit_code_within(&mut self, limit: Duration) -> u32 {
+        let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.run.try_wait().unwrap() {
                 return status.exit_code();
@@ -105,7 +150,7 @@ impl Terminal {
         // The last bytes may still be on their way.
         wait_until("the alternate screen is left", || !self.screen.lock().unwrap().screen().alternate_screen());
         assert!(!self.screen.lock().unwrap().screen().hide_cursor(), "the cursor is there");
-        assert_eq!(termios(&*self.master), self.settings);
+        assert_eq!(termios(&**self.master.as_ref().unwrap()), self.settings);
     }
 }
 
@@ -270,6 +315,100 @@ fn a_terminal_that_goes_away_drains_the_run() {
     assert_eq!(seconds, (1..=seconds.len() as u64).collect::<Vec<_>>());
 }
 
+/// A run that nobody can look at any more ends: drained, or where it is to outlive its terminal, when it is over.
+#[test]
+fn a_run_whose_terminal_is_gone_ends_by_itself() {
+    for (script, code) in [("exec \"$0\" \"$@\"", 105), ("trap '' HUP; exec \"$0\" \"$@\"", 0)] {
+        let bench = Bench::new();
+        let mut terminal = Terminal::start_in_shell(&bench, script, TUI);
+        terminal.wait_for("ROLLOUT");
+        let pid = terminal.run.process_id().unwrap();
+        terminal.close();
+        // Who reads from a terminal that is gone spins.
+        wait_until("the dashboard is gone", || !has_thread(pid, "dashboard"));
+        assert_eq!(terminal.exit_code(), code, "{script}");
+        assert_eq!(bench.manifest("out")["exit_code"], code, "{script}");
+    }
+}
+
+fn has_thread(pid: u32, name: &str) -> bool {
+    let tasks = procfs::process::Process::new(pid as i32).and_then(|process| process.tasks());
+    tasks.is_ok_and(|tasks| tasks.flatten().any(|task| task.stat().is_ok_and(|stat| stat.comm == name)))
+}
+
+#[test]
+fn the_last_screen_goes_by_itself_where_nobody_is() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::start(&bench, (100, 30), TUI, &[]);
+    terminal.wait_for("closes in");
+    assert_eq!(terminal.exit_code_within(Duration::from_secs(60)), 0);
+    terminal.assert_usable();
+    terminal.wait_for("results: out");
+}
+
+#[test]
+fn a_key_keeps_the_last_screen() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::start(&bench, (100, 30), TUI, &[]);
+    terminal.wait_for("ROLLOUT");
+    terminal.press("3");
+    assert!(!terminal.wait_for("PASS (exit 0)").contains("closes in"));
+    terminal.press("q");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn a_terminal_that_does_not_know_its_size_has_the_usual_one() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::start(&bench, (0, 0), &[TUI, SLOW].concat(), &[]);
+    let text = terminal.wait_for("ROLLOUT");
+    assert!(text.contains("1 Overview") && text.lines().count() > 16, "{text}");
+    terminal.press("q");
+    assert_eq!(terminal.exit_code(), 105);
+}
+
+/// Ctrl-Z and SIGTSTP give the terminal back, and `fg` brings the dashboard back with its keys.
+#[test]
+fn a_run_is_suspended_and_goes_on() {
+    let script = r#"set -m
+        n=0
+        "$0" "$@"
+        while code=$?; [ $code -gt 128 ]; do
+            n=$((n + 1))
+            echo "stopped $n times"
+            read line
+            fg >/dev/null
+        done
+        echo "ended: $code""#;
+    let bench = Bench::new();
+    let mut terminal = Terminal::start_in_shell(&bench, script, &[TUI, SLOW].concat());
+    let shell = terminal.run.process_id().unwrap();
+    terminal.wait_for("ROLLOUT");
+    for (way, times, tab, shown) in
+        [("Ctrl-Z", "stopped 1 times", "3", "roll-outs by"), ("SIGTSTP", "stopped 2 times", "2", "operations over the run")]
+    {
+        match way {
+            "Ctrl-Z" => terminal.press("\x1a"),
+            _ => kill_process(Pid::from_raw(child_of(shell)).unwrap(), Signal::TSTP).unwrap(),
+        }
+        terminal.wait_for(times);
+        terminal.assert_usable();
+        terminal.press("\n");
+        wait_until("the dashboard is back", || terminal.screen.lock().unwrap().screen().alternate_screen());
+        terminal.press(tab);
+        terminal.wait_for(shown);
+    }
+    terminal.press("q");
+    terminal.wait_for("ended: 105");
+    terminal.assert_usable();
+}
+
+fn child_of(parent: u32) -> i32 {
+    let all = procfs::process::all_processes().unwrap().flatten();
+    let mut stats = all.filter_map(|process| process.stat().ok());
+    stats.find(|stat| stat.ppid == parent as i32).expect("the shell has a child").pid
+}
+
 #[test]
 fn a_storm_of_resizes_leaves_no_garbage() {
     let bench = Bench::new();
@@ -294,17 +433,37 @@ fn a_storm_of_resizes_leaves_no_garbage() {
 }
 
 #[test]
-fn a_dumb_terminal_gets_lines_by_itself() {
+fn where_nobody_can_look_at_a_dashboard_there_are_lines() {
+    for (name, value) in [("TERM", "dumb"), ("TERM", ""), ("CI", "true")] {
+        let bench = Bench::new();
+        let args = ["run", "smoke", "--things", "4", "--out", "out"];
+        let mut terminal = Terminal::start(&bench, (100, 30), &args, &[(name, value)]);
+        assert_eq!(terminal.exit_code(), 0, "{name}={value}");
+        let text = terminal.wait_for("results: out");
+        assert!(!terminal.screen.lock().unwrap().screen().alternate_screen(), "{name}={value}\n{text}");
+    }
     let bench = Bench::new();
-    let args = ["run", "smoke", "--things", "4", "--out", "out"];
-    let mut terminal = Terminal::start(&bench, (100, 30), &args, &[("TERM", "dumb")]);
-    assert_eq!(terminal.exit_code(), 0);
-    let text = terminal.wait_for("results: out");
-    assert!(!terminal.screen.lock().unwrap().screen().alternate_screen(), "{text}");
     let refused = bench.run(&["run", "smoke", "--ui", "tui", "--out", "refused"]);
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("needs a terminal") && !bench.path("refused").exists(), "{stderr}");
+}
+
+#[test]
+fn only_a_terminal_that_has_colours_gets_them() {
+    for (name, value, expected) in
+        [("TERM", "xterm-256color", true), ("TERM", "dumb", false), ("TERM", "", false), ("NO_COLOR", "1", false)]
+    {
+        let bench = Bench::new();
+        std::fs::write(bench.path("bad.toml"), "name = 'x'\nsede = 1\n").unwrap();
+        let mut terminal = Terminal::start(&bench, (100, 30), &["check", "bad.toml"], &[(name, value)]);
+        assert_eq!(terminal.exit_code(), 104);
+        let text = terminal.wait_for("problems in");
+        let screen = terminal.screen.lock().unwrap();
+        let cells = (0..30).flat_map(|row| (0..100).map(move |column| (row, column)));
+        let mut colours = cells.filter_map(|(row, column)| screen.screen().cell(row, column)).map(vt100::Cell::fgcolor);
+        assert_eq!(colours.any(|colour| colour != vt100::Color::Default), expected, "{name}={value}\n{text}");
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str,
     let file = bench.text("pki/aws-credentials");
     let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
     let door = ControlEndpoint {
-        address: serve.api.parse().unwrap(),
+        addresses: vec![serve.api.parse().unwrap()],
         authority: serve.api.clone(),
         region: "us-east-1".into(),
         tls: Some((tls, ServerName::try_from("localhost").unwrap())),

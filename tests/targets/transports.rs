@@ -47,9 +47,35 @@ fn an_account_is_reached_by_every_transport() {
 
 #[test]
 fn jobs_of_others_reach_things_over_every_transport() {
+    reach_things_over_every_transport("127.0.0.1", "127.0.0.1");
+}
+
+#[test]
+fn an_ipv6_address_is_a_host_as_it_is() {
+    reach_things_over_every_transport("[::1]", "::1");
+}
+
+#[test]
+fn an_ipv6_address_in_brackets_is_a_host_too() {
+    reach_things_over_every_transport("::1", "[::1]");
+}
+
+#[test]
+fn an_account_at_an_ipv6_address_is_reached_by_every_transport() {
     let bench = Bench::new(5);
-    let serve = bench.serve(&["--things", "5"]);
+    let serve = bench.serve(&["--things", "5", "--bind", "::1"]);
+    assert!(serve.api.starts_with("[::1]:"), "{}", serve.api);
+    let target = format!("region = 'us-east-1'\n{}\nserver_name = 'localhost'", ports(&serve));
+    let rollout = ROLLOUT.replace("0.6", "1.0");
+    assert_code(&run(&bench, &serve, &aws(5, &target, &format!("{EACH_TRANSPORT}{rollout}")), |_| {}), 0);
+    assert_eq!(statuses(&bench), all_succeeded());
+}
+
+fn reach_things_over_every_transport(bind: &str, host: &str) {
+    let bench = Bench::new(5);
+    let serve = bench.serve(&["--things", "5", "--bind", bind]);
     let scenario = mqtt(&serve.mqtt_port, 5, EACH_ITS_OWN, &format!("{WORK}{EACH_TRANSPORT}[end]\nexpect = 5\nlimit = '40s'"));
+    let scenario = scenario.replace("host = '127.0.0.1'", &format!("host = '{host}'"));
     bench.write("s.toml", &scenario.replace(&format!("port = {}", serve.mqtt_port), &ports(&serve)));
     let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
     let (id, secret) = key(&bench);

@@ -12,6 +12,7 @@
 
 use super::files::{self, Access};
 use super::{PkiError, cert_path, key_path};
+use host::stdio;
 use iot_jobs::ThingName;
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +32,7 @@ impl Bundle {
     /// # Errors
     /// When the file cannot be read, or names a thing twice or none.
     pub fn read(path: &Path) -> Result<Self, PkiError> {
-        let text = fs::read_to_string(path).map_err(|source| PkiError::File { doing: "read", path: path.into(), source })?;
+        let text = stdio::read_to_string(path).map_err(|source| PkiError::File { doing: "read", path: path.into(), source })?;
         let things = index(&text).map_err(|why| PkiError::Broken { path: path.into(), why })?;
         Ok(Self { text, things })
     }
@@ -94,7 +95,11 @@ pub fn pack(dir: &Path, file: &Path) -> Result<usize, PkiError> {
     for name in &names {
         text += &format!("{HEADING}{name}\n{}{}", read(&cert_path(&things, name))?, read(&key_path(&things, name))?);
     }
-    files::write(file, &text, Access::Private)?;
+    if stdio::is_standard(file) {
+        stdio::print(&text).map_err(|source| PkiError::File { doing: "write", path: file.into(), source })?;
+    } else {
+        files::write(file, &text, Access::Private)?;
+    }
     Ok(names.len())
 }
 

@@ -2,6 +2,7 @@
 
 use super::Pair;
 use super::issue::{parse, wall_clock};
+use host::stdio;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
@@ -11,8 +12,7 @@ use std::path::Path;
 /// # Errors
 /// Why there are none, with the path.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    chain(read).map_err(|why| format!("{}: {why}", path.display()))
+    certificates_of(&read(path)?).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 /// A certificate chain, leaf first, in its time, and a private key: PKCS#8, SEC1 or PKCS#1, in one file with it or in another.
@@ -20,9 +20,13 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 /// # Errors
 /// Why not, with the path.
 pub fn pair(cert: &Path, key: &Path) -> Result<Pair, String> {
-    let chain = certificates(cert)?;
-    check_time(&chain).map_err(|why| format!("{}: {why}", cert.display()))?;
-    let key = private_key(PrivateKeyDer::from_pem_file(key)).map_err(|why| format!("{}: {why}", key.display()))?;
+    let pem = read(cert)?;
+    let chain = certificates_of(&pem)
+        .and_then(|chain| check_time(&chain).map(|()| chain))
+        .map_err(|why| format!("{}: {why}", cert.display()))?;
+    // What stands in one file is read once: it may be standard input.
+    let pem = if key == cert { pem } else { read(key)? };
+    let key = private_key(PrivateKeyDer::from_pem_slice(&pem)).map_err(|why| format!("{}: {why}", key.display()))?;
     Ok(Pair { chain, key })
 }
 
@@ -31,13 +35,17 @@ pub fn pair(cert: &Path, key: &Path) -> Result<Pair, String> {
 /// # Errors
 /// Why not.
 pub fn pair_of(text: &str) -> Result<Pair, String> {
-    let chain = chain(CertificateDer::pem_slice_iter(text.as_bytes()).collect())?;
+    let chain = certificates_of(text.as_bytes())?;
     check_time(&chain)?;
     Ok(Pair { chain, key: private_key(PrivateKeyDer::from_pem_slice(text.as_bytes()))? })
 }
 
-fn chain(read: Result<Vec<CertificateDer<'static>>, pem::Error>) -> Result<Vec<CertificateDer<'static>>, String> {
-    match read {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    stdio::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if chain.is_empty() => Err("it holds no certificate".into()),
         Ok(chain) => Ok(chain),
         Err(error) => Err(why(&error)),

@@ -1,5 +1,6 @@
 //! The service's ledger as a file that is appended to.
 
+use host::stdio;
 use iot_jobs::ledger::{HEADER, LedgerRow};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -28,16 +29,16 @@ pub struct LedgerWriter {
 }
 
 impl LedgerWriter {
-    /// Opens the file for appending; a new one gets its header. A last row that was cut short, by a full disk or the end of its
-    /// writer, is taken back: nobody was told of it.
+    /// Opens the file (`-`: standard output) for appending; a new one gets its header. A last row that was cut short, by a full disk or the
+    /// end of its writer, is taken back: nobody was told of it.
     ///
     /// # Errors
     /// When it cannot be opened or written.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError { doing: "open", path: path.into(), source };
-        let file = File::options().create(true).read(true).append(true).open(path).map_err(failed)?;
+        let file = stdio::append(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let whole = end_of_rows(&file, length).map_err(failed)?;
+        let whole = if stdio::is_standard(path) { length } else { end_of_rows(&file, length).map_err(failed)? };
         if whole < length {
             tracing::warn!(path = %path.display(), bytes = length - whole, "the last row of the ledger was cut short: it is removed");
             file.set_len(whole).map_err(failed)?;

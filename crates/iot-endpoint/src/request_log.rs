@@ -1,6 +1,7 @@
 //! One row for each data-plane request: when it came, when its answer left. Both are `CLOCK_MONOTONIC`, one clock for all processes of a
 //! host, so that what others measured can be checked against it.
 
+use host::stdio;
 use iot_jobs::instant::Mono;
 use iot_jobs::{Reply, RequestKind, ThingName};
 use serde::Serialize;
@@ -51,8 +52,8 @@ pub(super) struct RequestLog {
 
 impl RequestLog {
     pub(super) fn create(path: &Path) -> Result<Self, RequestLogError> {
-        let out = csv::Writer::from_path(path).map_err(|source| RequestLogError { path: path.into(), source })?;
-        Ok(Self { path: path.into(), out: Mutex::new(out) })
+        let file = stdio::create(path).map_err(|error| RequestLogError { path: path.into(), source: error.into() })?;
+        Ok(Self { path: path.into(), out: Mutex::new(csv::Writer::from_writer(file)) })
     }
 
     fn lock(&self) -> MutexGuard<'_, csv::Writer<File>> {

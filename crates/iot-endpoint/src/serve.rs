@@ -15,7 +15,7 @@ use super::supervision::Failures;
 use crate::ledger::LedgerWriter;
 use aws_signing::sigv4::AccessKey;
 use dev_pki::{DeviceAuthority, Pair, PkiError, Store, StoreSpec};
-use host::tls;
+use host::{stdio, tls};
 use iot_jobs::{NameError, ThingName, limits};
 use jobs_engine::engine::EngineConfig;
 use jobs_engine::faults::FaultSettings;
@@ -24,7 +24,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use sim_units::name_template::NameTemplate;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,6 +97,9 @@ pub enum ServeError {
     /// The threads cannot be started.
     #[error("start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    /// Nobody can be told where the endpoint is.
+    #[error("{0}")]
+    Announce(#[source] io::Error),
     /// A file failed while the endpoint ran; in words.
     #[error("go on: {0}")]
     Failed(String),
@@ -193,7 +196,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
         watched.spawn("https", mutual::serve(https_door, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
         watched.spawn("api", api::serve(api_door, api_tls, Arc::clone(service), api_settings)),
     ];
-    announce(&addresses, options);
+    announce(&addresses, options).map_err(ServeError::Announce)?;
     let timers = Arc::clone(service);
     let sessions = Arc::clone(service);
     let files = Arc::clone(service);
@@ -264,8 +267,8 @@ struct Addresses {
     api: SocketAddr,
 }
 
-/// The line that says so.
-fn announce(addresses: &Addresses, options: &ServeOptions) {
+/// The line that says so, on standard output, or on standard error where the former is a file of rows.
+fn announce(addresses: &Addresses, options: &ServeOptions) -> io::Result<()> {
     let line = serde_json::json!({
         "event": "ready",
         "mqtt": addresses.mqtt.to_string(),
@@ -274,9 +277,12 @@ fn announce(addresses: &Addresses, options: &ServeOptions) {
         "dir": options.dir,
         "pid": std::process::id(),
     });
-    let mut out = io::stdout().lock();
-    // Whoever started us may not care to read it.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let files = [&options.ledger, &options.requests];
+    if files.into_iter().flatten().any(|path| stdio::is_standard(path)) {
+        stdio::say(&line.to_string());
+        return Ok(());
+    }
+    stdio::print(&format!("{line}\n"))
 }
 
 fn mutual_tls(

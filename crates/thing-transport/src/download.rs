@@ -1,6 +1,7 @@
 //! The file of a job, over HTTPS and beside the session: hashed as it comes and never held, under a bandwidth cap, with deadlines
 //! (PROTOCOL 17.3).
 
+use host::address::{bare, by_family, first_to_connect, interleaved};
 use host::{beside, clock};
 use http::header::{CONNECTION, HOST, HeaderValue};
 use http::{Request, StatusCode, Uri};
@@ -311,7 +312,7 @@ fn request(url: &str) -> Result<(String, u16, Request<Empty<Bytes>>), FileFailur
     let uri: Uri = url.parse().map_err(|_no_url| FileFailure::Url)?;
     let authority = uri.authority().filter(|_| uri.scheme_str() == Some("https")).ok_or(FileFailure::Url)?;
     // The brackets of an IPv6 address are the URL's.
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let host = bare(authority.host()).to_owned();
     let port = authority.port_u16().unwrap_or(443);
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let request = Request::get(path).header(HOST, authority.as_str()).header(CONNECTION, HeaderValue::from_static("close"));
@@ -320,10 +321,16 @@ fn request(url: &str) -> Result<(String, u16, Request<Empty<Bytes>>), FileFailur
 
 async fn dial(host: &str, port: u16, tls: &Arc<ClientConfig>) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let address = tokio::net::lookup_host((host, port)).await?.next().ok_or(io::ErrorKind::NotFound)?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
-    let tcp = socket.connect(address).await?;
+    let addresses = interleaved(by_family(tokio::net::lookup_host((host, port)).await?.collect()));
+    if addresses.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let tcp = first_to_connect(&addresses, |address| async move {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+        socket.connect(address).await
+    })
+    .await?;
     TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await
 }
 

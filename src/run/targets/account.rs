@@ -21,14 +21,13 @@ pub(super) struct Account {
 pub(super) async fn find(region: Option<&str>, profile: Option<&str>) -> Result<Account, String> {
     use aws_config::{BehaviorVersion, Region};
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+    use host::environment::variable;
 
     /// Where nothing names a region, the machine's own metadata service is asked.
     const LOAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
     /// What AWS's own tools call their variables.
     const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"];
     const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = region {
@@ -42,7 +41,7 @@ pub(super) async fn find(region: Option<&str>, profile: Option<&str>) -> Result<
     })?;
     let no_region =
         "no region: set AWS_REGION, or give the profile one; with kind = \"aws\" target.region = \"eu-central-1\" says it, too";
-    let region = config.region().ok_or(no_region)?;
+    let region = config.region().filter(|region| !region.as_ref().is_empty()).ok_or(no_region)?;
     let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;
     Ok(Account {
         region: region.to_string(),

@@ -12,6 +12,7 @@ use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use dev_pki::given;
+use host::address::{bare, interleaved};
 use host::tls;
 use http::Uri;
 use http::uri::Scheme;
@@ -78,9 +79,9 @@ async fn control_endpoint(url: &str, region: String, ca_bundle: Option<&str>) ->
         Some(scheme) if *scheme == Scheme::HTTP => true,
         _ => return Err(wrong("must start with https:// or http://")),
     };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let host = authority.host();
     let port = authority.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
-    let address = resolve(host, port, None).await?[0];
+    let addresses = interleaved(resolve(host, port, &[]).await?);
     let tls = match is_plain {
         true => None,
         false => {
@@ -93,14 +94,14 @@ async fn control_endpoint(url: &str, region: String, ca_bundle: Option<&str>) ->
             Some((Arc::new(tls::client_config(roots, Some(ALPN))?), server_name(host)?))
         }
     };
-    Ok(ControlEndpoint { address, authority: authority.to_string(), region, tls })
+    Ok(ControlEndpoint { addresses, authority: authority.to_string(), region, tls })
 }
 
 /// AWS answers a host; the local endpoint, whose ports are any, answers `host:port`.
 fn told(address: &str) -> Result<AdvertisedEndpoint, TargetError> {
     let unreadable = || TargetError::Account(format!("its endpoint {address:?} is no host, and no host with a port"));
     let authority: http::uri::Authority = address.parse().map_err(|_| unreadable())?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let host = bare(authority.host());
     if host.is_empty() {
         return Err(unreadable());
     }

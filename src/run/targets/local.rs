@@ -5,7 +5,8 @@ use super::super::jobs::artifacts::{self, Artifacts};
 use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
-use super::{Target, TargetError, off_thread, sources};
+use super::pki_folder::pki_folder;
+use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::aws::upload::ObjectStore;
 use crate::report::SERVICE_LEDGER;
@@ -21,7 +22,7 @@ use iot_jobs::ThingName;
 use iot_jobs::wire::control;
 use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use thing_transport::credentials::Credentials;
 use thing_transport::endpoint::{Destination, Endpoint};
@@ -38,11 +39,11 @@ pub(super) async fn bring_up(
     plan: &Plan,
     emulator: &EmulatorPlan,
     roster: &Roster,
-    out: &Path,
+    Folders { results: out, certs }: Folders<'_>,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
     let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, "")?);
-    let dir = Path::new("certs").join(&plan.name);
+    let dir = pki_folder(certs, &plan.name).map_err(TargetError::PkiFolder)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);
     let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
@@ -66,7 +67,7 @@ pub(super) async fn bring_up(
     let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
     let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
     let control_plane = ControlEndpoint {
-        address: api,
+        addresses: vec![api],
         authority: api.to_string(),
         region: control::REGION.into(),
         tls: Some((Arc::clone(&tls), server_name.clone())),
@@ -88,7 +89,7 @@ pub(super) async fn bring_up(
             Transport::HttpsMtls => https,
             Transport::MqttWs | Transport::HttpsSigv4 => api,
         };
-        let destination = Destination { address, server_name: server_name.clone(), authority: address.to_string().into() };
+        let destination = Destination::new(address, [].into(), server_name.clone(), address.to_string().into());
         let (sources, resumption) = (sources(&emulator.link).collect(), emulator.link.resumption);
         let endpoint = Endpoint::new(vec![destination], sources, Arc::clone(&tls), resumption).expect("there is a destination");
         match transport.is_signed() {

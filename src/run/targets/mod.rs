@@ -5,6 +5,7 @@ mod aws;
 mod certificates;
 mod control;
 mod local;
+mod pki_folder;
 mod remote;
 
 pub(super) use control::ControlPlane;
@@ -35,6 +36,8 @@ const FAULTS_SHOWN: usize = 10;
 pub(super) enum TargetError {
     #[error("{0}")]
     Pki(#[from] PkiError),
+    #[error("keep certificates: {0}")]
+    PkiFolder(String),
     #[error("{0}")]
     Child(#[from] ChildError),
     #[error("register the fleet: {0}")]
@@ -73,17 +76,25 @@ pub(super) struct Target {
     pub local: Option<LocalEndpoint>,
 }
 
+/// Where a run writes.
+#[derive(Clone, Copy)]
+pub(super) struct Folders<'a> {
+    pub results: &'a Path,
+    /// Of the certificates of local endpoints, where somebody says so.
+    pub certs: Option<&'a Path>,
+}
+
 /// Brings the target up. Must be called on the main thread: the child dies with the thread that starts it.
 ///
 /// # Errors
 /// With what is missing.
-pub(super) async fn bring_up(plan: &Plan, roster: &Roster, out: &Path, ui: &Ui) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(plan: &Plan, roster: &Roster, folders: Folders<'_>, ui: &Ui) -> Result<Target, TargetError> {
     let mut faults = Faults::default();
     check_sources(plan.target.link(), &mut faults);
     match &plan.target {
         TargetPlan::Emulator(emulator) => {
             faults.into_result()?;
-            local::bring_up(plan, emulator, roster, out, ui).await
+            local::bring_up(plan, emulator, roster, folders, ui).await
         }
         TargetPlan::Mqtt(remote) => {
             let files = certificates::load(plan, remote, roster, faults, ui).await?;

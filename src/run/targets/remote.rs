@@ -3,8 +3,9 @@
 use super::account::Account;
 use super::certificates::Files;
 use super::{TargetError, sources};
-use crate::scenario::plan::{Plan, RemotePlan, TargetPlan, Transport};
+use crate::scenario::plan::{IpRange, Plan, RemotePlan, TargetPlan, Transport};
 use aws_signing::request::Signing;
+use host::address::{bare, bracketed, by_family, without_zone};
 use host::tls;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -24,7 +25,8 @@ pub(super) struct AdvertisedEndpoint {
     pub port: Option<u16>,
 }
 
-/// Of each transport of the plan. Every address of every host is a destination: things are spread over all of them.
+/// Of each transport of the plan. Every address of every host is a destination: things are spread over all of them. Where a host has
+/// addresses of both families, those of one are the destinations, and those of the other stand behind them.
 ///
 /// # Errors
 /// With the host that cannot be resolved.
@@ -62,17 +64,20 @@ pub(super) async fn reach(
 }
 
 async fn destinations(remote: &RemotePlan, hosts: &[&str], port: u16) -> Result<Vec<Destination>, TargetError> {
-    let is_ipv4 = sources(&remote.link).next().map(|source| source.is_ipv4());
     let mut destinations = Vec::new();
     for host in hosts {
         // Whoever proves to be that name is asked by it, wherever the connection leads.
         let name = remote.server_name.as_deref().unwrap_or(host);
         let server_name = server_name(name)?;
-        let bracketed = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
-        let authority: Arc<str> = if port == HTTPS_PORT { bracketed.into() } else { format!("{bracketed}:{port}").into() };
-        for address in resolve(host, port, is_ipv4).await? {
-            destinations.push(Destination { address, server_name: server_name.clone(), authority: Arc::clone(&authority) });
-        }
+        let name = bracketed(name);
+        let authority: Arc<str> = if port == HTTPS_PORT { name.into() } else { format!("{name}:{port}").into() };
+        let (first, second) = resolve(host, port, &remote.link.source_ips).await?;
+        let others: Arc<[SocketAddr]> = second.into();
+        destinations.extend(
+            first
+                .into_iter()
+                .map(|address| Destination::new(address, Arc::clone(&others), server_name.clone(), Arc::clone(&authority))),
+        );
     }
     Ok(destinations)
 }
@@ -83,23 +88,29 @@ fn alpn_of_https(plan: &Plan, port: u16) -> Option<&'static str> {
 }
 
 pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TargetError> {
-    ServerName::try_from(name.to_owned())
+    ServerName::try_from(without_zone(bare(name)).to_owned())
         .map_err(|error| TargetError::Resolve { host: name.into(), why: format!("it cannot be in a certificate: {error}") })
 }
 
-/// The addresses of a host, of one family: the one that is wanted, else IPv4 where there is one.
-pub(super) async fn resolve(host: &str, port: u16, is_ipv4: Option<bool>) -> Result<Vec<SocketAddr>, TargetError> {
+/// The addresses of a host by family, as [`by_family`] has them, of the families that connections may leave by.
+///
+/// # Errors
+/// When there are none.
+pub(super) async fn resolve(host: &str, port: u16, sources: &[IpRange]) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), TargetError> {
     let unresolved = |why: String| TargetError::Resolve { host: host.into(), why };
-    let found = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port))).await;
+    let found = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((bare(host), port))).await;
     let found = found.map_err(|_elapsed| unresolved(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())))?;
-    let mut addresses: Vec<SocketAddr> = found.map_err(|error| unresolved(error.to_string()))?.collect();
-    let is_ipv4 = is_ipv4.unwrap_or_else(|| addresses.iter().any(SocketAddr::is_ipv4));
-    addresses.retain(|address| address.is_ipv4() == is_ipv4);
-    // The same things at the same addresses in every run, whatever order the resolver has.
-    addresses.sort_unstable();
-    addresses.dedup();
-    if addresses.is_empty() {
-        return Err(unresolved(format!("it has no address of IPv{}", if is_ipv4 { 4 } else { 6 })));
+    let has_source = |address: &SocketAddr| sources.iter().any(|range| range.first.is_ipv4() == address.is_ipv4());
+    let addresses =
+        found.map_err(|error| unresolved(error.to_string()))?.filter(|address| sources.is_empty() || has_source(address));
+    let (mut first, mut second) = by_family(addresses.collect());
+    if first.is_empty() {
+        return Err(unresolved("it has no address of the family of target.source_ips".into()));
     }
-    Ok(addresses)
+    // The same things at the same addresses in every run, whatever order the resolver has.
+    for family in [&mut first, &mut second] {
+        family.sort_unstable();
+        family.dedup();
+    }
+    Ok((first, second))
 }

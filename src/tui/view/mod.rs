@@ -140,6 +140,9 @@ fn render_footer(frame: &mut Frame, area: Rect, app: &App) {
         }
     }
     frame.render_widget(Line::from(spans), area);
+    if let Some(seconds) = app.leaves_in_s {
+        frame.render_widget(Line::styled(format!("  closes in {seconds} s "), theme.muted()).right_aligned(), area);
+    }
 }
 
 /// A panel: a line with its title, and what is below it.

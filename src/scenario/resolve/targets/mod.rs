@@ -4,6 +4,7 @@ mod remote;
 
 use super::super::plan::{EmulatorPlan, FleetPlan, IpRange, LinkPlan, TargetPlan};
 use config_text::{Code, Located, Reader};
+use host::address::bare;
 use iot_endpoint::config::EndpointConfig;
 use std::net::IpAddr;
 
@@ -100,7 +101,7 @@ fn link(target: &Reader<'_>, tls: Option<&Reader<'_>>) -> LinkPlan {
 fn ip_range(text: &str) -> Result<IpRange, String> {
     let wrong =
         |why: &str| format!("{text:?} is no range of addresses: {why}; write it like \"127.0.0.1-127.0.0.8\" or \"10.0.0.7\"");
-    let address = |text: &str| text.trim().parse::<IpAddr>().map_err(|_| wrong("an IP address is missing"));
+    let address = |text: &str| bare(text.trim()).parse::<IpAddr>().map_err(|_| wrong("an IP address is missing"));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     IpRange::new(address(first)?, address(last)?).ok_or_else(|| wrong("its end is below its beginning, or of another family"))
 }
