@@ -26,8 +26,8 @@ pub(super) struct Outbox {
     version: Version,
     /// QoS 1 messages the client takes without having acknowledged them.
     window: u16,
-    /// The largest packet that leaves: as the client takes it, and as the service has it. Larger ones are as good as delivered (MQTT 5
-    /// section 3.1.2.11.4).
+    /// The largest packet that leaves, as its client and the service have it; larger ones are as good as delivered
+    /// (MQTT 5 section 3.1.2.11.4).
     packet_bytes_max: usize,
     last_id: u16,
     unacknowledged: Vec<NonZeroU16>,
