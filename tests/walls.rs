@@ -11,7 +11,7 @@ use std::process::Command;
 const PURE: [&str; 6] = ["iot-jobs", "jobs-engine", "load-metrics", "sim-units", "thing-agent", "thing-faults"];
 
 /// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
-const IMPURE: [&str; 15] = [
+const IMPURE: [&str; 14] = [
     "aws-sigv4",
     "crossterm",
     "host",
@@ -19,7 +19,6 @@ const IMPURE: [&str; 15] = [
     "mio",
     "nix",
     "procfs",
-    "redb",
     "ring",
     "rustix",
     "rustls",

@@ -96,9 +96,9 @@ impl Engine {
     }
 
     /// By job id (inferred).
-    pub fn list_jobs(&self, filter: &JobFilter) -> impl Iterator<Item = JobDescription> {
-        let jobs = self.store.job_keys.values().map(|key| &self.store.jobs[*key as usize]);
-        jobs.filter(|job| matches_filter(job, filter)).map(Job::describe)
+    pub fn list_jobs(&self, filter: &JobFilter) -> impl Iterator<Item = &JobId> {
+        let jobs = self.store.job_keys.iter().map(|(id, key)| (id, &self.store.jobs[*key as usize]));
+        jobs.filter(|(_, job)| matches_filter(job, filter)).map(|(id, _)| id)
     }
 
     /// Changes what may change; a new rate counts from now on, a new timeout for what starts from now on.

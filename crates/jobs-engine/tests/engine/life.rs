@@ -458,9 +458,7 @@ fn jobs_and_executions_are_listed_by_what_is_asked_for() {
     let group = continuous(&mut s);
     s.create("B", |c| c.targets = vec![JobTarget::Thing(thing("t-1"))]).unwrap();
     s.finish("t-1", "A", ExecutionStatus::Succeeded);
-    let listed = |s: &Service, filter: JobFilter| -> Vec<String> {
-        s.engine.list_jobs(&filter).map(|job| job.create.job_id.to_string()).collect()
-    };
+    let listed = |s: &Service, filter: JobFilter| -> Vec<String> { s.engine.list_jobs(&filter).map(ToString::to_string).collect() };
     assert_eq!(listed(&s, JobFilter::default()), ["A", "B"]);
     assert_eq!(listed(&s, JobFilter { target_selection: Some(TargetSelection::Snapshot), ..JobFilter::default() }), ["B"]);
     assert_eq!(listed(&s, JobFilter { group: Some(group), ..JobFilter::default() }), ["A"]);

@@ -53,8 +53,8 @@ fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
             filter.group = Some(name);
         }
         let id = filter.group.as_ref().and_then(|name| registry.group(name).ok()).map(|group| group.id.to_string());
-        let (jobs, token) = page.cut(engine.list_jobs(&filter), |job| job.create.job_id.as_str());
-        (jobs, id, token)
+        let (jobs, token) = page.cut(engine.list_jobs(&filter), |job| job.as_str());
+        (jobs.into_iter().filter_map(|job| engine.describe_job(job).ok()).collect(), id, token)
     });
     Ok(job::encode_jobs(&jobs, id.as_deref(), token.as_deref()))
 }
