@@ -90,8 +90,10 @@ impl<S> ReadDeadline<S> {
     /// What became of a write: one that waits too long fails.
     fn limit_write<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.last = Instant::now();
-            self.writing = None;
+            // A flush of nothing is no sign of life.
+            if self.writing.take().is_some() {
+                self.last = Instant::now();
+            }
             return polled;
         }
         let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
@@ -128,12 +130,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = Pin::new(&mut me.stream).poll_write(cx, bytes);
+        if polled.is_ready() {
+            me.last = Instant::now();
+        }
         me.limit_write(polled, cx)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let polled = Pin::new(&mut me.stream).poll_write_vectored(cx, slices);
+        if polled.is_ready() {
+            me.last = Instant::now();
+        }
         me.limit_write(polled, cx)
     }
 
@@ -158,5 +166,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
             }
         };
         linger.poll(&mut me.stream, cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::duplex;
+
+    /// Whoever reads flushes, too, later by as much as a busy machine wants.
+    #[tokio::test]
+    async fn a_flush_of_nothing_puts_no_deadline_off() {
+        let (_client, stream) = duplex(64);
+        let mut stream = ReadDeadline::new(stream, Progress::default());
+        let last = stream.last;
+        std::thread::sleep(Duration::from_millis(5));
+        poll_fn(|cx| Pin::new(&mut stream).poll_flush(cx)).await.unwrap();
+        assert_eq!(stream.last, last);
+        poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, b"x")).await.unwrap();
+        assert!(stream.last > last);
     }
 }
