@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Crates whose machines get time, chance and bytes handed in.
-const PURE: [&str; 6] = ["iot-jobs", "jobs-engine", "load-metrics", "sim-units", "thing-agent", "thing-faults"];
+const PURE: [&str; 7] = ["fleet-forecast", "iot-jobs", "jobs-engine", "load-metrics", "sim-units", "thing-agent", "thing-faults"];
 
 /// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
 const IMPURE: [&str; 14] = [
@@ -29,7 +29,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Every library and the libraries of the workspace that it may name. The program, `fleetsim`, may name all.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("iot-jobs", &[]),
     ("sim-units", &["iot-jobs"]),
     ("config-text", &["sim-units"]),
@@ -37,6 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("jobs-engine", &["iot-jobs", "sim-units"]),
     ("thing-agent", &["iot-jobs", "sim-units", "thing-faults"]),
     ("load-metrics", &["iot-jobs", "thing-faults"]),
+    ("fleet-forecast", &["iot-jobs", "jobs-engine", "sim-units", "thing-agent", "thing-faults"]),
     ("host", &["iot-jobs"]),
     ("aws-signing", &["host", "iot-jobs"]),
     ("dev-pki", &["host", "iot-jobs"]),

@@ -1,9 +1,10 @@
 //! Account and connection quotas: the numbers of AWS, which live in one dated file beside this one, and files of the same form.
 
 use config_text::Problems;
-use jobs_engine::quotas::{Quota, Quotas};
+use jobs_engine::quotas::{QuotaName, Quotas};
 use serde::{Serialize, Serializer};
 use std::io;
+use strum::VariantArray as _;
 
 /// The default quotas of AWS, as a text to copy and change.
 pub const AWS_QUOTAS: &str = include_str!("aws-quotas.toml");
@@ -79,50 +80,6 @@ impl Serialize for QuotasChoice {
     }
 }
 
-struct Key {
-    name: &'static str,
-    of: fn(&mut Quotas) -> &mut Quota,
-}
-
-const fn key(name: &'static str, of: fn(&mut Quotas) -> &mut Quota) -> Key {
-    Key { name, of }
-}
-
-/// Every key of the file, by its table.
-const SECTIONS: [(&str, &[Key]); 4] = [
-    (
-        "account",
-        &[
-            key("connects_per_second", |quotas| &mut quotas.connects_per_second),
-            key("connects_per_second_per_client_id", |quotas| &mut quotas.connects_per_second_per_client_id),
-            key("connections", |quotas| &mut quotas.connections),
-            key("inbound_publishes_per_second", |quotas| &mut quotas.inbound_publishes_per_second),
-            key("subscribes_per_second", |quotas| &mut quotas.subscribes_per_second),
-        ],
-    ),
-    (
-        "connection",
-        &[
-            key("publishes_per_second", |quotas| &mut quotas.publishes_per_second),
-            key("bytes_per_second", |quotas| &mut quotas.bytes_per_second),
-            key("subscriptions", |quotas| &mut quotas.subscriptions),
-        ],
-    ),
-    (
-        "jobs",
-        &[
-            key("reads_per_second", |quotas| &mut quotas.reads_per_second),
-            key("writes_per_second", |quotas| &mut quotas.writes_per_second),
-            key("create_job_per_second", |quotas| &mut quotas.create_job_per_second),
-            key("control_plane_per_second", |quotas| &mut quotas.control_plane_per_second),
-            key("active_jobs", |quotas| &mut quotas.active_jobs),
-            key("rollout_per_minute", |quotas| &mut quotas.rollout_per_minute),
-            key("targets_per_job", |quotas| &mut quotas.targets_per_job),
-        ],
-    ),
-    ("registry", &[key("calls_per_second", |quotas| &mut quotas.registry_calls_per_second)]),
-];
-
 /// AWS's defaults.
 ///
 /// # Panics
@@ -147,11 +104,11 @@ fn load(source_name: &str, text: &str) -> Result<Quotas, Problems> {
 
 fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Problems> {
     config_text::load(source_name, text, &[], |root| {
-        for (section, keys) in SECTIONS {
-            let Some(reader) = root.table(section) else { continue };
-            for key in keys {
-                if let Some(quota) = reader.quota(key.name) {
-                    *(key.of)(&mut quotas) = quota;
+        for names in QuotaName::VARIANTS.chunk_by(|a, b| a.section() == b.section()) {
+            let Some(reader) = root.table(names[0].section()) else { continue };
+            for name in names {
+                if let Some(quota) = reader.quota(name.key()) {
+                    *quotas.get_mut(*name) = quota;
                 }
             }
             reader.finish();
@@ -164,17 +121,17 @@ fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_embedded_file_has_every_key_once_and_is_dated() {
         let table: toml::Table = AWS_QUOTAS.parse().unwrap();
-        assert_eq!(table.len(), SECTIONS.len());
-        for (section, keys) in SECTIONS {
-            let found: Vec<&String> = table[section].as_table().unwrap().keys().collect();
-            let mut known: Vec<&str> = keys.iter().map(|key| key.name).collect();
-            known.sort_unstable();
-            assert_eq!(found, known, "{section}");
-        }
+        let found: BTreeSet<(&str, &str)> = table
+            .iter()
+            .flat_map(|(section, keys)| keys.as_table().unwrap().keys().map(move |key| (section.as_str(), key.as_str())))
+            .collect();
+        let known: BTreeSet<(&str, &str)> = QuotaName::VARIANTS.iter().map(|name| (name.section(), name.key())).collect();
+        assert_eq!(found, known);
         assert!(AWS_QUOTAS.lines().next().unwrap().contains("2026"));
         let aws = aws();
         assert_eq!((aws.reads_per_second, aws.writes_per_second, aws.rollout_per_minute), (Some(200), Some(200), Some(1_000)));

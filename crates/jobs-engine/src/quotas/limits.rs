@@ -1,5 +1,7 @@
 //! The numbers of an account and a connection.
 
+use strum::{EnumCount, VariantArray};
+
 /// A quota; `None` is unlimited.
 pub type Quota = Option<u32>;
 
@@ -38,4 +40,134 @@ pub struct Quotas {
     pub targets_per_job: Quota,
     /// All calls of the registry together, a second; no source has a number.
     pub registry_calls_per_second: Quota,
+}
+
+/// The quotas one by one: what a file of them has a key for, and what a fleet can use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumCount, VariantArray)]
+pub enum QuotaName {
+    /// [`Quotas::connects_per_second`]
+    ConnectsPerSecond,
+    /// [`Quotas::connects_per_second_per_client_id`]
+    ConnectsPerSecondPerClientId,
+    /// [`Quotas::connections`]
+    Connections,
+    /// [`Quotas::inbound_publishes_per_second`]
+    InboundPublishesPerSecond,
+    /// [`Quotas::subscribes_per_second`]
+    SubscribesPerSecond,
+    /// [`Quotas::publishes_per_second`]
+    PublishesPerSecond,
+    /// [`Quotas::bytes_per_second`]
+    BytesPerSecond,
+    /// [`Quotas::subscriptions`]
+    Subscriptions,
+    /// [`Quotas::reads_per_second`]
+    ReadsPerSecond,
+    /// [`Quotas::writes_per_second`]
+    WritesPerSecond,
+    /// [`Quotas::create_job_per_second`]
+    CreateJobPerSecond,
+    /// [`Quotas::control_plane_per_second`]
+    ControlPlanePerSecond,
+    /// [`Quotas::active_jobs`]
+    ActiveJobs,
+    /// [`Quotas::rollout_per_minute`]
+    RolloutPerMinute,
+    /// [`Quotas::targets_per_job`]
+    TargetsPerJob,
+    /// [`Quotas::registry_calls_per_second`]
+    RegistryCallsPerSecond,
+}
+
+impl QuotaName {
+    /// Table of the quota file that it stands in.
+    #[must_use]
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::ConnectsPerSecond
+            | Self::ConnectsPerSecondPerClientId
+            | Self::Connections
+            | Self::InboundPublishesPerSecond
+            | Self::SubscribesPerSecond => "account",
+            Self::PublishesPerSecond | Self::BytesPerSecond | Self::Subscriptions => "connection",
+            Self::ReadsPerSecond
+            | Self::WritesPerSecond
+            | Self::CreateJobPerSecond
+            | Self::ControlPlanePerSecond
+            | Self::ActiveJobs
+            | Self::RolloutPerMinute
+            | Self::TargetsPerJob => "jobs",
+            Self::RegistryCallsPerSecond => "registry",
+        }
+    }
+
+    /// Its key in that table.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ConnectsPerSecond => "connects_per_second",
+            Self::ConnectsPerSecondPerClientId => "connects_per_second_per_client_id",
+            Self::Connections => "connections",
+            Self::InboundPublishesPerSecond => "inbound_publishes_per_second",
+            Self::SubscribesPerSecond => "subscribes_per_second",
+            Self::PublishesPerSecond => "publishes_per_second",
+            Self::BytesPerSecond => "bytes_per_second",
+            Self::Subscriptions => "subscriptions",
+            Self::ReadsPerSecond => "reads_per_second",
+            Self::WritesPerSecond => "writes_per_second",
+            Self::CreateJobPerSecond => "create_job_per_second",
+            Self::ControlPlanePerSecond => "control_plane_per_second",
+            Self::ActiveJobs => "active_jobs",
+            Self::RolloutPerMinute => "rollout_per_minute",
+            Self::TargetsPerJob => "targets_per_job",
+            Self::RegistryCallsPerSecond => "calls_per_second",
+        }
+    }
+}
+
+impl Quotas {
+    /// The quota of this name.
+    #[must_use]
+    pub fn get(&self, name: QuotaName) -> Quota {
+        match name {
+            QuotaName::ConnectsPerSecond => self.connects_per_second,
+            QuotaName::ConnectsPerSecondPerClientId => self.connects_per_second_per_client_id,
+            QuotaName::Connections => self.connections,
+            QuotaName::InboundPublishesPerSecond => self.inbound_publishes_per_second,
+            QuotaName::SubscribesPerSecond => self.subscribes_per_second,
+            QuotaName::PublishesPerSecond => self.publishes_per_second,
+            QuotaName::BytesPerSecond => self.bytes_per_second,
+            QuotaName::Subscriptions => self.subscriptions,
+            QuotaName::ReadsPerSecond => self.reads_per_second,
+            QuotaName::WritesPerSecond => self.writes_per_second,
+            QuotaName::CreateJobPerSecond => self.create_job_per_second,
+            QuotaName::ControlPlanePerSecond => self.control_plane_per_second,
+            QuotaName::ActiveJobs => self.active_jobs,
+            QuotaName::RolloutPerMinute => self.rollout_per_minute,
+            QuotaName::TargetsPerJob => self.targets_per_job,
+            QuotaName::RegistryCallsPerSecond => self.registry_calls_per_second,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, name: QuotaName) -> &mut Quota {
+        match name {
+            QuotaName::ConnectsPerSecond => &mut self.connects_per_second,
+            QuotaName::ConnectsPerSecondPerClientId => &mut self.connects_per_second_per_client_id,
+            QuotaName::Connections => &mut self.connections,
+            QuotaName::InboundPublishesPerSecond => &mut self.inbound_publishes_per_second,
+            QuotaName::SubscribesPerSecond => &mut self.subscribes_per_second,
+            QuotaName::PublishesPerSecond => &mut self.publishes_per_second,
+            QuotaName::BytesPerSecond => &mut self.bytes_per_second,
+            QuotaName::Subscriptions => &mut self.subscriptions,
+            QuotaName::ReadsPerSecond => &mut self.reads_per_second,
+            QuotaName::WritesPerSecond => &mut self.writes_per_second,
+            QuotaName::CreateJobPerSecond => &mut self.create_job_per_second,
+            QuotaName::ControlPlanePerSecond => &mut self.control_plane_per_second,
+            QuotaName::ActiveJobs => &mut self.active_jobs,
+            QuotaName::RolloutPerMinute => &mut self.rollout_per_minute,
+            QuotaName::TargetsPerJob => &mut self.targets_per_job,
+            QuotaName::RegistryCallsPerSecond => &mut self.registry_calls_per_second,
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod account;
 mod bucket;
 mod limits;
 
-pub use limits::{Quota, Quotas};
+pub use limits::{Quota, QuotaName, Quotas};
 
 use account::Account;
 use bucket::Bucket;
