@@ -180,12 +180,13 @@ fn day(dir: &Path) {
         let usage = ProcessUsage::default();
         let input = SecondInput {
             second: t,
+            span_s: 1,
             phase: Phase::Rollout,
             phases: Phase::Rollout.into(),
             intervals,
             intervals_lost: 0,
             ledger,
-            generator: usage,
+            generator: Some(usage),
             endpoint: Some(usage),
         };
         writer.second(&collector.second(input)).expect("the disk takes it");

@@ -69,12 +69,13 @@ fn merge(criterion: &mut Criterion) {
     let interval = second();
     let input = |interval: &Interval| SecondInput {
         second: 0,
+        span_s: 1,
         phase: Phase::Rollout,
         phases: Phase::Rollout.into(),
         intervals: vec![interval.clone()],
         intervals_lost: 0,
         ledger: Vec::new(),
-        generator: ProcessUsage::default(),
+        generator: Some(ProcessUsage::default()),
         endpoint: None,
     };
     let mut collector = collector();

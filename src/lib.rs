@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod cli;
 pub mod exit;
+pub mod forecast;
 pub mod inspect;
 pub mod ledger;
 pub mod logging;

@@ -75,7 +75,7 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         totals: Vec::new(),
         lateness: None,
         lateness_total: None,
-        generator: ProcessUsage { cpu_share: 0.01, cpu_seconds: 0.1, rss_bytes: 21_000_000, descriptors: 34 },
+        generator: Some(ProcessUsage { cpu_share: 0.01, cpu_seconds: 0.1, rss_bytes: 21_000_000, descriptors: 34 }),
         endpoint: Some(ProcessUsage { cpu_share: 0.0, cpu_seconds: 0.1, rss_bytes: 13_000_000, descriptors: 12 }),
         errors: BTreeMap::new(),
         closed: Vec::new(),
@@ -121,7 +121,7 @@ fn job(name: &str, targets: u64, counts: StageCounts) -> RolloutRow {
         created: None,
         counts,
         repeated: 0,
-        seconds_to: [Some(31.2), None, None],
+        seconds_to: [Some(31.2), None, None, None],
     }
 }
 
@@ -175,7 +175,7 @@ fn full_second(t_s: u64) -> Snapshot {
         times: times.filter(|times| !times.distribution.is_empty()).collect(),
         lateness: Some(latency(0.03)),
         lateness_total: Some(latency(0.04)),
-        generator: ProcessUsage { cpu_share: 0.21, cpu_seconds: 9.5, rss_bytes: 155_000_000, descriptors: 10_034 },
+        generator: Some(ProcessUsage { cpu_share: 0.21, cpu_seconds: 9.5, rss_bytes: 155_000_000, descriptors: 10_034 }),
         endpoint: Some(ProcessUsage { cpu_share: 0.15, cpu_seconds: 5.9, rss_bytes: 162_000_000, descriptors: 10_020 }),
         ..nothing(t_s, 10_000)
     }
@@ -268,7 +268,7 @@ fn failing() -> App {
             lateness_total: Some(latency(8.0)),
             errors,
             intervals_lost: 2,
-            generator: ProcessUsage { cpu_share: 1.98, cpu_seconds: 80.0, rss_bytes: 1_240_000_000, descriptors: 19_990 },
+            generator: Some(ProcessUsage { cpu_share: 1.98, cpu_seconds: 80.0, rss_bytes: 1_240_000_000, descriptors: 19_990 }),
             endpoint: None,
             ..nothing(t_s, 1_000)
         }));
@@ -285,7 +285,7 @@ fn finished() -> App {
         phase: Phase::Done,
         connected: 0,
         executions: counts,
-        rollouts: vec![RolloutRow { seconds_to: [Some(40.0), Some(60.3), Some(66.9)], ..job("fw-2-4-1", 10_000, counts) }],
+        rollouts: vec![RolloutRow { seconds_to: [Some(40.0), Some(60.3), Some(66.9), Some(70.1)], ..job("fw-2-4-1", 10_000, counts) }],
         ..full_second(76)
     };
     app.second(Arc::new(last));

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetsim::preflight::HostFacts;
-use fleetsim::report::{self, AuditTotals, Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use fleetsim::report::{Mode, self, AuditTotals, Manifest, ReportError, ResultsWriter, Totals, Verdict};
 use fleetsim::roster::Things;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -164,12 +164,13 @@ impl Run {
         let usage = ProcessUsage { cpu_share: 0.5, cpu_seconds: second as f64, rss_bytes: 50_000_000, descriptors: 40 };
         SecondInput {
             second,
+            span_s: 1,
             phase: Phase::Rollout,
             phases: Phase::Rollout.into(),
             intervals,
             intervals_lost: 0,
             ledger: if self.has_service { ledger } else { Vec::new() },
-            generator: usage,
+            generator: Some(usage),
             endpoint: self.has_service.then_some(usage),
         }
     }
@@ -230,6 +231,7 @@ impl Run {
 fn manifest() -> Manifest {
     Manifest {
         name: "test".into(),
+        mode: Mode::Run,
         verdict: Verdict::Running,
         exit_code: None,
         seed: 42,
@@ -254,6 +256,7 @@ fn manifest() -> Manifest {
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,
+        forecast: None,
     }
 }
 

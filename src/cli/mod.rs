@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file.
 
 mod certs;
+mod forecast;
 mod report;
 mod run;
 mod scenario_args;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::RunArgs),
     /// Resolve and validate a scenario, and check this host; opens no connection
     Check(run::CheckArgs),
+    /// Run a scenario in virtual time, without a socket, and write a results folder like that of a run
+    Forecast(forecast::ForecastArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
     Serve(serve::ServeArgs),
     /// Print the summary of a results folder again, and compare its two ledgers once more; --exit-code tells how the run went
@@ -92,6 +95,7 @@ pub fn main() -> u8 {
     match cli.command {
         Command::Run(args) => run::run_command(args),
         Command::Check(args) => run::check_command(&args),
+        Command::Forecast(args) => forecast::forecast_command(args),
         Command::Serve(args) => serve::serve_command(args),
         Command::Report(args) => report::report_command(&args),
         Command::Scenarios(args) => scenarios::scenarios_command(args),

@@ -37,7 +37,7 @@ pub fn line(snapshot: &Snapshot) -> String {
         "thresholds": snapshot.thresholds.iter().map(ThresholdTotals::from).collect::<Vec<_>>(),
         "events": snapshot.events.iter().map(|row| EventTotals::new(row, snapshot.origin)).collect::<Vec<_>>(),
         "lateness_ms": snapshot.lateness.map(Percentiles::from),
-        "generator": { "cpu_share": snapshot.generator.cpu_share, "rss_bytes": snapshot.generator.rss_bytes },
+        "generator": snapshot.generator.map(|usage| json!({ "cpu_share": usage.cpu_share, "rss_bytes": usage.rss_bytes })),
         "endpoint": snapshot.endpoint.map(|usage| json!({ "cpu_share": usage.cpu_share, "rss_bytes": usage.rss_bytes })),
     })
     .to_string()

@@ -1,8 +1,9 @@
 //! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
 
+use super::forecast_totals::ForecastTotals;
 use crate::preflight::HostFacts;
 use iot_jobs::instant::Mono;
-use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, Snapshot, StageCounts, ThresholdRow};
+use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, Snapshot, StageCounts, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
@@ -27,10 +28,23 @@ impl Verdict {
     }
 }
 
+/// Where the figures of a folder come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Things that were driven.
+    #[default]
+    Run,
+    /// Virtual time.
+    Forecast,
+}
+
 /// The manifest of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Manifest {
     pub name: String,
+    #[serde(default)]
+    pub mode: Mode,
     pub verdict: Verdict,
     pub exit_code: Option<u8>,
     pub seed: u64,
@@ -59,6 +73,9 @@ pub struct Manifest {
     /// How many of the findings are the audit's: the last ones.
     #[serde(default)]
     pub audit_findings: usize,
+    /// Only in a forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastTotals>,
 }
 
 /// The run in numbers: all that the summary shows.
@@ -78,7 +95,8 @@ pub struct Totals {
     pub errors: Vec<ErrorTotals>,
     pub anomalies: BTreeMap<String, u64>,
     pub lateness_ms: Option<Percentiles>,
-    pub generator: UsageTotals,
+    /// Absent in a forecast.
+    pub generator: Option<UsageTotals>,
     pub endpoint: Option<UsageTotals>,
     pub intervals_lost: u64,
     pub saturated: u64,
@@ -184,8 +202,8 @@ pub struct RolloutTotals {
     #[serde(default)]
     pub repeated: u64,
     pub done_share: Option<f64>,
-    /// Seconds until 50, 90 and 99 % of the executions were terminal.
-    pub seconds_to: [Option<f64>; 3],
+    /// Seconds until 50, 90, 99 and 100 % of the executions were terminal.
+    pub seconds_to: Vec<Option<f64>>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -268,22 +286,19 @@ impl Totals {
 
     /// Peaks are kept from the totals before.
     pub(super) fn update(&mut self, snapshot: &Snapshot) {
-        let peak = |before: u64, now: u64| before.max(now);
-        let generator = UsageTotals {
-            cpu_seconds: snapshot.generator.cpu_seconds,
-            rss_bytes_max: peak(self.generator.rss_bytes_max, snapshot.generator.rss_bytes),
-        };
-        let endpoint = snapshot.endpoint.map(|usage| UsageTotals {
+        let usage_totals = |usage: ProcessUsage, before: Option<UsageTotals>| UsageTotals {
             cpu_seconds: usage.cpu_seconds,
-            rss_bytes_max: peak(self.endpoint.map_or(0, |before| before.rss_bytes_max), usage.rss_bytes),
-        });
+            rss_bytes_max: before.map_or(0, |before| before.rss_bytes_max).max(usage.rss_bytes),
+        };
+        let generator = snapshot.generator.map(|usage| usage_totals(usage, self.generator));
+        let endpoint = snapshot.endpoint.map(|usage| usage_totals(usage, self.endpoint));
         let rollout = |row: &load_metrics::RolloutRow| RolloutTotals {
             job: row.job.to_string(),
             targets: row.targets,
             executions: by_stage(&row.counts),
             repeated: row.repeated,
             done_share: row.done_share(),
-            seconds_to: row.seconds_to,
+            seconds_to: row.seconds_to.to_vec(),
         };
         *self = Self {
             run_s: snapshot.t_s,

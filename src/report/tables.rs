@@ -82,14 +82,15 @@ pub(super) fn timeseries_columns() -> Vec<Column<Snapshot>> {
         "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service's ledger",
             |s| of_second(s, Operation::NotifyNext, |row| row.service, |l| l.p99);
         "lateness_ms_p99", "generator's own delay: request runnable to request written", |s| part(s.lateness, |l| l.p99);
-        "cpu_share", "cores the generator kept busy", |s| format!("{:.3}", s.generator.cpu_share);
-        "rss_bytes", "resident memory of the generator", |s| count(s.generator.rss_bytes);
+        "cpu_share", "cores the generator kept busy", 
+            |s| s.generator.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
+        "rss_bytes", "resident memory of the generator", |s| optional(s.generator.map(|usage| usage.rss_bytes));
         "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
             |s| s.endpoint.map_or_else(String::new, |usage| format!("{:.3}", usage.cpu_share));
         "endpoint_rss_bytes", "resident memory of the local endpoint; empty for other targets",
             |s| optional(s.endpoint.map(|usage| usage.rss_bytes));
         "shard_busy_max", "CPU time of the busiest shard, as a share of one core",
-            |s| format!("{:.3}", s.busy.iter().copied().fold(0.0, f64::max));
+            |s| s.generator.map_or_else(String::new, |_| format!("{:.3}", s.busy.iter().copied().fold(0.0, f64::max)));
     });
     columns
 }

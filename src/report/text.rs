@@ -1,6 +1,6 @@
 //! The summary of a run, for people.
 
-use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, Verdict};
+use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, UsageTotals, Verdict};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use load_metrics::ExecutionStage;
 use load_metrics::format::{UNKNOWN, grouped, grouped_or_unknown, milliseconds, plain};
@@ -34,7 +34,7 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     if !manifest.thresholds.is_empty() {
         parts.push(thresholds(&manifest.thresholds));
     }
-    parts.push(generator(totals));
+    parts.extend(totals.generator.map(|usage| generator(totals, usage)));
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
     parts.push(format!("results: {}", dir.display()));
     parts.join("\n\n")
@@ -94,13 +94,13 @@ fn executions(totals: &Totals) -> String {
 
 fn rollouts(totals: &Totals) -> String {
     let mut table =
-        table(&["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after"]);
+        table(&["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after", "all after"]);
     for rollout in &totals.rollouts {
         let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();
         // Without the service's ledger all that vanished has the same stage, so their sum is known.
         let other =
             [ExecutionStage::TimedOut, ExecutionStage::Canceled, ExecutionStage::Removed].into_iter().filter_map(count).sum();
-        let seconds = |n: usize| rollout.seconds_to[n].map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
+        let seconds = |n: usize| rollout.seconds_to.get(n).copied().flatten().map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
         table.add_row([
             rollout.job.clone(),
             rollout.targets.map_or_else(|| "-".into(), grouped),
@@ -112,6 +112,7 @@ fn rollouts(totals: &Totals) -> String {
             seconds(0),
             seconds(1),
             seconds(2),
+            seconds(3),
         ]);
     }
     finish(table, 1)
@@ -205,14 +206,14 @@ fn thresholds(thresholds: &[ThresholdTotals]) -> String {
     finish(table, 1)
 }
 
-fn generator(totals: &Totals) -> String {
-    let usage = |usage: super::manifest::UsageTotals| {
+fn generator(totals: &Totals, of_generator: UsageTotals) -> String {
+    let usage = |usage: UsageTotals| {
         format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20)
     };
-    let mut text = format!("generator: {}", usage(totals.generator));
+    let mut text = format!("generator: {}", usage(of_generator));
     // The program itself weighs as much as a thousand things.
     if totals.things >= 1000 {
-        text += &format!(" ({:.1} KB a thing)", totals.generator.rss_bytes_max as f64 / 1000.0 / totals.things as f64);
+        text += &format!(" ({:.1} KB a thing)", of_generator.rss_bytes_max as f64 / 1000.0 / totals.things as f64);
     }
     if let Some(lateness) = totals.lateness_ms {
         text += &format!("; requests left late by p50 {}, p99 {}", milliseconds(lateness.p50), milliseconds(lateness.p99));

@@ -73,7 +73,7 @@ impl Pending {
         self.connects += snapshot.connects_per_s;
         self.messages_in += snapshot.messages_in_per_s;
         self.messages_out += snapshot.messages_out_per_s;
-        self.cpu += snapshot.generator.cpu_share;
+        self.cpu += snapshot.generator.map_or(0.0, |usage| usage.cpu_share);
         self.endpoint_cpu += snapshot.endpoint.map_or(0.0, |usage| usage.cpu_share);
         self.busy.resize(self.busy.len().max(snapshot.busy.len()), 0.0);
         self.busy.iter_mut().zip(&snapshot.busy).for_each(|(sum, busy)| *sum += busy);
@@ -106,7 +106,9 @@ impl Pending {
         snapshot.connects_per_s = self.connects.div_ceil(seconds);
         snapshot.messages_in_per_s = self.messages_in.div_ceil(seconds);
         snapshot.messages_out_per_s = self.messages_out.div_ceil(seconds);
-        snapshot.generator.cpu_share = self.cpu / seconds as f64;
+        if let Some(generator) = &mut snapshot.generator {
+            generator.cpu_share = self.cpu / seconds as f64;
+        }
         if let Some(endpoint) = &mut snapshot.endpoint {
             endpoint.cpu_share = self.endpoint_cpu / seconds as f64;
         }
@@ -177,12 +179,13 @@ mod tests {
             recorder.advance(ORIGIN + Duration::from_secs(second + 1));
             let snapshot = collector.second(SecondInput {
                 second,
+                span_s: 1,
                 phase: Phase::Steady,
                 phases: Phase::Steady.into(),
                 intervals: vec![recorder.poll_interval().unwrap()],
                 intervals_lost: 0,
                 ledger: Vec::new(),
-                generator: ProcessUsage { cpu_share: 0.5, ..ProcessUsage::default() },
+                generator: Some(ProcessUsage { cpu_share: 0.5, ..ProcessUsage::default() }),
                 endpoint: None,
             });
             written.extend(widening.push(&snapshot, second + 1 == last).map(Cow::into_owned));
@@ -197,7 +200,7 @@ mod tests {
         let (service, response) = (row.service.unwrap(), row.response.unwrap());
         assert_eq!((minute.t_s, row.counts.ok, minute.messages_in_per_s), (NARROW.as_secs() + 60, 60, 1));
         assert!((service.max - 60.0).abs() < 0.1 && (response.p50 - 60.0).abs() < 0.1, "{row:?}");
-        assert!((minute.generator.cpu_share - 0.5).abs() < 1e-9);
+        assert!((minute.generator.unwrap().cpu_share - 0.5).abs() < 1e-9);
         assert_eq!(minute.fleet_times().map(|times| times.distribution.count()).sum::<u64>(), 120);
     }
 }

@@ -3,6 +3,7 @@
 use super::ReportError;
 use super::audit::AuditTotals;
 use super::column::{GrowingFile, replace, to_csv};
+use super::forecast_totals::ForecastTotals;
 use super::hlog::IntervalLog;
 use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
@@ -72,10 +73,19 @@ impl ResultsWriter {
     /// # Errors
     /// When the disk does not take it.
     pub fn second(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
+        self.append(snapshot, true)?;
+        self.sum_up(snapshot)
+    }
+
+    /// Appends what a second brought; the rows of executions only where they are wanted.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn append(&mut self, snapshot: &Snapshot, wants_executions: bool) -> Result<(), ReportError> {
         if let Some(row) = self.widening.push(snapshot, snapshot.phase == Phase::Done) {
             self.row(&row)?;
         }
-        for execution in &snapshot.closed {
+        for execution in snapshot.closed.iter().filter(|_| wants_executions) {
             let place = execution.thing as usize;
             self.executions.write(&ExecutionLine {
                 thing: self.things.names[place].clone(),
@@ -84,7 +94,14 @@ impl ResultsWriter {
                 execution: execution.clone(),
             });
         }
-        self.executions.flush()?;
+        self.executions.flush()
+    }
+
+    /// Rewrites what sums up.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn sum_up(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
         let totals = snapshot.totals.iter().map(|row| OperationTotal { run_s: snapshot.t_s, row: row.clone() });
         self.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), totals))?;
         let errors =
@@ -113,6 +130,11 @@ impl ResultsWriter {
         self.timeseries.flush()?;
         self.operations.flush()?;
         self.rollouts.flush()
+    }
+
+    /// What a forecast says besides.
+    pub fn set_forecast(&mut self, totals: ForecastTotals) {
+        self.manifest.forecast = Some(totals);
     }
 
     /// The last word on the run.

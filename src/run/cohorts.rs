@@ -19,21 +19,29 @@ use thing_transport::thing::{Protocol, SessionSettings};
 pub(super) fn settings(plan: &Plan, roster: &Roster, target: &Target) -> Vec<CohortSettings> {
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
-    let behavior_of_job = behavior_of_job(plan, roster);
-    let place = |cohort: &CohortPlan| {
-        let place = (0..).zip(&transports).find(|(_, transport)| **transport == cohort.session.transport);
-        place.map(|(place, _)| place).expect("the run's transports are those of its cohorts")
-    };
-    let settings = |cohort: &CohortPlan| CohortSettings {
-        agent: Arc::new(agent(plan, roster, cohort, behavior_of_job.clone())),
+    let mut agents = agents(plan, roster).into_iter();
+    let mut settings = |cohort: &CohortPlan| CohortSettings {
+        agent: agents.next().expect("there is one for each cohort"),
         session: Arc::new(session(plan.seed, &cohort.session)),
-        transport: place(cohort),
+        transport: place_of_transport(&transports, cohort),
         telemetry: telemetry.clone().filter(|_| !cohort.session.transport.is_http()),
         files: files(plan, cohort, target),
         faults: connection_faults(&plan.behaviors[&cohort.behavior]),
         connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
     };
-    plan.cohorts.iter().map(settings).collect()
+    plan.cohorts.iter().map(&mut settings).collect()
+}
+
+/// The place of a cohort's transport among the run's.
+pub(crate) fn place_of_transport(transports: &[Transport], cohort: &CohortPlan) -> u8 {
+    let place = (0..).zip(transports).find(|(_, transport)| **transport == cohort.session.transport);
+    place.map(|(place, _)| place).expect("the run's transports are those of its cohorts")
+}
+
+/// How the things of each cohort work, in the order of the plan's cohorts.
+pub(crate) fn agents(plan: &Plan, roster: &Roster) -> Vec<Arc<AgentSettings>> {
+    let behavior_of_job = behavior_of_job(plan, roster);
+    plan.cohorts.iter().map(|cohort| Arc::new(agent(plan, roster, cohort, behavior_of_job.clone()))).collect()
 }
 
 fn agent(plan: &Plan, roster: &Roster, cohort: &CohortPlan, behavior_of_job: BTreeMap<JobId, Behavior>) -> AgentSettings {
@@ -89,7 +97,7 @@ fn behavior(plan: &Plan, roster: &Roster, name: &str) -> Behavior {
 }
 
 /// What goes wrong on purpose with connections.
-fn connection_faults(behavior: &Behavior) -> Arc<[FaultSpec]> {
+pub(crate) fn connection_faults(behavior: &Behavior) -> Arc<[FaultSpec]> {
     let is_of_connections = |spec: &&FaultSpec| !spec.fault.is_of_work() && spec.fault != Fault::NoNotifyNext;
     behavior.faults.iter().filter(is_of_connections).cloned().collect()
 }

@@ -370,12 +370,13 @@ impl Conductor<'_> {
         let expected = if progress.phase == Phase::Done { 0 } else { self.shards };
         let input = SecondInput {
             second,
+            span_s: 1,
             phase: progress.phase,
             phases: progress.take_phases(),
             intervals_lost: std::mem::take(&mut assembly.lost) + expected.saturating_sub(intervals.len()) as u64,
             intervals,
             ledger: sources.rows()?,
-            generator,
+            generator: Some(generator),
             endpoint,
         };
         let snapshot = self.collector.second(input);
@@ -440,12 +441,13 @@ impl Conductor<'_> {
         let (generator, endpoint) = usage;
         let input = SecondInput {
             second: last.0,
+            span_s: 1,
             phase: progress.phase,
             phases: progress.take_phases(),
             intervals_lost: std::mem::take(&mut assembly.lost),
             intervals: last.1,
             ledger: sources.rows()?,
-            generator,
+            generator: Some(generator),
             endpoint,
         };
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);

@@ -7,7 +7,7 @@ use load_metrics::format::grouped;
 use load_metrics::{EventRow, PlannedEvent};
 use sim_units::text::duration_text;
 use std::collections::VecDeque;
-use thing_transport::cut::{Cut, CutKind};
+use thing_agent::cut::{Cut, CutKind};
 
 /// One step of the event with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ impl EventSchedule {
 }
 
 /// The orders to the things, in the order of time.
-pub(super) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
+pub(crate) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
     let cut = |(n, event): (usize, &EventPlan)| {
         let kind = match event.kind {
             EventKind::Disconnect { .. } => CutKind::Away,
@@ -65,7 +65,7 @@ pub(super) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
 }
 
 /// What is to be watched.
-pub(super) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
+pub(crate) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
     let planned = |event: &EventPlan| PlannedEvent {
         kind: event.kind.as_str(),
         at: origin + event.at,

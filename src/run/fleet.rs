@@ -16,7 +16,7 @@ use thing_agent::telemetry::{Telemetry, TelemetrySettings};
 use thing_agent::{AgentSettings, JobsAgent};
 use thing_faults::FaultSpec;
 use thing_transport::credentials::Credentials;
-use thing_transport::cut::{Cut, Cuts};
+use thing_agent::cut::{Cut, Cuts};
 use thing_transport::download::FileSettings;
 use thing_transport::endpoint::Endpoint;
 use thing_transport::faults::ThingFaults;

@@ -1,8 +1,10 @@
 //! The results folder of a run: where it is, what is in it first, and the link to the newest.
 
-use super::Setup;
 use super::timestamp::{rfc3339, stamp};
-use crate::report::{Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use crate::preflight::HostFacts;
+use crate::report::{Manifest, Mode, ReportError, ResultsWriter, Totals, Verdict};
+use crate::roster::Roster;
+use crate::scenario::plan::Plan;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io;
@@ -14,30 +16,39 @@ const RESULTS: &str = "results";
 /// Runs of one name that may begin in one second.
 const RUNS_A_SECOND_MAX: u32 = 1_000;
 
+/// What carries a run, or a forecast.
+#[derive(Clone, Debug)]
+pub(crate) struct RunsOn {
+    pub mode: Mode,
+    pub host: HostFacts,
+    pub shards: usize,
+}
+
 /// Makes `dir`, or if nobody says where `results/<name>-<UTC stamp>`, with the manifest of a run that begins.
 ///
 /// # Errors
 /// When it is not empty, or cannot be written.
-pub(super) fn create(dir: Option<&Path>, setup: &Setup) -> Result<ResultsWriter, ReportError> {
-    let plan = &setup.plan;
+pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &RunsOn) -> Result<ResultsWriter, ReportError> {
+    let kind = if on.mode == Mode::Forecast { "forecast-" } else { "" };
     let made = match dir {
         Some(dir) => dir.to_owned(),
-        None => claim(Path::new(RESULTS), &format!("{}-{}", plan.name, stamp())).map_err(|(path, source)| {
+        None => claim(Path::new(RESULTS), &format!("{}-{kind}{}", plan.name, stamp())).map_err(|(path, source)| {
             let why = format!("{source}; --out DIR names another folder");
             ReportError::Write { path, source: io::Error::new(source.kind(), why) }
         })?,
     };
     let manifest = Manifest {
         name: plan.name.clone(),
+        mode: on.mode,
         verdict: Verdict::Running,
         exit_code: None,
         seed: plan.seed,
         scenario_sha256: hex::encode(Sha256::digest(plan.to_toml().as_bytes())),
         scenario: plan.to_json(),
         version: env!("CARGO_PKG_VERSION").into(),
-        host: setup.host.clone(),
+        host: on.host.clone(),
         pid: std::process::id(),
-        shards: setup.shards,
+        shards: on.shards,
         started_at: rfc3339(),
         finished_at: None,
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
@@ -46,8 +57,9 @@ pub(super) fn create(dir: Option<&Path>, setup: &Setup) -> Result<ResultsWriter,
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,
+        forecast: None,
     };
-    ResultsWriter::create(&made, manifest, Arc::clone(setup.roster.things()))
+    ResultsWriter::create(&made, manifest, Arc::clone(roster.things()))
 }
 
 /// Makes a folder that nobody else has: who comes later in the same second gets `-2` behind its name, and so on.
@@ -67,7 +79,7 @@ fn claim(parent: &Path, name: &str) -> Result<PathBuf, (PathBuf, io::Error)> {
 }
 
 /// `results/latest` points to the newest folder; a host without links does without it.
-pub(super) fn point_latest(dir: &Path) {
+pub(crate) fn point_latest(dir: &Path) {
     let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
     let aside = parent.join(format!(".latest-{}", std::process::id()));
     let linked = std::os::unix::fs::symlink(name, &aside).and_then(|()| std::fs::rename(&aside, parent.join("latest")));

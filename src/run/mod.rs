@@ -1,23 +1,23 @@
 //! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
 
 mod child;
-mod cohorts;
+pub(crate) mod cohorts;
 mod conductor;
-mod events;
+pub(crate) mod events;
 mod fleet;
-mod folder;
-mod jobs;
+pub(crate) mod folder;
+pub(crate) mod jobs;
 mod needs;
-mod observe;
+pub(crate) mod observe;
 mod process;
 mod run_info;
 mod sources;
-mod starts;
-mod stop;
+pub(crate) mod starts;
+pub(crate) mod stop;
 mod targets;
-mod timestamp;
+pub(crate) mod timestamp;
 mod ui;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub use needs::needs;
@@ -28,10 +28,11 @@ pub(crate) use ui::{is_capable_terminal, use_colour};
 
 use crate::exit;
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, AuditTotals, ReportError, ResultsWriter};
+use crate::report::{self, AuditTotals, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use conductor::{ConductError, Conductor, Ended, Ending};
+use folder::RunsOn;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
@@ -131,7 +132,8 @@ fn prepare(
     out: Option<&Path>,
 ) -> Result<(Setup, ResultsWriter, Runtime), RunError> {
     let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs };
-    let writer = folder::create(out, &setup)?;
+    let on = RunsOn { mode: Mode::Run, host: setup.host.clone(), shards };
+    let writer = folder::create(out, &setup.plan, &setup.roster, &on)?;
     // One thread: the shards have their own, and the endpoint child must be started by this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
     Ok((setup, writer, runtime))

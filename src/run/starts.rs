@@ -6,7 +6,7 @@ use std::time::Duration;
 use thing_agent::arrivals::arrivals;
 
 /// Intended first connects, by place: cohorts with arrivals of their own arrive by those, from the origin as all the others.
-pub(super) fn starts(plan: &Plan, cohorts: &[CohortIndex]) -> Vec<Duration> {
+pub(crate) fn starts(plan: &Plan, cohorts: &[CohortIndex]) -> Vec<Duration> {
     let mut starts = vec![Duration::ZERO; cohorts.len()];
     let mut arrive = |connect: &ConnectPlan, stream: u64, is_one: &dyn Fn(usize) -> bool| {
         let places: Vec<usize> = (0..cohorts.len()).filter(|place| is_one(usize::from(cohorts[*place]))).collect();

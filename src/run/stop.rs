@@ -2,6 +2,8 @@
 
 use super::ui::Stops;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Whether whoever started this process wants it to outlive its terminal, as `nohup` does.
@@ -58,5 +60,32 @@ impl StopRequests {
     /// Whether there was a request.
     pub(super) fn was_asked(&self) -> bool {
         self.was_asked
+    }
+}
+
+/// The same for work that looks now and then whether it is to stop.
+pub(crate) struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// The first request sets it; the second ends the process, as if nobody had listened.
+    ///
+    /// # Errors
+    /// When the host gives no thread, or no signals.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let shared = Arc::clone(&flag);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut stops = runtime.block_on(async { StopRequests::listen(None) })?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(stops.next());
+            shared.store(true, Ordering::Relaxed);
+            runtime.block_on(stops.next());
+            std::process::exit(crate::exit::INTERRUPTED.into());
+        })?;
+        Ok(Self(flag))
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }

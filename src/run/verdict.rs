@@ -15,7 +15,7 @@ const DIFFERENCES_SHOWN: usize = 5;
 
 /// How a run came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// It could not be carried out: why, after "failed to".
     Failed(String),
     Interrupted,
@@ -31,7 +31,7 @@ pub(super) enum End {
 
 /// What a verdict rests on.
 #[derive(Clone, Debug)]
-pub(super) struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     pub end: End,
     /// Whether every threshold has held; one without a single sample has not.
     pub thresholds_hold: bool,
@@ -45,7 +45,7 @@ pub(super) struct Evidence<'a> {
 
 /// The last word on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Judgement {
+pub(crate) struct Judgement {
     pub verdict: Verdict,
     pub exit_code: u8,
     /// In plain words: why it ended, what the figures tell, what the audit found.
@@ -57,7 +57,7 @@ pub(super) struct Judgement {
 }
 
 /// Decides how a run went.
-pub(super) fn judge(evidence: &Evidence<'_>) -> Judgement {
+pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
     let Evidence { end, thresholds_hold, findings, uncreated, audit } = evidence;
     let differences = match audit {
         Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),

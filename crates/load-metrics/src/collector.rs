@@ -43,8 +43,10 @@ pub struct CollectorSettings {
 /// Everything about one second.
 #[derive(Debug)]
 pub struct SecondInput {
-    /// Whole seconds from the origin to its beginning.
+    /// Whole seconds from the origin to its beginning; where it spans several, to the beginning of the last.
     pub second: u64,
+    /// How many seconds it spans: one, but in a forecast.
+    pub span_s: u64,
     /// At its end.
     pub phase: Phase,
     /// All that it has a part of.
@@ -55,8 +57,8 @@ pub struct SecondInput {
     pub intervals_lost: u64,
     /// What the service committed since the last second, in its order.
     pub ledger: Vec<LedgerRow>,
-    /// CPU and memory of the process of the things.
-    pub generator: ProcessUsage,
+    /// CPU and memory of the process of the things; `None` where that is no figure of the things.
+    pub generator: Option<ProcessUsage>,
     /// The same of a local endpoint; `None` for other targets.
     pub endpoint: Option<ProcessUsage>,
 }
@@ -274,6 +276,7 @@ impl Collector {
     /// Shows the second that is being merged to every threshold.
     fn watch(&mut self, input: &SecondInput, sums: &Sums, events: &[EventRow]) -> Vec<ThresholdRow> {
         let view = SecondView {
+            span_s: input.span_s,
             phase: input.phase,
             phases: input.phases,
             lateness: &self.lateness.second,
@@ -300,7 +303,7 @@ impl Collector {
             busy: sums.busy.clone(),
             starts: std::mem::take(&mut sums.starts),
             connects,
-            machine: input.generator.cpu_share + endpoint,
+            machine: input.generator.map_or(0.0, |usage| usage.cpu_share) + endpoint,
         });
     }
 
@@ -345,14 +348,14 @@ impl Collector {
             |lateness: &mut Times| -> Option<Latency> { std::mem::take(&mut lateness.second).latency(Resolution::SHORT) };
         Arc::new(Snapshot {
             t_s: input.second + 1,
-            span_s: 1,
+            span_s: input.span_s,
             origin: self.origin,
             phase: input.phase,
             things: self.things,
             connected: sums.connected(),
-            connects_per_s: sums.connects,
-            messages_in_per_s: sums.messages_in,
-            messages_out_per_s: sums.messages_out,
+            connects_per_s: sums.connects.div_ceil(input.span_s),
+            messages_in_per_s: sums.messages_in.div_ceil(input.span_s),
+            messages_out_per_s: sums.messages_out.div_ceil(input.span_s),
             messages_in: self.messages_in,
             messages_out: self.messages_out,
             executions: self.book.counts(),
@@ -407,9 +410,10 @@ mod tests {
     }
 
     fn input(second: u64, intervals: Vec<Interval>) -> SecondInput {
-        let (ledger, generator) = (Vec::new(), ProcessUsage::default());
+        let (ledger, generator) = (Vec::new(), Some(ProcessUsage::default()));
         SecondInput {
             second,
+            span_s: 1,
             phase: Phase::Steady,
             phases: Phase::Steady.into(),
             intervals,

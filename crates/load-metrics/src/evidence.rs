@@ -160,12 +160,13 @@ mod tests {
         }
         let input = |second, intervals| SecondInput {
             second,
+            span_s: 1,
             phase,
             phases: phase.into(),
             intervals,
             intervals_lost: 0,
             ledger: Vec::new(),
-            generator: ProcessUsage::default(),
+            generator: Some(ProcessUsage::default()),
             endpoint: None,
         };
         for (second, interval) in (0..).zip(recorder.finish_run(at(SECONDS) - Duration::from_millis(1))) {

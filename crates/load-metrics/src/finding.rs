@@ -301,12 +301,13 @@ mod tests {
         let (ledger, generator, phase) = (Vec::new(), ProcessUsage::default(), Phase::Drain);
         let input = SecondInput {
             second: 7_200,
+            span_s: 1,
             phase,
             phases: phase.into(),
             intervals,
             intervals_lost,
             ledger,
-            generator,
+            generator: Some(generator),
             endpoint: None,
         };
         collector.finish(input, None)

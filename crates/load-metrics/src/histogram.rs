@@ -33,6 +33,12 @@ impl Resolution {
         }
     }
 
+    /// How long a tick is.
+    #[must_use]
+    pub fn tick(self) -> Duration {
+        Duration::from_nanos(self.tick_ns)
+    }
+
     /// Ticks in milliseconds.
     #[must_use]
     pub fn ms(self, ticks: f64) -> f64 {

@@ -26,6 +26,8 @@ pub struct Recorder {
     origin: Mono,
     /// End of the running interval.
     border: Mono,
+    /// Whole seconds that an interval spans.
+    span_s: u64,
     scopes: Scopes,
     /// One cell for each operation in each scope, operations first.
     cells: Vec<Cell>,
@@ -64,6 +66,7 @@ impl Recorder {
         Self {
             origin,
             border: origin + SECOND,
+            span_s: 1,
             scopes,
             cells: std::iter::repeat_with(Cell::default).take(Operation::COUNT * scopes.count()).collect(),
             lateness: Histogram::new(Resolution::SHORT),
@@ -235,8 +238,16 @@ impl Recorder {
         while now >= self.border && self.closed.len() < CLOSED_MAX {
             let interval = self.take(self.border);
             self.closed.push_back(interval);
-            self.border += SECOND;
+            self.border += Duration::from_secs(self.span_s);
         }
+    }
+
+    /// The running interval, in which nothing has happened yet, and all that follow span so many seconds, and are told by the last of
+    /// them: in a forecast of days nobody looks at single ones.
+    pub fn widen(&mut self, span_s: u64) {
+        self.running.second += span_s - self.span_s;
+        self.border += Duration::from_secs(span_s - self.span_s);
+        self.span_s = span_s;
     }
 
     /// Seconds that have ended, oldest first.
@@ -252,7 +263,7 @@ impl Recorder {
     }
 
     fn take(&mut self, until: Mono) -> Interval {
-        let next = Interval { second: self.running.second + 1, connected: self.running.connected, ..Interval::default() };
+        let next = Interval { second: self.running.second + self.span_s, connected: self.running.connected, ..Interval::default() };
         let mut interval = std::mem::replace(&mut self.running, next);
         interval.until = until;
         interval.lateness = self.lateness.take();

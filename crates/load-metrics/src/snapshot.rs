@@ -93,7 +93,7 @@ impl TaggedTimes {
 pub struct Snapshot {
     /// Seconds from the origin to the end of the last second in it.
     pub t_s: u64,
-    /// Seconds that the figures of the last second stand for: one, but for rows of files that were widened.
+    /// Seconds that the figures of the last second stand for: one, but in a forecast, and for rows of files that were widened.
     pub span_s: u64,
     /// Where second 0 begins.
     pub origin: Mono,
@@ -125,8 +125,8 @@ pub struct Snapshot {
     pub lateness: Option<Latency>,
     /// The generator's own delay, of the run.
     pub lateness_total: Option<Latency>,
-    /// CPU and memory of the process of the things.
-    pub generator: ProcessUsage,
+    /// CPU and memory of the process of the things; `None` where that is no figure of the things.
+    pub generator: Option<ProcessUsage>,
     /// The same of a local endpoint; `None` for other targets.
     pub endpoint: Option<ProcessUsage>,
     /// Every kind of error of the run, with its count.

@@ -366,6 +366,8 @@ impl fmt::Display for Threshold {
 
 /// What a second says of everything a threshold may be about.
 pub(super) struct SecondView<'a> {
+    /// Seconds that it is about.
+    pub(super) span_s: u64,
     pub(super) phase: Phase,
     pub(super) phases: PhaseSet,
     pub(super) lateness: &'a Distribution,
@@ -404,8 +406,8 @@ pub(super) struct Watch {
     pub(super) scope: ScopeId,
     /// Of all seconds it is about.
     whole: Gathered,
-    /// Of the last ones, where only they count.
-    last: VecDeque<Gathered>,
+    /// Of the last ones, where only they count, each with its span in seconds.
+    last: VecDeque<(u64, Gathered)>,
     /// How things stood at the end of the last second it is about.
     job_progress: Option<f64>,
 }
@@ -428,7 +430,7 @@ impl Watch {
             return;
         }
         // Nothing is offered any more in the last one, which is not whole either.
-        let seconds = u64::from(view.phase != Phase::Done);
+        let seconds = if view.phase == Phase::Done { 0 } else { view.span_s };
         match self.threshold.metric {
             Metric::Executions(count) => self.job_progress = view.executions(count),
             Metric::ExecutionsShare(count) => {
@@ -448,31 +450,34 @@ impl Watch {
                 self.job_progress = has_begun.then(|| view.events.iter().map(EventRow::away).sum::<u64>() as f64);
             }
             Metric::Lateness(_) => {
-                self.gather(Gathered { seconds, counts: Counts::default(), times: view.lateness.clone() });
+                self.gather(view.span_s, Gathered { seconds, counts: Counts::default(), times: view.lateness.clone() });
             }
             Metric::Latency(_, measure, _) => {
                 let (counts, times) = of_operation.map_or_else(Default::default, |(counts, service, response)| {
                     (counts, if measure == Measure::Service { service } else { response }.clone())
                 });
-                self.gather(Gathered { seconds, counts, times });
+                self.gather(view.span_s, Gathered { seconds, counts, times });
             }
             Metric::Count(..) | Metric::Rate(_) | Metric::FailedShare(_) => {
                 let counts = of_operation.map_or_else(Counts::default, |(counts, ..)| counts);
-                self.gather(Gathered { seconds, counts, times: Distribution::default() });
+                self.gather(view.span_s, Gathered { seconds, counts, times: Distribution::default() });
             }
         }
     }
 
-    fn gather(&mut self, second: Gathered) {
+    fn gather(&mut self, span_s: u64, second: Gathered) {
         match self.threshold.over {
             None => self.whole.add(&second),
             Some(over) => {
-                self.last.push_back(second);
-                while self.last.len() as u64 > over.as_secs().max(1) {
-                    self.last.pop_front();
+                self.last.push_back((span_s, second));
+                let mut spanned: u64 = self.last.iter().map(|(span_s, _)| span_s).sum();
+                while spanned > over.as_secs().max(span_s)
+                    && let Some((span_s, _)) = self.last.pop_front()
+                {
+                    spanned -= span_s;
                 }
                 self.whole = Gathered::default();
-                self.last.iter().for_each(|second| self.whole.add(second));
+                self.last.iter().for_each(|(_, second)| self.whole.add(second));
             }
         }
     }
@@ -521,6 +526,7 @@ mod tests {
 
     fn view<'a>(phase: Phase, nothing: &'a Distribution, anomalies: &'a BTreeMap<Anomaly, u64>) -> SecondView<'a> {
         SecondView {
+            span_s: 1,
             phase,
             phases: phase.into(),
             lateness: nothing,

@@ -51,6 +51,8 @@ pub enum Purpose {
     Event = 50,
     /// The bytes of a rollout's file.
     Artifact = 51,
+    /// How long messages are under way in a forecast.
+    Network = 60,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

@@ -16,6 +16,7 @@ mod agent;
 pub mod arrivals;
 pub mod backoff;
 pub mod behavior;
+pub mod cut;
 mod event;
 mod faults;
 pub mod telemetry;

@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | leaves | `error`, `cut`, `gates`, `pacer`, `credentials`, `download`, `thing_id` |
+//! | leaves | `error`, `gates`, `pacer`, `credentials`, `download`, `thing_id` |
 //! | what a thing connects to, and what goes wrong on purpose | `endpoint`, `faults`; `cause` explains an `error` |
 //! | MQTT without IO | `mqtt` |
 //! | what things have in common | `observer`, then `shard` |
@@ -19,7 +19,6 @@
 mod cause;
 pub mod connect;
 pub mod credentials;
-pub mod cut;
 pub mod download;
 mod driver;
 mod duplicate_client;

@@ -1,6 +1,6 @@
 //! What the things of a shard have in common.
 
-use crate::cut::Cuts;
+use thing_agent::cut::Cuts;
 use crate::download::FileSettings;
 use crate::endpoint::Endpoint;
 use crate::gates::Gates;

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// As `src/lib.rs` shows it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 18] = [
     "error",
-    "cut",
     "gates",
     "pacer",
     "credentials",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Why the targets of a plan cannot be thing groups.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::run) enum GroupsError {
+pub(crate) enum GroupsError {
     #[error("name a thing group: {0}")]
     Name(#[from] NameError),
     #[error(
@@ -24,7 +24,7 @@ struct TargetGroup {
     positions: Arc<[u32]>,
 }
 
-pub(in crate::run) struct TargetGroups {
+pub(crate) struct TargetGroups {
     groups: Vec<TargetGroup>,
     /// Place of its group, by rollout.
     of_rollout: Vec<usize>,
@@ -35,7 +35,7 @@ impl TargetGroups {
     ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(in crate::run) fn of(plan: &Plan, roster: &Roster, suffix: &str) -> Result<Self, GroupsError> {
+    pub(crate) fn of(plan: &Plan, roster: &Roster, suffix: &str) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
         let mut memberships = vec![0; roster.names().len()];
@@ -55,13 +55,18 @@ impl TargetGroups {
     }
 
     /// The groups with their members.
-    pub(in crate::run) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
+    pub(crate) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
         let names = |group: &TargetGroup| group.positions.iter().map(|position| things[*position as usize].clone()).collect();
         self.groups.iter().map(|group| (group.name.clone(), names(group))).collect()
     }
 
+    /// The groups with the places of their members.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&GroupName, &Arc<[u32]>)> {
+        self.groups.iter().map(|group| (&group.name, &group.positions))
+    }
+
     /// The group of a rollout's targets, and how many they are.
-    pub(in crate::run) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
+    pub(crate) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
         let group = &self.groups[self.of_rollout[rollout]];
         (&group.name, group.positions.len() as u64)
     }

@@ -2,5 +2,5 @@
 //! ([`artifacts`]).
 
 pub(super) mod artifacts;
-pub(super) mod groups;
-pub(super) mod rollouts;
+pub(crate) mod groups;
+pub(crate) mod rollouts;

@@ -4,7 +4,7 @@
 
 use super::super::targets::ControlPlane;
 use crate::aws::control::ControlCallError;
-use crate::scenario::plan::{EmulatorPlan, Plan, RolloutStart};
+use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
 use load_metrics::RolloutRow;
@@ -104,7 +104,9 @@ impl<'a> Rollouts<'a> {
         self.due.pop_first();
         let control = self.control.as_ref()?;
         let (group, targets) = control.groups.of_rollout(place.rollout);
-        let create = create_job(self.plan, place, JobTarget::Group(group.clone()), control.documents.get(&place.rollout));
+        let rollout = &self.plan.rollouts[place.rollout];
+        let target = JobTarget::Group(group.clone());
+        let create = create_job(self.plan, rollout, place.n, target, control.documents.get(&place.rollout));
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
         let begun = Begun { job: job.clone(), targets };
         self.creating += 1;
@@ -183,15 +185,15 @@ impl<'a> Rollouts<'a> {
     }
 }
 
-fn create_job(plan: &Plan, place: Place, target: JobTarget, document: Option<&JobDocument>) -> CreateJob {
-    let rollout = &plan.rollouts[place.rollout];
+/// Job `n` of a roll-out of `plan`, as CreateJob is called for it; `document` in place of the roll-out's own.
+pub(crate) fn create_job(plan: &Plan, rollout: &RolloutPlan, n: usize, target: JobTarget, document: Option<&JobDocument>) -> CreateJob {
     let settings = rollout.settings.clone();
     let description = settings.config.description.or_else(|| Some(format!("fleetsim {}", plan.name)));
     CreateJob {
         target_selection: settings.target_selection,
         scheduling: settings.scheduling,
         config: JobConfig { description, ..settings.config },
-        ..CreateJob::new(rollout.jobs[place.n].clone(), vec![target], document.unwrap_or(&rollout.document).clone())
+        ..CreateJob::new(rollout.jobs[n].clone(), vec![target], document.unwrap_or(&rollout.document).clone())
     }
 }
 
@@ -199,7 +201,7 @@ fn create_job(plan: &Plan, place: Place, target: JobTarget, document: Option<&Jo
 ///
 /// # Errors
 /// With the first job whose times are out of their limits.
-pub(in crate::run) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
+pub(crate) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
         Some(scheduling) => scheduling.check(now_ms, emulator.endpoint.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),

@@ -14,8 +14,8 @@ use thing_transport::mqtt::{Content, Published};
 use thing_transport::{Explained, MessageKind, PublishEnd, SessionEvent, ThingId};
 
 /// A shard's recorder, and what is needed to feed it.
-pub(super) struct Samples {
-    pub(super) recorder: Recorder,
+pub(crate) struct Samples {
+    pub(crate) recorder: Recorder,
     gauges: Arc<Gauges>,
     /// Whether attempts that come to nothing are told one by one.
     has_events: bool,
@@ -24,12 +24,12 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, has_ledger: bool, has_events: bool) -> Self {
+    pub(crate) fn new(recorder: Recorder, gauges: Arc<Gauges>, has_ledger: bool, has_events: bool) -> Self {
         Self { recorder, gauges, has_events, service_clock: (!has_ledger).then(ClockOffset::default) }
     }
 
     /// Takes in what a session tells.
-    pub(super) fn session(&mut self, thing: &ThingId, event: SessionEvent<'_>) {
+    pub(crate) fn session(&mut self, thing: &ThingId, event: SessionEvent<'_>) {
         let scope = scope(thing);
         let recorder = &mut self.recorder;
         match event {
@@ -155,7 +155,7 @@ impl Samples {
     }
 
     /// Takes in what an agent tells.
-    pub(super) fn agent(&mut self, thing: &ThingId, event: Event) {
+    pub(crate) fn agent(&mut self, thing: &ThingId, event: Event) {
         let scope = scope(thing);
         let recorder = &mut self.recorder;
         match event {

@@ -171,7 +171,7 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
     let inner = panel(frame, area, app, title);
     let is_roomy = inner.width >= 56;
     let roomy = |text: String| if is_roomy { text } else { String::new() };
-    let (generator, endpoint) = (snapshot.generator, snapshot.endpoint);
+    let (generator, endpoint) = (snapshot.generator.unwrap_or_default(), snapshot.endpoint);
     let lateness = snapshot.lateness.map_or("-".into(), |l| format!("p50 {} p99 {}", milliseconds(l.p50), milliseconds(l.p99)));
     let run = snapshot.lateness_total.map_or(String::new(), |l| format!(", of the run p99 {}", milliseconds(l.p99)));
     let of_endpoint =

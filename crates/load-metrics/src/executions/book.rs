@@ -736,9 +736,9 @@ mod tests {
         }
         let row = story.0.rollouts().remove(0);
         assert_eq!((row.targets, row.done_share(), row.counts), (Some(4), Some(0.5), story.0.counts()));
-        let [to_50, to_90, to_99] = row.seconds_to;
+        let [to_50, to_90, to_99, to_all] = row.seconds_to;
         assert!((4.5..4.55).contains(&to_50.unwrap()), "{to_50:?}: the second of four, from the creation");
-        assert_eq!((to_90, to_99), (None, None));
+        assert_eq!([to_90, to_99, to_all], [None; 3]);
     }
 
     fn heard(book: &mut ExecutionBook, thing: u32, job: &str, execution_number: i64) {

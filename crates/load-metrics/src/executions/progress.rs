@@ -6,7 +6,7 @@ use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 
 /// Percent of a job's executions whose end is timed.
-pub const MILESTONES: [u64; 3] = [50, 90, 99];
+pub const MILESTONES: [u64; 4] = [50, 90, 99, 100];
 
 /// Number of a thing's first execution of a job (PROTOCOL 9.3).
 const FIRST: i64 = 1;
@@ -26,7 +26,7 @@ pub struct RolloutRow {
     pub repeated: u64,
     /// Seconds from the job's creation (or from when it was first heard of) until this share of its executions, as many as are known to
     /// come, was terminal: [`MILESTONES`].
-    pub seconds_to: [Option<f64>; 3],
+    pub seconds_to: [Option<f64>; MILESTONES.len()],
 }
 
 impl RolloutRow {

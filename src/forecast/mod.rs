@@ -1,0 +1,226 @@
+//! `fleetsim forecast`: the scenario in virtual time. Its results folder is like that of a run.
+
+mod build;
+mod course;
+mod network;
+mod observe;
+mod totals;
+
+pub use network::NetworkChoice;
+
+use crate::exit;
+use crate::preflight;
+use crate::report::{self, ForecastTotals, Mode, ReportError, ResultsWriter};
+use crate::roster::Roster;
+use crate::run::folder::{self, RunsOn};
+use crate::run::stop::StopFlag;
+use crate::run::timestamp::rfc3339;
+use crate::run::verdict::{End, Evidence, Judgement, judge};
+use crate::scenario::plan::{EndWhen, Plan};
+use course::{Course, Ended};
+use fleet_forecast::{CreateJobError, Demand, Enforcement, Progress, Settings, Simulation};
+use host::stdio;
+use iot_endpoint::quotas::QuotasError;
+use iot_jobs::NameError;
+use jobs_engine::quotas::Quotas;
+use load_metrics::EventRow;
+use network::NetworkError;
+use observe::Nobody;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Things from which on the rows of single executions are written only where somebody asks for them.
+const EXECUTIONS_UNASKED_MAX: u64 = 100_000;
+/// How often somebody who waits is told how far it is.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// What `fleetsim forecast` was asked for.
+pub struct ForecastOptions {
+    pub plan: Plan,
+    pub network: NetworkChoice,
+    /// The results folder; default `results/<name>-forecast-<UTC stamp>`.
+    pub out: Option<PathBuf>,
+    /// Whether `executions.csv` is written, however large the fleet is.
+    pub executions: bool,
+    pub output: Output,
+}
+
+/// What stdout is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The summary, in colour where that is wanted.
+    Text { colour: bool },
+    /// One object: the manifest.
+    Json,
+}
+
+/// A forecast that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ForecastError {
+    #[error("{0}")]
+    Report(#[from] ReportError),
+    #[error("create job {0}")]
+    CreateJob(#[from] CreateJobError),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("{0}")]
+    Groups(String),
+    #[error("{0}")]
+    Quotas(#[from] QuotasError),
+    #[error("{0}")]
+    Network(#[from] NetworkError),
+    #[error("listen for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    #[error(
+        "forecast executions that others create: end.expect = {0} waits for jobs that are not in the scenario; put them in as [[rollout]], \
+         or end after a duration"
+    )]
+    JobsOfOthers(u64),
+}
+
+/// What a plan asks of its account, whose quotas are `quotas`. Where the plan's own endpoint has just these, what is over them is refused,
+/// and asked for again; otherwise everything is let through, and what would be refused is counted. `progress` is told the virtual time
+/// every now and then.
+///
+/// # Errors
+/// When there is nothing to simulate.
+pub fn demand(plan: &Plan, quotas: &Quotas, mut progress: impl FnMut(Duration)) -> Result<Demand, ForecastError> {
+    let roster = Roster::new(plan)?;
+    let network = NetworkChoice::Default.network(plan)?;
+    let (own, enforcement) = build::quotas(plan)?;
+    let enforcement = if own == *quotas { enforcement } else { Enforcement::Count };
+    let settings = settings(plan, &roster, network, quotas.clone(), enforcement)?;
+    let origin = settings.origin.mono;
+    let mut simulation = Simulation::new(settings, Nobody);
+    let mut told = Instant::now();
+    let mut at = origin;
+    while simulation.run_until(at)? == Progress::Running {
+        at += Duration::from_secs(1);
+        if told.elapsed() >= TOLD {
+            told = Instant::now();
+            progress(at.since(origin));
+        }
+    }
+    simulation.close();
+    Ok(simulation.demand().clone())
+}
+
+fn settings(
+    plan: &Plan,
+    roster: &Roster,
+    network: fleet_forecast::Network,
+    quotas: Quotas,
+    enforcement: Enforcement,
+) -> Result<Settings, ForecastError> {
+    if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when {
+        return Err(ForecastError::JobsOfOthers(expect));
+    }
+    build::settings(plan, roster, network, quotas, enforcement)
+}
+
+/// Makes the forecast; returns the exit code.
+#[must_use]
+pub fn forecast(options: ForecastOptions) -> u8 {
+    match carry_out(options) {
+        Ok(code) => code,
+        Err(error) => {
+            stdio::say(&format!("fleetsim: failed to {error}"));
+            match error {
+                ForecastError::Report(ReportError::NotEmpty { .. }) => exit::USAGE,
+                ForecastError::JobsOfOthers(_) => exit::SCENARIO,
+                _ => exit::ERROR,
+            }
+        }
+    }
+}
+
+fn carry_out(options: ForecastOptions) -> Result<u8, ForecastError> {
+    let ForecastOptions { plan, network, out, executions, output } = options;
+    let roster = Roster::new(&plan)?;
+    let (quotas, enforcement) = build::quotas(&plan)?;
+    let settings = settings(&plan, &roster, network.network(&plan)?, quotas.clone(), enforcement)?;
+    let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1 };
+    let mut writer = folder::create(out.as_deref(), &plan, &roster, &on)?;
+    if out.is_none() {
+        folder::point_latest(writer.dir());
+    }
+    let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;
+    let stop = StopFlag::listen().map_err(ForecastError::Signals)?;
+    let mut course = Course::new(&plan, &roster, settings);
+    let ended = simulate(&mut course, &mut writer, writes_executions, &stop);
+    let (code, failure) = conclude(&plan, &mut writer, &course, ended, |demand| {
+        totals::totals(demand, &quotas, enforcement, network.in_words(&plan), writes_executions)
+    });
+    if let Some(failure) = failure {
+        stdio::say(&format!("fleetsim: {failure}"));
+    }
+    let text = match output {
+        Output::Text { colour } => report::summary(writer.manifest(), writer.dir(), colour),
+        Output::Json => report::json::summary(writer.manifest()),
+    };
+    match stdio::print(&format!("{text}\n")) {
+        Ok(()) => Ok(code),
+        Err(error) => {
+            stdio::say(&format!("fleetsim: failed to {error}"));
+            Ok(exit::ERROR)
+        }
+    }
+}
+
+/// Second by second, and after an hour minute by minute.
+fn simulate(course: &mut Course, writer: &mut ResultsWriter, writes_executions: bool, stop: &StopFlag) -> Result<Ended, ForecastError> {
+    let mut told = Instant::now();
+    loop {
+        if stop.is_set() {
+            course.interrupt();
+        }
+        let (snapshot, ended) = course.next()?;
+        writer.append(&snapshot, writes_executions)?;
+        if ended.is_some() || told.elapsed() >= TOLD {
+            told = Instant::now();
+            writer.sum_up(&snapshot)?;
+            if ended.is_none() {
+                stdio::say(&report::plain::line(&snapshot));
+            }
+        }
+        if let Some(ended) = ended {
+            return Ok(ended);
+        }
+    }
+}
+
+fn conclude(
+    plan: &Plan,
+    writer: &mut ResultsWriter,
+    course: &Course,
+    ended: Result<Ended, ForecastError>,
+    totals: impl FnOnce(&Demand) -> ForecastTotals,
+) -> (u8, Option<String>) {
+    let last = course.last();
+    let (end, uncreated, mut failure) = match ended {
+        Ok(Ended::Complete { uncreated }) => (End::Complete, uncreated, None),
+        Ok(Ended::Interrupted) => (End::Interrupted, Vec::new(), None),
+        Ok(Ended::Limit { uncreated }) => {
+            let open = last.map_or(0, |last| last.executions.open());
+            let away = last.map_or(0, |last| last.events.iter().map(EventRow::away).sum());
+            (End::Limit { limit: plan.end.limit, open, away }, uncreated, None)
+        }
+        Err(error) => (End::Failed(error.to_string()), Vec::new(), Some(format!("failed to {error}"))),
+    };
+    let Judgement { verdict, exit_code, findings, .. } = judge(&Evidence {
+        end,
+        thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
+        findings: writer.findings(),
+        uncreated: &uncreated,
+        audit: Ok(None),
+    });
+    writer.set_forecast(totals(course.demand()));
+    match writer.finish(verdict, exit_code, rfc3339(), findings, None) {
+        Ok(()) => (exit_code, failure),
+        Err(error) => {
+            failure.get_or_insert(format!("failed to {error}"));
+            (exit::ERROR, failure)
+        }
+    }
+}
+
