@@ -2,7 +2,7 @@
 //! fast as it goes, with the folder it leaves, `books roster` who is in a run of a million things. One JSON object on stdout. Driven by `scripts/prove`.
 
 use fleetsim::preflight;
-use fleetsim::report::{Manifest, ResultsWriter, Totals, Verdict};
+use fleetsim::report::{Manifest, Mode, ResultsWriter, Totals, Verdict};
 use fleetsim::roster::{Roster, Things};
 use fleetsim::scenario;
 use host::clock;
@@ -206,6 +206,7 @@ fn day(dir: &Path) {
 fn manifest() -> Manifest {
     Manifest {
         name: "day".into(),
+        mode: Mode::Run,
         verdict: Verdict::Running,
         exit_code: None,
         seed: 1,
@@ -222,6 +223,8 @@ fn manifest() -> Manifest {
         events: Vec::new(),
         findings: Vec::new(),
         audit_findings: 0,
+        predicted: Vec::new(),
+        forecast: None,
         differences: None,
     }
 }

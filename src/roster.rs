@@ -29,7 +29,7 @@ impl Things {
 }
 
 /// See the [module](self). Lists of places ascend.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Roster {
     things: Arc<Things>,
     /// By roll-out. Those for the same part of the fleet share a list, as do events.

@@ -285,7 +285,10 @@ fn finished() -> App {
         phase: Phase::Done,
         connected: 0,
         executions: counts,
-        rollouts: vec![RolloutRow { seconds_to: [Some(40.0), Some(60.3), Some(66.9), Some(70.1)], ..job("fw-2-4-1", 10_000, counts) }],
+        rollouts: vec![RolloutRow {
+            seconds_to: [Some(40.0), Some(60.3), Some(66.9), Some(70.1)],
+            ..job("fw-2-4-1", 10_000, counts)
+        }],
         ..full_second(76)
     };
     app.second(Arc::new(last));

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetsim::preflight::HostFacts;
-use fleetsim::report::{Mode, self, AuditTotals, Manifest, ReportError, ResultsWriter, Totals, Verdict};
+use fleetsim::report::{self, AuditTotals, Manifest, Mode, ReportError, ResultsWriter, Totals, Verdict};
 use fleetsim::roster::Things;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -256,6 +256,7 @@ fn manifest() -> Manifest {
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,
+        predicted: Vec::new(),
         forecast: None,
     }
 }

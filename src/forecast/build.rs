@@ -8,11 +8,12 @@ use crate::run::jobs::groups::TargetGroups;
 use crate::run::jobs::rollouts::create_job;
 use crate::run::starts::starts;
 use crate::scenario::plan::{
-    ArtifactPlan, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, Plan, RolloutPlan, RolloutStart, TargetPlan, Tamper, Transport,
+    ArtifactPlan, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, Plan, RolloutPlan, RolloutStart, Tamper, TargetPlan,
+    Transport,
 };
 use fleet_forecast::{
-    Cohort, End, Enforcement, EndpointOutage, FileFault, Fleet, Job, JobFile, JobStart, Network, OutageKind, Protocol, ServiceSettings,
-    Settings,
+    Cohort, End, EndpointOutage, Enforcement, FileFault, Fleet, Job, JobFile, JobStart, Network, OutageKind, Protocol,
+    ServiceSettings, Settings,
 };
 use host::clock;
 use iot_endpoint::config::EndpointConfig;

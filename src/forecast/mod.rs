@@ -10,7 +10,7 @@ pub use network::NetworkChoice;
 
 use crate::exit;
 use crate::preflight;
-use crate::report::{self, ForecastTotals, Mode, ReportError, ResultsWriter};
+use crate::report::{self, ForecastTotals, Mode, ReportError, ResultsWriter, RolloutTotals};
 use crate::roster::Roster;
 use crate::run::folder::{self, RunsOn};
 use crate::run::stop::StopFlag;
@@ -23,10 +23,10 @@ use host::stdio;
 use iot_endpoint::quotas::QuotasError;
 use iot_jobs::NameError;
 use jobs_engine::quotas::Quotas;
-use load_metrics::EventRow;
+use load_metrics::{EventRow, Snapshot};
 use network::NetworkError;
 use observe::Nobody;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Things from which on the rows of single executions are written only where somebody asks for them.
@@ -71,6 +71,8 @@ pub enum ForecastError {
     Network(#[from] NetworkError),
     #[error("listen for signals: {0}")]
     Signals(#[source] std::io::Error),
+    #[error("{0}")]
+    Failed(String),
     #[error(
         "forecast executions that others create: end.expect = {0} waits for jobs that are not in the scenario; put them in as [[rollout]], \
          or end after a duration"
@@ -137,22 +139,21 @@ pub fn forecast(options: ForecastOptions) -> u8 {
 fn carry_out(options: ForecastOptions) -> Result<u8, ForecastError> {
     let ForecastOptions { plan, network, out, executions, output } = options;
     let roster = Roster::new(&plan)?;
-    let (quotas, enforcement) = build::quotas(&plan)?;
-    let settings = settings(&plan, &roster, network.network(&plan)?, quotas.clone(), enforcement)?;
-    let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1 };
-    let mut writer = folder::create(out.as_deref(), &plan, &roster, &on)?;
+    let stop = StopFlag::listen().map_err(ForecastError::Signals)?;
+    let mut told = Instant::now();
+    let each = |snapshot: &Snapshot| {
+        if told.elapsed() >= TOLD {
+            told = Instant::now();
+            stdio::say(&report::plain::line(snapshot));
+        }
+        stop.is_set()
+    };
+    let Made { writer, code, failure } = make(&plan, &roster, &network, out.as_deref(), executions, each)?;
     if out.is_none() {
         folder::point_latest(writer.dir());
     }
-    let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;
-    let stop = StopFlag::listen().map_err(ForecastError::Signals)?;
-    let mut course = Course::new(&plan, &roster, settings);
-    let ended = simulate(&mut course, &mut writer, writes_executions, &stop);
-    let (code, failure) = conclude(&plan, &mut writer, &course, ended, |demand| {
-        totals::totals(demand, &quotas, enforcement, network.in_words(&plan), writes_executions)
-    });
     if let Some(failure) = failure {
-        stdio::say(&format!("fleetsim: {failure}"));
+        stdio::say(&format!("fleetsim: failed to {failure}"));
     }
     let text = match output {
         Output::Text { colour } => report::summary(writer.manifest(), writer.dir(), colour),
@@ -167,24 +168,67 @@ fn carry_out(options: ForecastOptions) -> Result<u8, ForecastError> {
     }
 }
 
+/// The forecast of a run that is about to be driven: its jobs, as the folder `dir` shows them in full.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn predict(plan: &Plan, roster: &Roster, dir: &Path) -> Result<Vec<RolloutTotals>, ForecastError> {
+    let Made { writer, failure, .. } = make(plan, roster, &NetworkChoice::Default, Some(dir), false, |_| false)?;
+    match failure {
+        Some(why) => Err(ForecastError::Failed(why)),
+        None => Ok(writer.manifest().totals.rollouts.clone()),
+    }
+}
+
+/// A forecast that is written.
+struct Made {
+    writer: ResultsWriter,
+    code: u8,
+    failure: Option<String>,
+}
+
+/// `each` hears of every step, and says whether it is to be the last but one.
+fn make(
+    plan: &Plan,
+    roster: &Roster,
+    network: &NetworkChoice,
+    out: Option<&Path>,
+    executions: bool,
+    each: impl FnMut(&Snapshot) -> bool,
+) -> Result<Made, ForecastError> {
+    let (quotas, enforcement) = build::quotas(plan)?;
+    let settings = settings(plan, roster, network.network(plan)?, quotas.clone(), enforcement)?;
+    let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1 };
+    let mut writer = folder::create(out, plan, roster, &on)?;
+    let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;
+    let mut course = Course::new(plan, roster, settings);
+    let ended = simulate(&mut course, &mut writer, writes_executions, each);
+    let (code, failure) = conclude(plan, &mut writer, &course, ended, |demand| {
+        totals::totals(demand, &quotas, enforcement, network.in_words(plan), writes_executions)
+    });
+    Ok(Made { writer, code, failure })
+}
+
 /// Second by second, and after an hour minute by minute.
-fn simulate(course: &mut Course, writer: &mut ResultsWriter, writes_executions: bool, stop: &StopFlag) -> Result<Ended, ForecastError> {
-    let mut told = Instant::now();
+fn simulate(
+    course: &mut Course,
+    writer: &mut ResultsWriter,
+    writes_executions: bool,
+    mut each: impl FnMut(&Snapshot) -> bool,
+) -> Result<Ended, ForecastError> {
+    let mut summed_up = Instant::now();
     loop {
-        if stop.is_set() {
-            course.interrupt();
-        }
         let (snapshot, ended) = course.next()?;
         writer.append(&snapshot, writes_executions)?;
-        if ended.is_some() || told.elapsed() >= TOLD {
-            told = Instant::now();
+        if ended.is_some() || summed_up.elapsed() >= TOLD {
+            summed_up = Instant::now();
             writer.sum_up(&snapshot)?;
-            if ended.is_none() {
-                stdio::say(&report::plain::line(&snapshot));
-            }
         }
         if let Some(ended) = ended {
             return Ok(ended);
+        }
+        if each(&snapshot) {
+            course.interrupt();
         }
     }
 }
@@ -205,12 +249,13 @@ fn conclude(
             let away = last.map_or(0, |last| last.events.iter().map(EventRow::away).sum());
             (End::Limit { limit: plan.end.limit, open, away }, uncreated, None)
         }
-        Err(error) => (End::Failed(error.to_string()), Vec::new(), Some(format!("failed to {error}"))),
+        Err(error) => (End::Failed(error.to_string()), Vec::new(), Some(error.to_string())),
     };
     let Judgement { verdict, exit_code, findings, .. } = judge(&Evidence {
         end,
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: writer.findings(),
+        remarks: &[],
         uncreated: &uncreated,
         audit: Ok(None),
     });
@@ -218,9 +263,8 @@ fn conclude(
     match writer.finish(verdict, exit_code, rfc3339(), findings, None) {
         Ok(()) => (exit_code, failure),
         Err(error) => {
-            failure.get_or_insert(format!("failed to {error}"));
+            failure.get_or_insert(error.to_string());
             (exit::ERROR, failure)
         }
     }
 }
-

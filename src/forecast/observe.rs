@@ -79,7 +79,9 @@ impl Observer for Recording {
         let id = self.id(thing);
         let failure;
         let told = match event {
-            SessionEvent::ConnectStarted { intended, at, is_blocked } => TransportEvent::ConnectStarted { intended, woke: at, is_blocked },
+            SessionEvent::ConnectStarted { intended, at, is_blocked } => {
+                TransportEvent::ConnectStarted { intended, woke: at, is_blocked }
+            }
             SessionEvent::Stage { stage, started, at, failure: reason } => {
                 let stage = transport_stage(stage);
                 self.samples.session(&id, TransportEvent::StageStarted(stage));
@@ -143,7 +145,9 @@ fn in_transport(reason: Reason) -> Failure {
         Reason::Timeout(stage) => Failure::Timeout(transport_stage(stage).as_str()),
         Reason::ConnectionRefused => Failure::Io(io::ErrorKind::ConnectionRefused.into()),
         Reason::Outage => Failure::Outage,
-        Reason::Certificate => Failure::Io(io::Error::other(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateExpired))),
+        Reason::Certificate => {
+            Failure::Io(io::Error::other(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateExpired)))
+        }
         Reason::Closed => Failure::Closed,
         Reason::Cut(event) => Failure::Cut { event },
         Reason::OnPurpose(fault) => Failure::OnPurpose { fault, away: None },

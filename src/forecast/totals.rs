@@ -6,7 +6,13 @@ use jobs_engine::quotas::{QuotaName, Quotas};
 use std::time::Duration;
 use strum::VariantArray as _;
 
-pub(super) fn totals(demand: &Demand, quotas: &Quotas, enforcement: Enforcement, network: String, has_executions: bool) -> ForecastTotals {
+pub(super) fn totals(
+    demand: &Demand,
+    quotas: &Quotas,
+    enforcement: Enforcement,
+    network: String,
+    has_executions: bool,
+) -> ForecastTotals {
     let seconds = |at: Duration| at.as_secs_f64();
     let quota = |name: &QuotaName| {
         let asked = demand.of(*name);

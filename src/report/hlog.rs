@@ -12,8 +12,8 @@ use load_metrics::{Measure, Operation, Resolution, Snapshot};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use strum::VariantArray as _;
 use std::time::{Duration, SystemTime};
+use strum::VariantArray as _;
 
 const UNITS: &str =
     "values are microseconds; of notify_next, notify_next_at_least, first_notification and execution they are milliseconds";
@@ -90,7 +90,8 @@ pub fn service_times(dir: &Path) -> Result<BTreeMap<Operation, ServiceTimes>, Re
         let bytes = BASE64.decode(interval.encoded_histogram()).map_err(|error| damaged(error.to_string()))?;
         let part: Histogram<u64> = deserializer.deserialize(&mut &bytes[..]).map_err(|error| damaged(error.to_string()))?;
         let resolution = Resolution::of(*operation, false);
-        let known = times.entry(*operation).or_insert_with(|| ServiceTimes { histogram: resolution.histogram(), tick: resolution.tick() });
+        let known =
+            times.entry(*operation).or_insert_with(|| ServiceTimes { histogram: resolution.histogram(), tick: resolution.tick() });
         known.histogram.add(&part).map_err(|error| damaged(error.to_string()))?;
     }
     Ok(times)

@@ -73,9 +73,22 @@ pub struct Manifest {
     /// How many of the findings are the audit's: the last ones.
     #[serde(default)]
     pub audit_findings: usize,
+    /// What the forecast of the run said, where its endpoint has quotas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<PredictedRollout>,
     /// Only in a forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastTotals>,
+}
+
+/// A job of the run's forecast, and how far the run was from it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PredictedRollout {
+    pub job: String,
+    /// As [`RolloutTotals::seconds_to`], of the forecast.
+    pub seconds_to: Vec<Option<f64>>,
+    /// Measured over predicted, less one.
+    pub error_share: Vec<Option<f64>>,
 }
 
 /// The run in numbers: all that the summary shows.

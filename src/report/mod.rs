@@ -20,7 +20,7 @@ pub use dictionary::dictionary;
 pub use faults_page::faults_page;
 pub use forecast_totals::{BilledTotals, ForecastTotals, QuotaTotals};
 pub use hlog::{ServiceTimes, service_times};
-pub use manifest::{EventTotals, Manifest, Mode, Totals, Verdict};
+pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
 pub use writer::ResultsWriter;

@@ -93,14 +93,26 @@ fn executions(totals: &Totals) -> String {
 }
 
 fn rollouts(totals: &Totals) -> String {
-    let mut table =
-        table(&["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after", "all after"]);
+    let mut table = table(&[
+        "job",
+        "targets",
+        "done",
+        "ok",
+        "failed",
+        "rejected",
+        "other",
+        "50 % after",
+        "90 % after",
+        "99 % after",
+        "all after",
+    ]);
     for rollout in &totals.rollouts {
         let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();
         // Without the service's ledger all that vanished has the same stage, so their sum is known.
         let other =
             [ExecutionStage::TimedOut, ExecutionStage::Canceled, ExecutionStage::Removed].into_iter().filter_map(count).sum();
-        let seconds = |n: usize| rollout.seconds_to.get(n).copied().flatten().map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
+        let seconds =
+            |n: usize| rollout.seconds_to.get(n).copied().flatten().map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
         table.add_row([
             rollout.job.clone(),
             rollout.targets.map_or_else(|| "-".into(), grouped),
@@ -207,9 +219,8 @@ fn thresholds(thresholds: &[ThresholdTotals]) -> String {
 }
 
 fn generator(totals: &Totals, of_generator: UsageTotals) -> String {
-    let usage = |usage: UsageTotals| {
-        format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20)
-    };
+    let usage =
+        |usage: UsageTotals| format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20);
     let mut text = format!("generator: {}", usage(of_generator));
     // The program itself weighs as much as a thousand things.
     if totals.things >= 1000 {

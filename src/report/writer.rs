@@ -5,7 +5,7 @@ use super::audit::AuditTotals;
 use super::column::{GrowingFile, replace, to_csv};
 use super::forecast_totals::ForecastTotals;
 use super::hlog::IntervalLog;
-use super::manifest::{EventTotals, Manifest, ThresholdTotals, Verdict};
+use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
 use crate::roster::Things;
@@ -130,6 +130,11 @@ impl ResultsWriter {
         self.timeseries.flush()?;
         self.operations.flush()?;
         self.rollouts.flush()
+    }
+
+    /// How the run compares with its forecast.
+    pub fn set_predicted(&mut self, predicted: Vec<PredictedRollout>) {
+        self.manifest.predicted = predicted;
     }
 
     /// What a forecast says besides.

@@ -10,7 +10,7 @@ use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use crate::ledger::LedgerError;
-use crate::report::{ReportError, ResultsWriter};
+use crate::report::{ReportError, ResultsWriter, RolloutTotals};
 use crate::roster::Roster;
 use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use host::clock;
@@ -73,6 +73,8 @@ pub(super) struct Ended {
     pub last: Option<Arc<Snapshot>>,
     /// Jobs of the plan that were not created by then.
     pub uncreated: Vec<JobId>,
+    /// The jobs of its forecast, where there is one.
+    pub predicted: Vec<RolloutTotals>,
 }
 
 /// What the conductor needs.
@@ -179,7 +181,7 @@ impl Conductor<'_> {
         if nobody_came {
             return Err(unreachable(self.plan.fleet.things, &progress, clock::mono().since(self.origin)));
         }
-        Ok(Ended { ending, last: progress.last, uncreated: progress.uncreated })
+        Ok(Ended { ending, last: progress.last, uncreated: progress.uncreated, predicted: Vec::new() })
     }
 
     async fn run(

@@ -57,6 +57,7 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,
+        predicted: Vec::new(),
         forecast: None,
     };
     ResultsWriter::create(&made, manifest, Arc::clone(roster.things()))

@@ -9,6 +9,7 @@ pub(crate) mod folder;
 pub(crate) mod jobs;
 mod needs;
 pub(crate) mod observe;
+mod prediction;
 mod process;
 mod run_info;
 mod sources;
@@ -37,6 +38,7 @@ use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
+use prediction::Prediction;
 use run_info::run_info;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -167,10 +169,12 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
+    let prediction = Prediction::start(plan, roster, writer.dir());
     let mut target = tokio::select! {
         target = targets::bring_up(plan, roster, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
-        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new() }),
+        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new() }),
     };
+    let predicted = prediction.made().await;
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + START_LEAD;
@@ -215,7 +219,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         restarting: None,
         stop,
     };
-    Ok(conductor.conduct().await?)
+    Ok(Ended { predicted, ..conductor.conduct().await? })
 }
 
 fn planned<'a>(
@@ -241,7 +245,12 @@ fn planned<'a>(
 fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, RunError>) -> (u8, Vec<String>) {
     let mut failures = Vec::new();
     let Judgement { verdict, exit_code, findings, differences, audit_findings } = match outcome {
-        Ok(ended) => judge(&evidence(setup, writer, &ended)),
+        Ok(ended) => {
+            let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
+            let remarks = prediction::findings(&predicted);
+            writer.set_predicted(predicted);
+            judge(&Evidence { remarks: &remarks, ..evidence(setup, writer, &ended) })
+        }
         Err(error) => {
             let why = error.to_string();
             failures.push(format!("failed to {why}"));
@@ -249,6 +258,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
                 end: End::Failed(why),
                 thresholds_hold: false,
                 findings: writer.findings(),
+                remarks: &[],
                 uncreated: &[],
                 audit: Ok(None),
             })
@@ -266,7 +276,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
 
 /// What was measured of a run that was carried out; its ledgers are joined once more, from their files.
 fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> Evidence<'a> {
-    let Ended { ending, last, uncreated } = ended;
+    let Ended { ending, last, uncreated, predicted: _ } = ended;
     let last = last.as_deref();
     let end = match ending {
         Ending::Complete => End::Complete,
@@ -281,6 +291,7 @@ fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> E
         end,
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: writer.findings(),
+        remarks: &[],
         uncreated,
         audit: report::audit(writer.dir(), last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     }

@@ -37,6 +37,8 @@ pub(crate) struct Evidence<'a> {
     pub thresholds_hold: bool,
     /// What the figures tell.
     pub findings: &'a [Finding],
+    /// What else is worth a word, and no reason to fail.
+    pub remarks: &'a [String],
     /// Jobs of the scenario that were never created.
     pub uncreated: &'a [JobId],
     /// Where the things' ledger and the service's differ; `Ok(None)` without one of the service, `Err` when they cannot be compared.
@@ -58,7 +60,7 @@ pub(crate) struct Judgement {
 
 /// Decides how a run went.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
-    let Evidence { end, thresholds_hold, findings, uncreated, audit } = evidence;
+    let Evidence { end, thresholds_hold, findings, remarks, uncreated, audit } = evidence;
     let differences = match audit {
         Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),
         Err(_) => Some(1),
@@ -78,7 +80,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
     let of_audit = audit_in_words(audit);
     let audit_findings = of_audit.len();
     let ended = end_in_words(end).into_iter().chain(uncreated_in_words(uncreated));
-    let findings = ended.chain(told).chain(of_audit).collect();
+    let findings = ended.chain(told).chain(remarks.iter().cloned()).chain(of_audit).collect();
     Judgement { verdict, exit_code, findings, differences, audit_findings }
 }
 
@@ -144,12 +146,19 @@ mod tests {
     }
 
     fn good(end: End) -> Evidence<'static> {
-        Evidence { end, thresholds_hold: true, findings: &[], uncreated: &[], audit: Ok(Some(Vec::new())) }
+        Evidence { end, thresholds_hold: true, findings: &[], remarks: &[], uncreated: &[], audit: Ok(Some(Vec::new())) }
     }
 
     /// Everything that the figures can have against a run.
     fn bad(end: End) -> Evidence<'static> {
-        Evidence { end, thresholds_hold: false, findings: &[LOST, DIFFERS], uncreated: &[], audit: Ok(Some(differences(1))) }
+        Evidence {
+            end,
+            thresholds_hold: false,
+            findings: &[LOST, DIFFERS],
+            remarks: &[],
+            uncreated: &[],
+            audit: Ok(Some(differences(1))),
+        }
     }
 
     fn code(evidence: &Evidence<'_>) -> (u8, Verdict) {

@@ -3,6 +3,7 @@
 mod bench;
 mod events;
 mod firmware;
+mod forecast;
 mod habits;
 mod rollouts;
 mod shipped;

@@ -266,8 +266,13 @@ mod tests {
             let mut meter = meter(enforcement);
             let passed = (0..12).filter(|_| meter.request(RequestKind::Update, at(2_500))).count();
             assert_eq!(passed, passing);
-            let expected =
-                QuotaDemand { peak: 12, peak_at: Duration::from_secs(2), total: 12, refused: 2, first_refused: Some(Duration::from_millis(2_500)) };
+            let expected = QuotaDemand {
+                peak: 12,
+                peak_at: Duration::from_secs(2),
+                total: 12,
+                refused: 2,
+                first_refused: Some(Duration::from_millis(2_500)),
+            };
             assert_eq!(*meter.demand().of(QuotaName::WritesPerSecond), expected);
         }
     }

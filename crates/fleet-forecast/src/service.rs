@@ -22,7 +22,9 @@ enum Session {
     None,
     Up,
     /// Its client is away, and may come back by then.
-    Kept { until: Mono },
+    Kept {
+        until: Mono,
+    },
 }
 
 /// What becomes of a request.

@@ -1,14 +1,12 @@
 //! Simulations whose course can be computed by hand: to the nanosecond.
 
 use fleet_forecast::{
-    Cohort, Demand, End, EndWhen, Enforcement, Fleet, Job, JobStart, Network, Observer, Progress, Protocol, ServiceSettings, SessionEvent,
-    Settings, Simulation,
+    Cohort, Demand, End, EndWhen, Enforcement, Fleet, Job, JobStart, Network, Observer, Progress, Protocol, ServiceSettings,
+    SessionEvent, Settings, Simulation,
 };
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
-use iot_jobs::{
-    CreateJob, ExecutionStatus, ExponentialRate, GroupName, JobDocument, JobId, JobTarget, RateIncrease, ThingName,
-};
+use iot_jobs::{CreateJob, ExecutionStatus, ExponentialRate, GroupName, JobDocument, JobId, JobTarget, RateIncrease, ThingName};
 use jobs_engine::engine::EngineConfig;
 use jobs_engine::faults::FaultSettings;
 use jobs_engine::quotas::{QuotaName, Quotas};
@@ -165,11 +163,8 @@ fn at_a_constant_rate_with_fixed_steps_every_execution_ends_when_the_formula_say
 fn an_exponential_roll_out_doubles_its_rate_with_every_thousand() {
     let (told, _, progress) = run(settings(4_000, ms(0), |create| {
         create.config.rollout.maximum_per_minute = Some(1_000);
-        create.config.rollout.exponential = Some(ExponentialRate {
-            base_per_minute: 50,
-            increment_tenths: 20,
-            criterion: RateIncrease::NotifiedThings(1_000),
-        });
+        create.config.rollout.exponential =
+            Some(ExponentialRate { base_per_minute: 50, increment_tenths: 20, criterion: RateIncrease::NotifiedThings(1_000) });
     }));
     assert_eq!(progress, Progress::Complete);
     let created = told.jobs[0].1;

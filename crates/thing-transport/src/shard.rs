@@ -1,6 +1,5 @@
 //! What the things of a shard have in common.
 
-use thing_agent::cut::Cuts;
 use crate::download::FileSettings;
 use crate::endpoint::Endpoint;
 use crate::gates::Gates;
@@ -11,6 +10,7 @@ use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use thing_agent::cut::Cuts;
 use tokio::sync::Notify;
 
 /// What the run wants from its things.

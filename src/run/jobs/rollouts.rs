@@ -186,7 +186,13 @@ impl<'a> Rollouts<'a> {
 }
 
 /// Job `n` of a roll-out of `plan`, as CreateJob is called for it; `document` in place of the roll-out's own.
-pub(crate) fn create_job(plan: &Plan, rollout: &RolloutPlan, n: usize, target: JobTarget, document: Option<&JobDocument>) -> CreateJob {
+pub(crate) fn create_job(
+    plan: &Plan,
+    rollout: &RolloutPlan,
+    n: usize,
+    target: JobTarget,
+    document: Option<&JobDocument>,
+) -> CreateJob {
     let settings = rollout.settings.clone();
     let description = settings.config.description.or_else(|| Some(format!("fleetsim {}", plan.name)));
     CreateJob {

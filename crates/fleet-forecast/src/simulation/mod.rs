@@ -336,6 +336,7 @@ impl<O: Observer> Simulation<O> {
     }
 
     fn are_cuts_done(&self) -> bool {
-        self.settings.cuts.last().is_none_or(|last| last.at < self.now) && self.settings.cuts.iter().all(|cut| cut.until <= self.now)
+        self.settings.cuts.last().is_none_or(|last| last.at < self.now)
+            && self.settings.cuts.iter().all(|cut| cut.until <= self.now)
     }
 }

@@ -110,14 +110,8 @@ impl<O: Observer> Simulation<O> {
         self.busy_at = self.now;
         self.tell(place, SessionEvent::MessageOut);
         let whole = self.delays.draw(leg_of(request.body.kind()));
-        let in_flight = InFlight {
-            link: self.link(place),
-            request,
-            sent: self.now,
-            back: whole - whole / 2,
-            bytes: MESSAGE_BYTES,
-            refusal,
-        };
+        let in_flight =
+            InFlight { link: self.link(place), request, sent: self.now, back: whole - whole / 2, bytes: MESSAGE_BYTES, refusal };
         self.agenda.add(self.now + whole / 2, Happening::Request(Box::new(in_flight)));
     }
 
@@ -229,7 +223,8 @@ impl<O: Observer> Simulation<O> {
         let fault = file.fault.as_ref().filter(|fault| verifies || !fault.needs_verification);
         let fetched = fault.map_or(Fetched::Good, |fault| Fetched::Bad { status: fault.status, reason: fault.reason.clone() });
         let lasts = Duration::from_secs_f64(file.bytes as f64 / file.bytes_per_s.max(1) as f64);
-        let (bytes, connects) = (file.bytes, self.delays.draw(Leg::Tcp) + self.delays.draw(Leg::Tls) + self.delays.draw(Leg::Describe));
+        let (bytes, connects) =
+            (file.bytes, self.delays.draw(Leg::Tcp) + self.delays.draw(Leg::Tls) + self.delays.draw(Leg::Describe));
         let file = File { link: self.link(place), started: now, bytes, fetched };
         self.agenda.add(now + connects + lasts, Happening::File(Box::new(file)));
     }
