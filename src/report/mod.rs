@@ -20,6 +20,7 @@ pub use faults_page::faults_page;
 pub use manifest::{EventTotals, Manifest, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
+pub(crate) use text::{finish, table};
 pub use writer::ResultsWriter;
 
 use std::io;

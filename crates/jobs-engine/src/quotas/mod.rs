@@ -198,9 +198,14 @@ mod tests {
 
     #[test]
     fn what_goes_out_has_a_rate_of_the_account_over_all_connections() {
-        let meters = Meters::new(Quotas { outbound_publishes_per_second: Some(10), publishes_per_second: Some(7), ..Quotas::default() });
+        let meters =
+            Meters::new(Quotas { outbound_publishes_per_second: Some(10), publishes_per_second: Some(7), ..Quotas::default() });
         let (mut meter, mut other) = (meters.connection().unwrap(), meters.connection().unwrap());
-        assert_eq!(count(|| meters.outbound(Some(&mut meter), START)), 7, "what the connection is over does not count for the account");
+        assert_eq!(
+            count(|| meters.outbound(Some(&mut meter), START)),
+            7,
+            "what the connection is over does not count for the account"
+        );
         assert_eq!(count(|| meters.outbound(Some(&mut other), START)), 3);
         assert!(!meters.outbound(None, START) && meters.outbound(None, START + Duration::from_millis(100)));
         assert_eq!(count(|| meters.inbound(None, START)), 10_000, "what comes in is counted apart");
