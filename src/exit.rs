@@ -6,9 +6,10 @@ pub const PASS: u8 = 0;
 pub const ERROR: u8 = 1;
 /// Wrong usage of the command line.
 pub const USAGE: u8 = 2;
-/// The run is INVALID: the generator was the bottleneck or lost samples.
+/// The run is INVALID: the generator was the bottleneck or lost samples; or a machine was too busy to be measured.
 pub const INVALID: u8 = 98;
-/// A threshold failed, executions were still open at `end.limit`, the ledgers disagree, or something was never done even once.
+/// A threshold failed, executions were still open at `end.limit`, the ledgers disagree, something was never done even once, or a quota is passed
+/// where that is an error.
 pub const FAIL: u8 = 99;
 /// The scenario, or the endpoint's configuration file, is wrong.
 pub const SCENARIO: u8 = 104;

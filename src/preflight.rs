@@ -35,8 +35,16 @@ pub struct HostFacts {
     pub ephemeral_ports: u64,
 }
 
+/// How many things each resource of a host has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub descriptors: u64,
+    pub ports: u64,
+    pub memory: u64,
+}
+
 /// Something of which there is not enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ResourceShortage {
     pub what: &'static str,
     pub needed: u64,
@@ -107,36 +115,49 @@ pub fn facts() -> HostFacts {
     }
 }
 
-fn shortages(need: &Need, host: &HostFacts) -> Vec<ResourceShortage> {
+/// For things of this need.
+#[must_use]
+pub fn room(need: &Need, host: &HostFacts) -> Room {
+    Room {
+        descriptors: host.descriptors.saturating_sub(DESCRIPTOR_RESERVE) / need.descriptors_per_thing.max(1),
+        ports: host.ephemeral_ports * need.address_pairs,
+        memory: host.memory_available_bytes.saturating_sub(MEMORY_RESERVE_BYTES) / need.memory_per_thing_bytes.max(1),
+    }
+}
+
+/// Everything of which there is not enough.
+#[must_use]
+pub fn shortages(need: &Need, host: &HostFacts) -> Vec<ResourceShortage> {
     let descriptors = need.connections * need.descriptors_per_thing + DESCRIPTOR_RESERVE;
     let memory = need.connections * need.memory_per_thing_bytes + MEMORY_RESERVE_BYTES;
-    let ports = host.ephemeral_ports * need.address_pairs;
+    let room = room(need, host);
     let fewer = |most: u64| format!("use at most {most} things here (--things {most})");
     let mut short = Vec::new();
     if host.descriptors < descriptors {
-        let fit = host.descriptors.saturating_sub(DESCRIPTOR_RESERVE) / need.descriptors_per_thing.max(1);
         short.push(ResourceShortage {
             what: "open files (descriptors) of one process",
             needed: descriptors,
             available: host.descriptors,
-            remedy: format!("raise the hard limit as root: `ulimit -Hn {descriptors}` before the run, or {}", fewer(fit)),
+            remedy: format!(
+                "raise the hard limit as root: `ulimit -Hn {descriptors}` before the run, or {}",
+                fewer(room.descriptors)
+            ),
         });
     }
-    if ports < need.connections {
+    if room.ports < need.connections {
         short.push(ResourceShortage {
             what: "ephemeral ports towards the endpoint",
             needed: need.connections,
-            available: ports,
-            remedy: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, connect from more addresses (target.source_ips), or {}", fewer(ports)),
+            available: room.ports,
+            remedy: format!("widen the range as root: `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`, connect from more addresses (target.source_ips), or {}", fewer(room.ports)),
         });
     }
     if host.memory_available_bytes < memory {
-        let fit = host.memory_available_bytes.saturating_sub(MEMORY_RESERVE_BYTES) / need.memory_per_thing_bytes.max(1);
         short.push(ResourceShortage {
             what: "memory in bytes",
             needed: memory,
             available: host.memory_available_bytes,
-            remedy: format!("end other programs, or {}", fewer(fit)),
+            remedy: format!("end other programs, or {}", fewer(room.memory)),
         });
     }
     short

@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file.
 
 mod certs;
+mod check;
 mod forecast;
 mod report;
 mod run;
@@ -40,8 +41,8 @@ struct Logging {
 enum Command {
     /// Drive a fleet through a scenario and write a results folder
     Run(run::RunArgs),
-    /// Resolve and validate a scenario, and check this host; opens no connection
-    Check(run::CheckArgs),
+    /// Validate a scenario, and say whether this host and the account's quotas can carry it, and what it costs; opens no connection
+    Check(check::CheckArgs),
     /// Run a scenario in virtual time, without a socket, and write a results folder like that of a run
     Forecast(forecast::ForecastArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
@@ -94,7 +95,7 @@ pub fn main() -> u8 {
     forbid_core_dumps();
     match cli.command {
         Command::Run(args) => run::run_command(args),
-        Command::Check(args) => run::check_command(&args),
+        Command::Check(args) => check::check_command(&args),
         Command::Forecast(args) => forecast::forecast_command(args),
         Command::Serve(args) => serve::serve_command(args),
         Command::Report(args) => report::report_command(&args),

@@ -1,11 +1,10 @@
-//! `fleetsim run` and `fleetsim check`.
+//! `fleetsim run`.
 
 use super::scenario_args::ScenarioArgs;
-use super::{complain, not_built, print, usage};
-use crate::run::{RunOptions, UiKind, check_target, is_capable_terminal, run};
-use crate::{exit, preflight};
+use super::{not_built, usage};
+use crate::run::{RunOptions, UiKind, is_capable_terminal, run};
 use clap::Args;
-use host::{environment, stdio};
+use host::environment;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -81,12 +80,6 @@ enum UiChoice {
     None,
 }
 
-#[derive(Args)]
-pub(super) struct CheckArgs {
-    #[command(flatten)]
-    scenario: ScenarioArgs,
-}
-
 pub(super) fn run_command(args: RunArgs) -> u8 {
     let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
     if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
@@ -105,31 +98,4 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
     run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from) })
-}
-
-pub(super) fn check_command(args: &CheckArgs) -> u8 {
-    let plan = match args.scenario.load() {
-        Ok(plan) => plan,
-        Err(code) => return code,
-    };
-    let code = print(&format!("{}\n", plan.to_toml()));
-    if code != exit::PASS {
-        return code;
-    }
-    match preflight::check(&crate::run::needs(&plan)) {
-        Ok(facts) => {
-            stdio::say(&format!("this host can carry it: {facts}"));
-            match check_target(&plan) {
-                Ok(()) => exit::PASS,
-                Err(faults) => {
-                    complain(format_args!("failed to {faults}"));
-                    exit::ERROR
-                }
-            }
-        }
-        Err(shortages) => {
-            complain(preflight::describe(&shortages));
-            exit::ERROR
-        }
-    }
 }

@@ -33,6 +33,9 @@ const ORIGIN: Mono = Mono(1_000_000_000);
 /// What a thing fetches of a file that has no bandwidth of its own, in bytes a second.
 pub(super) const FILE_BYTES_PER_S: u64 = 50_000_000;
 
+/// Where others create the jobs, nothing more is to come after that.
+const QUIET: Duration = Duration::from_secs(10);
+
 fn endpoint(plan: &Plan) -> EndpointConfig {
     match &plan.target {
         TargetPlan::Emulator(emulator) => emulator.endpoint.clone(),
@@ -168,7 +171,8 @@ fn service(plan: &Plan, quotas: Quotas, enforcement: Enforcement) -> ServiceSett
 
 fn end(end: &EndPlan) -> End {
     let when = match end.when {
-        EndWhen::ExecutionsDone { .. } => fleet_forecast::EndWhen::JobsOver,
+        EndWhen::ExecutionsDone { expect: None } => fleet_forecast::EndWhen::JobsOver,
+        EndWhen::ExecutionsDone { expect: Some(_) } => fleet_forecast::EndWhen::Idle(QUIET),
         EndWhen::Duration(duration) => fleet_forecast::EndWhen::Duration(duration),
         EndWhen::Idle(idle) => fleet_forecast::EndWhen::Idle(idle),
     };

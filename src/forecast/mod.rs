@@ -18,7 +18,7 @@ use crate::run::timestamp::rfc3339;
 use crate::run::verdict::{End, Evidence, Judgement, judge};
 use crate::scenario::plan::{EndWhen, Plan};
 use course::{Course, Ended};
-use fleet_forecast::{CreateJobError, Demand, Enforcement, Progress, Settings, Simulation};
+use fleet_forecast::{CreateJobError, Demand, Enforcement, Progress, Simulation};
 use host::stdio;
 use iot_endpoint::quotas::QuotasError;
 use iot_jobs::NameError;
@@ -82,7 +82,7 @@ pub enum ForecastError {
 
 /// What a plan asks of its account, whose quotas are `quotas`. Where the plan's own endpoint has just these, what is over them is refused,
 /// and asked for again; otherwise everything is let through, and what would be refused is counted. `progress` is told the virtual time
-/// every now and then.
+/// every now and then. Of jobs that others create nothing is known, and nothing counted.
 ///
 /// # Errors
 /// When there is nothing to simulate.
@@ -91,7 +91,7 @@ pub fn demand(plan: &Plan, quotas: &Quotas, mut progress: impl FnMut(Duration)) 
     let network = NetworkChoice::Default.network(plan)?;
     let (own, enforcement) = build::quotas(plan)?;
     let enforcement = if own == *quotas { enforcement } else { Enforcement::Count };
-    let settings = settings(plan, &roster, network, quotas.clone(), enforcement)?;
+    let settings = build::settings(plan, &roster, network, quotas.clone(), enforcement)?;
     let origin = settings.origin.mono;
     let mut simulation = Simulation::new(settings, Nobody);
     let mut told = Instant::now();
@@ -105,19 +105,6 @@ pub fn demand(plan: &Plan, quotas: &Quotas, mut progress: impl FnMut(Duration)) 
     }
     simulation.close();
     Ok(simulation.demand().clone())
-}
-
-fn settings(
-    plan: &Plan,
-    roster: &Roster,
-    network: fleet_forecast::Network,
-    quotas: Quotas,
-    enforcement: Enforcement,
-) -> Result<Settings, ForecastError> {
-    if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when {
-        return Err(ForecastError::JobsOfOthers(expect));
-    }
-    build::settings(plan, roster, network, quotas, enforcement)
 }
 
 /// Makes the forecast; returns the exit code.
@@ -196,8 +183,11 @@ fn make(
     executions: bool,
     each: impl FnMut(&Snapshot) -> bool,
 ) -> Result<Made, ForecastError> {
+    if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when {
+        return Err(ForecastError::JobsOfOthers(expect));
+    }
     let (quotas, enforcement) = build::quotas(plan)?;
-    let settings = settings(plan, roster, network.network(plan)?, quotas.clone(), enforcement)?;
+    let settings = build::settings(plan, roster, network.network(plan)?, quotas.clone(), enforcement)?;
     let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1 };
     let mut writer = folder::create(out, plan, roster, &on)?;
     let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;

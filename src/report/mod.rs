@@ -23,6 +23,7 @@ pub use hlog::{ServiceTimes, service_times};
 pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
+pub(crate) use text::{finish, table};
 pub use writer::ResultsWriter;
 
 use std::io;

@@ -62,7 +62,8 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
     )
 }
 
-fn table(headers: &[&str]) -> Table {
+/// An empty table with these columns, without lines but one below its head.
+pub(crate) fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line)).set_content_arrangement(ContentArrangement::Disabled);
@@ -70,7 +71,8 @@ fn table(headers: &[&str]) -> Table {
     table
 }
 
-fn finish(mut table: Table, text_columns: usize) -> String {
+/// The table's text; columns behind the first `text_columns` are numbers.
+pub(crate) fn finish(mut table: Table, text_columns: usize) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));
     }

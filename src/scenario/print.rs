@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::Backoff;
 use thing_agent::telemetry::{PayloadBytes, TelemetrySettings};
-use thing_agent::workflow::{Poll, Workflow};
+use thing_agent::workflow::Poll;
 use thing_faults::{FaultProbability, FaultSpec, Setting};
 
 fn quoted(text: &str) -> String {
@@ -73,15 +73,9 @@ impl Plan {
             if !fleet.list.as_ref().is_some_and(FleetList::has_cohorts) {
                 writeln!(out, "share = {}", number(cohort.share))?;
             }
-            match cohort.workflow {
-                Workflow::StartNext => writeln!(out, "workflow = \"start-next\"")?,
-                Workflow::DescribeUpdate => writeln!(out, "workflow = \"describe-update\"")?,
-                Workflow::List => writeln!(out, "workflow = \"list\"")?,
-                Workflow::None => writeln!(out, "workflow = \"none\"")?,
-                Workflow::Poll(Poll { every, jitter }) => {
-                    let (every, jitter) = (duration_text(every), number(jitter));
-                    writeln!(out, "workflow = \"poll\"\npoll = {{ every = \"{every}\", jitter = {jitter} }}")?;
-                }
+            writeln!(out, "workflow = \"{}\"", cohort.workflow.as_str())?;
+            if let Some(Poll { every, jitter }) = cohort.workflow.poll() {
+                writeln!(out, "poll = {{ every = \"{}\", jitter = {} }}", duration_text(every), number(jitter))?;
             }
             writeln!(out, "behavior = {}\nverify_signature = {}", quoted(&cohort.behavior), cohort.verify_signature)?;
             if let Some(own) = &cohort.connect {

@@ -69,8 +69,8 @@ fn a_run_does_what_its_forecast_says() {
         let (said, is) = (milestone(&ahead, n), milestone(&run, n));
         assert!((said - is).abs() < 1.0 + 0.3 * is, "{said} s said, {is} s measured");
     }
-    let cells = cells(&bench, "ahead/timeseries.csv", &["cpu_share", "rss_bytes", "lateness_ms_p99", "endpoint_cpu_share"]);
-    assert_eq!(cells, BTreeSet::from([vec![String::new(); 4]]), "what virtual time cannot show is empty");
+    let shown = cells(&bench, "ahead/timeseries.csv", &["cpu_share", "rss_bytes", "lateness_ms_p99", "endpoint_cpu_share"]);
+    assert_eq!(shown, BTreeSet::from([vec![String::new(); 4]]), "what virtual time cannot show is empty");
 
     let again = forecast(&bench, "again", &["--latency-from", "run"]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));

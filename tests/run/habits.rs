@@ -17,6 +17,9 @@ const PRINTING: &[&[&str]] = &[
     &["scenarios", "thresholds"],
     &["scenarios", "init", "smoke", "-"],
     &["check", "smoke"],
+    &["check", "smoke", "--json"],
+    &["check", "smoke", "--print-scenario"],
+    &["check", "--print-prices"],
     &["report", "out"],
     &["serve", "--print-quotas"],
     &["serve", "--print-config"],
@@ -116,8 +119,8 @@ fn a_dash_is_standard_input_or_output_where_a_file_is_wanted() {
     let other = "name = 's'\n[target]\nkind = 'mqtt'\nhost = 'localhost'\n[target.tls]\nbundle = 'fleet.pem'\n[fleet]\nthings = 2\n[end]\nidle = '1s'\n";
     fs::write(bench.path("other.toml"), other).unwrap();
     for (args, input, shown) in [
-        (&["check", "-", "--seed", "9"][..], &*scenario, "seed = 9"),
-        (&["check", "other.toml", "--ca", "-"], &ca, "ca = \"-\""),
+        (&["check", "-", "--seed", "9", "--print-scenario"][..], &*scenario, "seed = 9"),
+        (&["check", "other.toml", "--ca", "-"], &ca, "it fits"),
         (&["certs", "unpack", "-", "again"], &packed, "8 things: again"),
         (&["serve", "--print-config", "--config", "-"], "minute = '2s'\n", "minute = \"2s\""),
         (&["serve", "--print-config", "--quotas", "-"], &quotas, "quotas"),
@@ -243,9 +246,9 @@ fn an_empty_variable_counts_as_unset() {
         command.envs(names.iter().map(String::as_str).chain(others).map(|name| (name, "")));
         command.output().unwrap()
     };
-    let checked = empty(&["check", "smoke"]);
+    let checked = empty(&["check", "smoke", "--print-scenario"]);
     assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
-    assert_eq!(checked.stdout, bench.run(&["check", "smoke"]).stdout);
+    assert_eq!(checked.stdout, bench.run(&["check", "smoke", "--print-scenario"]).stdout);
     let ran = empty(FEW);
     assert!(matches!(ran.status.code(), Some(0 | 98)), "{}", stderr(&ran));
     assert!(bench.path("results/latest/run.json").exists() && bench.path("certs/smoke").exists());

@@ -404,10 +404,10 @@ fn the_other_commands_speak() {
     let is_listed = |command: &str| help.lines().any(|line| line.split_whitespace().next() == Some(command));
     assert!(!["capacity", "compare", "merge", "aws"].into_iter().any(is_listed) && !help.contains("not built"), "{help}");
     assert!(!stdout(&["certs", "--help"]).contains("issue"));
-    assert!(stdout(&["check", "10k"]).contains("things = 10000"));
+    assert!(stdout(&["check", "10k", "--print-scenario"]).contains("things = 10000"));
     assert!(stdout(&["scenarios"]).contains("10k-aws"));
     stdout(&["scenarios", "init", "smoke", "mine.toml"]);
-    assert!(stdout(&["check", "mine.toml", "--set", "seed=9"]).contains("seed = 9"));
+    assert!(stdout(&["check", "mine.toml", "--set", "seed=9", "--print-scenario"]).contains("seed = 9"));
     assert!(stdout(&["completions", "bash"]).contains("fleetsim"));
 }
 
@@ -415,7 +415,11 @@ fn the_other_commands_speak() {
 fn flags_win_over_set_and_set_over_the_environment() {
     let bench = Bench::new();
     let things = |args: &[&str]| {
-        let output = bench.command(&[&["check", "smoke"], args].concat()).env("FLEETSIM_RUN_THINGS", "11").output().unwrap();
+        let output = bench
+            .command(&[&["check", "smoke", "--print-scenario"], args].concat())
+            .env("FLEETSIM_RUN_THINGS", "11")
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().find_map(|line| line.strip_prefix("things = ")).unwrap().to_owned()
     };

@@ -124,6 +124,30 @@ fn what_comes_in_over_the_accounts_rate_gets_no_puback() {
 }
 
 #[test]
+fn what_goes_out_over_the_accounts_rate_is_discarded() {
+    let endpoint =
+        Endpoint::with_quotas("[account]\noutbound_publishes_per_second = 20\n[connection]\npublishes_per_second = 10_000\n");
+    let mut listener = endpoint.connect("t-2");
+    listener.subscribe_at(0, &["=dt/#"]);
+    let mut client = endpoint.connect("t-1");
+    let start = Instant::now();
+    let publishes: Vec<u8> = (1..=200).flat_map(|id| publish_packet("dt/x", 1, id, b"{}", false)).collect();
+    assert_eq!(client.burst(&publishes).0, 200, "what comes in is counted apart");
+    // Its answer counts as well, and comes when there is room.
+    let (deadline, request) = (Instant::now() + PATIENCE, listener.request_packet("get", &json!({})));
+    let mut heard = 0;
+    loop {
+        let (_, messages, _) = listener.burst(&request);
+        heard += messages.iter().filter(|(topic, _)| topic == "dt/x").count();
+        if messages.iter().any(|(topic, _)| topic.ends_with("/accepted")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the rate comes back");
+    }
+    assert_rate(heard, 20.0, start.elapsed().as_secs_f64());
+}
+
+#[test]
 fn bytes_over_the_rate_of_a_connection_are_late_and_not_lost() {
     let endpoint = Endpoint::with_quotas("[connection]\nbytes_per_second = 100_000\n");
     let mut client = endpoint.connect("t-1");

@@ -26,9 +26,9 @@ fn a_file_names_things_certificates_and_cohorts() {
     let of = |scope: &str| rows.iter().find(|row| row[0] == scope && row[1] == "connect").map(|row| row[2].clone());
     assert_eq!((of("cohort:even").as_deref(), of("cohort:odd").as_deref()), (Some("3"), Some("1")), "{rows:?}");
     // The resolved scenario is one that means the same.
-    let printed = bench.run(&["check", "s.toml"]);
+    let printed = bench.run(&["check", "s.toml", "--print-scenario"]);
     bench.write("printed.toml", &String::from_utf8(printed.stdout).unwrap());
-    let again = bench.run(&["check", "printed.toml"]);
+    let again = bench.run(&["check", "printed.toml", "--print-scenario"]);
     assert_eq!(String::from_utf8_lossy(&again.stdout), bench.text("printed.toml"), "{}", assert_code(&again, 0));
 
     assert_code(&bench.scenario(&listed(&serve.mqtt_port, &cohorts), &["--things", "2"]), 0);

@@ -20,6 +20,15 @@ pub enum QuotasChoice {
     File(String),
 }
 
+/// Quotas, and when they were read from where AWS publishes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuotaSheet {
+    /// The numbers.
+    pub quotas: Quotas,
+    /// A date, as the file writes it; absent in a file that has none.
+    pub published: Option<String>,
+}
+
 /// Why there are no such quotas.
 #[derive(Debug, thiserror::Error)]
 pub enum QuotasError {
@@ -63,8 +72,16 @@ impl QuotasChoice {
     /// # Errors
     /// When the file cannot be read, or with everything that is wrong with it.
     pub fn load(&self) -> Result<Quotas, QuotasError> {
+        self.load_sheet().map(|sheet| sheet.quotas)
+    }
+
+    /// The same with their date.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_sheet(&self) -> Result<QuotaSheet, QuotasError> {
         match self {
-            Self::None => Ok(none()),
+            Self::None => Ok(QuotaSheet { quotas: none(), published: None }),
             Self::Aws => Ok(aws()),
             Self::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|source| QuotasError::Read { path: path.clone(), source })?;
@@ -84,26 +101,27 @@ impl Serialize for QuotasChoice {
 ///
 /// # Panics
 /// Never: a test reads the embedded text.
-fn aws() -> Quotas {
+fn aws() -> QuotaSheet {
     read("aws-quotas.toml", AWS_QUOTAS, Quotas::default()).expect("the embedded quotas are well formed")
 }
 
 /// No account quotas. What bounds the memory of a session or a job stays.
 fn none() -> Quotas {
-    let Quotas { subscriptions, targets_per_job, .. } = aws();
+    let Quotas { subscriptions, targets_per_job, .. } = aws().quotas;
     Quotas { subscriptions, targets_per_job, ..Quotas::default() }
 }
 
-/// Reads a file of the form of [`AWS_QUOTAS`]; a key that is left out has AWS's default.
+/// Reads a file of the form of [`AWS_QUOTAS`]; a quota that is left out has AWS's default.
 ///
 /// # Errors
 /// With everything that is wrong, in the order of the text.
-fn load(source_name: &str, text: &str) -> Result<Quotas, Problems> {
-    read(source_name, text, aws())
+fn load(source_name: &str, text: &str) -> Result<QuotaSheet, Problems> {
+    read(source_name, text, aws().quotas)
 }
 
-fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Problems> {
+fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<QuotaSheet, Problems> {
     config_text::load(source_name, text, &[], |root| {
+        let published = root.string("published").map(|published| published.value);
         for names in QuotaName::VARIANTS.chunk_by(|a, b| a.section() == b.section()) {
             let Some(reader) = root.table(names[0].section()) else { continue };
             for name in names {
@@ -114,7 +132,7 @@ fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<Quotas, Pro
             reader.finish();
         }
         root.finish();
-        quotas
+        QuotaSheet { quotas, published }
     })
 }
 
@@ -128,19 +146,21 @@ mod tests {
         let table: toml::Table = AWS_QUOTAS.parse().unwrap();
         let found: BTreeSet<(&str, &str)> = table
             .iter()
-            .flat_map(|(section, keys)| keys.as_table().unwrap().keys().map(move |key| (section.as_str(), key.as_str())))
+            .filter_map(|(section, value)| Some((section, value.as_table()?)))
+            .flat_map(|(section, keys)| keys.keys().map(move |key| (section.as_str(), key.as_str())))
             .collect();
         let known: BTreeSet<(&str, &str)> = QuotaName::VARIANTS.iter().map(|name| (name.section(), name.key())).collect();
         assert_eq!(found, known);
-        assert!(AWS_QUOTAS.lines().next().unwrap().contains("2026"));
-        let aws = aws();
+        let QuotaSheet { quotas: aws, published } = aws();
+        assert_eq!(published.as_deref(), Some("2026-11"));
         assert_eq!((aws.reads_per_second, aws.writes_per_second, aws.rollout_per_minute), (Some(200), Some(200), Some(1_000)));
     }
 
     #[test]
     fn a_key_that_is_left_out_keeps_its_default() {
-        let quotas = load("q.toml", "jobs.reads_per_second = 5\naccount = { connections = \"unlimited\" }").unwrap();
-        assert_eq!(quotas, Quotas { reads_per_second: Some(5), connections: None, ..aws() });
+        let sheet = load("q.toml", "jobs.reads_per_second = 5\naccount = { connections = \"unlimited\" }").unwrap();
+        let changed = Quotas { reads_per_second: Some(5), connections: None, ..aws().quotas };
+        assert_eq!(sheet, QuotaSheet { quotas: changed, published: None }, "the date is not that of the file");
         assert_eq!(load("q.toml", AWS_QUOTAS).unwrap(), aws());
     }
 

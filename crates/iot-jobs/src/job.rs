@@ -302,6 +302,12 @@ impl JobConfig {
 }
 
 impl RolloutConfig {
+    /// The highest rate that it asks for, a minute; `None`: the service's own.
+    #[must_use]
+    pub fn fastest_per_minute(&self) -> Option<u32> {
+        self.maximum_per_minute.max(self.exponential.map(|exponential| exponential.base_per_minute))
+    }
+
     fn check(&self) -> Result<(), ControlError> {
         if let Some(rate) = self.maximum_per_minute {
             within("maximumPerMinute", rate.into(), 1, u64::MAX)?;

@@ -21,6 +21,18 @@ pub enum Workflow {
 }
 
 impl Workflow {
+    /// The word in scenarios.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StartNext => "start-next",
+            Self::DescribeUpdate => "describe-update",
+            Self::List => "list",
+            Self::Poll(_) => "poll",
+            Self::None => "none",
+        }
+    }
+
     /// What it subscribes to, one packet.
     #[must_use]
     pub fn subscriptions(self) -> &'static [Subscription] {

@@ -169,13 +169,8 @@ fn default_workflow(transport: Transport) -> Workflow {
 }
 
 fn workflow(cohort: &Reader<'_>, transport: Transport) -> Workflow {
-    let words = [
-        ("start-next", Workflow::StartNext),
-        ("describe-update", Workflow::DescribeUpdate),
-        ("list", Workflow::List),
-        ("poll", Workflow::Poll(POLL)),
-        ("none", Workflow::None),
-    ];
+    let words = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(POLL), Workflow::None]
+        .map(|workflow| (workflow.as_str(), workflow));
     let said = cohort.word("workflow", &words);
     if let Some(said) = said.as_ref().filter(|said| transport.is_http() && said.value.poll().is_none()) {
         let message = match said.value {

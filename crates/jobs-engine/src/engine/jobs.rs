@@ -249,9 +249,7 @@ impl Engine {
         if let Some(max) = self.config.targets_per_job_max.filter(|max| targets > *max as usize) {
             return Err(ControlError::LimitExceeded(format!("a job may have at most {max} targets, not {targets}")));
         }
-        let base = rollout.exponential.map(|exponential| exponential.base_per_minute);
-        let rate = rollout.maximum_per_minute.max(base);
-        match (rate, self.config.rate_per_minute) {
+        match (rollout.fastest_per_minute(), self.config.rate_per_minute) {
             (Some(rate), Some(max)) if rate > max => {
                 Err(ControlError::LimitExceeded(format!("a job may queue at most {max} executions a minute, not {rate}")))
             }

@@ -15,6 +15,7 @@ pub(super) struct Account {
     connects: Bucket,
     client_ids: ClientIds,
     pub(super) inbound: Bucket,
+    pub(super) outbound: Bucket,
     pub(super) subscribes: Bucket,
     pub(super) reads: Bucket,
     pub(super) writes: Bucket,

@@ -16,6 +16,8 @@ pub struct Quotas {
     pub connections: Quota,
     /// Messages that come in, and those that the service itself sends on reserved topics, a second (PROTOCOL 15.1).
     pub inbound_publishes_per_second: Quota,
+    /// Messages that go out to subscribers, one for each matching subscription, a second (PROTOCOL 15.1).
+    pub outbound_publishes_per_second: Quota,
     /// Topic filters of the account's SUBSCRIBE packets, a second (PROTOCOL 15.1).
     pub subscribes_per_second: Quota,
     /// Messages of one connection, both directions together, a second (PROTOCOL 15.2).
@@ -53,6 +55,8 @@ pub enum QuotaName {
     Connections,
     /// [`Quotas::inbound_publishes_per_second`]
     InboundPublishesPerSecond,
+    /// [`Quotas::outbound_publishes_per_second`]
+    OutboundPublishesPerSecond,
     /// [`Quotas::subscribes_per_second`]
     SubscribesPerSecond,
     /// [`Quotas::publishes_per_second`]
@@ -88,6 +92,7 @@ impl QuotaName {
             | Self::ConnectsPerSecondPerClientId
             | Self::Connections
             | Self::InboundPublishesPerSecond
+            | Self::OutboundPublishesPerSecond
             | Self::SubscribesPerSecond => "account",
             Self::PublishesPerSecond | Self::BytesPerSecond | Self::Subscriptions => "connection",
             Self::ReadsPerSecond
@@ -109,6 +114,7 @@ impl QuotaName {
             Self::ConnectsPerSecondPerClientId => "connects_per_second_per_client_id",
             Self::Connections => "connections",
             Self::InboundPublishesPerSecond => "inbound_publishes_per_second",
+            Self::OutboundPublishesPerSecond => "outbound_publishes_per_second",
             Self::SubscribesPerSecond => "subscribes_per_second",
             Self::PublishesPerSecond => "publishes_per_second",
             Self::BytesPerSecond => "bytes_per_second",
@@ -134,6 +140,7 @@ impl Quotas {
             QuotaName::ConnectsPerSecondPerClientId => self.connects_per_second_per_client_id,
             QuotaName::Connections => self.connections,
             QuotaName::InboundPublishesPerSecond => self.inbound_publishes_per_second,
+            QuotaName::OutboundPublishesPerSecond => self.outbound_publishes_per_second,
             QuotaName::SubscribesPerSecond => self.subscribes_per_second,
             QuotaName::PublishesPerSecond => self.publishes_per_second,
             QuotaName::BytesPerSecond => self.bytes_per_second,
@@ -156,6 +163,7 @@ impl Quotas {
             QuotaName::ConnectsPerSecondPerClientId => &mut self.connects_per_second_per_client_id,
             QuotaName::Connections => &mut self.connections,
             QuotaName::InboundPublishesPerSecond => &mut self.inbound_publishes_per_second,
+            QuotaName::OutboundPublishesPerSecond => &mut self.outbound_publishes_per_second,
             QuotaName::SubscribesPerSecond => &mut self.subscribes_per_second,
             QuotaName::PublishesPerSecond => &mut self.publishes_per_second,
             QuotaName::BytesPerSecond => &mut self.bytes_per_second,

@@ -83,14 +83,18 @@ impl Meters {
 
     /// Whether a message that came in is handled at all.
     pub fn inbound(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
-        if !self.outbound(meter, now) {
-            return false;
-        }
-        self.quotas.inbound_publishes_per_second.is_none_or(|rate| self.account().inbound.take(1, rate, now))
+        self.connection_publish(meter, now)
+            && self.quotas.inbound_publishes_per_second.is_none_or(|rate| self.account().inbound.take(1, rate, now))
     }
 
-    /// Whether a message may go out; both directions count together.
+    /// Whether a message may go out to one subscriber.
     pub fn outbound(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
+        self.connection_publish(meter, now)
+            && self.quotas.outbound_publishes_per_second.is_none_or(|rate| self.account().outbound.take(1, rate, now))
+    }
+
+    /// On a connection both directions count together.
+    fn connection_publish(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
         match (meter, self.quotas.publishes_per_second) {
             (Some(meter), Some(rate)) => meter.publishes.take(1, rate, now),
             _ => true,
@@ -190,6 +194,21 @@ mod tests {
         assert_eq!(count(|| meters.inbound(None, START)), 3);
         (0..7).for_each(|_| meters.emitted(START));
         assert!(meters.inbound(None, START + Duration::from_millis(100)), "without a debt");
+    }
+
+    #[test]
+    fn what_goes_out_has_a_rate_of_the_account_over_all_connections() {
+        let meters =
+            Meters::new(Quotas { outbound_publishes_per_second: Some(10), publishes_per_second: Some(7), ..Quotas::default() });
+        let (mut meter, mut other) = (meters.connection().unwrap(), meters.connection().unwrap());
+        assert_eq!(
+            count(|| meters.outbound(Some(&mut meter), START)),
+            7,
+            "what the connection is over does not count for the account"
+        );
+        assert_eq!(count(|| meters.outbound(Some(&mut other), START)), 3);
+        assert!(!meters.outbound(None, START) && meters.outbound(None, START + Duration::from_millis(100)));
+        assert_eq!(count(|| meters.inbound(None, START)), 10_000, "what comes in is counted apart");
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! A small run on this machine, over loopback, to see what it can do.
+
+use super::sizing::{Calibration, Second};
+use crate::exit;
+use crate::preflight;
+use crate::report::{self, ReportError};
+use crate::run::{RunOptions, UiKind, needs, run};
+use crate::scenario;
+use procfs::{CpuTime, CurrentSI as _, KernelStats};
+use std::path::Path;
+use std::time::Duration;
+
+const SCENARIO: &str = include_str!("calibration.toml");
+/// For so long the machine is watched before the run.
+const WATCH: Duration = Duration::from_secs(1);
+/// A machine that is busier than this with other work is not judged.
+const BUSY_SHARE: f64 = 0.2;
+
+/// Why a machine cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    #[error("this machine is busy with other work ({:.0} % of its cores): what it can do is seen when it is quiet; end other programs and try again", share * 100.0)]
+    Busy { share: f64 },
+    #[error("the small run was no evidence: {0}")]
+    Invalid(String),
+    #[error("the small run was not carried out to its end (exit code {0})")]
+    Run(u8),
+    #[error("read /proc/stat: {0}")]
+    Proc(#[from] procfs::ProcError),
+    #[error("make a folder for the small run: {0}")]
+    Folder(#[source] std::io::Error),
+    #[error("{0}")]
+    Report(#[from] ReportError),
+    #[error("read the seconds of the small run: {0}")]
+    Seconds(#[from] csv::Error),
+}
+
+impl CalibrateError {
+    /// What it means for the exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Busy { .. } | Self::Invalid(_) => exit::INVALID,
+            Self::Run(exit::INTERRUPTED) => exit::INTERRUPTED,
+            Self::Run(_) | Self::Proc(_) | Self::Folder(_) | Self::Report(_) | Self::Seconds(_) => exit::ERROR,
+        }
+    }
+}
+
+/// Runs a small scenario, and throws its results away when they are read. Takes some ten seconds, and less than a minute.
+///
+/// # Errors
+/// When the machine is busy, or the run failed.
+///
+/// # Panics
+/// Never: a test reads the embedded scenario.
+pub fn calibrate() -> Result<Calibration, CalibrateError> {
+    let share = busy_share()?;
+    if share > BUSY_SHARE {
+        return Err(CalibrateError::Busy { share });
+    }
+    let mut plan = scenario::load("calibration.toml", SCENARIO, &[]).expect("the embedded scenario is well formed");
+    let room = preflight::room(&needs(&plan), &preflight::facts());
+    plan.fleet.things = plan.fleet.things.min(room.descriptors).min(room.ports).min(room.memory).max(1);
+    let folder = tempfile::tempdir().map_err(CalibrateError::Folder)?;
+    let out = folder.path().join("results");
+    let options =
+        RunOptions { plan, out: Some(out.clone()), certs: Some(folder.path().join("certs")), ui: UiKind::None, shards: None };
+    match run(options) {
+        exit::PASS => Ok(Calibration::new(&seconds(&out)?).map_err(CalibrateError::Invalid)?),
+        exit::INVALID | exit::FAIL => Err(CalibrateError::Invalid(report::load(&out)?.manifest().findings.join("; "))),
+        code => Err(CalibrateError::Run(code)),
+    }
+}
+
+fn seconds(out: &Path) -> Result<Vec<Second>, csv::Error> {
+    csv::Reader::from_path(out.join("timeseries.csv"))?.deserialize().collect()
+}
+
+/// The part of all cores that is at work.
+fn busy_share() -> Result<f64, procfs::ProcError> {
+    let before = KernelStats::current()?.total;
+    std::thread::sleep(WATCH);
+    let after = KernelStats::current()?.total;
+    let passed = |part: fn(&CpuTime) -> u64| part(&after).saturating_sub(part(&before)) as f64;
+    let idle = passed(|time| time.idle + time.iowait.unwrap_or(0));
+    let busy = passed(|time| {
+        time.user + time.nice + time.system + time.irq.unwrap_or(0) + time.softirq.unwrap_or(0) + time.steal.unwrap_or(0)
+    });
+    Ok(if busy + idle > 0.0 { busy / (busy + idle) } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_scenario_is_one_and_this_machine_has_a_load() {
+        let plan = scenario::load("calibration.toml", SCENARIO, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(plan.fleet.things > 0 && plan.end.limit <= Duration::from_secs(30));
+        assert!((0.0..=1.0).contains(&busy_share().unwrap()));
+    }
+}
