@@ -75,6 +75,17 @@ pub(super) fn settings(
     })
 }
 
+/// The same, where a job that asks for more than the account has is counted, rather than refused: the roll-outs go on as they are meant to.
+pub(super) fn uncapped(mut settings: Settings) -> Settings {
+    let pace = settings.service.engine.rate_per_minute.take();
+    settings.service.engine.active_jobs_max = None;
+    for job in &mut settings.jobs {
+        let rollout = &mut job.create.config.rollout;
+        rollout.maximum_per_minute = rollout.maximum_per_minute.or(pace);
+    }
+    settings
+}
+
 fn fleet(plan: &Plan, roster: &Roster) -> Fleet {
     let agents = cohorts::agents(plan, roster);
     Fleet {

@@ -91,7 +91,7 @@ pub fn demand(plan: &Plan, quotas: &Quotas, mut progress: impl FnMut(Duration)) 
     let network = NetworkChoice::Default.network(plan)?;
     let (own, enforcement) = build::quotas(plan)?;
     let enforcement = if own == *quotas { enforcement } else { Enforcement::Count };
-    let settings = build::settings(plan, &roster, network, quotas.clone(), enforcement)?;
+    let settings = build::uncapped(build::settings(plan, &roster, network, quotas.clone(), enforcement)?);
     let origin = settings.origin.mono;
     let mut simulation = Simulation::new(settings, Nobody);
     let mut told = Instant::now();

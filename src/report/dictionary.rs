@@ -15,7 +15,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 
 | file | what it is |
 |---|---|
-| `run.json` | the manifest: `name`, `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `events` (as in `events.csv`), `findings` |
+| `run.json` | the manifest: `name`, `mode` (`run` or `forecast`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |

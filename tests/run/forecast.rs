@@ -86,7 +86,7 @@ fn a_run_does_what_its_forecast_says() {
 /// A run against an endpoint with quotas lays its own curve over the forecast.
 #[test]
 fn a_run_with_quotas_has_its_forecast_beside_it() {
-    let bench = bench(&format!("{SMALL}[target.emulator]\nquotas = 'aws'\n"));
+    let bench = bench(&format!("{}[target.emulator]\nquotas = 'aws'\n", SMALL.replace("1200/min", "1000/min")));
     let ran = bench.run(&["run", "scenario.toml", "--ui", "none", "--out", "run"]);
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
     let predicted = &bench.manifest("run")["predicted"][0];

@@ -259,8 +259,10 @@ impl<O: Observer> Simulation<O> {
         let (intended, started, lost) = (thing.intended, thing.started, thing.lost.take());
         self.tell(place, SessionEvent::Connected { intended, started, at, lost });
         self.busy_at = at;
-        if lost.is_some() {
+        if std::mem::take(&mut self.things[place as usize].is_cut) {
             self.away -= 1;
+        }
+        if lost.is_some() {
             return;
         }
         self.ever_connected += 1;
@@ -318,10 +320,12 @@ impl<O: Observer> Simulation<O> {
         match state {
             State::Up { since } => {
                 self.tell(place, SessionEvent::Lost { at: now, reason });
+                let is_restart = self.outages.kind(now) == Some(OutageKind::Restart);
                 let thing = &mut self.things[place as usize];
                 thing.lost = Some(now);
                 thing.comeback.lost(now.since(since));
-                self.away += 1;
+                thing.is_cut = is_restart || matches!(reason, Reason::Cut(_));
+                self.away += usize::from(thing.is_cut);
             }
             _ => self.tell(place, SessionEvent::ConnectFailed { intended, started, at: now, reason }),
         }

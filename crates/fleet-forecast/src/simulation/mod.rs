@@ -62,7 +62,7 @@ pub struct Simulation<O> {
     jobs: Jobs,
     /// Things that were connected at least once.
     ever_connected: usize,
-    /// Things that lost their session and are not back.
+    /// Things that lost their session by an event of the scenario and are not back.
     away: usize,
     /// Things with an execution under way.
     working: u64,

@@ -39,6 +39,8 @@ pub(super) struct Thing {
     pub(super) secured: Mono,
     /// When the session before was lost.
     pub(super) lost: Option<Mono>,
+    /// Whether an event of the scenario cost it that.
+    pub(super) is_cut: bool,
     pub(super) comeback: ReconnectBackoff,
     /// Whether it has a place among the connects in progress.
     pub(super) is_in_gate: bool,
@@ -68,6 +70,7 @@ impl Thing {
             dialled: origin,
             secured: origin,
             lost: None,
+            is_cut: false,
             comeback: ReconnectBackoff::default(),
             is_in_gate: false,
             connects: Window::default(),
