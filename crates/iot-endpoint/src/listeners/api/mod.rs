@@ -8,6 +8,7 @@ mod query;
 mod registry;
 mod throttle;
 
+use super::Accepted;
 use super::bodies::{Bodies, SMALL_BYTES_MAX};
 use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
@@ -54,11 +55,11 @@ pub(crate) async fn serve(door: Door, tls: Arc<ServerConfig>, service: Arc<Servi
     let bodies = Arc::new(Bodies::default());
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let (stream, place) = super::accept(&door.listener, &door.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&door.listener, &door.strangers).await;
         let (acceptor, connection) = (acceptor.clone(), Arc::new(connection));
         let (service, settings, bodies) = (Arc::clone(&service), Arc::clone(&settings), Arc::clone(&bodies));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
+            let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };
             place.begin();
             tokio::spawn(run(stream, Listener { service, settings, connection, place, bodies, progress: Progress::default() }));
         });
