@@ -20,7 +20,7 @@ use super::websocket;
 use crate::service::Service;
 use ::http::request::Parts;
 use ::http::{HeaderMap, Request, Response, StatusCode};
-use aws_signing::sigv4::{self, AccessKey};
+use aws_signing::sigv4::{self, AccessKey, SignedHead};
 use dev_pki::DeviceAuthority;
 use host::clock;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -148,10 +148,7 @@ impl Listener {
             return Ok(response);
         }
         let (head, body) = request.into_parts();
-        let verified = match self.read_body(&head, body).await {
-            Ok(body) => self.verify(&head, &body).map(|plane| (body, plane)),
-            Err(refused) => Err(refused),
-        };
+        let verified = self.verified(&head, body).await;
         match verified {
             Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, |_thing| Ok(())).await,
             Ok((body, Plane::Control)) => Ok(self.control(&head, &body).await),
@@ -165,10 +162,17 @@ impl Listener {
         self.progress.know();
     }
 
-    /// Reads a body only when there is hope that its request is in order. A large one of a client that is not known yet waits its turn.
-    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<Bytes, Refused> {
+    /// The body of a request, and which plane that is signed for. It is read only when there is hope that all is in order.
+    async fn verified(&self, head: &Parts, body: Incoming) -> Result<(Bytes, Plane), Refused> {
         http::check_length(&body, BODY_BYTES_MAX)?;
-        sigv4::check_head(head, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        let signed = SignedHead::read(head, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        let body = self.read_body(body).await?;
+        let plane = self.verify(&signed, &body)?;
+        Ok((body, plane))
+    }
+
+    /// A large body of a client that is not known yet waits its turn.
+    async fn read_body(&self, body: Incoming) -> Result<Bytes, Refused> {
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
         let _turn =
             if is_small || self.place.is_known() {
@@ -183,8 +187,8 @@ impl Listener {
     }
 
     /// Which plane a request is signed for.
-    fn verify(&self, head: &Parts, body: &[u8]) -> Result<Plane, Refused> {
-        let signed_for = sigv4::verify(head, body, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+    fn verify(&self, signed: &SignedHead<'_>, body: &[u8]) -> Result<Plane, Refused> {
+        let signed_for = signed.verify(body, &self.settings.key, now()).map_err(unsigned)?;
         self.know();
         match signed_for {
             control::SIGNING_NAME => Ok(Plane::Control),
