@@ -107,7 +107,7 @@ mod tests {
         let path = dir.path().join("ledger.csv");
         let mut tail = LedgerTail::new(&path);
         assert_eq!(tail.read_new().unwrap(), [], "there is no file yet");
-        let mut writer = LedgerWriter::open(&path).unwrap();
+        let writer = LedgerWriter::open(&path).unwrap();
         for n in 0..10 {
             writer.write(&row(n)).unwrap();
         }
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(tail.read_new().unwrap(), (0..10).map(row).collect::<Vec<_>>());
         assert_eq!(tail.read_new().unwrap(), []);
         drop(writer);
-        let mut again = LedgerWriter::open(&path).unwrap();
+        let again = LedgerWriter::open(&path).unwrap();
         again.write(&row(10)).unwrap();
         again.flush().unwrap();
         assert_eq!(tail.read_new().unwrap(), [row(10)], "appended, with one header");

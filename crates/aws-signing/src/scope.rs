@@ -15,8 +15,8 @@ const DAY_CHARS: usize = 8;
 pub(super) struct CredentialScope<'a> {
     pub(super) key_id: &'a str,
     pub(super) service: &'a str,
+    pub(super) region: &'a str,
     day: &'a str,
-    region: &'a str,
 }
 
 impl<'a> CredentialScope<'a> {

@@ -177,14 +177,6 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// Whether the head of a request is signed as [`verify`] wants it, as far as can be told without its body.
-///
-/// # Errors
-/// With the reason, in AWS's names.
-pub fn check_head(head: &Parts, key: &AccessKey, region: &str, now: SystemTime) -> Result<(), Refusal> {
-    authorization(head, key, region, now).map(drop)
-}
-
 /// The only field of that name.
 fn field<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Refusal> {
     only(&head.headers, name).map_err(|()| Refusal::IncompleteSignature)
@@ -194,58 +186,68 @@ fn needed<'a>(head: &'a Parts, name: &str) -> Result<&'a str, Refusal> {
     field(head, name)?.ok_or(Refusal::IncompleteSignature)
 }
 
-/// What a head says of its signature, when it is of this key and region and of about now.
-fn authorization<'a>(
+/// The head of a received request, with a signature that says it is of the right key and region, and of about now.
+pub struct SignedHead<'a> {
     head: &'a Parts,
-    key: &AccessKey,
-    region: &str,
-    now: SystemTime,
-) -> Result<(Authorization<'a>, SystemTime), Refusal> {
-    let authorization = field(head, "authorization")?.ok_or(Refusal::MissingAuthenticationToken)?;
-    let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
-    let date = needed(head, "x-amz-date")?;
-    let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
-    if authorization.scope.key_id != key.id {
-        return Err(Refusal::UnrecognizedClient);
-    }
-    if now.duration_since(at).unwrap_or_else(|error| error.duration()) > SKEW_MAX {
-        return Err(Refusal::SignatureExpired);
-    }
-    if !authorization.scope.fits(date, region) {
-        return Err(Refusal::WrongScope);
-    }
-    Ok((authorization, at))
+    authorization: Authorization<'a>,
+    at: SystemTime,
 }
 
-/// Verifies the signature of a received request and returns the signing name of its scope, such as `iot`.
-///
-/// # Errors
-/// With the reason, in AWS's names.
-pub fn verify<'a>(head: &'a Parts, body: &[u8], key: &AccessKey, region: &str, now: SystemTime) -> Result<&'a str, Refusal> {
-    let (authorization, at) = authorization(head, key, region, now)?;
-    let host = needed(head, "host")?;
-    let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
-    let names: Vec<&str> = authorization.signed_headers.split(';').collect();
-    if !names.contains(&"host") || !names.contains(&"x-amz-date") {
-        return Err(Refusal::IncompleteSignature);
+impl<'a> SignedHead<'a> {
+    /// Holds against `key`, `region` and `now` what can be told without the body.
+    ///
+    /// # Errors
+    /// With the reason, in AWS's names.
+    pub fn read(head: &'a Parts, key: &AccessKey, region: &str, now: SystemTime) -> Result<Self, Refusal> {
+        let authorization = field(head, "authorization")?.ok_or(Refusal::MissingAuthenticationToken)?;
+        let authorization = Authorization::parse(authorization).ok_or(Refusal::IncompleteSignature)?;
+        let date = needed(head, "x-amz-date")?;
+        let at = parse_date(date).ok_or(Refusal::IncompleteSignature)?;
+        if authorization.scope.key_id != key.id {
+            return Err(Refusal::UnrecognizedClient);
+        }
+        check_age(at, now)?;
+        if !authorization.scope.fits(date, region) {
+            return Err(Refusal::WrongScope);
+        }
+        Ok(Self { head, authorization, at })
     }
-    if has_unsigned(&head.headers, authorization.signed_headers) {
-        return Err(Refusal::UnsignedHeader);
+
+    /// Verifies the signature, now that the body has come, and returns the signing name of its scope, such as `iot`.
+    ///
+    /// # Errors
+    /// With the reason, in AWS's names.
+    pub fn verify(&self, body: &[u8], key: &AccessKey, now: SystemTime) -> Result<&'a str, Refusal> {
+        let Self { head, authorization: Authorization { scope, signed_headers, signature }, at } = self;
+        check_age(*at, now)?;
+        let host = needed(head, "host")?;
+        let absolute = format!("https://{host}{}", head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str));
+        let names: Vec<&str> = signed_headers.split(';').collect();
+        if !names.contains(&"host") || !names.contains(&"x-amz-date") {
+            return Err(Refusal::IncompleteSignature);
+        }
+        if has_unsigned(&head.headers, signed_headers) {
+            return Err(Refusal::UnsignedHeader);
+        }
+        let mut signed = Vec::with_capacity(names.len());
+        for name in names.into_iter().filter(|name| !IMPLIED_HEADERS.contains(name)) {
+            signed.push((name, signed_value(&head.headers, name).ok_or(Refusal::SignatureDoesNotMatch)?));
+        }
+        let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut settings = SigningSettings::default();
+        // The client decided which headers count.
+        settings.excluded_headers = None;
+        let CredentialScope { region, service, .. } = *scope;
+        let (_, expected) = signable(head.method.as_str(), &absolute, signed, SignableBody::Bytes(body))
+            .and_then(|signable| compute(signable, key, &Scope { region, service, at: *at }, settings))
+            .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
+        if is_same(&expected, signature) { Ok(service) } else { Err(Refusal::SignatureDoesNotMatch) }
     }
-    let mut signed = Vec::with_capacity(names.len());
-    for name in names.into_iter().filter(|name| !IMPLIED_HEADERS.contains(name)) {
-        signed.push((name, signed_value(&head.headers, name).ok_or(Refusal::SignatureDoesNotMatch)?));
-    }
-    let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
-    let mut settings = SigningSettings::default();
-    // The client decided which headers count.
-    settings.excluded_headers = None;
-    let service = authorization.scope.service;
-    let scope = Scope { region, service, at };
-    let (_, expected) = signable(head.method.as_str(), &absolute, signed, SignableBody::Bytes(body))
-        .and_then(|signable| compute(signable, key, &scope, settings))
-        .map_err(|_unsignable| Refusal::SignatureDoesNotMatch)?;
-    if is_same(&expected, authorization.signature) { Ok(service) } else { Err(Refusal::SignatureDoesNotMatch) }
+}
+
+fn check_age(at: SystemTime, now: SystemTime) -> Result<(), Refusal> {
+    let age = now.duration_since(at).unwrap_or_else(|error| error.duration());
+    if age <= SKEW_MAX { Ok(()) } else { Err(Refusal::SignatureExpired) }
 }
 
 /// Whether the signature of a request is the one expected, in a time that does not tell how much of it is right.
@@ -291,7 +293,7 @@ mod tests {
 
     fn check(request: &Request<Vec<u8>>, key: &AccessKey, now: SystemTime) -> Result<String, Refusal> {
         let (head, body) = request.clone().into_parts();
-        verify(&head, &body, key, REGION, now).map(str::to_owned)
+        SignedHead::read(&head, key, REGION, now)?.verify(&body, key, now).map(str::to_owned)
     }
 
     #[test]
@@ -327,7 +329,10 @@ mod tests {
         }
         assert_eq!(check(&request, &key(), now() + Duration::from_secs(299)), Ok("iot".into()));
         let (head, body) = request.clone().into_parts();
-        let other_region = verify(&head, &body, &key(), "eu-west-1", now());
+        let late = now() + SKEW_MAX + Duration::from_secs(1);
+        let slow = SignedHead::read(&head, &key(), REGION, now()).and_then(|signed| signed.verify(&body, &key(), late));
+        assert_eq!(slow, Err(Refusal::SignatureExpired), "its body came too late");
+        let other_region = SignedHead::read(&head, &key(), "eu-west-1", now()).map(drop);
         assert_eq!(other_region, Err(Refusal::WrongScope));
         let mut other_day = signed("/jobs/fw-1", "{}");
         let authorization = other_day.headers()["authorization"].to_str().unwrap().replace("/20260225/", "/20260224/");

@@ -2,11 +2,11 @@
 //! request cannot ask for one.
 
 use rcgen::CustomExtension;
+use x509_parser::oid_registry::OID_X509_EXT_CERT_COMMENT;
 use x509_parser::prelude::X509Certificate;
 
 /// `nsComment`.
 const COMMENT: [u64; 7] = [2, 16, 840, 1, 113_730, 1, 13];
-const COMMENT_ID: &str = "2.16.840.1.113730.1.13";
 const IA5_STRING: u8 = 0x16;
 
 /// Whom a certificate of the store's CA was made for.
@@ -24,7 +24,7 @@ impl MadeFor {
     /// What the certificate itself says; none of somebody else's says any of it.
     #[must_use]
     pub fn of(certificate: &X509Certificate<'_>) -> Option<Self> {
-        let comment = certificate.iter_extensions().find(|extension| extension.oid.to_id_string() == COMMENT_ID)?;
+        let comment = certificate.iter_extensions().find(|extension| extension.oid == OID_X509_EXT_CERT_COMMENT)?;
         Self::ALL.into_iter().find(|made_for| made_for.content() == comment.value)
     }
 

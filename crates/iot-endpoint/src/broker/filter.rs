@@ -50,22 +50,35 @@ pub(crate) fn is_reserved(topic: &str) -> bool {
 
 /// Whether a filter is well formed and within AWS's limits.
 fn is_valid_filter(filter: &str) -> bool {
-    let last = filter.split('/').count() - 1;
+    let last = slashes(filter);
     is_valid_length(filter)
-        && filter.split('/').enumerate().all(|(n, level)| match level {
-            "#" => n == last,
-            "+" => true,
-            level => !level.contains(['#', '+', '\0']),
+        && levels(filter).enumerate().all(|(n, level)| match level {
+            b"#" => n == last,
+            b"+" => true,
+            level => is_plain(level),
         })
 }
 
 /// Whether a topic may be published to, as far as its form goes.
 pub(crate) fn is_valid_topic(topic: &str) -> bool {
-    is_valid_length(topic) && !topic.contains(['#', '+', '\0'])
+    is_valid_length(topic) && is_plain(topic.as_bytes())
 }
 
 fn is_valid_length(text: &str) -> bool {
-    !text.is_empty() && text.len() <= limits::TOPIC_BYTES_MAX && text.matches('/').count() <= limits::TOPIC_SLASHES_MAX
+    !text.is_empty() && text.len() <= limits::TOPIC_BYTES_MAX && slashes(text) <= limits::TOPIC_SLASHES_MAX
+}
+
+fn slashes(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'/').count()
+}
+
+fn is_plain(text: &[u8]) -> bool {
+    !text.iter().any(|byte| matches!(byte, b'#' | b'+' | b'\0'))
+}
+
+/// As bytes: levels are short, and a search for characters costs more than the comparison.
+fn levels(text: &str) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().split(|byte| *byte == b'/')
 }
 
 /// MQTT 3.1.1 section 4.7, except that `x/#` does not match its parent `x`, as on AWS.
@@ -73,17 +86,17 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['#', '+']) {
         return false;
     }
-    let mut levels = topic.split('/');
-    for wanted in filter.split('/') {
-        match (wanted, levels.next()) {
-            ("#", rest) => return rest.is_some(),
+    let mut found = levels(topic);
+    for wanted in levels(filter) {
+        match (wanted, found.next()) {
+            (b"#", rest) => return rest.is_some(),
             (_, None) => return false,
-            ("+", Some(_)) => {}
+            (b"+", Some(_)) => {}
             (wanted, Some(level)) if wanted == level => {}
             _ => return false,
         }
     }
-    levels.next().is_none()
+    found.next().is_none()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod read_deadline;
 pub(super) mod strangers;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use strangers::{Place, Strangers, Watched};
@@ -20,13 +21,20 @@ use tokio::net::{TcpListener, TcpStream};
 /// How long accepting rests when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A connection of a client that is not known yet.
+struct Accepted {
+    stream: Watched<TcpStream>,
+    place: Place,
+    peer: SocketAddr,
+}
+
 /// The next connection, whatever happens to the ones before, with a place for it; answers leave it at once (TCP_NODELAY).
-async fn accept(listener: &TcpListener, strangers: &Arc<Strangers>) -> (Watched<TcpStream>, Place) {
+async fn accept(listener: &TcpListener, strangers: &Arc<Strangers>) -> Accepted {
     loop {
         match listener.accept().await.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
             Ok((stream, peer)) => {
                 let place = strangers.admit(peer.ip()).await;
-                return (place.watch(stream), place);
+                return Accepted { stream: place.watch(stream), place, peer };
             }
             Err(error) => {
                 tracing::warn!(%error, "accept");

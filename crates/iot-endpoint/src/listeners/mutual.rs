@@ -1,5 +1,6 @@
 //! Listeners behind mutual TLS: accept, handshake, then the protocol that ALPN names, or that of the port (PROTOCOL 12.2).
 
+use super::Accepted;
 use super::http::CONNECTIONS_MAX;
 use super::https;
 use super::linger::linger;
@@ -8,6 +9,7 @@ use super::strangers::{Strangers, Watched};
 use crate::refusals::{self, Refusals};
 use crate::service::Service;
 use rustls::ServerConfig;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -51,10 +53,10 @@ pub(crate) async fn serve(door: Door, by_default: Protocol, tls: Arc<ServerConfi
     let acceptor = TlsAcceptor::from(tls);
     let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let (stream, place) = super::accept(&door.listener, &door.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&door.listener, &door.strangers).await;
         let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
+            let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };
             // Its certificate says who it is.
             drop(place);
             // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
@@ -75,8 +77,12 @@ fn protocol(stream: &TlsStream) -> Option<Protocol> {
 }
 
 /// One that fails is told to `refusals`.
-pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: Watched<TcpStream>, refusals: &Refusals) -> Option<TlsStream> {
-    let peer = stream.get_ref().peer_addr();
+pub(super) async fn handshake(
+    acceptor: &TlsAcceptor,
+    stream: Watched<TcpStream>,
+    peer: SocketAddr,
+    refusals: &Refusals,
+) -> Option<TlsStream> {
     let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err((error, mut stream))) => {
@@ -88,10 +94,9 @@ pub(super) async fn handshake(acceptor: &TlsAcceptor, stream: Watched<TcpStream>
         }
         Err(_elapsed) => Some(format!("it was not over within {} s", HANDSHAKE_TIMEOUT.as_secs())),
     };
-    let peer = peer.map_or_else(|_| "somebody who is gone".to_owned(), |peer| peer.to_string());
     match why {
-        Some(why) => refusals.note(refusals::Door::Handshake, &peer, &why),
-        None => tracing::debug!(peer, "a client went away amid its TLS handshake"),
+        Some(why) => refusals.note(refusals::Door::Handshake, &peer.to_string(), &why),
+        None => tracing::debug!(%peer, "a client went away amid its TLS handshake"),
     }
     None
 }

@@ -238,12 +238,6 @@ pub(super) struct Watched<S> {
     stranger: Option<Arc<Stranger>>,
 }
 
-impl<S> Watched<S> {
-    pub(crate) fn get_ref(&self) -> &S {
-        &self.stream
-    }
-}
-
 impl<S: Unpin> Watched<S> {
     /// Asks the stream. What it cannot do at once waits for the client.
     fn poll<T>(

@@ -114,7 +114,7 @@ impl Service {
     /// Whoever tells of a change waits for this first: that all changes so far are in the ledger's file, and on disk where a state is
     /// kept. Says whether they are.
     pub(crate) async fn durable(&self) -> bool {
-        if let Err(error) = self.outlet.catch_up() {
+        if let Err(error) = self.outlet.flush() {
             self.files.fail(&error);
             return false;
         }

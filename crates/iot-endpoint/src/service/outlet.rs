@@ -12,7 +12,6 @@ use iot_jobs::wire::payload;
 use iot_jobs::wire::topic::{Topic, TopicKind};
 use iot_jobs::{JobEvent, Notification, ThingName};
 use jobs_engine::engine::Engine;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,14 +31,12 @@ pub(super) struct Inlet {
 /// Where they leave.
 pub(super) struct Outlet {
     inner: Mutex<Inner>,
-    /// Rows handed to the ledger, and those of them that are in its file.
-    written: AtomicU64,
-    flushed: AtomicU64,
+    /// Beside the lock: others deliver while rows are being written.
+    ledger: Option<LedgerWriter>,
 }
 
 struct Inner {
     receiver: Receiver<Effect>,
-    ledger: Option<LedgerWriter>,
     /// Events told so far.
     events: u64,
 }
@@ -47,8 +44,7 @@ struct Inner {
 pub(super) fn new(ledger: Option<LedgerWriter>) -> (Inlet, Outlet) {
     let (sender, receiver) = mpsc::channel();
     let inlet = Inlet { sender, has_ledger: ledger.is_some() };
-    let inner = Mutex::new(Inner { receiver, ledger, events: 0 });
-    (inlet, Outlet { inner, written: AtomicU64::new(0), flushed: AtomicU64::new(0) })
+    (inlet, Outlet { inner: Mutex::new(Inner { receiver, events: 0 }), ledger })
 }
 
 impl Inlet {
@@ -84,18 +80,9 @@ impl Outlet {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes sure that the ledger rows of all calls that have returned are in the file.
     pub(super) fn flush(&self) -> Result<(), LedgerError> {
-        let mut inner = self.lock();
-        // Rows are written under the same lock.
-        let written = self.written.load(Ordering::Acquire);
-        inner.ledger.as_mut().map_or(Ok(()), LedgerWriter::flush)?;
-        self.flushed.store(written, Ordering::Release);
-        Ok(())
-    }
-
-    /// Makes sure that the rows of all calls that have returned are in the file: then a `kill -9` does not take them.
-    pub(super) fn catch_up(&self) -> Result<(), LedgerError> {
-        if self.flushed.load(Ordering::Acquire) < self.written.load(Ordering::Acquire) { self.flush() } else { Ok(()) }
+        self.ledger.as_ref().map_or(Ok(()), LedgerWriter::flush)
     }
 }
 
@@ -107,10 +94,9 @@ impl Service {
         while let Ok(effect) = inner.receiver.try_recv() {
             match effect {
                 Effect::Row(row) => {
-                    if let Some(Err(error)) = inner.ledger.as_mut().map(|ledger| ledger.write(&row)) {
+                    if let Some(Err(error)) = self.outlet.ledger.as_ref().map(|ledger| ledger.write(&row)) {
                         self.files.fail(&error);
                     }
-                    self.outlet.written.fetch_add(1, Ordering::Release);
                 }
                 Effect::Notification { thing, notification, origin } => self.notify(thing, notification, origin),
                 Effect::Event { event, at } => {

@@ -129,25 +129,29 @@ impl<'a> RequestTopic<'a> {
 
 impl fmt::Display for Topic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}/jobs/", self.thing)?;
-        match self.kind {
-            TopicKind::Request(request) => write!(f, "{request}"),
-            TopicKind::Accepted(request) => write!(f, "{request}/accepted"),
-            TopicKind::Rejected(request) => write!(f, "{request}/rejected"),
-            TopicKind::Notify => f.write_str("notify"),
-            TopicKind::NotifyNext => f.write_str("notify-next"),
-        }
+        [PREFIX, self.thing, "/jobs/"].into_iter().try_for_each(|part| f.write_str(part))?;
+        let (request, leg) = match self.kind {
+            TopicKind::Request(request) => (request, ""),
+            TopicKind::Accepted(request) => (request, "/accepted"),
+            TopicKind::Rejected(request) => (request, "/rejected"),
+            TopicKind::Notify => return f.write_str("notify"),
+            TopicKind::NotifyNext => return f.write_str("notify-next"),
+        };
+        request.fmt(f)?;
+        f.write_str(leg)
     }
 }
 
 impl fmt::Display for RequestTopic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::GetPending => f.write_str("get"),
-            Self::StartNext => f.write_str("start-next"),
-            Self::Describe(job) => write!(f, "{job}/get"),
-            Self::Update(job) => write!(f, "{job}/update"),
-        }
+        let (job, operation) = match self {
+            Self::GetPending => ("", "get"),
+            Self::StartNext => ("", "start-next"),
+            Self::Describe(job) => (*job, "/get"),
+            Self::Update(job) => (*job, "/update"),
+        };
+        f.write_str(job)?;
+        f.write_str(operation)
     }
 }
 

@@ -8,6 +8,7 @@ mod query;
 mod registry;
 mod throttle;
 
+use super::Accepted;
 use super::bodies::{Bodies, SMALL_BYTES_MAX};
 use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
@@ -19,7 +20,7 @@ use super::websocket;
 use crate::service::Service;
 use ::http::request::Parts;
 use ::http::{HeaderMap, Request, Response, StatusCode};
-use aws_signing::sigv4::{self, AccessKey};
+use aws_signing::sigv4::{self, AccessKey, SignedHead};
 use dev_pki::DeviceAuthority;
 use host::clock;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -54,11 +55,11 @@ pub(crate) async fn serve(door: Door, tls: Arc<ServerConfig>, service: Arc<Servi
     let bodies = Arc::new(Bodies::default());
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let (stream, place) = super::accept(&door.listener, &door.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&door.listener, &door.strangers).await;
         let (acceptor, connection) = (acceptor.clone(), Arc::new(connection));
         let (service, settings, bodies) = (Arc::clone(&service), Arc::clone(&settings), Arc::clone(&bodies));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream, &service.refusals).await else { return };
+            let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };
             place.begin();
             tokio::spawn(run(stream, Listener { service, settings, connection, place, bodies, progress: Progress::default() }));
         });
@@ -147,10 +148,7 @@ impl Listener {
             return Ok(response);
         }
         let (head, body) = request.into_parts();
-        let verified = match self.read_body(&head, body).await {
-            Ok(body) => self.verify(&head, &body).map(|plane| (body, plane)),
-            Err(refused) => Err(refused),
-        };
+        let verified = self.verified(&head, body).await;
         match verified {
             Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, |_thing| Ok(())).await,
             Ok((body, Plane::Control)) => Ok(self.control(&head, &body).await),
@@ -164,10 +162,17 @@ impl Listener {
         self.progress.know();
     }
 
-    /// Reads a body only when there is hope that its request is in order. A large one of a client that is not known yet waits its turn.
-    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<Bytes, Refused> {
+    /// The body of a request, and which plane that is signed for. It is read only when there is hope that all is in order.
+    async fn verified(&self, head: &Parts, body: Incoming) -> Result<(Bytes, Plane), Refused> {
         http::check_length(&body, BODY_BYTES_MAX)?;
-        sigv4::check_head(head, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        let signed = SignedHead::read(head, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+        let body = self.read_body(body).await?;
+        let plane = self.verify(&signed, &body)?;
+        Ok((body, plane))
+    }
+
+    /// A large body of a client that is not known yet waits its turn.
+    async fn read_body(&self, body: Incoming) -> Result<Bytes, Refused> {
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
         let _turn =
             if is_small || self.place.is_known() {
@@ -182,8 +187,8 @@ impl Listener {
     }
 
     /// Which plane a request is signed for.
-    fn verify(&self, head: &Parts, body: &[u8]) -> Result<Plane, Refused> {
-        let signed_for = sigv4::verify(head, body, &self.settings.key, control::REGION, now()).map_err(unsigned)?;
+    fn verify(&self, signed: &SignedHead<'_>, body: &[u8]) -> Result<Plane, Refused> {
+        let signed_for = signed.verify(body, &self.settings.key, now()).map_err(unsigned)?;
         self.know();
         match signed_for {
             control::SIGNING_NAME => Ok(Plane::Control),

@@ -186,10 +186,9 @@ impl Operation {
     /// Whether a request line is one of it; `path` is in segments, each percent-decoded.
     #[must_use]
     pub fn is(&self, method: &str, path: &[&str]) -> bool {
-        let segments = self.path.split('/').skip(1);
-        self.method == method
-            && segments.clone().count() == path.len()
-            && segments.zip(path).all(|(wanted, found)| wanted.starts_with('{') || wanted == *found)
+        let mut path = path.iter();
+        let is_next = |wanted: &str| path.next().is_some_and(|found| wanted.starts_with('{') || wanted == *found);
+        self.method == method && self.path.split('/').skip(1).all(is_next) && path.next().is_none()
     }
 
     /// Holds path, query and headers of a request against the model. Its body is held against it by who reads it.
