@@ -1,11 +1,13 @@
 //! The results folder and everything that is said about a run: files, lines, the summary. Reads snapshots, decides nothing.
 
 mod audit;
+mod capacity;
 mod column;
 mod dictionary;
 mod faults_page;
 mod hlog;
 pub mod json;
+mod load_plot;
 mod manifest;
 pub mod plain;
 mod record;
@@ -15,11 +17,13 @@ mod widen;
 mod writer;
 
 pub use audit::{AuditTotals, Difference, SERVICE_LEDGER, audit};
+pub use capacity::{CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question};
 pub use dictionary::dictionary;
 pub use faults_page::faults_page;
-pub use manifest::{EventTotals, Manifest, Totals, Verdict};
+pub use manifest::{EventTotals, Manifest, ThresholdTotals, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
+pub(crate) use text::{finish, table};
 pub use writer::ResultsWriter;
 
 use std::io;

@@ -62,7 +62,7 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
     )
 }
 
-fn table(headers: &[&str]) -> Table {
+pub(crate) fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line)).set_content_arrangement(ContentArrangement::Disabled);
@@ -70,7 +70,7 @@ fn table(headers: &[&str]) -> Table {
     table
 }
 
-fn finish(mut table: Table, text_columns: usize) -> String {
+pub(crate) fn finish(mut table: Table, text_columns: usize) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));
     }

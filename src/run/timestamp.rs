@@ -10,10 +10,10 @@ fn now() -> OffsetDateTime {
 }
 
 /// `20260131T120000Z`, for names.
-pub(super) fn stamp() -> String {
+pub(crate) fn stamp() -> String {
     now().format(format_description!("[year][month][day]T[hour][minute][second]Z")).expect("a date of our time has this form")
 }
 
-pub(super) fn rfc3339() -> String {
+pub(crate) fn rfc3339() -> String {
     now().format(&Rfc3339).expect("a date of our time has this form")
 }

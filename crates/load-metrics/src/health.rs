@@ -2,13 +2,15 @@
 //!
 //! Judged over every 10 s of a phase that a threshold is about, or of any phase where there is no threshold. Storms of connects taint
 //! the figures of connecting only: while there is one, only thresholds on those count, and after the connect phase none where there is
-//! no threshold: a fleet that comes back as one is late by its number, on any machine.
+//! no threshold: a fleet that comes back as one is late by its number, on any machine. Where a load is measured only its seconds count,
+//! and connects are a part of it.
 
 use super::histogram::{Distribution, Resolution};
 use super::sample::Operation;
 use super::threshold::{Metric, Threshold};
 use crate::Phase;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Seconds that are judged together.
@@ -167,6 +169,8 @@ pub(super) struct Health {
     things: u64,
     cores: u64,
     seconds: VecDeque<Second>,
+    /// Windows outside it do not count.
+    measured: Option<Range<u64>>,
     worst: BTreeMap<u8, Breach>,
     /// The same in storms, and at the end of which seconds there was any.
     in_storms: BTreeMap<u8, Excess>,
@@ -180,10 +184,16 @@ impl Health {
             things,
             cores,
             seconds: VecDeque::new(),
+            measured: None,
             worst: BTreeMap::new(),
             in_storms: BTreeMap::new(),
             storm_seconds: BTreeSet::new(),
         }
+    }
+
+    /// Only windows of these seconds count.
+    pub(super) fn measure(&mut self, seconds: Range<u64>) {
+        self.measured = Some(seconds);
     }
 
     /// The worst of each kind so far.
@@ -232,12 +242,15 @@ impl Health {
         if phase == Phase::Done || window.iter().any(|second| second.phase != phase) {
             return Rule::Free;
         }
+        if self.measured.as_ref().is_some_and(|measured| window.iter().any(|second| !measured.contains(&second.second))) {
+            return Rule::Free;
+        }
         let connects: u64 = window.iter().map(|second| second.connects).sum();
-        let is_storm = connects as f64 > STORM_SHARE * self.things as f64;
+        let is_storm = self.measured.is_none() && connects as f64 > STORM_SHARE * self.things as f64;
         if self.thresholds.is_empty() {
             return if phase == Phase::Connect || !is_storm { Rule::Held(LATENESS_MAX_MS) } else { Rule::Storm };
         }
-        let is_storm = phase == Phase::Connect || is_storm;
+        let is_storm = self.measured.is_none() && phase == Phase::Connect || is_storm;
         let mut is_excused = false;
         let covering = self.thresholds.iter().filter(|threshold| {
             let is_about_connecting = threshold.metric.operation().is_some_and(Operation::is_connecting);
@@ -410,6 +423,17 @@ mod tests {
         let breach = story.health.breaches()[0];
         assert_eq!((breach.until_s, breach.phase), (15, Phase::Rollout));
         assert!(matches!(breach.cause, Cause::Elsewhere { busiest } if busiest < 0.21), "{breach:?}");
+    }
+
+    #[test]
+    fn where_a_load_is_measured_only_its_seconds_count_and_connects_are_a_part_of_it() {
+        let late = |measured: Range<u64>, phase| {
+            let mut story = Story::new(vec![threshold("start_next.response_ms.p99", "< 100", None)]);
+            story.health.measure(measured);
+            story.seconds(12, phase, 40, 0.1).seconds(20, phase, 1, 0.1).excesses().len()
+        };
+        assert_eq!([late(0..20, Phase::Steady), late(3..20, Phase::Steady)], [1, 0], "in ten seconds, or not");
+        assert_eq!(late(0..20, Phase::Connect), 1, "a storm is no excuse");
     }
 
     #[test]

@@ -42,4 +42,4 @@ pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
 pub use scope::{SCOPES_MAX, ScopeId};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
-pub use threshold::{Check, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};
+pub use threshold::{Check, Comparison, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};
