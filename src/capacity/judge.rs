@@ -10,6 +10,8 @@ use load_metrics::{Check, Comparison, Operation};
 
 /// Of what the load plans to begin: with less it was not carried.
 const CARRIED_MIN: f64 = 0.98;
+/// Starts that may have fallen to the other side of the first or the last measured second.
+const AT_THE_EDGES: u64 = 2;
 /// What stands for the load itself where a threshold is named.
 const ACHIEVED: &str = "achieved";
 const THROTTLED: &str = "RequestThrottled";
@@ -40,7 +42,7 @@ pub(super) struct StepEnd<'a> {
 /// The row of a step that was carried out; `None` where it was not.
 pub(super) fn judge(facts: &StepFacts<'_>, end: &StepEnd<'_>) -> Option<(Verdict, CapacityRow)> {
     let (StepFacts { step, load, offered, operation, .. }, measured) = (*facts, end.measured);
-    let carried = carried(load.driver, measured).filter(|carried| *carried < CARRIED_MIN);
+    let carried = too_little_carried(load.driver, measured);
     let (verdict, word) = match end.verdict {
         report::Verdict::Pass if carried.is_none() => (Verdict::Pass, report::Verdict::Pass),
         report::Verdict::Pass | report::Verdict::Fail => (Verdict::Fail, report::Verdict::Fail),
@@ -75,15 +77,17 @@ pub(super) fn judge(facts: &StepFacts<'_>, end: &StepEnd<'_>) -> Option<(Verdict
     Some((verdict, row))
 }
 
-/// The part of what the load plans to begin that could begin: what a thing still waits for keeps it from the next one.
-fn carried(driver: Driver, measured: &Measured) -> Option<f64> {
+/// The part of what the load plans to begin that could begin, where that is too little: what a thing still waits for keeps it from the
+/// next one.
+fn too_little_carried(driver: Driver, measured: &Measured) -> Option<f64> {
     let counts = measured.operations.get(&driver.operation()?)?.counts;
     let planned = match driver {
         // Those that have failed try again, and are no part of the plan.
         Driver::Connects => measured.planned_connects,
         _ => counts.started + counts.lost_arrivals,
     };
-    (planned > 0).then(|| counts.started as f64 / planned as f64)
+    let carried = counts.started as f64 / planned.max(1) as f64;
+    (carried < CARRIED_MIN && planned > counts.started + AT_THE_EDGES).then_some(carried)
 }
 
 fn achieved(load: &Load, measured: &Measured) -> Option<f64> {
@@ -102,6 +106,7 @@ fn achieved(load: &Load, measured: &Measured) -> Option<f64> {
 /// The threshold that failed first, and what broke, in words.
 fn failure(quotas: Option<&Quotas>, end: &StepEnd<'_>, carried: Option<f64>) -> (Option<String>, Option<String>) {
     let failed = end.thresholds.iter().find(|threshold| threshold.holds == Some(false));
+    let failed = failed.filter(|_| end.measured.seconds > 0);
     let words = match (failed, carried) {
         (Some(threshold), _) => {
             let about = threshold.about();

@@ -212,7 +212,7 @@ impl CapacitySearch {
             plan,
             out: Some(self.folder.step_dir(step).map_err(|error| format!("failed to {error}"))?),
             certs: self.certs.clone(),
-            ui: show.of_steps(self.ui),
+            ui: show::of_steps(self.ui),
             shards: self.shards,
             step: Some(StepOptions { measure, title }),
         };

@@ -21,6 +21,11 @@ pub(super) enum Show {
     None,
 }
 
+/// How the run of a step is shown.
+pub(super) fn of_steps(ui: UiKind) -> UiKind {
+    if ui == UiKind::Plain { UiKind::Brief } else { ui }
+}
+
 impl Show {
     pub(super) fn new(ui: UiKind) -> Self {
         match ui {
@@ -28,11 +33,6 @@ impl Show {
             UiKind::Json => Self::Json,
             UiKind::None => Self::None,
         }
-    }
-
-    /// How the run of a step is shown.
-    pub(super) fn of_steps(self, ui: UiKind) -> UiKind {
-        if ui == UiKind::Plain { UiKind::Brief } else { ui }
     }
 
     pub(super) fn complain(self, why: &str) {

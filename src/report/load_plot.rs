@@ -25,14 +25,13 @@ pub(super) fn svg(plot: &LoadPlot<'_>) -> Option<String> {
     let of = |pick: fn(&CapacityRow) -> Option<f64>| -> Vec<(f64, f64)> {
         plot.rows.iter().filter(|row| row.verdict != Verdict::Invalid).filter_map(|row| Some((row.offered, pick(row)?))).collect()
     };
-    let mut medians = of(|row| row.response_ms_p50);
-    medians.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let medians = of(|row| row.response_ms_p50);
     let p99 = of(|row| row.response_ms_p99);
     let loads = || p99.iter().map(|point| point.0).chain(plot.record.holds);
     let times = || p99.iter().chain(&medians).map(|point| point.1).chain(plot.limit_ms).filter(|ms| *ms > 0.0);
     let (right, low, high) = (loads().reduce(f64::max)?, times().reduce(f64::min)?, times().reduce(f64::max)?);
     let mut out = String::new();
-    let axes = (right * ROOM, low / ROOM, high * ROOM * ROOM);
+    let axes = (right * ROOM, low / (ROOM * ROOM), high * ROOM * ROOM);
     // Drawing into a string fails in no way that a caller could do anything about.
     draw(plot, &medians, axes, &mut out).ok()?;
     Some(out)
@@ -61,9 +60,9 @@ fn draw(plot: &LoadPlot<'_>, medians: &[(f64, f64)], (right, low, high): (f64, f
         .y_label_formatter(&|ms| if *ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") })
         .draw()?;
     chart
-        .draw_series(LineSeries::new(medians.iter().copied(), MEDIAN.stroke_width(2)))?
+        .draw_series(medians.iter().map(|point| Circle::new(*point, 3, MEDIAN.filled())))?
         .label("p50")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], MEDIAN.stroke_width(2)));
+        .legend(|(x, y)| Circle::new((x + 9, y), 3, MEDIAN.filled()));
     let p99 = |verdict: Verdict| {
         let rows = plot.rows.iter().filter(move |row| row.verdict == verdict);
         rows.filter_map(|row| Some((row.offered, row.response_ms_p99?)))

@@ -1,8 +1,8 @@
 //! A run that is one step of a search: a load is offered for a while, and only the seconds after its warm-up are measured.
 
 use load_metrics::{
-    Comparison, Counts, Distribution, ErrorKey, Latency, Measure, Metric, Operation, ProcessUsage, Resolution, ScopeName, Snapshot,
-    Threshold,
+    Comparison, Counts, Distribution, ErrorKey, HEALTH_WINDOW_S, Latency, Measure, Metric, Operation, ProcessUsage, Resolution,
+    ScopeName, Snapshot, Threshold,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -117,14 +117,13 @@ impl Measuring {
 
     /// Takes a second in.
     pub(super) fn take(&mut self, snapshot: &Snapshot) {
-        let Some(window) = self.window.clone() else { return };
         let second = snapshot.t_s.saturating_sub(1);
         let errors = || snapshot.errors.iter().map(|(key, tally)| (*key, tally.count));
-        if second < window.start {
+        let Some(window) = self.window.clone().filter(|window| second >= window.start) else {
             self.errors_before = errors().collect();
             self.executions_before = snapshot.executions.all();
             return;
-        }
+        };
         if self.is_over || second >= window.end {
             return;
         }
@@ -145,7 +144,9 @@ impl Measuring {
         for times in snapshot.fleet_times() {
             self.times.entry((times.operation, times.measure)).or_default().merge(&times.distribution);
         }
-        self.measured.is_lost = self.thresholds.iter().any(|threshold| self.is_lost(threshold));
+        // Whether it was the generator that was slow is judged over so many seconds.
+        let can_be_judged = self.measured.seconds >= HEALTH_WINDOW_S as u64;
+        self.measured.is_lost = can_be_judged && self.thresholds.iter().any(|threshold| self.is_lost(threshold));
         self.is_over = self.measured.is_lost || second + 1 == window.end;
     }
 
@@ -171,6 +172,10 @@ impl Measuring {
                 self.measured.operations.entry(*operation).or_default().response = response;
             }
         }
+        if self.measured.seconds == 0 {
+            // The load never began: all that went wrong is why.
+            self.measured.errors = self.errors_before;
+        }
         let from = self.window.as_ref().map_or(0.0, |window| window.start as f64);
         let until = from + self.measured.seconds as f64;
         self.measured.planned_connects = starts.filter(|start| (from..until).contains(start)).count() as u64;
@@ -183,5 +188,117 @@ impl MeasuredProcess {
     fn take(&mut self, usage: &ProcessUsage, seconds: u64) {
         self.cpu_share += (usage.cpu_share - self.cpu_share) / seconds as f64;
         self.rss_bytes = self.rss_bytes.max(usage.rss_bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iot_jobs::ThingName;
+    use iot_jobs::instant::Mono;
+    use load_metrics::{Check, Collector, CollectorSettings, Outcome, Phase, Recorder, Sample, Scope, SecondInput};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const ORIGIN: Mono = Mono(7_000_000_000);
+
+    fn threshold(check: &str) -> Threshold {
+        let metric = Metric::parse("describe.response_ms.p99").unwrap();
+        Threshold { metric, check: Check::parse(check).unwrap(), over: None, phase: None, cohort: None }
+    }
+
+    /// Seconds of so many requests, each answered after so many milliseconds.
+    fn seconds(story: &[(u64, u64)]) -> Vec<Arc<Snapshot>> {
+        let mut shard = Recorder::new(ORIGIN, 1, 1);
+        let mut collector = Collector::new(CollectorSettings {
+            origin: ORIGIN,
+            things: vec![ThingName::new("t").unwrap()],
+            cohorts: vec!["a".into()],
+            transports: vec!["mqtt".into()],
+            has_service: false,
+            thresholds: Vec::new(),
+            events: Vec::new(),
+            cores: 1,
+        });
+        let at = |ms: u64| ORIGIN + Duration::from_millis(ms);
+        let mut snapshots = Vec::new();
+        for ((count, ms), second) in story.iter().zip(0..) {
+            for _ in 0..*count {
+                let (operation, scope, outcome) = (Operation::Describe, Scope::default(), Outcome::Ok);
+                shard.start(operation, scope);
+                let finished = at(second * 1_000 + 500);
+                let intended = Mono(finished.0 - ms * 1_000_000);
+                shard.finish(&Sample { operation, scope, outcome, intended, sent: intended, finished });
+            }
+            shard.error(Operation::Describe, "rejected", "RequestThrottled", at(second * 1_000), String::new);
+            shard.advance(at(second * 1_000 + 1_000));
+            snapshots.push(collector.second(SecondInput {
+                second,
+                phase: Phase::Steady,
+                phases: Phase::Steady.into(),
+                intervals: vec![shard.poll_interval().unwrap()],
+                intervals_lost: 0,
+                ledger: Vec::new(),
+                generator: ProcessUsage { cpu_share: 0.5, rss_bytes: 7, ..ProcessUsage::default() },
+                endpoint: None,
+            }));
+        }
+        snapshots
+    }
+
+    fn measuring(warm_up: u64, seconds: u64, check: &str) -> Measuring {
+        let planned = Some((Operation::Describe, 10.0));
+        Measuring::new(MeasurePlan { begins: LoadBegins::Connected, warm_up, seconds, planned }, &[threshold(check)])
+    }
+
+    #[test]
+    fn only_whole_seconds_after_the_warm_up_count() {
+        let mut measuring = measuring(2, 3, "< 1000");
+        assert_eq!(measuring.begin(LoadBegins::Rollout, 0), None);
+        assert_eq!(measuring.begin(LoadBegins::Connected, 1), Some(4..7), "the second under way is not whole");
+        assert_eq!(measuring.begin(LoadBegins::Connected, 3), None, "once");
+        for (snapshot, second) in
+            seconds(&[(9, 900), (9, 900), (9, 900), (9, 900), (10, 20), (11, 20), (12, 20), (9, 900)]).iter().zip(0..)
+        {
+            assert_eq!(measuring.is_over(), second >= 7);
+            measuring.take(snapshot);
+        }
+        let measured = measuring.finish([3.5, 4.0, 6.9, 7.0].into_iter());
+        let describe = &measured.operations[&Operation::Describe];
+        assert_eq!((measured.seconds, describe.counts.started, describe.response.unwrap().max.round()), (3, 33, 20.0));
+        assert_eq!(measured.errors.values().sum::<u64>(), 3);
+        assert_eq!((measured.generator, measured.planned_connects), (MeasuredProcess { cpu_share: 0.5, rss_bytes: 7 }, 2));
+    }
+
+    #[test]
+    fn a_step_ends_early_once_no_order_of_its_requests_could_pass() {
+        // 10/s planned for 60 s: of twice as many, 12 may be above the limit.
+        let end = |story: &[(u64, u64)]| {
+            let mut measuring = measuring(0, 60, "< 1000");
+            measuring.begin(LoadBegins::Connected, 0);
+            let snapshots = seconds(story);
+            for snapshot in &snapshots {
+                if measuring.is_over() {
+                    break;
+                }
+                measuring.take(snapshot);
+            }
+            (measuring.measured.seconds, measuring.measured.is_lost)
+        };
+        let mut story = vec![(10, 20); 61];
+        story[20].0 = 12;
+        story[20].1 = 2_000;
+        assert_eq!(end(&story), (60, false), "12 are not enough");
+        story[30] = (1, 2_000);
+        assert_eq!(end(&story), (30, true), "13 are");
+        assert_eq!(end(&[(10, 2_000); 61]), (10, true), "but not before the generator can be judged");
+    }
+
+    #[test]
+    fn of_a_load_that_never_began_all_errors_are_told() {
+        let mut measuring = measuring(0, 3, "< 1000");
+        seconds(&[(1, 20), (1, 20)]).iter().for_each(|snapshot| measuring.take(snapshot));
+        let measured = measuring.finish(std::iter::empty());
+        assert_eq!((measured.seconds, measured.errors.values().sum::<u64>()), (0, 2));
     }
 }

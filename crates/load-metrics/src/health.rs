@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Seconds that are judged together.
-const WINDOW: usize = 10;
+/// Seconds that are judged together; where fewer are measured, all of those.
+pub const WINDOW: usize = 10;
 /// Starts may be told of this many seconds after they were due.
 const REPORT_DELAY_S: usize = 10;
 /// Fewer starts than that say nothing of a percentile, or of a share.
@@ -236,6 +236,12 @@ impl Health {
         (1..=REPORT_DELAY_S).for_each(|skipped| self.judge_starts(skipped));
     }
 
+    /// Seconds that are judged together.
+    fn window(&self) -> usize {
+        let measured = self.measured.as_ref().map(|measured| (measured.end - measured.start) as usize);
+        measured.map_or(WINDOW, |measured| WINDOW.min(measured))
+    }
+
     /// What has to hold in a window, by what the thresholds are about.
     fn rule(&self, window: &[&Second]) -> Rule {
         let phase = window[0].phase;
@@ -272,7 +278,8 @@ impl Health {
     }
 
     fn judge_newest(&mut self) {
-        let Some(from) = self.seconds.len().checked_sub(WINDOW) else { return };
+        let size = self.window();
+        let Some(from) = self.seconds.len().checked_sub(size).filter(|_| size > 0) else { return };
         let window: Vec<&Second> = self.seconds.range(from..).collect();
         let rule = self.rule(&window);
         let limit = match rule {
@@ -290,7 +297,7 @@ impl Health {
         let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
         let excesses: Vec<Excess> = late.into_iter().chain(busy).collect();
         if matches!(rule, Rule::Storm) {
-            let second = window[WINDOW - 1].second;
+            let second = window[size - 1].second;
             excesses.into_iter().for_each(|excess| self.excuse(excess, second));
         } else {
             let breaches: Vec<Breach> = excesses.into_iter().map(|excess| self.breach(excess, &window)).collect();
@@ -300,9 +307,10 @@ impl Health {
 
     /// Judges the window that ends `REPORT_DELAY_S - skipped` seconds before the newest one.
     fn judge_starts(&mut self, skipped: usize) {
-        let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + REPORT_DELAY_S) else { return };
-        let window: Vec<&Second> = self.seconds.iter().skip(from).take(WINDOW).collect();
-        if window.len() < WINDOW {
+        let size = self.window();
+        let Some(from) = (self.seconds.len() + skipped).checked_sub(size + REPORT_DELAY_S) else { return };
+        let window: Vec<&Second> = self.seconds.iter().skip(from).take(size).collect();
+        if window.len() < size.max(1) {
             return;
         }
         let offered: u64 = window.iter().map(|second| second.offered).sum();
@@ -314,7 +322,7 @@ impl Health {
         match self.rule(&window) {
             Rule::Held(_) => self.keep(self.breach(excess, &window)),
             Rule::Storm => {
-                let second = window[WINDOW - 1].second;
+                let second = window[size - 1].second;
                 self.excuse(excess, second);
             }
             Rule::Free => {}
@@ -432,8 +440,9 @@ mod tests {
             story.health.measure(measured);
             story.seconds(12, phase, 40, 0.1).seconds(20, phase, 1, 0.1).excesses().len()
         };
-        assert_eq!([late(0..20, Phase::Steady), late(3..20, Phase::Steady)], [1, 0], "in ten seconds, or not");
+        assert_eq!([late(0..20, Phase::Steady), late(12..22, Phase::Steady)], [1, 0], "where it was late, or not");
         assert_eq!(late(0..20, Phase::Connect), 1, "a storm is no excuse");
+        assert_eq!([late(3..6, Phase::Steady), late(13..16, Phase::Steady)], [1, 0], "fewer than ten are judged together");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use evidence::{Part, Undone};
 pub use execution_stage::{ExecutionStage, StageCounts, StageRole};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow};
 pub use finding::{Finding, findings};
-pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS, Storm};
+pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS, Storm, WINDOW as HEALTH_WINDOW_S};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
 pub use interval::{Counts, ErrorKey, ErrorTally, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind};
 pub use phases::{Phase, PhaseSet};
