@@ -167,6 +167,10 @@ fleetsim() {
         done
         "$FLEETSIM" "${args[@]}" --things 6 --ui none --set end.limit="'5m'" --set target.emulator.minute="'1s'" || [[ $? == 98 ]]
         ;;
+    capacity)
+        # One step, whatever it says: a search takes a quarter of an hour.
+        "$FLEETSIM" "$@" --things 40 --ui none --step 1s --warm-up 0s --confirm 0 --to 20 || [[ $? == 98 || $? == 99 ]]
+        ;;
     serve)
         if [[ " $* " == *" --print-"* ]]; then
             "$FLEETSIM" "$@"

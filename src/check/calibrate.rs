@@ -64,8 +64,14 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
     plan.fleet.things = plan.fleet.things.min(room.descriptors).min(room.ports).min(room.memory).max(1);
     let folder = tempfile::tempdir().map_err(CalibrateError::Folder)?;
     let out = folder.path().join("results");
-    let options =
-        RunOptions { plan, out: Some(out.clone()), certs: Some(folder.path().join("certs")), ui: UiKind::None, shards: None };
+    let options = RunOptions {
+        plan,
+        out: Some(out.clone()),
+        certs: Some(folder.path().join("certs")),
+        ui: UiKind::None,
+        shards: None,
+        step: None,
+    };
     match run(options) {
         exit::PASS => Ok(Calibration::new(&seconds(&out)?).map_err(CalibrateError::Invalid)?),
         exit::INVALID | exit::FAIL => Err(CalibrateError::Invalid(report::load(&out)?.manifest().findings.join("; "))),

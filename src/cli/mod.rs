@@ -1,5 +1,6 @@
 //! The command line: one subcommand, one file.
 
+mod capacity;
 mod certs;
 mod check;
 mod forecast;
@@ -45,6 +46,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run a scenario in virtual time, without a socket, and write a results folder like that of a run
     Forecast(forecast::ForecastArgs),
+    /// Find the highest load that still meets the thresholds: the knee
+    Capacity(capacity::CapacityArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
     Serve(serve::ServeArgs),
     /// Print the summary of a results folder again, and compare its two ledgers once more; --exit-code tells how the run went
@@ -55,9 +58,6 @@ enum Command {
     Completions { shell: clap_complete::Shell },
     /// Many certificates in one file, and back
     Certs(certs::CertsArgs),
-    /// Find the highest load that still meets the thresholds
-    #[command(hide = true)]
-    Capacity(NotBuilt),
     /// Two results folders side by side
     #[command(hide = true)]
     Compare(NotBuilt),
@@ -90,13 +90,19 @@ pub fn main() -> u8 {
         // Help and version are no errors.
         Err(help) => return printed(stdio::finish(help.print())),
     };
-    let to_dashboard = matches!(&cli.command, Command::Run(args) if matches!(args.ui_kind(), Ok(UiKind::Tui { .. })));
+    let ui = match &cli.command {
+        Command::Run(args) => args.ui.kind().ok(),
+        Command::Capacity(args) => args.ui.kind().ok(),
+        _ => None,
+    };
+    let to_dashboard = matches!(ui, Some(UiKind::Tui { .. }));
     start_logging(&cli.logging, to_dashboard);
     forbid_core_dumps();
     match cli.command {
         Command::Run(args) => run::run_command(args),
         Command::Check(args) => check::check_command(&args),
         Command::Forecast(args) => forecast::forecast_command(args),
+        Command::Capacity(args) => capacity::capacity_command(args),
         Command::Serve(args) => serve::serve_command(args),
         Command::Report(args) => report::report_command(&args),
         Command::Scenarios(args) => scenarios::scenarios_command(args),
@@ -106,7 +112,6 @@ pub fn main() -> u8 {
             print(&String::from_utf8_lossy(&script))
         }
         Command::Certs(args) => certs::certs_command(&args),
-        Command::Capacity(_) => not_built("capacity"),
         Command::Compare(_) => not_built("compare"),
         Command::Merge(_) => not_built("merge"),
         Command::Aws(_) => not_built("aws"),

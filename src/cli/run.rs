@@ -22,15 +22,11 @@ pub(super) struct RunArgs {
     /// cannot be written the user's data folder]
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
-    /// How the run is shown
-    #[arg(long, value_enum, default_value_t = UiChoice::Auto, env = "FLEETSIM_RUN_UI")]
-    ui: UiChoice,
+    #[command(flatten)]
+    pub(super) ui: UiArgs,
     /// Threads that drive things [default: the host's cores]
     #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
-    /// Frames a second of the dashboard, at most [default: 8]
-    #[arg(long, value_name = "N", env = "FLEETSIM_RUN_FPS", value_parser = clap::value_parser!(u32).range(1..=60))]
-    fps: Option<u32>,
     /// Drive slice I of N (not built yet)
     #[arg(long, value_name = "I/N", hide = true)]
     shard: Option<String>,
@@ -42,8 +38,19 @@ pub(super) struct RunArgs {
     metrics: Option<String>,
 }
 
-impl RunArgs {
-    pub(super) fn ui_kind(&self) -> Result<UiKind, &'static str> {
+/// How a command that runs things is shown.
+#[derive(Args)]
+pub(super) struct UiArgs {
+    /// How the run is shown
+    #[arg(long, value_enum, default_value_t = UiChoice::Auto, env = "FLEETSIM_RUN_UI")]
+    ui: UiChoice,
+    /// Frames a second of the dashboard, at most [default: 8]
+    #[arg(long, value_name = "N", env = "FLEETSIM_RUN_FPS", value_parser = clap::value_parser!(u32).range(1..=60))]
+    fps: Option<u32>,
+}
+
+impl UiArgs {
+    pub(super) fn kind(&self) -> Result<UiKind, &'static str> {
         let tui = UiKind::Tui { fps: self.fps.unwrap_or(FPS) };
         match self.ui {
             UiChoice::Auto if is_automation() => Ok(UiKind::Plain),
@@ -85,7 +92,7 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
         return not_built(&format!("run {flag}"));
     }
-    let ui = match args.ui_kind() {
+    let ui = match args.ui.kind() {
         Ok(ui) => ui,
         Err(message) => return usage(message),
     };
@@ -97,5 +104,5 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
-    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from) })
+    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), step: None })
 }

@@ -4,7 +4,7 @@ use super::{complain, usage};
 use crate::exit;
 use crate::run::use_colour;
 use crate::scenario::plan::{Plan, TargetPlan};
-use crate::scenario::{self, Override};
+use crate::scenario::{self, Override, Source};
 use clap::Args;
 use host::environment;
 use host::stdio::{is_standard, read_to_string, say};
@@ -110,26 +110,36 @@ impl ScenarioArgs {
         Ok(overrides)
     }
 
-    /// The plan; problems are told here.
-    pub(super) fn load(&self) -> Result<Plan, u8> {
+    /// The scenario as it was given; what cannot be read is told here.
+    pub(super) fn source(&self) -> Result<Source, u8> {
         let overrides = self.overrides().map_err(usage)?;
         let (name, text) = scenario_text(&self.scenario).map_err(|message| {
             complain(message);
             exit::SCENARIO
         })?;
-        match scenario::load(&name, &text, &overrides) {
-            Ok(plan) => match check_quotas(&plan) {
-                Ok(()) => Ok(plan),
-                Err(error) => {
-                    let message = error.render(use_colour(&std::io::stderr()));
-                    complain(format_args!("target.emulator.quotas: {message}"));
-                    Err(exit::SCENARIO)
-                }
-            },
-            Err(problems) => {
-                say(&problems.render(use_colour(&std::io::stderr())));
+        Ok(Source { name, text, overrides })
+    }
+
+    /// The plan; problems are told here.
+    pub(super) fn load(&self) -> Result<Plan, u8> {
+        resolve(&self.source()?)
+    }
+}
+
+/// The plan of a scenario; problems are told here.
+pub(super) fn resolve(source: &Source) -> Result<Plan, u8> {
+    match source.load() {
+        Ok(plan) => match check_quotas(&plan) {
+            Ok(()) => Ok(plan),
+            Err(error) => {
+                let message = error.render(use_colour(&std::io::stderr()));
+                complain(format_args!("target.emulator.quotas: {message}"));
                 Err(exit::SCENARIO)
             }
+        },
+        Err(problems) => {
+            say(&problems.render(use_colour(&std::io::stderr())));
+            Err(exit::SCENARIO)
         }
     }
 }

@@ -22,6 +22,15 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | `endpoint.log` | what the local endpoint wrote to stderr |
 | `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |
 
+A search (`fleetsim capacity`, [CAPACITY.md](CAPACITY.md)) leaves a folder of its own kind, with the folder of a run for each step:
+
+| file | what it is |
+|---|---|
+| `capacity.json` | the result: `result` (knee, lower-bound, nothing-passes, generator-bound, out-of-time, interrupted, error, running), `exit_code`, `text` (in a sentence), `holds` and `fails` (loads), `setting` (the value that makes `holds`), `trials`, `passes`, `pass_share_low`, `pass_share_high`, `breaks_first`, `unit`, `operation`, `steps`, `question` (what was asked: `--resume` wants the same), `scenario` (resolved) |
+| `capacity.csv` | a row a step, see below |
+| `capacity.svg` | response times against the load, with the knee |
+| `steps/NN` | the results folder of step NN |
+
 Operations: `connect` (the whole of it, from the gate to the last SUBACK, over HTTPS to the end of TLS), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
 CONNACK, over a WebSocket with its upgrade), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
 (head changed at the service while subscribed, to seen by the thing; without the service's ledger an upper bound, and
@@ -35,7 +44,7 @@ that names an execution), `execution` (first heard of to terminal update accepte
 #[must_use]
 pub fn dictionary() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for file in tables::all() {
+    for file in tables::all().into_iter().chain(tables::of_search()) {
         page += &format!("\n## `{}`\n\nA row is {}.\n\n| column | meaning |\n|---|---|\n", file.file, file.row);
         for (name, meaning) in file.columns {
             page += &format!("| `{name}` | {meaning} |\n");

@@ -1,12 +1,14 @@
 //! The results folder and everything that is said about a run: files, lines, the summary. Reads snapshots, decides nothing.
 
 mod audit;
+mod capacity;
 mod column;
 mod dictionary;
 mod faults_page;
 mod forecast_totals;
 mod hlog;
 pub mod json;
+mod load_plot;
 mod manifest;
 pub mod plain;
 mod record;
@@ -16,11 +18,12 @@ mod widen;
 mod writer;
 
 pub use audit::{AuditTotals, Difference, SERVICE_LEDGER, audit};
+pub use capacity::{CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question};
 pub use dictionary::dictionary;
 pub use faults_page::faults_page;
 pub use forecast_totals::{BilledTotals, ForecastTotals, QuotaTotals};
 pub use hlog::{ServiceTimes, service_times};
-pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, Totals, Verdict};
+pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
 pub use record::{RunRecord, load};
 pub use text::summary;
 pub(crate) use text::{finish, table};

@@ -1,5 +1,6 @@
 //! The columns of every CSV file. Names are firm; columns may be added at the end, never removed.
 
+use super::capacity::CapacityRow;
 use super::column::{Column, Described, describe, ms};
 use super::manifest::{EventTotals, Percentiles};
 use iot_jobs::ThingName;
@@ -52,6 +53,7 @@ pub(super) const ROLLOUTS: &str = "rollouts.csv";
 pub(super) const EXECUTIONS: &str = "executions.csv";
 pub(super) const ERRORS: &str = "errors.csv";
 pub(super) const EVENTS: &str = "events.csv";
+pub(super) const CAPACITY: &str = "capacity.csv";
 
 // ------------------------------------------------------------------------------------------------------------ timeseries
 
@@ -286,7 +288,41 @@ pub(super) fn events_columns() -> Vec<Column<EventLine>> {
     }
 }
 
-/// All files, for the dictionary.
+// -------------------------------------------------------------------------------------------------------------- capacity
+
+fn share(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.6}"))
+}
+
+pub(super) fn capacity_columns() -> Vec<Column<CapacityRow>> {
+    columns! { CapacityRow:
+        "step", "its number, from 1; its run is in `steps/NN`", |c| c.step.to_string();
+        "offered", "the load, in the unit that `capacity.json` names", |c| c.offered.to_string();
+        "achieved", "what came about of it in the measured seconds, in the same unit; empty where that is not known of the path that is varied",
+            |c| c.achieved.map_or_else(String::new, |achieved| format!("{achieved:.3}"));
+        "verdict", "PASS, FAIL, or INVALID where the generator was the limit, so that the step says nothing", |c| c.verdict.as_str().into();
+        "failed_threshold", "the first threshold that failed; `achieved` where less than 98 % of the planned load could begin; empty where all held",
+            |c| c.failed_threshold.clone().unwrap_or_default();
+        "response_ms_p50", "intended start to answer of the operation that `capacity.json` names, in the measured seconds: median", |c| ms(c.response_ms_p50);
+        "response_ms_p90", "the same, 90th percentile", |c| ms(c.response_ms_p90);
+        "response_ms_p99", "the same, 99th percentile", |c| ms(c.response_ms_p99);
+        "error_share", "of the same operation: refused, timed out and broken over ended, from 0 to 1", |c| share(c.error_share);
+        "generator_cpu_share", "cores the generator kept busy in the measured seconds", |c| format!("{:.3}", c.generator_cpu_share);
+        "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
+            |c| c.endpoint_cpu_share.map_or_else(String::new, |cores| format!("{cores:.3}"));
+        "rss_bytes", "resident memory of the generator at its highest", |c| count(c.rss_bytes);
+        "endpoint_rss_bytes", "the same of the local endpoint; empty for other targets", |c| optional(c.endpoint_rss_bytes);
+        "setting", "the value at the varied path that makes the load, as `--set` takes it", |c| c.setting.clone();
+        "reason", "why the step did not pass, in words; empty where it passed", |c| c.reason.clone().unwrap_or_default();
+    }
+}
+
+/// The files of a search, for the dictionary.
+pub(super) fn of_search() -> Vec<Described> {
+    vec![describe(CAPACITY, "one step of a search (`fleetsim capacity`); rewritten after every step", capacity_columns())]
+}
+
+/// All files of a run, for the dictionary.
 pub(super) fn all() -> Vec<Described> {
     vec![
         describe(SUMMARY, "one operation in one scope, over the run; rewritten every second", summary_columns()),

@@ -5,6 +5,7 @@ use super::child::ChildEvent;
 use super::events::{self, EventSchedule, Step};
 use super::fleet::{Fleet, FleetError, ShardInterval};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
+use super::measure::{LoadBegins, Measured, Measuring};
 use super::sources::Sources;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
@@ -26,6 +27,9 @@ use thing_transport::shard::Order;
 
 /// How often phases are looked at between seconds.
 const TICK: Duration = Duration::from_millis(50);
+/// What an endpoint may still be at work on.
+const REQUESTS: [Operation; 6] =
+    [Operation::GetPending, Operation::StartNext, Operation::Describe, Operation::Update, Operation::Puback, Operation::Telemetry];
 /// How long work under way may go on when a run is interrupted.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// From the order to close to the last interval of the last shard.
@@ -75,6 +79,8 @@ pub(super) struct Ended {
     pub uncreated: Vec<JobId>,
     /// The jobs of its forecast, where there is one.
     pub predicted: Vec<RolloutTotals>,
+    /// Of a run that is one step of a search.
+    pub measured: Option<Measured>,
 }
 
 /// What the conductor needs.
@@ -92,6 +98,10 @@ pub(super) struct Conductor<'a> {
     pub ui: &'a Ui,
     /// The event for which the endpoint is away.
     pub restarting: Option<usize>,
+    /// Of a run that is one step of a search.
+    pub measuring: Option<Measuring>,
+    /// Planned first connects, from the origin, where those are measured.
+    pub starts: Vec<Duration>,
     pub stop: &'a mut StopRequests,
 }
 
@@ -112,6 +122,12 @@ impl Progress {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.phases.insert(phase);
+    }
+
+    /// Requests that have no answer yet, as of the last second.
+    fn open_requests(&self) -> u64 {
+        let open = |operation: &Operation| self.last.as_ref()?.of_run(*operation).map(|row| row.open);
+        REQUESTS.iter().filter_map(open).sum()
     }
 
     fn take_phases(&mut self) -> PhaseSet {
@@ -172,6 +188,7 @@ impl Conductor<'_> {
             last: None,
             uncreated: Vec::new(),
         };
+        self.load_begins(LoadBegins::AtOnce, self.origin);
         let outcome = self.run(&mut assembly, &mut sources, &mut progress).await;
         let closed = self.close(&mut assembly, &mut sources, &mut progress, outcome.as_ref().ok().copied()).await;
         let ending = outcome?;
@@ -181,7 +198,17 @@ impl Conductor<'_> {
         if nobody_came {
             return Err(unreachable(self.plan.fleet.things, &progress, clock::mono().since(self.origin)));
         }
-        Ok(Ended { ending, last: progress.last, uncreated: progress.uncreated, predicted: Vec::new() })
+        let starts = self.starts.iter().map(Duration::as_secs_f64);
+        let measured = self.measuring.map(|measuring| measuring.finish(starts));
+        Ok(Ended { ending, last: progress.last, uncreated: progress.uncreated, predicted: Vec::new(), measured })
+    }
+
+    /// A load that begins so begins now, where one is measured.
+    fn load_begins(&mut self, begins: LoadBegins, now: Mono) {
+        let second = now.since(self.origin).as_secs();
+        if let Some(seconds) = self.measuring.as_mut().and_then(|measuring| measuring.begin(begins, second)) {
+            self.collector.measure(seconds);
+        }
     }
 
     async fn run(
@@ -192,12 +219,12 @@ impl Conductor<'_> {
     ) -> Result<Ending, ConductError> {
         let mut tick = tokio::time::interval(TICK);
         let mut endpoint_gone: Option<(Mono, String)> = None;
-        let mut drain_until: Option<Mono> = None;
+        let mut draining: Option<(Mono, Ending)> = None;
         let mut timetable = EventSchedule::new(&self.plan.events, self.origin);
         let mut rollouts = Rollouts::new(self.plan, self.origin, self.control.cloned());
         loop {
             // Who drains creates nothing more, and without an endpoint nobody can.
-            let due = rollouts.next().filter(|_| drain_until.is_none() && endpoint_gone.is_none() && self.has_control());
+            let due = rollouts.next().filter(|_| draining.is_none() && endpoint_gone.is_none() && self.has_control());
             tokio::select! {
                 Some(interval) = self.fleet.intervals.recv() => {
                     assembly.take(interval);
@@ -213,11 +240,9 @@ impl Conductor<'_> {
                         self.ui.tell(&format!("job {job} created for {targets} things"));
                     }
                 }
-                () = self.stop.next() => match drain_until {
+                () = self.stop.next() => match draining {
                     None => {
-                        progress.enter(Phase::Drain);
-                        drain_until = Some(clock::mono() + DRAIN_LIMIT);
-                        self.fleet.order(Order::Drain);
+                        draining = Some(self.drain(progress, Ending::Interrupted));
                         self.ui.tell("interrupted: no new work, draining; once more to stop now");
                     }
                     Some(_) => return Ok(Ending::Interrupted),
@@ -232,7 +257,7 @@ impl Conductor<'_> {
                 () = sleep_until(timetable.next()) => {
                     while let Some(step) = timetable.poll(clock::mono()) {
                         // A run that drains is left alone.
-                        if drain_until.is_none() || matches!(step, Step::End(_)) {
+                        if draining.is_none() || matches!(step, Step::End(_)) {
                             self.step(step);
                         }
                     }
@@ -246,9 +271,10 @@ impl Conductor<'_> {
             {
                 return Err(ConductError::EndpointGone(status.clone()));
             }
-            if let Some(until) = drain_until {
-                if now >= until || self.fleet.gauges.working.load(Ordering::Relaxed) == 0 {
-                    return Ok(Ending::Interrupted);
+            if let Some((until, ending)) = draining {
+                let is_drained = if ending == Ending::Interrupted { self.nobody_works() } else { progress.open_requests() == 0 };
+                if now >= until || is_drained {
+                    return Ok(ending);
                 }
                 continue;
             }
@@ -257,9 +283,21 @@ impl Conductor<'_> {
             }
             if let Some(ending) = self.ending(progress, &rollouts, now)? {
                 progress.uncreated = rollouts.uncreated();
+                // The next step is not to find the endpoint at work on what this one has left; an endpoint of the run's own ends with it.
+                if self.measuring.is_some() && self.local.is_none() && ending == Ending::Complete {
+                    draining = Some(self.drain(progress, ending));
+                    continue;
+                }
                 return Ok(ending);
             }
         }
+    }
+
+    /// No new work from now on; until when what is under way may go on.
+    fn drain(&self, progress: &mut Progress, ending: Ending) -> (Mono, Ending) {
+        progress.enter(Phase::Drain);
+        self.fleet.order(Order::Drain);
+        (clock::mono() + DRAIN_LIMIT, ending)
     }
 
     fn step(&mut self, step: Step) {
@@ -297,6 +335,7 @@ impl Conductor<'_> {
         if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
             progress.connected_at = Some(now);
             rollouts.connected(now);
+            self.load_begins(LoadBegins::Connected, now);
             if progress.phase == Phase::Connect {
                 progress.enter(Phase::Steady);
             }
@@ -307,6 +346,7 @@ impl Conductor<'_> {
             self.collector.job_created(&job, targets, now);
             progress.enter(Phase::Rollout);
             progress.busy_at = now;
+            self.load_begins(LoadBegins::Rollout, now);
         }
     }
 
@@ -317,6 +357,7 @@ impl Conductor<'_> {
             return Err(unreachable(self.plan.fleet.things, progress, elapsed));
         }
         let is_over = match self.plan.end.when {
+            _ if let Some(measuring) = &self.measuring => measuring.is_over(),
             EndWhen::Duration(duration) => elapsed >= duration,
             EndWhen::Idle(idle) => {
                 progress.connected_at.is_some()
@@ -394,6 +435,9 @@ impl Conductor<'_> {
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         self.ui.second(snapshot);
+        if let Some(measuring) = &mut self.measuring {
+            measuring.take(snapshot);
+        }
         // Telemetry goes on for ever, and is no sign of work.
         let telemetry = snapshot.of_second(Operation::Telemetry).map_or(0, |row| row.counts.started);
         let sent = snapshot.messages_out_per_s.saturating_sub(telemetry);

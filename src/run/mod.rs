@@ -1,4 +1,5 @@
-//! `fleetsim run`: builds everything from the plan, conducts it, and says how it went. Wiring and life cycle, nothing else.
+//! `fleetsim run`, and a run that is one step of a search: builds everything from the plan, conducts it, and says how it went. Wiring and
+//! life cycle, nothing else.
 
 mod child;
 pub(crate) mod cohorts;
@@ -7,6 +8,7 @@ pub(crate) mod events;
 mod fleet;
 pub(crate) mod folder;
 pub(crate) mod jobs;
+mod measure;
 mod needs;
 pub(crate) mod observe;
 mod prediction;
@@ -21,15 +23,18 @@ mod ui;
 pub(crate) mod verdict;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
+pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
 pub use needs::needs;
 pub use observe::Gauges;
+pub(crate) use stop::StopRequests;
 pub use targets::check as check_target;
+pub(crate) use timestamp::{rfc3339, stamp};
 pub use ui::UiKind;
 pub(crate) use ui::{is_capable_terminal, use_colour};
 
 use crate::exit;
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, AuditTotals, Mode, ReportError, ResultsWriter};
+use crate::report::{self, AuditTotals, Manifest, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use conductor::{ConductError, Conductor, Ended, Ending};
@@ -38,12 +43,12 @@ use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
+use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use stop::StopRequests;
 use targets::{Folders, TargetError};
 use thing_transport::credentials::Credentials;
 use tokio::runtime::Runtime;
@@ -63,6 +68,24 @@ pub struct RunOptions {
     pub ui: UiKind,
     /// Default: the host's cores.
     pub shards: Option<usize>,
+    /// Of a run that is one step of a search.
+    pub step: Option<StepOptions>,
+}
+
+/// What makes a run one step of a search.
+pub struct StepOptions {
+    pub measure: MeasurePlan,
+    /// How the search stands, for the dashboard.
+    pub title: String,
+}
+
+/// How a step of a search went.
+pub struct StepReport {
+    pub manifest: Manifest,
+    /// `None` where the run could not be carried out.
+    pub measured: Option<Measured>,
+    /// What failed, in words.
+    pub failures: Vec<String>,
 }
 
 /// What a run is made from.
@@ -72,11 +95,14 @@ struct Setup {
     host: HostFacts,
     shards: usize,
     certs: Option<PathBuf>,
+    step: Option<StepOptions>,
 }
 
 /// A run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
+    #[error("{0}")]
+    Host(String),
     #[error("{0}")]
     Report(#[from] ReportError),
     #[error("{0}")]
@@ -97,18 +123,25 @@ enum RunError {
     Terminal(#[source] std::io::Error),
 }
 
+impl RunError {
+    /// Exit code of a run that never began, and why in words.
+    fn refusal(&self) -> (u8, String) {
+        match self {
+            Self::Host(shortages) => (exit::ERROR, shortages.clone()),
+            Self::Report(ReportError::NotEmpty { .. }) => (exit::USAGE, format!("failed to {self}")),
+            _ => (exit::ERROR, format!("failed to {self}")),
+        }
+    }
+}
+
 /// Runs the plan; returns the exit code.
 #[must_use]
 pub fn run(options: RunOptions) -> u8 {
-    let RunOptions { plan, out, certs, ui, shards } = options;
-    let host = match preflight::check(&needs(&plan)) {
-        Ok(host) => host,
-        Err(shortages) => return complain(exit::ERROR, &preflight::describe(&shortages)),
-    };
-    let shards = shards.unwrap_or(host.cores as usize).max(1);
-    match prepare(plan, host, shards, certs, out.as_deref()) {
-        Ok((setup, mut writer, runtime)) => {
-            if out.is_none() {
+    let (ui, has_out) = (options.ui, options.out.is_some());
+    let prepared = prepare(options).and_then(|prepared| Ok((prepared, runtime().map_err(RunError::Runtime)?)));
+    match prepared {
+        Ok(((setup, mut writer), runtime)) => {
+            if !has_out {
                 folder::point_latest(writer.dir());
             }
             let code = runtime.block_on(show(&setup, ui, &mut writer));
@@ -116,40 +149,54 @@ pub fn run(options: RunOptions) -> u8 {
             runtime.shutdown_background();
             code
         }
-        Err(RunError::Report(error @ ReportError::NotEmpty { .. })) => complain(exit::USAGE, &format!("failed to {error}")),
-        Err(error) => complain(exit::ERROR, &format!("failed to {error}")),
+        Err(error) => {
+            let (code, why) = error.refusal();
+            say(&format!("fleetsim: {why}"));
+            code
+        }
     }
 }
 
-fn complain(code: u8, message: &str) -> u8 {
-    say(&format!("fleetsim: {message}"));
-    code
+/// Runs one step of a search within [`runtime`]: shown as it goes, and not summed up.
+///
+/// # Errors
+/// With why it never began.
+pub(crate) async fn run_step(options: RunOptions) -> Result<StepReport, String> {
+    let ui = options.ui;
+    let (setup, mut writer) = prepare(options).map_err(|error| error.refusal().1)?;
+    let (ui, mut stop) = start_showing(&setup, ui, &writer).map_err(|error| error.refusal().1)?;
+    let outcome = carry_out(&setup, &mut writer, &ui, &mut stop).await;
+    let measured = outcome.as_ref().ok().and_then(|ended| ended.measured.clone());
+    let (_, mut failures) = conclude(&setup, &mut writer, outcome);
+    failures.extend(ui.close().map(|error| format!("failed to {error}")));
+    Ok(StepReport { manifest: writer.manifest().clone(), measured, failures })
 }
 
-fn prepare(
-    plan: Plan,
-    host: HostFacts,
-    shards: usize,
-    certs: Option<PathBuf>,
-    out: Option<&Path>,
-) -> Result<(Setup, ResultsWriter, Runtime), RunError> {
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs };
-    let on = RunsOn { mode: Mode::Run, host: setup.host.clone(), shards };
-    let writer = folder::create(out, &setup.plan, &setup.roster, &on)?;
-    // One thread: the shards have their own, and the endpoint child must be started by this one.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
-    Ok((setup, writer, runtime))
+/// Where runs are conducted. One thread: the shards have their own, and the endpoint child must be started by this one.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
+    let RunOptions { plan, out, certs, shards, step, .. } = options;
+    let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
+    let shards = shards.unwrap_or(host.cores as usize).max(1);
+    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
+    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, step };
+    let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
+    Ok((setup, writer))
+}
+
+fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter) -> Result<(Ui, StopRequests), RunError> {
+    let (ui, stops) = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir())).map_err(RunError::Terminal)?;
+    let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
+    Ok((ui, stop))
 }
 
 /// The run, shown from its first moment to its last.
 async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
-    let started = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir()));
-    let listening = started.map_err(RunError::Terminal).and_then(|(ui, stops)| {
-        let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
-        Ok((ui, stop))
-    });
-    let (ui, mut stop) = match listening {
-        Ok(listening) => listening,
+    let (ui, mut stop) = match start_showing(setup, ui, writer) {
+        Ok(showing) => showing,
         Err(error) => {
             let (code, failures) = conclude(setup, writer, Err(error));
             return Ui::Plain.conclude(writer.manifest(), writer.dir(), &failures, code);
@@ -165,20 +212,22 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs } = setup;
+    let Setup { plan, roster, host, shards, certs, step } = setup;
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
-    let prediction = Prediction::start(plan, roster, writer.dir());
+    let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none());
     let mut target = tokio::select! {
         target = targets::bring_up(plan, roster, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
-        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new() }),
+        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None }),
     };
     let predicted = prediction.made().await;
     ui.tell(&format!("results: {}", writer.dir().display()));
 
     let origin = clock::mono() + START_LEAD;
     let starts = starts::starts(plan, roster.cohorts());
+    let measuring = step.as_ref().map(|step| Measuring::new(step.measure.clone(), &plan.thresholds));
+    let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
     let planned = planned(plan, roster, credentials, expired, starts);
@@ -217,6 +266,8 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         writer,
         ui,
         restarting: None,
+        measuring,
+        starts: measured_starts,
         stop,
     };
     Ok(Ended { predicted, ..conductor.conduct().await? })
@@ -276,7 +327,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
 
 /// What was measured of a run that was carried out; its ledgers are joined once more, from their files.
 fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> Evidence<'a> {
-    let Ended { ending, last, uncreated, predicted: _ } = ended;
+    let Ended { ending, last, uncreated, .. } = ended;
     let last = last.as_deref();
     let end = match ending {
         Ending::Complete => End::Complete,
@@ -292,7 +343,8 @@ fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> E
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: writer.findings(),
         remarks: &[],
-        uncreated,
+        // A step is over when its load was measured, whatever is still to come.
+        uncreated: if setup.step.is_some() { &[] } else { uncreated },
         audit: report::audit(writer.dir(), last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     }
 }

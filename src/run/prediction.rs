@@ -29,10 +29,12 @@ fn is_worth_it(plan: &Plan) -> bool {
 pub(super) struct Prediction(Option<JoinHandle<Result<Vec<RolloutTotals>, ForecastError>>>);
 
 impl Prediction {
-    /// Must be called within a runtime.
-    pub(super) fn start(plan: &Plan, roster: &Roster, results: &Path) -> Self {
+    /// Only where it `is_wanted`, and worth it. Must be called within a runtime.
+    pub(super) fn start(plan: &Plan, roster: &Roster, results: &Path, is_wanted: bool) -> Self {
         let (plan, roster, dir): (Plan, Roster, PathBuf) = (plan.clone(), roster.clone(), results.join(FOLDER));
-        Self(is_worth_it(&plan).then(|| tokio::task::spawn_blocking(move || forecast::predict(&plan, &roster, &dir))))
+        Self(
+            (is_wanted && is_worth_it(&plan)).then(|| tokio::task::spawn_blocking(move || forecast::predict(&plan, &roster, &dir))),
+        )
     }
 
     /// The jobs of the forecast; none where it is not worth it, or could not be made, which the log tells: a run does without.

@@ -14,7 +14,7 @@ pub(super) fn ignores_hangup() -> bool {
 }
 
 /// From its making on, the process ends by its own decision.
-pub(super) struct StopRequests {
+pub(crate) struct StopRequests {
     interrupt: Signal,
     terminate: Signal,
     dashboard: Option<Stops>,
@@ -25,7 +25,7 @@ pub(super) struct StopRequests {
 
 impl StopRequests {
     /// Must be called within a runtime.
-    pub(super) fn listen(dashboard: Option<Stops>) -> io::Result<Self> {
+    pub(crate) fn listen(dashboard: Option<Stops>) -> io::Result<Self> {
         let wants_hangup = dashboard.is_some() && !ignores_hangup();
         let hangup = wants_hangup.then(|| signal(SignalKind::hangup())).transpose()?;
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -33,7 +33,7 @@ impl StopRequests {
     }
 
     /// Completes with the next request.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         let dashboard = async {
             if let Some(stops) = &mut self.dashboard
                 && stops.recv().await.is_some()
@@ -57,8 +57,18 @@ impl StopRequests {
         self.was_asked = true;
     }
 
+    /// Whether there has been a request by now.
+    pub(crate) async fn is_asked(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.next() => {}
+            () = std::future::ready(()) => {}
+        }
+        self.was_asked
+    }
+
     /// Whether there was a request.
-    pub(super) fn was_asked(&self) -> bool {
+    pub(crate) fn was_asked(&self) -> bool {
         self.was_asked
     }
 }

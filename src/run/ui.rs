@@ -23,6 +23,8 @@ pub(super) use host::stdio::say;
 
 /// How often a dashboard hears of progress.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(50);
+/// Seconds from one line to the next where they are few.
+const BRIEF_PERIOD_S: u64 = 10;
 /// Log lines of a run with a dashboard, in the results folder.
 const LOG_FILE: &str = "generator.log";
 
@@ -35,6 +37,8 @@ pub enum UiKind {
     },
     /// One line a second on stderr, the summary on stdout.
     Plain,
+    /// One line every few seconds on stderr, and nothing else: whoever runs it says the rest.
+    Brief,
     /// One object a second on stdout.
     Json,
     None,
@@ -48,6 +52,7 @@ pub(super) enum Ui {
         _logs: Redirect,
     },
     Plain,
+    Brief,
     /// With what was lost on its way to stdout.
     Json(RefCell<Option<io::Error>>),
     None,
@@ -90,6 +95,7 @@ impl Ui {
                 (Self::Tui { dashboard, _logs: logs }, Some(stops))
             }
             UiKind::Plain => (Self::Plain, None),
+            UiKind::Brief => (Self::Brief, None),
             UiKind::Json => (Self::Json(RefCell::default()), None),
             UiKind::None => (Self::None, None),
         })
@@ -105,7 +111,7 @@ impl Ui {
         match self {
             Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.line_sink().line(text)),
             Self::Tui { .. } | Self::Plain => say(text),
-            Self::Json(_) | Self::None => {}
+            Self::Brief | Self::Json(_) | Self::None => {}
         }
     }
 
@@ -119,7 +125,7 @@ impl Ui {
                 progress
             }
             Self::Plain => Progress::Bar(dev_pki::progress_bar(of, what)),
-            Self::Json(_) | Self::None => Progress::Silent,
+            Self::Brief | Self::Json(_) | Self::None => Progress::Silent,
         }
     }
 
@@ -143,13 +149,14 @@ impl Ui {
                 panic_if_asked(dashboard, snapshot.t_s);
             }
             Self::Plain => say(&report::plain::line(snapshot)),
+            Self::Brief if snapshot.t_s.is_multiple_of(BRIEF_PERIOD_S) => say(&format!("  {}", report::plain::line(snapshot))),
             // A run goes on, and its end says what was lost.
             Self::Json(lost) => {
                 if let Err(error) = stdio::print(&format!("{}\n", report::json::line(snapshot))) {
                     lost.borrow_mut().get_or_insert(error);
                 }
             }
-            Self::None => {}
+            Self::Brief | Self::None => {}
         }
     }
 
@@ -167,11 +174,19 @@ impl Ui {
         }
     }
 
+    /// Gives the terminal back and says nothing; what was lost on its way to stdout.
+    pub(super) fn close(self) -> Option<io::Error> {
+        match self {
+            Self::Json(lost) => lost.take(),
+            Self::Tui { .. } | Self::Plain | Self::Brief | Self::None => None,
+        }
+    }
+
     /// Gives the terminal back and says how it went: what failed on stderr, the summary on stdout. The exit code is `code`, unless what
     /// was to be on stdout is not there.
     pub(super) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String], code: u8) -> u8 {
         let (lost, text) = match &self {
-            Self::None => (None, None),
+            Self::Brief | Self::None => (None, None),
             Self::Json(lost) => (lost.take(), Some(report::json::summary(manifest))),
             Self::Tui { .. } | Self::Plain => {
                 (None, Some(format!("\n{}", report::summary(manifest, dir, use_colour(&io::stdout())))))

@@ -38,6 +38,8 @@ pub struct RunInfo {
     pub results: String,
     /// Executions a minute that a job is rolled out at.
     pub rates: BTreeMap<JobId, u32>,
+    /// How the search stands that the run is a step of.
+    pub search: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]

@@ -6,15 +6,17 @@ use rustix::termios::tcgetpgrp;
 use std::io;
 use std::sync::mpsc::SyncSender;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::AbortHandle;
 
-/// Tells the dashboard of every request to stop, and when the process goes on. Must be called within a runtime.
+/// Tells the dashboard of every request to stop, and when the process goes on, until the task is aborted. Must be called within a
+/// runtime.
 ///
 /// # Errors
 /// When the signals cannot be had.
-pub(super) fn follow(dashboard: SyncSender<Message>) -> io::Result<()> {
+pub(super) fn follow(dashboard: SyncSender<Message>) -> io::Result<AbortHandle> {
     let kind = |signal: Signal| SignalKind::from_raw(signal.as_raw());
     let (mut stop, mut go_on) = (signal(kind(Signal::TSTP))?, signal(kind(Signal::CONT))?);
-    tokio::spawn(async move {
+    let following = tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = stop.recv() => {
@@ -27,7 +29,7 @@ pub(super) fn follow(dashboard: SyncSender<Message>) -> io::Result<()> {
             }
         }
     });
-    Ok(())
+    Ok(following.abort_handle())
 }
 
 /// What the terminal does with Ctrl-Z while it is not in raw mode.

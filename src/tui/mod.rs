@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use terminal::{Input, Screen, THREAD};
 use theme::Theme;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use update::{Command, mode, update};
 
 /// Messages that may wait for a terminal that does not take its frames. What comes then is not shown.
@@ -61,6 +62,7 @@ pub struct Dashboard {
     messages: SyncSender<Message>,
     thread: Option<JoinHandle<io::Result<()>>>,
     left: watch::Receiver<bool>,
+    job_control: AbortHandle,
 }
 
 /// Tells a dashboard of lines, from any thread.
@@ -94,7 +96,7 @@ impl Dashboard {
         outlives_terminal: bool,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<()>)> {
         let (messages, inbox) = sync_channel(WAITING_MAX);
-        job_control::follow(messages.clone())?;
+        let job_control = job_control::follow(messages.clone())?;
         let screen = Screen::enter()?;
         let (stop, stops) = mpsc::unbounded_channel();
         let (leave, left) = watch::channel(false);
@@ -119,7 +121,7 @@ impl Dashboard {
             }
             outcome
         })?;
-        Ok((Self { messages, thread: Some(thread), left }, stops))
+        Ok((Self { messages, thread: Some(thread), left, job_control }, stops))
     }
 
     /// Whether it still shows anything: its terminal may be gone, or it may have ended unexpectedly.
@@ -172,6 +174,7 @@ impl Dashboard {
 
 impl Drop for Dashboard {
     fn drop(&mut self) {
+        self.job_control.abort();
         let Some(thread) = self.thread.take() else { return };
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         while !thread.is_finished() && Instant::now() < deadline {

@@ -1,6 +1,7 @@
 //! The program as its users meet it: whole runs on real sockets, exit codes, interruptions, deaths.
 
 mod bench;
+mod capacity;
 mod events;
 mod firmware;
 mod forecast;
@@ -347,7 +348,6 @@ fn wrong_usage_and_wrong_scenarios_have_their_codes() {
         (&["run", "smoke", "--ui", "plain", "--fps", "4"], 2, "--ui tui"),
         (&["run", "smoke", "--fps", "0"], 2, "1..=60"),
         (&["run", "smoke", "--shard", "1/2"], 2, "not built yet"),
-        (&["capacity", "smoke"], 2, "not built yet"),
         (&["compare", "a", "b", "--x"], 2, "not built yet"),
         (&["merge"], 2, "not built yet"),
         (&["aws", "endpoint"], 2, "not built yet"),
@@ -402,7 +402,7 @@ fn the_other_commands_speak() {
     let help = stdout(&["--help"]);
     assert!(help.contains("AWS IoT Jobs") && help.contains("certs"), "{help}");
     let is_listed = |command: &str| help.lines().any(|line| line.split_whitespace().next() == Some(command));
-    assert!(!["capacity", "compare", "merge", "aws"].into_iter().any(is_listed) && !help.contains("not built"), "{help}");
+    assert!(!["compare", "merge", "aws"].into_iter().any(is_listed) && !help.contains("not built"), "{help}");
     assert!(!stdout(&["certs", "--help"]).contains("issue"));
     assert!(stdout(&["check", "10k", "--print-scenario"]).contains("things = 10000"));
     assert!(stdout(&["scenarios"]).contains("10k-aws"));

@@ -30,3 +30,45 @@ pub fn load<T>(source_name: &str, text: &str, overrides: &[Override], read: impl
     list.sort_by_key(|problem| (problem.place.source, problem.place.span.start));
     Err(Problems { sources, list })
 }
+
+/// The value at a path as `--set` takes it, once the overrides are laid over the text; `Ok(None)` where there is none.
+///
+/// # Errors
+/// With what is wrong where the path names an element of an array that is not there, or there twice. What is wrong with the text itself
+/// is for [`load`] to tell.
+pub fn lookup(text: &str, overrides: &[Override], path: &str) -> Result<Option<Value>, String> {
+    tree::lookup(text, overrides, path)
+}
+
+/// The path of `text` that `path` was most likely meant to be, if any is near enough.
+#[must_use]
+pub fn nearest_path(text: &str, path: &str) -> Option<String> {
+    let paths = tree::paths(text);
+    nearest(path, paths.iter().map(String::as_str)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "seed = 7\n[fleet]\nconnect = { rate = '5/s' }\n[[cohort]]\nname = 'a'\npoll.every = '9s'\n[[cohort]]\nname = 'b'\n";
+
+    #[test]
+    fn values_are_found_at_the_paths_that_overrides_use() {
+        let find = |path| lookup(TEXT, &[], path).map(|value| value.map(|value| value.text()));
+        assert_eq!(find("seed"), Ok(Some("7".into())));
+        assert_eq!(find("fleet.connect.rate"), Ok(Some("\"5/s\"".into())));
+        assert_eq!(find("cohort.a.poll.every"), Ok(Some("\"9s\"".into())));
+        assert_eq!([find("fleet.things"), find("seed.more"), find("")], [const { Ok(None) }; 3]);
+        assert!(find("cohort.c.poll.every").unwrap_err().contains("no element of cohort is called \"c\""));
+        let set = Override { key: "cohort.b.poll.every".into(), value: "'3s'".into(), origin: String::new() };
+        assert_eq!(lookup(TEXT, &[set], "cohort.b.poll.every").unwrap().unwrap().text(), "\"3s\"");
+    }
+
+    #[test]
+    fn the_path_that_was_meant_is_named() {
+        assert_eq!(nearest_path(TEXT, "fleet.conect.rate").as_deref(), Some("fleet.connect.rate"));
+        assert_eq!(nearest_path(TEXT, "cohort.a.pol.every").as_deref(), Some("cohort.a.poll.every"));
+    }
+}

@@ -235,15 +235,61 @@ fn place_value(table: &mut Table, path: &[&str], value: Node, place: &Place, who
     }
 }
 
+/// The value at a path as `--set` takes it, once the overrides are laid over the text; `Ok(None)` where there is none.
+///
+/// # Errors
+/// With what is wrong where an element of an array is not there, or there twice. What is wrong with the text itself is told elsewhere.
+pub(crate) fn lookup(text: &str, overrides: &[Override], path: &str) -> Result<Option<Value>, String> {
+    let (mut root, ..) = parse("", text, overrides);
+    let mut table = &mut root;
+    let mut segments = path.split('.');
+    while let Some(key) = segments.next() {
+        let Some(node) = table.get_mut(key) else { return Ok(None) };
+        table = match (&mut node.value, segments.clone().next()) {
+            (value, None) => return Ok(Some(value.clone())),
+            (Value::Table(inner), Some(_)) => inner,
+            (Value::Array(elements), Some(name)) => {
+                segments.next();
+                let element = named_element(elements, key, name, path);
+                element.map_err(|(message, help)| format!("{message}; {}", help.unwrap_or_default()))?
+            }
+            _ => return Ok(None),
+        };
+    }
+    Ok(None)
+}
+
+/// Every path that leads to a value that is no table, as `--set` takes it.
+pub(crate) fn paths(text: &str) -> Vec<String> {
+    fn gather(table: &Table, prefix: &str, paths: &mut Vec<String>) {
+        for Entry { key, node, .. } in &table.entries {
+            match &node.value {
+                Value::Table(inner) => gather(inner, &format!("{prefix}{key}."), paths),
+                Value::Array(elements) => elements.iter().for_each(|element| {
+                    if let (Some(name), Value::Table(inner)) = (element_name(element), &element.value) {
+                        gather(inner, &format!("{prefix}{key}.{name}."), paths);
+                    }
+                }),
+                _ => paths.push(format!("{prefix}{key}")),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    gather(&parse("", text, &[]).0, "", &mut paths);
+    paths
+}
+
+/// What an element of an array of tables goes by.
+fn element_name(node: &Node) -> Option<&str> {
+    let Value::Table(table) = &node.value else { return None };
+    ["name", "job", "kind"].iter().find_map(|key| match table.get(key).map(|node| &node.value) {
+        Some(Value::String(name)) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
 /// An element of an array of tables, by its `name`, `job` or `kind`.
 fn named_element<'a>(elements: &'a mut [Node], array: &str, name: &str, whole: &str) -> Result<&'a mut Table, ParseError> {
-    fn element_name(node: &Node) -> Option<&str> {
-        let Value::Table(table) = &node.value else { return None };
-        ["name", "job", "kind"].iter().find_map(|key| match table.get(key).map(|node| &node.value) {
-            Some(Value::String(name)) => Some(name.as_str()),
-            _ => None,
-        })
-    }
     let known: Vec<String> = elements.iter().filter_map(element_name).map(str::to_owned).collect();
     let found: Vec<usize> =
         elements.iter().enumerate().filter(|(_, node)| element_name(node) == Some(name)).map(|(n, _)| n).collect();

@@ -14,6 +14,7 @@ use iot_jobs::instant::Mono;
 use iot_jobs::ledger::LedgerRow;
 use iot_jobs::{JobId, ThingName};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub struct Collector {
     book: ExecutionBook,
     recoveries: Recoveries,
     watches: Vec<Watch>,
+    /// Seconds that thresholds are about, where not all are.
+    measured: Option<Range<u64>>,
     health: Health,
     errors: BTreeMap<ErrorKey, ErrorTally>,
     messages_in: u64,
@@ -142,6 +145,7 @@ impl Collector {
             book: ExecutionBook::new(settings.things, settings.has_service),
             recoveries: Recoveries::new(settings.events),
             watches,
+            measured: None,
             health,
             errors: BTreeMap::new(),
             messages_in: 0,
@@ -159,6 +163,13 @@ impl Collector {
     /// The event with this number was over at `at`.
     pub fn event_over(&mut self, event: usize, at: Mono) {
         self.recoveries.over(event, at);
+    }
+
+    /// From now on only these seconds count, for thresholds and for what shows that the generator was the bottleneck; none of them has
+    /// been taken in yet. What is said of another phase, or of connecting once that is over, keeps what it has.
+    pub fn measure(&mut self, seconds: Range<u64>) {
+        self.health.measure(seconds.clone());
+        self.measured = Some(seconds);
     }
 
     /// Takes one second in, and says how things stand after it.
@@ -286,6 +297,14 @@ impl Collector {
             connected: sums.connected(),
             things: self.things,
         };
+        if let Some(measured) = &self.measured {
+            if input.second == measured.start {
+                self.watches.iter_mut().for_each(|watch| watch.restart(input.phase));
+            }
+            if input.second >= measured.end {
+                return self.watches.iter().map(Watch::row).collect();
+            }
+        }
         for watch in &mut self.watches {
             let series = watch.operation().and_then(|operation| self.series.get(&(operation, watch.scope)));
             watch.second(&view, series.map(|series| (series.second, &series.service.second, &series.response.second)));
@@ -397,7 +416,11 @@ mod tests {
     }
 
     fn collector() -> Collector {
-        Collector::new(CollectorSettings {
+        Collector::new(collector_settings())
+    }
+
+    fn collector_settings() -> CollectorSettings {
+        CollectorSettings {
             origin: ORIGIN,
             things: (0..4).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect(),
             cohorts: vec!["a".into(), "b".into()],
@@ -406,7 +429,7 @@ mod tests {
             thresholds: Vec::new(),
             events: Vec::new(),
             cores: 2,
-        })
+        }
     }
 
     fn input(second: u64, intervals: Vec<Interval>) -> SecondInput {
@@ -517,6 +540,50 @@ mod tests {
         let last = collector.finish(SecondInput { intervals_lost: 1, ..input(1, rest) }, None);
         assert_eq!((last.connected, last.connects_per_s, last.messages_in_per_s, last.messages_in), (3, 0, 0, 2));
         assert_eq!((last.t_s, last.intervals_lost), (2, 1));
+    }
+
+    #[test]
+    fn thresholds_are_about_the_measured_seconds() {
+        let threshold = |metric: &str, phase| Threshold {
+            metric: crate::Metric::parse(metric).unwrap(),
+            check: crate::Check::parse("< 50").unwrap(),
+            over: None,
+            phase,
+            cohort: None,
+        };
+        let mut settings = collector_settings();
+        settings.thresholds = vec![
+            threshold("update.service_ms.max", None),
+            threshold("connect.service_ms.max", None),
+            threshold("update.service_ms.max", Some(Phase::Connect)),
+        ];
+        let mut collector = Collector::new(settings);
+        let mut shard = Recorder::new(ORIGIN, 2, 1);
+        collector.measure(2..4);
+        let mut last = None;
+        // The warm-up, what is measured, and what comes after it.
+        for (second, ms) in [400, 300, 20, 30, 500].into_iter().enumerate() {
+            let start = second as u64 * 1_000;
+            work(&mut shard, 0, start + 1, start + 1 + ms, Outcome::Ok);
+            if second == 0 {
+                let scope = Scope::default();
+                let sample = Sample {
+                    operation: Operation::Connect,
+                    scope,
+                    outcome: Outcome::Ok,
+                    intended: at(1),
+                    sent: at(1),
+                    finished: at(71),
+                };
+                shard.finish(&sample);
+            }
+            shard.advance(at(start + 1_000));
+            let phase = if second == 0 { Phase::Connect } else { Phase::Steady };
+            let interval = shard.poll_interval().unwrap();
+            last = Some(collector.second(SecondInput { phase, phases: phase.into(), ..input(second as u64, vec![interval]) }));
+        }
+        let values: Vec<_> = last.unwrap().thresholds.iter().map(|row| row.value.map(f64::round)).collect();
+        assert_eq!(values, [Some(30.0), Some(70.0), Some(400.0)], "what was said of connecting stands");
     }
 
     #[test]

@@ -2,17 +2,19 @@
 //!
 //! Judged over every 10 s of a phase that a threshold is about, or of any phase where there is no threshold. Storms of connects taint
 //! the figures of connecting only: while there is one, only thresholds on those count, and after the connect phase none where there is
-//! no threshold: a fleet that comes back as one is late by its number, on any machine.
+//! no threshold: a fleet that comes back as one is late by its number, on any machine. Where a load is measured only its seconds count,
+//! and connects are a part of it.
 
 use super::histogram::{Distribution, Resolution};
 use super::sample::Operation;
 use super::threshold::{Metric, Threshold};
 use crate::Phase;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
-/// Seconds that are judged together.
-const WINDOW: usize = 10;
+/// Seconds that are judged together; where fewer are measured, all of those.
+pub const WINDOW: usize = 10;
 /// Starts may be told of this many seconds after they were due.
 const REPORT_DELAY_S: usize = 10;
 /// Fewer starts than that say nothing of a percentile, or of a share.
@@ -167,6 +169,8 @@ pub(super) struct Health {
     things: u64,
     cores: u64,
     seconds: VecDeque<Second>,
+    /// Windows outside it do not count.
+    measured: Option<Range<u64>>,
     worst: BTreeMap<u8, Breach>,
     /// The same in storms, and at the end of which seconds there was any.
     in_storms: BTreeMap<u8, Excess>,
@@ -180,10 +184,16 @@ impl Health {
             things,
             cores,
             seconds: VecDeque::new(),
+            measured: None,
             worst: BTreeMap::new(),
             in_storms: BTreeMap::new(),
             storm_seconds: BTreeSet::new(),
         }
+    }
+
+    /// Only windows of these seconds count.
+    pub(super) fn measure(&mut self, seconds: Range<u64>) {
+        self.measured = Some(seconds);
     }
 
     /// The worst of each kind so far.
@@ -226,18 +236,27 @@ impl Health {
         (1..=REPORT_DELAY_S).for_each(|skipped| self.judge_starts(skipped));
     }
 
+    /// Seconds that are judged together.
+    fn window(&self) -> usize {
+        let measured = self.measured.as_ref().map(|measured| (measured.end - measured.start) as usize);
+        measured.map_or(WINDOW, |measured| WINDOW.min(measured))
+    }
+
     /// What has to hold in a window, by what the thresholds are about.
     fn rule(&self, window: &[&Second]) -> Rule {
         let phase = window[0].phase;
         if phase == Phase::Done || window.iter().any(|second| second.phase != phase) {
             return Rule::Free;
         }
+        if self.measured.as_ref().is_some_and(|measured| window.iter().any(|second| !measured.contains(&second.second))) {
+            return Rule::Free;
+        }
         let connects: u64 = window.iter().map(|second| second.connects).sum();
-        let is_storm = connects as f64 > STORM_SHARE * self.things as f64;
+        let is_storm = self.measured.is_none() && connects as f64 > STORM_SHARE * self.things as f64;
         if self.thresholds.is_empty() {
             return if phase == Phase::Connect || !is_storm { Rule::Held(LATENESS_MAX_MS) } else { Rule::Storm };
         }
-        let is_storm = phase == Phase::Connect || is_storm;
+        let is_storm = self.measured.is_none() && phase == Phase::Connect || is_storm;
         let mut is_excused = false;
         let covering = self.thresholds.iter().filter(|threshold| {
             let is_about_connecting = threshold.metric.operation().is_some_and(Operation::is_connecting);
@@ -259,7 +278,8 @@ impl Health {
     }
 
     fn judge_newest(&mut self) {
-        let Some(from) = self.seconds.len().checked_sub(WINDOW) else { return };
+        let size = self.window();
+        let Some(from) = self.seconds.len().checked_sub(size).filter(|_| size > 0) else { return };
         let window: Vec<&Second> = self.seconds.range(from..).collect();
         let rule = self.rule(&window);
         let limit = match rule {
@@ -277,7 +297,7 @@ impl Health {
         let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
         let excesses: Vec<Excess> = late.into_iter().chain(busy).collect();
         if matches!(rule, Rule::Storm) {
-            let second = window[WINDOW - 1].second;
+            let second = window[size - 1].second;
             excesses.into_iter().for_each(|excess| self.excuse(excess, second));
         } else {
             let breaches: Vec<Breach> = excesses.into_iter().map(|excess| self.breach(excess, &window)).collect();
@@ -287,9 +307,10 @@ impl Health {
 
     /// Judges the window that ends `REPORT_DELAY_S - skipped` seconds before the newest one.
     fn judge_starts(&mut self, skipped: usize) {
-        let Some(from) = (self.seconds.len() + skipped).checked_sub(WINDOW + REPORT_DELAY_S) else { return };
-        let window: Vec<&Second> = self.seconds.iter().skip(from).take(WINDOW).collect();
-        if window.len() < WINDOW {
+        let size = self.window();
+        let Some(from) = (self.seconds.len() + skipped).checked_sub(size + REPORT_DELAY_S) else { return };
+        let window: Vec<&Second> = self.seconds.iter().skip(from).take(size).collect();
+        if window.len() < size.max(1) {
             return;
         }
         let offered: u64 = window.iter().map(|second| second.offered).sum();
@@ -301,7 +322,7 @@ impl Health {
         match self.rule(&window) {
             Rule::Held(_) => self.keep(self.breach(excess, &window)),
             Rule::Storm => {
-                let second = window[WINDOW - 1].second;
+                let second = window[size - 1].second;
                 self.excuse(excess, second);
             }
             Rule::Free => {}
@@ -410,6 +431,18 @@ mod tests {
         let breach = story.health.breaches()[0];
         assert_eq!((breach.until_s, breach.phase), (15, Phase::Rollout));
         assert!(matches!(breach.cause, Cause::Elsewhere { busiest } if busiest < 0.21), "{breach:?}");
+    }
+
+    #[test]
+    fn where_a_load_is_measured_only_its_seconds_count_and_connects_are_a_part_of_it() {
+        let late = |measured: Range<u64>, phase| {
+            let mut story = Story::new(vec![threshold("start_next.response_ms.p99", "< 100", None)]);
+            story.health.measure(measured);
+            story.seconds(12, phase, 40, 0.1).seconds(20, phase, 1, 0.1).excesses().len()
+        };
+        assert_eq!([late(0..20, Phase::Steady), late(12..22, Phase::Steady)], [1, 0], "where it was late, or not");
+        assert_eq!(late(0..20, Phase::Connect), 1, "a storm is no excuse");
+        assert_eq!([late(3..6, Phase::Steady), late(13..16, Phase::Steady)], [1, 0], "fewer than ten are judged together");
     }
 
     #[test]

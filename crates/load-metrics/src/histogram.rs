@@ -190,6 +190,12 @@ impl Distribution {
         })
     }
 
+    /// How many values are above `limit_ms`, as percentiles count them.
+    #[must_use]
+    pub fn count_above(&self, limit_ms: f64, resolution: Resolution) -> u64 {
+        self.buckets.iter().filter(|bucket| resolution.ms(bucket.0 as f64) > limit_ms).map(|bucket| bucket.1).sum()
+    }
+
     /// The value that `quantile` of all values do not exceed, in ticks.
     fn value_at(&self, quantile: f64, count: u64) -> u64 {
         let rank = ((quantile * count as f64).ceil() as u64).max(1);

@@ -34,6 +34,20 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// The part of all values that do not exceed it; `None` for a mean.
+    #[must_use]
+    pub fn quantile(self) -> Option<f64> {
+        match self {
+            Self::Mean => None,
+            Self::P50 => Some(0.5),
+            Self::P90 => Some(0.9),
+            Self::P95 => Some(0.95),
+            Self::P99 => Some(0.99),
+            Self::P999 => Some(0.999),
+            Self::Max => Some(1.0),
+        }
+    }
+
     fn of(self, latency: &Latency) -> f64 {
         match self {
             Self::Mean => latency.mean,
@@ -422,6 +436,14 @@ impl Watch {
 
     pub(super) fn operation(&self) -> Option<Operation> {
         self.threshold.metric.operation()
+    }
+
+    /// Forgets what it has seen, for the seconds that count begin now, in this phase; not where it is about another one.
+    pub(super) fn restart(&mut self, phase: Phase) {
+        let is_of_connecting = phase != Phase::Connect && self.operation().is_some_and(Operation::is_connecting);
+        if !is_of_connecting && self.threshold.phase.is_none_or(|wanted| wanted == phase) {
+            (self.whole, self.last, self.job_progress) = (Gathered::default(), VecDeque::new(), None);
+        }
     }
 
     /// Takes a second in; `of_operation` is what its operation did in its scope.

@@ -1,0 +1,85 @@
+"""The search for the knee, against a queue whose knee can be computed, a quota, and a generator that is the limit."""
+
+import json
+import math
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from .common import BINARY, WORK, figure, results
+
+SEARCHES = 10
+# The load is tiny: what keeps others waiting is the time, not the processors.
+AT_ONCE = 5
+STEPS_MAX = 16
+SERVICE_PER_S = 50
+LIMIT_S = 1
+# P(response > t) = exp(-(service - load) t), and 1 % may be above the limit.
+KNEE = SERVICE_PER_S - math.log(100) / LIMIT_S
+VARY = ("--vary", "cohort.askers.poll.every")
+
+POLLERS = """
+name = "{name}"
+seed = 5
+[target.emulator]
+quotas = "{quotas}"
+[fleet]
+things = {things}
+connect = {{ rate = "500/s" }}
+[[cohort]]
+name = "askers"
+workflow = "poll"
+poll = {{ every = "{every}", jitter = 0 }}
+[end]
+duration = "1m"
+[thresholds]
+{thresholds}
+"""
+
+
+def search(name, scenario, *options):
+    """A search; (exit code, its record)."""
+    out = results(name)
+    command = [BINARY, "capacity", scenario, *VARY, "--ui", "none", "--out", out, *options]
+    code = subprocess.run(command, cwd=WORK, env={**os.environ, "FLEETSIM_CERTS": str(WORK / "certs")}).returncode
+    return code, json.loads((out / "capacity.json").read_text())
+
+
+def search_of(name, *options, **shape):
+    file = WORK / f"{name}.toml"
+    file.write_text(POLLERS.format(name=name, **shape))
+    return search(name, file, *options)
+
+
+@figure
+def knee(verdict):
+    """Ten searches for the knee of an M/M/1 queue: nine within 5 % of the computed one, each in 16 steps; a quota and the generator are named."""
+    code, made = search("knee-certificates", "capacity-queue", "--max-time", "30s", "--step", "1s", "--warm-up", "0s", "--to", "20")
+    verdict.check("exit code of a search that only makes certificates", code, 0)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        of = lambda n: search(f"knee-{n}", "capacity-queue", "--seed", str(1_000 * (n + 1)))  # noqa: E731
+        found = list(pool.map(of, range(SEARCHES)))
+    near = 0
+    for n, (code, record) in enumerate(found):
+        holds = record["holds"] or 0
+        near += code == 0 and abs(holds / KNEE - 1) <= 0.05
+        verdict.note(f"seed {1_000 * (n + 1)}: exit {code}, {record['steps']} steps, {100 * (holds / KNEE - 1):+.1f} %: {record['text']}")
+    verdict.check(f"searches within 5 % of {KNEE:.1f}/s, of {SEARCHES}", near, 0.9 * SEARCHES, at_least=True)
+    verdict.check("steps of the longest", max(record["steps"] for _, record in found), STEPS_MAX)
+
+    throttled = '"describe.failed_share" = "< 0.01"'
+    code, record = search_of("knee-quota", "--step", "20s", things=400, every="4s", quotas="aws", thresholds=throttled)
+    verdict.note(f"with AWS's quotas: {record['text']}")
+    verdict.check("exit code at a quota", code, 0)
+    verdict.check("distance from the quota of 200 requests/s", abs(record["holds"] / 200 - 1), 0.06)
+    verdict.check("names the quota and its number", "jobs.reads_per_second = 200" in record["text"], 1, at_least=True)
+
+    patient = '"describe.response_ms.p99" = "< 5000"'
+    options = ("--step", "20s", "--warm-up", "5s", "--shards", "1")
+    code, record = search_of("knee-generator", *options, things=4_000, every="2s", quotas="none", thresholds=patient)
+    verdict.note(f"with one shard: {record['text']}")
+    verdict.check("exit code where the generator is the limit", code, 0)
+    verdict.check("says that the generator is the limit", "the generator is the limit" in record["text"], 1, at_least=True)
+    code, record = search_of("knee-no-evidence", *options, "--from", "60000", things=4_000, every="2s", quotas="none", thresholds=patient)
+    verdict.note(f"from 60,000/s on: {record['text']}")
+    verdict.check("exit code where the generator is the limit before anything passed", code, 98)
