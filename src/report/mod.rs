@@ -5,6 +5,7 @@ mod column;
 mod dictionary;
 mod faults_page;
 mod hlog;
+mod html;
 pub mod json;
 mod manifest;
 pub mod plain;
