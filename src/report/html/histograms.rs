@@ -156,3 +156,75 @@ impl Times {
         Line { fine: picked(&self.fine), coarse: picked(&self.coarse) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdrhistogram::serialization::V2DeflateSerializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+    use std::time::Duration;
+
+    /// A log of so many seconds, each with nine quick answers and one of 1.5 ms, every tenth second of 900 ms.
+    fn log(seconds: u64) -> Vec<u8> {
+        let (mut out, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
+        let builder = IntervalLogWriterBuilder::new();
+        let mut log = builder.begin_log_with(&mut out, &mut serializer).unwrap();
+        for second in 0..seconds {
+            let mut histogram = Resolution::SHORT.histogram();
+            histogram.record_n(1_000 + second, 9).unwrap();
+            histogram.record(if second % 10 == 0 { 900_000 } else { 1_500 }).unwrap();
+            log.write_histogram(&histogram, Duration::from_secs(second), Duration::from_secs(1), Tag::new("update.service"))
+                .unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn spans_have_the_percentiles_of_all_their_answers() {
+        let log = log(500);
+        let timeline = Timeline::new(&ends(&log));
+        let mut notes = Notes::new();
+        let all = read(&log, &timeline, &mut notes);
+        assert!(notes.is_empty() && all.len() == 1, "{notes:?}");
+        let times = &all[&(Operation::Update, Measure::Service)];
+        assert_eq!((timeline.fine.len(), times.count()), (250, 5_000), "two seconds a span");
+        // Seconds 0 and 1: 18 quick answers, one of 1.5 ms, one of 900 ms. A mean of their percentiles would have a p90 of 1.001 ms,
+        // and a p99 of 450 ms.
+        let first = times.fine[0].unwrap();
+        assert!(
+            (first.p50 - 1.0).abs() < 0.002 && (first.p90 - 1.001).abs() < 0.002 && (first.p99 - 900.0).abs() < 1.0,
+            "{first:?}"
+        );
+        let second = times.fine[1].unwrap();
+        assert!((second.max - 1.5).abs() < 0.01, "no slow one: {second:?}");
+        assert!(times.coarse.iter().all(|row| (row.unwrap().max - 900.0).abs() < 1.0 && row.unwrap().p50 < 1.5));
+        assert!((times.whole().unwrap().max - 900.0).abs() < 1.0 && times.at(0.9).unwrap() < 2.0);
+        assert_eq!(times.at(0.999_99), None, "5,000 answers do not tell one in 100,000");
+    }
+
+    #[test]
+    fn what_stands_before_a_torn_line_counts() {
+        let whole = log(4);
+        let timeline = Timeline::new(&ends(&whole));
+        let damaged = |log: &[u8]| {
+            let mut notes = Notes::new();
+            let count = read(log, &timeline, &mut notes)[&(Operation::Update, Measure::Service)].count();
+            assert!(notes.len() == 1 && notes[0].contains("histograms.hlog is damaged"), "{notes:?}");
+            count
+        };
+        assert_eq!(damaged(&whole[..whole.len() - 30]), 30);
+        let place = whole.windows(8).rposition(|text| text == b"HISTFAAA").unwrap();
+        let mut bad = whole.clone();
+        bad[place] = b'!';
+        assert_eq!(damaged(&bad), 30);
+    }
+
+    #[test]
+    fn what_another_version_measures_is_passed_over() {
+        let mut notes = Notes::new();
+        let log = String::from_utf8(log(2)).unwrap().replacen("update.service", "unheard.service", 1);
+        let all = read(log.as_bytes(), &Timeline::new(&(1..=2).collect()), &mut notes);
+        assert_eq!((all[&(Operation::Update, Measure::Service)].count(), notes.len()), (10, 0));
+        assert!(read(b"", &Timeline::new(&BTreeSet::new()), &mut notes).is_empty());
+    }
+}
