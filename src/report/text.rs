@@ -38,7 +38,7 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     parts.push(generator(totals));
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
     let page = dir.join(PAGE);
-    let page = if page.exists() { format!("\nreport:  {}", page.display()) } else { String::new() };
+    let page = if page.is_file() { format!("\nreport:  {}", page.display()) } else { String::new() };
     parts.push(format!("results: {}{page}", dir.display()));
     parts.join("\n\n")
 }

@@ -38,6 +38,11 @@ fn threshold(metric: &str, check: &str) -> Value {
     json!({ "metric": metric, "check": check, "value": 30.0, "holds": true })
 }
 
+fn event(at: f64, over: Value) -> Value {
+    json!({ "kind": "outage", "at_s": at, "lasts_s": 2.0, "over_ms": over, "affected": 7, "back": 5, "failures": 3, "back_ms": null,
+        "recovery_ms": { "p50": 10.0, "p90": 20.0, "p99": 30.0, "max": 40.0 }, "peak_connects_per_s": 4, "peak_attempts_per_s": 9 })
+}
+
 // -------------------------------------------------------------------------------------------------------------- every kind of run
 
 #[test]
@@ -218,10 +223,6 @@ fn a_roll_out_shows_when_its_shares_were_reached() {
 #[test]
 fn events_are_numbered_spans_on_every_chart_over_time() {
     let run = Run::whole(true);
-    let event = |at: f64, over: Value| {
-        json!({ "kind": "outage", "at_s": at, "lasts_s": 2.0, "over_ms": over, "affected": 7, "back": 5, "failures": 3, "back_ms": null,
-            "recovery_ms": { "p50": 10.0, "p90": 20.0, "p99": 30.0, "max": 40.0 }, "peak_connects_per_s": 4, "peak_attempts_per_s": 9 })
-    };
     run.edit(|manifest| manifest["events"] = json!([event(1.0, json!(2500.0)), event(1.0, Value::Null), event(4.0, Value::Null)]));
     let page = run.page_again();
     let spans: Vec<_> =
@@ -331,6 +332,7 @@ fn a_page_is_bounded_however_much_there_is_to_tell() {
         manifest["findings"] = json!(vec![finding; many]);
         manifest["thresholds"] = json!(vec![threshold("update.response_ms.p99", "< 250"); many]);
         manifest["scenario"] = json!({ "name": "x".repeat(1_000_000) });
+        manifest["events"] = (0..many).map(|n| event(n as f64, Value::Null)).collect();
         let job = manifest["totals"]["rollouts"][0].clone();
         let jobs = (0..many).map(|n| {
             let mut job = job.clone();

@@ -5,6 +5,9 @@ use super::run::Run;
 use crate::report::manifest::ThresholdTotals;
 use load_metrics::{Check, Measure, Metric, Operation};
 
+/// Lines of thresholds in one chart, at most: the first ones of the scenario.
+const LIMITS_MAX: usize = 10;
+
 /// Stages of a connect, which share one chart.
 pub(super) const STAGES: [Operation; 4] =
     [Operation::ConnectTcp, Operation::ConnectTls, Operation::ConnectMqtt, Operation::Subscribe];
@@ -45,7 +48,7 @@ fn place(metric: Metric, things: u64, executions: u64) -> Option<(String, f64)> 
 }
 
 pub(super) fn of_chart(run: &Run<'_>, chart: &str) -> Vec<Limit> {
-    run.manifest.thresholds.iter().filter_map(|threshold| limit(run, chart, threshold)).collect()
+    run.manifest.thresholds.iter().filter_map(|threshold| limit(run, chart, threshold)).take(LIMITS_MAX).collect()
 }
 
 fn limit(run: &Run<'_>, chart: &str, threshold: &ThresholdTotals) -> Option<Limit> {

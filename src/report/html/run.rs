@@ -1,6 +1,6 @@
 //! A run as the page needs it: the manifest, and the files of its folder as lines over time.
 
-use super::chart::{Axis, Moments, SERIES_MAX};
+use super::chart::{Axis, Limit, Moments, SERIES_MAX};
 use super::histograms::{self, AllTimes};
 use super::limits;
 use super::scale::Scale;
@@ -32,6 +32,10 @@ const FIGURES: [&str; 10] = [
 ];
 /// Shares of a job that are marked on its curve, in percent.
 pub(super) const MILESTONES: [f64; 4] = [50.0, 90.0, 99.0, 100.0];
+/// Events and phases that charts show, at most: the first ones.
+pub(super) const MOMENTS_MAX: usize = 20;
+/// Percent; shares stand in their file with six decimals.
+const SHARE_ROUNDING: f64 = 1e-4;
 /// Notes of one kind come in masses.
 const NOTES_MAX: usize = 10;
 
@@ -61,7 +65,7 @@ pub(super) struct Job {
     pub(super) name: String,
     /// Percent of its targets that are done.
     pub(super) done: Line,
-    /// For each of [`MILESTONES`] the second at whose end it was reached.
+    /// For each of [`MILESTONES`] when it was reached, in seconds, evenly between two rows.
     pub(super) reached: [Option<f64>; MILESTONES.len()],
 }
 
@@ -102,7 +106,8 @@ impl<'a> Run<'a> {
         let operations = ended(&operations, &timeline, &mut notes);
         let jobs = rollouts.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect();
         let errors = errors(&Sheet::read(dir, tables::ERRORS, None, &mut notes));
-        let moments = Moments { phases: phases(&timeseries), events: manifest.events.iter().map(span).collect() };
+        let events = manifest.events.iter().take(MOMENTS_MAX).map(span).collect();
+        let moments = Moments { phases: phases(&timeseries), events };
         let more = notes.len().saturating_sub(NOTES_MAX);
         notes.truncate(NOTES_MAX);
         notes.extend((more > 0).then(|| format!("and {more} more places cannot be read")));
@@ -130,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     /// The thresholds that are drawn in this chart.
-    pub(super) fn limits(&self, chart: &str) -> Vec<super::chart::Limit> {
+    pub(super) fn limits(&self, chart: &str) -> Vec<Limit> {
         limits::of_chart(self, chart)
     }
 }
@@ -139,9 +144,17 @@ impl Job {
     fn new(name: String, rows: &Sheet, timeline: &Timeline, notes: &mut Notes) -> Self {
         let shares: Vec<Row> =
             rows.figures("done_share", notes).into_iter().map(|row| Row { value: row.value * 100.0, ..row }).collect();
-        let reached = MILESTONES.map(|percent| shares.iter().find(|row| row.value >= percent - 1e-4).map(|row| row.end as f64));
+        let reached = MILESTONES.map(|percent| reached(&shares, percent));
         Self { name, done: timeline.line(&shares, Merge::Last), reached }
     }
+}
+
+fn reached(shares: &[Row], percent: f64) -> Option<f64> {
+    let place = shares.iter().position(|row| row.value >= percent - SHARE_ROUNDING)?;
+    let after = shares[place];
+    let Some(before) = place.checked_sub(1).map(|before| shares[before]) else { return Some(after.end as f64) };
+    let part = ((percent - before.value) / (after.value - before.value)).clamp(0.0, 1.0);
+    Some(before.end as f64 + part * (after.end as f64 - before.end as f64))
 }
 
 /// Jobs with the most targets, as many as a chart has lines.
@@ -180,7 +193,7 @@ fn phases(timeseries: &Sheet) -> Vec<(String, f64)> {
     let mut phases: Vec<(String, f64)> = Vec::new();
     let mut before = 0.0;
     for [end, phase] in timeseries.texts(["t_s", "phase"]) {
-        if phases.last().is_none_or(|(known, _)| known != phase) {
+        if phases.len() < MOMENTS_MAX && phases.last().is_none_or(|(known, _)| known != phase) {
             phases.push((phase.to_owned(), before));
         }
         before = end.parse().unwrap_or(before);

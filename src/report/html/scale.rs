@@ -84,7 +84,7 @@ impl Scale {
     /// From 0 to the highest of the values.
     pub(super) fn linear(values: impl Iterator<Item = f64>, unit: &'static str) -> Self {
         let max = values.fold(0.0, f64::max);
-        let step = nice(if max > 0.0 { max } else { 1.0 } / TICKS);
+        let step = if max > 0.0 { nice(max / TICKS) } else { 1.0 };
         let count = (max / step - 1e-9).ceil().max(1.0);
         let digits = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
         let label = |value: f64| if step < 1.0 { format!("{value:.digits$}") } else { format::short(value).replace(".0", "") };
@@ -205,7 +205,7 @@ mod tests {
     fn numbers_reach_from_zero_to_beyond_the_highest() {
         assert_eq!(labels(&Scale::linear([3.0, 9_400.0].into_iter(), "things")), ["0", "5,000", "10k"]);
         assert_eq!(labels(&Scale::linear([0.013].into_iter(), "share")), ["0.000", "0.005", "0.010", "0.015"]);
-        assert_eq!(labels(&Scale::linear(std::iter::empty(), "things")), ["0.0", "0.5"]);
+        assert_eq!(labels(&Scale::linear(std::iter::empty(), "things")), ["0", "1"]);
         assert_eq!(labels(&Scale::linear([4.0].into_iter(), "things")), ["0", "1", "2", "3", "4"]);
     }
 

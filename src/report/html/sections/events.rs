@@ -1,7 +1,7 @@
 //! Events, and how the fleet recovered from them.
 
 use super::Section;
-use crate::report::html::run::Run;
+use crate::report::html::run::{MOMENTS_MAX, Run};
 use crate::report::html::scale::clock;
 use crate::report::html::text::table;
 use crate::report::manifest::EventTotals;
@@ -17,10 +17,11 @@ pub(super) fn section(run: &Run<'_>) -> Section {
     let affected: u64 = events.iter().map(|event| event.affected).sum();
     let away: u64 = events.iter().map(EventTotals::away).sum();
     let says = format!(
-        "{} events cost {} sessions; {} things were not back at the end. The charts over time show each event as a shaded span with its number.",
+        "{} events cost {} sessions; {} things were not back at the end. The charts over time show {} as shaded spans with their numbers.",
         events.len(),
         grouped(affected),
-        grouped(away)
+        grouped(away),
+        if events.len() > MOMENTS_MAX { format!("the first {MOMENTS_MAX}") } else { "them".into() }
     );
     let head = [
         "event",

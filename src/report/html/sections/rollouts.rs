@@ -51,7 +51,7 @@ fn progress(job: &Job) -> String {
     let reached: Vec<String> = MILESTONES
         .into_iter()
         .zip(job.reached)
-        .filter_map(|(percent, at)| Some(format!("{percent} % by {}", clock(at?))))
+        .filter_map(|(percent, at)| Some(format!("{percent} % by {}", clock(at?.ceil()))))
         .collect();
     if reached.is_empty() {
         format!("{} did not come to half of its targets", job.name)
