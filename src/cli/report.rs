@@ -19,10 +19,19 @@ pub(super) struct ReportArgs {
 
 pub(super) fn report_command(args: &ReportArgs) -> u8 {
     match report::load(&args.run) {
-        Ok(record) => match print(&format!("{}\n", record.summary(use_colour(&std::io::stdout())))) {
-            exit::PASS => exit_code(&record, args.exit_code),
-            unprinted => unprinted,
-        },
+        Ok(record) => {
+            // A folder that takes no page has its summary all the same.
+            let page = record.write_page();
+            let printed = print(&format!("{}\n", record.summary(use_colour(&std::io::stdout()))));
+            match (page, printed) {
+                (Err(error), _) => {
+                    complain(format_args!("failed to {error}"));
+                    exit::ERROR
+                }
+                (Ok(()), exit::PASS) => exit_code(&record, args.exit_code),
+                (Ok(()), unprinted) => unprinted,
+            }
+        }
         Err(error) => {
             complain(format_args!("failed to {error}"));
             exit::ERROR

@@ -6,7 +6,7 @@ const INTRODUCTION: &str = "\
 # Results: files and columns
 
 A run leaves one folder. Files are written as the run goes: a crash leaves every finished second on disk, and `fleetsim report DIR`
-still prints a summary. Every CSV has a header, `.` as decimal point and RFC 4180 quoting. Times are in milliseconds with three
+still prints a summary and makes `report.html`. Every CSV has a header, `.` as decimal point and RFC 4180 quoting. Times are in milliseconds with three
 decimals, instants count from the origin, which is the first connect arrival. After the first hour the rows of `timeseries.csv`,
 `operations.csv`, `rollouts.csv` and `histograms.hlog` cover a minute instead of a second: counts are its sums, gauges its end, rates per
 second its mean, `lateness_ms_p99` its worst second. What a target cannot show is an empty cell, never 0.
@@ -17,6 +17,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 |---|---|
 | `run.json` | the manifest: `name`, `mode` (`run` or `forecast`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
+| `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv` and `histograms.hlog` alone |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
 | `endpoint.log` | what the local endpoint wrote to stderr |
@@ -38,6 +39,17 @@ CONNACK, over a WebSocket with its upgrade), `subscribe`, `reconnect` (session l
 that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
 (the file of a job: begun to whole and found good; `errors.csv` tells what was found bad). **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
 `docs/MEASUREMENT.md` says what each figure means and what it cannot mean.
+
+## `report.html`
+
+One page that asks for nothing from elsewhere, under 1 MB: verdict, findings, thresholds, the capacity plan in words; then, as charts over time, latency, roll-outs, connections,
+throughput, load of the host, stages of a connect and failures, percentile curves, and as tables events, errors, cohorts, transports, host and scenario. Every chart has a
+sentence and a table of its figures (`Figures`), and thresholds are lines in the chart of their metric, over the seconds that they are about. A script adds a cross-hair, by pointer and
+by the arrow keys; without it nothing else is missing. The page follows the light or dark setting of the browser, and prints.
+
+A line has at most 400 points and a table 40 rows. Seconds that share one are merged: of latencies the histograms, so that every percentile is one of all answers in its span; of counts the
+rate over its seconds; of gauges how they stood at its end; of `lateness_ms_p99`, which has no histogram in the files, the worst second. Of jobs the eight with the most targets are drawn, of events the first 20, of thresholds the first ten of a chart. Long
+tables and texts are cut, and say so. Rows that are damaged are left out, and told among the findings. The same files give the same page.
 ";
 
 /// The page.

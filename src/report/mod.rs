@@ -7,6 +7,7 @@ mod dictionary;
 mod faults_page;
 mod forecast_totals;
 mod hlog;
+mod html;
 pub mod json;
 mod load_plot;
 mod manifest;

@@ -1,6 +1,7 @@
 //! A results folder read back, also one whose run was killed.
 
 use super::audit::{Difference, audit};
+use super::html::write_page;
 use super::manifest::{Manifest, Verdict};
 use super::writer::{HLOG, MANIFEST};
 use super::{ReportError, tables, text};
@@ -58,6 +59,14 @@ impl RunRecord {
     #[must_use]
     pub fn differences(&self) -> &[Difference] {
         &self.differences
+    }
+
+    /// Makes the page of the run again, from its files as they are now.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn write_page(&self) -> Result<(), ReportError> {
+        write_page(&self.dir, &self.manifest)
     }
 
     #[must_use]

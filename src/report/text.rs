@@ -1,5 +1,6 @@
 //! The summary of a run, for people.
 
+use super::html::PAGE;
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, UsageTotals, Verdict};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use load_metrics::ExecutionStage;
@@ -36,7 +37,9 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     }
     parts.extend(totals.generator.map(|usage| generator(totals, usage)));
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
-    parts.push(format!("results: {}", dir.display()));
+    let page = dir.join(PAGE);
+    let page = if page.is_file() { format!("\nreport:  {}", page.display()) } else { String::new() };
+    parts.push(format!("results: {}{page}", dir.display()));
     parts.join("\n\n")
 }
 

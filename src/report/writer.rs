@@ -5,9 +5,11 @@ use super::audit::AuditTotals;
 use super::column::{GrowingFile, replace, to_csv};
 use super::forecast_totals::ForecastTotals;
 use super::hlog::IntervalLog;
+use super::html::write_page;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
+use crate::exit;
 use crate::roster::Things;
 use load_metrics::Phase;
 use load_metrics::{Finding, Snapshot, findings};
@@ -142,7 +144,7 @@ impl ResultsWriter {
         self.manifest.forecast = Some(totals);
     }
 
-    /// The last word on the run.
+    /// The last word on the run, and its page. A run whose page cannot be written is one that could not be carried out.
     ///
     /// # Errors
     /// When the disk does not take it.
@@ -162,7 +164,13 @@ impl ResultsWriter {
         self.manifest.audit_findings = audit.map_or(0, |audit| audit.findings);
         // What never had a sample has not held.
         self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
-        self.write_manifest()
+        self.write_manifest()?;
+        write_page(&self.dir, &self.manifest).or_else(|error| {
+            self.manifest.verdict = Verdict::Error;
+            self.manifest.exit_code = Some(exit::ERROR);
+            self.manifest.findings.insert(0, format!("failed to {error}"));
+            self.write_manifest().and(Err(error))
+        })
     }
 
     #[must_use]

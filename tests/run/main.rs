@@ -80,6 +80,28 @@ fn the_files_agree_with_each_other() {
 }
 
 #[test]
+fn the_page_of_a_run_is_named_last_and_made_again_from_the_files() {
+    let bench = Bench::new();
+    let output = bench.run(SMALL);
+    assert_eq!(bench.code(output.status), Some(0));
+    let named = |stdout: &[u8]| String::from_utf8_lossy(stdout).ends_with("results: out\nreport:  out/report.html\n");
+    assert!(named(&output.stdout), "{}", String::from_utf8_lossy(&output.stdout));
+    let page = bench.text("out/report.html");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"));
+    fs::remove_file(bench.path("out/report.html")).unwrap();
+    let again = bench.run(&["report", "out"]);
+    assert!(again.status.success() && named(&again.stdout), "{}", String::from_utf8_lossy(&again.stdout));
+    assert!(page == bench.text("out/report.html"), "the same files give the same page");
+
+    fs::remove_file(bench.path("out/report.html")).unwrap();
+    fs::create_dir(bench.path("out/report.html")).unwrap();
+    let refused = bench.run(&["report", "out"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("failed to write out/report.html: ") && !refused.stdout.is_empty(), "{told}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_outcomes_for_any_number_of_shards() {
     let outcomes = |shards: &str, seed: &str| -> BTreeSet<Vec<String>> {
         let bench = Bench::new();
