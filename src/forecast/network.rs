@@ -6,7 +6,7 @@ use fleet_forecast::{Leg, Network};
 use load_metrics::Operation;
 use sim_units::distribution::Distribution;
 use sim_units::text::distribution_text;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ fn default_round_trip(plan: &Plan) -> Distribution {
     })
 }
 
-fn measured(mut network: Network, dir: &PathBuf) -> Result<Network, NetworkError> {
+fn measured(mut network: Network, dir: &Path) -> Result<Network, NetworkError> {
     let times = report::service_times(dir)?;
     let mut is_empty = true;
     for (leg, operation) in MEASURED {
@@ -93,5 +93,5 @@ fn measured(mut network: Network, dir: &PathBuf) -> Result<Network, NetworkError
             network.measure(leg, (0..QUANTILES).map(quantile).collect::<Arc<[Duration]>>());
         }
     }
-    if is_empty { Err(NetworkError::Nothing(dir.clone())) } else { Ok(network) }
+    if is_empty { Err(NetworkError::Nothing(dir.to_owned())) } else { Ok(network) }
 }

@@ -71,9 +71,9 @@ pub(super) fn findings(predicted: &[PredictedRollout]) -> Vec<String> {
         let is_off = |(percent, (seconds, error)): (&u64, (&Option<f64>, &Option<f64>))| {
             let (seconds, error) = ((*seconds)?, (*error)?);
             let is_off = (error * seconds).abs() > (ERROR_SHARE * seconds).max(ERROR_S);
-            is_off.then(|| (*percent, seconds, seconds * (1.0 + error)))
+            is_off.then_some((*percent, seconds, seconds * (1.0 + error)))
         };
-        let (percent, predicted, measured) = milestones.filter_map(is_off).last()?;
+        let (percent, predicted, measured) = milestones.filter_map(is_off).next_back()?;
         Some(format!(
             "job {}: {percent} % were done after {measured:.0} s, and the forecast said {predicted:.0} s, which is more than its error of \
              {:.0} % ({FOLDER}/ has it in full)",

@@ -58,7 +58,7 @@ fn rollout(job: &RolloutTotals) -> Fact {
 fn predicted(run: &Run<'_>) -> Vec<Fact> {
     let of_job = |job: &PredictedRollout| {
         let (seconds, error) =
-            job.seconds_to.iter().zip(&job.error_share).filter_map(|(seconds, error)| (*seconds).zip(*error)).last()?;
+            job.seconds_to.iter().zip(&job.error_share).filter_map(|(seconds, error)| (*seconds).zip(*error)).next_back()?;
         let says =
             format!("The forecast said {seconds:.1} s, and it took {:.1} s ({:+.1} %).", seconds * (1.0 + error), error * 100.0);
         Some(Fact { subject: format!("Forecast of {}", job.job), says })
