@@ -106,4 +106,20 @@ mod tests {
         assert!(plan.fleet.things > 0 && plan.end.limit <= Duration::from_secs(30));
         assert!((0.0..=1.0).contains(&busy_share().unwrap()));
     }
+
+    /// As a run leaves it; without an endpoint on this host its cells are empty.
+    #[test]
+    fn the_seconds_of_a_run_are_read_by_their_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "t_s,phase,connected,connects_per_s,messages_in_per_s,messages_out_per_s,cpu_share,rss_bytes,endpoint_cpu_share,\
+                    endpoint_rss_bytes,shard_busy_max\n\
+                    1,connect,93,93,77,94,0.170,52609024,0.169,35659776,0.1\n2,connect,155,62,67,62,0.220,54624256,,,0.1\n";
+        std::fs::write(folder.path().join("timeseries.csv"), text).unwrap();
+        let seconds = seconds(folder.path()).unwrap();
+        let told: Vec<_> = seconds.iter().map(|second| (second.connected, second.messages_out_per_s, second.cpu_share)).collect();
+        assert_eq!(told, [(93, 94, 0.17), (155, 62, 0.22)]);
+        let endpoint: Vec<_> = seconds.iter().map(|second| (second.endpoint_cpu_share, second.endpoint_rss_bytes)).collect();
+        assert_eq!(endpoint, [(Some(0.169), Some(35_659_776)), (None, None)]);
+        assert!(super::seconds(&folder.path().join("nowhere")).is_err());
+    }
 }

@@ -131,15 +131,18 @@ fn what_goes_out_over_the_accounts_rate_is_discarded() {
     listener.subscribe_at(0, &["=dt/#"]);
     let mut client = endpoint.connect("t-1");
     let start = Instant::now();
-    let publishes: Vec<u8> = (1..=200).flat_map(|id| publish_packet("dt/x", 1, id, b"{}", false)).collect();
-    assert_eq!(client.burst(&publishes).0, 200, "what comes in is counted apart");
+    let publishes: Vec<u8> = (1..=20).flat_map(|id| publish_packet("dt/x", 1, id, b"{}", false)).collect();
     // Its answer counts as well, and comes when there is room.
     let (deadline, request) = (Instant::now() + PATIENCE, listener.request_packet("get", &json!({})));
-    let mut heard = 0;
+    let (mut published, mut heard) = (0, 0);
     loop {
+        if published < 200 {
+            assert_eq!(client.burst(&publishes).0, 20, "what comes in is counted apart");
+            published += 20;
+        }
         let (_, messages, _) = listener.burst(&request);
         heard += messages.iter().filter(|(topic, _)| topic == "dt/x").count();
-        if messages.iter().any(|(topic, _)| topic.ends_with("/accepted")) {
+        if published == 200 && messages.iter().any(|(topic, _)| topic.ends_with("/accepted")) {
             break;
         }
         assert!(Instant::now() < deadline, "the rate comes back");
