@@ -145,7 +145,6 @@ fn a_quota_that_is_passed_fails_where_it_is_to() {
 }
 
 #[test]
-#[ignore = "until the demand of a plan is counted"]
 fn a_peak_that_is_counted_is_held_against_its_quota() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("small.toml"), "[jobs]\nwrites_per_second = 2\n").unwrap();
