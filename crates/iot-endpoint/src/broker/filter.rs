@@ -52,7 +52,7 @@ pub(crate) fn is_reserved(topic: &str) -> bool {
 fn is_valid_filter(filter: &str) -> bool {
     let last = slashes(filter);
     is_valid_length(filter)
-        && levels(filter).enumerate().all(|(n, level)| match level {
+        && levels(filter.as_bytes()).enumerate().all(|(n, level)| match level {
             b"#" => n == last,
             b"+" => true,
             level => is_plain(level),
@@ -77,8 +77,8 @@ fn is_plain(text: &[u8]) -> bool {
 }
 
 /// As bytes: levels are short, and a search for characters costs more than the comparison.
-fn levels(text: &str) -> impl Iterator<Item = &[u8]> {
-    text.as_bytes().split(|byte| *byte == b'/')
+fn levels(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'/')
 }
 
 /// MQTT 3.1.1 section 4.7, except that `x/#` does not match its parent `x`, as on AWS.
@@ -86,8 +86,12 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['#', '+']) {
         return false;
     }
-    let mut found = levels(topic);
-    for wanted in levels(filter) {
+    let (filter, topic) = (filter.as_bytes(), topic.as_bytes());
+    // Filters of a thing begin as its topics do: what is the same in both is passed over, in whole levels. A topic has no wildcards.
+    let same = filter.iter().zip(topic).take_while(|(wanted, found)| wanted == found).count();
+    let start = filter[..same].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let mut found = levels(&topic[start..]);
+    for wanted in levels(&filter[start..]) {
         match (wanted, found.next()) {
             (b"#", rest) => return rest.is_some(),
             (_, None) => return false,
@@ -102,6 +106,7 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn wildcards_match_as_they_do_on_aws() {
@@ -121,6 +126,22 @@ mod tests {
             ("a/+/b", "a//b", true),
         ] {
             assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    /// By the words of the standard, one level after the other.
+    fn matches_plainly(filter: &str, topic: &str) -> bool {
+        let (filter, topic): (Vec<&str>, Vec<&str>) = (filter.split('/').collect(), topic.split('/').collect());
+        let open = filter.last() == Some(&"#");
+        let fixed = filter.len() - usize::from(open);
+        let is_long_enough = if open { topic.len() > fixed } else { topic.len() == fixed };
+        is_long_enough && filter[..fixed].iter().zip(&topic).all(|(wanted, found)| *wanted == "+" || wanted == found)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_passed_over_makes_no_difference(filter in "(ab?|\\+|)(/(ab?|\\+|)){0,3}(/#)?", topic in "(ab?|)(/(ab?|)){0,4}") {
+            prop_assert_eq!(matches(&filter, &topic), matches_plainly(&filter, &topic));
         }
     }
 
