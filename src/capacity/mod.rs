@@ -99,6 +99,10 @@ impl CapacitySearch {
             let help = "add what has to hold, as in [thresholds] \"start_next.response_ms.p99\" = \"< 1000\"";
             return Err((exit::SCENARIO, format!("the scenario has no [thresholds], so every load would pass: {help}")));
         }
+        if let (TargetPlan::Aws(_), Some(rollout)) = (&plan.target, plan.rollouts.first()) {
+            let why = format!("each step of a search would create the same job, {}, in the account", rollout.name);
+            return Err((exit::SCENARIO, format!("{why}: leave [[rollout]] out, or use the local endpoint")));
+        }
         let (source, load) = find_load(&source, &plan, &vary).map_err(|why| (exit::SCENARIO, format!("--vary {vary}: {why}")))?;
         let start = from.unwrap_or(load.start);
         if let Some(to) = to.filter(|to| *to < start) {
