@@ -67,7 +67,7 @@ def knee(verdict):
     verdict.check(f"searches within 5 % of {KNEE:.1f}/s, of {SEARCHES}", near, 0.9 * SEARCHES, at_least=True)
     verdict.check("steps of the longest", max(record["steps"] for _, record in found), STEPS_MAX)
 
-    throttled = '"describe.failed_share" = "< 0.01"'
+    throttled = '"describe.failed_share" = "< 0.01"\n"describe.response_ms.p99" = "< 1000"'
     code, record = search_of("knee-quota", "--step", "20s", things=400, every="4s", quotas="aws", thresholds=throttled)
     verdict.note(f"with AWS's quotas: {record['text']}")
     verdict.check("exit code at a quota", code, 0)

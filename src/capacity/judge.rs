@@ -29,6 +29,8 @@ pub(super) struct StepFacts<'a> {
     pub(super) operation: Operation,
     /// Of the endpoint, where they are known.
     pub(super) quotas: Option<&'a Quotas>,
+    /// Whether executions are known to be queued evenly over a minute.
+    pub(super) is_paced: bool,
 }
 
 /// How the run of a step went.
@@ -42,7 +44,7 @@ pub(super) struct StepEnd<'a> {
 /// The row of a step that was carried out; `None` where it was not.
 pub(super) fn judge(facts: &StepFacts<'_>, end: &StepEnd<'_>) -> Option<(Verdict, CapacityRow)> {
     let (StepFacts { step, load, offered, operation, .. }, measured) = (*facts, end.measured);
-    let carried = too_little_carried(load.driver, measured);
+    let carried = too_little_carried(facts, measured);
     let (verdict, word) = match end.verdict {
         report::Verdict::Pass if carried.is_none() => (Verdict::Pass, report::Verdict::Pass),
         report::Verdict::Pass | report::Verdict::Fail => (Verdict::Fail, report::Verdict::Fail),
@@ -79,15 +81,21 @@ pub(super) fn judge(facts: &StepFacts<'_>, end: &StepEnd<'_>) -> Option<(Verdict
 
 /// The part of what the load plans to begin that could begin, where that is too little: what a thing still waits for keeps it from the
 /// next one.
-fn too_little_carried(driver: Driver, measured: &Measured) -> Option<f64> {
-    let counts = measured.operations.get(&driver.operation()?)?.counts;
-    let planned = match driver {
+fn too_little_carried(facts: &StepFacts<'_>, measured: &Measured) -> Option<f64> {
+    let counts = || Some(measured.operations.get(&facts.load.driver.operation()?)?.counts);
+    let (planned, begun) = match facts.load.driver {
         // Those that have failed try again, and are no part of the plan.
-        Driver::Connects => measured.planned_connects,
-        _ => counts.started + counts.lost_arrivals,
+        Driver::Connects => (measured.planned_connects, counts()?.started),
+        Driver::Polls | Driver::Telemetry => (counts()?.started + counts()?.lost_arrivals, counts()?.started),
+        Driver::Rollout if facts.is_paced => {
+            // A series has no rate of executions.
+            facts.load.grain()?;
+            ((facts.load.per_s(facts.offered)? * measured.seconds as f64) as u64, measured.executions)
+        }
+        Driver::Rollout | Driver::Things | Driver::Other => return None,
     };
-    let carried = counts.started as f64 / planned.max(1) as f64;
-    (carried < CARRIED_MIN && planned > counts.started + AT_THE_EDGES).then_some(carried)
+    let carried = begun as f64 / planned.max(1) as f64;
+    (carried < CARRIED_MIN && planned > begun + AT_THE_EDGES).then_some(carried)
 }
 
 fn achieved(load: &Load, measured: &Measured) -> Option<f64> {
@@ -113,7 +121,7 @@ fn failure(quotas: Option<&Quotas>, end: &StepEnd<'_>, carried: Option<f64>) -> 
             Some(format!("{}{about} {}", threshold.metric, failed_check(&threshold.metric, &threshold.check, threshold.value)))
         }
         (None, Some(carried)) => {
-            Some(format!("only {:.1} % of the planned load could begin: things still waited for what came before", 100.0 * carried))
+            Some(format!("only {:.1} % of the planned load came about: the rest waited for what came before", 100.0 * carried))
         }
         (None, None) => end.findings.first().cloned(),
     };
@@ -218,7 +226,7 @@ mod tests {
     ) -> Option<(Verdict, CapacityRow)> {
         let end = StepEnd { verdict: *verdict, thresholds, findings: &["shard 0 was busy 99 %".to_owned()], measured };
         let load = load("cohort.a.poll.every", &Written::Text("10s"));
-        judge(&StepFacts { step: 3, load: &load, offered: 10.0, operation: Operation::Describe, quotas }, &end)
+        judge(&StepFacts { step: 3, load: &load, offered: 10.0, operation: Operation::Describe, quotas, is_paced: true }, &end)
     }
 
     #[test]
@@ -232,7 +240,21 @@ mod tests {
         let pass = (report::Verdict::Pass, vec![threshold(true, Some(9.0))]);
         let (verdict, row) = judged(&pass, &measured(582, 18), None).unwrap();
         assert_eq!((verdict, row.failed_threshold.as_deref()), (Verdict::Fail, Some("achieved")));
-        assert_eq!(row.reason.unwrap(), "only 97.0 % of the planned load could begin: things still waited for what came before");
+        assert_eq!(row.reason.unwrap(), "only 97.0 % of the planned load came about: the rest waited for what came before");
+    }
+
+    #[test]
+    fn a_roll_out_that_is_paced_must_come_about_too() {
+        let load = load("rollout.fw.rate", &Written::Text("600/min"));
+        let executed = |executions, is_paced| {
+            let measured = Measured { executions, seconds: 60, ..Measured::default() };
+            let end = StepEnd { verdict: report::Verdict::Pass, thresholds: &[], findings: &[], measured: &measured };
+            let facts = StepFacts { step: 1, load: &load, offered: 600.0, operation: Operation::StartNext, quotas: None, is_paced };
+            let (verdict, row) = judge(&facts, &end).unwrap();
+            (verdict, row.achieved.unwrap())
+        };
+        assert_eq!(executed(595, true), (Verdict::Pass, 595.0));
+        assert_eq!([executed(500, true).0, executed(500, false).0], [Verdict::Fail, Verdict::Pass]);
     }
 
     #[test]

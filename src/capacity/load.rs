@@ -7,6 +7,10 @@ use sim_units::text;
 use std::time::Duration;
 use thing_agent::workflow::Workflow;
 
+/// A scenario takes no shorter period of things, and no longer one.
+const EVERY_MIN: Duration = Duration::from_millis(10);
+const EVERY_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// What the value makes the fleet do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
@@ -203,11 +207,11 @@ impl Load {
         }
     }
 
-    /// The load of things that act once in such a period; `None` where a load is no such thing.
+    /// The lowest load and the highest one that the period of a thing can make; `None` where a load is no such thing.
     #[must_use]
-    pub fn period_at(&self, every: Duration) -> Option<f64> {
+    pub fn of_periods(&self) -> Option<(f64, f64)> {
         let Form::Every { of } = self.form else { return None };
-        Some(of / every.as_secs_f64())
+        Some((of / EVERY_MAX.as_secs_f64(), of / EVERY_MIN.as_secs_f64()))
     }
 }
 
@@ -271,6 +275,7 @@ mod tests {
         assert_eq!(polls.derivation(50.0).unwrap(), "500 things that each ask every 10s");
         let telemetry = of("telemetry.every", &Written::Text("10s"));
         assert_eq!((telemetry.start, telemetry.unit()), (200.0, " messages/s".into()));
+        assert_eq!(polls.of_periods(), Some((500.0 / 86_400.0, 50_000.0)));
         let series = of("rollout.fw.every", &Written::Text("30s"));
         assert_eq!((series.text(2.0), series.setting(2.0)), ("2 jobs/s".into(), "\"500000us\"".into()));
     }

@@ -18,6 +18,7 @@ use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
 use host::clock;
 use iot_endpoint::quotas::QuotasChoice;
+use iot_jobs::Spread;
 use iot_jobs::instant::Mono;
 use jobs_engine::quotas::Quotas;
 use judge::{StepEnd, StepFacts, judge};
@@ -82,6 +83,7 @@ struct CapacitySearch {
     record: CapacityRecord,
     operation: Operation,
     quotas: Option<Quotas>,
+    is_paced: bool,
     /// Why there is no higher load than the highest.
     ceiling: Option<String>,
     max_time: Option<Duration>,
@@ -96,6 +98,10 @@ impl CapacitySearch {
         if plan.thresholds.is_empty() {
             let help = "add what has to hold, as in [thresholds] \"start_next.response_ms.p99\" = \"< 1000\"";
             return Err((exit::SCENARIO, format!("the scenario has no [thresholds], so every load would pass: {help}")));
+        }
+        if let (TargetPlan::Aws(_), Some(rollout)) = (&plan.target, plan.rollouts.first()) {
+            let why = format!("each step of a search would create the same job, {}, in the account", rollout.name);
+            return Err((exit::SCENARIO, format!("{why}: leave [[rollout]] out, or use the local endpoint")));
         }
         let (source, load) = find_load(&source, &plan, &vary).map_err(|why| (exit::SCENARIO, format!("--vary {vary}: {why}")))?;
         let start = from.unwrap_or(load.start);
@@ -120,15 +126,32 @@ impl CapacitySearch {
             step_s: timing.step,
             warm_up_s: timing.warm_up,
         };
-        let search = Search::new(Range { start, highest, grain: load.grain() }, confirm);
+        let search = Search::new(
+            Range { start, floor: load.of_periods().map_or(0.0, |(lowest, _)| lowest), highest, grain: load.grain() },
+            confirm,
+        );
         let record = first_record(&plan, &load, operation, question);
         let folder = place(&plan, options.out, options.resume)?;
         let (folder, record, rows) = open(&folder, record, plot_notes(&plan, operation), options.resume)?;
         let steps = Steps { source, load, seed: plan.seed, timing };
         let quotas = known_quotas(&plan);
+        let is_paced = matches!(&plan.target, TargetPlan::Emulator(emulator) if emulator.endpoint.spread == Spread::Smooth);
         let (max_time, certs, ui, shards) = (options.max_time, options.certs, options.ui, options.shards);
-        let mut this =
-            Self { steps, search, rows: Vec::new(), folder, record, operation, quotas, ceiling, max_time, certs, ui, shards };
+        let mut this = Self {
+            steps,
+            search,
+            rows: Vec::new(),
+            folder,
+            record,
+            operation,
+            quotas,
+            is_paced,
+            ceiling,
+            max_time,
+            certs,
+            ui,
+            shards,
+        };
         this.replay(rows)?;
         this.write(None).map_err(|error| (exit::ERROR, format!("failed to {error}")))?;
         show.begins(this.folder.dir(), &this.steps.load, this.rows.len());
@@ -168,6 +191,9 @@ impl CapacitySearch {
         if let Err(error) = written {
             show.complain(&format!("failed to {error}"));
             return exit::ERROR;
+        }
+        if self.record.result == CapacityEnd::Error {
+            show.complain(&self.record.text);
         }
         show.concludes(&self.record, &self.rows, &self.steps.load, self.folder.dir(), code)
     }
@@ -220,7 +246,8 @@ impl CapacitySearch {
         if ran.manifest.verdict == report::Verdict::Interrupted {
             return Ok(Some(Ending::Interrupted));
         }
-        let facts = StepFacts { step, load, offered, operation: self.operation, quotas: self.quotas.as_ref() };
+        let facts =
+            StepFacts { step, load, offered, operation: self.operation, quotas: self.quotas.as_ref(), is_paced: self.is_paced };
         let (thresholds, findings) = (&ran.manifest.thresholds, &ran.manifest.findings);
         let judged = ran
             .measured

@@ -26,6 +26,8 @@ pub enum Verdict {
 pub struct Range {
     /// The first load.
     pub start: f64,
+    /// No load is below; 0 where nothing but the search itself bounds them.
+    pub floor: f64,
     /// No load is above.
     pub highest: Option<f64>,
     /// Loads are whole multiples of it, where that is so.
@@ -37,7 +39,7 @@ impl Range {
     #[must_use]
     pub fn lowest(&self) -> f64 {
         let lowest = (0..HALVINGS_MAX).fold(self.round(self.start), |load, _| self.round(load / 2.0));
-        lowest.max(self.grain.unwrap_or(lowest))
+        lowest.max(self.grain.unwrap_or(lowest)).max(self.floor)
     }
 
     /// To a load that can be set, and that people can read.
@@ -260,7 +262,7 @@ mod tests {
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
-    const RANGE: Range = Range { start: 10.0, highest: None, grain: None };
+    const RANGE: Range = Range { start: 10.0, floor: 0.0, highest: None, grain: None };
 
     /// The end of a search whose trials `judge` decides, and the search.
     fn search(range: Range, confirm: u32, mut judge: impl FnMut(f64) -> Verdict) -> (Found, Search) {
@@ -297,6 +299,8 @@ mod tests {
         assert!(matches!(found, Found::Knee { load, .. } if (2.8..3.0).contains(&load)), "{found:?}");
         let (found, nothing) = search(RANGE, 2, below(0.0));
         assert_eq!((found, nothing.trials().len()), (Found::Nothing { lowest: RANGE.lowest() }, 11));
+        let (found, _) = search(Range { floor: 4.0, ..RANGE }, 2, below(0.0));
+        assert_eq!(found, Found::Nothing { lowest: 4.0 });
         assert_eq!(nothing.bounds(), Bounds { holds: None, fails: Some(RANGE.lowest()) });
     }
 
@@ -337,7 +341,7 @@ mod tests {
 
     #[test]
     fn whole_loads_stay_whole_and_end_where_nothing_lies_between() {
-        let range = Range { start: 4.0, highest: None, grain: Some(1.0) };
+        let range = Range { start: 4.0, grain: Some(1.0), ..RANGE };
         let (found, whole) = search(range, 0, below(7.0));
         assert_eq!((found, loads(&whole)), (Found::Knee { load: 6.0, fails: Some(7.0) }, vec![4.0, 8.0, 6.0, 7.0]));
         let (found, _) = search(range, 0, below(1.0));
@@ -380,7 +384,7 @@ mod tests {
             highest in prop::option::of(5.0f64..500.0),
         ) {
             let mut verdicts = verdicts.into_iter();
-            let (found, search) = search(Range { start: 16.0, highest, grain }, 2, |_| match verdicts.next() {
+            let (found, search) = search(Range { start: 16.0, floor: 0.0, highest, grain }, 2, |_| match verdicts.next() {
                 Some(0) => Verdict::Invalid,
                 Some(1..5) => Verdict::Pass,
                 _ => Verdict::Fail,

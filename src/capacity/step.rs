@@ -12,8 +12,6 @@ use thing_agent::arrivals::ArrivalKind;
 
 /// How much longer than planned it may take until the load begins.
 const SLACK: Duration = Duration::from_secs(60);
-/// Shorter periods of things are not taken.
-const EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// How long the steps of a search are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +99,8 @@ fn lead(driver: Driver, plan: &Plan) -> Duration {
 /// Loads above this one cannot be offered for a whole step, and why: who connects, and whom a job is for, does so once.
 pub(super) fn ceiling(load: &Load, plan: &Plan, roster: &Roster, timing: Timing) -> Option<(f64, String)> {
     let path: Vec<&str> = load.path.split('.').collect();
-    let seconds = timing.seconds();
+    // The second in which the load begins is not whole.
+    let seconds = timing.seconds() + f64::from(load.driver != Driver::Connects);
     let (supply, what) = match (load.driver, &path[..]) {
         (Driver::Connects, ["cohort", name, ..]) => {
             let place = plan.cohorts.iter().position(|cohort| cohort.name == *name)?;
@@ -117,7 +116,7 @@ pub(super) fn ceiling(load: &Load, plan: &Plan, roster: &Roster, timing: Timing)
             (roster.targets_of(place).len() as u64, "things that the job is for")
         }
         (Driver::Polls | Driver::Telemetry, _) => {
-            let highest = load.period_at(EVERY_MIN)?;
+            let (_, highest) = load.of_periods()?;
             return Some((highest, "a thing does so every 10ms at most; fleet.things gives it more".into()));
         }
         _ => return None,

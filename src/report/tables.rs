@@ -301,7 +301,7 @@ pub(super) fn capacity_columns() -> Vec<Column<CapacityRow>> {
         "achieved", "what came about of it in the measured seconds, in the same unit; empty where that is not known of the path that is varied",
             |c| c.achieved.map_or_else(String::new, |achieved| format!("{achieved:.3}"));
         "verdict", "PASS, FAIL, or INVALID where the generator was the limit, so that the step says nothing", |c| c.verdict.as_str().into();
-        "failed_threshold", "the first threshold that failed; `achieved` where less than 98 % of the planned load could begin; empty where all held",
+        "failed_threshold", "the first threshold that failed; `achieved` where less than 98 % of the planned load came about; empty where all held",
             |c| c.failed_threshold.clone().unwrap_or_default();
         "response_ms_p50", "intended start to answer of the operation that `capacity.json` names, in the measured seconds: median", |c| ms(c.response_ms_p50);
         "response_ms_p90", "the same, 90th percentile", |c| ms(c.response_ms_p90);
