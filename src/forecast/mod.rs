@@ -199,7 +199,7 @@ fn make(
     Ok(Made { writer, code, failure })
 }
 
-/// Second by second, and after an hour minute by minute.
+/// Second by second at first, and then minute by minute.
 fn simulate(
     course: &mut Course,
     writer: &mut ResultsWriter,

@@ -79,8 +79,9 @@ impl Observer for Recording {
         let id = self.id(thing);
         let failure;
         let told = match event {
-            SessionEvent::ConnectStarted { intended, at, is_blocked } => {
-                TransportEvent::ConnectStarted { intended, woke: at, is_blocked }
+            // Nobody wakes late in virtual time: who is blocked waits for others.
+            SessionEvent::ConnectStarted { intended, is_blocked } => {
+                TransportEvent::ConnectStarted { intended, woke: intended, is_blocked }
             }
             SessionEvent::Stage { stage, started, at, failure: reason } => {
                 let stage = transport_stage(stage);

@@ -66,8 +66,6 @@ pub enum SessionEvent {
     ConnectStarted {
         /// When the plan wanted it.
         intended: Mono,
-        /// When it began.
-        at: Mono,
         /// Whether it had to wait.
         is_blocked: bool,
     },

@@ -112,7 +112,7 @@ impl<O: Observer> Simulation<O> {
         let intended = thing.intended;
         let is_expired = thing.expired > 0;
         thing.expired = thing.expired.saturating_sub(1);
-        self.tell(place, SessionEvent::ConnectStarted { intended, at: now, is_blocked });
+        self.tell(place, SessionEvent::ConnectStarted { intended, is_blocked });
         if self.cuts.is_unreachable(place as usize, now) {
             self.stage(place, Stage::Tcp, now, Some(Reason::Outage));
             return self.fail_attempt(link, Reason::Outage);
