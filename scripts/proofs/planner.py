@@ -181,6 +181,9 @@ def forecast_accuracy(verdict):
                     verdict.check(f"{name}: {percent} %, known on both sides", 0, 1, at_least=True)
                 elif percent < 100:
                     verdict.check(f"{name}: {percent} % after {measured:.1f} s, predicted {predicted:.1f} s", abs(predicted / measured - 1), TIME_ERROR_MAX)
+        if name == "abort":
+            ended = lambda totals: totals["executions"]["succeeded"] + totals["executions"]["failed"]
+            verdict.check(f"abort: {ended(totals)} ended before it, predicted {ended(said)}", abs(ended(said) / ended(totals) - 1), TIME_ERROR_MAX)
         if name in ("retries", "queue"):
             key = lambda folder: {(r["thing"], r["job"], r["execution_number"], r["status"]) for r in rows(folder / "executions.csv")}
             verdict.check(f"{name}: executions whose status differs", len(key(out) ^ key(ahead)), 0)

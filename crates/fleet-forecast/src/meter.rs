@@ -180,6 +180,10 @@ impl AccountMeter {
     /// A message to a thing. Says whether it leaves, and how long its connection then rests.
     pub(crate) fn outbound(&mut self, connection: &mut Connection, bytes: usize, now: Mono) -> Option<Duration> {
         let rest = self.carried(connection, bytes, now)?;
+        self.ask(QuotaName::OutboundPublishesPerSecond, 1, now);
+        if !self.meters.outbound(None, now) && !self.over(QuotaName::OutboundPublishesPerSecond, 1, now) {
+            return None;
+        }
         self.demand.billed.publishes_out += billed_units(bytes);
         // A thing acknowledges all that it hears.
         self.demand.billed.pubacks += 1;
@@ -199,7 +203,9 @@ impl AccountMeter {
             demand.total += amount;
             peak(demand, count, since);
         }
-        if !self.meters.outbound(connection.meter.as_deref_mut(), now) && !self.over(QuotaName::PublishesPerSecond, 1, now) {
+        if !self.meters.connection_publish(connection.meter.as_deref_mut(), now)
+            && !self.over(QuotaName::PublishesPerSecond, 1, now)
+        {
             return None;
         }
         let rest = connection.meter.as_deref_mut().map_or(Duration::ZERO, |meter| self.meters.rest(meter, bytes, now));

@@ -193,7 +193,9 @@ fn a_job_of_one_thing_has_the_messages_that_the_bill_counts() {
     let (told, demand, _) = run(settings);
     let billed = demand.billed;
     // CONNECT, SUBSCRIBE; the thing's first start-next finds nothing: 3 messages.
-    assert_eq!((billed.connects, billed.subscribes), (1, 1));
+    assert_eq!((billed.connects, billed.subscribes, billed.executions), (1, 1, 1));
+    let outbound = demand.of(QuotaName::OutboundPublishesPerSecond);
+    assert_eq!((outbound.total, outbound.peak), (told.messages.0, 2), "an answer and what is next, in one second");
     let of_job = billed.messages() - 2 - 3;
     // Things subscribe to notify-next alone: of notify, on arrival and at the end, 2 messages each are not there.
     assert_eq!(of_job, 11 + 3 * 4 - 4);

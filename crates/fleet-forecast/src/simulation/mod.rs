@@ -14,6 +14,7 @@ use crate::service::Service;
 use crate::settings::{EndWhen, Settings};
 use attempts::Gates;
 use iot_jobs::instant::Mono;
+use iot_jobs::ledger::LedgerEvent;
 use iot_jobs::{ControlError, JobId, Notification, Rejection, Reply, Request, RequestKind, Subscription};
 use jobs::Jobs;
 use outages::Outages;
@@ -308,6 +309,7 @@ impl<O: Observer> Simulation<O> {
     fn follow(&mut self) {
         while let Some(row) = self.service.poll_change() {
             self.jobs.committed(&row);
+            self.service.meter.billed().executions += u64::from(row.event == LedgerEvent::Queued);
             self.observer.committed(row);
         }
         while let Some((place, notification)) = self.service.poll_notification() {

@@ -93,8 +93,8 @@ impl Meters {
             && self.quotas.outbound_publishes_per_second.is_none_or(|rate| self.account().outbound.take(1, rate, now))
     }
 
-    /// On a connection both directions count together.
-    fn connection_publish(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
+    /// Whether a connection may carry one more message; both directions count together.
+    pub fn connection_publish(&self, meter: Option<&mut ConnectionMeter>, now: Mono) -> bool {
         match (meter, self.quotas.publishes_per_second) {
             (Some(meter), Some(rate)) => meter.publishes.take(1, rate, now),
             _ => true,
