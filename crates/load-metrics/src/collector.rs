@@ -259,20 +259,25 @@ impl Collector {
         }
     }
 
-    /// The things' word in the order of its instants, whichever shard it comes from; then the service's.
+    /// What things and service say, in the order of its instants, whichever shard it comes from; of the same instant the service's first.
+    /// An execution that both sides tell of from its beginning to its end is so never open again once one of them has ended it.
     fn feed_book(&mut self, mut events: Vec<ThingEvent>, mut sessions: Vec<SessionChange>, ledger: &[LedgerRow]) {
         events.sort_by_key(|event| event.at);
         sessions.sort_by_key(|change| change.at);
         sessions.iter().for_each(|change| self.recoveries.session_changed(change));
         let mut sessions = sessions.iter().peekable();
+        let mut ledger = ledger.iter().peekable();
         for event in &events {
             while let Some(change) = sessions.next_if(|change| change.at <= event.at) {
                 self.book.session_changed(change);
             }
+            while let Some(row) = ledger.next_if(|row| row.at <= event.at) {
+                self.book.ledger_row(row);
+            }
             self.book.thing_event(event);
         }
         sessions.for_each(|change| self.book.session_changed(change));
-        ledger.iter().for_each(|row| self.book.ledger_row(row));
+        ledger.for_each(|row| self.book.ledger_row(row));
     }
 
     /// `notify_next` is measured by the join of the two ledgers, not by a shard.
@@ -518,6 +523,36 @@ mod tests {
         let next = collector.second(input(1, Vec::new()));
         assert_eq!((next.closed.len(), next.times.len(), next.executions.get(ExecutionStage::Succeeded)), (0, 0, Some(1)));
         assert_eq!(next.of_second(Operation::NotifyNext).unwrap().service, None);
+    }
+
+    #[test]
+    fn an_execution_that_begins_and_ends_within_a_second_has_one_end() {
+        let mut collector = collector();
+        let mut shard = Recorder::new(ORIGIN, 2, 1);
+        let job = JobId::new("j").unwrap();
+        collector.job_created(&job, 2, at(0));
+        let mut ledger = Vec::new();
+        for thing in 0..2 {
+            let begin = 300 * u64::from(thing);
+            let row = |ms, status, event| LedgerRow {
+                at: at(begin + ms),
+                thing: ThingName::new(&format!("t-{thing}")).unwrap(),
+                job: job.clone(),
+                execution_number: 1,
+                version: 1,
+                status,
+                event,
+                subscribed: true,
+            };
+            ledger.push(row(100, ExecutionStatus::Queued, LedgerEvent::Queued));
+            ledger.push(row(200, ExecutionStatus::Succeeded, LedgerEvent::Terminal));
+            for (ms, kind) in [(110, ThingEventKind::Started), (210, ThingEventKind::Finished(ExecutionStatus::Succeeded))] {
+                shard.thing_event(ThingEvent { thing, job: job.clone(), execution_number: 1, at: at(begin + ms), kind });
+            }
+        }
+        let snapshot = collector.second(SecondInput { ledger, ..input(0, shard.finish_run(at(900))) });
+        let seconds_to = snapshot.rollouts[0].seconds_to;
+        assert!((0.19..0.22).contains(&seconds_to[0].unwrap()) && (0.49..0.52).contains(&seconds_to[3].unwrap()), "{seconds_to:?}");
     }
 
     #[test]
