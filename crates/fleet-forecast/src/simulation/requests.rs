@@ -148,7 +148,12 @@ impl<O: Observer> Simulation<O> {
         }
         let kind = request.body.kind();
         let reply = self.service.reply(link.thing, &request, refusal, self.now);
+        // The answer goes straight to the asking connection: what else follows comes behind it.
+        self.answer(link, kind, reply, (sent, back));
         self.follow();
+    }
+
+    fn answer(&mut self, link: Link, kind: RequestKind, reply: Reply, (sent, back): (Mono, Duration)) {
         let bytes = MESSAGE_BYTES + document_bytes(&reply);
         let mut at = self.now + back;
         if self.cohort(link.thing).protocol == Protocol::Http {

@@ -57,26 +57,28 @@ pub(super) struct Thing {
 impl Thing {
     pub(super) fn new(settings: &Settings, place: usize) -> Self {
         let fleet = &settings.fleet;
-        let (index, origin) = (fleet.first_index + place as u64, settings.origin.mono);
+        let index = fleet.first_index + place as u64;
+        // A thing begins with its arrival: before that nothing of it is due.
+        let arrival = settings.origin.mono + fleet.arrivals[place];
         let cohort = &fleet.cohorts[usize::from(fleet.cohort_of[place])];
         let telemetry = cohort.telemetry.as_ref();
         Self {
-            agent: JobsAgent::new(cohort.agent.clone(), index, origin),
+            agent: JobsAgent::new(cohort.agent.clone(), index, arrival),
             state: State::Down,
             epoch: 0,
             armed: Mono::FAR_FUTURE,
-            intended: origin + fleet.arrivals[place],
-            started: origin,
-            dialled: origin,
-            secured: origin,
+            intended: arrival,
+            started: arrival,
+            dialled: arrival,
+            secured: arrival,
             lost: None,
             is_cut: false,
             comeback: ReconnectBackoff::default(),
             is_in_gate: false,
             connects: Window::default(),
             connection: None,
-            heard_at: origin,
-            telemetry: telemetry.map(|common| Box::new(Telemetry::new(common.clone(), settings.seed, index, origin))),
+            heard_at: arrival,
+            telemetry: telemetry.map(|common| Box::new(Telemetry::new(common.clone(), settings.seed, index, arrival))),
             sessions: 0,
             expired: expired_attempts(&cohort.faults, settings.seed, index),
         }
