@@ -15,6 +15,17 @@ use iot_jobs::{ErrorCode, Rejection, Reply};
 use std::sync::Arc;
 
 impl<C> Connection<'_, C> {
+    /// What has come for this session meanwhile, up to a turn's worth: what follows from a request leaves with its answer, behind it, in
+    /// one write.
+    pub(super) fn deliver_waiting(&mut self) -> Result<(), Close> {
+        while self.out.len() < OUT_BYTES_PER_TURN
+            && let Ok(delivery) = self.deliveries.try_recv()
+        {
+            self.deliver(delivery)?;
+        }
+        Ok(())
+    }
+
     /// What others have for this session.
     pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<(), Close> {
         let now = clock::mono();

@@ -215,7 +215,10 @@ impl<C: Carrier> Connection<'_, C> {
             return close.into();
         }
         loop {
-            let turn = self.handle_inbound();
+            let mut turn = self.handle_inbound();
+            if turn.close.is_none() {
+                turn.close = self.deliver_waiting().err();
+            }
             moved += self.out.len();
             if let Err(end) = write(&mut self.stream, &mut self.out, service).await {
                 return end;
@@ -256,13 +259,8 @@ impl<C: Carrier> Connection<'_, C> {
                     let Some(delivery) = delivery else {
                         return End::Dismissed(service.sessions.close_reason(self.session.thing(), self.epoch));
                     };
-                    let mut next = Some(delivery);
-                    while let Some(delivery) = next {
-                        if let Err(close) = self.deliver(delivery) {
-                            return close.into();
-                        }
-                        // What is left is there the next time.
-                        next = (self.out.len() < OUT_BYTES_PER_TURN).then(|| self.deliveries.try_recv().ok()).flatten();
+                    if let Err(close) = self.deliver(delivery) {
+                        return close.into();
                     }
                 }
                 () = &mut alarm => {
