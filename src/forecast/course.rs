@@ -13,8 +13,8 @@ use load_metrics::{Collector, CollectorSettings, Interval, Phase, PhaseSet, Reco
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seconds of the first quarter of an hour are told one by one: who waits for a forecast of a day wants its hours.
-const NARROW_S: u64 = 900;
+/// Seconds of the first five minutes are told one by one: who waits for a forecast of a day wants its hours.
+const NARROW_S: u64 = 300;
 /// After that they are told by minutes.
 const WIDE_S: u64 = 60;
 /// At the limit, what is longer than this within reach of its thing and not taken up is lost; as in a run.

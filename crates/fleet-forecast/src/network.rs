@@ -1,5 +1,7 @@
 //! How long everything between a thing and the service takes.
 
+use iot_jobs::instant::Mono;
+use jobs_engine::server_queue::ServerQueue;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use sim_units::distribution::Distribution;
@@ -36,14 +38,12 @@ pub enum Leg {
 /// How long a leg takes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Time {
-    /// So many draws of a law long, and longer by a constant.
+    /// So many draws of a law long.
     Drawn {
         /// Of a round trip.
         law: Distribution,
         /// How many round trips.
         trips: f64,
-        /// Besides.
-        plus: Duration,
     },
     /// As was measured: quantiles at equal steps, ascending, at least one.
     Measured(Arc<[Duration]>),
@@ -52,7 +52,7 @@ pub(crate) enum Time {
 impl Time {
     fn sample(&self, rng: &mut ChaCha8Rng) -> Duration {
         match self {
-            Self::Drawn { law, trips, plus } => law.sample(rng).mul_f64(*trips) + *plus,
+            Self::Drawn { law, trips } => law.sample(rng).mul_f64(*trips),
             Self::Measured(quantiles) => {
                 let place = rng.random::<f64>() * (quantiles.len() - 1) as f64;
                 let low = quantiles[place as usize];
@@ -68,6 +68,10 @@ impl Time {
 pub struct Network {
     /// By [`Leg`].
     times: [Time; Leg::COUNT],
+    /// What the cryptography of a TLS handshake takes, both ends together.
+    handshake: Duration,
+    /// How many handshakes go on at once; `None`: as many as want to.
+    processors: Option<u32>,
     is_measured: bool,
 }
 
@@ -75,16 +79,21 @@ impl Network {
     /// TCP, MQTT and every answer take a round trip, TLS 1.3 a round trip and `handshake`, a notification half a round trip.
     #[must_use]
     pub fn of_round_trip(law: Distribution, handshake: Duration) -> Self {
-        let time = |leg: Leg| match leg {
-            Leg::Tls => Time::Drawn { law, trips: 1.0, plus: handshake },
-            Leg::Notification => Time::Drawn { law, trips: 0.5, plus: Duration::ZERO },
-            _ => Time::Drawn { law, trips: 1.0, plus: Duration::ZERO },
-        };
-        Self { times: std::array::from_fn(|place| time(Leg::VARIANTS[place])), is_measured: false }
+        let time = |leg: Leg| Time::Drawn { law, trips: if leg == Leg::Notification { 0.5 } else { 1.0 } };
+        Self { times: std::array::from_fn(|place| time(Leg::VARIANTS[place])), handshake, processors: None, is_measured: false }
+    }
+
+    /// The same where both ends of all handshakes are on one machine with so many processors.
+    #[must_use]
+    pub fn with_processors(self, processors: u32) -> Self {
+        Self { processors: Some(processors), ..self }
     }
 
     /// The same with the time of a leg as it was measured: it has network and service in it, so the service adds none of its own then.
     pub fn measure(&mut self, leg: Leg, quantiles: Arc<[Duration]>) {
+        if leg == Leg::Tls {
+            (self.handshake, self.processors) = (Duration::ZERO, None);
+        }
         self.times[leg as usize] = Time::Measured(quantiles);
         self.is_measured = true;
     }
@@ -93,12 +102,21 @@ impl Network {
 /// The times with their random stream.
 pub(crate) struct Delays {
     network: Network,
+    handshakes: Option<ServerQueue>,
     rng: ChaCha8Rng,
 }
 
 impl Delays {
     pub(crate) fn new(network: Network, seed: u64) -> Self {
-        Self { network, rng: seed::rng(seed, 0, Purpose::Network, 0) }
+        let handshakes = network.processors.map(ServerQueue::new);
+        Self { network, handshakes, rng: seed::rng(seed, 0, Purpose::Network, 0) }
+    }
+
+    /// When a TLS handshake that begins at `start` is done.
+    pub(crate) fn secured(&mut self, start: Mono) -> Mono {
+        let handshake = self.network.handshake;
+        let done = self.handshakes.as_mut().map_or(start + handshake, |queue| queue.enter(start, handshake));
+        done + self.draw(Leg::Tls)
     }
 
     pub(crate) fn draw(&mut self, leg: Leg) -> Duration {

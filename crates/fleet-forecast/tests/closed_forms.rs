@@ -185,6 +185,30 @@ fn an_exponential_roll_out_doubles_its_rate_with_every_thousand() {
     assert_eq!([after(1_000), after(2_000), after(3_000)], [20, 30, 35]);
 }
 
+/// 100 things at once, two handshakes at a time of 10 ms each: a pair every 10 ms.
+#[test]
+fn handshakes_wait_for_a_processor_where_there_are_so_many() {
+    let mut settings = settings(100, ms(0), |_| {});
+    settings.fleet.arrivals.fill(Duration::ZERO);
+    settings.fleet.connects_in_progress = 100;
+    settings.network = Network::of_round_trip(constant(ms(0)), ms(10)).with_processors(2);
+    let (told, ..) = run(settings);
+    assert_eq!(told.jobs[0].1, ORIGIN + ms(500), "all are connected");
+}
+
+/// What comes at one instant is one read: the answer to the last update, and the news that the job has left the list.
+#[test]
+fn a_thing_that_asks_for_the_list_looks_at_all_that_came_before_it_asks_again() {
+    let mut settings = settings(1, ms(10), |_| {});
+    settings.jobs[0].start = JobStart::Connected(Duration::from_secs(1));
+    Arc::get_mut(&mut settings.fleet.cohorts[0].agent).unwrap().workflow = Workflow::List;
+    let (told, demand, _) = run(settings);
+    assert_eq!(told.of(LedgerEvent::Terminal).count(), 1);
+    let describes = 1;
+    let lists = demand.of(QuotaName::ReadsPerSecond).total - describes;
+    assert_eq!(lists, 2, "on arrival, and when the job was over; news of it bring the list with them");
+}
+
 /// PROTOCOL 16: one job with n updates, the terminal one among them, is 11 + 3n messages.
 #[test]
 fn a_job_of_one_thing_has_the_messages_that_the_bill_counts() {

@@ -121,11 +121,11 @@ impl<O: Observer> Simulation<O> {
             self.stage(place, Stage::Tcp, now, Some(Reason::ConnectionRefused));
             return self.fail_attempt(link, Reason::ConnectionRefused);
         }
-        let (tcp, tls) = (self.delays.draw(Leg::Tcp), self.delays.draw(Leg::Tls));
+        let dialled = now + self.delays.draw(Leg::Tcp);
         // The handshake of TLS needs the endpoint, too.
-        let secured = self.outages.answers_at(now + tcp) + tls;
+        let secured = self.delays.secured(self.outages.answers_at(dialled));
         let thing = &mut self.things[place as usize];
-        (thing.dialled, thing.secured) = (now + tcp, secured);
+        (thing.dialled, thing.secured) = (dialled, secured);
         if is_expired {
             self.tell(place, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: now });
             self.agenda.add(secured, Happening::Fail { link, reason: Reason::Certificate });

@@ -48,6 +48,17 @@ impl<O: Observer> Simulation<O> {
         self.arm(place);
     }
 
+    /// Messages that arrive at one instant are one read of the thing: it looks at all of them before it says anything.
+    fn drive_after_all_of_now(&mut self, place: u32) {
+        let now = self.now;
+        if self.agenda.next() == Some(now) {
+            self.things[place as usize].armed = now;
+            self.agenda.add(now, Happening::Wake(place));
+        } else {
+            self.drive(place);
+        }
+    }
+
     fn arm(&mut self, place: u32) {
         let now = self.now;
         let thing = &mut self.things[place as usize];
@@ -188,7 +199,7 @@ impl<O: Observer> Simulation<O> {
             self.tell(place, SessionEvent::Published(Published { is_telemetry: false, intended: sent, sent, acknowledged_after }));
         }
         self.things[place as usize].agent.handle_reply(kind, reply, now);
-        self.drive(place);
+        self.drive_after_all_of_now(place);
     }
 
     // ------------------------------------------------------------------------------------------------------ notifications
@@ -213,7 +224,7 @@ impl<O: Observer> Simulation<O> {
         self.busy_at = now;
         self.tell(link.thing, SessionEvent::MessageIn);
         self.things[link.thing as usize].agent.handle_notification(notification, now);
-        self.drive(link.thing);
+        self.drive_after_all_of_now(link.thing);
     }
 
     // -------------------------------------------------------------------------------------------------------------- files
@@ -228,10 +239,11 @@ impl<O: Observer> Simulation<O> {
         let fault = file.fault.as_ref().filter(|fault| verifies || !fault.needs_verification);
         let fetched = fault.map_or(Fetched::Good, |fault| Fetched::Bad { status: fault.status, reason: fault.reason.clone() });
         let lasts = Duration::from_secs_f64(file.bytes as f64 / file.bytes_per_s.max(1) as f64);
-        let (bytes, connects) =
-            (file.bytes, self.delays.draw(Leg::Tcp) + self.delays.draw(Leg::Tls) + self.delays.draw(Leg::Describe));
+        let bytes = file.bytes;
+        let dialled = now + self.delays.draw(Leg::Tcp);
+        let asked = self.delays.secured(dialled) + self.delays.draw(Leg::Describe);
         let file = File { link: self.link(place), started: now, bytes, fetched };
-        self.agenda.add(now + connects + lasts, Happening::File(Box::new(file)));
+        self.agenda.add(asked + lasts, Happening::File(Box::new(file)));
     }
 
     pub(super) fn reach_file(&mut self, file: File) {
