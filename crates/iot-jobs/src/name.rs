@@ -1,7 +1,7 @@
 //! Names and texts with their limits (PROTOCOL 3). A value of these types is already valid.
 
 use super::limits;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -144,19 +144,32 @@ impl JobDocument {
     }
 }
 
+/// Ends every key and every value of [`StatusDetails`], which hold no control characters.
+const END: char = '\0';
+
 /// `statusDetails`: at most 10 pairs; keys 1 to 128 of `[a-zA-Z0-9:_-]`; values 1 to 1,024 characters without control characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusDetails(BTreeMap<Box<str>, Box<str>>);
+///
+/// One shared text, since a fleet has millions of them: the pairs in key order, key before value, each with [`END`] behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct StatusDetails(Arc<str>);
 
 impl StatusDetails {
+    /// Of pairs with the same key the last one counts.
+    ///
     /// # Errors
     /// When a limit of PROTOCOL 3 is not kept.
-    pub fn new<K: Into<Box<str>>, V: Into<Box<str>>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, NameError> {
-        let map: BTreeMap<Box<str>, Box<str>> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-        if map.len() > limits::STATUS_DETAILS_PAIRS_MAX {
-            return Err(NameError::Pairs { max: limits::STATUS_DETAILS_PAIRS_MAX, found: map.len() });
+    pub fn new<K: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, NameError> {
+        let mut pairs: Vec<(K, V)> = pairs.into_iter().collect();
+        pairs.reverse();
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        pairs.dedup_by(|a, b| a.0.as_ref() == b.0.as_ref());
+        if pairs.len() > limits::STATUS_DETAILS_PAIRS_MAX {
+            return Err(NameError::Pairs { max: limits::STATUS_DETAILS_PAIRS_MAX, found: pairs.len() });
         }
-        for (key, value) in &map {
+        let mut text = String::new();
+        for (key, value) in &pairs {
+            let (key, value) = (key.as_ref(), value.as_ref());
             check(
                 "a statusDetails key",
                 key,
@@ -167,8 +180,12 @@ impl StatusDetails {
             check("a statusDetails value", value, limits::STATUS_DETAILS_VALUE_CHARS_MAX, "printable characters", |c| {
                 !in_category_c(c)
             })?;
+            for part in [key, value] {
+                text.push_str(part);
+                text.push(END);
+            }
         }
-        Ok(Self(map))
+        Ok(Self(text.into()))
     }
 
     /// Whether there is no pair; the wire then omits `statusDetails`.
@@ -180,12 +197,27 @@ impl StatusDetails {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(AsRef::as_ref)
+        self.iter().find_map(|(known, value)| (known == key).then_some(value))
     }
 
     /// Pairs in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))
+        let mut parts = self.0.split_terminator(END);
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for StatusDetails {
+    type Error = NameError;
+
+    fn try_from(pairs: BTreeMap<String, String>) -> Result<Self, NameError> {
+        Self::new(pairs)
+    }
+}
+
+impl Serialize for StatusDetails {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -225,5 +257,17 @@ mod tests {
         assert!(StatusDetails::new([("k", "x".repeat(1024))]).is_ok());
         assert!(StatusDetails::new([("k", "x".repeat(1025))]).is_err());
         assert!(StatusDetails::new([("k y", "v")]).is_err());
+    }
+
+    #[test]
+    fn status_details_are_pairs_in_key_order_of_which_the_last_of_a_key_counts() {
+        let details = StatusDetails::new([("b", "2"), ("a", "1"), ("b", "3"), ("b:", " ")]).unwrap();
+        assert_eq!(details.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "3"), ("b:", " ")]);
+        assert_eq!((details.get("b"), details.get("c"), details.is_empty()), (Some("3"), None, false));
+        let json = serde_json::to_string(&details).unwrap();
+        assert_eq!(json, r#"{"a":"1","b":"3","b:":" "}"#);
+        assert_eq!(serde_json::from_str::<StatusDetails>(&json).unwrap(), details);
+        assert!(serde_json::from_str::<StatusDetails>(r#"{"a":"x\u0000y"}"#).is_err(), "damaged records are refused");
+        assert_eq!((StatusDetails::default().iter().count(), StatusDetails::default().is_empty()), (0, true));
     }
 }

@@ -130,9 +130,7 @@ fn refuse_unparsed(payload: &[u8], error: &serde_json::Error) -> Refusal {
 
 pub(super) fn request_body(topic: RequestTopic<'_>, fields: RequestFields<'_>) -> Result<RequestBody, String> {
     let status_details = match fields.status_details {
-        Some(pairs) => {
-            Some(StatusDetails::new(pairs.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned()))).map_err(|e| e.to_string())?)
-        }
+        Some(pairs) => Some(StatusDetails::new(pairs).map_err(|e| e.to_string())?),
         None => None,
     };
     let step_timeout = fields.step_timeout_in_minutes.map(step_timeout).transpose()?;
@@ -177,7 +175,7 @@ struct RequestOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status_details: Option<Details<'a>>,
+    status_details: Option<&'a StatusDetails>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_version: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,7 +210,7 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
     match &request.body {
         RequestBody::GetPending => {}
         RequestBody::StartNext(start) => {
-            out.status_details = start.status_details.as_ref().map(Details);
+            out.status_details = start.status_details.as_ref();
             out.step_timeout_in_minutes = start.step_timeout.map(minutes);
         }
         RequestBody::Describe(describe) => {
@@ -221,7 +219,7 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
         }
         RequestBody::Update(update) => {
             out.status = Some(update.status.as_str());
-            out.status_details = update.status_details.as_ref().map(Details);
+            out.status_details = update.status_details.as_ref();
             out.expected_version = update.expected_version;
             out.execution_number = update.execution_number;
             out.include_job_execution_state = update.include_execution_state.then_some(true);
@@ -254,14 +252,6 @@ pub(super) enum Form<'a> {
     Http { thing: &'a str },
 }
 
-struct Details<'a>(&'a StatusDetails);
-
-impl Serialize for Details<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter())
-    }
-}
-
 struct Document<'a>(&'a JobDocument, Form<'a>);
 
 impl Serialize for Document<'_> {
@@ -289,7 +279,7 @@ impl Serialize for Execution<'_> {
         }
         map.serialize_entry("status", execution.status.as_str())?;
         if !execution.status_details.is_empty() {
-            map.serialize_entry("statusDetails", &Details(&execution.status_details))?;
+            map.serialize_entry("statusDetails", &execution.status_details)?;
         }
         map.serialize_entry("queuedAt", &execution.queued_at.0)?;
         if let Some(started) = execution.started_at {
@@ -333,7 +323,7 @@ impl Serialize for State<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("status", self.0.status.as_str())?;
         if !self.0.status_details.is_empty() {
-            map.serialize_entry("statusDetails", &Details(&self.0.status_details))?;
+            map.serialize_entry("statusDetails", &self.0.status_details)?;
         }
         map.serialize_entry("versionNumber", &self.0.version_number)?;
         map.end()
@@ -523,7 +513,7 @@ fn status(text: &str) -> Result<ExecutionStatus, PayloadError> {
 
 fn details(pairs: Option<BTreeMap<Cow<'_, str>, Cow<'_, str>>>) -> Result<StatusDetails, PayloadError> {
     Ok(match pairs {
-        Some(pairs) => StatusDetails::new(pairs.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned())))?,
+        Some(pairs) => StatusDetails::new(pairs)?,
         None => StatusDetails::default(),
     })
 }

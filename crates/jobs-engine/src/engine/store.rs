@@ -1,4 +1,4 @@
-//! What the engine remembers: things, groups, jobs, executions, in ordered maps and dense indices.
+//! What the engine remembers: things, groups, jobs, executions, in maps and dense indices.
 
 use super::pace::Pace;
 use iot_jobs::instant::{EpochSeconds, Mono, Now};
@@ -7,7 +7,7 @@ use iot_jobs::{
     JobProcessDetails, JobStatus, StatusDetails, ThingName,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Place of a thing in [`Store::things`]; never used again for another.
 pub(super) type ThingKey = u32;
@@ -24,7 +24,7 @@ pub struct ExecutionId {
 #[derive(Default)]
 pub(super) struct Store {
     pub things: Vec<Thing>,
-    pub thing_keys: BTreeMap<ThingName, ThingKey>,
+    pub thing_keys: HashMap<ThingName, ThingKey>,
     pub groups: BTreeMap<GroupName, Group>,
     pub jobs: Vec<Job>,
     pub job_keys: BTreeMap<iot_jobs::JobId, JobKey>,

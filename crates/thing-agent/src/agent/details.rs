@@ -9,8 +9,8 @@ const REASON: &str = "reason";
 const DOWNLOAD: &str = "download";
 /// Characters of a reason; more of it helps nobody.
 const REASON_CHARS_MAX: usize = 256;
-/// Marks kept, so that progress, reason and marks stay within 10 pairs.
-const MARKS_MAX: u32 = 8;
+/// Of the first reports; with progress and reason they stay within 10 pairs.
+const MARKS: [&str; 8] = ["step-1", "step-2", "step-3", "step-4", "step-5", "step-6", "step-7", "step-8"];
 
 /// Grows with every report: what is done stays marked.
 pub(super) fn of_work(reports_before: u32, planned: u32, status: ExecutionStatus) -> StatusDetails {
@@ -19,13 +19,14 @@ pub(super) fn of_work(reports_before: u32, planned: u32, status: ExecutionStatus
         ExecutionStatus::Succeeded => 100,
         _ => 100 * u64::from(reports) / (u64::from(planned) + 1),
     };
-    let mut pairs = vec![(PROGRESS.to_owned(), progress.to_string())];
-    pairs.extend((1..=reports.min(MARKS_MAX)).map(|mark| (format!("step-{mark}"), "done".to_owned())));
-    match status {
-        ExecutionStatus::Failed => pairs.push((REASON.to_owned(), "simulated failure".to_owned())),
-        ExecutionStatus::Rejected => pairs.push((REASON.to_owned(), "simulated refusal of the document".to_owned())),
-        _ => {}
-    }
+    let progress = progress.to_string();
+    let reason = match status {
+        ExecutionStatus::Failed => Some("simulated failure"),
+        ExecutionStatus::Rejected => Some("simulated refusal of the document"),
+        _ => None,
+    };
+    let marks = MARKS.iter().take(reports as usize).map(|mark| (*mark, "done"));
+    let pairs = [(PROGRESS, &*progress)].into_iter().chain(marks).chain(reason.map(|reason| (REASON, reason)));
     StatusDetails::new(pairs).expect("progress, a reason and 8 marks are within the limits")
 }
 
@@ -45,7 +46,7 @@ pub(super) fn of_bad_file(reason: &str) -> StatusDetails {
 
 /// How many reports a thing had made, read back from what it wrote.
 pub(super) fn marks(details: &StatusDetails) -> u32 {
-    details.iter().filter(|(key, _)| key.starts_with("step-")).count() as u32
+    details.iter().filter(|(key, _)| MARKS.contains(key)).count() as u32
 }
 
 #[cfg(test)]

@@ -81,6 +81,9 @@ impl JobsAgent {
 
     /// Whether an answer with this token may be that to the request of that number: one request of a kind is open at a time.
     pub(super) fn is_token(&self, token: Option<&ClientToken>, number: u32) -> bool {
-        token.is_none_or(|token| *token == self.token(number))
+        let hex = |text| u64::from_str_radix(text, 16).ok();
+        token.is_none_or(|token| {
+            token.0.split_once('-').is_some_and(|(thing, of)| hex(thing) == Some(self.thing) && hex(of) == Some(number.into()))
+        })
     }
 }
