@@ -81,6 +81,17 @@ pub struct Manifest {
     pub forecast: Option<ForecastTotals>,
 }
 
+impl Manifest {
+    /// The scenario's name, and where the figures come from if nothing was measured.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.mode {
+            Mode::Run => self.name.clone(),
+            Mode::Forecast => format!("{} (forecast)", self.name),
+        }
+    }
+}
+
 /// A job of the run's forecast, and how far the run was from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PredictedRollout {

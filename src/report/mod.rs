@@ -33,6 +33,9 @@ pub use writer::ResultsWriter;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Below a run's folder: the results folder of its own forecast.
+pub const FORECAST_FOLDER: &str = "forecast";
+
 /// Why results cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {

@@ -55,7 +55,7 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
     let seconds = totals.run_s;
     format!(
         "{}  {shown}  {} things, {}:{:02} min, {} messages out, {} in, seed {}",
-        manifest.name,
+        manifest.title(),
         grouped(totals.things),
         seconds / 60,
         seconds % 60,

@@ -1,7 +1,7 @@
 //! Measured over predicted: a run against an endpoint with quotas is forecast first, and then compared with that.
 
 use crate::forecast::{self, ForecastError};
-use crate::report::{PredictedRollout, RolloutTotals};
+use crate::report::{FORECAST_FOLDER, PredictedRollout, RolloutTotals};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use iot_endpoint::quotas::QuotasChoice;
@@ -9,8 +9,6 @@ use load_metrics::MILESTONES;
 use std::path::{Path, PathBuf};
 use tokio::task::JoinHandle;
 
-/// The folder of the forecast, in the results folder.
-const FOLDER: &str = "forecast";
 /// The error that a forecast states: so much of the time, and no less than a few seconds.
 const ERROR_SHARE: f64 = 0.05;
 const ERROR_S: f64 = 2.0;
@@ -31,7 +29,7 @@ pub(super) struct Prediction(Option<JoinHandle<Result<Vec<RolloutTotals>, Foreca
 impl Prediction {
     /// Only where it `is_wanted`, and worth it. Must be called within a runtime.
     pub(super) fn start(plan: &Plan, roster: &Roster, results: &Path, is_wanted: bool) -> Self {
-        let (plan, roster, dir): (Plan, Roster, PathBuf) = (plan.clone(), roster.clone(), results.join(FOLDER));
+        let (plan, roster, dir): (Plan, Roster, PathBuf) = (plan.clone(), roster.clone(), results.join(FORECAST_FOLDER));
         Self(
             (is_wanted && is_worth_it(&plan)).then(|| tokio::task::spawn_blocking(move || forecast::predict(&plan, &roster, &dir))),
         )
@@ -76,7 +74,7 @@ pub(super) fn findings(predicted: &[PredictedRollout]) -> Vec<String> {
         let (percent, predicted, measured) = milestones.filter_map(is_off).next_back()?;
         Some(format!(
             "job {}: {percent} % were done after {measured:.0} s, and the forecast said {predicted:.0} s, which is more than its error of \
-             {:.0} % ({FOLDER}/ has it in full)",
+             {:.0} % ({FORECAST_FOLDER}/ has it in full)",
             rollout.job,
             ERROR_SHARE * 100.0
         ))

@@ -2,7 +2,7 @@
 
 use crate::folder::{Run, create};
 use crate::parsed::Page;
-use fleetsim::report::{self, Verdict};
+use fleetsim::report::{self, FORECAST_FOLDER, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -218,6 +218,20 @@ fn a_roll_out_shows_when_its_shares_were_reached() {
     assert_eq!(says, "fw-1 reached 50 % by 0:03, 90 % by 0:06, 99 % by 0:06, 100 % by 0:06.");
     assert_eq!(page.all("circle").filter(|dot| dot.is_within("rollout-curves")).count(), 4);
     assert!(page.by_id("capacity").text.contains("12 targets: half of the executions had ended after"));
+}
+
+#[test]
+fn the_forecast_of_a_run_lies_over_its_roll_out() {
+    let run = Run::whole(true);
+    let forecast = run.path(FORECAST_FOLDER);
+    fs::create_dir(&forecast).unwrap();
+    let predicted: String =
+        fs::read_to_string(run.path("rollouts.csv")).unwrap().lines().take(4).map(|row| format!("{row}\n")).collect();
+    fs::write(forecast.join("rollouts.csv"), predicted).unwrap();
+    let page = run.page_again();
+    let says = &page.by_id("rollout-curves-says").text;
+    assert_eq!(says, "fw-1 reached 50 % by 0:03, 90 % by 0:06, 99 % by 0:06, 100 % by 0:06; forecast: fw-1 reached 50 % by 0:03.");
+    assert!(page.by_id("rollout-curves").text.contains("fw-1, forecast"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::sheet::Notes;
 use super::timeline::{Line, Timeline};
 use crate::report::manifest::Percentiles;
+use crate::report::writer::HLOG;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
@@ -53,15 +54,21 @@ pub(super) fn read(log: &[u8], timeline: &Timeline, notes: &mut Notes) -> AllTim
             STANDARD.decode_vec(line.encoded_histogram(), &mut bytes).map_err(|error| error.to_string())?;
             let histogram = deserializer.deserialize(&mut &bytes[..]).map_err(|error| error.to_string())?;
             let Some(place) = timeline.fine.place(end_of(&line)) else { return Ok(()) };
-            gathered.entry(key).or_insert_with(|| Gathering::new(key.0, timeline)).add(timeline, place, &histogram)
+            gathered.entry(key).or_insert_with(|| Gathering::new(key.0, timeline)).add(timeline, place, histogram)
         });
         if let Err(error) = added {
-            notes.push(format!("histograms.hlog is damaged, and what stands before that is shown: {error}"));
+            notes.push(format!("{HLOG} is damaged, and what stands before that is shown: {error}"));
             break;
         }
     }
-    let whole = |(key, gathering): (_, Gathering)| Some((key, gathering.finish(timeline).ok()?));
-    gathered.into_iter().filter_map(whole).collect()
+    let mut all = AllTimes::new();
+    for (key, gathering) in gathered {
+        match gathering.finish(timeline) {
+            Ok(times) => drop(all.insert(key, times)),
+            Err(error) => notes.push(format!("{HLOG}: what it has of {} is left out: {error}", key.0)),
+        }
+    }
+    all
 }
 
 fn lines(log: &[u8]) -> impl Iterator<Item = Result<IntervalLogHistogram<'_>, String>> {
@@ -83,6 +90,19 @@ fn key_of(tag: &str) -> Option<(Operation, Measure)> {
     Some((operation.parse().ok()?, measure))
 }
 
+impl Open {
+    /// Into the span that is open, or as the first of the next.
+    fn merge(open: &mut Option<Self>, place: usize, histogram: Histogram<u64>) -> Result<(), String> {
+        match open {
+            Some(open) => open.histogram.add(histogram).map_err(|error| error.to_string()),
+            None => {
+                *open = Some(Self { place, histogram });
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Gathering {
     fn new(operation: Operation, timeline: &Timeline) -> Self {
         let resolution = Resolution::of(operation, false);
@@ -95,12 +115,11 @@ impl Gathering {
         Self { times, fine: None, coarse: None }
     }
 
-    fn add(&mut self, timeline: &Timeline, place: usize, histogram: &Histogram<u64>) -> Result<(), String> {
+    fn add(&mut self, timeline: &Timeline, place: usize, histogram: Histogram<u64>) -> Result<(), String> {
         if self.fine.as_ref().is_some_and(|open| open.place != place) {
             self.close_fine(timeline)?;
         }
-        let open = self.fine.get_or_insert_with(|| Open { place, histogram: self.times.resolution.histogram() });
-        open.histogram.add(histogram).map_err(|error| error.to_string())
+        Open::merge(&mut self.fine, place, histogram)
     }
 
     fn close_fine(&mut self, timeline: &Timeline) -> Result<(), String> {
@@ -111,8 +130,7 @@ impl Gathering {
         if self.coarse.as_ref().is_some_and(|known| known.place != place) {
             self.close_coarse()?;
         }
-        let row = self.coarse.get_or_insert_with(|| Open { place, histogram: self.times.resolution.histogram() });
-        row.histogram.add(&open.histogram).map_err(|error| error.to_string())
+        Open::merge(&mut self.coarse, place, open.histogram)
     }
 
     fn close_coarse(&mut self) -> Result<(), String> {

@@ -48,7 +48,7 @@ fn page(run: &Run<'_>) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy());
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (run.manifest.name) ": " (run.manifest.verdict.as_str()) }
+                title { (run.manifest.title()) ": " (run.manifest.verdict.as_str()) }
                 style { (PreEscaped(STYLE)) }
             }
             body {

@@ -7,8 +7,8 @@ use super::scale::Scale;
 use super::sheet::{Notes, Sheet};
 use super::timeline::{Line, Merge, Row, Timeline};
 use crate::report::manifest::{EventTotals, Manifest, RolloutTotals};
-use crate::report::tables;
 use crate::report::writer::HLOG;
+use crate::report::{FORECAST_FOLDER, tables};
 use load_metrics::{ExecutionStage, Operation};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,8 @@ pub(super) struct Run<'a> {
     pub(super) operations: BTreeMap<Operation, Ended>,
     /// The largest ones.
     pub(super) jobs: Vec<Job>,
+    /// The same ones as they were forecast, where they were.
+    pub(super) predicted: Vec<Job>,
     pub(super) errors: Vec<ErrorRow>,
     /// What could not be read.
     pub(super) notes: Notes,
@@ -85,7 +87,8 @@ impl<'a> Run<'a> {
         let largest = largest(&manifest.totals.rollouts);
         let timeseries = Sheet::read(dir, tables::TIMESERIES, None, &mut notes);
         let operations = Sheet::read(dir, tables::OPERATIONS, Some(("scope", &["all"])), &mut notes);
-        let rollouts = Sheet::read(dir, tables::ROLLOUTS, Some(("job", &largest)), &mut notes);
+        let [rollouts, forecast] =
+            [dir, &dir.join(FORECAST_FOLDER)].map(|dir| Sheet::read(dir, tables::ROLLOUTS, Some(("job", &largest)), &mut notes));
         let log = fs::read(dir.join(HLOG)).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 notes.push(format!("{HLOG} cannot be read: {error}"));
@@ -104,14 +107,16 @@ impl<'a> Run<'a> {
         let seconds = columns.into_iter().map(figures).collect();
         let times = histograms::read(&log, &timeline, &mut notes);
         let operations = ended(&operations, &timeline, &mut notes);
-        let jobs = rollouts.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect();
+        let [jobs, predicted] = [rollouts, forecast].map(|sheet| {
+            sheet.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect()
+        });
         let errors = errors(&Sheet::read(dir, tables::ERRORS, None, &mut notes));
         let events = manifest.events.iter().take(MOMENTS_MAX).map(span).collect();
         let moments = Moments { phases: phases(&timeseries), events };
         let more = notes.len().saturating_sub(NOTES_MAX);
         notes.truncate(NOTES_MAX);
         notes.extend((more > 0).then(|| format!("and {more} more places cannot be read")));
-        Self { manifest, timeline, moments, times, operations, jobs, errors, notes, seconds }
+        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, notes, seconds }
     }
 
     /// A figure of `timeseries.csv`; `None` where no second has it.

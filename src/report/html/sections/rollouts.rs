@@ -21,9 +21,11 @@ pub(super) fn section(run: &Run<'_>) -> Section {
 fn curves(run: &Run<'_>) -> Option<Figure> {
     let first = run.jobs.first()?;
     let more = run.manifest.totals.rollouts.len().saturating_sub(run.jobs.len());
+    let predicted = run.predicted.iter().find(|job| job.name == first.name);
     let says = format!(
-        "{}{}{}.",
+        "{}{}{}{}.",
         progress(first),
+        predicted.map_or_else(String::new, |job| format!("; forecast: {}", progress(job))),
         if run.jobs.len() > 1 { format!("; {} more jobs beside it", run.jobs.len() - 1) } else { String::new() },
         if more > 0 { format!(", and {more} smaller ones that are not drawn") } else { String::new() }
     );
@@ -31,7 +33,9 @@ fn curves(run: &Run<'_>) -> Option<Figure> {
         MILESTONES.into_iter().zip(job.reached).filter_map(move |(percent, at)| Some((n, at?, percent))).collect::<Vec<_>>()
     };
     let dots = run.jobs.iter().enumerate().flat_map(marks).collect();
-    let series = run.jobs.iter().map(|job| Series { name: job.name.clone(), line: job.done.clone() }).collect();
+    let measured = run.jobs.iter().map(|job| Series { name: job.name.clone(), line: job.done.clone() });
+    let predicted = run.predicted.iter().map(|job| Series { name: format!("{}, forecast", job.name), line: job.done.clone() });
+    let series = measured.chain(predicted).take(SERIES_MAX).collect();
     let chart = Chart {
         id: "rollout-curves".into(),
         title: "Targets that are done; dots at 50, 90, 99 and 100 %".into(),

@@ -3,7 +3,7 @@
 use crate::report::html::limits;
 use crate::report::html::run::Run;
 use crate::report::html::text::{cut_to, table};
-use crate::report::manifest::{ThresholdTotals, Verdict};
+use crate::report::manifest::{Mode, ThresholdTotals, Verdict};
 use load_metrics::format::{clock, grouped, plain};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -19,11 +19,12 @@ pub(in crate::report::html) fn verdict(run: &Run<'_>, charts: &BTreeSet<&str>) -
     let totals = &manifest.totals;
     let code = manifest.exit_code.map_or_else(String::new, |code| format!(" (exit code {code})"));
     html! {
-        h1 { (manifest.name) }
+        h1 { (manifest.title()) }
         p.verdict {
             strong.{ "badge " (class(manifest.verdict)) } { (manifest.verdict.as_str()) }
             " " (meaning(manifest.verdict)) (code)
         }
+        @if manifest.mode == Mode::Forecast { p { "This is a forecast: the scenario in virtual time, of which nothing was measured." } }
         p.facts {
             (grouped(totals.things)) " things, " (clock(Duration::from_secs(totals.run_s))) " (min:s), "
             (grouped(totals.messages_out)) " messages out and " (grouped(totals.messages_in)) " in, seed " (manifest.seed) ", started "
