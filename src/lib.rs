@@ -4,6 +4,7 @@
 //! `docs/ARCHITECTURE.md` is the map: which crate and module does what, and who may name whom.
 
 pub mod aws;
+pub mod billing;
 pub mod capacity;
 pub mod check;
 pub mod cli;

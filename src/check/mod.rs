@@ -1,37 +1,41 @@
 //! The preflight of a plan: can this host carry it, do the quotas of the account, what does it cost? Values first, faces (text, JSON, CSV)
 //! after. What the plan asks of the account is counted elsewhere and comes in as a [`Demand`].
 
-mod bill;
 mod calibrate;
 mod causes;
 mod csv;
 mod loads;
-mod money;
-pub mod prices;
 mod production;
 mod quotas;
 mod sizing;
 mod text;
 
-pub use bill::{Bill, BillLine, TierLine};
 pub use calibrate::{CalibrateError, calibrate};
 pub use causes::Cause;
-pub use money::Money;
-pub use prices::{AWS_PRICES, Prices};
 pub use production::Production;
 pub use quotas::{QuotaRow, QuotaState};
-pub use sizing::{Calibration, Performance, Resource, Sizing};
+pub use sizing::{CORE_SHARE, Calibration, Performance, Resource, Sizing};
 
+use crate::billing::{Bill, BilledItem, Prices};
 use crate::exit;
 use crate::preflight::{self, HostFacts, Need, ResourceShortage};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use fleet_forecast::{Billed, Demand};
-use iot_endpoint::quotas::QuotaSheet;
+use iot_endpoint::quotas::{QuotaSheet, QuotasChoice};
+use jobs_engine::quotas::Quotas;
 use load_metrics::format::{clock, grouped};
-use prices::BilledItem;
 use serde::Serialize;
 use std::time::Duration;
+
+/// What an AWS account may do by default.
+///
+/// # Panics
+/// Never: the quotas are embedded.
+#[must_use]
+pub fn account_quotas() -> Quotas {
+    QuotasChoice::Aws.load().expect("the quotas of AWS are embedded")
+}
 
 /// What is checked, and against what.
 pub struct Subject<'a> {

@@ -1,7 +1,7 @@
 //! The roll-outs of a plan as a fleet in the field would do them, in units of the bill (PROTOCOL 16): no storm of connects, no telemetry, the
 //! account's own minutes.
 
-use super::prices::BilledItem;
+use crate::billing::BilledItem;
 use crate::roster::Roster;
 use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::{RateIncrease, RolloutConfig};

@@ -1,12 +1,11 @@
 //! The report for people: the answer first, then what it rests on.
 
-use super::prices::BilledItem;
 use super::quotas::{QuotaRow, QuotaState};
-use super::{Bill, Cause, CostReport, Performance, QuotaReport, Report, Sizing};
+use super::{Cause, CostReport, Performance, QuotaReport, Report, Sizing};
+use crate::billing::Bill;
 use crate::report::{finish, table};
 use load_metrics::format::{bytes, clock, grouped, plain};
 use std::time::Duration;
-use strum::VariantArray as _;
 
 pub(super) fn text(report: &Report) -> String {
     let mut parts = vec![format!("{}: {}", report.scenario, report.summary), host(report)];
@@ -102,11 +101,11 @@ fn because(cause: &Cause) -> String {
 fn cost(cost: &CostReport) -> String {
     let mut table = table(&["", "this run", cost.currency.as_str(), "production", cost.currency.as_str()]);
     let production = cost.production.as_ref();
-    for (n, item) in BilledItem::VARIANTS.iter().enumerate() {
+    for n in 0..cost.run.lines.len() {
         let cells = |bill: &Bill| [grouped(bill.lines[n].quantity), bill.lines[n].amount.to_string()];
         let [run, of_run] = cells(&cost.run);
         let [there, of_production] = production.map_or_else(Default::default, |production| cells(&production.bill));
-        table.add_row([item.label().to_owned(), run, of_run, there, of_production]);
+        table.add_row([cost.run.lines[n].label.to_owned(), run, of_run, there, of_production]);
     }
     let totals =
         |pick: fn(&Bill) -> String| [pick(&cost.run), production.map_or_else(String::new, |production| pick(&production.bill))];

@@ -2,7 +2,8 @@
 
 use super::scenario_args::ScenarioArgs;
 use super::{complain, print, usage};
-use crate::check::{AWS_PRICES, CalibrateError, Prices, Report, Subject, calibrate};
+use crate::billing::{AWS_PRICES, Prices};
+use crate::check::{CalibrateError, Report, Subject, calibrate};
 use crate::forecast::demand;
 use crate::roster::Roster;
 use crate::run::{check_target, needs, use_colour};

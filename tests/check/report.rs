@@ -1,7 +1,8 @@
 //! The report of a plan whose demand is known, in all its forms.
 
 use fleet_forecast::{Billed, Demand, QuotaDemand};
-use fleetsim::check::{Prices, QuotaState, Report, Subject};
+use fleetsim::billing::Prices;
+use fleetsim::check::{QuotaState, Report, Subject};
 use fleetsim::preflight::HostFacts;
 use fleetsim::roster::Roster;
 use fleetsim::run::needs;

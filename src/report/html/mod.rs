@@ -1,6 +1,7 @@
 //! `report.html`: a run as one page that needs nothing else, made from the files of its folder; the same files give the same page.
 
 mod chart;
+mod demand;
 mod histograms;
 mod limits;
 mod run;

@@ -1,11 +1,13 @@
 //! A run as the page needs it: the manifest, and the files of its folder as lines over time.
 
 use super::chart::{Axis, Limit, Moments, SERIES_MAX};
+use super::demand::Demand;
 use super::histograms::{self, AllTimes};
 use super::limits;
 use super::scale::Scale;
 use super::sheet::{Notes, Sheet};
 use super::timeline::{Line, Merge, Row, Timeline};
+use crate::check;
 use crate::report::manifest::{EventTotals, Manifest, RolloutTotals};
 use crate::report::writer::HLOG;
 use crate::report::{FORECAST_FOLDER, tables};
@@ -51,6 +53,7 @@ pub(super) struct Run<'a> {
     /// The same ones as they were forecast, where they were.
     pub(super) predicted: Vec<Job>,
     pub(super) errors: Vec<ErrorRow>,
+    pub(super) demand: Demand,
     /// What could not be read.
     pub(super) notes: Notes,
     seconds: BTreeMap<String, Vec<Row>>,
@@ -106,6 +109,7 @@ impl<'a> Run<'a> {
         };
         let seconds = columns.into_iter().map(figures).collect();
         let times = histograms::read(&log, &timeline, &mut notes);
+        let demand = Demand::new(&timeseries, &operations, &check::account_quotas(), &mut notes);
         let operations = ended(&operations, &timeline, &mut notes);
         let [jobs, predicted] = [rollouts, forecast].map(|sheet| {
             sheet.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect()
@@ -116,7 +120,7 @@ impl<'a> Run<'a> {
         let more = notes.len().saturating_sub(NOTES_MAX);
         notes.truncate(NOTES_MAX);
         notes.extend((more > 0).then(|| format!("and {more} more places cannot be read")));
-        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, notes, seconds }
+        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, demand, notes, seconds }
     }
 
     /// A figure of `timeseries.csv`; `None` where no second has it.

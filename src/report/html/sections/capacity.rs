@@ -2,14 +2,20 @@
 //! there where the files have it.
 
 use super::Section;
+use crate::billing::{Bill, BillLine, BilledItem, Prices};
+use crate::check::CORE_SHARE;
 use crate::report::forecast_totals::QuotaTotals;
+use crate::report::html::demand::QuotaUse;
 use crate::report::html::run::Run;
 use crate::report::manifest::{PredictedRollout, RolloutTotals, UsageTotals};
-use load_metrics::format::{bytes, grouped, milliseconds};
+use load_metrics::format::{bytes, clock, grouped, milliseconds};
 use maud::html;
+use std::time::Duration;
 
 /// Jobs that are told one by one.
 const JOBS_MAX: usize = 10;
+/// Quotas that are told besides the one that breaks first.
+const QUOTAS_MAX: usize = 8;
 /// The program itself weighs as much as a thousand things.
 const THINGS_MIN: u64 = 1_000;
 
@@ -24,8 +30,10 @@ pub(super) fn section(run: &Run<'_>) -> Section {
         .chain(predicted(run))
         .chain(quotas(run))
         .chain(rates(run))
+        .chain(cost(run))
         .chain(generator(run))
         .chain(endpoint(run))
+        .chain(sizing(run))
         .collect();
     let lead = html! {
         @if facts.is_empty() { p { "The run ended before there was anything to plan with." } }
@@ -66,27 +74,91 @@ fn predicted(run: &Run<'_>) -> Vec<Fact> {
     run.manifest.predicted.iter().take(JOBS_MAX).filter_map(of_job).collect()
 }
 
-/// Of a forecast: the quotas that are passed, or else the one that is nearest.
+/// What breaks first, and how much is left of the others.
 fn quotas(run: &Run<'_>) -> Vec<Fact> {
-    let Some(forecast) = &run.manifest.forecast else { return Vec::new() };
-    let used = |quota: &QuotaTotals| quota.limit.map_or(0.0, |limit| quota.peak as f64 / f64::from(limit));
-    let mut known: Vec<&QuotaTotals> = forecast.quotas.iter().filter(|quota| quota.limit.is_some()).collect();
-    known.sort_by(|a, b| used(b).total_cmp(&used(a)));
-    let passed = known.iter().filter(|quota| quota.refused > 0).count();
-    let fact = |quota: &&QuotaTotals| Fact {
-        subject: format!("Quota {}", quota.quota),
+    let forecast = run.manifest.forecast.as_ref();
+    let of_forecast = |quota: &QuotaTotals| {
+        Some(QuotaUse { name: quota.quota.clone(), limit: quota.limit?.into(), peak: quota.peak, peak_at_s: quota.peak_at_s })
+    };
+    let forecast_uses: Vec<QuotaUse> =
+        forecast.iter().flat_map(|forecast| forecast.quotas.iter().filter_map(of_forecast)).collect();
+    let mut uses: Vec<&QuotaUse> = if forecast.is_some() { &forecast_uses } else { &run.demand.quotas }.iter().collect();
+    uses.sort_by(|a, b| b.share().total_cmp(&a.share()));
+    let Some((first, others)) = uses.split_first() else { return Vec::new() };
+    let whose = if forecast.is_some() { "" } else { " that an AWS account has by default" };
+    let refused = forecast.and_then(|forecast| forecast.quotas.iter().find(|quota| quota.quota == first.name && quota.refused > 0));
+    let refused =
+        refused.map_or_else(String::new, |quota| format!("; {} of {} were over it", grouped(quota.refused), grouped(quota.total)));
+    let bottleneck = Fact {
+        subject: "First bottleneck".into(),
         says: format!(
-            "at most {} of {} were asked for ({:.0} %), at {:.0} s; {} of {} were over it.",
-            grouped(quota.peak),
-            grouped(quota.limit.unwrap_or_default().into()),
-            used(quota) * 100.0,
-            quota.peak_at_s,
-            grouped(quota.refused),
-            grouped(quota.total)
+            "{}: {} of the {}{whose} at its busiest, by {} ({:.1} %){refused}.",
+            first.name,
+            grouped(first.peak),
+            grouped(first.limit),
+            clock(Duration::from_secs_f64(first.peak_at_s)),
+            first.share() * 100.0
         ),
     };
-    let over: Vec<&&QuotaTotals> = known.iter().filter(|quota| passed == 0 || quota.refused > 0).collect();
-    over.into_iter().take(passed.max(1)).map(fact).collect()
+    let rest: Vec<String> = others
+        .iter()
+        .take(QUOTAS_MAX)
+        .map(|it| format!("{} {} of {} ({:.1} %)", it.name, grouped(it.peak), grouped(it.limit), it.share() * 100.0))
+        .collect();
+    let headroom = Fact { subject: "Headroom".into(), says: format!("{}.", rest.join("; ")) };
+    std::iter::once(bottleneck).chain((!rest.is_empty()).then_some(headroom)).collect()
+}
+
+/// In an account in which nothing else is billed.
+fn cost(run: &Run<'_>) -> Option<Fact> {
+    let prices = Prices::aws();
+    let totals = &run.manifest.totals;
+    let units = |item: BilledItem| match &run.manifest.forecast {
+        Some(forecast) => match item {
+            BilledItem::ConnectionMinutes => forecast.billed.connection_minutes,
+            BilledItem::Messages => forecast.billed.messages,
+            BilledItem::RemoteActions => forecast.billed.executions,
+            BilledItem::RegistryOperations => 0,
+        },
+        None => run.demand.billed(totals, item),
+    };
+    let bill = Bill::new(&prices, units);
+    let line = |line: &BillLine| (line.quantity > 0).then(|| format!("{} {}", grouped(line.quantity), line.label));
+    let lines: Vec<String> = bill.lines.iter().filter_map(line).collect();
+    (!lines.is_empty()).then(|| Fact {
+        subject: "Cost".into(),
+        says: format!(
+            "{} {} at AWS ({}, prices of {}): {}.",
+            bill.total,
+            prices.currency,
+            prices.region,
+            prices.published,
+            lines.join(", ")
+        ),
+    })
+}
+
+/// How many things with this rhythm the host would carry, by what ends first.
+fn sizing(run: &Run<'_>) -> Option<Fact> {
+    let (totals, host) = (&run.manifest.totals, &run.manifest.host);
+    let things = totals.things as f64;
+    let peak = |figures: [&str; 2]| figures.iter().filter_map(|figure| run.peak(figure)).sum::<f64>();
+    let (cores, bytes) = (peak(["cpu_share", "endpoint_cpu_share"]), peak(["rss_bytes", "endpoint_rss_bytes"]));
+    let of = |has: f64, took: f64| (has * things / took) as u64;
+    let limits = [
+        ("cores, busy to 70 %", of(host.cores as f64 * CORE_SHARE, cores)),
+        ("memory", of(host.memory_available_bytes as f64, bytes)),
+        ("descriptors of a process", host.descriptors),
+    ];
+    let (what, most) = limits.into_iter().min_by_key(|(_, most)| *most)?;
+    (totals.things >= THINGS_MIN && cores > 0.0 && bytes > 0.0).then(|| Fact {
+        subject: "Generator sizing".into(),
+        says: format!(
+            "At its busiest the run kept {cores:.1} of {} cores busy. With this rhythm the host carries about {} things; its {what} end first.",
+            host.cores,
+            grouped(most)
+        ),
+    })
 }
 
 /// What quotas of the endpoint are held against.

@@ -19,6 +19,9 @@ pub struct Bill {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BillLine {
     pub item: &'static str,
+    /// For people.
+    #[serde(skip)]
+    pub label: &'static str,
     pub quantity: u64,
     pub amount: Money,
     /// The tiers it reaches into.
@@ -47,6 +50,7 @@ impl Bill {
             let charged = amount(quantity);
             BillLine {
                 item: item.key(),
+                label: item.label(),
                 quantity,
                 amount: charged,
                 tiers: tiers(price, quantity),
