@@ -7,6 +7,7 @@ pub mod aws;
 pub mod capacity;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod exit;
 pub mod forecast;
 pub mod inspect;
