@@ -82,10 +82,12 @@ impl Window {
         Ended { units }
     }
 
-    /// Ended operations per second.
+    /// Ended operations per second. Its seconds follow the plan of the roll-out, so they do not tell how much it varies; what is known of a
+    /// run alone is that its length was rounded to a whole number of rows.
     pub(super) fn rate(&self, ended: &Ended) -> Option<Estimate> {
-        let parts: Vec<(f64, f64)> = ended.units.iter().zip(&self.seconds).map(|(unit, seconds)| (unit.0, *seconds)).collect();
-        ratio(&parts, &self.resampling)
+        let seconds: f64 = self.seconds.iter().sum();
+        let rate = ended.count() / seconds;
+        (rate.is_finite() && rate > 0.0).then(|| Estimate { ln: rate.ln(), variance: (self.units.len() as f64).powi(-2) / 12.0 })
     }
 
     /// Failed over ended, with half a failure added, so that none at all has a logarithm, too.
@@ -144,7 +146,8 @@ mod tests {
         assert!((p50.value() - 5.0).abs() < 1e-9 && (p90.value() - 9.0).abs() < 1e-9);
         let ended = window.ended(&run, Operation::Update);
         assert_eq!((ended.count(), ended.failed()), (90.0, 9.0));
-        assert!((window.rate(&ended).unwrap().value() - 10.0).abs() < 1e-9);
+        let rate = window.rate(&ended).unwrap();
+        assert!((rate.value() - 10.0).abs() < 1e-9 && (rate.variance - 1.0 / (12.0 * 81.0)).abs() < 1e-12);
         assert!((window.failed_share(&ended).unwrap().value() - 9.5 / 91.0).abs() < 1e-9);
         let none = window.ended(&run, Operation::Describe);
         assert!(window.rate(&none).is_none() && window.times(&run, Operation::Describe, Measure::Response).count() == 0);

@@ -1,6 +1,6 @@
 //! A figure of one run as a logarithm, and how uncertain the run by itself leaves it.
 
-use crate::resampling::Resampling;
+use crate::resampling::{Resampling, variance};
 
 /// A figure of one run: percentile, rate or share.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,8 +63,9 @@ impl Values {
         self.count
     }
 
-    /// The values that these shares of all do not exceed, in ticks; `None` where nothing was measured. A value was rounded to its tick, and
-    /// that is a part of the variance.
+    /// The values that these shares of all do not exceed, in ticks; `None` where nothing was measured. Where all values lie in a few seconds
+    /// these cannot tell how much they vary: the variance is at least that of as many independent values. That a value was rounded to its
+    /// tick is a part of it.
     ///
     /// # Panics
     /// When the resampling is of another number of units.
@@ -72,14 +73,22 @@ impl Values {
     pub fn quantiles<const N: usize>(&self, quantiles: [f64; N], resampling: &Resampling) -> Option<[Estimate; N]> {
         assert_eq!(self.units.len(), resampling.units(), "a run is resampled by its own units");
         let mut counts = vec![0; self.ticks.len()];
-        let whole = self.lns(&vec![1; self.units.len()], quantiles, &mut counts)?;
         let resampled: Vec<[f64; N]> =
             resampling.weights().filter_map(|weights| self.lns(weights, quantiles, &mut counts)).collect();
+        let whole = self.lns(&vec![1; self.units.len()], quantiles, &mut counts)?;
         Some(std::array::from_fn(|n| {
+            let between_seconds = variance(&resampled.iter().map(|lns| lns[n]).collect::<Vec<f64>>());
             let rounding = (-2.0 * whole[n]).exp() / 12.0;
-            let lns: Vec<f64> = resampled.iter().map(|lns| lns[n]).collect();
-            Estimate { ln: whole[n], variance: crate::resampling::variance(&lns) + rounding }
+            Estimate { ln: whole[n], variance: between_seconds.max(self.independent(&counts, quantiles[n])) + rounding }
         }))
+    }
+
+    /// The variance of a quantile of independent values: its rank is binomial.
+    fn independent(&self, counts: &[u64], quantile: f64) -> f64 {
+        let all = self.count as f64;
+        let (rank, deviation) = (quantile * all, (quantile * (1.0 - quantile) * all).sqrt());
+        let ln = |rank: f64| (self.at(counts, rank.clamp(1.0, all).ceil() as u64) as f64).ln();
+        ((ln(rank + deviation) - ln(rank - deviation)) / 2.0).powi(2)
     }
 
     /// Of the units by their weights; `counts` is room for one count a value.
@@ -164,6 +173,17 @@ mod tests {
         assert_eq!(Values::new(&[]).quantiles(THREE, &Resampling::new(0, 1)), None);
         assert_eq!(ratio(&[(0.0, 1.0); 8], &Resampling::new(8, 1)), None);
         assert_eq!(ratio(&[], &Resampling::new(0, 1)), None);
+    }
+
+    /// Uniform between 1,000 and 2,000: the median of n values has the variance 1,000^2 / (4 n).
+    #[test]
+    fn a_single_second_is_no_surer_than_its_values() {
+        let second: Vec<(u64, u64)> = (0..1_000).map(|n| (1_000 + n, 1)).collect();
+        let units: Vec<Vec<(u64, u64)>> = std::iter::once(second).chain(vec![Vec::new(); 29]).collect();
+        let [p50, ..] = Values::new(&units).quantiles(THREE, &Resampling::new(30, 1)).unwrap();
+        let deviation = p50.variance.sqrt() * p50.value();
+        let expected = 1_000.0 / (4.0_f64 * 1_000.0).sqrt();
+        assert!((deviation - expected).abs() < 0.1 * expected, "{deviation} and {expected}");
     }
 
     /// The mean of n independent counts has the variance that theory says.
