@@ -22,7 +22,7 @@ seed = 3
 [target.emulator]
 latency = "{latency}"
 [fleet]
-things = 1_000
+things = 2_000
 connect = {{ rate = "500/s" }}
 [behavior.quick]
 reaction = "uniform(0s, 1s)"
@@ -32,7 +32,7 @@ step = "uniform(1s, 3s)"
 job = "fw"
 after = "connected"
 delay = "7s"
-rate = "2400/min"
+rate = "4800/min"
 document = {{ operation = "x" }}
 [end]
 limit = "3m"
