@@ -15,3 +15,26 @@ pub const FAIL: u8 = 99;
 pub const SCENARIO: u8 = 104;
 /// Interrupted; results were written.
 pub const INTERRUPTED: u8 = 105;
+
+/// In the order in which they apply.
+const ORDER: [u8; 6] = [USAGE, SCENARIO, ERROR, INTERRUPTED, INVALID, FAIL];
+
+/// The code of several things together: the first one that applies.
+#[must_use]
+pub fn first(codes: &[u8]) -> u8 {
+    ORDER.into_iter().find(|code| codes.contains(code)).unwrap_or(PASS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_code_that_applies_is_that_of_all() {
+        assert_eq!([first(&[]), first(&[PASS, PASS]), first(&[FAIL, INVALID, PASS])], [PASS, PASS, INVALID]);
+        assert_eq!(
+            [first(&[FAIL, INTERRUPTED]), first(&[INTERRUPTED, ERROR]), first(&[ERROR, SCENARIO])],
+            [INTERRUPTED, ERROR, SCENARIO]
+        );
+    }
+}

@@ -8,6 +8,7 @@ pub mod billing;
 pub mod capacity;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod exit;
 pub mod forecast;
 pub mod inspect;

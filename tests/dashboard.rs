@@ -52,7 +52,7 @@ fn app(name: &str, things: usize) -> App {
         duration: None,
         results: "results/latest".into(),
         rates: BTreeMap::from([(JobId::new("fw-2-4-1").unwrap(), 12_000)]),
-        search: None,
+        title: None,
     };
     App::new(run_info, Theme { has_colour: true })
 }

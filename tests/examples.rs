@@ -165,11 +165,16 @@ fleetsim() {
             *) args+=("$1"); shift ;;
             esac
         done
-        "$FLEETSIM" "${args[@]}" --things 6 --ui none --set end.limit="'5m'" --set target.emulator.minute="'1s'" || [[ $? == 98 ]]
+        "$FLEETSIM" "${args[@]}" --things "${THINGS:-6}" --ui none --set end.limit="'5m'" --set target.emulator.minute="'1s'" || [[ $? == 98 ]]
         ;;
     capacity)
         # One step, whatever it says: a search takes a quarter of an hour.
         "$FLEETSIM" "$@" --things 40 --ui none --step 1s --warm-up 0s --confirm 0 --to 20 || [[ $? == 98 || $? == 99 ]]
+        ;;
+    compare)
+        # Small runs are over before their first ten seconds are.
+        shift
+        "$FLEETSIM" compare --skip 0s "$@" || [[ $? == 98 ]]
         ;;
     serve)
         if [[ " $* " == *" --print-"* ]]; then
@@ -295,7 +300,9 @@ fn run_block(block: &Block) {
     if block.text.contains("mine.toml") && !block.text.contains("init") {
         run(dir.path(), &block.place, "fleetsim scenarios init 10k mine.toml");
     }
-    run(dir.path(), &block.place, &without_prompts(&block.text));
+    // There is nothing to compare of six things.
+    let things = if block.text.contains("fleetsim compare ") { "THINGS=40\n" } else { "" };
+    run(dir.path(), &block.place, &format!("{things}{}", without_prompts(&block.text)));
 }
 
 #[test]

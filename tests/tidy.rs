@@ -18,6 +18,9 @@ const PURE: &[&str] = &[
     "check/production.rs",
     "check/quotas.rs",
     "check/sizing.rs",
+    "compare/figures.rs",
+    "compare/window.rs",
+    "compare/words.rs",
     "inspect/card.rs",
     "inspect/cards.rs",
     "roster.rs",
@@ -134,7 +137,21 @@ const DIRECTION: &[(&str, &[&str])] = &[
         ],
     ),
     ("capacity", &["crate::aws", "crate::cli", "crate::inspect", "crate::tui", "thing_transport"]),
-    ("run", &["crate::capacity", "crate::check", "crate::cli"]),
+    (
+        "compare",
+        &[
+            "crate::aws",
+            "crate::inspect",
+            "crate::run",
+            "crate::scenario",
+            "crate::tui",
+            "crate::capacity",
+            "crate::cli",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
+    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare"]),
 ];
 
 /// What one file does for all others, and why: text that no other file has, and files that may.

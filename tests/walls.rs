@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Crates whose machines get time, chance and bytes handed in.
-const PURE: [&str; 7] = ["fleet-forecast", "iot-jobs", "jobs-engine", "load-metrics", "sim-units", "thing-agent", "thing-faults"];
+const PURE: [&str; 8] =
+    ["fleet-forecast", "iot-jobs", "jobs-engine", "load-metrics", "run-compare", "sim-units", "thing-agent", "thing-faults"];
 
 /// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
 const IMPURE: [&str; 14] = [
@@ -29,10 +30,11 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Every library and the libraries of the workspace that it may name. The program, `fleetsim`, may name all.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("iot-jobs", &[]),
     ("sim-units", &["iot-jobs"]),
     ("config-text", &["sim-units"]),
+    ("run-compare", &["sim-units"]),
     ("thing-faults", &["iot-jobs", "sim-units"]),
     ("jobs-engine", &["iot-jobs", "sim-units"]),
     ("thing-agent", &["iot-jobs", "sim-units", "thing-faults"]),

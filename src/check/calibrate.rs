@@ -70,6 +70,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         certs: Some(folder.path().join("certs")),
         ui: UiKind::None,
         shards: None,
+        title: None,
         step: None,
     };
     match run(options) {

@@ -97,7 +97,7 @@ fn positive(text: &str) -> Result<f64, String> {
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("it must be above 0".into()) }
 }
 
-fn whole_seconds(text: &str) -> Result<u64, String> {
+pub(super) fn whole_seconds(text: &str) -> Result<u64, String> {
     let duration = text::duration(text)?;
     if duration.subsec_nanos() == 0 && duration <= STEP_MAX {
         Ok(duration.as_secs())

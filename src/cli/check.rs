@@ -113,12 +113,7 @@ impl CheckArgs {
         if let Some(why) = refused {
             complain(format_args!("--calibrate: {why}"));
         }
-        // The order of the exit codes.
-        let codes = [report.exit_code(self.strict), refused.map_or(exit::PASS, CalibrateError::exit_code)];
-        [exit::ERROR, exit::INTERRUPTED, exit::INVALID, exit::FAIL]
-            .into_iter()
-            .find(|code| codes.contains(code))
-            .unwrap_or(exit::PASS)
+        exit::first(&[report.exit_code(self.strict), refused.map_or(exit::PASS, CalibrateError::exit_code)])
     }
 
     /// An emulator with a file of its own plays an account with those quotas.

@@ -3,6 +3,7 @@
 mod capacity;
 mod certs;
 mod check;
+mod compare;
 mod forecast;
 mod report;
 mod run;
@@ -58,9 +59,8 @@ enum Command {
     Completions { shell: clap_complete::Shell },
     /// Many certificates in one file, and back
     Certs(certs::CertsArgs),
-    /// Two results folders side by side
-    #[command(hide = true)]
-    Compare(NotBuilt),
+    /// Two sets of runs side by side: which figures are worse, better or the same
+    Compare(compare::CompareArgs),
     /// The shards of one run into one results folder
     #[command(hide = true)]
     Merge(NotBuilt),
@@ -112,7 +112,7 @@ pub fn main() -> u8 {
             print(&String::from_utf8_lossy(&script))
         }
         Command::Certs(args) => certs::certs_command(&args),
-        Command::Compare(_) => not_built("compare"),
+        Command::Compare(args) => compare::compare_command(args),
         Command::Merge(_) => not_built("merge"),
         Command::Aws(_) => not_built("aws"),
     }

@@ -2,7 +2,8 @@
 
 use super::scenario_args::ScenarioArgs;
 use super::{not_built, usage};
-use crate::run::{RunOptions, UiKind, is_capable_terminal, run};
+use crate::run::{RunOptions, UiKind, is_capable_terminal, run, run_series};
+use crate::scenario::plan::TargetPlan;
 use clap::Args;
 use host::environment;
 use std::io::IsTerminal as _;
@@ -27,6 +28,9 @@ pub(super) struct RunArgs {
     /// Threads that drive things [default: the host's cores]
     #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// Run it K times, one after the other, into 1 to K of the results folder: how much runs vary, for `fleetsim compare`
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: Option<u32>,
     /// Drive slice I of N (not built yet)
     #[arg(long, value_name = "I/N", hide = true)]
     shard: Option<String>,
@@ -104,5 +108,14 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
-    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), step: None })
+    if let (Some(_), TargetPlan::Aws(_), Some(rollout)) = (args.repeat, &plan.target, plan.rollouts.first()) {
+        let why = format!("each run would create the same job, {}, in the account", rollout.name);
+        return usage(format_args!("--repeat: {why}: leave [[rollout]] out, or use the local endpoint"));
+    }
+    let shards = args.shards.map(usize::from);
+    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, step: None };
+    match args.repeat {
+        Some(repeat) => run_series(options, repeat),
+        None => run(options),
+    }
 }

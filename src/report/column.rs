@@ -109,7 +109,7 @@ fn bytes(out: csv::Writer<Vec<u8>>) -> Vec<u8> {
 }
 
 /// Replaces a file in one step: a reader, and a crash, sees the old one or the new one. What could not be written leaves nothing.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     let aside = path.with_extension("part");
     std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path)).map_err(|source| {
         // It may not even be there.

@@ -2,18 +2,12 @@
 
 use super::ReportError;
 use super::column::Appender;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag};
-use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use host::clock;
-use load_metrics::{Measure, Operation, Resolution, Snapshot};
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use load_metrics::Snapshot;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use strum::VariantArray as _;
 
 const UNITS: &str =
     "values are microseconds; of notify_next, notify_next_at_least, first_notification and execution they are milliseconds";
@@ -54,45 +48,4 @@ impl IntervalLog {
         }
         self.out.append(&lines)
     }
-}
-
-/// The service times of one operation over a whole run.
-pub struct ServiceTimes {
-    histogram: Histogram<u64>,
-    tick: Duration,
-}
-
-impl ServiceTimes {
-    /// The time that this share of the samples, from 0 to 1, is not above.
-    #[must_use]
-    pub fn at(&self, share: f64) -> Duration {
-        let ticks = self.histogram.value_at_quantile(share);
-        self.tick.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
-    }
-}
-
-/// Reads the service times of all operations of a run back.
-///
-/// # Errors
-/// When the folder has no log of histograms, or not one that can be read.
-pub fn service_times(dir: &Path) -> Result<BTreeMap<Operation, ServiceTimes>, ReportError> {
-    let path = dir.join(super::writer::HLOG);
-    let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
-    let damaged = |why: String| ReportError::Damaged { path: path.clone(), why };
-    let mut deserializer = Deserializer::new();
-    let mut times: BTreeMap<Operation, ServiceTimes> = BTreeMap::new();
-    for entry in IntervalLogIterator::new(&text) {
-        // What a run that was killed left of its last line is no histogram.
-        let Ok(LogEntry::Interval(interval)) = entry else { continue };
-        let tag = interval.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default();
-        let of_tag = |operation: &&Operation| tag == format!("{}.{}", operation.as_str(), Measure::Service.as_str());
-        let Some(operation) = Operation::VARIANTS.iter().find(of_tag) else { continue };
-        let bytes = BASE64.decode(interval.encoded_histogram()).map_err(|error| damaged(error.to_string()))?;
-        let part: Histogram<u64> = deserializer.deserialize(&mut &bytes[..]).map_err(|error| damaged(error.to_string()))?;
-        let resolution = Resolution::of(*operation, false);
-        let known =
-            times.entry(*operation).or_insert_with(|| ServiceTimes { histogram: resolution.histogram(), tick: resolution.tick() });
-        known.histogram.add(&part).map_err(|error| damaged(error.to_string()))?;
-    }
-    Ok(times)
 }

@@ -16,13 +16,20 @@ pub struct RunRecord {
     differences: Vec<Difference>,
 }
 
+/// The manifest of a folder as it stands there.
+///
+/// # Errors
+/// When the folder has no manifest that can be read.
+pub fn load_manifest(dir: &Path) -> Result<Manifest, ReportError> {
+    let path = dir.join(MANIFEST);
+    let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })
+}
+
 /// # Errors
 /// When the folder has no manifest that can be read.
 pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
-    let path = dir.join(MANIFEST);
-    let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
-    let mut manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })?;
+    let mut manifest = load_manifest(dir)?;
     // What the audit says of the files as they are now replaces what it said at the end of the run.
     let of_run = manifest.findings.len().saturating_sub(std::mem::take(&mut manifest.audit_findings));
     manifest.findings.truncate(of_run);

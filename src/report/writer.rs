@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) const HLOG: &str = "histograms.hlog";
-pub(super) const MANIFEST: &str = "run.json";
+pub(crate) const MANIFEST: &str = "run.json";
 
 /// The files of one run.
 pub struct ResultsWriter {

@@ -32,10 +32,7 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
     let kind = if on.mode == Mode::Forecast { "forecast-" } else { "" };
     let made = match dir {
         Some(dir) => dir.to_owned(),
-        None => claim(Path::new(RESULTS), &format!("{}-{kind}{}", plan.name, stamp())).map_err(|(path, source)| {
-            let why = format!("{source}; --out DIR names another folder");
-            ReportError::Write { path, source: io::Error::new(source.kind(), why) }
-        })?,
+        None => claim_default(&format!("{}-{kind}", plan.name))?,
     };
     let manifest = Manifest {
         name: plan.name.clone(),
@@ -63,6 +60,17 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
     ResultsWriter::create(&made, manifest, Arc::clone(roster.things()))
 }
 
+/// Makes `results/<prefix><UTC stamp>`.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
+    claim(Path::new(RESULTS), &format!("{prefix}{}", stamp())).map_err(|(path, source)| {
+        let why = format!("{source}; --out DIR names another folder");
+        ReportError::Write { path, source: io::Error::new(source.kind(), why) }
+    })
+}
+
 /// Makes a folder that nobody else has: who comes later in the same second gets `-2` behind its name, and so on.
 fn claim(parent: &Path, name: &str) -> Result<PathBuf, (PathBuf, io::Error)> {
     fs::create_dir_all(parent).map_err(|error| (parent.to_owned(), error))?;
@@ -81,9 +89,10 @@ fn claim(parent: &Path, name: &str) -> Result<PathBuf, (PathBuf, io::Error)> {
 
 /// `results/latest` points to the newest folder; a host without links does without it.
 pub(crate) fn point_latest(dir: &Path) {
-    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
-    let aside = parent.join(format!(".latest-{}", std::process::id()));
-    let linked = std::os::unix::fs::symlink(name, &aside).and_then(|()| std::fs::rename(&aside, parent.join("latest")));
+    let Ok(below) = dir.strip_prefix(RESULTS) else { return };
+    let aside = Path::new(RESULTS).join(format!(".latest-{}", std::process::id()));
+    let linked =
+        std::os::unix::fs::symlink(below, &aside).and_then(|()| std::fs::rename(&aside, Path::new(RESULTS).join("latest")));
     if let Err(error) = linked {
         tracing::warn!(%error, "results/latest was not updated");
     }

@@ -14,6 +14,7 @@ pub(crate) mod observe;
 mod prediction;
 mod process;
 mod run_info;
+mod series;
 mod sources;
 pub(crate) mod starts;
 pub(crate) mod stop;
@@ -26,6 +27,7 @@ pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, 
 pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
 pub use needs::needs;
 pub use observe::Gauges;
+pub use series::run_series;
 pub(crate) use stop::StopRequests;
 pub use targets::check as check_target;
 pub(crate) use timestamp::{rfc3339, stamp};
@@ -68,15 +70,10 @@ pub struct RunOptions {
     pub ui: UiKind,
     /// Default: the host's cores.
     pub shards: Option<usize>,
+    /// Of a run that is one of several: which one, and how they stand, for the dashboard.
+    pub title: Option<String>,
     /// Of a run that is one step of a search.
-    pub step: Option<StepOptions>,
-}
-
-/// What makes a run one step of a search.
-pub struct StepOptions {
-    pub measure: MeasurePlan,
-    /// How the search stands, for the dashboard.
-    pub title: String,
+    pub step: Option<MeasurePlan>,
 }
 
 /// How a step of a search went.
@@ -95,7 +92,8 @@ struct Setup {
     host: HostFacts,
     shards: usize,
     certs: Option<PathBuf>,
-    step: Option<StepOptions>,
+    title: Option<String>,
+    step: Option<MeasurePlan>,
 }
 
 /// A run that could not be carried out.
@@ -137,24 +135,40 @@ impl RunError {
 /// Runs the plan; returns the exit code.
 #[must_use]
 pub fn run(options: RunOptions) -> u8 {
-    let (ui, has_out) = (options.ui, options.out.is_some());
-    let prepared = prepare(options).and_then(|prepared| Ok((prepared, runtime().map_err(RunError::Runtime)?)));
-    match prepared {
-        Ok(((setup, mut writer), runtime)) => {
-            if !has_out {
-                folder::point_latest(writer.dir());
-            }
-            let code = runtime.block_on(show(&setup, ui, &mut writer));
+    conducted(run_once(options))
+}
+
+/// What is conducted in a runtime of its own; its exit code.
+fn conducted(run: impl Future<Output = u8>) -> u8 {
+    match runtime().map_err(RunError::Runtime) {
+        Ok(runtime) => {
+            let code = runtime.block_on(run);
             // Certificates that nobody waits for any more may still be in the making.
             runtime.shutdown_background();
             code
         }
-        Err(error) => {
-            let (code, why) = error.refusal();
-            say(&format!("fleetsim: {why}"));
-            code
-        }
+        Err(error) => refused(&error),
     }
+}
+
+async fn run_once(options: RunOptions) -> u8 {
+    let (ui, has_out) = (options.ui, options.out.is_some());
+    match prepare(options) {
+        Ok((setup, mut writer)) => {
+            if !has_out {
+                folder::point_latest(writer.dir());
+            }
+            show(&setup, ui, &mut writer).await
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+/// Says why a run never began; the exit code.
+fn refused(error: &RunError) -> u8 {
+    let (code, why) = error.refusal();
+    say(&format!("fleetsim: {why}"));
+    code
 }
 
 /// Runs one step of a search within [`runtime`]: shown as it goes, and not summed up.
@@ -178,11 +192,11 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, step, .. } = options;
+    let RunOptions { plan, out, certs, shards, title, step, .. } = options;
     let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
     let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, step };
+    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, title, step };
     let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
     Ok((setup, writer))
 }
@@ -212,7 +226,7 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs, step } = setup;
+    let Setup { plan, roster, host, shards, certs, step, .. } = setup;
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
@@ -226,7 +240,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
 
     let origin = clock::mono() + START_LEAD;
     let starts = starts::starts(plan, roster.cohorts());
-    let measuring = step.as_ref().map(|step| Measuring::new(step.measure.clone(), &plan.thresholds));
+    let measuring = step.as_ref().map(|measure| Measuring::new(measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
-    let Setup { plan, roster, host, shards, step, .. } = setup;
+    let Setup { plan, roster, host, shards, title, .. } = setup;
     RunInfo {
         name: plan.name.clone(),
         seed: plan.seed,
@@ -26,7 +26,7 @@ pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
         },
         results: dir.display().to_string(),
         rates: rates(plan),
-        search: step.as_ref().map(|step| step.title.clone()),
+        title: title.clone(),
     }
 }
 

@@ -44,6 +44,13 @@ pub enum UiKind {
     None,
 }
 
+impl UiKind {
+    /// Whether people read what is said between two runs.
+    pub(super) fn has_lines(self) -> bool {
+        matches!(self, Self::Tui { .. } | Self::Plain)
+    }
+}
+
 /// How a run is shown.
 pub(super) enum Ui {
     Tui {

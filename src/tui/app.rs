@@ -38,8 +38,8 @@ pub struct RunInfo {
     pub results: String,
     /// Executions a minute that a job is rolled out at.
     pub rates: BTreeMap<JobId, u32>,
-    /// How the search stands that the run is a step of.
-    pub search: Option<String>,
+    /// Of a run that is one of several: which one, and how they stand.
+    pub title: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]

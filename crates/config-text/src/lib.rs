@@ -11,7 +11,7 @@ mod tree;
 
 pub use problem::{Code, Place, Problem, Problems, nearest};
 pub use reader::{Located, ProblemSink, Reader};
-pub use tree::{Entry, Node, Override, Table, Value};
+pub use tree::{ELEMENT_NAMES, Entry, Node, Override, Table, Value};
 
 /// Parses a text, lays `overrides` over it, later ones over earlier ones, and has it read by `read`.
 ///

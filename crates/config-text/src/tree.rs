@@ -279,10 +279,13 @@ pub(crate) fn paths(text: &str) -> Vec<String> {
     paths
 }
 
+/// Keys whose text an element of an array of tables goes by; the first one that it has.
+pub const ELEMENT_NAMES: [&str; 3] = ["name", "job", "kind"];
+
 /// What an element of an array of tables goes by.
 fn element_name(node: &Node) -> Option<&str> {
     let Value::Table(table) = &node.value else { return None };
-    ["name", "job", "kind"].iter().find_map(|key| match table.get(key).map(|node| &node.value) {
+    ELEMENT_NAMES.iter().find_map(|key| match table.get(key).map(|node| &node.value) {
         Some(Value::String(name)) => Some(name.as_str()),
         _ => None,
     })

@@ -53,6 +53,8 @@ pub enum Purpose {
     Artifact = 51,
     /// How long messages are under way in a forecast.
     Network = 60,
+    /// Which seconds of a run stand in a resample of it.
+    Resampling = 61,
 }
 
 /// The stream of draw `number` of `purpose` for `thing`.

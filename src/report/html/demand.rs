@@ -1,8 +1,8 @@
 //! What a run asked of an account, second by second, as its files tell.
 
-use super::sheet::{Notes, Sheet};
 use crate::billing::BilledItem;
 use crate::report::manifest::Totals;
+use crate::report::sheet::{Notes, Sheet};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use load_metrics::Operation;
 use std::collections::BTreeMap;

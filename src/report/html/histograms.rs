@@ -1,17 +1,14 @@
 //! Latencies of the whole fleet from `histograms.hlog`: for every span of time, and over the run. Seconds become spans by merging their
 //! histograms; a percentile is never averaged.
 
-use super::sheet::Notes;
 use super::timeline::{Line, Timeline};
+use crate::report::hlog_reader::{self, HistogramLine};
 use crate::report::manifest::Percentiles;
+use crate::report::sheet::Notes;
 use crate::report::writer::HLOG;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 use load_metrics::{Measure, Operation, Resolution};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The times of one operation, one measure.
 pub(super) struct Times {
@@ -37,24 +34,14 @@ struct Gathering {
     coarse: Option<Open>,
 }
 
-/// Seconds at which the lines of a log end.
-pub(super) fn ends(log: &[u8]) -> BTreeSet<u64> {
-    lines(log).map_while(Result::ok).map(|line| end_of(&line)).collect()
-}
-
 /// Reads a log as far as it is whole.
 pub(super) fn read(log: &[u8], timeline: &Timeline, notes: &mut Notes) -> AllTimes {
     let mut gathered: BTreeMap<(Operation, Measure), Gathering> = BTreeMap::new();
-    let mut deserializer = Deserializer::new();
-    let mut bytes = Vec::new();
-    for line in lines(log) {
-        let added = line.and_then(|line| {
-            let Some(key) = line.tag().and_then(|tag| key_of(tag.as_str())) else { return Ok(()) };
-            bytes.clear();
-            STANDARD.decode_vec(line.encoded_histogram(), &mut bytes).map_err(|error| error.to_string())?;
-            let histogram = deserializer.deserialize(&mut &bytes[..]).map_err(|error| error.to_string())?;
-            let Some(place) = timeline.fine.place(end_of(&line)) else { return Ok(()) };
-            gathered.entry(key).or_insert_with(|| Gathering::new(key.0, timeline)).add(timeline, place, histogram)
+    for line in hlog_reader::lines(log) {
+        let added = line.map_err(|fault| fault.to_string()).and_then(|HistogramLine { end_s, operation, measure, histogram }| {
+            let Some(place) = timeline.fine.place(end_s) else { return Ok(()) };
+            let gathering = gathered.entry((operation, measure)).or_insert_with(|| Gathering::new(operation, timeline));
+            gathering.add(timeline, place, histogram)
         });
         if let Err(error) = added {
             notes.push(format!("{HLOG} is damaged, and what stands before that is shown: {error}"));
@@ -69,25 +56,6 @@ pub(super) fn read(log: &[u8], timeline: &Timeline, notes: &mut Notes) -> AllTim
         }
     }
     all
-}
-
-fn lines(log: &[u8]) -> impl Iterator<Item = Result<IntervalLogHistogram<'_>, String>> {
-    IntervalLogIterator::new(log).filter_map(|entry| match entry {
-        Ok(LogEntry::Interval(line)) => Some(Ok(line)),
-        Ok(_) => None,
-        Err(error) => Some(Err(format!("{error:?}"))),
-    })
-}
-
-fn end_of(line: &IntervalLogHistogram<'_>) -> u64 {
-    (line.start_timestamp() + line.duration()).as_secs_f64().round() as u64
-}
-
-/// `start_next.response`; `None` for what another version measures.
-fn key_of(tag: &str) -> Option<(Operation, Measure)> {
-    let (operation, measure) = tag.split_once('.')?;
-    let measure = [Measure::Service, Measure::Response].into_iter().find(|known| known.as_str() == measure)?;
-    Some((operation.parse().ok()?, measure))
 }
 
 impl Open {
@@ -178,8 +146,10 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::hlog_reader::ends;
     use hdrhistogram::serialization::V2DeflateSerializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     /// A log of so many seconds, each with nine quick answers and one of 1.5 ms, every tenth second of 900 ms.

@@ -5,10 +5,11 @@ use super::demand::Demand;
 use super::histograms::{self, AllTimes};
 use super::limits;
 use super::scale::Scale;
-use super::sheet::{Notes, Sheet};
-use super::timeline::{Line, Merge, Row, Timeline};
+use super::timeline::{Line, Merge, Timeline};
 use crate::check;
+use crate::report::hlog_reader;
 use crate::report::manifest::{EventTotals, Manifest, RolloutTotals};
+use crate::report::sheet::{Notes, Row, Sheet};
 use crate::report::writer::HLOG;
 use crate::report::{FORECAST_FOLDER, tables};
 use load_metrics::{ExecutionStage, Operation};
@@ -99,7 +100,7 @@ impl<'a> Run<'a> {
             Vec::new()
         });
         let ends: BTreeSet<u64> =
-            [timeseries.ends(), operations.ends(), rollouts.ends(), histograms::ends(&log)].into_iter().flatten().collect();
+            [timeseries.ends(), operations.ends(), rollouts.ends(), hlog_reader::ends(&log)].into_iter().flatten().collect();
         let timeline = Timeline::new(&ends);
         let stages = ExecutionStage::VARIANTS.iter().map(|stage| format!("exec_{}", stage.key()));
         let columns: Vec<String> = FIGURES.map(str::to_owned).into_iter().chain(stages).collect();

@@ -8,7 +8,7 @@ const ROWS_MAX: usize = 100;
 const CELL_MAX: usize = 200;
 
 /// A table: its first `text_columns` columns are text, the others figures. What is too long is cut, and says so.
-pub(super) fn table(caption: &str, head: Vec<String>, rows: Vec<Vec<String>>, text_columns: usize) -> Markup {
+pub(crate) fn table(caption: &str, head: Vec<String>, rows: Vec<Vec<String>>, text_columns: usize) -> Markup {
     let more = rows.len().saturating_sub(ROWS_MAX);
     html! {
         div.scroll tabindex="0" role="group" aria-label={ "Table: " (caption) } {

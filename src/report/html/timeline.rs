@@ -1,5 +1,6 @@
 //! The time axis of the charts: rows of the growing files gathered into spans, as many as a line can show and as a table can list.
 
+use crate::report::sheet::Row;
 use std::collections::BTreeSet;
 
 /// Points of a line, at most.
@@ -38,14 +39,6 @@ pub(super) enum Merge {
     PerSecond,
     /// What must not be averaged: the worst of them.
     Worst,
-}
-
-/// A row of a file: the seconds it ends at and covers, and a figure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Row {
-    pub(super) end: u64,
-    pub(super) seconds: u64,
-    pub(super) value: f64,
 }
 
 impl Spans {

@@ -88,8 +88,8 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     if let Some(snapshot) = &app.model().snapshot {
         left.push(Span::raw(format!("  t={}s {}", snapshot.t_s, clock(Duration::from_secs(snapshot.t_s)))));
     }
-    left.push(match &app.run_info.search {
-        Some(search) => Span::styled(format!("  {search}"), theme.accent()),
+    left.push(match &app.run_info.title {
+        Some(title) => Span::styled(format!("  {title}"), theme.accent()),
         None => {
             let things = grouped(app.run_info.things.names.len() as u64);
             Span::styled(format!("  {things} things, seed {}", app.run_info.seed), theme.muted())

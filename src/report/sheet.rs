@@ -1,6 +1,5 @@
 //! A CSV file of a results folder as far as it can be read: what is damaged is told, and what stands before it is used.
 
-use super::timeline::Row;
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use std::collections::BTreeSet;
 use std::io;
@@ -11,6 +10,14 @@ const FIGURE_MAX: f64 = 1e15;
 
 /// What could not be read, in words.
 pub(super) type Notes = Vec<String>;
+
+/// A row of a file: the seconds it ends at and covers, and a figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) end: u64,
+    pub(super) seconds: u64,
+    pub(super) value: f64,
+}
 
 #[derive(Default)]
 pub(super) struct Sheet {
