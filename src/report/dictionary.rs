@@ -5,7 +5,7 @@ use super::tables;
 const INTRODUCTION: &str = "\
 # Results: files and columns
 
-A run leaves one folder. Files are written as the run goes: a crash leaves every finished second on disk, and `fleetsim report DIR`
+A run leaves one folder, and `run --repeat K` a folder of such, `1` to `K`. Files are written as the run goes: a crash leaves every finished second on disk, and `fleetsim report DIR`
 still prints a summary and makes `report.html`. Every CSV has a header, `.` as decimal point and RFC 4180 quoting. Times are in milliseconds with three
 decimals, instants count from the origin, which is the first connect arrival. After the first hour the rows of `timeseries.csv`,
 `operations.csv`, `rollouts.csv` and `histograms.hlog` cover a minute instead of a second: counts are its sums, gauges its end, rates per
