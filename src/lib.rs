@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod check;
 pub mod cli;
 pub mod exit;
+pub mod exposition;
 pub mod forecast;
 pub mod inspect;
 pub mod ledger;

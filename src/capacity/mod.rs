@@ -13,7 +13,7 @@ pub use step::Timing;
 use crate::exit;
 use crate::report::{self, CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question, ReportError};
 use crate::roster::Roster;
-use crate::run::{RunOptions, StepOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
+use crate::run::{Outlets, RunOptions, StepOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
 use host::clock;
@@ -241,6 +241,7 @@ impl CapacitySearch {
             ui: show::of_steps(self.ui),
             shards: self.shards,
             step: Some(StepOptions { measure, title }),
+            outlets: Outlets::default(),
         };
         let ran = run_step(options).await?;
         if ran.manifest.verdict == report::Verdict::Interrupted {

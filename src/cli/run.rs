@@ -1,11 +1,14 @@
 //! `fleetsim run`.
 
+use super::ci_args::CiArgs;
 use super::scenario_args::ScenarioArgs;
 use super::{not_built, usage};
-use crate::run::{RunOptions, UiKind, is_capable_terminal, run};
+use crate::exposition::parse_address;
+use crate::run::{Outlets, RunOptions, UiKind, is_capable_terminal, run};
 use clap::Args;
 use host::environment;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Frames a second of the dashboard, where nobody says otherwise.
@@ -33,9 +36,11 @@ pub(super) struct RunArgs {
     /// When all slices start (not built yet)
     #[arg(long, value_name = "RFC3339", hide = true)]
     start_at: Option<String>,
-    /// Serve Prometheus metrics (not built yet)
-    #[arg(long, value_name = "ADDR", hide = true)]
-    metrics: Option<String>,
+    /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on; :PORT is this machine alone, port 0 any that is free
+    #[arg(long, value_name = "ADDR", env = "FLEETSIM_RUN_METRICS", value_parser = parse_address)]
+    metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    ci: CiArgs,
 }
 
 /// How a command that runs things is shown.
@@ -88,12 +93,16 @@ enum UiChoice {
 }
 
 pub(super) fn run_command(args: RunArgs) -> u8 {
-    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
+    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at)];
     if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
         return not_built(&format!("run {flag}"));
     }
     let ui = match args.ui.kind() {
         Ok(ui) => ui,
+        Err(message) => return usage(message),
+    };
+    let ci = match args.ci.of_run(ui == UiKind::Json) {
+        Ok(ci) => ci,
         Err(message) => return usage(message),
     };
     let plan = match args.scenario.load() {
@@ -104,5 +113,6 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
-    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), step: None })
+    let outlets = Outlets { metrics: args.metrics, ci };
+    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), step: None, outlets })
 }

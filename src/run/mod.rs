@@ -1,6 +1,7 @@
 //! `fleetsim run`, and a run that is one step of a search: builds everything from the plan, conducts it, and says how it went. Wiring and
 //! life cycle, nothing else.
 
+mod checks;
 mod child;
 pub(crate) mod cohorts;
 mod conductor;
@@ -33,8 +34,9 @@ pub use ui::UiKind;
 pub(crate) use ui::{is_capable_terminal, use_colour};
 
 use crate::exit;
+use crate::exposition::{Exposition, ExpositionError, RunLabels};
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, AuditTotals, Manifest, Mode, ReportError, ResultsWriter};
+use crate::report::{self, AuditTotals, CiFiles, Manifest, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use conductor::{ConductError, Conductor, Ended, Ending};
@@ -47,7 +49,8 @@ use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use targets::{Folders, TargetError};
 use thing_transport::credentials::Credentials;
@@ -70,6 +73,15 @@ pub struct RunOptions {
     pub shards: Option<usize>,
     /// Of a run that is one step of a search.
     pub step: Option<StepOptions>,
+    pub outlets: Outlets,
+}
+
+/// Who else is told of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Outlets {
+    /// Where its metrics are served.
+    pub metrics: Option<SocketAddr>,
+    pub ci: CiFiles,
 }
 
 /// What makes a run one step of a search.
@@ -96,6 +108,7 @@ struct Setup {
     shards: usize,
     certs: Option<PathBuf>,
     step: Option<StepOptions>,
+    exposition: Option<Exposition>,
 }
 
 /// A run that could not be carried out.
@@ -111,6 +124,8 @@ enum RunError {
     Conduct(#[from] ConductError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
+    #[error("{0}")]
+    Exposition(#[from] ExpositionError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
     #[error("schedule job {job}: {why}")]
@@ -137,7 +152,7 @@ impl RunError {
 /// Runs the plan; returns the exit code.
 #[must_use]
 pub fn run(options: RunOptions) -> u8 {
-    let (ui, has_out) = (options.ui, options.out.is_some());
+    let (ui, has_out, ci) = (options.ui, options.out.is_some(), options.outlets.ci.clone());
     let prepared = prepare(options).and_then(|prepared| Ok((prepared, runtime().map_err(RunError::Runtime)?)));
     match prepared {
         Ok(((setup, mut writer), runtime)) => {
@@ -147,12 +162,23 @@ pub fn run(options: RunOptions) -> u8 {
             let code = runtime.block_on(show(&setup, ui, &mut writer));
             // Certificates that nobody waits for any more may still be in the making.
             runtime.shutdown_background();
-            code
+            written(ci.write(writer.manifest(), writer.dir()), code)
         }
         Err(error) => {
             let (code, why) = error.refusal();
             say(&format!("fleetsim: {why}"));
             code
+        }
+    }
+}
+
+/// The exit code, where what was to be left besides was written.
+fn written(outcome: Result<(), ReportError>, code: u8) -> u8 {
+    match outcome {
+        Ok(()) => code,
+        Err(error) => {
+            say(&format!("fleetsim: failed to {error}"));
+            exit::ERROR
         }
     }
 }
@@ -178,18 +204,32 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, step, .. } = options;
+    let RunOptions { plan, out, certs, shards, step, outlets: Outlets { metrics, ci }, .. } = options;
     let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
     let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, step };
+    let roster = Roster::new(&plan)?;
+    ci.check()?;
+    let exposition = metrics.map(Exposition::start).transpose()?;
+    let setup = Setup { roster, plan, host, shards, certs, step, exposition };
     let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
+    if let Some(exposition) = &setup.exposition {
+        exposition.begin(run_labels(&setup.plan, writer.dir()));
+    }
     Ok((setup, writer))
+}
+
+fn run_labels(plan: &Plan, dir: &Path) -> RunLabels {
+    let run = dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
+    RunLabels { scenario: plan.name.clone(), run, seed: plan.seed, version: env!("CARGO_PKG_VERSION") }
 }
 
 fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter) -> Result<(Ui, StopRequests), RunError> {
     let (ui, stops) = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir())).map_err(RunError::Terminal)?;
     let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
+    if let Some(exposition) = &setup.exposition {
+        ui.announce(&format!("metrics: {}", exposition.url()));
+    }
     Ok((ui, stop))
 }
 
@@ -212,7 +252,7 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs, step } = setup;
+    let Setup { plan, roster, host, shards, certs, step, exposition } = setup;
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
@@ -265,6 +305,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         collector,
         writer,
         ui,
+        exposition: exposition.as_ref(),
         restarting: None,
         measuring,
         starts: measured_starts,
@@ -295,7 +336,7 @@ fn planned<'a>(
 /// Judges the run and writes the last word on it; exit code, and what failed in words. The files are complete.
 fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, RunError>) -> (u8, Vec<String>) {
     let mut failures = Vec::new();
-    let Judgement { verdict, exit_code, findings, differences, audit_findings } = match outcome {
+    let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = match outcome {
         Ok(ended) => {
             let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
             let remarks = prediction::findings(&predicted);
@@ -316,7 +357,12 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
         }
     };
     let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
-    match writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit) {
+    writer.set_checks(checks);
+    let finished = writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit);
+    if let Some(exposition) = &setup.exposition {
+        exposition.conclude(writer.manifest().verdict);
+    }
+    match finished {
         Ok(()) => (exit_code, failures),
         Err(error) => {
             failures.insert(0, format!("failed to {error}"));

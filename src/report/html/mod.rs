@@ -21,6 +21,7 @@ use sections::Section;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
+pub(super) use text::printable;
 
 /// The page in a results folder.
 pub(super) const PAGE: &str = "report.html";
@@ -59,7 +60,7 @@ fn page(run: &Run<'_>) -> String {
             }
         }
     };
-    text::printable(&page.into_string())
+    printable(&page.into_string())
 }
 
 fn contents(sections: &[Section]) -> Markup {
