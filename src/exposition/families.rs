@@ -5,9 +5,7 @@ use super::RunLabels;
 use super::family::{Family, Kind, Row, one};
 use super::operations::{Breadth, operations};
 use crate::report::Verdict;
-use load_metrics::{
-    ErrorKey, EventRow, Finding, Latency, Phase, ProcessUsage, RolloutRow, Snapshot, Threshold, ThresholdRow, findings,
-};
+use load_metrics::{EventRow, Finding, Latency, Phase, ProcessUsage, RolloutRow, Snapshot, Threshold, ThresholdRow, findings};
 use sim_units::text::duration_text;
 use strum::VariantArray as _;
 
@@ -160,10 +158,19 @@ fn trouble() -> Vec<Family> {
         Family::counter(
             "errors",
             &["operation", "kind", "code"],
-            "What went wrong, as in errors.csv; kind fault is what was done on purpose.",
+            "What went wrong, as in errors.csv, but for faults.",
             |snapshot| {
-                let row = |(key, count): (&ErrorKey, u64)| Row::new([key.operation.as_str(), key.kind, key.code], count as f64);
-                snapshot.errors.iter().map(|(key, tally)| row((key, tally.count))).collect()
+                let errors = snapshot.errors.iter().filter(|(key, _)| key.fault().is_none());
+                errors.map(|(key, tally)| Row::new([key.operation.as_str(), key.kind, key.code], tally.count as f64)).collect()
+            },
+        ),
+        Family::counter(
+            "faults",
+            &["operation", "fault"],
+            "Failures on purpose; what they bring about counts among the errors, too.",
+            |snapshot| {
+                let strikes = snapshot.errors.iter().filter_map(|(key, tally)| Some((key, key.fault()?, tally)));
+                strikes.map(|(key, fault, tally)| Row::new([key.operation.as_str(), fault.key()], tally.count as f64)).collect()
             },
         ),
         Family::gauge("anomalous_executions", &["anomaly"], "Executions that show what should never be, so far.", |snapshot| {
@@ -231,12 +238,13 @@ mod tests {
     use iot_jobs::instant::Mono;
     use iot_jobs::{JobId, ThingName};
     use load_metrics::{
-        Check as ThresholdCheck, Collector, CollectorSettings, Metric as ThresholdMetric, Operation, Outcome, PlannedEvent,
-        Recorder, Sample, Scope, SecondInput, ThingEvent, ThingEventKind, Threshold,
+        Check as ThresholdCheck, Collector, CollectorSettings, FaultEvent, Metric as ThresholdMetric, Operation, Outcome,
+        PlannedEvent, Recorder, Sample, Scope, SecondInput, ThingEvent, ThingEventKind, Threshold,
     };
     use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::time::Duration;
+    use thing_faults::Fault;
 
     /// A run with something of everything.
     fn standing() -> Standing {
@@ -276,6 +284,8 @@ mod tests {
         for kind in [ThingEventKind::Started, ThingEventKind::Started] {
             recorder.thing_event(ThingEvent { thing: 0, job: job.clone(), execution_number: 1, at: at(200), kind });
         }
+        let strike = FaultEvent { thing: 0, fault: Fault::StaleVersion, execution: None };
+        recorder.fault(operation, strike, at(110), || "t-0".into());
         recorder.error(operation, "rejected", "VersionMismatch", at(110), || "example".into());
         let usage = Some(ProcessUsage { cpu_share: 0.5, cpu_seconds: 7.0, rss_bytes: 1_000, descriptors: 9 });
         let snapshot = collector.finish(
@@ -346,6 +356,7 @@ mod tests {
             "fleetsim_lateness_p99_seconds 0.001",
             "fleetsim_process_cpu_seconds_total{process=\"endpoint\"} 7",
             "fleetsim_errors_total{operation=\"update\",kind=\"rejected\",code=\"VersionMismatch\"} 1",
+            "fleetsim_faults_total{operation=\"update\",fault=\"stale_version\"} 1",
             "fleetsim_anomalous_executions{anomaly=\"duplicate_start\"} 1",
             "fleetsim_job_executions{job_id=\"fw\",stage=\"in_progress\"} 1",
             "fleetsim_event_away_things{event=\"1\",kind=\"outage\"} 0",

@@ -35,7 +35,7 @@ name and label of them is in a scrape, and `scripts/prove metrics` lets a Promet
 
 ## Families
 
-Times are in seconds. No execution, message, error or ended operation is in two series of a family, so sums over a family's labels are right, with one thing to know: `connect` is the whole of a connection,
+Times are in seconds. No execution, message, error, fault or ended operation is in two series of a family, so sums over a family's labels are right, with one thing to know: `connect` is the whole of a connection,
 and `connect_tcp`, `connect_tls`, `connect_mqtt`, `subscribe` are its stages; `puback` is a part of a request. So sum over outcomes, cohorts, transports, jobs and stages, and name the operation. Operations, stages, phases and
 codes are those of the files ([RESULTS.md](RESULTS.md)). Cohorts and transports have families of their own, which have the operations that are broken down there (not `puback` and `notify_next`).
 

@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// A fleet with everything that a family is about: cohorts, a job, an event, errors, thresholds.
+/// A fleet with everything that a family is about: cohorts, a job, an event, errors, thresholds, one of which fails. It ends when all is over for
+/// a while, so that a scrape has all of it.
 const WATCHED: &str = "
 name = 'watched'
 [fleet]
@@ -45,10 +46,13 @@ kind = 'disconnect'
 share = 0.5
 for = '300ms'
 [end]
+when = 'idle'
+idle = '2s'
 limit = '60s'
 [thresholds]
 'start_next.response_ms.p99' = { check = '< 60000', over = 'last 60s' }
 'executions.lost' = '== 0'
+'executions.succeeded' = '< 1'
 'update.failed_share' = { check = '<= 1', cohort = 'bad' }
 ";
 
@@ -115,7 +119,7 @@ fn a_scrape_adds_up_and_the_dashboard_asks_for_what_there_is() {
     let (mut run, address) = start(&bench, &[]);
     let scrapes = watch(&address, &mut run);
     let status = run.0.wait().unwrap();
-    assert_eq!(bench.code(status), Some(0));
+    assert_eq!(bench.code(status), Some(99));
     assert!(scrape(&address).is_none(), "it ends with the run");
     let last = scrapes.last().expect("there was a scrape");
 
@@ -144,8 +148,13 @@ fn a_scrape_adds_up_and_the_dashboard_asks_for_what_there_is() {
     }
     assert_eq!(sum(last, "fleetsim_run_info", &[("scenario", "watched"), ("run", "out")]), 1.0);
     assert_eq!(sum(last, "fleetsim_threshold_holds", &[]), 3.0);
+    assert_eq!(sum(last, "fleetsim_threshold_value", &[("metric", "executions.succeeded")]), 12.0);
+    // On a busy machine it is no evidence.
+    let verdict = |verdict| sum(last, "fleetsim_verdict", &[("verdict", verdict)]);
+    assert_eq!((verdict("PASS"), verdict("FAIL") + sum(last, "fleetsim_invalid", &[])), (0.0, 1.0));
     assert_eq!(sum(last, "fleetsim_threshold_limit", &[("metric", "start_next.response_ms.p99"), ("check", "< 60000")]), 60_000.0);
-    assert!(sum(last, "fleetsim_errors_total", &[("kind", "fault"), ("code", "stale_version")]) > 0.0);
+    assert_eq!(sum(last, "fleetsim_faults_total", &[("fault", "stale_version")]), 12.0, "each of two updates of six executions");
+    assert!(sum(last, "fleetsim_errors_total", &[("code", "VersionMismatch")]) > 0.0);
 
     // Counters only grow, up to what the files say.
     let counters = |scrape: &[Series]| sum(scrape, "fleetsim_messages_total", &[("direction", "out")]);
