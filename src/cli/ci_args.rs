@@ -22,14 +22,16 @@ impl CiArgs {
         let summary = self.summary.or_else(|| variable("FLEETSIM_RUN_SUMMARY"));
         let junit = self.junit.or_else(|| variable("FLEETSIM_RUN_JUNIT"));
         let files = Self { summary, junit }.files()?;
-        if has_json && files.on_stdout() > 0 {
+        if has_json && files.is_on_stdout() {
             return Err("standard output has the JSON of --ui json on it: name a file for --summary and --junit");
         }
         Ok(files)
     }
 
     pub(super) fn files(self) -> Result<CiFiles, &'static str> {
-        let files = CiFiles { summary: self.summary, junit: self.junit };
-        if files.on_stdout() > 1 { Err("only one of --summary and --junit may be -, standard output") } else { Ok(files) }
+        if self.summary.is_some() && self.summary == self.junit {
+            return Err("--summary and --junit are two files; only one of them may be -, standard output");
+        }
+        Ok(CiFiles { summary: self.summary, junit: self.junit })
     }
 }

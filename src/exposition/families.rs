@@ -9,9 +9,13 @@ use load_metrics::{EventRow, Finding, Latency, Phase, ProcessUsage, RolloutRow, 
 use sim_units::text::duration_text;
 use strum::VariantArray as _;
 
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
 /// 1 for what is, 0 for all else that could be.
 fn state_set(all: impl Iterator<Item = &'static str>, is: &str) -> Vec<Row> {
-    all.map(|name| Row::new([name], f64::from(u8::from(name == is)))).collect()
+    all.map(|name| Row::new([name], flag(name == is))).collect()
 }
 
 /// Every family, in the order in which people read them.
@@ -74,7 +78,7 @@ fn verdict() -> Vec<Family> {
             "invalid",
             &[],
             "1 where the figures are no evidence: the generator was the bottleneck, or lost samples.",
-            |snapshot| one(f64::from(u8::from(findings(snapshot).iter().any(Finding::is_invalidating)))),
+            |snapshot| one(flag(findings(snapshot).iter().any(Finding::is_invalidating))),
         ),
         Family::gauge(
             "threshold_value",
@@ -92,7 +96,7 @@ fn verdict() -> Vec<Family> {
             "threshold_holds",
             LABELS,
             "1 where the threshold holds so far, 0 where it does not; absent without a sample.",
-            of_thresholds(|row| row.holds().map(|holds| f64::from(u8::from(holds)))),
+            of_thresholds(|row| row.holds().map(flag)),
         ),
     ]
 }
@@ -117,7 +121,12 @@ fn fleet() -> Vec<Family> {
             "Things that lost their session by an event of the scenario, numbered from 1.",
             of_events(|row| row.affected),
         ),
-        Family::gauge("event_away_things", EVENT, "Those of them that are not back.", of_events(EventRow::away)),
+        Family::gauge(
+            "event_away_things",
+            EVENT,
+            "Things that lost their session by an event of the scenario and are not back.",
+            of_events(EventRow::away),
+        ),
     ]
 }
 
@@ -132,21 +141,26 @@ fn jobs() -> Vec<Family> {
                 rows.filter_map(|(stage, count)| Some(Row::new([stage.key()], count? as f64))).collect()
             },
         ),
-        Family::gauge("job_executions", &["job_id", "stage"], "The same of each job.", |snapshot| {
-            let of_job = |row: &RolloutRow| {
-                let job = row.job.to_string();
-                row.counts
-                    .iter()
-                    .filter_map(|(stage, count)| Some(Row::new([&job, stage.key()], count? as f64)))
-                    .collect::<Vec<_>>()
-            };
-            snapshot.rollouts.iter().flat_map(of_job).collect()
-        }),
+        Family::gauge(
+            "job_executions",
+            &["job_id", "stage"],
+            "Executions of a job by stage, as in fleetsim_executions.",
+            |snapshot| {
+                let of_job = |row: &RolloutRow| {
+                    let job = row.job.to_string();
+                    row.counts
+                        .iter()
+                        .filter_map(|(stage, count)| Some(Row::new([&job, stage.key()], count? as f64)))
+                        .collect::<Vec<_>>()
+                };
+                snapshot.rollouts.iter().flat_map(of_job).collect()
+            },
+        ),
         Family::gauge("job_targets", &["job_id"], "Things that a job is for, where that is known.", |snapshot| {
             let rows = snapshot.rollouts.iter();
             rows.filter_map(|row| Some(Row::new([row.job.as_str()], row.targets? as f64))).collect()
         }),
-        Family::gauge("job_done_ratio", &["job_id"], "Part of them that is done with the job.", |snapshot| {
+        Family::gauge("job_done_ratio", &["job_id"], "Part of a job's targets that is done with it.", |snapshot| {
             let rows = snapshot.rollouts.iter();
             rows.filter_map(|row| Some(Row::new([row.job.as_str()], row.done_share()?))).collect()
         }),
@@ -223,10 +237,15 @@ fn generator() -> Vec<Family> {
         Family::gauge(
             "process_resident_memory_bytes",
             PROCESS,
-            "Resident memory of these.",
+            "Resident memory of the generator's process, and of a local endpoint's.",
             of_processes(|usage| usage.rss_bytes as f64),
         ),
-        Family::gauge("process_open_fds", PROCESS, "Open descriptors of these.", of_processes(|usage| usage.descriptors as f64)),
+        Family::gauge(
+            "process_open_fds",
+            PROCESS,
+            "Open descriptors of the generator's process, and of a local endpoint's.",
+            of_processes(|usage| usage.descriptors as f64),
+        ),
     ]
 }
 

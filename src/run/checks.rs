@@ -4,7 +4,7 @@ use super::verdict::{End, Evidence, audit_in_words, end_in_words, uncreated_in_w
 use crate::report::{Check, CheckOutcome, CheckSubject};
 use load_metrics::Finding;
 
-/// Every check of a run, in the order in which their failure decides the verdict.
+/// Every check of a run.
 pub(super) fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     vec![carried_out(evidence), completed(evidence), generator(evidence), done(evidence), ledgers(evidence)]
 }

@@ -78,7 +78,7 @@ fn files_that_cannot_be_are_refused_before_anything_is_done() {
     for (more, code, word) in [
         (&["--summary", "folder"][..], 1, "write folder: it is a folder"),
         (&["--junit", "file/run.xml"], 1, "write file/run.xml"),
-        (&["--summary", "-", "--junit", "-"], 2, "only one of --summary and --junit"),
+        (&["--summary", "-", "--junit", "-"], 2, "two files"),
         (&["--junit", "-", "--ui", "json"], 2, "--ui json"),
     ] {
         let output = bench.run(&[&["run", "smoke", "--out", "out"], more].concat());

@@ -24,10 +24,10 @@ pub struct CiFiles {
 }
 
 impl CiFiles {
-    /// How many of them are to be on standard output.
+    /// Whether one of them is to be on standard output.
     #[must_use]
-    pub fn on_stdout(&self) -> usize {
-        self.paths().filter(|path| stdio::is_standard(path)).count()
+    pub fn is_on_stdout(&self) -> bool {
+        self.paths().any(stdio::is_standard)
     }
 
     /// Makes their folders, and sees that they can be written, without a change to what is there.
