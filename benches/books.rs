@@ -221,6 +221,7 @@ fn manifest() -> Manifest {
         totals: Totals { things: u64::from(THINGS), ..Totals::default() },
         thresholds: Vec::new(),
         events: Vec::new(),
+        checks: Vec::new(),
         findings: Vec::new(),
         audit_findings: 0,
         predicted: Vec::new(),

@@ -10,6 +10,7 @@ pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod exit;
+pub mod exposition;
 pub mod forecast;
 pub mod inspect;
 pub mod ledger;

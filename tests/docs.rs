@@ -28,6 +28,11 @@ fn the_page_of_faults_is_that_of_the_table() {
 }
 
 #[test]
+fn the_page_of_metrics_is_that_of_the_families() {
+    hold("docs/METRICS.md", &fleetsim::exposition::metrics_page());
+}
+
+#[test]
 fn the_two_commands_of_the_readme_are_what_they_were() {
     let readme = fs::read_to_string(page("README.md")).unwrap();
     assert!(readme.contains("```console\ncargo run --release -- run scenarios/10k.toml\n```"));

@@ -13,7 +13,7 @@ pub use step::Timing;
 use crate::exit;
 use crate::report::{self, CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question, ReportError};
 use crate::roster::Roster;
-use crate::run::{RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
+use crate::run::{Outlets, RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
 use host::clock;
@@ -242,6 +242,7 @@ impl CapacitySearch {
             shards: self.shards,
             title: Some(title),
             step: Some(measure),
+            outlets: Outlets::default(),
         };
         let ran = run_step(options).await?;
         if ran.manifest.verdict == report::Verdict::Interrupted {

@@ -4,7 +4,7 @@ use super::sizing::{Calibration, Second};
 use crate::exit;
 use crate::preflight;
 use crate::report::{self, ReportError};
-use crate::run::{RunOptions, UiKind, needs, run};
+use crate::run::{Outlets, RunOptions, UiKind, needs, run};
 use crate::scenario;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
 use std::path::Path;
@@ -72,6 +72,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         shards: None,
         title: None,
         step: None,
+        outlets: Outlets::default(),
     };
     match run(options) {
         exit::PASS => Ok(Calibration::new(&seconds(&out)?).map_err(CalibrateError::Invalid)?),

@@ -3,6 +3,7 @@
 mod capacity;
 mod certs;
 mod check;
+mod ci_args;
 mod compare;
 mod forecast;
 mod report;
@@ -104,7 +105,7 @@ pub fn main() -> u8 {
         Command::Forecast(args) => forecast::forecast_command(args),
         Command::Capacity(args) => capacity::capacity_command(args),
         Command::Serve(args) => serve::serve_command(args),
-        Command::Report(args) => report::report_command(&args),
+        Command::Report(args) => report::report_command(args),
         Command::Scenarios(args) => scenarios::scenarios_command(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,6 +1,7 @@
 //! `fleetsim report`.
 
-use super::{complain, print};
+use super::ci_args::CiArgs;
+use super::{complain, print, usage};
 use crate::report::RunRecord;
 use crate::run::use_colour;
 use crate::{exit, report};
@@ -15,15 +16,22 @@ pub(super) struct ReportArgs {
     /// 99 where they differ
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    ci: CiArgs,
 }
 
-pub(super) fn report_command(args: &ReportArgs) -> u8 {
+pub(super) fn report_command(args: ReportArgs) -> u8 {
+    let ci = match args.ci.files() {
+        Ok(ci) => ci,
+        Err(message) => return usage(message),
+    };
     match report::load(&args.run) {
         Ok(record) => {
             // A folder that takes no page has its summary all the same.
             let page = record.write_page();
+            let written = page.and(ci.check().and_then(|()| record.write_ci(&ci)));
             let printed = print(&format!("{}\n", record.summary(use_colour(&std::io::stdout()))));
-            match (page, printed) {
+            match (written, printed) {
                 (Err(error), _) => {
                     complain(format_args!("failed to {error}"));
                     exit::ERROR

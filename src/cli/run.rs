@@ -1,12 +1,15 @@
 //! `fleetsim run`.
 
+use super::ci_args::CiArgs;
 use super::scenario_args::ScenarioArgs;
 use super::{not_built, usage};
-use crate::run::{RunOptions, UiKind, is_capable_terminal, run, run_series};
+use crate::exposition::parse_address;
+use crate::run::{Outlets, RunOptions, UiKind, is_capable_terminal, run, run_series};
 use crate::scenario::plan::TargetPlan;
 use clap::Args;
 use host::environment;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Frames a second of the dashboard, where nobody says otherwise.
@@ -37,9 +40,11 @@ pub(super) struct RunArgs {
     /// When all slices start (not built yet)
     #[arg(long, value_name = "RFC3339", hide = true)]
     start_at: Option<String>,
-    /// Serve Prometheus metrics (not built yet)
-    #[arg(long, value_name = "ADDR", hide = true)]
-    metrics: Option<String>,
+    /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on; :PORT is this machine alone, port 0 any that is free
+    #[arg(long, value_name = "ADDR", env = "FLEETSIM_RUN_METRICS", value_parser = parse_address)]
+    metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    ci: CiArgs,
 }
 
 /// How a command that runs things is shown.
@@ -92,12 +97,16 @@ enum UiChoice {
 }
 
 pub(super) fn run_command(args: RunArgs) -> u8 {
-    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
+    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at)];
     if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
         return not_built(&format!("run {flag}"));
     }
     let ui = match args.ui.kind() {
         Ok(ui) => ui,
+        Err(message) => return usage(message),
+    };
+    let ci = match args.ci.of_run(ui == UiKind::Json) {
+        Ok(ci) => ci,
         Err(message) => return usage(message),
     };
     let plan = match args.scenario.load() {
@@ -112,8 +121,12 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         let why = format!("each run would create the same job, {}, in the account", rollout.name);
         return usage(format_args!("--repeat: {why}: leave [[rollout]] out, or use the local endpoint"));
     }
+    if args.repeat.is_some() && ci.is_wanted() {
+        return usage("--summary and --junit are of one run: `fleetsim report RUN` makes them of each that --repeat leaves");
+    }
     let shards = args.shards.map(usize::from);
-    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, step: None };
+    let outlets = Outlets { metrics: args.metrics, ci };
+    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, step: None, outlets };
     match args.repeat {
         Some(repeat) => run_series(options, repeat),
         None => run(options),

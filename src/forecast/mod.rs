@@ -241,7 +241,7 @@ fn conclude(
         }
         Err(error) => (End::Failed(error.to_string()), Vec::new(), Some(error.to_string())),
     };
-    let Judgement { verdict, exit_code, findings, .. } = judge(&Evidence {
+    let Judgement { verdict, exit_code, findings, checks, .. } = judge(&Evidence {
         end,
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: writer.findings(),
@@ -250,6 +250,7 @@ fn conclude(
         audit: Ok(None),
     });
     writer.set_forecast(totals(course.demand()));
+    writer.set_checks(checks);
     match writer.finish(verdict, exit_code, rfc3339(), findings, None) {
         Ok(()) => (exit_code, failure),
         Err(error) => {

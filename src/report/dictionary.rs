@@ -15,7 +15,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 
 | file | what it is |
 |---|---|
-| `run.json` | the manifest: `name`, `mode` (`run` or `forecast`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)) |
+| `run.json` | the manifest: `name`, `mode` (`run` or `forecast`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `checks` (what the verdict rests on besides: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv` and `histograms.hlog` alone |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |

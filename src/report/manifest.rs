@@ -1,6 +1,8 @@
 //! `run.json`: what was run, where, and how it went. Written as RUNNING at the start, rewritten every second.
 
+use super::check::{Check, CheckOutcome, CheckSubject};
 use super::forecast_totals::ForecastTotals;
+use crate::exit;
 use crate::preflight::HostFacts;
 use iot_jobs::instant::Mono;
 use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, Snapshot, StageCounts, ThresholdRow};
@@ -9,7 +11,7 @@ use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
 
 /// How a run went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "UPPERCASE")]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
@@ -25,6 +27,24 @@ impl Verdict {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// What it says, in a sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Pass => "The run finished, and everything that was to hold holds.",
+            Self::Fail => "The run finished, and something that was to hold does not; findings and thresholds say what.",
+            Self::Invalid => "The generator was the bottleneck or lost samples: these figures are no evidence of the endpoint.",
+            Self::Interrupted => "Somebody ended the run before it was done; these are the figures until then.",
+            Self::Error => "The run could not be carried out; these are the figures until then.",
+            Self::Running => "There is no verdict: the run goes on, or its process was killed; these are the figures so far.",
+        }
+    }
+
+    /// Those that a run can end with.
+    pub fn of_ended() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied().filter(|verdict| *verdict != Self::Running)
     }
 }
 
@@ -65,6 +85,9 @@ pub struct Manifest {
     /// In the order of the scenario.
     #[serde(default)]
     pub events: Vec<EventTotals>,
+    /// What the verdict rests on besides the thresholds; empty until the end.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
     /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.
@@ -88,6 +111,23 @@ impl Manifest {
         match self.mode {
             Mode::Run => self.name.clone(),
             Mode::Forecast => format!("{} (forecast)", self.name),
+        }
+    }
+
+    /// The run could not be carried out after all: why, in words.
+    pub(super) fn fail(&mut self, why: String) {
+        self.verdict = Verdict::Error;
+        self.exit_code = Some(exit::ERROR);
+        self.set_check(CheckSubject::CarriedOut, CheckOutcome::Error, vec![why.clone()]);
+        self.findings.insert(0, why);
+    }
+
+    /// How one of the checks stands, in place of what was known of it.
+    pub(super) fn set_check(&mut self, subject: CheckSubject, outcome: CheckOutcome, why: Vec<String>) {
+        let check = Check { subject, outcome, why };
+        match self.checks.iter_mut().find(|known| known.subject == subject) {
+            Some(known) => *known = check,
+            None => self.checks.push(check),
         }
     }
 }

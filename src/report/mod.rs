@@ -2,10 +2,13 @@
 
 mod audit;
 mod capacity;
+mod check;
+mod ci;
 mod column;
 mod dictionary;
 mod faults_page;
 mod forecast_totals;
+mod grid;
 mod hlog;
 mod hlog_reader;
 mod html;
@@ -23,17 +26,19 @@ mod writer;
 
 pub use audit::{AuditTotals, Difference, SERVICE_LEDGER, audit};
 pub use capacity::{CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question};
+pub use check::{Check, CheckOutcome, CheckSubject};
+pub use ci::CiFiles;
 pub(crate) use column::replace;
 pub use dictionary::dictionary;
 pub use faults_page::faults_page;
 pub use forecast_totals::{BilledTotals, ForecastTotals, QuotaTotals};
+pub(crate) use grid::{finish, table};
 pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
 pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
 pub use record::{RunRecord, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};
 pub use text::summary;
-pub(crate) use text::{finish, table};
 pub(crate) use writer::MANIFEST;
 pub use writer::ResultsWriter;
 
@@ -54,6 +59,8 @@ pub enum ReportError {
     Read { path: PathBuf, source: io::Error },
     #[error("read {path}: {why}")]
     Damaged { path: PathBuf, why: String },
+    #[error("{0}")]
+    Stdout(io::Error),
 }
 
 impl ReportError {

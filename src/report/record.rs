@@ -1,6 +1,8 @@
 //! A results folder read back, also one whose run was killed.
 
 use super::audit::{Difference, audit};
+use super::check::{CheckOutcome, CheckSubject};
+use super::ci::CiFiles;
 use super::html::write_page;
 use super::manifest::{Manifest, Verdict};
 use super::writer::{HLOG, MANIFEST};
@@ -51,7 +53,11 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
     // What is still being written, or was cut short, has no last word to compare.
     if manifest.differences.is_some() {
         differences = audit(dir, Mono(manifest.totals.origin_mono_ns))?.unwrap_or_default();
-        manifest.findings.extend(differences.iter().map(|difference| format!("the ledgers differ: {difference}")));
+        let told = differences.iter().map(|difference| format!("the ledgers differ: {difference}"));
+        manifest.findings.extend(told.clone());
+        if !differences.is_empty() {
+            manifest.set_check(CheckSubject::Ledgers, CheckOutcome::Fails, told.collect());
+        }
     }
     Ok(RunRecord { dir: dir.into(), manifest, differences })
 }
@@ -74,6 +80,14 @@ impl RunRecord {
     /// When the disk does not take it.
     pub fn write_page(&self) -> Result<(), ReportError> {
         write_page(&self.dir, &self.manifest)
+    }
+
+    /// Writes what continuous integration takes.
+    ///
+    /// # Errors
+    /// When one of the files cannot be written.
+    pub fn write_ci(&self, files: &CiFiles) -> Result<(), ReportError> {
+        files.write(&self.manifest, &self.dir)
     }
 
     #[must_use]

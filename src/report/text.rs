@@ -1,8 +1,8 @@
 //! The summary of a run, for people.
 
+use super::grid::Grid;
 use super::html::PAGE;
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, UsageTotals, Verdict};
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use load_metrics::ExecutionStage;
 use load_metrics::format::{UNKNOWN, grouped, grouped_or_unknown, milliseconds, plain};
 use std::collections::BTreeSet;
@@ -16,26 +16,26 @@ const ERRORS_SHOWN: usize = 8;
 pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     let totals = &manifest.totals;
     let mut parts = vec![headline(manifest, colour)];
-    if totals.executions.values().sum::<u64>() > 0 {
-        parts.push(executions(totals));
-    }
+    parts.extend(executions(totals));
     if !totals.rollouts.is_empty() {
-        parts.push(rollouts(totals));
+        parts.push(rollouts(totals).text());
     }
     if !totals.operations.is_empty() {
-        parts.push(operations(totals, "all"));
+        parts.push(operations(totals, "all").text());
         parts.extend(by_transport(totals));
     }
     if !manifest.events.is_empty() {
-        parts.push(events(&manifest.events));
+        parts.push(events(&manifest.events).text());
     }
     if !totals.errors.is_empty() {
-        parts.push(errors(totals));
+        let more = totals.errors.len().saturating_sub(ERRORS_SHOWN);
+        let rest = if more > 0 { format!("\n(and {more} more kinds in errors.csv)") } else { String::new() };
+        parts.push(errors(totals).text() + &rest);
     }
     if !manifest.thresholds.is_empty() {
-        parts.push(thresholds(&manifest.thresholds));
+        parts.push(thresholds(&manifest.thresholds).text());
     }
-    parts.extend(totals.generator.map(|usage| generator(totals, usage)));
+    parts.extend(generator(totals));
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
     let page = dir.join(PAGE);
     let page = if page.is_file() { format!("\nreport:  {}", page.display()) } else { String::new() };
@@ -44,7 +44,6 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
 }
 
 fn headline(manifest: &Manifest, colour: bool) -> String {
-    let totals = &manifest.totals;
     let verdict = manifest.verdict.as_str();
     let shown = match manifest.verdict {
         _ if !colour => verdict.to_owned(),
@@ -52,10 +51,15 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
         Verdict::Running | Verdict::Interrupted => format!("\u{1b}[1;33m{verdict}\u{1b}[0m"),
         Verdict::Fail | Verdict::Invalid | Verdict::Error => format!("\u{1b}[1;31m{verdict}\u{1b}[0m"),
     };
+    format!("{}  {shown}  {}", manifest.title(), facts(manifest))
+}
+
+/// How large the run was, and how long.
+pub(super) fn facts(manifest: &Manifest) -> String {
+    let totals = &manifest.totals;
     let seconds = totals.run_s;
     format!(
-        "{}  {shown}  {} things, {}:{:02} min, {} messages out, {} in, seed {}",
-        manifest.title(),
+        "{} things, {}:{:02} min, {} messages out, {} in, seed {}",
         grouped(totals.things),
         seconds / 60,
         seconds % 60,
@@ -65,28 +69,12 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
     )
 }
 
-/// An empty table with these columns, without lines but one below its head.
-pub(crate) fn table(headers: &[&str]) -> Table {
-    let mut table = Table::new();
-    let line = LineStyle::none().fill('─').junction('─');
-    table.load_style(TableStyle::new().header_separator(line)).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headers.iter().copied());
-    table
-}
-
-/// The table's text; columns behind the first `text_columns` are numbers.
-pub(crate) fn finish(mut table: Table, text_columns: usize) -> String {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
-    }
-    for column in table.column_iter_mut().skip(text_columns) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-fn executions(totals: &Totals) -> String {
+/// `None` where there was none.
+pub(super) fn executions(totals: &Totals) -> Option<String> {
     let all: u64 = totals.executions.values().sum();
+    if all == 0 {
+        return None;
+    }
     let part = |stage: &ExecutionStage| match totals.executions.get(stage.key()) {
         None => Some(format!("{UNKNOWN} {}", stage.label())),
         Some(0) => None,
@@ -94,23 +82,13 @@ fn executions(totals: &Totals) -> String {
     };
     let (ended, open): (Vec<_>, Vec<_>) = ExecutionStage::VARIANTS.iter().partition(|stage| stage.is_terminal());
     let parts: Vec<String> = ended.into_iter().chain(open).filter_map(part).collect();
-    format!("{} executions: {}", grouped(all), parts.join(", "))
+    Some(format!("{} executions: {}", grouped(all), parts.join(", ")))
 }
 
-fn rollouts(totals: &Totals) -> String {
-    let mut table = table(&[
-        "job",
-        "targets",
-        "done",
-        "ok",
-        "failed",
-        "rejected",
-        "other",
-        "50 % after",
-        "90 % after",
-        "99 % after",
-        "all after",
-    ]);
+pub(super) fn rollouts(totals: &Totals) -> Grid {
+    let head =
+        ["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after", "all after"];
+    let mut grid = Grid::new(1, &head);
     for rollout in &totals.rollouts {
         let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();
         // Without the service's ledger all that vanished has the same stage, so their sum is known.
@@ -118,7 +96,7 @@ fn rollouts(totals: &Totals) -> String {
             [ExecutionStage::TimedOut, ExecutionStage::Canceled, ExecutionStage::Removed].into_iter().filter_map(count).sum();
         let seconds =
             |n: usize| rollout.seconds_to.get(n).copied().flatten().map_or_else(|| "-".into(), |seconds| format!("{seconds:.0} s"));
-        table.add_row([
+        grid.row([
             rollout.job.clone(),
             rollout.targets.map_or_else(|| "-".into(), grouped),
             rollout.done_share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
@@ -132,7 +110,7 @@ fn rollouts(totals: &Totals) -> String {
             seconds(3),
         ]);
     }
-    finish(table, 1)
+    grid
 }
 
 /// A table for each transport, where a fleet has several.
@@ -144,18 +122,18 @@ fn by_transport(totals: &Totals) -> Vec<String> {
     if transports.len() < 2 {
         return Vec::new();
     }
-    let table = |name: &String| format!("over {name}\n{}", operations(totals, &format!("transport:{name}")));
+    let table = |name: &String| format!("over {name}\n{}", operations(totals, &format!("transport:{name}")).text());
     transports.iter().map(table).collect()
 }
 
-fn operations(totals: &Totals, scope: &str) -> String {
-    let headers =
+pub(super) fn operations(totals: &Totals, scope: &str) -> Grid {
+    let head =
         ["operation", "ok", "refused", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
-    let mut table = table(&headers);
+    let mut grid = Grid::new(1, &head);
     for row in totals.operations.iter().filter(|row| row.scope == scope) {
-        table.add_row(operation(row));
+        grid.row(operation(row));
     }
-    finish(table, 1)
+    grid
 }
 
 fn operation(row: &OperationTotals) -> Vec<String> {
@@ -167,10 +145,10 @@ fn operation(row: &OperationTotals) -> Vec<String> {
     [vec![row.operation.clone()], counts.to_vec(), times(row.service_ms).to_vec(), times(row.response_ms).to_vec()].concat()
 }
 
-fn events(events: &[EventTotals]) -> String {
-    let headers =
+pub(super) fn events(events: &[EventTotals]) -> Grid {
+    let head =
         ["event", "at", "for", "affected", "back", "all after", "recovery p50", "p99", "max", "peak/s", "wanted/s", "failed"];
-    let mut table = table(&headers);
+    let mut grid = Grid::new(1, &head);
     let seconds = |seconds: f64| format!("{} s", (seconds * 10.0).round() / 10.0);
     for event in events {
         let times = match event.recovery_ms {
@@ -178,7 +156,7 @@ fn events(events: &[EventTotals]) -> String {
             None => ["-", "-", "-"].map(str::to_owned),
         };
         let [p50, p99, max] = times;
-        table.add_row([
+        grid.row([
             event.kind.clone(),
             seconds(event.at_s),
             seconds(event.lasts_s),
@@ -193,24 +171,23 @@ fn events(events: &[EventTotals]) -> String {
             grouped(event.failures),
         ]);
     }
-    finish(table, 1)
+    grid
 }
 
-fn errors(totals: &Totals) -> String {
+/// Those that were seen most.
+pub(super) fn errors(totals: &Totals) -> Grid {
     let mut sorted: Vec<_> = totals.errors.iter().collect();
     sorted.sort_by_key(|error| std::cmp::Reverse(error.count));
-    let mut table = table(&["error", "kind", "code", "example", "count"]);
+    let mut grid = Grid::new(4, &["error", "kind", "code", "example", "count"]);
     for error in sorted.iter().take(ERRORS_SHOWN) {
         let example: String = error.example.chars().take(48).collect();
-        table.add_row([error.operation.clone(), error.kind.clone(), error.code.clone(), example, grouped(error.count)]);
+        grid.row([error.operation.clone(), error.kind.clone(), error.code.clone(), example, grouped(error.count)]);
     }
-    let more = sorted.len().saturating_sub(ERRORS_SHOWN);
-    let rest = if more > 0 { format!("\n(and {more} more kinds in errors.csv)") } else { String::new() };
-    finish(table, 4) + &rest
+    grid
 }
 
-fn thresholds(thresholds: &[ThresholdTotals]) -> String {
-    let mut table = table(&["threshold", "must be", "is", ""]);
+pub(super) fn thresholds(thresholds: &[ThresholdTotals]) -> Grid {
+    let mut grid = Grid::new(1, &["threshold", "must be", "is", ""]);
     for threshold in thresholds {
         let is = threshold.value.map_or_else(|| "no sample".into(), plain);
         let word = match threshold.holds {
@@ -218,12 +195,14 @@ fn thresholds(thresholds: &[ThresholdTotals]) -> String {
             Some(false) => "FAILS",
             None => "-",
         };
-        table.add_row([threshold.metric.clone() + &threshold.about(), threshold.check.clone(), is, word.into()]);
+        grid.row([threshold.metric.clone() + &threshold.about(), threshold.check.clone(), is, word.into()]);
     }
-    finish(table, 1)
+    grid
 }
 
-fn generator(totals: &Totals, of_generator: UsageTotals) -> String {
+/// `None` where nothing is known of it.
+pub(super) fn generator(totals: &Totals) -> Option<String> {
+    let of_generator = totals.generator?;
     let usage =
         |usage: UsageTotals| format!("{:.1} s of CPU, {} MiB of memory at most", usage.cpu_seconds, usage.rss_bytes_max >> 20);
     let mut text = format!("generator: {}", usage(of_generator));
@@ -237,7 +216,7 @@ fn generator(totals: &Totals, of_generator: UsageTotals) -> String {
     if let Some(endpoint) = totals.endpoint {
         text += &format!("\nendpoint:  {}", usage(endpoint));
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -259,7 +238,7 @@ mod tests {
             peak_connects_per_s: 10_000,
             peak_attempts_per_s: 100_000,
         };
-        let text = events(&[event]);
+        let text = events(&[event]).text();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
         assert!(text.contains("123.5 s") && text.contains("99,999"), "{text}");
     }
@@ -283,7 +262,8 @@ mod tests {
         let text = operations(
             &Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() },
             "all",
-        );
+        )
+        .text();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ReportError;
 use super::audit::AuditTotals;
+use super::check::Check;
 use super::column::{GrowingFile, replace, to_csv};
 use super::forecast_totals::ForecastTotals;
 use super::hlog::IntervalLog;
@@ -9,7 +10,6 @@ use super::html::write_page;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
-use crate::exit;
 use crate::roster::Things;
 use load_metrics::Phase;
 use load_metrics::{Finding, Snapshot, findings};
@@ -134,6 +134,11 @@ impl ResultsWriter {
         self.rollouts.flush()
     }
 
+    /// What the verdict rests on besides the thresholds.
+    pub fn set_checks(&mut self, checks: Vec<Check>) {
+        self.manifest.checks = checks;
+    }
+
     /// How the run compares with its forecast.
     pub fn set_predicted(&mut self, predicted: Vec<PredictedRollout>) {
         self.manifest.predicted = predicted;
@@ -166,9 +171,7 @@ impl ResultsWriter {
         self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
         self.write_manifest()?;
         write_page(&self.dir, &self.manifest).or_else(|error| {
-            self.manifest.verdict = Verdict::Error;
-            self.manifest.exit_code = Some(exit::ERROR);
-            self.manifest.findings.insert(0, format!("failed to {error}"));
+            self.manifest.fail(format!("failed to {error}"));
             self.write_manifest().and(Err(error))
         })
     }

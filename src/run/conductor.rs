@@ -10,6 +10,8 @@ use super::sources::Sources;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
+use super::verdict;
+use crate::exposition::Exposition;
 use crate::ledger::LedgerError;
 use crate::report::{ReportError, ResultsWriter, RolloutTotals};
 use crate::roster::Roster;
@@ -96,6 +98,8 @@ pub(super) struct Conductor<'a> {
     pub collector: Collector,
     pub writer: &'a mut ResultsWriter,
     pub ui: &'a Ui,
+    /// Who serves the metrics, where somebody does.
+    pub exposition: Option<&'a Exposition>,
     /// The event for which the endpoint is away.
     pub restarting: Option<usize>,
     /// Of a run that is one step of a search.
@@ -435,6 +439,9 @@ impl Conductor<'_> {
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
         self.writer.second(snapshot)?;
         self.ui.second(snapshot);
+        if let Some(exposition) = self.exposition {
+            exposition.second(snapshot, verdict::so_far(snapshot, self.writer.findings()));
+        }
         if let Some(measuring) = &mut self.measuring {
             measuring.take(snapshot);
         }

@@ -51,6 +51,7 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
         totals: Totals { things: plan.fleet.things, ..Totals::default() },
         thresholds: Vec::new(),
         events: Vec::new(),
+        checks: Vec::new(),
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,

@@ -1,6 +1,7 @@
 //! `fleetsim run`, and a run that is one step of a search: builds everything from the plan, conducts it, and says how it went. Wiring and
 //! life cycle, nothing else.
 
+mod checks;
 mod child;
 pub(crate) mod cohorts;
 mod conductor;
@@ -35,8 +36,9 @@ pub use ui::UiKind;
 pub(crate) use ui::{is_capable_terminal, use_colour};
 
 use crate::exit;
+use crate::exposition::{Exposition, ExpositionError, RunLabels};
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, AuditTotals, Manifest, Mode, ReportError, ResultsWriter};
+use crate::report::{self, AuditTotals, CiFiles, Manifest, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use conductor::{ConductError, Conductor, Ended, Ending};
@@ -49,7 +51,8 @@ use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use targets::{Folders, TargetError};
 use thing_transport::credentials::Credentials;
@@ -74,6 +77,15 @@ pub struct RunOptions {
     pub title: Option<String>,
     /// Of a run that is one step of a search.
     pub step: Option<MeasurePlan>,
+    pub outlets: Outlets,
+}
+
+/// Who else is told of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Outlets {
+    /// Where its metrics are served.
+    pub metrics: Option<SocketAddr>,
+    pub ci: CiFiles,
 }
 
 /// How a step of a search went.
@@ -94,6 +106,7 @@ struct Setup {
     certs: Option<PathBuf>,
     title: Option<String>,
     step: Option<MeasurePlan>,
+    exposition: Option<Exposition>,
 }
 
 /// A run that could not be carried out.
@@ -109,6 +122,8 @@ enum RunError {
     Conduct(#[from] ConductError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
+    #[error("{0}")]
+    Exposition(#[from] ExpositionError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
     #[error("schedule job {job}: {why}")]
@@ -152,13 +167,14 @@ fn conducted(run: impl Future<Output = u8>) -> u8 {
 }
 
 async fn run_once(options: RunOptions) -> u8 {
-    let (ui, has_out) = (options.ui, options.out.is_some());
+    let (ui, has_out, ci) = (options.ui, options.out.is_some(), options.outlets.ci.clone());
     match prepare(options) {
         Ok((setup, mut writer)) => {
             if !has_out {
                 folder::point_latest(writer.dir());
             }
-            show(&setup, ui, &mut writer).await
+            let code = show(&setup, ui, &mut writer).await;
+            written(ci.write(writer.manifest(), writer.dir()), code)
         }
         Err(error) => refused(&error),
     }
@@ -169,6 +185,17 @@ fn refused(error: &RunError) -> u8 {
     let (code, why) = error.refusal();
     say(&format!("fleetsim: {why}"));
     code
+}
+
+/// The exit code, where what was to be left besides was written.
+fn written(outcome: Result<(), ReportError>, code: u8) -> u8 {
+    match outcome {
+        Ok(()) => code,
+        Err(error) => {
+            say(&format!("fleetsim: failed to {error}"));
+            exit::ERROR
+        }
+    }
 }
 
 /// Runs one step of a search within [`runtime`]: shown as it goes, and not summed up.
@@ -192,18 +219,32 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, title, step, .. } = options;
+    let RunOptions { plan, out, certs, shards, title, step, outlets: Outlets { metrics, ci }, .. } = options;
     let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
     let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, title, step };
+    let roster = Roster::new(&plan)?;
+    ci.check()?;
+    let exposition = metrics.map(Exposition::start).transpose()?;
+    let setup = Setup { roster, plan, host, shards, certs, title, step, exposition };
     let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
+    if let Some(exposition) = &setup.exposition {
+        exposition.begin(run_labels(&setup.plan, writer.dir()));
+    }
     Ok((setup, writer))
+}
+
+fn run_labels(plan: &Plan, dir: &Path) -> RunLabels {
+    let run = dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
+    RunLabels { scenario: plan.name.clone(), run, seed: plan.seed, version: env!("CARGO_PKG_VERSION") }
 }
 
 fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter) -> Result<(Ui, StopRequests), RunError> {
     let (ui, stops) = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir())).map_err(RunError::Terminal)?;
     let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
+    if let Some(exposition) = &setup.exposition {
+        ui.announce(&format!("metrics: {}", exposition.url()));
+    }
     Ok((ui, stop))
 }
 
@@ -226,7 +267,7 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs, step, .. } = setup;
+    let Setup { plan, roster, host, shards, certs, step, exposition, .. } = setup;
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
@@ -279,6 +320,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         collector,
         writer,
         ui,
+        exposition: exposition.as_ref(),
         restarting: None,
         measuring,
         starts: measured_starts,
@@ -309,7 +351,7 @@ fn planned<'a>(
 /// Judges the run and writes the last word on it; exit code, and what failed in words. The files are complete.
 fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, RunError>) -> (u8, Vec<String>) {
     let mut failures = Vec::new();
-    let Judgement { verdict, exit_code, findings, differences, audit_findings } = match outcome {
+    let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = match outcome {
         Ok(ended) => {
             let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
             let remarks = prediction::findings(&predicted);
@@ -330,7 +372,12 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
         }
     };
     let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
-    match writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit) {
+    writer.set_checks(checks);
+    let finished = writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit);
+    if let Some(exposition) = &setup.exposition {
+        exposition.conclude(writer.manifest().verdict);
+    }
+    match finished {
         Ok(()) => (exit_code, failures),
         Err(error) => {
             failures.insert(0, format!("failed to {error}"));

@@ -32,7 +32,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
         Ok(stop) => stop,
         Err(error) => return refused(&RunError::Signals(error)),
     };
-    let RunOptions { plan, out, certs, ui, shards, .. } = options;
+    let RunOptions { plan, out, certs, ui, shards, outlets, .. } = options;
     let mut codes = Vec::new();
     for number in 1..=repeat {
         let title = format!("run {number} of {repeat}");
@@ -45,8 +45,17 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
         if ui.has_lines() {
             say(&format!("{title}: {}", of_run.display()));
         }
-        let (plan, certs, title) = (plan.clone(), certs.clone(), Some(title));
-        let code = run_once(RunOptions { plan, out: Some(of_run.clone()), certs, ui, shards, title, step: None }).await;
+        let of_run_options = RunOptions {
+            plan: plan.clone(),
+            out: Some(of_run.clone()),
+            certs: certs.clone(),
+            ui,
+            shards,
+            title: Some(title),
+            step: None,
+            outlets: outlets.clone(),
+        };
+        let code = run_once(of_run_options).await;
         if out.is_none() {
             folder::point_latest(&of_run);
         }

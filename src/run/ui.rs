@@ -122,6 +122,14 @@ impl Ui {
         }
     }
 
+    /// What people need to know however the run is shown.
+    pub(super) fn announce(&self, text: &str) {
+        match self {
+            Self::Tui { .. } => self.tell(text),
+            Self::Plain | Self::Brief | Self::Json(_) | Self::None => say(text),
+        }
+    }
+
     /// Progress of something long.
     pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
         match self {

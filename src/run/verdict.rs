@@ -3,10 +3,11 @@
 //! The first exit code that applies wins, in the order 1, 105, 98, 99, 0; wrong usage (2) and a wrong scenario (104) come before all of
 //! them, since there is no run to judge then.
 
+use super::checks::checks;
 use crate::exit;
-use crate::report::{Difference, Verdict};
+use crate::report::{Check, CheckOutcome, CheckSubject, Difference, Verdict};
 use iot_jobs::JobId;
-use load_metrics::Finding;
+use load_metrics::{Finding, Snapshot};
 use sim_units::text::duration_text;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub(crate) struct Judgement {
     pub exit_code: u8,
     /// In plain words: why it ended, what the figures tell, what the audit found.
     pub findings: Vec<String>,
+    /// What it rests on besides the thresholds.
+    pub checks: Vec<Check>,
     /// Between the ledgers; `None` where there was one of them only.
     pub differences: Option<u64>,
     /// How many of the findings are of the audit: the last ones.
@@ -65,27 +68,32 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
         Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),
         Err(_) => Some(1),
     };
-    let is_invalid = findings.iter().any(Finding::is_invalidating);
-    let is_undone = findings.iter().any(Finding::is_failure) || !uncreated.is_empty();
-    let is_different = findings.iter().any(Finding::is_difference) || differences.is_some_and(|count| count > 0);
+    let checks = checks(evidence);
+    let is_against = |check: &Check| matches!(check.outcome, CheckOutcome::Fails | CheckOutcome::Error);
+    let is_invalid = checks.iter().any(|check| check.subject == CheckSubject::Generator && is_against(check));
     let (verdict, exit_code) = match end {
         End::Failed(_) => (Verdict::Error, exit::ERROR),
         End::Interrupted => (Verdict::Interrupted, exit::INTERRUPTED),
         End::Limit { .. } | End::Complete if is_invalid => (Verdict::Invalid, exit::INVALID),
-        End::Limit { .. } => (Verdict::Fail, exit::FAIL),
-        End::Complete if is_different || is_undone || !thresholds_hold => (Verdict::Fail, exit::FAIL),
-        End::Complete => (Verdict::Pass, exit::PASS),
+        End::Limit { .. } | End::Complete if !thresholds_hold || checks.iter().any(is_against) => (Verdict::Fail, exit::FAIL),
+        End::Limit { .. } | End::Complete => (Verdict::Pass, exit::PASS),
     };
     let told = findings.iter().map(ToString::to_string);
     let of_audit = audit_in_words(audit);
     let audit_findings = of_audit.len();
     let ended = end_in_words(end).into_iter().chain(uncreated_in_words(uncreated));
     let findings = ended.chain(told).chain(remarks.iter().cloned()).chain(of_audit).collect();
-    Judgement { verdict, exit_code, findings, differences, audit_findings }
+    Judgement { verdict, exit_code, findings, checks, differences, audit_findings }
+}
+
+/// The verdict that a run would have if it ended now: of what is known before its end. A threshold without a sample may still get one.
+pub(crate) fn so_far(snapshot: &Snapshot, findings: &[Finding]) -> Verdict {
+    let thresholds_hold = snapshot.thresholds.iter().all(|threshold| threshold.holds() != Some(false));
+    judge(&Evidence { end: End::Complete, thresholds_hold, findings, remarks: &[], uncreated: &[], audit: Ok(None) }).verdict
 }
 
 /// Why it ended, where that is not as it was meant to.
-fn end_in_words(end: &End) -> Option<String> {
+pub(super) fn end_in_words(end: &End) -> Option<String> {
     match end {
         End::Failed(why) => Some(format!("failed to {why}")),
         End::Limit { limit, open, away } => {
@@ -98,13 +106,13 @@ fn end_in_words(end: &End) -> Option<String> {
 }
 
 /// A job waits for its time, or until every thing has been connected.
-fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
+pub(super) fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
     let (first, more) = uncreated.split_first()?;
     let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
     Some(format!("job {first}{more} was never created: the run ended before it was due, or before every thing was connected"))
 }
 
-fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
+pub(super) fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
     let differences = match audit {
         Ok(differences) => differences.as_deref().unwrap_or_default(),
         Err(why) => return vec![format!("the audit failed to {why}")],
@@ -199,6 +207,22 @@ mod tests {
         }
         assert_eq!(code(&Evidence { findings: &[LATE], ..complete.clone() }), (0, Verdict::Pass), "an anomaly, not a difference");
         assert_eq!(code(&Evidence { audit: Ok(None), ..complete }), (0, Verdict::Pass), "there is nothing to compare");
+    }
+
+    #[test]
+    fn each_check_says_how_it_stands() {
+        use CheckOutcome::{Error, Fails, Holds, Skipped};
+        let outcomes = |evidence: &Evidence<'_>| judge(evidence).checks.iter().map(|check| check.outcome).collect::<Vec<_>>();
+        assert_eq!(outcomes(&good(End::Complete)), [Holds; 5]);
+        assert_eq!(outcomes(&bad(LIMIT)), [Holds, Fails, Error, Holds, Fails]);
+        assert_eq!(outcomes(&bad(End::Interrupted)), [Holds, Error, Error, Skipped, Fails]);
+        assert_eq!(outcomes(&good(End::Failed("reach it".into()))), [Error, Skipped, Skipped, Skipped, Skipped]);
+        let blind = Evidence { findings: &[unheard()], audit: Ok(None), ..good(End::Complete) };
+        assert_eq!(outcomes(&blind), [Holds, Holds, Holds, Fails, Skipped]);
+        let why = judge(&bad(End::Complete)).checks[4].why.clone();
+        assert_eq!(why.len(), 2, "what the join shows, and the audit: {why:?}");
+        let failed = judge(&good(End::Failed("reach it".into()))).checks[0].why.clone();
+        assert_eq!(failed, ["failed to reach it"]);
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn manifest(verdict: Verdict) -> Manifest {
         finished_at: None,
         totals: Totals::default(),
         thresholds: Vec::new(),
+        checks: Vec::new(),
         events: Vec::new(),
         findings: vec!["found".into()],
         differences: None,

@@ -14,6 +14,8 @@ WHERE = {
     "https": "host:port of HTTPS by certificate",
     "api": "host:port of whatever is signed",
     "pki": "directory of certificates",
+    "binary": "the program",
+    "tools": "directory of Prometheus and of the JUnit schema",
 }
 
 

@@ -220,6 +220,7 @@ pub(crate) fn manifest() -> Manifest {
         totals: Totals { things: u64::from(THINGS), ..Totals::default() },
         thresholds: Vec::new(),
         events: Vec::new(),
+        checks: Vec::new(),
         findings: Vec::new(),
         differences: None,
         audit_findings: 0,

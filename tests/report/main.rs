@@ -1,5 +1,6 @@
 //! The results folder: made from what shards and service told, read back as anybody would.
 
+mod ci;
 mod folder;
 mod page;
 mod parsed;

@@ -2,10 +2,12 @@
 
 mod bench;
 mod capacity;
+mod ci;
 mod events;
 mod firmware;
 mod forecast;
 mod habits;
+mod metrics;
 mod rollouts;
 mod series;
 mod shipped;

@@ -150,6 +150,12 @@ impl Distribution {
         self.buckets.iter().map(|bucket| bucket.1).sum()
     }
 
+    /// Sum of all values, in ticks; exact, not of buckets.
+    #[must_use]
+    pub fn sum_ticks(&self) -> u64 {
+        self.sum_ticks
+    }
+
     /// Adds what another histogram of the same resolution counted.
     pub fn merge(&mut self, other: &Self) {
         self.sum_ticks += other.sum_ticks;

@@ -28,7 +28,7 @@ pub struct ProcessUsage {
 }
 
 /// Which things a row is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScopeName {
     /// The whole fleet.
     All,

@@ -22,6 +22,7 @@ use run::Run;
 use sections::Section;
 use std::collections::BTreeSet;
 use std::path::Path;
+pub(super) use text::printable;
 
 /// The page in a results folder.
 pub(super) const PAGE: &str = "report.html";

@@ -45,7 +45,7 @@ pub(super) fn cut_to(text: &str, max: usize) -> String {
 
 /// A page in which every character can be seen: controls, marks that turn the direction of text, and code points that HTML forbids are
 /// written as their numbers. The page's own text has none of them.
-pub(super) fn printable(page: &str) -> String {
+pub(in crate::report) fn printable(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
     for c in page.chars() {
         if is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }

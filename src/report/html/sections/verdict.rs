@@ -22,7 +22,7 @@ pub(in crate::report::html) fn verdict(run: &Run<'_>, charts: &BTreeSet<&str>) -
         h1 { (manifest.title()) }
         p.verdict {
             strong.{ "badge " (class(manifest.verdict)) } { (manifest.verdict.as_str()) }
-            " " (meaning(manifest.verdict)) (code)
+            " " (manifest.verdict.meaning()) (code)
         }
         @if manifest.mode == Mode::Forecast { p { "This is a forecast: the scenario in virtual time, of which nothing was measured." } }
         p.facts {
@@ -47,17 +47,6 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Pass => "good",
         Verdict::Running | Verdict::Interrupted => "open",
         Verdict::Fail | Verdict::Invalid | Verdict::Error => "bad",
-    }
-}
-
-fn meaning(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "The run finished, and everything that was to hold holds.",
-        Verdict::Fail => "The run finished, and something that was to hold does not; findings and thresholds say what.",
-        Verdict::Invalid => "The generator was the bottleneck or lost samples: these figures are no evidence of the endpoint.",
-        Verdict::Interrupted => "Somebody ended the run before it was done; these are the figures until then.",
-        Verdict::Error => "The run could not be carried out; these are the figures until then.",
-        Verdict::Running => "There is no verdict: the run goes on, or its process was killed; these are the figures so far.",
     }
 }
 
