@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "inspect/cards.rs",
     "roster.rs",
     "run/verdict.rs",
+    "slice.rs",
     "tui/app.rs",
     "tui/finder.rs",
     "tui/history.rs",
@@ -136,7 +137,20 @@ const DIRECTION: &[(&str, &[&str])] = &[
         ],
     ),
     ("capacity", &["crate::aws", "crate::cli", "crate::inspect", "crate::tui", "thing_transport"]),
-    ("run", &["crate::capacity", "crate::check", "crate::cli"]),
+    (
+        "merge",
+        &[
+            "crate::aws",
+            "crate::capacity",
+            "crate::check",
+            "crate::cli",
+            "crate::inspect",
+            "crate::tui",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
+    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::merge"]),
 ];
 
 /// What one file does for all others, and why: text that no other file has, and files that may.

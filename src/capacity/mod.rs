@@ -240,6 +240,7 @@ impl CapacitySearch {
             certs: self.certs.clone(),
             ui: show::of_steps(self.ui),
             shards: self.shards,
+            shard: None,
             step: Some(StepOptions { measure, title }),
         };
         let ran = run_step(options).await?;

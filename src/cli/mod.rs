@@ -4,6 +4,7 @@ mod capacity;
 mod certs;
 mod check;
 mod forecast;
+mod merge;
 mod report;
 mod run;
 mod scenario_args;
@@ -62,8 +63,7 @@ enum Command {
     #[command(hide = true)]
     Compare(NotBuilt),
     /// The shards of one run into one results folder
-    #[command(hide = true)]
-    Merge(NotBuilt),
+    Merge(merge::MergeArgs),
     /// The account side: endpoint, provision, deprovision
     #[command(hide = true)]
     Aws(NotBuilt),
@@ -113,7 +113,7 @@ pub fn main() -> u8 {
         }
         Command::Certs(args) => certs::certs_command(&args),
         Command::Compare(_) => not_built("compare"),
-        Command::Merge(_) => not_built("merge"),
+        Command::Merge(args) => merge::merge_command(args),
         Command::Aws(_) => not_built("aws"),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::scenario_args::ScenarioArgs;
 use super::{not_built, usage};
-use crate::run::{RunOptions, UiKind, is_capable_terminal, run};
+use crate::run::{RunOptions, ShardOptions, StartAt, UiKind, is_capable_terminal, run};
+use crate::slice::Slice;
 use clap::Args;
 use host::environment;
 use std::io::IsTerminal as _;
@@ -27,12 +28,12 @@ pub(super) struct RunArgs {
     /// Threads that drive things [default: the host's cores]
     #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
-    /// Drive slice I of N (not built yet)
-    #[arg(long, value_name = "I/N", hide = true)]
-    shard: Option<String>,
-    /// When all slices start (not built yet)
-    #[arg(long, value_name = "RFC3339", hide = true)]
-    start_at: Option<String>,
+    /// Drive slice I of N alone, from 0/N on: every N-th thing, beside other processes with the same scenario (docs/SHARDS.md)
+    #[arg(long, value_name = "I/N", requires = "start_at")]
+    shard: Option<Slice>,
+    /// When all slices start: the same instant to come for each of them, as in 2026-11-29T18:30:00Z
+    #[arg(long, value_name = "RFC3339", requires = "shard")]
+    start_at: Option<StartAt>,
     /// Serve Prometheus metrics (not built yet)
     #[arg(long, value_name = "ADDR", hide = true)]
     metrics: Option<String>,
@@ -88,9 +89,8 @@ enum UiChoice {
 }
 
 pub(super) fn run_command(args: RunArgs) -> u8 {
-    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at), ("--metrics", &args.metrics)];
-    if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
-        return not_built(&format!("run {flag}"));
+    if args.metrics.is_some() {
+        return not_built("run --metrics");
     }
     let ui = match args.ui.kind() {
         Ok(ui) => ui,
@@ -103,6 +103,10 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     if args.certs.is_some() && plan.target.remote().is_some() {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
+    let shard = args.shard.zip(args.start_at).map(|(slice, start_at)| ShardOptions { slice, start_at });
+    if let Some(Err(message)) = shard.map(|shard| shard.check(&plan)) {
+        return usage(message);
+    }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
-    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), step: None })
+    run(RunOptions { plan, out: args.out, certs, ui, shards: args.shards.map(usize::from), shard, step: None })
 }

@@ -8,6 +8,7 @@ mod faults_page;
 mod forecast_totals;
 mod hlog;
 mod html;
+mod intervals;
 pub mod json;
 mod load_plot;
 mod manifest;
@@ -24,11 +25,14 @@ pub use dictionary::dictionary;
 pub use faults_page::faults_page;
 pub use forecast_totals::{BilledTotals, ForecastTotals, QuotaTotals};
 pub use hlog::{ServiceTimes, service_times};
-pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
-pub use record::{RunRecord, load};
+pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
+pub use manifest::{
+    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardTotals, ThresholdTotals, Totals, Verdict,
+};
+pub use record::{RunRecord, is_going_on, load, read_manifest};
 pub use text::summary;
 pub(crate) use text::{finish, table};
-pub use writer::ResultsWriter;
+pub use writer::{ResultsWriter, SCENARIO};
 
 use std::io;
 use std::path::{Path, PathBuf};

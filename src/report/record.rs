@@ -18,11 +18,23 @@ pub struct RunRecord {
 
 /// # Errors
 /// When the folder has no manifest that can be read.
-pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
+pub fn read_manifest(dir: &Path) -> Result<Manifest, ReportError> {
     let path = dir.join(MANIFEST);
     let text = fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
-    let mut manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })?;
+    serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })
+}
+
+/// Whether a run without a last word has its process still, on this host.
+#[must_use]
+pub fn is_going_on(manifest: &Manifest) -> bool {
+    let process = || procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0));
+    manifest.verdict == Verdict::Running && process().is_ok_and(|process| process.is_alive())
+}
+
+/// # Errors
+/// When the folder has no manifest that can be read.
+pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
+    let mut manifest = read_manifest(dir)?;
     // What the audit says of the files as they are now replaces what it said at the end of the run.
     let of_run = manifest.findings.len().saturating_sub(std::mem::take(&mut manifest.audit_findings));
     manifest.findings.truncate(of_run);
@@ -30,8 +42,7 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
         manifest.findings.push(format!("{file} is missing from the folder"));
     }
     if manifest.verdict == Verdict::Running {
-        let alive = procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0)).is_ok_and(|process| process.is_alive());
-        manifest.findings.push(if alive {
+        manifest.findings.push(if is_going_on(&manifest) {
             "the run is still going on; these are its numbers so far".into()
         } else {
             format!(

@@ -55,7 +55,7 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
     let seconds = totals.run_s;
     format!(
         "{}  {shown}  {} things, {}:{:02} min, {} messages out, {} in, seed {}",
-        manifest.name,
+        title(manifest),
         grouped(totals.things),
         seconds / 60,
         seconds % 60,
@@ -63,6 +63,15 @@ fn headline(manifest: &Manifest, colour: bool) -> String {
         grouped(totals.messages_in),
         manifest.seed
     )
+}
+
+/// The name of the run, and how much of it this is where several processes drove it.
+fn title(manifest: &Manifest) -> String {
+    match (&manifest.shard, manifest.merged.len()) {
+        (Some(shard), _) => format!("{} (shard {})", manifest.name, shard.slice),
+        (None, 0) => manifest.name.clone(),
+        (None, shards) => format!("{} ({shards} shards)", manifest.name),
+    }
 }
 
 /// An empty table with these columns, without lines but one below its head.

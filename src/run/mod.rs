@@ -14,6 +14,7 @@ pub(crate) mod observe;
 mod prediction;
 mod process;
 mod run_info;
+mod shard;
 mod sources;
 pub(crate) mod starts;
 pub(crate) mod stop;
@@ -26,6 +27,7 @@ pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, 
 pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
 pub use needs::needs;
 pub use observe::Gauges;
+pub use shard::{ShardOptions, StartAt};
 pub(crate) use stop::StopRequests;
 pub use targets::check as check_target;
 pub(crate) use timestamp::{rfc3339, stamp};
@@ -37,6 +39,7 @@ use crate::preflight::{self, HostFacts};
 use crate::report::{self, AuditTotals, Manifest, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
+use crate::slice::Slice;
 use conductor::{ConductError, Conductor, Ended, Ending};
 use folder::RunsOn;
 use host::clock;
@@ -46,6 +49,7 @@ use load_metrics::{Collector, CollectorSettings, EventRow};
 use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
+use shard::TooLate;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,6 +72,8 @@ pub struct RunOptions {
     pub ui: UiKind,
     /// Default: the host's cores.
     pub shards: Option<usize>,
+    /// Where other processes drive the other things.
+    pub shard: Option<ShardOptions>,
     /// Of a run that is one step of a search.
     pub step: Option<StepOptions>,
 }
@@ -95,7 +101,15 @@ struct Setup {
     host: HostFacts,
     shards: usize,
     certs: Option<PathBuf>,
+    shard: Option<ShardOptions>,
     step: Option<StepOptions>,
+}
+
+impl Setup {
+    /// What this process drives of the fleet.
+    fn slice(&self) -> Slice {
+        self.shard.map_or(Slice::WHOLE, |shard| shard.slice)
+    }
 }
 
 /// A run that could not be carried out.
@@ -111,6 +125,8 @@ enum RunError {
     Conduct(#[from] ConductError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
+    #[error("{0}")]
+    TooLate(#[from] TooLate),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
     #[error("schedule job {job}: {why}")]
@@ -137,7 +153,8 @@ impl RunError {
 /// Runs the plan; returns the exit code.
 #[must_use]
 pub fn run(options: RunOptions) -> u8 {
-    let (ui, has_out) = (options.ui, options.out.is_some());
+    // Of several shards none is the newest run.
+    let (ui, has_out) = (options.ui, options.out.is_some() || options.shard.is_some());
     let prepared = prepare(options).and_then(|prepared| Ok((prepared, runtime().map_err(RunError::Runtime)?)));
     match prepared {
         Ok(((setup, mut writer), runtime)) => {
@@ -178,11 +195,12 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, step, .. } = options;
-    let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
+    let RunOptions { plan, out, certs, shards, shard, step, .. } = options;
+    let slice = shard.map_or(Slice::WHOLE, |shard| shard.slice);
+    let host = preflight::check(&needs(&plan, slice)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
-    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
-    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, step };
+    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards, shard: shard.map(|shard| shard.totals()) };
+    let setup = Setup { roster: Roster::new(&plan)?, plan, host, shards, certs, shard, step };
     let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
     Ok((setup, writer))
 }
@@ -212,30 +230,39 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs, step } = setup;
+    let Setup { plan, roster, host, shards, certs, shard, step } = setup;
+    let slice = setup.slice();
+    let never_begun =
+        || Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None };
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
-    let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none());
+    let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none() && shard.is_none());
     let mut target = tokio::select! {
-        target = targets::bring_up(plan, roster, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
-        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None }),
+        target = targets::bring_up(plan, roster, slice, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
+        () = stop.next() => return Ok(never_begun()),
     };
     let predicted = prediction.made().await;
     ui.tell(&format!("results: {}", writer.dir().display()));
 
-    let origin = clock::mono() + START_LEAD;
+    let origin = match shard {
+        Some(shard) => match shard.origin(ui, stop).await? {
+            Some(origin) => origin,
+            None => return Ok(never_begun()),
+        },
+        None => clock::mono() + START_LEAD,
+    };
     let starts = starts::starts(plan, roster.cohorts());
     let measuring = step.as_ref().map(|step| Measuring::new(step.measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
-    let planned = planned(plan, roster, credentials, expired, starts);
+    let planned = planned(plan, roster, credentials, expired, starts).filter(|thing| slice.has(thing.position));
     let settings = FleetSettings {
         endpoints: std::mem::take(&mut target.endpoints),
-        cohorts: cohorts::settings(plan, roster, &target),
+        cohorts: cohorts::settings(plan, roster, slice, &target),
         shards: *shards,
-        connects_in_progress: plan.fleet.connect.in_progress as usize,
+        connects_in_progress: slice.part(plan.fleet.connect.in_progress as usize),
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -244,7 +271,8 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
-    let collector = Collector::new(CollectorSettings {
+    let things = slice.things(plan.fleet.things);
+    let mut collector = Collector::new(CollectorSettings {
         origin,
         things: roster.names().to_vec(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
@@ -254,9 +282,11 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         events: events::planned(plan, origin),
         cores: host.cores,
     });
+    collector.drives(things);
     let conductor = Conductor {
         plan,
         roster,
+        things,
         origin,
         fleet,
         shards: *shards,
@@ -265,6 +295,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         collector,
         writer,
         ui,
+        begun: Vec::new(),
         restarting: None,
         measuring,
         starts: measured_starts,
@@ -282,6 +313,7 @@ fn planned<'a>(
 ) -> impl Iterator<Item = PlannedThing> + 'a {
     credentials.into_iter().zip(starts).zip(roster.names().iter().zip(roster.cohorts())).zip(0..).map(
         move |(((credentials, arrival), (name, cohort)), place)| PlannedThing {
+            position: place,
             name: name.clone(),
             index: plan.fleet.first_index + u64::from(place),
             cohort: *cohort,
@@ -297,6 +329,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
     let mut failures = Vec::new();
     let Judgement { verdict, exit_code, findings, differences, audit_findings } = match outcome {
         Ok(ended) => {
+            writer.set_shard_end(ended.ending == Ending::Limit, &ended.uncreated);
             let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
             let remarks = prediction::findings(&predicted);
             writer.set_predicted(predicted);

@@ -155,6 +155,12 @@ impl Collector {
         }
     }
 
+    /// The run has so many things; the others of the list are driven elsewhere.
+    pub fn drives(&mut self, things: u64) {
+        self.things = things;
+        self.health.drives(things);
+    }
+
     /// A job was created for this many things.
     pub fn job_created(&mut self, job: &JobId, targets: u64, created: Mono) {
         self.book.job_created(job, targets, created);
@@ -247,7 +253,10 @@ impl Collector {
         match self.errors.get_mut(&key) {
             Some(known) => {
                 known.count += tally.count;
-                known.first = known.first.min(tally.first);
+                if tally.first < known.first {
+                    known.first = tally.first;
+                    known.example.clone_from(&tally.example);
+                }
                 if tally.last >= known.last {
                     known.last = tally.last;
                     known.last_example.clone_from(&tally.last_example);
