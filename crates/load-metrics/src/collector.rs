@@ -578,7 +578,8 @@ mod tests {
         let first = collector.second(input(0, shards.iter_mut().map(|shard| shard.poll_interval().unwrap()).collect()));
         assert_eq!((first.connected, first.connects_per_s, first.messages_in_per_s), (4, 4, 2));
         let error = first.errors.values().next().unwrap();
-        assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 0"));
+        assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 1"));
+        assert_eq!(error.last_example, "from shard 0");
         shards[0].session_lost(1, at(1_100), None);
         let rest = shards.iter_mut().flat_map(|shard| shard.finish_run(at(1_500))).collect();
         let last = collector.finish(SecondInput { intervals_lost: 1, ..input(1, rest) }, None);
