@@ -70,7 +70,7 @@ def account(serve):
         "AWS_ENDPOINT_URL_IOT": f"https://{serve.ready['api']}",
         "AWS_CA_BUNDLE": f"{pki}/ca.cert.pem",
         "AWS_SHARED_CREDENTIALS_FILE": f"{pki}/aws-credentials",
-        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_CONFIG_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -79,7 +79,7 @@ def run(serve, out, *options):
     """A process that drives the fleet, or a slice of it."""
     file = WORK / "merge.toml"
     file.write_text(SCENARIO.format(pki=serve.ready["dir"], things=THINGS))
-    return subprocess.Popen([BINARY, "run", file, "--ui", "none", "--out", out, *options], cwd=WORK, env=account(serve))
+    return subprocess.Popen([BINARY, "--quiet", "run", file, "--ui", "none", "--out", out, *options], cwd=WORK, env=account(serve))
 
 
 def outcomes(out):

@@ -300,7 +300,7 @@ fn what_is_not_one_run_is_refused_by_name_and_leaves_nothing() {
     let error = into_folder(&out, &shards, |_| false).unwrap_err();
     assert!(error.to_string().contains("out: it is not empty") && error.exit_code() == 2, "{error}");
     let again = dir.path().join("again");
-    let error = into_folder(&again, &[out.clone()], |_| false).unwrap_err();
+    let error = into_folder(&again, std::slice::from_ref(&out), |_| false).unwrap_err();
     assert!(error.to_string().contains("out is a merged run already"), "{error}");
     fs::write(shards[0].join(SCENARIO), "name = 'y'\n").unwrap();
     let error = into_folder(&again, &shards, |_| false).unwrap_err();

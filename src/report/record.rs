@@ -24,11 +24,12 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, ReportError> {
     serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })
 }
 
-/// Whether a run without a last word has its process still, on this host.
+/// Whether a run without a last word still has its process, as far as this host can tell.
 #[must_use]
 pub fn is_going_on(manifest: &Manifest) -> bool {
+    let is_here = || rustix::system::uname().nodename().to_string_lossy() == manifest.host.hostname;
     let process = || procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0));
-    manifest.verdict == Verdict::Running && process().is_ok_and(|process| process.is_alive())
+    manifest.verdict == Verdict::Running && is_here() && process().is_ok_and(|process| process.is_alive())
 }
 
 /// # Errors
