@@ -16,6 +16,7 @@ pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
         name: shard.map_or_else(|| plan.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice)),
         seed: plan.seed,
         things: Arc::clone(roster.things()),
+        slice: setup.slice(),
         shards: *shards,
         cores: host.cores,
         descriptors_max: host.descriptors,
