@@ -26,9 +26,20 @@ pub struct ShardOptions {
     pub start_at: StartAt,
 }
 
-/// The instant of the wall clock at which second 0 of all shards begins.
+/// The instant of the wall clock, in UTC, at which second 0 of all shards begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartAt(OffsetDateTime);
+
+/// What is left until the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It is over, since so long.
+    Past(Duration),
+    /// Little enough to begin with the things.
+    Near(Duration),
+    /// So long until it is near.
+    Far(Duration),
+}
 
 /// The start came before everything was ready.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +55,10 @@ impl FromStr for StartAt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339);
-        parsed.map(Self).map_err(|_| format!("{text:?} is no instant of RFC 3339; write it like 2026-11-29T18:30:00Z"))
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|at| at.checked_to_offset(UtcOffset::UTC));
+        // Its years are 0 to 9999, also in UTC.
+        let told = parsed.filter(|at| at.format(&Rfc3339).is_ok());
+        told.map(Self).ok_or_else(|| format!("{text:?} is no instant of RFC 3339; write it like 2026-11-29T18:30:00Z"))
     }
 }
 
@@ -60,10 +73,20 @@ impl StartAt {
         self.epoch_ms() - i128::from(now_ms)
     }
 
+    fn left(self, now_ms: i64) -> Left {
+        let left_ms = self.ms_from(now_ms);
+        let duration = Duration::from_millis(u64::try_from(left_ms.unsigned_abs()).unwrap_or(u64::MAX));
+        match duration.checked_sub(LEAD) {
+            _ if left_ms <= 0 => Left::Past(duration),
+            Some(far) if !far.is_zero() => Left::Far(far),
+            _ => Left::Near(duration),
+        }
+    }
+
     /// In UTC.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        self.0.to_offset(UtcOffset::UTC).format(&Rfc3339).expect("an instant that was read has this form")
+        self.0.format(&Rfc3339).expect("it was tried when it was read")
     }
 }
 
@@ -81,7 +104,7 @@ impl ShardOptions {
         if let TargetPlan::Emulator(_) = &plan.target {
             return Err(
                 "--shard needs an endpoint that all shards share, and with target.kind = \"emulator\" each would start its own: \
-                        start `fleetsim serve` once, and give the scenario [target] kind = \"mqtt\" or \"aws\" with its address"
+                 start `fleetsim serve` once, and give the scenario [target] kind = \"mqtt\" or \"aws\" with its address"
                     .into(),
             );
         }
@@ -136,18 +159,20 @@ impl ShardOptions {
         let progress = ui.progress("seconds until the start", seconds(whole));
         loop {
             let now = clock::now();
-            let left_ms = self.start_at.ms_from(now.epoch_ms);
-            let Some(left) = u64::try_from(left_ms).ok().filter(|left| *left > 0).map(Duration::from_millis) else {
-                progress.finish();
-                return Err(TooLate { start_at: self.start_at.rfc3339(), late: -left_ms as f64 / 1e3 });
+            let far = match self.start_at.left(now.epoch_ms) {
+                Left::Past(late) => {
+                    progress.finish();
+                    return Err(TooLate { start_at: self.start_at.rfc3339(), late: late.as_secs_f64() });
+                }
+                Left::Near(left) => {
+                    progress.finish();
+                    return Ok(Some(now.mono + left));
+                }
+                Left::Far(far) => far,
             };
-            if left <= LEAD {
-                progress.finish();
-                return Ok(Some(now.mono + left));
-            }
-            progress.set(seconds(whole - left_ms));
+            progress.set(seconds(whole - self.start_at.ms_from(now.epoch_ms)));
             tokio::select! {
-                () = tokio::time::sleep(LOOK.min(left - LEAD)) => {}
+                () = tokio::time::sleep(far.min(LOOK)) => {}
                 () = stop.next() => {
                     progress.finish();
                     return Ok(None);
@@ -176,9 +201,22 @@ mod tests {
         assert!(at(start).unwrap_err().contains("is past"));
         let far = at(start - 2 * AHEAD_MAX.as_millis() as i64).unwrap_err();
         assert!(far.contains("48.0 h ahead; it may be 24 h at most"), "{far}");
-        for text in ["tomorrow", "2026-11-29", "2026-11-29T18:30:00", ""] {
+        for text in ["tomorrow", "2026-11-29", "2026-11-29T18:30:00", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", ""]
+        {
             assert!(text.parse::<StartAt>().unwrap_err().contains("RFC 3339"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_wall_clock_is_looked_at_until_the_start_is_near() {
+        let (start_at, start): (StartAt, i64) = ("2026-11-29T18:30:00.5Z".parse().unwrap(), 1_795_977_000_500);
+        let (s, ms) = (Duration::from_secs, Duration::from_millis);
+        assert_eq!(start_at.left(start - 62_000), Left::Far(s(60)));
+        assert_eq!(start_at.left(start - 2_001), Left::Far(ms(1)));
+        assert_eq!(start_at.left(start - 2_000), Left::Near(s(2)));
+        assert_eq!(start_at.left(start - 1), Left::Near(ms(1)));
+        assert_eq!(start_at.left(start), Left::Past(ms(0)), "not even a millisecond");
+        assert_eq!(start_at.left(start + 90_000), Left::Past(s(90)), "also where the clock was set meanwhile");
     }
 
     #[test]

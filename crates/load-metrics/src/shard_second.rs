@@ -192,10 +192,12 @@ mod tests {
         assert_eq!(second.from_origin(Mono(0)).jobs[0].1, Mono(7_000_000));
     }
 
+    type Spoil = fn(&mut ShardSecond);
+
     #[test]
     fn what_no_run_can_say_is_refused() {
         assert_eq!(second().check(&BOUNDS), Ok(()));
-        let spoilt: [(&str, fn(&mut ShardSecond)); 7] = [
+        let spoilt: [(&str, Spoil); 7] = [
             ("it is of second", |second| second.second = u64::MAX),
             ("thread 2 of 2", |second| second.intervals[0].shard = 2),
             ("place 4 of 4", |second| second.intervals[0].thing_events[0].thing = 4),
