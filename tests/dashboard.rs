@@ -3,6 +3,7 @@
 
 use fleetsim::inspect::{Card, Message, Question, Reply, What};
 use fleetsim::roster::Things;
+use fleetsim::slice::Slice;
 use fleetsim::tui::app::{App, Conclusion, Overlay, RunInfo, RunState, Step, Tab};
 use fleetsim::tui::input::action;
 use fleetsim::tui::theme::Theme;
@@ -45,6 +46,7 @@ fn app(name: &str, things: usize) -> App {
             cohorts: (0..things).map(|n| u16::from(n % 10 == 0)).collect(),
             cohort_names: vec!["healthy".into(), "slow".into()],
         }),
+        slice: Slice::WHOLE,
         shards: 2,
         cores: 2,
         descriptors_max: 20_000,

@@ -30,6 +30,7 @@ const PURE: &[&str] = &[
     "roster.rs",
     "run/checks.rs",
     "run/verdict.rs",
+    "slice.rs",
     "tui/app.rs",
     "tui/finder.rs",
     "tui/history.rs",
@@ -178,7 +179,20 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "thing_transport",
         ],
     ),
-    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare"]),
+    (
+        "merge",
+        &[
+            "crate::aws",
+            "crate::capacity",
+            "crate::check",
+            "crate::cli",
+            "crate::inspect",
+            "crate::tui",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
+    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare", "crate::merge"]),
 ];
 
 /// What one file does for all others, and why: text that no other file has, and files that may.

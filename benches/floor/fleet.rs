@@ -51,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Measured {
     let session = SessionSettings { seed: 1, protocol: Protocol::Mqtt(mqtt), connect_timeout: seconds(30), reconnect: backoff };
     let things: Vec<PlannedThing> = (0..options.things)
         .map(|n| PlannedThing {
+            position: n as u32,
             name: ThingName::new(&Store::thing_name(n)).unwrap(),
             index: n as u64,
             cohort: 0,

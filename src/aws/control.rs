@@ -39,6 +39,16 @@ pub const CONNECTIONS: usize = 8;
 /// Questions do not wait for changes: they have a lane of their own while a run goes on.
 const QUESTIONS: usize = CONNECTIONS - 1;
 
+/// How a job stands for who waits for its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// There is none of that name.
+    Missing,
+    /// It has executions that have not ended, or will have some.
+    Open,
+    Over,
+}
+
 /// A call that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlCallError {
@@ -158,13 +168,13 @@ impl ControlClient {
     ///
     /// # Errors
     /// When the call is refused, breaks too often, or has an answer that cannot be read.
-    pub async fn is_job_over(&self, job: &JobId, targets: u64) -> Result<bool, ControlCallError> {
+    pub async fn job_state(&self, job: &JobId, targets: u64) -> Result<JobState, ControlCallError> {
         let operation = "DescribeJob";
         match self.call(QUESTIONS, operation, &Method::GET, &format!("/jobs/{job}"), b"").await {
             Ok(body) => JobProgress::parse(&body)
-                .map(|job_progress| job_progress.is_over(targets))
+                .map(|job_progress| if job_progress.is_over(targets) { JobState::Over } else { JobState::Open })
                 .map_err(|error| unreadable(operation, error.to_string())),
-            Err(error) if error.is_of_status(404) => Ok(true),
+            Err(error) if error.is_of_status(404) => Ok(JobState::Missing),
             Err(error) => Err(error),
         }
     }

@@ -241,6 +241,7 @@ impl CapacitySearch {
             ui: show::of_steps(self.ui),
             shards: self.shards,
             title: Some(title),
+            shard: None,
             step: Some(measure),
             outlets: Outlets::default(),
         };

@@ -6,6 +6,7 @@ use crate::preflight;
 use crate::report::{self, ReportError};
 use crate::run::{Outlets, RunOptions, UiKind, needs, run};
 use crate::scenario;
+use crate::slice::Slice;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
 use std::path::Path;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         return Err(CalibrateError::Busy { share });
     }
     let mut plan = scenario::load("calibration.toml", SCENARIO, &[]).expect("the embedded scenario is well formed");
-    let room = preflight::room(&needs(&plan), &preflight::facts());
+    let room = preflight::room(&needs(&plan, Slice::WHOLE), &preflight::facts());
     plan.fleet.things = plan.fleet.things.min(room.descriptors).min(room.ports).min(room.memory).max(1);
     let folder = tempfile::tempdir().map_err(CalibrateError::Folder)?;
     let out = folder.path().join("results");
@@ -71,6 +72,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         ui: UiKind::None,
         shards: None,
         title: None,
+        shard: None,
         step: None,
         outlets: Outlets::default(),
     };

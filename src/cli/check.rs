@@ -8,6 +8,7 @@ use crate::forecast::demand;
 use crate::roster::Roster;
 use crate::run::{check_target, needs, use_colour};
 use crate::scenario::plan::{Plan, TargetPlan};
+use crate::slice::Slice;
 use crate::{exit, preflight};
 use clap::Args;
 use fleet_forecast::Demand;
@@ -82,7 +83,7 @@ impl CheckArgs {
         let subject = Subject {
             plan,
             roster: &roster,
-            need: needs(plan),
+            need: needs(plan, Slice::WHOLE),
             host: preflight::facts(),
             target_fault: check_target(plan).err(),
             quotas: &quotas,

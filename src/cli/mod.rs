@@ -6,6 +6,7 @@ mod check;
 mod ci_args;
 mod compare;
 mod forecast;
+mod merge;
 mod report;
 mod run;
 mod scenario_args;
@@ -63,8 +64,7 @@ enum Command {
     /// Two sets of runs side by side: which figures are worse, better or the same
     Compare(compare::CompareArgs),
     /// The shards of one run into one results folder
-    #[command(hide = true)]
-    Merge(NotBuilt),
+    Merge(merge::MergeArgs),
     /// The account side: endpoint, provision, deprovision
     #[command(hide = true)]
     Aws(NotBuilt),
@@ -114,7 +114,7 @@ pub fn main() -> u8 {
         }
         Command::Certs(args) => certs::certs_command(&args),
         Command::Compare(args) => compare::compare_command(args),
-        Command::Merge(_) => not_built("merge"),
+        Command::Merge(args) => merge::merge_command(args),
         Command::Aws(_) => not_built("aws"),
     }
 }

@@ -2,10 +2,11 @@
 
 use super::ci_args::CiArgs;
 use super::scenario_args::ScenarioArgs;
-use super::{not_built, usage};
+use super::usage;
 use crate::exposition::parse_address;
-use crate::run::{Outlets, RunOptions, UiKind, is_capable_terminal, run, run_series};
+use crate::run::{Outlets, RunOptions, ShardOptions, StartAt, UiKind, is_capable_terminal, run, run_series};
 use crate::scenario::plan::TargetPlan;
+use crate::slice::Slice;
 use clap::Args;
 use host::environment;
 use std::io::IsTerminal as _;
@@ -32,14 +33,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", env = "FLEETSIM_RUN_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
     /// Run it K times, one after the other, into 1 to K of the results folder: how much runs vary, for `fleetsim compare`
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "shard")]
     repeat: Option<u32>,
-    /// Drive slice I of N (not built yet)
-    #[arg(long, value_name = "I/N", hide = true)]
-    shard: Option<String>,
-    /// When all slices start (not built yet)
-    #[arg(long, value_name = "RFC3339", hide = true)]
-    start_at: Option<String>,
+    /// Drive slice I of N alone, from 0/N on: every N-th thing, beside other processes with the same scenario (docs/SHARDS.md)
+    #[arg(long, value_name = "I/N", requires = "start_at")]
+    shard: Option<Slice>,
+    /// When all slices start: the same instant to come for each of them, as in 2026-11-29T18:30:00Z
+    #[arg(long, value_name = "RFC3339", requires = "shard")]
+    start_at: Option<StartAt>,
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on; :PORT is this machine alone, port 0 any that is free
     #[arg(long, value_name = "ADDR", env = "FLEETSIM_RUN_METRICS", value_parser = parse_address)]
     metrics: Option<SocketAddr>,
@@ -97,10 +98,6 @@ enum UiChoice {
 }
 
 pub(super) fn run_command(args: RunArgs) -> u8 {
-    let unbuilt = [("--shard", &args.shard), ("--start-at", &args.start_at)];
-    if let Some((flag, _)) = unbuilt.into_iter().find(|(_, value)| value.is_some()) {
-        return not_built(&format!("run {flag}"));
-    }
     let ui = match args.ui.kind() {
         Ok(ui) => ui,
         Err(message) => return usage(message),
@@ -116,6 +113,10 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     if args.certs.is_some() && plan.target.remote().is_some() {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
+    let shard = args.shard.zip(args.start_at).map(|(slice, start_at)| ShardOptions { slice, start_at });
+    if let Some(Err(message)) = shard.map(|shard| shard.check(&plan)) {
+        return usage(message);
+    }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
     if let (Some(_), TargetPlan::Aws(_), Some(rollout)) = (args.repeat, &plan.target, plan.rollouts.first()) {
         let why = format!("each run would create the same job, {}, in the account", rollout.name);
@@ -126,7 +127,7 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     }
     let shards = args.shards.map(usize::from);
     let outlets = Outlets { metrics: args.metrics, ci };
-    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, step: None, outlets };
+    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, shard, step: None, outlets };
     match args.repeat {
         Some(repeat) => run_series(options, repeat),
         None => run(options),

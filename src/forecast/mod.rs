@@ -188,7 +188,7 @@ fn make(
     }
     let (quotas, enforcement) = build::quotas(plan)?;
     let settings = build::settings(plan, roster, network.network(plan)?, quotas.clone(), enforcement)?;
-    let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1 };
+    let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1, shard: None };
     let mut writer = folder::create(out, plan, roster, &on)?;
     let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;
     let mut course = Course::new(plan, roster, settings);

@@ -15,10 +15,12 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 
 | file | what it is |
 |---|---|
-| `run.json` | the manifest: `name`, `mode` (`run` or `forecast`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `checks` (what the verdict rests on besides: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)) |
+| `run.json` | the manifest: `name`, `mode` (`run`, `forecast` or `merged`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals`, `thresholds`, `checks` (what the verdict rests on besides: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)); of a shard `shard`, of a merged run `merged`: its shards ([SHARDS.md](SHARDS.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv` and `histograms.hlog` alone |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
+| `intervals.bin` | only in a shard: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
+| `scenario.toml` | only in a shard: the resolved scenario, whose SHA-256 is `scenario_sha256` |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
 | `endpoint.log` | what the local endpoint wrote to stderr |
 | `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |

@@ -16,11 +16,18 @@ pub(super) struct IntervalLog {
     out: Appender,
     serializer: V2DeflateSerializer,
     is_begun: bool,
+    /// Where the origin is on the wall clock, since the epoch; `None`: it is of this host's clock, and near.
+    origin: Option<Duration>,
 }
 
 impl IntervalLog {
     pub(super) fn create(path: PathBuf) -> Result<Self, ReportError> {
-        Ok(Self { out: Appender::create(path)?, serializer: V2DeflateSerializer::new(), is_begun: false })
+        Ok(Self { out: Appender::create(path)?, serializer: V2DeflateSerializer::new(), is_begun: false, origin: None })
+    }
+
+    /// The origin was at this time since the epoch.
+    pub(super) fn set_origin(&mut self, since_epoch: Duration) {
+        self.origin = Some(since_epoch);
     }
 
     /// One line for each histogram with values, tagged `OPERATION.service` or `OPERATION.response`; time stamps count from the origin,
@@ -29,10 +36,11 @@ impl IntervalLog {
         let mut lines = Vec::new();
         let mut builder = IntervalLogWriterBuilder::new();
         if !self.is_begun {
-            let since_origin = clock::mono().since(snapshot.origin);
-            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs());
-            builder.add_comment("[Histogram log format version 1.3]").add_comment(UNITS).with_start_time(now - since_origin);
-            builder.with_base_time(now - since_origin);
+            let now = || Duration::from_millis(clock::epoch_ms().unsigned_abs());
+            let origin = self.origin.unwrap_or_else(|| now().saturating_sub(clock::mono().since(snapshot.origin)));
+            let origin = SystemTime::UNIX_EPOCH + origin;
+            builder.add_comment("[Histogram log format version 1.3]").add_comment(UNITS).with_start_time(origin);
+            builder.with_base_time(origin);
             self.is_begun = true;
         }
         let mut log = builder.begin_log_with(&mut lines, &mut self.serializer).expect("memory takes every line");

@@ -4,6 +4,8 @@ use super::check::{Check, CheckOutcome, CheckSubject};
 use super::forecast_totals::ForecastTotals;
 use crate::exit;
 use crate::preflight::HostFacts;
+use crate::slice::Slice;
+use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, Snapshot, StageCounts, ThresholdRow};
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,8 @@ pub enum Mode {
     Run,
     /// Virtual time.
     Forecast,
+    /// The shards of one run.
+    Merged,
 }
 
 /// The manifest of a run.
@@ -102,15 +106,55 @@ pub struct Manifest {
     /// Only in a forecast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastTotals>,
+    /// Only in a shard of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardTotals>,
+    /// The shards of a merged run, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<MergedShard>,
+}
+
+/// Which part of a run a folder holds, and what its verdict does not say of its end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ShardTotals {
+    /// As in `--shard`.
+    pub slice: Slice,
+    /// As in `--start-at`; RFC 3339, UTC.
+    pub start_at: String,
+    /// Whether `end.limit` ended it.
+    #[serde(default)]
+    pub limit_reached: bool,
+    /// Jobs of the scenario that were not due, or not created, by its end.
+    #[serde(default)]
+    pub uncreated: Vec<JobId>,
+}
+
+/// A shard, as a merged run has it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MergedShard {
+    pub slice: Slice,
+    /// The folder as it was named.
+    pub dir: String,
+    /// That of the shard by itself, as its exit code.
+    pub verdict: Verdict,
+    pub exit_code: Option<u8>,
+    pub host: HostFacts,
+    /// Its threads.
+    pub shards: usize,
+    pub things: u64,
+    pub started_at: String,
+    pub finished_at: Option<String>,
 }
 
 impl Manifest {
-    /// The scenario's name, and where the figures come from if nothing was measured.
+    /// The scenario's name, with how much of the run this is, or that nothing was measured.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.mode {
-            Mode::Run => self.name.clone(),
-            Mode::Forecast => format!("{} (forecast)", self.name),
+        match (self.mode, &self.shard) {
+            (Mode::Run, None) => self.name.clone(),
+            (Mode::Run, Some(shard)) => format!("{} (shard {})", self.name, shard.slice),
+            (Mode::Forecast, _) => format!("{} (forecast)", self.name),
+            (Mode::Merged, _) => format!("{} ({} shards)", self.name, self.merged.len()),
         }
     }
 

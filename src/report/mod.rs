@@ -12,6 +12,7 @@ mod grid;
 mod hlog;
 mod hlog_reader;
 mod html;
+mod intervals;
 pub mod json;
 mod load_plot;
 mod manifest;
@@ -35,12 +36,15 @@ pub use forecast_totals::{BilledTotals, ForecastTotals, QuotaTotals};
 pub(crate) use grid::{finish, table};
 pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
-pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
-pub use record::{RunRecord, load, load_manifest};
+pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
+pub use manifest::{
+    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardTotals, ThresholdTotals, Totals, Verdict,
+};
+pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};
 pub use text::summary;
 pub(crate) use writer::MANIFEST;
-pub use writer::ResultsWriter;
+pub use writer::{ResultsWriter, SCENARIO};
 
 use std::io;
 use std::path::{Path, PathBuf};

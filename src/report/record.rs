@@ -28,6 +28,14 @@ pub fn load_manifest(dir: &Path) -> Result<Manifest, ReportError> {
     serde_json::from_slice(&text).map_err(|error| ReportError::Damaged { path, why: error.to_string() })
 }
 
+/// Whether a run without a last word still has its process, as far as this host can tell.
+#[must_use]
+pub fn is_going_on(manifest: &Manifest) -> bool {
+    let is_here = || rustix::system::uname().nodename().to_string_lossy() == manifest.host.hostname;
+    let process = || procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0));
+    manifest.verdict == Verdict::Running && is_here() && process().is_ok_and(|process| process.is_alive())
+}
+
 /// # Errors
 /// When the folder has no manifest that can be read.
 pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
@@ -39,8 +47,7 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
         manifest.findings.push(format!("{file} is missing from the folder"));
     }
     if manifest.verdict == Verdict::Running {
-        let alive = procfs::process::Process::new(i32::try_from(manifest.pid).unwrap_or(0)).is_ok_and(|process| process.is_alive());
-        manifest.findings.push(if alive {
+        manifest.findings.push(if is_going_on(&manifest) {
             "the run is still going on; these are its numbers so far".into()
         } else {
             format!(

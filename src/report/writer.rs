@@ -7,18 +7,22 @@ use super::column::{GrowingFile, replace, to_csv};
 use super::forecast_totals::ForecastTotals;
 use super::hlog::IntervalLog;
 use super::html::write_page;
+use super::intervals::IntervalsWriter;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
 use crate::roster::Things;
-use load_metrics::Phase;
-use load_metrics::{Finding, Snapshot, findings};
+use iot_jobs::JobId;
+use load_metrics::{Finding, Interval, Phase, ShardSecond, Snapshot, findings};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) const HLOG: &str = "histograms.hlog";
 pub(crate) const MANIFEST: &str = "run.json";
+/// The resolved scenario, in the folder of a shard.
+pub const SCENARIO: &str = "scenario.toml";
 
 /// The files of one run.
 pub struct ResultsWriter {
@@ -31,6 +35,8 @@ pub struct ResultsWriter {
     rollouts: GrowingFile<RolloutSecond>,
     executions: GrowingFile<ExecutionLine>,
     hlog: IntervalLog,
+    /// Of a shard alone.
+    intervals: Option<IntervalsWriter>,
     widening: RowAggregator,
 }
 
@@ -43,6 +49,7 @@ impl ResultsWriter {
         Self::claim(dir)?;
         let writer = Self {
             dir: dir.into(),
+            intervals: manifest.shard.as_ref().map(|_| IntervalsWriter::create(dir)).transpose()?,
             manifest,
             findings: Vec::new(),
             things,
@@ -68,6 +75,14 @@ impl ResultsWriter {
         fs::create_dir_all(dir).map_err(|source| ReportError::write(dir, source))?;
         let mut entries = fs::read_dir(dir).map_err(|source| ReportError::Read { path: dir.into(), source })?;
         if entries.next().is_some() { Err(ReportError::NotEmpty { path: dir.into() }) } else { Ok(()) }
+    }
+
+    /// Keeps what a shard's collector is about to take in, for the merge; of a run that is no shard's nothing is kept.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn shard_second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<(), ReportError> {
+        self.intervals.as_mut().map_or(Ok(()), |intervals| intervals.second(second))
     }
 
     /// Appends what a second brought, and rewrites what sums up.
@@ -137,6 +152,27 @@ impl ResultsWriter {
     /// What the verdict rests on besides the thresholds.
     pub fn set_checks(&mut self, checks: Vec<Check>) {
         self.manifest.checks = checks;
+    }
+
+    /// Keeps the resolved scenario as the text that it is known by.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn keep_scenario(&self, resolved: &str) -> Result<(), ReportError> {
+        self.rewrite(SCENARIO, resolved.as_bytes())
+    }
+
+    /// How a shard came to its end, where its verdict does not say.
+    pub fn set_shard_end(&mut self, limit_reached: bool, uncreated: &[JobId]) {
+        if let Some(shard) = &mut self.manifest.shard {
+            shard.limit_reached = limit_reached;
+            shard.uncreated = uncreated.to_vec();
+        }
+    }
+
+    /// Second 0 began at this time since the epoch, by whatever clock.
+    pub fn set_origin(&mut self, since_epoch: Duration) {
+        self.hlog.set_origin(since_epoch);
     }
 
     /// How the run compares with its forecast.

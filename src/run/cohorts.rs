@@ -4,6 +4,7 @@ use super::fleet::CohortSettings;
 use super::targets::Target;
 use crate::roster::Roster;
 use crate::scenario::plan::{CohortPlan, Plan, SessionPlan, Transport};
+use crate::slice::Slice;
 use iot_jobs::JobId;
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use thing_transport::mqtt::{MqttSettings, Version};
 use thing_transport::thing::{Protocol, SessionSettings};
 
 /// In the order of the plan's cohorts.
-pub(super) fn settings(plan: &Plan, roster: &Roster, target: &Target) -> Vec<CohortSettings> {
+pub(super) fn settings(plan: &Plan, roster: &Roster, slice: Slice, target: &Target) -> Vec<CohortSettings> {
     let transports = plan.transports();
     let telemetry = plan.telemetry.clone().map(Arc::new);
     let mut agents = agents(plan, roster).into_iter();
@@ -27,7 +28,7 @@ pub(super) fn settings(plan: &Plan, roster: &Roster, target: &Target) -> Vec<Coh
         telemetry: telemetry.clone().filter(|_| !cohort.session.transport.is_http()),
         files: files(plan, cohort, target),
         faults: connection_faults(&plan.behaviors[&cohort.behavior]),
-        connects_in_progress: cohort.connect.map(|connect| connect.in_progress as usize),
+        connects_in_progress: cohort.connect.map(|connect| slice.part(connect.in_progress as usize)),
     };
     plan.cohorts.iter().map(&mut settings).collect()
 }

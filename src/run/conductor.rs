@@ -19,7 +19,7 @@ use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use host::clock;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
-use load_metrics::{Collector, Interval, Operation, SecondInput, Snapshot};
+use load_metrics::{Collector, Interval, Operation, SecondInput, ShardSecond, Snapshot};
 use load_metrics::{Phase, PhaseSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub(super) struct Ended {
 pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
     pub roster: &'a Roster,
+    /// That this process drives.
+    pub things: u64,
     pub origin: Mono,
     pub fleet: Fleet,
     pub shards: usize,
@@ -100,6 +102,8 @@ pub(super) struct Conductor<'a> {
     pub ui: &'a Ui,
     /// Who serves the metrics, where somebody does.
     pub exposition: Option<&'a Exposition>,
+    /// Jobs that were begun since the last second.
+    pub begun: Vec<(JobId, Mono)>,
     /// The event for which the endpoint is away.
     pub restarting: Option<usize>,
     /// Of a run that is one step of a search.
@@ -200,7 +204,7 @@ impl Conductor<'_> {
         let nobody_came = ending != Ending::Interrupted && self.has_nobody();
         self.fleet.join()?;
         if nobody_came {
-            return Err(unreachable(self.plan.fleet.things, &progress, clock::mono().since(self.origin)));
+            return Err(unreachable(self.things, &progress, clock::mono().since(self.origin)));
         }
         let starts = self.starts.iter().map(Duration::as_secs_f64);
         let measured = self.measuring.map(|measuring| measuring.finish(starts));
@@ -236,7 +240,7 @@ impl Conductor<'_> {
                         self.second(second, intervals, assembly, sources, progress)?;
                     }
                     if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
-                        rollouts.look(&snapshot.rollouts);
+                        rollouts.look(&snapshot.rollouts, clock::mono());
                     }
                 }
                 called = rollouts.called() => {
@@ -336,7 +340,7 @@ impl Conductor<'_> {
     /// Phases and jobs that are due.
     fn advance(&mut self, progress: &mut Progress, rollouts: &mut Rollouts<'_>, now: Mono) {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
-        if progress.connected_at.is_none() && ever_connected == self.plan.fleet.things {
+        if progress.connected_at.is_none() && ever_connected == self.things {
             progress.connected_at = Some(now);
             rollouts.connected(now);
             self.load_begins(LoadBegins::Connected, now);
@@ -348,6 +352,7 @@ impl Conductor<'_> {
             && let Some(Begun { job, targets }) = rollouts.poll(now)
         {
             self.collector.job_created(&job, targets, now);
+            self.begun.push((job, now));
             progress.enter(Phase::Rollout);
             progress.busy_at = now;
             self.load_begins(LoadBegins::Rollout, now);
@@ -358,7 +363,7 @@ impl Conductor<'_> {
         let elapsed = now.since(self.origin);
         let connect_timeout = self.plan.cohorts.iter().map(|cohort| cohort.session.connect_timeout).max().unwrap_or_default();
         if elapsed >= UNREACHABLE_AFTER.max(connect_timeout) && self.has_nobody() {
-            return Err(unreachable(self.plan.fleet.things, progress, elapsed));
+            return Err(unreachable(self.things, progress, elapsed));
         }
         let is_over = match self.plan.end.when {
             _ if let Some(measuring) = &self.measuring => measuring.is_over(),
@@ -426,6 +431,7 @@ impl Conductor<'_> {
             generator: Some(generator),
             endpoint,
         };
+        self.keep(&input)?;
         let snapshot = self.collector.second(input);
         let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
         for (n, row) in snapshot.events.iter().enumerate() {
@@ -434,6 +440,11 @@ impl Conductor<'_> {
             }
         }
         self.show(&snapshot, progress)
+    }
+
+    /// What the collector takes in, for the other shards' to be merged with.
+    fn keep(&mut self, input: &SecondInput) -> Result<(), ReportError> {
+        self.writer.shard_second(&ShardSecond::of(input, self.origin, std::mem::take(&mut self.begun)))
     }
 
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {
@@ -504,6 +515,7 @@ impl Conductor<'_> {
             endpoint,
         };
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
+        self.keep(&input)?;
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
     }

@@ -33,6 +33,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One thing as the run plans it.
 pub struct PlannedThing {
+    /// Place in the whole fleet.
+    pub position: u32,
     pub name: ThingName,
     /// Number in names and random streams.
     pub index: u64,
@@ -120,8 +122,8 @@ impl Fleet {
     pub fn start(things: impl IntoIterator<Item = PlannedThing>, settings: &FleetSettings) -> Result<Self, FleetError> {
         let shards = settings.shards.max(1);
         let mut slices: Vec<Vec<(u32, PlannedThing)>> = std::iter::repeat_with(Vec::new).take(shards).collect();
-        for (thing, position) in things.into_iter().zip(0u32..) {
-            slices[position as usize % shards].push((position, thing));
+        for (thing, turn) in things.into_iter().zip((0..shards).cycle()) {
+            slices[turn].push((thing.position, thing));
         }
         let (orders, _) = watch::channel(Order::Run);
         let (out, intervals) = mpsc::channel(INTERVALS_WAITING_MAX * shards);

@@ -2,9 +2,10 @@
 
 use super::timestamp::{rfc3339, stamp};
 use crate::preflight::HostFacts;
-use crate::report::{Manifest, Mode, ReportError, ResultsWriter, Totals, Verdict};
+use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardTotals, Totals, Verdict};
 use crate::roster::Roster;
 use crate::scenario::plan::Plan;
+use crate::slice::Slice;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io;
@@ -22,6 +23,8 @@ pub(crate) struct RunsOn {
     pub mode: Mode,
     pub host: HostFacts,
     pub shards: usize,
+    /// Where it carries a part of the fleet alone.
+    pub shard: Option<ShardTotals>,
 }
 
 /// Makes `dir`, or if nobody says where `results/<name>-<UTC stamp>`, with the manifest of a run that begins.
@@ -29,18 +32,33 @@ pub(crate) struct RunsOn {
 /// # Errors
 /// When it is not empty, or cannot be written.
 pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &RunsOn) -> Result<ResultsWriter, ReportError> {
-    let kind = if on.mode == Mode::Forecast { "forecast-" } else { "" };
+    let kind = match (on.mode, &on.shard) {
+        (Mode::Forecast, _) => "forecast-".to_owned(),
+        (_, Some(shard)) => format!("shard-{}-of-{}-", shard.slice.index(), shard.slice.count()),
+        _ => String::new(),
+    };
     let made = match dir {
         Some(dir) => dir.to_owned(),
         None => claim_default(&format!("{}-{kind}", plan.name))?,
     };
-    let manifest = Manifest {
+    let writer = ResultsWriter::create(&made, manifest(plan, on), Arc::clone(roster.things()))?;
+    if on.shard.is_some() {
+        writer.keep_scenario(&plan.to_toml())?;
+    }
+    Ok(writer)
+}
+
+/// The manifest of a run that begins.
+#[must_use]
+pub(crate) fn manifest(plan: &Plan, on: &RunsOn) -> Manifest {
+    let slice = on.shard.as_ref().map_or(Slice::WHOLE, |shard| shard.slice);
+    Manifest {
         name: plan.name.clone(),
         mode: on.mode,
         verdict: Verdict::Running,
         exit_code: None,
         seed: plan.seed,
-        scenario_sha256: hex::encode(Sha256::digest(plan.to_toml().as_bytes())),
+        scenario_sha256: fingerprint(&plan.to_toml()),
         scenario: plan.to_json(),
         version: env!("CARGO_PKG_VERSION").into(),
         host: on.host.clone(),
@@ -48,7 +66,7 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
         shards: on.shards,
         started_at: rfc3339(),
         finished_at: None,
-        totals: Totals { things: plan.fleet.things, ..Totals::default() },
+        totals: Totals { things: slice.things(plan.fleet.things), ..Totals::default() },
         thresholds: Vec::new(),
         events: Vec::new(),
         checks: Vec::new(),
@@ -57,8 +75,15 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
         audit_findings: 0,
         predicted: Vec::new(),
         forecast: None,
-    };
-    ResultsWriter::create(&made, manifest, Arc::clone(roster.things()))
+        shard: on.shard.clone(),
+        merged: Vec::new(),
+    }
+}
+
+/// What a resolved scenario is known by: the SHA-256 of its TOML, in hex.
+#[must_use]
+pub(crate) fn fingerprint(resolved: &str) -> String {
+    hex::encode(Sha256::digest(resolved.as_bytes()))
 }
 
 /// Makes `results/<prefix><UTC stamp>`.

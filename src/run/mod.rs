@@ -16,6 +16,7 @@ mod prediction;
 mod process;
 mod run_info;
 mod series;
+mod shard;
 mod sources;
 pub(crate) mod starts;
 pub(crate) mod stop;
@@ -29,6 +30,7 @@ pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, Measured
 pub use needs::needs;
 pub use observe::Gauges;
 pub use series::run_series;
+pub use shard::{ShardOptions, StartAt};
 pub(crate) use stop::StopRequests;
 pub use targets::check as check_target;
 pub(crate) use timestamp::{rfc3339, stamp};
@@ -41,6 +43,7 @@ use crate::preflight::{self, HostFacts};
 use crate::report::{self, AuditTotals, CiFiles, Manifest, Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
+use crate::slice::Slice;
 use conductor::{ConductError, Conductor, Ended, Ending};
 use folder::RunsOn;
 use host::clock;
@@ -50,6 +53,7 @@ use load_metrics::{Collector, CollectorSettings, EventRow};
 use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
+use shard::TooLate;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,6 +79,8 @@ pub struct RunOptions {
     pub shards: Option<usize>,
     /// Of a run that is one of several: which one, and how they stand, for the dashboard.
     pub title: Option<String>,
+    /// Where other processes drive the other things.
+    pub shard: Option<ShardOptions>,
     /// Of a run that is one step of a search.
     pub step: Option<MeasurePlan>,
     pub outlets: Outlets,
@@ -105,8 +111,16 @@ struct Setup {
     shards: usize,
     certs: Option<PathBuf>,
     title: Option<String>,
+    shard: Option<ShardOptions>,
     step: Option<MeasurePlan>,
     exposition: Option<Exposition>,
+}
+
+impl Setup {
+    /// What this process drives of the fleet.
+    fn slice(&self) -> Slice {
+        self.shard.map_or(Slice::WHOLE, |shard| shard.slice)
+    }
 }
 
 /// A run that could not be carried out.
@@ -124,6 +138,8 @@ enum RunError {
     Fleet(#[from] FleetError),
     #[error("{0}")]
     Exposition(#[from] ExpositionError),
+    #[error("{0}")]
+    TooLate(#[from] TooLate),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
     #[error("schedule job {job}: {why}")]
@@ -167,7 +183,8 @@ fn conducted(run: impl Future<Output = u8>) -> u8 {
 }
 
 async fn run_once(options: RunOptions) -> u8 {
-    let (ui, has_out, ci) = (options.ui, options.out.is_some(), options.outlets.ci.clone());
+    // Of several shards none is the newest run.
+    let (ui, has_out, ci) = (options.ui, options.out.is_some() || options.shard.is_some(), options.outlets.ci.clone());
     match prepare(options) {
         Ok((setup, mut writer)) => {
             if !has_out {
@@ -219,14 +236,15 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, title, step, outlets: Outlets { metrics, ci }, .. } = options;
-    let host = preflight::check(&needs(&plan)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
+    let RunOptions { plan, out, certs, shards, title, shard, step, outlets: Outlets { metrics, ci }, .. } = options;
+    let slice = shard.map_or(Slice::WHOLE, |shard| shard.slice);
+    let host = preflight::check(&needs(&plan, slice)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
-    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards };
+    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards, shard: shard.map(|shard| shard.totals()) };
     let roster = Roster::new(&plan)?;
     ci.check()?;
     let exposition = metrics.map(Exposition::start).transpose()?;
-    let setup = Setup { roster, plan, host, shards, certs, title, step, exposition };
+    let setup = Setup { roster, plan, host, shards, certs, title, shard, step, exposition };
     let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
     if let Some(exposition) = &setup.exposition {
         exposition.begin(run_labels(&setup.plan, writer.dir()));
@@ -267,30 +285,39 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
 }
 
 async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
-    let Setup { plan, roster, host, shards, certs, step, exposition, .. } = setup;
+    let Setup { plan, roster, host, shards, certs, shard, step, exposition, .. } = setup;
+    let slice = setup.slice();
+    let never_begun =
+        || Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None };
     if let TargetPlan::Emulator(emulator) = &plan.target {
         jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
     }
-    let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none());
+    let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none() && shard.is_none());
     let mut target = tokio::select! {
-        target = targets::bring_up(plan, roster, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
-        () = stop.next() => return Ok(Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None }),
+        target = targets::bring_up(plan, roster, slice, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
+        () = stop.next() => return Ok(never_begun()),
     };
     let predicted = prediction.made().await;
     ui.tell(&format!("results: {}", writer.dir().display()));
 
-    let origin = clock::mono() + START_LEAD;
+    let origin = match shard {
+        Some(shard) => match shard.origin(ui, stop).await? {
+            Some(origin) => origin,
+            None => return Ok(never_begun()),
+        },
+        None => clock::mono() + START_LEAD,
+    };
     let starts = starts::starts(plan, roster.cohorts());
     let measuring = step.as_ref().map(|measure| Measuring::new(measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
     let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
-    let planned = planned(plan, roster, credentials, expired, starts);
+    let planned = planned(plan, roster, credentials, expired, starts).filter(|thing| slice.has(thing.position));
     let settings = FleetSettings {
         endpoints: std::mem::take(&mut target.endpoints),
-        cohorts: cohorts::settings(plan, roster, &target),
+        cohorts: cohorts::settings(plan, roster, slice, &target),
         shards: *shards,
-        connects_in_progress: plan.fleet.connect.in_progress as usize,
+        connects_in_progress: slice.part(plan.fleet.connect.in_progress as usize),
         origin,
         inspect: ui.wants_cards(),
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
@@ -299,7 +326,8 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
-    let collector = Collector::new(CollectorSettings {
+    let things = slice.things(plan.fleet.things);
+    let mut collector = Collector::new(CollectorSettings {
         origin,
         things: roster.names().to_vec(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
@@ -309,9 +337,11 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         events: events::planned(plan, origin),
         cores: host.cores,
     });
+    collector.drives(things);
     let conductor = Conductor {
         plan,
         roster,
+        things,
         origin,
         fleet,
         shards: *shards,
@@ -321,6 +351,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         writer,
         ui,
         exposition: exposition.as_ref(),
+        begun: Vec::new(),
         restarting: None,
         measuring,
         starts: measured_starts,
@@ -338,6 +369,7 @@ fn planned<'a>(
 ) -> impl Iterator<Item = PlannedThing> + 'a {
     credentials.into_iter().zip(starts).zip(roster.names().iter().zip(roster.cohorts())).zip(0..).map(
         move |(((credentials, arrival), (name, cohort)), place)| PlannedThing {
+            position: place,
             name: name.clone(),
             index: plan.fleet.first_index + u64::from(place),
             cohort: *cohort,
@@ -353,6 +385,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
     let mut failures = Vec::new();
     let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = match outcome {
         Ok(ended) => {
+            writer.set_shard_end(ended.ending == Ending::Limit, &ended.uncreated);
             let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
             let remarks = prediction::findings(&predicted);
             writer.set_predicted(predicted);

@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
-    let Setup { plan, roster, host, shards, title, .. } = setup;
+    let Setup { plan, roster, host, shards, shard, title, .. } = setup;
     RunInfo {
-        name: plan.name.clone(),
+        name: shard.map_or_else(|| plan.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice)),
         seed: plan.seed,
         things: Arc::clone(roster.things()),
+        slice: setup.slice(),
         shards: *shards,
         cores: host.cores,
         descriptors_max: host.descriptors,

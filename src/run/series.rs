@@ -52,6 +52,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
             ui,
             shards,
             title: Some(title),
+            shard: None,
             step: None,
             outlets: outlets.clone(),
         };

@@ -5,6 +5,7 @@ use super::model::Model;
 use super::theme::Theme;
 use crate::inspect::{Card, Question, Reply};
 use crate::roster::Things;
+use crate::slice::Slice;
 use iot_jobs::JobId;
 use load_metrics::Phase;
 use load_metrics::{ErrorKey, ErrorTally, ExecutionStage, Measure, Operation, OperationRow, RolloutRow, ScopeName, Snapshot};
@@ -25,7 +26,10 @@ pub const WINDOWS: [u64; 9] = [30, 60, 120, 300, 600, 1_800, 3_600, 6 * 3_600, 2
 pub struct RunInfo {
     pub name: String,
     pub seed: u64,
+    /// Of the whole fleet.
     pub things: Arc<Things>,
+    /// What this process drives of it.
+    pub slice: Slice,
     pub shards: usize,
     pub cores: u64,
     /// Descriptors this process may have open.
@@ -40,6 +44,14 @@ pub struct RunInfo {
     pub rates: BTreeMap<JobId, u32>,
     /// Of a run that is one of several: which one, and how they stand.
     pub title: Option<String>,
+}
+
+impl RunInfo {
+    /// How many things this process drives.
+    #[must_use]
+    pub fn things_driven(&self) -> u64 {
+        self.slice.things(self.things.names.len() as u64)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
@@ -145,7 +157,7 @@ pub struct App {
 impl App {
     #[must_use]
     pub fn new(run_info: RunInfo, theme: Theme) -> Self {
-        let finder = Finder::new(Arc::clone(&run_info.things.names));
+        let finder = Finder::new(Arc::clone(&run_info.things.names), run_info.slice);
         Self {
             run_info,
             theme,

@@ -1,6 +1,7 @@
 //! Finding things: by name here, by state with the help of their shards.
 
 use crate::inspect::{AgentState, Card, Message, Question, Reply, SessionState};
+use crate::slice::Slice;
 use iot_jobs::ThingName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub fn states() -> impl Iterator<Item = &'static str> {
 
 pub struct Finder {
     names: Arc<[ThingName]>,
+    /// Whose things can be asked for.
+    slice: Slice,
     /// What was typed: parts of a name, and names of states.
     pub text: String,
     pub is_typing: bool,
@@ -35,10 +38,11 @@ pub struct Finder {
 
 impl Finder {
     #[must_use]
-    pub fn new(names: Arc<[ThingName]>) -> Self {
-        let all: Vec<u32> = (0..).take(names.len()).collect();
+    pub fn new(names: Arc<[ThingName]>, slice: Slice) -> Self {
+        let all: Vec<u32> = (0..).take(names.len()).filter(|position| slice.has(*position)).collect();
         Self {
             names,
+            slice,
             text: String::new(),
             is_typing: false,
             by_name: all.clone(),
@@ -76,7 +80,8 @@ impl Finder {
         self.told = None;
         let words: Vec<&str> = self.words().filter(|word| states().all(|state| state != *word)).collect();
         let fits = |name: &ThingName| words.iter().all(|word| name.as_str().contains(word));
-        self.by_name = (0..).zip(self.names.iter()).filter(|(_, name)| fits(name)).map(|(position, _)| position).collect();
+        let is_found = |(position, name): &(u32, &ThingName)| self.slice.has(*position) && fits(name);
+        self.by_name = (0..).zip(self.names.iter()).filter(is_found).map(|(position, _)| position).collect();
         self.join();
     }
 
@@ -137,7 +142,19 @@ mod tests {
     use super::*;
 
     fn finder() -> Finder {
-        Finder::new((0..20).map(|n| ThingName::new(&format!("sim-{n:03}")).unwrap()).collect())
+        of_slice(Slice::WHOLE)
+    }
+
+    fn of_slice(slice: Slice) -> Finder {
+        Finder::new((0..20).map(|n| ThingName::new(&format!("sim-{n:03}")).unwrap()).collect(), slice)
+    }
+
+    #[test]
+    fn things_that_another_process_drives_are_not_listed() {
+        let mut finder = of_slice("1/4".parse().unwrap());
+        assert_eq!(finder.found(), [1, 5, 9, 13, 17]);
+        finder.set_text("01".into());
+        assert_eq!(finder.found(), [1, 13, 17]);
     }
 
     #[test]

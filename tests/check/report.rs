@@ -7,6 +7,7 @@ use fleetsim::preflight::HostFacts;
 use fleetsim::roster::Roster;
 use fleetsim::run::needs;
 use fleetsim::scenario::{self, plan::Plan};
+use fleetsim::slice::Slice;
 use fleetsim::{check, exit};
 use iot_endpoint::quotas::QuotasChoice;
 use jobs_engine::quotas::QuotaName;
@@ -69,7 +70,7 @@ fn report_of(plan: &Plan, demand: &Demand, change: impl FnOnce(&mut Subject<'_>)
     let mut subject = Subject {
         plan,
         roster: &roster,
-        need: needs(plan),
+        need: needs(plan, Slice::WHOLE),
         host: HOST,
         target_fault: None,
         quotas: &quotas,

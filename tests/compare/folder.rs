@@ -128,5 +128,7 @@ fn manifest(verdict: Verdict) -> Manifest {
         audit_findings: 0,
         predicted: Vec::new(),
         forecast: None,
+        shard: None,
+        merged: Vec::new(),
     }
 }

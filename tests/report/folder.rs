@@ -226,6 +226,8 @@ pub(crate) fn manifest() -> Manifest {
         audit_findings: 0,
         predicted: Vec::new(),
         forecast: None,
+        shard: None,
+        merged: Vec::new(),
     }
 }
 

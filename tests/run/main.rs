@@ -372,8 +372,14 @@ fn wrong_usage_and_wrong_scenarios_have_their_codes() {
         (&["run", "smoke", "--ui", "tui"], 2, "needs a terminal"),
         (&["run", "smoke", "--ui", "plain", "--fps", "4"], 2, "--ui tui"),
         (&["run", "smoke", "--fps", "0"], 2, "1..=60"),
-        (&["run", "smoke", "--shard", "1/2"], 2, "not built yet"),
-        (&["merge"], 2, "not built yet"),
+        (&["run", "smoke", "--shard", "1/2"], 2, "--start-at"),
+        (&["run", "smoke", "--start-at", "2030-01-01T00:00:00Z"], 2, "--shard"),
+        (&["run", "smoke", "--shard", "2/2", "--start-at", "2030-01-01T00:00:00Z"], 2, "the last of 2 is 1/2"),
+        (&["run", "smoke", "--shard", "0/2", "--start-at", "tomorrow"], 2, "2026-11-29T18:30:00Z"),
+        (&["run", "smoke", "--shard", "0/2", "--start-at", "2030-01-01T00:00:00Z"], 2, "start `fleetsim serve` once"),
+        (&["merge", "out"], 2, "<RUN>"),
+        (&["merge", "full", "a"], 2, "full: it is not empty"),
+        (&["merge", "out", "full"], 1, "full/run.json"),
         (&["aws", "endpoint"], 2, "not built yet"),
         (&["certs", "ca"], 2, "not built yet"),
         (&["certs", "issue", "x"], 2, "not built yet"),
@@ -426,7 +432,7 @@ fn the_other_commands_speak() {
     let help = stdout(&["--help"]);
     assert!(help.contains("AWS IoT Jobs") && help.contains("certs"), "{help}");
     let is_listed = |command: &str| help.lines().any(|line| line.split_whitespace().next() == Some(command));
-    assert!(is_listed("compare") && !["merge", "aws"].into_iter().any(is_listed) && !help.contains("not built"), "{help}");
+    assert!(["compare", "merge"].into_iter().all(is_listed) && !is_listed("aws") && !help.contains("not built"), "{help}");
     assert!(!stdout(&["certs", "--help"]).contains("issue"));
     assert!(stdout(&["check", "10k", "--print-scenario"]).contains("things = 10000"));
     assert!(stdout(&["scenarios"]).contains("10k-aws"));

@@ -27,14 +27,19 @@ pub(crate) fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnO
     bench.write("s.toml", scenario);
     let _ = std::fs::remove_dir_all(bench.path("out"));
     let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
+    in_account(&mut command, serve);
+    change(&mut command);
+    command.output().unwrap()
+}
+
+/// The account that `serve` is, for a command in the folder of a bench.
+pub(crate) fn in_account(command: &mut std::process::Command, serve: &Serve) {
     command
         .env("AWS_ENDPOINT_URL_IOT", format!("https://{}", serve.api))
         .env("AWS_CA_BUNDLE", "pki/ca.cert.pem")
         .env("AWS_SHARED_CREDENTIALS_FILE", "pki/aws-credentials")
         .env("AWS_CONFIG_FILE", "no-config")
         .env("AWS_EC2_METADATA_DISABLED", "true");
-    change(&mut command);
-    command.output().unwrap()
 }
 
 #[cfg(feature = "aws")]

@@ -8,6 +8,8 @@ mod fake;
 mod files;
 mod keys;
 mod list;
+#[cfg(feature = "aws")]
+mod shards;
 mod signer;
 #[cfg(feature = "aws")]
 mod transports;

@@ -155,6 +155,12 @@ impl Collector {
         }
     }
 
+    /// The run has so many things; the others of the list are driven elsewhere.
+    pub fn drives(&mut self, things: u64) {
+        self.things = things;
+        self.health.drives(things);
+    }
+
     /// A job was created for this many things.
     pub fn job_created(&mut self, job: &JobId, targets: u64, created: Mono) {
         self.book.job_created(job, targets, created);
@@ -247,7 +253,10 @@ impl Collector {
         match self.errors.get_mut(&key) {
             Some(known) => {
                 known.count += tally.count;
-                known.first = known.first.min(tally.first);
+                if tally.first < known.first {
+                    known.first = tally.first;
+                    known.example.clone_from(&tally.example);
+                }
                 if tally.last >= known.last {
                     known.last = tally.last;
                     known.last_example.clone_from(&tally.last_example);
@@ -569,7 +578,8 @@ mod tests {
         let first = collector.second(input(0, shards.iter_mut().map(|shard| shard.poll_interval().unwrap()).collect()));
         assert_eq!((first.connected, first.connects_per_s, first.messages_in_per_s), (4, 4, 2));
         let error = first.errors.values().next().unwrap();
-        assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 0"));
+        assert_eq!((error.count, error.first, error.last, error.example.as_str()), (2, at(100), at(200), "from shard 1"));
+        assert_eq!(error.last_example, "from shard 0");
         shards[0].session_lost(1, at(1_100), None);
         let rest = shards.iter_mut().flat_map(|shard| shard.finish_run(at(1_500))).collect();
         let last = collector.finish(SecondInput { intervals_lost: 1, ..input(1, rest) }, None);

@@ -74,6 +74,20 @@ pub enum Finding {
         /// Its word in a scenario.
         kind: &'static str,
     },
+    /// A shard of a merged run is no evidence by itself.
+    ShardInvalid {
+        /// Which, as in `--shard`.
+        shard: String,
+        /// What it says of itself.
+        why: String,
+    },
+    /// A shard of a merged run has no end.
+    ShardCut {
+        /// Which, as in `--shard`.
+        shard: String,
+        /// So many seconds of it are there.
+        seconds: u64,
+    },
     /// What went wrong on purpose, and how often, in the order of the table of faults.
     Injected(Vec<(Fault, u64)>),
 }
@@ -82,7 +96,14 @@ impl Finding {
     /// Whether the figures are no evidence.
     #[must_use]
     pub fn is_invalidating(&self) -> bool {
-        matches!(self, Self::SamplesLost { .. } | Self::Beyond { .. } | Self::Bottleneck(_))
+        matches!(
+            self,
+            Self::SamplesLost { .. }
+                | Self::Beyond { .. }
+                | Self::Bottleneck(_)
+                | Self::ShardInvalid { .. }
+                | Self::ShardCut { .. }
+        )
     }
 
     /// Whether the run has not done what it was there to do.
@@ -132,6 +153,11 @@ impl fmt::Display for Finding {
                 write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
             }
             Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
+            Self::ShardInvalid { shard, why } => write!(f, "shard {shard} is INVALID by itself: {why}"),
+            Self::ShardCut { shard, seconds } => write!(
+                f,
+                "shard {shard} never finished: its process ended after second {seconds}, and what its things did from then on is missing"
+            ),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }

@@ -191,6 +191,11 @@ impl Health {
         }
     }
 
+    /// So many things are driven.
+    pub(super) fn drives(&mut self, things: u64) {
+        self.things = things;
+    }
+
     /// Only windows of these seconds count.
     pub(super) fn measure(&mut self, seconds: Range<u64>) {
         self.measured = Some(seconds);

@@ -1,6 +1,7 @@
 //! Histograms of durations: how fine and how far they go, what is shipped of them, and the percentiles that are told.
 
 use super::sample::Operation;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ impl Resolution {
 
 /// Values that are kept as they are before they are counted: to look through 20,000 buckets for a few takes longer than to sort those.
 const FEW_MAX: usize = 256;
+
+/// Of anything that is counted within a second of one thread: there is never so much.
+pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 
 /// Counts durations; recording neither allocates nor fails.
 #[derive(Debug)]
@@ -117,7 +121,7 @@ impl Histogram {
 }
 
 /// What was counted, without the empty buckets: a hundred or so pairs where the histogram has 20,000.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
     /// (highest value of the bucket in ticks, count), ascending.
     buckets: Vec<(u64, u64)>,
@@ -154,6 +158,17 @@ impl Distribution {
     #[must_use]
     pub fn sum_ticks(&self) -> u64 {
         self.sum_ticks
+    }
+
+    /// Whether a histogram of this resolution can have counted it: values ascend and are within its range, and the sum can be theirs.
+    pub(super) fn is_of(&self, resolution: Resolution) -> bool {
+        let ascend = self.buckets.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let are_counted = self.buckets.iter().all(|(value, count)| *value >= 1 && (1..=COUNT_MAX).contains(count));
+        let is_within = self.buckets.last().is_none_or(|(value, _)| {
+            *value <= resolution.ticks_max || *value == resolution.histogram().highest_equivalent(resolution.ticks_max)
+        });
+        let sum_max = self.buckets.iter().map(|(value, count)| u128::from(*value) * u128::from(*count)).sum::<u128>();
+        ascend && are_counted && is_within && u128::from(self.sum_ticks) <= sum_max
     }
 
     /// Adds what another histogram of the same resolution counted.
@@ -296,6 +311,23 @@ mod tests {
         assert_eq!((latency.p50, latency.max), (1.0, 2.0));
         let month = distribution(resolution, &[29 * 24 * 3_600_000_000]);
         assert_eq!(month.saturated(), 0);
+    }
+
+    impl Distribution {
+        /// With one bucket.
+        pub(crate) fn of_bucket(value: u64, count: u64) -> Self {
+            Self { buckets: vec![(value, count)], sum_ticks: 0, saturated: 0 }
+        }
+    }
+
+    #[test]
+    fn what_was_counted_is_of_its_resolution_and_of_no_narrower_one() {
+        let counted = distribution(Resolution::SHORT, &[1, 5_000, 3_600_000_000, u64::MAX / 1_000]);
+        assert!(counted.is_of(Resolution::SHORT) && !counted.is_of(Resolution::LONG));
+        let (up, down) = (Distribution::of_bucket(7, 1), Distribution::of_bucket(5, 1));
+        let unsorted = Distribution { buckets: [up.buckets, down.buckets].concat(), sum_ticks: 0, saturated: 0 };
+        assert!(!unsorted.is_of(Resolution::SHORT) && !Distribution::of_bucket(0, 1).is_of(Resolution::SHORT));
+        assert!(!Distribution { sum_ticks: 8, ..Distribution::of_bucket(7, 1) }.is_of(Resolution::SHORT));
     }
 
     #[test]

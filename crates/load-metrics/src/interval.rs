@@ -1,16 +1,19 @@
 //! One second of one shard, as it is handed to the collector.
 
 use super::histogram::Distribution;
+use super::interned::interned;
 use super::sample::{Operation, Outcome, ThingEvent};
 use super::scope::ScopeId;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::ops::AddAssign;
 use std::time::Duration;
 use thing_faults::Fault;
 
 /// How often an operation was started and how it ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Begun, whatever became of them.
     pub started: u64,
@@ -74,7 +77,7 @@ impl AddAssign for Counts {
 }
 
 /// One operation in one scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationInterval {
     /// What was measured.
     pub operation: Operation,
@@ -92,7 +95,7 @@ pub struct OperationInterval {
 const FAULT_KIND: &str = "fault";
 
 /// What an error is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ErrorKey {
     /// What went wrong.
     pub operation: Operation,
@@ -100,6 +103,20 @@ pub struct ErrorKey {
     pub kind: &'static str,
     /// How: an error code of the service, a word for what the network said, or the name of a fault.
     pub code: &'static str,
+}
+
+impl<'de> Deserialize<'de> for ErrorKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            operation: Operation,
+            kind: String,
+            code: String,
+        }
+        let Written { operation, kind, code } = Written::deserialize(deserializer)?;
+        let word = |word: &str| interned(word).map_err(D::Error::custom);
+        Ok(Self { operation, kind: word(&kind)?, code: word(&code)? })
+    }
 }
 
 impl ErrorKey {
@@ -121,7 +138,7 @@ impl ErrorKey {
 }
 
 /// How often an error was seen, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorTally {
     /// How often.
     pub count: u64,
@@ -136,7 +153,7 @@ pub struct ErrorTally {
 }
 
 /// What became of a thing's session, or of an attempt to have one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChange {
     /// Place in the fleet, from 0.
     pub thing: u32,
@@ -147,7 +164,7 @@ pub struct SessionChange {
 }
 
 /// What can happen to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionChangeKind {
     /// Subscribed, by an attempt that was planned for `intended`.
     Up {
@@ -167,7 +184,7 @@ pub enum SessionChangeKind {
 }
 
 /// A thing was struck by a fault on purpose.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultEvent {
     /// Place in the fleet, from 0.
     pub thing: u32,
@@ -178,7 +195,7 @@ pub struct FaultEvent {
 }
 
 /// One second of one shard, cut by finish time at whole seconds from the origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// Whole seconds from the origin to its beginning.
     pub second: u64,

@@ -1,10 +1,11 @@
 //! The phases of a run, in their order.
 
 use enumset::{EnumSet, EnumSetType};
+use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr, VariantArray};
 
 /// A phase of a run; its snake-case name stands in files and scenarios.
-#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, IntoStaticStr, VariantArray)]
+#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Serialize, Deserialize, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Phase {
     /// Until every thing has been connected once, or its connect arrivals are used up and given up.

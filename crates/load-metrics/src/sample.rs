@@ -2,12 +2,30 @@
 
 use iot_jobs::instant::Mono;
 use iot_jobs::{ExecutionStatus, JobId};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 /// What is measured. The order is the order of every table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumCount, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Gate passed -> subscribed, the whole of it.
     Connect,
@@ -161,7 +179,7 @@ impl Sample {
 }
 
 /// What a thing says of one of its executions: a row of the things' side of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThingEvent {
     /// Place in the fleet, from 0.
     pub thing: u32,
@@ -176,7 +194,7 @@ pub struct ThingEvent {
 }
 
 /// What a thing can say of an execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThingEventKind {
     /// `notify-next` named it.
     Notified,

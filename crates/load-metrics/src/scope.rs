@@ -1,9 +1,10 @@
 //! The scopes in which operations are counted: the whole fleet, each cohort, each transport.
 
 use super::sample::{Operation, Scope};
+use serde::{Deserialize, Serialize};
 
 /// One scope, as an index: `all`, then the cohorts, then the transports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScopeId(pub u16);
 
 impl ScopeId {

@@ -10,12 +10,13 @@ use super::sample::{Measure, Operation};
 use super::threshold::ThresholdRow;
 use crate::Phase;
 use iot_jobs::instant::Mono;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// CPU and memory of a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessUsage {
     /// Cores kept busy during the last second.
     pub cpu_share: f64,

@@ -2,12 +2,13 @@
 
 use super::{Per, Setting};
 use enumset::EnumSetType;
+use serde::{Deserialize, Serialize};
 use sim_units::distribution::Distribution;
 use std::time::Duration;
 use strum::IntoStaticStr;
 
 /// What can be made to go wrong with a thing, in the order of the table.
-#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType)]
+#[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Serialize, Deserialize)]
 pub enum Fault {
     /// A reboot in the middle of a job (PROTOCOL 18.1).
     CrashInProgress,

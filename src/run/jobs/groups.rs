@@ -2,6 +2,7 @@
 
 use crate::roster::Roster;
 use crate::scenario::plan::Plan;
+use crate::slice::Slice;
 use iot_jobs::limits::GROUPS_PER_THING_MAX;
 use iot_jobs::{GroupName, NameError, ThingName};
 use std::sync::Arc;
@@ -65,6 +66,12 @@ impl TargetGroups {
         self.groups.iter().map(|group| (&group.name, &group.positions))
     }
 
+    /// How many of a rollout's targets are in this slice of the fleet.
+    pub(crate) fn targets_in(&self, rollout: usize, slice: Slice) -> u64 {
+        let positions = &self.groups[self.of_rollout[rollout]].positions;
+        positions.iter().filter(|position| slice.has(**position)).count() as u64
+    }
+
     /// The group of a rollout's targets, and how many they are.
     pub(crate) fn of_rollout(&self, rollout: usize) -> (&GroupName, u64) {
         let group = &self.groups[self.of_rollout[rollout]];
@@ -95,6 +102,8 @@ mod tests {
         assert_eq!(groups.of_rollout, [0, 0, 1, 1]);
         assert_eq!(groups.of_rollout(1).0.as_str(), "targets-all-1");
         assert_eq!((groups.of_rollout(0).1, groups.of_rollout(3).1), (10, 5));
+        let in_slices = |rollout| ["0/3", "1/3", "2/3"].map(|slice| groups.targets_in(rollout, slice.parse().unwrap()));
+        assert_eq!((in_slices(0), in_slices(3).iter().sum::<u64>()), ([4, 3, 3], 5));
     }
 
     #[test]

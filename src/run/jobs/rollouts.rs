@@ -3,14 +3,18 @@
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
 use super::super::targets::ControlPlane;
-use crate::aws::control::ControlCallError;
+use crate::aws::control::{ControlCallError, JobState};
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
 use load_metrics::RolloutRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
+
+/// How often one process asks how its jobs stand, where others ask as well.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A job of the plan, by place: of its rollout, and in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +29,16 @@ pub(in crate::run) enum Called {
         job: JobId,
         targets: u64,
     },
-    /// These of the jobs that were asked about are over.
-    Over(Vec<JobId>),
+    /// How the jobs that were asked about stand.
+    Looked(Vec<(JobId, JobState)>),
+}
+
+/// A job that may have executions to come.
+#[derive(Clone, Copy)]
+struct OpenJob {
+    targets: u64,
+    /// Whether it is there: another process may be still to create it.
+    is_seen: bool,
 }
 
 /// A job that could not be created.
@@ -51,9 +63,10 @@ pub(in crate::run) struct Rollouts<'a> {
     unconnected: Vec<usize>,
     due: BTreeSet<(Mono, Place)>,
     creating: usize,
-    /// Created and not known to be over, with the number of their targets.
-    open: BTreeMap<JobId, u64>,
+    /// Created and not known to be over.
+    open: BTreeMap<JobId, OpenJob>,
     is_looking: bool,
+    looked_at: Option<Mono>,
     calls: JoinSet<Result<Called, CreateError>>,
 }
 
@@ -67,6 +80,7 @@ impl<'a> Rollouts<'a> {
             creating: 0,
             open: BTreeMap::new(),
             is_looking: false,
+            looked_at: None,
             calls: JoinSet::new(),
         };
         for (n, rollout) in plan.rollouts.iter().enumerate() {
@@ -95,7 +109,7 @@ impl<'a> Rollouts<'a> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Begins to create the next job, once it is due.
+    /// Begins to create the next job, once it is due; of several processes one does.
     pub(in crate::run) fn poll(&mut self, now: Mono) -> Option<Begun> {
         let (at, place) = *self.due.first()?;
         if at > now {
@@ -108,7 +122,11 @@ impl<'a> Rollouts<'a> {
         let target = JobTarget::Group(group.clone());
         let create = create_job(self.plan, rollout, place.n, target, control.documents.get(&place.rollout));
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
-        let begun = Begun { job: job.clone(), targets };
+        let begun = Begun { job: job.clone(), targets: control.groups.targets_in(place.rollout, control.slice) };
+        if !control.creates() {
+            self.open.insert(job, OpenJob { targets, is_seen: false });
+            return Some(begun);
+        }
         self.creating += 1;
         self.calls.spawn(async move {
             match client.create_job(&create).await {
@@ -119,28 +137,32 @@ impl<'a> Rollouts<'a> {
         Some(begun)
     }
 
-    /// Asks about the jobs that may be over: the ledger shows nothing of them that is open.
-    pub(in crate::run) fn look(&mut self, rows: &[RolloutRow]) {
+    /// Asks about the jobs that may be over: the ledger shows nothing of them that is open. Several processes ask as often as one.
+    pub(in crate::run) fn look(&mut self, rows: &[RolloutRow], now: Mono) {
         let Some(control) = self.control.as_ref().filter(|_| !self.is_looking) else { return };
+        let pause = LOOK_EVERY * (control.slice.count() - 1);
+        if self.looked_at.is_some_and(|looked_at| now < looked_at + pause) {
+            return;
+        }
         let is_quiet = |job: &JobId| rows.iter().find(|row| row.job == *job).is_some_and(|row| row.counts.open() == 0);
         let quiet: Vec<(JobId, u64)> =
-            self.open.iter().filter(|(job, _)| is_quiet(job)).map(|(job, targets)| (job.clone(), *targets)).collect();
+            self.open.iter().filter(|(job, _)| is_quiet(job)).map(|(job, open)| (job.clone(), open.targets)).collect();
         if quiet.is_empty() {
             return;
         }
         let client = Arc::clone(&control.client);
         self.is_looking = true;
+        self.looked_at = Some(now);
         self.calls.spawn(async move {
-            let mut over = Vec::new();
+            let mut looked = Vec::new();
             for (job, targets) in quiet {
-                match client.is_job_over(&job, targets).await {
-                    Ok(true) => over.push(job),
-                    Ok(false) => {}
+                match client.job_state(&job, targets).await {
+                    Ok(state) => looked.push((job, state)),
                     // It will be asked again.
                     Err(error) => tracing::warn!(%error, %job, "a job does not say how it stands"),
                 }
             }
-            Ok(Called::Over(over))
+            Ok(Called::Looked(looked))
         });
     }
 
@@ -157,14 +179,24 @@ impl<'a> Rollouts<'a> {
         match &called {
             Called::Created { job, targets } => {
                 self.creating -= 1;
-                self.open.insert(job.clone(), *targets);
+                self.open.insert(job.clone(), OpenJob { targets: *targets, is_seen: true });
             }
-            Called::Over(jobs) => {
+            Called::Looked(jobs) => {
                 self.is_looking = false;
-                jobs.iter().for_each(|job| _ = self.open.remove(job));
+                jobs.iter().for_each(|(job, state)| self.take(job, *state));
             }
         }
         Ok(called)
+    }
+
+    fn take(&mut self, job: &JobId, state: JobState) {
+        let Some(open) = self.open.get_mut(job) else { return };
+        match state {
+            // Who deletes a job ends it; one that was never there is still to come.
+            JobState::Missing if !open.is_seen => {}
+            JobState::Missing | JobState::Over => _ = self.open.remove(job),
+            JobState::Open => open.is_seen = true,
+        }
     }
 
     /// Jobs of the plan that nobody has begun to create.
@@ -212,4 +244,29 @@ pub(crate) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64)
         Some(scheduling) => scheduling.check(now_ms, emulator.endpoint.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_another_process_is_to_create_is_not_over_before_it_was_there() {
+        let text = "name = 'x'\nfleet.things = 2\nend.duration = '1s'";
+        let plan = crate::scenario::load("x", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let (job, mut rollouts) = (JobId::new("fw-1").unwrap(), Rollouts::new(&plan, Mono(0), None));
+        for (states, is_over) in [
+            (&[JobState::Missing][..], false),
+            (&[JobState::Missing, JobState::Open], false),
+            (&[JobState::Missing, JobState::Open, JobState::Missing], true),
+            (&[JobState::Missing, JobState::Over], true),
+        ] {
+            rollouts.open.insert(job.clone(), OpenJob { targets: 2, is_seen: false });
+            states.iter().for_each(|state| rollouts.take(&job, *state));
+            assert_eq!(rollouts.are_over(), is_over, "{states:?}");
+        }
+        rollouts.open.insert(job.clone(), OpenJob { targets: 2, is_seen: true });
+        rollouts.take(&job, JobState::Missing);
+        assert!(rollouts.are_over(), "it was created here, and deleted since");
+    }
 }

@@ -5,12 +5,13 @@ use super::super::timestamp::stamp;
 use super::super::ui::Ui;
 use super::account::{self, Account};
 use super::certificates::Files;
-use super::control::{Register, register};
+use super::control::{ControlPlane, Register, register};
 use super::remote::{AdvertisedEndpoint, reach, resolve, server_name};
 use super::{Target, TargetError};
 use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
+use crate::slice::Slice;
 use dev_pki::given;
 use host::address::{bare, interleaved};
 use host::tls;
@@ -23,7 +24,14 @@ use std::sync::Arc;
 const ALPN: &str = "http/1.1";
 
 /// An account is only asked for what is not said, and what is to be created there.
-pub(super) async fn bring_up(plan: &Plan, aws: &AwsPlan, files: Files, roster: &Roster, ui: &Ui) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(
+    plan: &Plan,
+    aws: &AwsPlan,
+    files: Files,
+    roster: &Roster,
+    slice: Slice,
+    ui: &Ui,
+) -> Result<Target, TargetError> {
     let signs = plan.transports().into_iter().any(Transport::is_signed);
     let account = match aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() || signs {
         true => Some(account::find(aws.region.as_deref(), aws.profile.as_deref()).await.map_err(TargetError::Account)?),
@@ -46,7 +54,10 @@ pub(super) async fn bring_up(plan: &Plan, aws: &AwsPlan, files: Files, roster: &
         // Groups stay behind: those of an earlier run have other things in them.
         Some(client) => {
             let groups = TargetGroups::of(plan, roster, &format!("-{}", stamp()))?;
-            Some(register(roster.names(), groups, client, Register::GroupsOnly, ui).await?)
+            Some(match slice.index() {
+                0 => ControlPlane { slice, ..register(roster.names(), groups, client, Register::GroupsOnly, ui).await? },
+                _ => ControlPlane::new(client, groups, slice),
+            })
         }
         None => None,
     };

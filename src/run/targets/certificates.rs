@@ -5,6 +5,7 @@ use super::control::ControlPlane;
 use super::{Faults, Target, TargetError, off_thread};
 use crate::roster::Roster;
 use crate::scenario::plan::{CertificatesPlan, FleetList, Plan, RemotePlan};
+use crate::slice::Slice;
 use dev_pki::bundle::Bundle;
 use dev_pki::given;
 use host::tls::{self, PairError};
@@ -50,14 +51,16 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(plan: &Plan, remote: &RemotePlan, roster: &Roster) -> Self {
+    /// Those of the things of a slice.
+    pub(super) fn new(plan: &Plan, remote: &RemotePlan, roster: &Roster, slice: Slice) -> Self {
+        let shows = roster.shows_certificate(plan).into_iter().zip(0..);
         Self {
             ca: remote.ca.as_ref().map(PathBuf::from),
             signer: remote.signer.as_ref().map(PathBuf::from),
             certificates: remote.certificates.clone(),
             list: plan.fleet.list.clone(),
             things: Arc::clone(roster.names()),
-            shows: roster.shows_certificate(plan),
+            shows: shows.map(|(shows, place)| shows && slice.has(place)).collect(),
             first_index: plan.fleet.first_index,
         }
     }
@@ -81,15 +84,8 @@ impl Wanted {
 ///
 /// # Errors
 /// With everything that is wrong, `faults` included.
-pub(super) async fn load(
-    plan: &Plan,
-    remote: &RemotePlan,
-    roster: &Roster,
-    mut faults: Faults,
-    ui: &Ui,
-) -> Result<Files, TargetError> {
-    let wanted = Wanted::new(plan, remote, roster);
-    let progress = ui.progress("certificates read", roster.names().len());
+pub(super) async fn load(wanted: Wanted, mut faults: Faults, ui: &Ui) -> Result<Files, TargetError> {
+    let progress = ui.progress("certificates read", wanted.things.len());
     off_thread(move || {
         let files = read(&wanted, &mut faults, &mut |done| progress.set(done));
         progress.finish();

@@ -4,6 +4,7 @@ use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
 use crate::aws::control::{ControlClient, provision};
+use crate::slice::Slice;
 use iot_jobs::{JobDocument, ThingName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,21 @@ pub(in crate::run) struct ControlPlane {
     pub client: Arc<ControlClient>,
     /// Who the rollouts are for.
     pub groups: Arc<TargetGroups>,
+    /// What this process drives of the fleet: the first of several creates the jobs, the others look how they stand.
+    pub slice: Slice,
     /// In place of the plan's, by place of the rollout: documents that name a file.
     pub documents: BTreeMap<usize, JobDocument>,
+}
+
+impl ControlPlane {
+    pub(super) fn new(client: ControlClient, groups: TargetGroups, slice: Slice) -> Self {
+        Self { client: Arc::new(client), groups: Arc::new(groups), slice, documents: BTreeMap::new() }
+    }
+
+    /// Whether this process creates the jobs.
+    pub(in crate::run) fn creates(&self) -> bool {
+        self.slice.index() == 0
+    }
 }
 
 /// Who is registered besides the groups.
@@ -49,5 +63,5 @@ pub(super) async fn register(
     let progress = ui.progress("registrations", calls);
     provision(&client, new, &members, |done, _| progress.set(done)).await.map_err(TargetError::Provision)?;
     progress.finish();
-    Ok(ControlPlane { client: Arc::new(client), groups: Arc::new(groups), documents: BTreeMap::new() })
+    Ok(ControlPlane::new(client, groups, Slice::WHOLE))
 }

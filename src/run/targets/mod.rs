@@ -18,6 +18,8 @@ use crate::aws::control::ControlCallError;
 use crate::aws::upload::UploadError;
 use crate::roster::Roster;
 use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
+use crate::slice::Slice;
+use certificates::Wanted;
 use dev_pki::PkiError;
 use host::tls::PairError;
 use iot_jobs::wire::signature::SignerKey;
@@ -88,7 +90,13 @@ pub(super) struct Folders<'a> {
 ///
 /// # Errors
 /// With what is missing.
-pub(super) async fn bring_up(plan: &Plan, roster: &Roster, folders: Folders<'_>, ui: &Ui) -> Result<Target, TargetError> {
+pub(super) async fn bring_up(
+    plan: &Plan,
+    roster: &Roster,
+    slice: Slice,
+    folders: Folders<'_>,
+    ui: &Ui,
+) -> Result<Target, TargetError> {
     let mut faults = Faults::default();
     check_sources(plan.target.link(), &mut faults);
     match &plan.target {
@@ -97,7 +105,7 @@ pub(super) async fn bring_up(plan: &Plan, roster: &Roster, folders: Folders<'_>,
             local::bring_up(plan, emulator, roster, folders, ui).await
         }
         TargetPlan::Mqtt(remote) => {
-            let files = certificates::load(plan, remote, roster, faults, ui).await?;
+            let files = certificates::load(Wanted::new(plan, remote, roster, slice), faults, ui).await?;
             let account = match plan.transports().into_iter().any(Transport::is_signed) {
                 true => Some(account::find(None, None).await.map_err(TargetError::Account)?),
                 false => None,
@@ -106,8 +114,8 @@ pub(super) async fn bring_up(plan: &Plan, roster: &Roster, folders: Folders<'_>,
             Ok(files.into_target(endpoints, None)?)
         }
         TargetPlan::Aws(aws) => {
-            let files = certificates::load(plan, &aws.remote, roster, faults, ui).await?;
-            aws::bring_up(plan, aws, files, roster, ui).await
+            let files = certificates::load(Wanted::new(plan, &aws.remote, roster, slice), faults, ui).await?;
+            aws::bring_up(plan, aws, files, roster, slice, ui).await
         }
     }
 }
@@ -121,7 +129,7 @@ pub fn check(plan: &Plan) -> Result<(), String> {
     check_sources(plan.target.link(), &mut faults);
     if let Some(remote) = plan.target.remote() {
         match Roster::new(plan) {
-            Ok(roster) => drop(certificates::read(&certificates::Wanted::new(plan, remote, &roster), &mut faults, &mut |_| {})),
+            Ok(roster) => drop(certificates::read(&Wanted::new(plan, remote, &roster, Slice::WHOLE), &mut faults, &mut |_| {})),
             Err(error) => faults.add(error.to_string()),
         }
     }

@@ -33,7 +33,7 @@ fn second(app: &App, slots: &[&Slot], name: &'static str, value: impl Fn(&Slot) 
 pub(super) fn connections(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
     let series = [first(app, &slots, "connected", |slot| Some(slot.connected as f64))];
-    let top = Some(app.run_info.things.names.len() as f64);
+    let top = Some(app.run_info.things_driven() as f64);
     plot(frame, area, app, Plot { title: "things".into(), unit: "things", across, series: &series, top });
 }
 

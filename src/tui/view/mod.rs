@@ -91,7 +91,7 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     left.push(match &app.run_info.title {
         Some(title) => Span::styled(format!("  {title}"), theme.accent()),
         None => {
-            let things = grouped(app.run_info.things.names.len() as u64);
+            let things = grouped(app.run_info.things_driven());
             Span::styled(format!("  {things} things, seed {}", app.run_info.seed), theme.muted())
         }
     });

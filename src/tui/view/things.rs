@@ -63,7 +63,7 @@ fn list(frame: &mut Frame, area: Rect, app: &App) {
     let found = app.finder.found();
     let rows: Vec<Row> = found.iter().map(|position| row(app, *position)).collect();
     let looked_for = if app.finder.text.is_empty() { String::new() } else { format!(" for {:?}", app.finder.text) };
-    let counted = format!("{} of {} things", grouped(found.len() as u64), grouped(app.run_info.things.names.len() as u64));
+    let counted = format!("{} of {} things", grouped(found.len() as u64), grouped(app.run_info.things_driven()));
     let title = if app.finder.is_typing {
         format!("{counted}, states: {} ", finder::states().collect::<Vec<_>>().join(" "))
     } else if app.unanswered {

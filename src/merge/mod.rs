@@ -1,0 +1,203 @@
+//! `fleetsim merge`: the shards of one run become one results folder. What each of them has kept of its seconds is taken in by one
+//! collector, on the way of every run: the same joins, thresholds, verdict and files. So the whole is what one process would have seen.
+
+mod difference;
+mod parts;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+use crate::exit;
+use crate::report::{self, IntervalsError, Mode, ReportError, ResultsWriter, Verdict};
+use crate::run::folder::{self, RunsOn};
+use crate::run::stop::StopFlag;
+use crate::run::timestamp::rfc3339;
+use crate::run::verdict::{End, Evidence, Judgement, judge};
+use crate::scenario::Problems;
+use host::stdio;
+use iot_jobs::NameError;
+use load_metrics::{EventRow, Finding, Snapshot};
+use parts::{Part, Parts};
+use replay::Replay;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often somebody who waits is told how far it is.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// What `fleetsim merge` was asked for.
+#[derive(Clone, Debug)]
+pub struct MergeOptions {
+    /// The results folder of the whole: new or empty.
+    pub out: PathBuf,
+    /// Those of the shards, in any order.
+    pub runs: Vec<PathBuf>,
+    /// Whether what is printed may have colours.
+    pub colour: bool,
+}
+
+/// Shards that were not merged.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    #[error("{0}")]
+    Report(#[from] ReportError),
+    #[error("{0}")]
+    Intervals(#[from] IntervalsError),
+    #[error("merge these folders: they are not the shards of one run:\n{}", .0.iter().map(|why| format!("  - {why}")).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<String>),
+    #[error("write {path}: it is not empty; name a new or empty folder for the whole run")]
+    NotEmpty { path: PathBuf },
+    #[error("resolve the scenario of the shards:\n{}", .0.render(false))]
+    Scenario(Problems),
+    #[error("name a thing: {0}")]
+    Name(#[from] NameError),
+    #[error("listen for signals: {0}")]
+    Signals(#[source] io::Error),
+    #[error("merge: it was interrupted, and {path} was not made")]
+    Interrupted { path: PathBuf },
+}
+
+impl MergeError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::NotEmpty { .. } => exit::USAGE,
+            Self::Interrupted { .. } => exit::INTERRUPTED,
+            Self::Scenario(_) => exit::SCENARIO,
+            Self::Report(_) | Self::Intervals(_) | Self::Name(_) | Self::Signals(_) => exit::ERROR,
+        }
+    }
+}
+
+/// Merges; returns the exit code, which is that of the whole run.
+#[must_use]
+pub fn merge(options: &MergeOptions) -> u8 {
+    let merged = StopFlag::listen().map_err(MergeError::Signals).and_then(|stop| {
+        let mut told = Instant::now();
+        into_folder(&options.out, &options.runs, |snapshot| {
+            if told.elapsed() >= TOLD {
+                told = Instant::now();
+                stdio::say(&report::plain::line(snapshot));
+            }
+            stop.is_set()
+        })
+    });
+    let printed = merged.and_then(|code| {
+        let record = report::load(&options.out)?;
+        Ok((code, stdio::print(&format!("{}\n", record.summary(options.colour)))))
+    });
+    match printed {
+        Ok((code, Ok(()))) => code,
+        Ok((_, Err(error))) => {
+            stdio::say(&format!("fleetsim: failed to {error}"));
+            exit::ERROR
+        }
+        Err(error) => {
+            stdio::say(&format!("fleetsim: failed to {error}"));
+            error.exit_code()
+        }
+    }
+}
+
+/// The whole is made beside `out` and gets its name when it is complete. `each` hears of every second, and says whether to stop.
+fn into_folder(out: &Path, runs: &[PathBuf], each: impl FnMut(&Snapshot) -> bool) -> Result<u8, MergeError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| MergeError::Report(ReportError::Write { path, source })
+    };
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(MergeError::NotEmpty { path: out.into() });
+    }
+    let parts = Parts::read(runs)?;
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(failed(parent))?;
+    let mut builder = tempfile::Builder::new();
+    let aside = builder.prefix(".merge-").permissions(Permissions::from_mode(0o777)).tempdir_in(parent).map_err(failed(parent))?;
+    let code = write(aside.path(), &parts, each).map_err(|error| match error {
+        MergeError::Interrupted { .. } => MergeError::Interrupted { path: out.into() },
+        error => error,
+    })?;
+    fs::rename(aside.path(), out).map_err(failed(out))?;
+    // There is nothing left to remove.
+    let _ = aside.keep();
+    Ok(code)
+}
+
+fn write(dir: &Path, parts: &Parts, mut each: impl FnMut(&Snapshot) -> bool) -> Result<u8, MergeError> {
+    let mut replay = Replay::open(parts)?;
+    let mut writer = create(dir, parts)?;
+    let mut last: Option<Arc<Snapshot>> = None;
+    while let Some((snapshot, is_last)) = replay.next()? {
+        writer.append(&snapshot, true)?;
+        if is_last {
+            writer.sum_up(&snapshot)?;
+        }
+        if each(&snapshot) {
+            return Err(MergeError::Interrupted { path: dir.into() });
+        }
+        last = Some(snapshot);
+    }
+    let findings: Vec<Finding> = writer.findings().iter().cloned().chain(of_shards(&parts.parts, replay.seconds())).collect();
+    let last = last.as_deref();
+    let Judgement { verdict, exit_code, findings, checks, .. } = judge(&Evidence {
+        end: end(parts, last),
+        thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
+        findings: &findings,
+        remarks: &[],
+        uncreated: &parts.parts[0].shard.uncreated,
+        audit: Ok(None),
+    });
+    writer.set_checks(checks);
+    let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
+    writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, None)?;
+    Ok(exit_code)
+}
+
+fn create(dir: &Path, parts: &Parts) -> Result<ResultsWriter, MergeError> {
+    let on = RunsOn { mode: Mode::Merged, host: parts.host(), shards: parts.threads().iter().sum(), shard: None };
+    let mut manifest = folder::manifest(&parts.plan, &on);
+    manifest.merged = parts.totals();
+    let started_at = parts.parts.iter().map(|part| part.manifest.started_at.clone()).min();
+    manifest.started_at = started_at.unwrap_or(manifest.started_at);
+    let mut writer = ResultsWriter::create(dir, manifest, Arc::clone(parts.roster.things()))?;
+    writer.set_origin(Duration::from_millis(u64::try_from(parts.start_at.epoch_ms()).unwrap_or(0)));
+    Ok(writer)
+}
+
+/// How the whole came to its end: as the worst of its shards.
+fn end(parts: &Parts, last: Option<&Snapshot>) -> End {
+    let with = |verdict: Verdict| parts.parts.iter().find(move |part| part.manifest.verdict == verdict);
+    if let Some(part) = with(Verdict::Error) {
+        return End::Failed(format!("complete shard {}: {}", part.shard.slice, first_finding(part)));
+    }
+    if with(Verdict::Interrupted).is_some() {
+        return End::Interrupted;
+    }
+    match parts.parts.iter().any(|part| part.shard.limit_reached) {
+        true => End::Limit {
+            limit: parts.plan.end.limit,
+            open: last.map_or(0, |last| last.executions.open()),
+            away: last.map_or(0, |last| last.events.iter().map(EventRow::away).sum()),
+        },
+        false => End::Complete,
+    }
+}
+
+/// What makes a shard, and so the whole, no evidence.
+fn of_shards(parts: &[Part], seconds: impl Iterator<Item = u64>) -> impl Iterator<Item = Finding> {
+    parts.iter().zip(seconds).filter_map(|(part, seconds)| {
+        let shard = part.shard.slice.to_string();
+        match part.manifest.verdict {
+            Verdict::Invalid => Some(Finding::ShardInvalid { shard, why: first_finding(part) }),
+            _ if part.is_cut() => Some(Finding::ShardCut { shard, seconds }),
+            _ => None,
+        }
+    })
+}
+
+fn first_finding(part: &Part) -> String {
+    part.manifest.findings.first().cloned().unwrap_or_else(|| format!("see {}", part.dir.display()))
+}
