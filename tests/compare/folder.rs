@@ -1,8 +1,8 @@
 //! Results folders made by hand, with what a comparison reads of them.
 
+use crate::manifest;
 use assert_cmd::cargo::cargo_bin;
-use fleetsim::preflight::HostFacts;
-use fleetsim::report::{Manifest, Mode, Totals, Verdict};
+use fleetsim::report::{Manifest, Verdict};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use load_metrics::{Operation, Resolution};
@@ -99,36 +99,10 @@ fn write_files(dir: &Path, made: &Made) {
 
 fn manifest(verdict: Verdict) -> Manifest {
     Manifest {
-        name: "test".into(),
-        mode: Mode::Run,
         verdict,
         exit_code: Some(0),
-        seed: 42,
-        scenario_sha256: "00".into(),
         scenario: json!({ "name": "test", "fleet": { "things": 50 }, "target": { "emulator": { "latency": "5ms" } } }),
-        version: "0.0.0".into(),
-        host: HostFacts {
-            hostname: "here".into(),
-            kernel: "6.0".into(),
-            cores: 2,
-            memory_available_bytes: 8 << 30,
-            descriptors: 20_000,
-            ephemeral_ports: 28_000,
-        },
-        pid: u32::MAX >> 1,
-        shards: 2,
-        started_at: "2026-01-01T00:00:00Z".into(),
-        finished_at: None,
-        totals: Totals::default(),
-        thresholds: Vec::new(),
-        checks: Vec::new(),
-        events: Vec::new(),
         findings: vec!["found".into()],
-        differences: None,
-        audit_findings: 0,
-        predicted: Vec::new(),
-        forecast: None,
-        shard: None,
-        merged: Vec::new(),
+        ..manifest::running()
     }
 }

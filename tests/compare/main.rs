@@ -1,6 +1,8 @@
 //! `fleetsim compare` as its users meet it: folders in, a verdict and an exit code out.
 
 mod folder;
+#[path = "../common/manifest.rs"]
+mod manifest;
 #[path = "../report/parsed.rs"]
 #[allow(dead_code, reason = "a part of it is for the page of a run")]
 mod parsed;

@@ -2,8 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fleetsim::preflight::HostFacts;
-use fleetsim::report::{Manifest, Mode, ReportError, ResultsWriter, Totals, Verdict};
+use fleetsim::report::{Manifest, ReportError, ResultsWriter, Totals, Verdict};
 use fleetsim::roster::Things;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -196,39 +195,7 @@ impl Run {
 }
 
 pub(crate) fn manifest() -> Manifest {
-    Manifest {
-        name: "test".into(),
-        mode: Mode::Run,
-        verdict: Verdict::Running,
-        exit_code: None,
-        seed: 42,
-        scenario_sha256: "00".into(),
-        scenario: serde_json::json!({ "name": "test" }),
-        version: "0.0.0".into(),
-        host: HostFacts {
-            hostname: "here".into(),
-            kernel: "6.0".into(),
-            cores: 2,
-            memory_available_bytes: 8 << 30,
-            descriptors: 20_000,
-            ephemeral_ports: 28_000,
-        },
-        pid: u32::MAX >> 1,
-        shards: 2,
-        started_at: "2026-01-01T00:00:00Z".into(),
-        finished_at: None,
-        totals: Totals { things: u64::from(THINGS), ..Totals::default() },
-        thresholds: Vec::new(),
-        events: Vec::new(),
-        checks: Vec::new(),
-        findings: Vec::new(),
-        differences: None,
-        audit_findings: 0,
-        predicted: Vec::new(),
-        forecast: None,
-        shard: None,
-        merged: Vec::new(),
-    }
+    Manifest { totals: Totals { things: u64::from(THINGS), ..Totals::default() }, ..crate::manifest::running() }
 }
 
 pub(crate) fn create(dir: &Path) -> Result<ResultsWriter, ReportError> {

@@ -2,6 +2,8 @@
 
 mod ci;
 mod folder;
+#[path = "../common/manifest.rs"]
+mod manifest;
 mod page;
 mod parsed;
 

@@ -118,7 +118,16 @@ fn shipped_scenarios_have_a_forecast() {
 #[test]
 fn a_large_fleet_has_rows_of_executions_only_where_they_are_asked_for() {
     let bench = bench(SMALL);
-    let large = ["--things", "100_001", "--set", "fleet.connect.rate='100000/s'", "--set", "rollout.fw.targets={share=0.0005}"];
+    let large = [
+        "--things",
+        "100_001",
+        "--set",
+        "fleet.connect.rate='2000/s'",
+        "--set",
+        "end.limit='10m'",
+        "--set",
+        "rollout.fw.targets={share=0.0005}",
+    ];
     assert_eq!(forecast(&bench, "few", &large).status.code(), Some(0));
     assert_eq!(cells(&bench, "few/executions.csv", &["thing"]).len(), 0);
     assert!(bench.manifest("few")["forecast"]["assumptions"].to_string().contains("--executions"));
