@@ -1,9 +1,10 @@
 //! The life of a run: phases, rollouts, seconds, and when it is over. Everything that happens once a second or less often happens
 //! here, on the main thread.
 
+use super::assembly::Assembly;
 use super::child::ChildEvent;
 use super::events::{self, EventSchedule, Step};
-use super::fleet::{Fleet, FleetError, ShardInterval};
+use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::measure::{LoadBegins, Measured, Measuring};
 use super::sources::Sources;
@@ -21,7 +22,6 @@ use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{Collector, Interval, Operation, SecondInput, ShardSecond, Snapshot};
 use load_metrics::{Phase, PhaseSet};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,8 +42,6 @@ const ENDPOINT_GONE_GRACE: Duration = Duration::from_secs(5);
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 /// At the limit, what the service had queued longer ago than this, with its thing not at work on it, is lost.
 const LOST_AFTER: Duration = Duration::from_secs(30);
-/// Seconds of shards that lag behind before they are counted as lost.
-const SECONDS_WAITED: u64 = 5;
 
 /// A run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -143,50 +141,13 @@ impl Progress {
     }
 }
 
-/// Intervals of shards, by second, until all of a second are there.
-struct Assembly {
-    shards: usize,
-    seconds: BTreeMap<u64, Vec<Interval>>,
-    next: u64,
-    lost: u64,
-    ended: usize,
-}
-
-impl Assembly {
-    fn take(&mut self, shard: ShardInterval) {
-        self.lost += shard.lost;
-        self.ended += usize::from(shard.last);
-        self.seconds.entry(shard.interval.second).or_default().push(shard.interval);
-    }
-
-    /// The next whole second, once every shard has handed it in or is far behind.
-    fn poll(&mut self) -> Option<(u64, Vec<Interval>)> {
-        let newest = *self.seconds.keys().next_back()?;
-        let is_complete = self.seconds.get(&self.next).is_some_and(|intervals| intervals.len() >= self.shards);
-        let is_overdue = newest >= self.next + SECONDS_WAITED;
-        (is_complete || is_overdue).then(|| self.pop())
-    }
-
-    /// What is left at the end, oldest first.
-    fn drain(&mut self) -> Option<(u64, Vec<Interval>)> {
-        let newest = *self.seconds.keys().next_back()?;
-        (self.next <= newest).then(|| self.pop())
-    }
-
-    fn pop(&mut self) -> (u64, Vec<Interval>) {
-        let second = self.next;
-        self.next += 1;
-        (second, self.seconds.remove(&second).unwrap_or_default())
-    }
-}
-
 impl Conductor<'_> {
     /// Conducts the run to its end; the files are complete whatever the end is.
     ///
     /// # Errors
     /// When the run could not be carried out.
     pub(super) async fn conduct(mut self) -> Result<Ended, ConductError> {
-        let mut assembly = Assembly { shards: self.shards, seconds: BTreeMap::new(), next: 0, lost: 0, ended: 0 };
+        let mut assembly = Assembly::new(self.shards);
         let mut sources = Sources::new(self.local.as_deref());
         let mut progress = Progress {
             phase: Phase::Connect,
@@ -425,7 +386,7 @@ impl Conductor<'_> {
             span_s: 1,
             phase: progress.phase,
             phases: progress.take_phases(),
-            intervals_lost: std::mem::take(&mut assembly.lost) + expected.saturating_sub(intervals.len()) as u64,
+            intervals_lost: assembly.take_lost() + expected.saturating_sub(intervals.len()) as u64,
             intervals,
             ledger: sources.rows()?,
             generator: Some(generator),
@@ -486,7 +447,7 @@ impl Conductor<'_> {
         progress.enter(Phase::Done);
         self.fleet.order(Order::Close);
         let deadline = clock::mono() + CLOSE_LIMIT;
-        while assembly.ended < self.shards {
+        while !assembly.is_over() {
             let wait = deadline.since(clock::mono());
             match tokio::time::timeout(wait, self.fleet.intervals.recv()).await {
                 Ok(Some(interval)) => assembly.take(interval),
@@ -495,7 +456,7 @@ impl Conductor<'_> {
         }
         let usage = sources.usage();
         self.stop_endpoint().await;
-        let mut last = (assembly.next, Vec::new());
+        let mut last = (assembly.next(), Vec::new());
         while let Some(second) = assembly.drain() {
             let (number, intervals) = std::mem::replace(&mut last, second);
             if !intervals.is_empty() {
@@ -508,7 +469,7 @@ impl Conductor<'_> {
             span_s: 1,
             phase: progress.phase,
             phases: progress.take_phases(),
-            intervals_lost: std::mem::take(&mut assembly.lost),
+            intervals_lost: assembly.take_lost(),
             intervals: last.1,
             ledger: sources.rows()?,
             generator: Some(generator),

@@ -1,6 +1,7 @@
 //! `fleetsim run`, and a run that is one step of a search: builds everything from the plan, conducts it, and says how it went. Wiring and
 //! life cycle, nothing else.
 
+mod assembly;
 mod checks;
 mod child;
 pub(crate) mod cohorts;
