@@ -146,7 +146,7 @@ fn sizing(run: &Run<'_>) -> Option<Fact> {
     let (cores, bytes) = (peak(["cpu_share", "endpoint_cpu_share"]), peak(["rss_bytes", "endpoint_rss_bytes"]));
     let of = |has: f64, took: f64| (has * things / took) as u64;
     let limits = [
-        ("cores, busy to 70 %", of(host.cores as f64 * CORE_SHARE, cores)),
+        ("cores, busy to 70 %,", of(host.cores as f64 * CORE_SHARE, cores)),
         ("memory", of(host.memory_available_bytes as f64, bytes)),
         ("descriptors of a process", host.descriptors),
     ];
