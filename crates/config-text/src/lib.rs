@@ -67,6 +67,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_dots_stands_in_quotes() {
+        let text = "[thresholds]\n\"update.failed_share\" = '< 1'\n";
+        let path = "thresholds.\"update.failed_share\"";
+        assert_eq!(lookup(text, &[], path).unwrap().unwrap().text(), "\"< 1\"");
+        let set = |key: &str| Override { key: key.into(), value: "'< 2'".into(), origin: String::new() };
+        assert_eq!(lookup(text, &[set(path)], path).unwrap().unwrap().text(), "\"< 2\"");
+        assert!(lookup(text, &[], "thresholds.\"").unwrap().is_none());
+        assert!(load("x", text, &[set("thresholds.\"\".x")], |_| ()).is_err(), "an empty key");
+    }
+
+    #[test]
     fn the_path_that_was_meant_is_named() {
         assert_eq!(nearest_path(TEXT, "fleet.conect.rate").as_deref(), Some("fleet.connect.rate"));
         assert_eq!(nearest_path(TEXT, "cohort.a.pol.every").as_deref(), Some("cohort.a.poll.every"));

@@ -190,6 +190,16 @@ fn convert(value: &Spanned<DeValue<'_>>, place: &dyn Fn(Range<usize>) -> Place) 
 
 type ParseError = (String, Option<String>);
 
+/// The keys of a path: what is between dots, or, where a key has dots itself, between quotes.
+fn segments(path: &str) -> Vec<&str> {
+    let mut is_quoted = false;
+    let border = |c: char| {
+        is_quoted ^= c == '"';
+        c == '.' && !is_quoted
+    };
+    path.split(border).map(|key| key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key)).collect()
+}
+
 fn apply(root: &mut Table, wanted: &Override, place: &Place) -> Result<(), ParseError> {
     let text = format!("value = {}", wanted.value);
     let quoting = || Some("a value is TOML: text needs quotes, as in --set name='\"demo\"'".to_owned());
@@ -199,7 +209,7 @@ fn apply(root: &mut Table, wanted: &Override, place: &Place) -> Result<(), Parse
         Some((_, value)) if parsed.get_ref().len() == 1 => convert(value, &|_| place.clone()),
         _ => return Err((format!("{:?} is more than one TOML value", wanted.value), quoting())),
     };
-    let path: Vec<&str> = wanted.key.split('.').collect();
+    let path = segments(&wanted.key);
     if path.iter().any(|segment| segment.is_empty()) {
         return Err((format!("{:?} is not a path", wanted.key), Some("a path is keys with dots, as in fleet.things".into())));
     }
@@ -242,14 +252,15 @@ fn place_value(table: &mut Table, path: &[&str], value: Node, place: &Place, who
 pub(crate) fn lookup(text: &str, overrides: &[Override], path: &str) -> Result<Option<Value>, String> {
     let (mut root, ..) = parse("", text, overrides);
     let mut table = &mut root;
-    let mut segments = path.split('.');
-    while let Some(key) = segments.next() {
+    let path_segments = segments(path);
+    let mut rest = path_segments.iter();
+    while let Some(key) = rest.next() {
         let Some(node) = table.get_mut(key) else { return Ok(None) };
-        table = match (&mut node.value, segments.clone().next()) {
+        table = match (&mut node.value, rest.clone().next()) {
             (value, None) => return Ok(Some(value.clone())),
             (Value::Table(inner), Some(_)) => inner,
             (Value::Array(elements), Some(name)) => {
-                segments.next();
+                rest.next();
                 let element = named_element(elements, key, name, path);
                 element.map_err(|(message, help)| format!("{message}; {}", help.unwrap_or_default()))?
             }
