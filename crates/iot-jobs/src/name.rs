@@ -149,7 +149,7 @@ const END: char = '\0';
 
 /// `statusDetails`: at most 10 pairs; keys 1 to 128 of `[a-zA-Z0-9:_-]`; values 1 to 1,024 characters without control characters.
 ///
-/// One shared text, since a fleet has millions of them: the pairs in key order, key before value, each with [`END`] behind it.
+/// One shared text, since a fleet has millions of them: the pairs in key order, key before value, each with a NUL behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct StatusDetails(Arc<str>);
