@@ -75,10 +75,15 @@ def account(serve):
     }
 
 
-def run(serve, out, *options):
-    """A process that drives the fleet, or a slice of it."""
+def scenario(serve):
+    """The file that all processes read."""
     file = WORK / "merge.toml"
     file.write_text(SCENARIO.format(pki=serve.ready["dir"], things=THINGS))
+    return file
+
+
+def run(serve, file, out, *options):
+    """A process that drives the fleet, or a slice of it."""
     return subprocess.Popen([BINARY, "--quiet", "run", file, "--ui", "none", "--out", out, *options], cwd=WORK, env=account(serve))
 
 
@@ -149,12 +154,13 @@ def merge(verdict):
     alone, whole = results("merge-alone"), results("merge-whole")
     shards = [results(f"merge-shard-{index}") for index in range(SLICES)]
     with Serve(THINGS) as serve:
-        code = run(serve, alone).wait(timeout=300)
+        code = run(serve, scenario(serve), alone).wait(timeout=300)
     verdict.check("exit code of one process", code, 0)
     with Serve(THINGS) as serve:
+        file = scenario(serve)
         start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=READY_S)
         start_at = ("--start-at", start.isoformat(timespec="milliseconds"))
-        runs = [run(serve, out, "--shard", f"{index}/{SLICES}", "--shards", "1", *start_at) for index, out in enumerate(shards)]
+        runs = [run(serve, file, out, "--shard", f"{index}/{SLICES}", "--shards", "1", *start_at) for index, out in enumerate(shards)]
         codes = [process.wait(timeout=300) for process in runs]
     verdict.check("exit code of the worst shard", max(codes), 0)
     code = subprocess.run([BINARY, "merge", whole, *shards], cwd=WORK, stdout=subprocess.DEVNULL).returncode
