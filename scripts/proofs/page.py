@@ -86,7 +86,7 @@ def report(verdict):
     verdict.check("charts", look(verdict, "10k", page)["charts"], 20, at_least=True)
     others = {
         "FAIL": finished("report-failed", "smoke", "--set", 'thresholds."update.service_ms.p99"="< 0.001"'),
-        "INVALID": disturbed("report-invalid", (8, signal.SIGSTOP), (4, signal.SIGCONT)),
+        "INVALID": disturbed("report-invalid", (20, signal.SIGSTOP), (4, signal.SIGCONT)),
         "INTERRUPTED": disturbed("report-interrupted", (8, signal.SIGINT)),
         "FORECAST": forecast(),
     }
