@@ -226,7 +226,7 @@ fn the_capacity_plan_says_what_breaks_first_what_is_left_and_what_it_costs() {
     let says = [
         "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its busiest, by 0:03 (5.0 %).",
         "Headroomjobs.reads_per_second 1 of 200 (0.5 %); account.inbound_publishes_per_second 2 of 20,000 (0.0 %); ",
-        "Cost0.03601208 USD at AWS (us-east-1, prices of 2026-09-20): 1 connection minutes, 12 messages of 5 KB, 12 remote actions",
+        "CostAt least 0.03601208 USD at AWS (us-east-1, prices of 2026-09-20): 1 connection minutes, 12 messages of 5 KB, 12 remote actions",
     ];
     for part in says {
         assert!(plan.contains(part), "{part:?} is not in {plan:?}");

@@ -66,7 +66,7 @@ impl Demand {
         Self { quotas, connection_minutes: (thing_seconds.sum::<f64>() / 60.0).ceil() as u64 }
     }
 
-    /// What the bill has of it. Messages count as one unit each: those of jobs have less than 5 KB.
+    /// The least that the bill has of it: what things sent and received, one unit each, and whole minutes of all connections together.
     pub(super) fn billed(&self, totals: &Totals, item: BilledItem) -> u64 {
         match item {
             BilledItem::ConnectionMinutes => self.connection_minutes,

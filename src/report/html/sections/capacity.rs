@@ -125,10 +125,12 @@ fn cost(run: &Run<'_>) -> Option<Fact> {
     let bill = Bill::new(&prices, units);
     let line = |line: &BillLine| (line.quantity > 0).then(|| format!("{} {}", grouped(line.quantity), line.label));
     let lines: Vec<String> = bill.lines.iter().filter_map(line).collect();
+    // Files tell neither of messages within the service that are billed, nor of how each connection's minutes are rounded up.
+    let least = if run.manifest.forecast.is_some() { "" } else { "At least " };
     (!lines.is_empty()).then(|| Fact {
         subject: "Cost".into(),
         says: format!(
-            "{} {} at AWS ({}, prices of {}): {}.",
+            "{least}{} {} at AWS ({}, prices of {}): {}.",
             bill.total,
             prices.currency,
             prices.region,
