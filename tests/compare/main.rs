@@ -4,7 +4,7 @@ mod folder;
 #[path = "../common/manifest.rs"]
 mod manifest;
 #[path = "../report/parsed.rs"]
-#[allow(dead_code, reason = "a part of it is for the page of a run")]
+#[expect(dead_code, reason = "a part of it is for the page of a run")]
 mod parsed;
 
 use folder::{Bench, Made};
