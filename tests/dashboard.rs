@@ -14,7 +14,7 @@ use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
 use load_metrics::ExecutionStage::{Canceled, Failed, InProgress, Notified, Queued, Rejected, Removed, Succeeded, TimedOut};
 use load_metrics::Phase;
 use load_metrics::{
-    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metric, Operation,
+    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metered, Metric, Operation,
     OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StageCounts, TaggedTimes, Threshold, ThresholdRow,
 };
 use proptest::prelude::*;
@@ -72,6 +72,7 @@ fn nothing(t_s: u64, things: u64) -> Snapshot {
         messages_out_per_s: 0,
         messages_in: 0,
         messages_out: 0,
+        metered: Metered::default(),
         executions: StageCounts::new(true),
         rollouts: Vec::new(),
         second: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::money::Money;
 use super::prices::{BilledItem, ItemPrice, Prices};
+use super::units::BilledUnits;
 use serde::Serialize;
 use strum::VariantArray;
 
@@ -43,9 +44,9 @@ pub struct TierLine {
 impl Bill {
     /// What so many units of each kind cost.
     #[must_use]
-    pub fn new(prices: &Prices, quantity: impl Fn(BilledItem) -> u64) -> Self {
+    pub fn new(prices: &Prices, units: &BilledUnits) -> Self {
         let line = |item: &BilledItem| {
-            let (price, quantity) = (prices.of(*item), quantity(*item));
+            let (price, quantity) = (prices.of(*item), units.of(*item));
             let amount = |quantity| tiers(price, quantity).iter().map(|tier| tier.amount).sum::<Money>();
             let charged = amount(quantity);
             BillLine {
@@ -81,7 +82,15 @@ mod tests {
     use super::*;
 
     fn line(item: BilledItem, quantity: u64) -> BillLine {
-        let bill = Bill::new(&Prices::aws(), |other| if other == item { quantity } else { 0 });
+        let mut units = BilledUnits::default();
+        let counted = match item {
+            BilledItem::ConnectionMinutes => &mut units.connection_minutes,
+            BilledItem::Messages => &mut units.messages,
+            BilledItem::RemoteActions => &mut units.executions,
+            BilledItem::RegistryOperations => &mut units.registry_operations,
+        };
+        *counted = quantity;
+        let bill = Bill::new(&Prices::aws(), &units);
         assert_eq!(bill.lines.len(), 4);
         let line = bill.lines.into_iter().find(|line| line.item == item.key()).unwrap();
         assert_eq!((bill.total, bill.free_tier), (line.amount, line.free_tier));

@@ -3,7 +3,9 @@
 mod bill;
 mod money;
 mod prices;
+mod units;
 
 pub use bill::{Bill, BillLine, TierLine};
 pub use money::Money;
 pub use prices::{AWS_PRICES, BilledItem, ItemPrice, Prices, Tier};
+pub use units::BilledUnits;

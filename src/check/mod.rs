@@ -16,12 +16,12 @@ pub use production::Production;
 pub use quotas::{QuotaRow, QuotaState};
 pub use sizing::{CORE_SHARE, Calibration, Performance, Resource, Sizing};
 
-use crate::billing::{Bill, BilledItem, Prices};
+use crate::billing::{Bill, BilledUnits, Prices};
 use crate::exit;
 use crate::preflight::{self, HostFacts, Need, ResourceShortage};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
-use fleet_forecast::{Billed, Demand};
+use fleet_forecast::Demand;
 use iot_endpoint::quotas::{QuotaSheet, QuotasChoice};
 use jobs_engine::quotas::Quotas;
 use load_metrics::format::{clock, grouped};
@@ -129,9 +129,9 @@ impl Report {
                 region: prices.region.clone(),
                 published: prices.published.clone(),
                 run_s: demand.lasted.as_secs_f64(),
-                run: Bill::new(prices, |item| of_run(&demand.billed, item)),
+                run: Bill::new(prices, &BilledUnits::from(&demand.billed)),
                 production: production
-                    .map(|quantities| ProductionCost { bill: Bill::new(prices, |item| quantities.quantity(item)), quantities }),
+                    .map(|quantities| ProductionCost { bill: Bill::new(prices, &quantities.units()), quantities }),
             },
             sizing,
         }
@@ -168,15 +168,6 @@ impl Report {
     #[must_use]
     pub fn to_csv(&self) -> String {
         csv::csv(&self.quotas.rows)
-    }
-}
-
-fn of_run(billed: &Billed, item: BilledItem) -> u64 {
-    match item {
-        BilledItem::ConnectionMinutes => billed.connection_minutes,
-        BilledItem::Messages => billed.messages(),
-        BilledItem::RemoteActions => billed.executions,
-        BilledItem::RegistryOperations => billed.registry,
     }
 }
 

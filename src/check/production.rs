@@ -1,9 +1,10 @@
 //! The roll-outs of a plan as a fleet in the field would do them, in units of the bill (PROTOCOL 16): no storm of connects, no telemetry, the
 //! account's own minutes.
 
-use crate::billing::BilledItem;
+use crate::billing::BilledUnits;
 use crate::roster::Roster;
 use crate::scenario::plan::{CohortPlan, Plan, RolloutPlan, RolloutStart};
+use iot_jobs::limits::{METERED_UNIT_BYTES, metered_units};
 use iot_jobs::{RateIncrease, RolloutConfig};
 use jobs_engine::quotas::Quotas;
 use load_metrics::format::grouped;
@@ -11,8 +12,6 @@ use serde::Serialize;
 use std::time::Duration;
 use thing_agent::workflow::Workflow;
 
-/// A message is metered in units of this size (PROTOCOL 16; that 5 KB are 5,120 bytes is inferred, PROTOCOL-CORE 6.2).
-const UNIT_BYTES: usize = 5 * 1024;
 /// No roll-out is followed further: over a year, at one execution a minute.
 const MINUTES_MAX: u64 = 1_000_000;
 
@@ -63,13 +62,9 @@ impl Production {
 
     /// For the bill.
     #[must_use]
-    pub fn quantity(&self, item: BilledItem) -> u64 {
-        match item {
-            BilledItem::ConnectionMinutes => self.connection_minutes,
-            BilledItem::Messages => self.messages,
-            BilledItem::RemoteActions => self.executions,
-            BilledItem::RegistryOperations => 0,
-        }
+    pub fn units(&self) -> BilledUnits {
+        let Self { connection_minutes, messages, executions, .. } = *self;
+        BilledUnits { messages, connection_minutes, executions, registry_operations: 0 }
     }
 }
 
@@ -81,11 +76,11 @@ fn assumptions(plan: &Plan, quotas: &Quotas, minutes: u64, connected: u64, polls
         "things subscribe to notify and notify-next, and acknowledge all they get (QoS 1): 11 + 3n messages an execution with n updates (PROTOCOL 16, inferred)".to_owned(),
     ];
     let largest = plan.rollouts.iter().map(|rollout| rollout.document.as_json().len()).max().unwrap_or(0);
-    if largest > UNIT_BYTES {
+    if largest > METERED_UNIT_BYTES {
         list.push(format!(
             "a document of {} bytes is metered as {} messages each time it is sent",
             grouped(largest as u64),
-            units(largest)
+            metered_units(largest)
         ));
     }
     if polls > 0 {
@@ -126,13 +121,9 @@ fn exchange(cohort: &CohortPlan) -> u64 {
     if is_connected(cohort) { 3 } else { 2 }
 }
 
-fn units(bytes: usize) -> u64 {
-    bytes.div_ceil(UNIT_BYTES).max(1) as u64
-}
-
 fn of_execution(plan: &Plan, rollout: &RolloutPlan, cohort: &CohortPlan) -> u64 {
     let behavior = &plan.behaviors[rollout.behavior.as_ref().unwrap_or(&cohort.behavior)];
-    messages(cohort.workflow, exchange(cohort), 1 + u64::from(behavior.updates), units(rollout.document.as_json().len()))
+    messages(cohort.workflow, exchange(cohort), 1 + u64::from(behavior.updates), metered_units(rollout.document.as_json().len()))
 }
 
 /// Messages of one execution with `updates`, its end being one. With a document of one unit and `start-next` over MQTT: 11 + 3 x updates.
@@ -215,7 +206,6 @@ mod tests {
         assert_eq!(messages(Workflow::StartNext, 3, 4, 3), 27, "two units more, twice");
         let poll = Workflow::Poll(Poll { every: Duration::from_secs(60), jitter: 0.0 });
         assert_eq!([3, 2].map(|exchange| messages(poll, exchange, 4, 1)), [15, 10]);
-        assert_eq!([0, 5_120, 5_121, 32_768].map(units), [1, 1, 2, 7]);
     }
 
     #[test]

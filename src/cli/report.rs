@@ -13,7 +13,7 @@ pub(super) struct ReportArgs {
     /// A results folder, also one whose run was killed
     run: PathBuf,
     /// Exit with the code of the run (1 where it was killed or still goes on), or 99 where its ledgers differ now; without it: 0, or
-    /// 99 where they differ
+    /// 99 where they differ; 1 where the files cannot be read
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -50,6 +50,7 @@ pub(super) fn report_command(args: ReportArgs) -> u8 {
 fn exit_code(record: &RunRecord, is_of_run: bool) -> u8 {
     let of_run = if is_of_run { record.manifest().exit_code.unwrap_or(exit::ERROR) } else { exit::PASS };
     match of_run {
+        exit::PASS if !record.has_ledgers() => exit::ERROR,
         exit::PASS if !record.differences().is_empty() => exit::FAIL,
         of_run => of_run,
     }

@@ -8,6 +8,7 @@ mod totals;
 
 pub use network::NetworkChoice;
 
+use crate::billing::BilledUnits;
 use crate::exit;
 use crate::preflight;
 use crate::report::{self, ForecastTotals, Mode, ReportError, ResultsWriter, RolloutTotals};
@@ -249,7 +250,7 @@ fn conclude(
         uncreated: &uncreated,
         audit: Ok(None),
     });
-    writer.set_forecast(totals(course.demand()));
+    writer.set_forecast(totals(course.demand()), BilledUnits::from(&course.demand().billed));
     writer.set_checks(checks);
     match writer.finish(verdict, exit_code, rfc3339(), findings, None) {
         Ok(()) => (exit_code, failure),

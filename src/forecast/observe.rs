@@ -99,7 +99,7 @@ impl Observer for Recording {
                 failure = Some(in_transport(reason));
                 TransportEvent::Lost { at, failure: failure.as_ref().expect("it was just made") }
             }
-            SessionEvent::Closed => TransportEvent::Closed,
+            SessionEvent::Closed { at } => TransportEvent::Closed { at },
             SessionEvent::MessageOut => TransportEvent::MessageOut { topic: "", payload: &[] },
             SessionEvent::MessageIn => TransportEvent::MessageIn { topic: "", payload: &[] },
             SessionEvent::Published(published) => return self.published(&id, published),

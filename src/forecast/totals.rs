@@ -1,6 +1,6 @@
 //! What was asked of the account, and on what assumptions, as `run.json` says it.
 
-use crate::report::{BilledTotals, ForecastTotals, QuotaTotals};
+use crate::report::{ForecastTotals, QuotaTotals};
 use fleet_forecast::{Demand, Enforcement};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use std::time::Duration;
@@ -30,15 +30,9 @@ pub(super) fn totals(
     if !has_executions {
         assumptions.push("executions.csv is left empty for a fleet of this size: --executions writes it".into());
     }
-    let billed = demand.billed;
     ForecastTotals {
         enforced: enforcement == Enforcement::Refuse,
         quotas: QuotaName::VARIANTS.iter().filter_map(quota).collect(),
-        billed: BilledTotals {
-            messages: billed.messages(),
-            connection_minutes: billed.connection_minutes,
-            executions: billed.executions,
-        },
         assumptions,
     }
 }

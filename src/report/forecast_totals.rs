@@ -9,7 +9,6 @@ pub struct ForecastTotals {
     pub enforced: bool,
     /// Every quota that something was asked of.
     pub quotas: Vec<QuotaTotals>,
-    pub billed: BilledTotals,
     pub assumptions: Vec<String>,
 }
 
@@ -26,12 +25,4 @@ pub struct QuotaTotals {
     /// Of the total.
     pub refused: u64,
     pub first_refused_s: Option<f64>,
-}
-
-/// Units of the bill.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct BilledTotals {
-    pub messages: u64,
-    pub connection_minutes: u64,
-    pub executions: u64,
 }

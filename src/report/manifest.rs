@@ -2,6 +2,7 @@
 
 use super::check::{Check, CheckOutcome, CheckSubject};
 use super::forecast_totals::ForecastTotals;
+use crate::billing::BilledUnits;
 use crate::exit;
 use crate::preflight::HostFacts;
 use crate::slice::Slice;
@@ -196,6 +197,9 @@ pub struct Totals {
     pub connected: u64,
     pub messages_in: u64,
     pub messages_out: u64,
+    /// Units of AWS's bill; minutes of connections that ended. Absent in results of an earlier version.
+    #[serde(default)]
+    pub billed: Option<BilledUnits>,
     /// Executions by state; what the target cannot show is absent.
     pub executions: BTreeMap<String, u64>,
     pub rollouts: Vec<RolloutTotals>,
@@ -415,6 +419,12 @@ impl Totals {
             connected: snapshot.connected,
             messages_in: snapshot.messages_in,
             messages_out: snapshot.messages_out,
+            billed: Some(BilledUnits {
+                messages: snapshot.metered.messages,
+                connection_minutes: snapshot.metered.connection_minutes,
+                executions: snapshot.executions.all(),
+                registry_operations: 0,
+            }),
             executions: by_stage(&snapshot.executions),
             rollouts: snapshot.rollouts.iter().map(rollout).collect(),
             operations: snapshot.totals.iter().map(OperationTotals::from).collect(),

@@ -16,6 +16,7 @@ pub struct RunRecord {
     dir: PathBuf,
     manifest: Manifest,
     differences: Vec<Difference>,
+    has_ledgers: bool,
 }
 
 /// The manifest of a folder as it stands there.
@@ -56,23 +57,37 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
             )
         });
     }
-    let mut differences = Vec::new();
+    let (mut differences, mut has_ledgers) = (Vec::new(), true);
     // What is still being written, or was cut short, has no last word to compare.
     if manifest.differences.is_some() {
-        differences = audit(dir, Mono(manifest.totals.origin_mono_ns))?.unwrap_or_default();
-        let told = differences.iter().map(|difference| format!("the ledgers differ: {difference}"));
-        manifest.findings.extend(told.clone());
-        if !differences.is_empty() {
-            manifest.set_check(CheckSubject::Ledgers, CheckOutcome::Fails, told.collect());
+        let (outcome, told) = match audit(dir, Mono(manifest.totals.origin_mono_ns)) {
+            Ok(found) => {
+                differences = found.unwrap_or_default();
+                (CheckOutcome::Fails, differences.iter().map(|difference| format!("the ledgers differ: {difference}")).collect())
+            }
+            Err(error) => {
+                has_ledgers = false;
+                (CheckOutcome::Error, vec![format!("the ledgers cannot be compared: failed to {error}")])
+            }
+        };
+        manifest.findings.extend(told.iter().cloned());
+        if !told.is_empty() {
+            manifest.set_check(CheckSubject::Ledgers, outcome, told);
         }
     }
-    Ok(RunRecord { dir: dir.into(), manifest, differences })
+    Ok(RunRecord { dir: dir.into(), manifest, differences, has_ledgers })
 }
 
 impl RunRecord {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whether what is there of the two ledgers can be read.
+    #[must_use]
+    pub fn has_ledgers(&self) -> bool {
+        self.has_ledgers
     }
 
     /// Between the two ledgers, as their files are now.

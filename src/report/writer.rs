@@ -11,6 +11,7 @@ use super::intervals::IntervalsWriter;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
+use crate::billing::BilledUnits;
 use crate::roster::Things;
 use iot_jobs::JobId;
 use load_metrics::{Finding, Interval, Phase, ShardSecond, Snapshot, findings};
@@ -180,9 +181,10 @@ impl ResultsWriter {
         self.manifest.predicted = predicted;
     }
 
-    /// What a forecast says besides.
-    pub fn set_forecast(&mut self, totals: ForecastTotals) {
+    /// What a forecast says besides, and what of it is billed: more exactly than its things tell.
+    pub fn set_forecast(&mut self, totals: ForecastTotals, billed: BilledUnits) {
         self.manifest.forecast = Some(totals);
+        self.manifest.totals.billed = Some(billed);
     }
 
     /// The last word on the run, and its page. A run whose page cannot be written is one that could not be carried out.

@@ -278,8 +278,8 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
     };
     let outcome = carry_out(setup, writer, &ui, &mut stop).await;
     let (code, failures) = conclude(setup, writer, outcome);
-    // Who asked for the end, or never saw a beginning, does not need a last screen.
-    if !stop.was_asked() && writer.manifest().totals.run_s > 0 {
+    // Who asked for the end, or never saw a beginning, does not need a last screen; of several runs the next one is waiting.
+    if setup.title.is_none() && !stop.was_asked() && writer.manifest().totals.run_s > 0 {
         ui.finished(writer.manifest(), stop.next()).await;
     }
     ui.conclude(writer.manifest(), writer.dir(), &failures, code)

@@ -12,8 +12,8 @@ use iot_jobs::ledger::{LedgerEvent, LedgerRow};
 use iot_jobs::{ExecutionStatus, JobId, ThingName};
 use load_metrics::Phase;
 use load_metrics::{
-    Collector, CollectorSettings, Interval, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput, Snapshot,
-    ThingEvent, ThingEventKind,
+    Collector, CollectorSettings, Interval, Metered, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput,
+    Snapshot, ThingEvent, ThingEventKind,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -118,6 +118,7 @@ impl Run {
         }
         for shard in &mut self.shards {
             shard.message_in();
+            shard.metered(Metered { messages: 1_000, connection_minutes: 1 });
             let left = ORIGIN + Duration::from_secs(second);
             shard.departed(left, left + Duration::from_micros(250 + 10 * second));
         }

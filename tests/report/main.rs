@@ -289,6 +289,11 @@ fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
     let differences = findings.iter().filter(|finding| finding.starts_with("the ledgers differ: sim-")).count();
     assert_eq!(differences, record.differences().len());
     assert!(differences > 0);
+    assert!(record.has_ledgers());
+    fs::write(run.path("executions.csv"), "thing,cohort\n\"").unwrap();
+    let record = report::load(&run.path("")).unwrap();
+    assert!(record.summary(false).contains("the ledgers cannot be compared"), "{}", record.summary(false));
+    assert!(!record.has_ledgers());
 }
 
 #[test]

@@ -225,10 +225,28 @@ fn the_capacity_plan_says_what_breaks_first_what_is_left_and_what_it_costs() {
     let plan = Run::whole(true).page().by_id("capacity").text.clone();
     let says = [
         "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its busiest, by 0:03 (5.0 %).",
-        "Headroomjobs.reads_per_second 1 of 200 (0.5 %); account.inbound_publishes_per_second 2 of 20,000 (0.0 %); ",
-        "CostAt least 0.03601208 USD at AWS (us-east-1, prices of 2026-09-20): 1 connection minutes, 12 messages of 5 KB, 12 remote actions",
+        "Headroomjobs.reads_per_second 1 of 200 (0.5 %, 99.5 % left); account.inbound_publishes_per_second 2 of 20,000 (0.0 %, 100.0 % left); ",
+        "Cost0.04800096 USD at AWS (us-east-1, prices of 2026-09-20): 12 connection minutes, 12,000 messages of 5 KB, 12 remote actions",
     ];
     for part in says {
+        assert!(plan.contains(part), "{part:?} is not in {plan:?}");
+    }
+}
+
+#[test]
+fn quotas_that_are_passed_behind_the_first_are_no_headroom() {
+    let run = Run::whole(true);
+    let quota = |name: &str, peak: u64| json!({ "quota": name, "limit": 200, "peak": peak, "peak_at_s": 2.0, "total": 900, "refused": 3, "first_refused_s": 1.0 });
+    run.edit(|manifest| {
+        let quotas = [quota("jobs.a", 250), quota("jobs.b", 400), quota("jobs.c", 50)];
+        manifest["forecast"] = json!({ "enforced": false, "quotas": quotas, "assumptions": [] });
+    });
+    let plan = run.page_again().by_id("capacity").text.clone();
+    for part in [
+        "First bottleneckjobs.b: 400",
+        "Passed, toojobs.a 250 of 200 (125.0 %).",
+        "Headroomjobs.c 50 of 200 (25.0 %, 75.0 % left).",
+    ] {
         assert!(plan.contains(part), "{part:?} is not in {plan:?}");
     }
 }

@@ -3,12 +3,10 @@
 use crate::demand::{Billed, Demand, QuotaDemand};
 use iot_jobs::RequestKind;
 use iot_jobs::instant::Mono;
+use iot_jobs::limits::metered_units;
 use jobs_engine::quotas::{ConnectQuota, ConnectionMeter, Meters, QuotaName, Quotas};
 use std::time::Duration;
 use strum::EnumCount as _;
-
-/// Messages are billed in units of so many bytes (PROTOCOL 16).
-const BILLED_UNIT_BYTES: usize = 5 * 1_024;
 
 /// Whether what is over a quota is refused, or only counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +15,6 @@ pub enum Enforcement {
     Refuse,
     /// Everything is let through.
     Count,
-}
-
-/// Units that one billed message is.
-pub(crate) fn billed_units(bytes: usize) -> u64 {
-    bytes.div_ceil(BILLED_UNIT_BYTES).max(1) as u64
 }
 
 pub(crate) struct AccountMeter {
@@ -165,7 +158,7 @@ impl AccountMeter {
     /// A message of a thing over MQTT. Says whether it is handled, and how long its connection then rests.
     pub(crate) fn inbound(&mut self, connection: &mut Connection, bytes: usize, now: Mono) -> Option<Duration> {
         self.ask(QuotaName::InboundPublishesPerSecond, 1, now);
-        self.demand.billed.publishes_in += billed_units(bytes);
+        self.demand.billed.publishes_in += metered_units(bytes);
         let rest = self.carried(connection, bytes, now)?;
         let is_within = self.meters.inbound(None, now) || self.over(QuotaName::InboundPublishesPerSecond, 1, now);
         is_within.then_some(rest)
@@ -184,7 +177,7 @@ impl AccountMeter {
         if !self.meters.outbound(None, now) && !self.over(QuotaName::OutboundPublishesPerSecond, 1, now) {
             return None;
         }
-        self.demand.billed.publishes_out += billed_units(bytes);
+        self.demand.billed.publishes_out += metered_units(bytes);
         // A thing acknowledges all that it hears.
         self.demand.billed.pubacks += 1;
         Some(rest)
@@ -304,10 +297,5 @@ mod tests {
         let held = meter.demand().of(QuotaName::Connections);
         assert_eq!((held.peak, held.total, meter.demand().billed.connection_minutes), (3, 3, 3));
         assert_eq!(meter.demand().of(QuotaName::ConnectsPerSecondPerClientId).peak, 4);
-    }
-
-    #[test]
-    fn messages_are_billed_in_units_of_five_kilobytes() {
-        assert_eq!([0, 1, 5_120, 5_121, 10_241].map(billed_units), [1, 1, 1, 2, 3]);
     }
 }

@@ -110,7 +110,10 @@ pub enum SessionEvent {
         reason: Reason,
     },
     /// The same, since the simulation ends.
-    Closed,
+    Closed {
+        /// When it happened.
+        at: Mono,
+    },
     /// A message left a thing.
     MessageOut,
     /// A message reached a thing.

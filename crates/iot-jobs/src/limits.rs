@@ -47,6 +47,16 @@ pub const SCHEDULE_START_DAYS_MAX: u32 = 366;
 /// `maxResults` of a list (PROTOCOL 15.3).
 pub const LIST_PAGE_MAX: usize = 250;
 
+/// The bill counts messages in units of so many bytes, begun ones as whole ones (PROTOCOL 16; that 5 KB are 5,120
+/// bytes is inferred, PROTOCOL-CORE 6.2).
+pub const METERED_UNIT_BYTES: usize = 5 * 1_024;
+
+/// Units of the bill that a message or a body of this length is.
+#[must_use]
+pub fn metered_units(bytes: usize) -> u64 {
+    bytes.div_ceil(METERED_UNIT_BYTES).max(1) as u64
+}
+
 /// Of a topic in UTF-8 (PROTOCOL 15.2).
 pub const TOPIC_BYTES_MAX: usize = 256;
 /// Slashes in a topic (PROTOCOL 15.2).
@@ -85,3 +95,13 @@ pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 pub const KEEP_ALIVE_MIN: Duration = Duration::from_secs(30);
 /// A longer keep-alive, or none, is treated as this (PROTOCOL 13.2).
 pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1_200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_billed_in_units_of_five_kilobytes() {
+        assert_eq!([0, 1, 5_120, 5_121, 10_241, 32_768].map(metered_units), [1, 1, 1, 2, 3, 7]);
+    }
+}

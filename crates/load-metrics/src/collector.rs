@@ -3,7 +3,7 @@
 use super::executions::{ClosedExecution, ExecutionBook};
 use super::health::{Health, HealthSecond};
 use super::histogram::{Distribution, Latency, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Interval, OperationInterval, SessionChange};
+use super::interval::{Counts, ErrorKey, ErrorTally, Interval, Metered, OperationInterval, SessionChange};
 use super::recovery::{EventRow, PlannedEvent, Recoveries};
 use super::sample::{Measure, Operation, ThingEvent};
 use super::scope::ScopeId;
@@ -81,6 +81,7 @@ pub struct Collector {
     errors: BTreeMap<ErrorKey, ErrorTally>,
     messages_in: u64,
     messages_out: u64,
+    metered: Metered,
     intervals_lost: u64,
     events_lost: u64,
 }
@@ -150,6 +151,7 @@ impl Collector {
             errors: BTreeMap::new(),
             messages_in: 0,
             messages_out: 0,
+            metered: Metered::default(),
             intervals_lost: 0,
             events_lost: 0,
         }
@@ -231,6 +233,7 @@ impl Collector {
         sums.starts.extend_from_slice(&interval.starts);
         self.messages_in += interval.messages_in;
         self.messages_out += interval.messages_out;
+        self.metered += interval.metered;
         self.events_lost += interval.events_lost;
         self.lateness.add(&interval.lateness);
         interval.operations.iter().for_each(|part| self.add_operation(interval.second, part));
@@ -391,6 +394,7 @@ impl Collector {
             messages_out_per_s: sums.messages_out.div_ceil(input.span_s),
             messages_in: self.messages_in,
             messages_out: self.messages_out,
+            metered: self.metered,
             executions: self.book.counts(),
             rollouts: self.book.rollouts(),
             second,

@@ -194,6 +194,22 @@ pub struct FaultEvent {
     pub execution: Option<(JobId, i64)>,
 }
 
+/// What the bill of AWS counts of sessions and messages (PROTOCOL 16).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metered {
+    /// In units of 5 KB, what is no publish included: CONNECT, SUBSCRIBE and the PUBACKs of things.
+    pub messages: u64,
+    /// Of MQTT connections that ended, each one's begun minutes as whole ones.
+    pub connection_minutes: u64,
+}
+
+impl AddAssign for Metered {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.connection_minutes += other.connection_minutes;
+    }
+}
+
 /// One second of one shard, cut by finish time at whole seconds from the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
@@ -215,6 +231,8 @@ pub struct Interval {
     pub messages_in: u64,
     /// Messages sent to it, repeated ones included.
     pub messages_out: u64,
+    /// Of both, and of sessions, what the bill counts.
+    pub metered: Metered,
     /// Things that became connected.
     pub connects: u64,
     /// Things connected at its end.

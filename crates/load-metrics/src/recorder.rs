@@ -5,7 +5,9 @@
 
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, FaultEvent, Interval, OperationInterval, SessionChange, SessionChangeKind};
+use super::interval::{
+    Counts, ErrorKey, ErrorTally, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind,
+};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use iot_jobs::instant::Mono;
@@ -156,6 +158,11 @@ impl Recorder {
     /// A message was sent to the endpoint.
     pub fn message_out(&mut self) {
         self.running.messages_out += 1;
+    }
+
+    /// The bill counts this, too.
+    pub fn metered(&mut self, metered: Metered) {
+        self.running.metered += metered;
     }
 
     /// The thing at this place is subscribed from `at` on, by an attempt that was planned for `intended`.

@@ -3,7 +3,7 @@
 
 use super::collector::SecondInput;
 use super::histogram::{COUNT_MAX, Distribution, Resolution};
-use super::interval::{Counts, ErrorTally, Interval, OperationInterval, SessionChangeKind};
+use super::interval::{Counts, ErrorTally, Interval, Metered, OperationInterval, SessionChangeKind};
 use super::scope::ScopeId;
 use super::snapshot::ProcessUsage;
 use crate::Phase;
@@ -120,8 +120,11 @@ fn check_interval(interval: &Interval, bounds: &Bounds) -> Result<(), String> {
     if let Some(thing) = things.find(|thing| u64::from(*thing) >= bounds.things) {
         return Err(format!("the thing at place {thing} of {}", bounds.things));
     }
-    let Interval { messages_in, messages_out, connects, events_lost, connected, .. } = interval;
-    [*messages_in, *messages_out, *connects, *events_lost, connected.unsigned_abs()].into_iter().try_for_each(small)?;
+    let Interval { messages_in, messages_out, metered, connects, events_lost, connected, .. } = interval;
+    let Metered { messages, connection_minutes } = metered;
+    [*messages_in, *messages_out, *messages, *connection_minutes, *connects, *events_lost, connected.unsigned_abs()]
+        .into_iter()
+        .try_for_each(small)?;
     interval.starts.iter().try_for_each(|(_, count)| small(*count))?;
     interval.errors.iter().try_for_each(|(_, tally)| small(tally.count))?;
     check_distribution(&interval.lateness, Resolution::SHORT)?;

@@ -4,7 +4,7 @@ use super::execution_stage::StageCounts;
 use super::executions::{Anomaly, ClosedExecution, RolloutRow};
 use super::health::{Breach, Storm};
 use super::histogram::{Distribution, Latency, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally};
+use super::interval::{Counts, ErrorKey, ErrorTally, Metered};
 use super::recovery::EventRow;
 use super::sample::{Measure, Operation};
 use super::threshold::ThresholdRow;
@@ -114,6 +114,8 @@ pub struct Snapshot {
     pub messages_in: u64,
     /// Messages to the endpoint, of the run.
     pub messages_out: u64,
+    /// What the bill counts, of the run.
+    pub metered: Metered,
     /// Over all jobs.
     pub executions: StageCounts,
     /// Every job that was heard of, in that order.

@@ -74,7 +74,10 @@ pub enum SessionEvent<'a> {
         failure: &'a Failure,
     },
     /// The same, because the run wanted it.
-    Closed,
+    Closed {
+        /// When it happened.
+        at: Mono,
+    },
     /// A message is about to leave. Over HTTP `topic` is method and path.
     MessageOut {
         /// Topic of the message.
@@ -115,7 +118,10 @@ pub enum SessionEvent<'a> {
         is_acknowledged: bool,
     },
     /// A PUBLISH that was not acknowledged left once more, in a session that went on.
-    PublishRepeated,
+    PublishRepeated {
+        /// Of the whole packet.
+        bytes: usize,
+    },
     /// A file is being fetched.
     DownloadStarted,
     /// `bytes` arrived of a file; good, or not.

@@ -154,7 +154,7 @@ impl Thing {
             match (end, attempt.progress) {
                 (End::Ordered, progress) => {
                     if matches!(progress, Progress::Up(_)) {
-                        self.of(shard).emit(SessionEvent::Closed);
+                        self.of(shard).emit(SessionEvent::Closed { at: now });
                     }
                     return;
                 }

@@ -1,7 +1,5 @@
 //! What a run asked of an account, second by second, as its files tell.
 
-use crate::billing::BilledItem;
-use crate::report::manifest::Totals;
 use crate::report::sheet::{Notes, Sheet};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use load_metrics::Operation;
@@ -29,52 +27,30 @@ impl QuotaUse {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Demand {
-    /// Beside the quotas that an account has by default.
-    pub(super) quotas: Vec<QuotaUse>,
-    connection_minutes: u64,
-}
-
-impl Demand {
-    /// From the rows of `timeseries.csv`, and from those of `operations.csv` that are about the whole fleet.
-    pub(super) fn new(timeseries: &Sheet, operations: &Sheet, account: &Quotas, notes: &mut Notes) -> Self {
-        let mut series = |columns: &[&str]| {
-            let rows = columns.iter().flat_map(|column| timeseries.figures(column, notes));
-            rows.fold(BTreeMap::<u64, f64>::new(), |mut sums, row| {
-                *sums.entry(row.end).or_default() += row.value;
-                sums
-            })
-        };
-        let connected = series(&["connected"]);
-        // What the service emits on reserved topics counts, too (PROTOCOL 15.1).
-        let messages = series(&["messages_in_per_s", "messages_out_per_s"]);
-        let mut by_quota = vec![(QuotaName::Connections, connected.clone()), (QuotaName::InboundPublishesPerSecond, messages)];
-        let started: BTreeMap<String, Sheet> = operations.grouped("operation").into_iter().collect();
-        for (quota, operations) in OF_OPERATIONS {
-            let mut rates: BTreeMap<u64, f64> = BTreeMap::new();
-            for rows in operations.iter().filter_map(|operation| started.get(operation.as_str())) {
-                for row in rows.figures("started", notes) {
-                    *rates.entry(row.end).or_default() += row.value / row.seconds.max(1) as f64;
-                }
+/// Beside the quotas that an account has by default: from the rows of `timeseries.csv`, and from those of `operations.csv` that are about the whole fleet.
+pub(super) fn quota_uses(timeseries: &Sheet, operations: &Sheet, account: &Quotas, notes: &mut Notes) -> Vec<QuotaUse> {
+    let mut series = |columns: &[&str]| {
+        let rows = columns.iter().flat_map(|column| timeseries.figures(column, notes));
+        rows.fold(BTreeMap::<u64, f64>::new(), |mut sums, row| {
+            *sums.entry(row.end).or_default() += row.value;
+            sums
+        })
+    };
+    let connected = series(&["connected"]);
+    // What the service emits on reserved topics counts, too (PROTOCOL 15.1).
+    let messages = series(&["messages_in_per_s", "messages_out_per_s"]);
+    let mut by_quota = vec![(QuotaName::Connections, connected), (QuotaName::InboundPublishesPerSecond, messages)];
+    let started: BTreeMap<String, Sheet> = operations.grouped("operation").into_iter().collect();
+    for (quota, operations) in OF_OPERATIONS {
+        let mut rates: BTreeMap<u64, f64> = BTreeMap::new();
+        for rows in operations.iter().filter_map(|operation| started.get(operation.as_str())) {
+            for row in rows.figures("started", notes) {
+                *rates.entry(row.end).or_default() += row.value / row.seconds.max(1) as f64;
             }
-            by_quota.push((quota, rates));
         }
-        let quotas = by_quota.into_iter().filter_map(|(quota, rates)| quota_use(quota, &rates, account)).collect();
-        let mut before = 0;
-        let thing_seconds = connected.iter().map(|(end, things)| things * (end - std::mem::replace(&mut before, *end)) as f64);
-        Self { quotas, connection_minutes: (thing_seconds.sum::<f64>() / 60.0).ceil() as u64 }
+        by_quota.push((quota, rates));
     }
-
-    /// The least that the bill has of it: what things sent and received, one unit each, and whole minutes of all connections together.
-    pub(super) fn billed(&self, totals: &Totals, item: BilledItem) -> u64 {
-        match item {
-            BilledItem::ConnectionMinutes => self.connection_minutes,
-            BilledItem::Messages => totals.messages_in + totals.messages_out,
-            BilledItem::RemoteActions => totals.executions.values().sum(),
-            BilledItem::RegistryOperations => 0,
-        }
-    }
+    by_quota.into_iter().filter_map(|(quota, rates)| quota_use(quota, &rates, account)).collect()
 }
 
 fn quota_use(quota: QuotaName, rates: &BTreeMap<u64, f64>, account: &Quotas) -> Option<QuotaUse> {

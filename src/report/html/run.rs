@@ -1,7 +1,7 @@
 //! A run as the page needs it: the manifest, and the files of its folder as lines over time.
 
 use super::chart::{Axis, Limit, Moments, SERIES_MAX};
-use super::demand::Demand;
+use super::demand::{QuotaUse, quota_uses};
 use super::histograms::{self, AllTimes};
 use super::limits;
 use super::scale::Scale;
@@ -54,7 +54,7 @@ pub(super) struct Run<'a> {
     /// The same ones as they were forecast, where they were.
     pub(super) predicted: Vec<Job>,
     pub(super) errors: Vec<ErrorRow>,
-    pub(super) demand: Demand,
+    pub(super) quota_uses: Vec<QuotaUse>,
     /// What could not be read.
     pub(super) notes: Notes,
     seconds: BTreeMap<String, Vec<Row>>,
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
         };
         let seconds = columns.into_iter().map(figures).collect();
         let times = histograms::read(&log, &timeline, &mut notes);
-        let demand = Demand::new(&timeseries, &operations, &check::account_quotas(), &mut notes);
+        let quota_uses = quota_uses(&timeseries, &operations, &check::account_quotas(), &mut notes);
         let operations = ended(&operations, &timeline, &mut notes);
         let [jobs, predicted] = [rollouts, forecast].map(|sheet| {
             sheet.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect()
@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         let more = notes.len().saturating_sub(NOTES_MAX);
         notes.truncate(NOTES_MAX);
         notes.extend((more > 0).then(|| format!("and {more} more places cannot be read")));
-        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, demand, notes, seconds }
+        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, quota_uses, notes, seconds }
     }
 
     /// A figure of `timeseries.csv`; `None` where no second has it.

@@ -12,7 +12,7 @@ pub(super) fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<
         SessionEvent::Connected { at, .. } => (at, What::Connected),
         SessionEvent::ConnectFailed { at, failure, .. } => (at, What::ConnectFailed(failure.code())),
         SessionEvent::Lost { at, failure } => (at, What::Lost(failure.code())),
-        SessionEvent::Closed => (clock::mono(), What::Closed),
+        SessionEvent::Closed { at } => (at, What::Closed),
         SessionEvent::MessageOut { topic, payload } | SessionEvent::MessageIn { topic, payload } => {
             if cards.is_watched(slot) {
                 let is_out = matches!(event, SessionEvent::MessageOut { .. });
@@ -25,7 +25,7 @@ pub(super) fn note_session(cards: &mut Cards, slot: usize, event: &SessionEvent<
         | SessionEvent::StageEnded { .. }
         | SessionEvent::Unreadable { .. }
         | SessionEvent::PublishSent { .. }
-        | SessionEvent::PublishRepeated
+        | SessionEvent::PublishRepeated { .. }
         | SessionEvent::PublishEnded { .. }
         | SessionEvent::DownloadStarted
         | SessionEvent::DownloadEnded { .. }

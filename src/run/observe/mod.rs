@@ -1,6 +1,7 @@
 //! What the things of a shard tell: [`samples`] for its recorder, [`cards`] for whoever looks at single things.
 
 mod cards;
+mod metering;
 pub(crate) mod samples;
 
 use crate::inspect::Cards;

@@ -1,6 +1,7 @@
 //! What the things of a shard tell, as samples and ledger events: the one file that knows both languages.
 
 use super::Gauges;
+use super::metering::Meter;
 use host::clock;
 use iot_jobs::RequestKind;
 use iot_jobs::instant::{EpochSeconds, Mono};
@@ -17,6 +18,7 @@ use thing_transport::{Explained, MessageKind, PublishEnd, SessionEvent, ThingId}
 pub(crate) struct Samples {
     pub(crate) recorder: Recorder,
     gauges: Arc<Gauges>,
+    meter: Meter,
     /// Whether attempts that come to nothing are told one by one.
     has_events: bool,
     /// Where the service shows no ledger: its clock, as its answers tell it.
@@ -25,13 +27,15 @@ pub(crate) struct Samples {
 
 impl Samples {
     pub(crate) fn new(recorder: Recorder, gauges: Arc<Gauges>, has_ledger: bool, has_events: bool) -> Self {
-        Self { recorder, gauges, has_events, service_clock: (!has_ledger).then(ClockOffset::default) }
+        let service_clock = (!has_ledger).then(ClockOffset::default);
+        Self { recorder, gauges, meter: Meter::default(), has_events, service_clock }
     }
 
     /// Takes in what a session tells.
     pub(crate) fn session(&mut self, thing: &ThingId, event: SessionEvent<'_>) {
         let scope = scope(thing);
         let recorder = &mut self.recorder;
+        recorder.metered(self.meter.session(thing.slot, &event));
         match event {
             SessionEvent::ConnectStarted { intended, woke, is_blocked } => {
                 recorder.start(Operation::Connect, scope);
@@ -55,8 +59,8 @@ impl Samples {
                 self.connect_failed(thing, &sample, failure, is_late);
             }
             SessionEvent::Lost { at, failure } => self.lost(thing, at, failure),
-            SessionEvent::Closed => recorder.closed(),
-            SessionEvent::MessageOut { .. } | SessionEvent::PublishRepeated => recorder.message_out(),
+            SessionEvent::Closed { .. } => recorder.closed(),
+            SessionEvent::MessageOut { .. } | SessionEvent::PublishRepeated { .. } => recorder.message_out(),
             SessionEvent::MessageIn { .. } => recorder.message_in(),
             SessionEvent::Unreadable { message, at, is_used, why } => {
                 let (operation, code) = match message {

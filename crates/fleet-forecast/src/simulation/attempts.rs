@@ -379,7 +379,7 @@ impl<O: Observer> Simulation<O> {
         let was_up = matches!(self.things[place as usize].state, State::Up { .. });
         self.disconnect(place);
         if was_up {
-            self.tell(place, SessionEvent::Closed);
+            self.tell(place, SessionEvent::Closed { at: self.now });
         }
         let now = self.now;
         let thing = &mut self.things[place as usize];

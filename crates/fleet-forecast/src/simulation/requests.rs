@@ -2,12 +2,12 @@
 
 use super::thing::State;
 use super::{Answered, File, Happening, InFlight, Link, Simulation};
-use crate::meter::billed_units;
 use crate::network::Leg;
 use crate::observer::{Observer, Published, Reason, SessionEvent, Stage};
 use crate::service::Disposition;
 use crate::settings::Protocol;
 use iot_jobs::instant::Mono;
+use iot_jobs::limits::metered_units;
 use iot_jobs::{Answer, ErrorCode, JobExecution, JobId, Notification, Rejection, Reply, Request, RequestKind};
 use std::time::Duration;
 use thing_agent::{Event, Fetched, SubscribeFailure, Transmit};
@@ -137,7 +137,7 @@ impl<O: Observer> Simulation<O> {
             return self.agenda.add(answers_at, Happening::Request(in_flight));
         }
         if self.cohort(link.thing).protocol == Protocol::Http {
-            self.service.meter.billed().http += billed_units(in_flight.bytes);
+            self.service.meter.billed().http += metered_units(in_flight.bytes);
         } else if let Some(connection) = self.things[link.thing as usize].connection.as_deref_mut() {
             let Some(rest) = self.service.meter.inbound(connection, in_flight.bytes, self.now) else { return };
             in_flight.back += rest;
@@ -168,7 +168,7 @@ impl<O: Observer> Simulation<O> {
         let bytes = MESSAGE_BYTES + document_bytes(&reply);
         let mut at = self.now + back;
         if self.cohort(link.thing).protocol == Protocol::Http {
-            self.service.meter.billed().http += billed_units(bytes);
+            self.service.meter.billed().http += metered_units(bytes);
         } else {
             at = self.service.answer_leaves(link.thing, self.now) + back;
             let Some(connection) = self.things[link.thing as usize].connection.as_deref_mut() else { return };

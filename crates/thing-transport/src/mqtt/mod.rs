@@ -168,10 +168,10 @@ impl MqttSession {
     }
 
     /// Goes on where the connection before stopped: what was not acknowledged is sent again, with its id, before anything else
-    /// (MQTT 5 section 4.4). Returns how many were, and those that this endpoint no longer takes.
-    pub fn resume(&mut self, kept: SessionState, now: Mono, out: &mut BytesMut) -> (usize, Vec<Published>) {
+    /// (MQTT 5 section 4.4). Returns the bytes of each, and those that this endpoint no longer takes.
+    pub fn resume(&mut self, kept: SessionState, now: Mono, out: &mut BytesMut) -> (Vec<usize>, Vec<Published>) {
         self.last_id = kept.last_id;
-        let mut lost = Vec::new();
+        let (mut repeated, mut lost) = (Vec::new(), Vec::new());
         for open in kept.unacknowledged {
             let copied = kept.copies.iter().find(|copied| copied.id == open.id).map(|copied| &copied.bytes);
             match copied {
@@ -182,11 +182,12 @@ impl MqttSession {
                     (self.last_sent, self.is_last_qos_0) = (now, false);
                     self.unacknowledged.push(InFlight { sent: now, ..open });
                     self.copy(open.id, &out[start..]);
+                    repeated.push(bytes.len());
                 }
                 _ => lost.push(open.publish),
             }
         }
-        (self.unacknowledged.len(), lost)
+        (repeated, lost)
     }
 
     /// Whether it ends with the connection.

@@ -2,7 +2,7 @@
 //! there where the files have it.
 
 use super::Section;
-use crate::billing::{Bill, BillLine, BilledItem, Prices};
+use crate::billing::{Bill, BillLine, Prices};
 use crate::check::CORE_SHARE;
 use crate::report::forecast_totals::QuotaTotals;
 use crate::report::html::demand::QuotaUse;
@@ -82,7 +82,7 @@ fn quotas(run: &Run<'_>) -> Vec<Fact> {
     };
     let forecast_uses: Vec<QuotaUse> =
         forecast.iter().flat_map(|forecast| forecast.quotas.iter().filter_map(of_forecast)).collect();
-    let mut uses: Vec<&QuotaUse> = if forecast.is_some() { &forecast_uses } else { &run.demand.quotas }.iter().collect();
+    let mut uses: Vec<&QuotaUse> = if forecast.is_some() { &forecast_uses } else { &run.quota_uses }.iter().collect();
     uses.sort_by(|a, b| b.share().total_cmp(&a.share()));
     let Some((first, others)) = uses.split_first() else { return Vec::new() };
     let whose = if forecast.is_some() { "" } else { " that an AWS account has by default" };
@@ -100,37 +100,31 @@ fn quotas(run: &Run<'_>) -> Vec<Fact> {
             first.share() * 100.0
         ),
     };
-    let rest: Vec<String> = others
-        .iter()
-        .take(QUOTAS_MAX)
-        .map(|it| format!("{} {} of {} ({:.1} %)", it.name, grouped(it.peak), grouped(it.limit), it.share() * 100.0))
-        .collect();
-    let headroom = Fact { subject: "Headroom".into(), says: format!("{}.", rest.join("; ")) };
-    std::iter::once(bottleneck).chain((!rest.is_empty()).then_some(headroom)).collect()
+    let (passed, within): (Vec<&QuotaUse>, Vec<&QuotaUse>) = others.iter().take(QUOTAS_MAX).partition(|quota| quota.share() > 1.0);
+    let listed = |subject: &str, quotas: &[&QuotaUse]| {
+        let says: Vec<String> = quotas.iter().map(|quota| in_words(quota)).collect();
+        (!says.is_empty()).then(|| Fact { subject: subject.into(), says: format!("{}.", says.join("; ")) })
+    };
+    std::iter::once(bottleneck).chain(listed("Passed, too", &passed)).chain(listed("Headroom", &within)).collect()
+}
+
+/// What was asked of a quota, and what is left of it.
+fn in_words(quota: &QuotaUse) -> String {
+    let (peak, limit, share) = (grouped(quota.peak), grouped(quota.limit), quota.share() * 100.0);
+    let left = if share > 100.0 { String::new() } else { format!(", {:.1} % left", 100.0 - share) };
+    format!("{} {peak} of {limit} ({share:.1} %{left})", quota.name)
 }
 
 /// In an account in which nothing else is billed.
 fn cost(run: &Run<'_>) -> Option<Fact> {
     let prices = Prices::aws();
-    let totals = &run.manifest.totals;
-    let units = |item: BilledItem| match &run.manifest.forecast {
-        Some(forecast) => match item {
-            BilledItem::ConnectionMinutes => forecast.billed.connection_minutes,
-            BilledItem::Messages => forecast.billed.messages,
-            BilledItem::RemoteActions => forecast.billed.executions,
-            BilledItem::RegistryOperations => 0,
-        },
-        None => run.demand.billed(totals, item),
-    };
-    let bill = Bill::new(&prices, units);
+    let bill = Bill::new(&prices, &run.manifest.totals.billed?);
     let line = |line: &BillLine| (line.quantity > 0).then(|| format!("{} {}", grouped(line.quantity), line.label));
     let lines: Vec<String> = bill.lines.iter().filter_map(line).collect();
-    // Files tell neither of messages within the service that are billed, nor of how each connection's minutes are rounded up.
-    let least = if run.manifest.forecast.is_some() { "" } else { "At least " };
     (!lines.is_empty()).then(|| Fact {
         subject: "Cost".into(),
         says: format!(
-            "{least}{} {} at AWS ({}, prices of {}): {}.",
+            "{} {} at AWS ({}, prices of {}): {}.",
             bill.total,
             prices.currency,
             prices.region,

@@ -79,7 +79,7 @@ impl<'a> MqttWire<'a> {
     pub(crate) fn resume<O: Observer>(&mut self, kept: SessionState, thing: Member<'_, O>) {
         let now = clock::mono();
         let (repeated, lost) = self.session.resume(kept, now, &mut self.unsent);
-        (0..repeated).for_each(|_| thing.emit(SessionEvent::PublishRepeated));
+        repeated.into_iter().for_each(|bytes| thing.emit(SessionEvent::PublishRepeated { bytes }));
         lost.into_iter().for_each(|publish| emit_end(thing, publish, now, PublishEnd::SessionLost));
     }
 
