@@ -1,9 +1,8 @@
 //! What two sets of runs differ in besides their figures.
 
-use crate::report::{Manifest, Mode};
-use config_text::ELEMENT_NAMES;
+use crate::report::{self, KeyDifference, Manifest, Mode};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What stands for a key that is not there.
@@ -81,42 +80,12 @@ fn values(side: &[&Manifest], fact: fn(&Manifest) -> String) -> String {
 
 /// Every key that two resolved scenarios differ in.
 pub(super) fn between_scenarios(base: &Value, run: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    descend("", Some(base), Some(run), &mut found);
-    found
-}
-
-fn descend(path: &str, base: Option<&Value>, run: Option<&Value>, found: &mut Vec<Difference>) {
-    if base == run {
-        return;
-    }
-    if let (Some(base), Some(run)) = (base.and_then(table), run.and_then(table)) {
-        let mut keys: Vec<&String> = base.keys().collect();
-        keys.extend(run.keys().filter(|key| !base.contains_key(*key)));
-        for key in keys {
-            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            descend(&below, base.get(key), run.get(key), found);
-        }
-        return;
-    }
-    let about = if path == "target" || path.starts_with("target.") { About::Endpoint } else { About::Scenario };
-    let [base, run] = [base, run].map(|value| value.map_or_else(|| ABSENT.to_owned(), written));
-    found.push(Difference { about, key: path.to_owned(), base, run });
-}
-
-/// A table, or an array of tables: by their names as `--set` takes them, or by their numbers where these do not tell them apart.
-fn table(value: &Value) -> Option<Map<String, Value>> {
-    match value {
-        Value::Object(members) => Some(members.clone()),
-        Value::Array(elements) if !elements.is_empty() && elements.iter().all(Value::is_object) => {
-            let name = |element: &Value| ELEMENT_NAMES.iter().find_map(|key| Some(element.get(*key)?.as_str()?.to_owned()));
-            let named: Option<Map<String, Value>> =
-                elements.iter().map(|element| Some((name(element)?, element.clone()))).collect();
-            let numbered = || elements.iter().zip(1..).map(|(element, number)| (format!("{number}"), element.clone())).collect();
-            Some(named.filter(|named| named.len() == elements.len()).unwrap_or_else(numbered))
-        }
-        _ => None,
-    }
+    let difference = |found: KeyDifference<'_>| {
+        let is_endpoint = found.key == "target" || found.key.starts_with("target.");
+        let [base, run] = [found.left, found.right].map(|value| value.map_or_else(|| ABSENT.to_owned(), written));
+        Difference { about: if is_endpoint { About::Endpoint } else { About::Scenario }, key: found.key, base, run }
+    };
+    report::differences(base, run).into_iter().map(difference).collect()
 }
 
 /// As it stands in a scenario, or nearly so.

@@ -1,7 +1,7 @@
 //! Where two resolved scenarios differ first.
 
+use crate::report::differences;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Characters of a value that are shown.
 const SHOWN_MAX: usize = 60;
@@ -17,38 +17,8 @@ pub(super) struct Difference {
 
 /// The first difference, in the order of the keys; `None` where there is none.
 pub(super) fn first(left: &Value, right: &Value) -> Option<Difference> {
-    below(&mut Vec::new(), Some(left), Some(right))
-}
-
-fn below(path: &mut Vec<String>, left: Option<&Value>, right: Option<&Value>) -> Option<Difference> {
-    if left == right {
-        return None;
-    }
-    let inner = match (left, right) {
-        (Some(Value::Object(left)), Some(Value::Object(right))) => {
-            let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
-            keys.into_iter().find_map(|key| step(path, key.clone(), left.get(key), right.get(key)))
-        }
-        (Some(Value::Array(left)), Some(Value::Array(right))) => (0..left.len().max(right.len())).find_map(|n| {
-            let (left, right) = (left.get(n), right.get(n));
-            step(path, element(left.or(right), n), left, right)
-        }),
-        _ => None,
-    };
-    inner.or_else(|| Some(Difference { key: path.join("."), left: shown(left), right: shown(right) }))
-}
-
-fn step(path: &mut Vec<String>, name: String, left: Option<&Value>, right: Option<&Value>) -> Option<Difference> {
-    path.push(name);
-    let found = below(path, left, right);
-    path.pop();
-    found
-}
-
-/// What an element of an array is called: by its name or job, else by its place, from 1.
-fn element(value: Option<&Value>, n: usize) -> String {
-    let name = ["name", "job"].iter().find_map(|key| value?.get(key)?.as_str());
-    name.map_or_else(|| (n + 1).to_string(), str::to_owned)
+    let found = differences(left, right).into_iter().next()?;
+    Some(Difference { key: found.key, left: shown(found.left), right: shown(found.right) })
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -74,7 +44,8 @@ mod tests {
         for (pointer, value, expected) in [
             ("/cohort/1/share", json!(0.25), ("cohort.b.share", "0.5", "0.25")),
             ("/rollout/0/at", json!("6s"), ("rollout.fw-1.at", "\"5s\"", "\"6s\"")),
-            ("/event/0/kind", json!("outage"), ("event.1.kind", "\"disconnect\"", "\"outage\"")),
+            ("/event/0/at", json!("2s"), ("event.disconnect.at", "\"1s\"", "\"2s\"")),
+            ("/event/0/kind", json!("outage"), ("event.disconnect", "{\"at\":\"1s\",\"kind\":\"disconnect\"}", "not there")),
             ("/cohort", json!([{ "name": "a", "share": 0.5 }]), ("cohort.b", "{\"name\":\"b\",\"share\":0.5}", "not there")),
             ("/seed", json!("x".repeat(100)), ("seed", "1", &*format!("\"{}...", "x".repeat(59)))),
         ] {
