@@ -1,6 +1,7 @@
 //! `fleetsim capacity`: the highest load that still meets a scenario's thresholds. [`search`] says which load to try next, a run tries it,
 //! and what all trials say is written after each of them.
 
+mod ceiling;
 mod judge;
 pub mod load;
 pub mod search;
@@ -16,6 +17,7 @@ use crate::roster::Roster;
 use crate::run::{Outlets, RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
+use ceiling::{Ceiling, ceiling};
 use host::clock;
 use iot_endpoint::quotas::QuotasChoice;
 use iot_jobs::Spread;
@@ -24,12 +26,12 @@ use jobs_engine::quotas::Quotas;
 use judge::{StepEnd, StepFacts, judge};
 use load::{Load, Written};
 use load_metrics::{Comparison, Measure, Metric, Operation, Statistic};
-use search::{Next, Range, Search, Verdict};
+use search::{Found, Next, Range, Search, Verdict};
 use sha2::{Digest as _, Sha256};
 use show::Show;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use step::{Steps, ceiling, operation};
+use step::{Steps, operation};
 use words::{Ending, Findings, standing};
 
 /// Where results go if nobody says where.
@@ -84,8 +86,8 @@ struct CapacitySearch {
     operation: Operation,
     quotas: Option<Quotas>,
     is_paced: bool,
-    /// Why there is no higher load than the highest.
-    ceiling: Option<String>,
+    /// There is no load above it to try.
+    ceiling: Option<Ceiling>,
     max_time: Option<Duration>,
     certs: Option<PathBuf>,
     ui: UiKind,
@@ -110,12 +112,9 @@ impl CapacitySearch {
             return Err((exit::USAGE, format!("--to {to} is below the first load, {start}: give a lower --from")));
         }
         let roster = Roster::new(&plan).map_err(|error| (exit::ERROR, format!("failed to name a thing: {error}")))?;
-        let limit = ceiling(&load, &plan, &roster, timing).filter(|(highest, _)| to.is_none_or(|to| *highest < to));
-        let (highest, ceiling) = match (limit, to) {
-            (Some((highest, why)), _) => (Some(highest), Some(why)),
-            (None, Some(to)) => (Some(to), Some("--to".to_owned())),
-            (None, None) => (None, None),
-        };
+        let quotas = known_quotas(&plan);
+        let ceiling = ceiling(&load, &plan, &roster, timing, quotas.as_ref(), to);
+        let highest = ceiling.as_ref().map(|ceiling| ceiling.highest);
         let operation = operation(&plan, &load);
         let question = Question {
             scenario_sha256: hex::encode(Sha256::digest(plan.to_toml().as_bytes())),
@@ -134,7 +133,6 @@ impl CapacitySearch {
         let folder = place(&plan, options.out, options.resume)?;
         let (folder, record, rows) = open(&folder, record, plot_notes(&plan, operation), options.resume)?;
         let steps = Steps { source, load, seed: plan.seed, timing };
-        let quotas = known_quotas(&plan);
         let is_paced = matches!(&plan.target, TargetPlan::Emulator(emulator) if emulator.endpoint.spread == Spread::Smooth);
         let (max_time, certs, ui, shards) = (options.max_time, options.certs, options.ui, options.shards);
         let mut this = Self {
@@ -275,9 +273,12 @@ impl CapacitySearch {
         let at = |verdict| move |row: &&CapacityRow| row.verdict == verdict;
         let is_lowest = |row: &&CapacityRow| bounds.fails.is_some_and(|fails| search::is_same(fails, row.offered));
         let failed = self.rows.iter().filter(at(report::Verdict::Fail)).rfind(is_lowest);
-        let breaks_first = failed.and_then(|row| row.reason.as_deref());
+        let is_at_highest = matches!(ending, Some(Ending::Found(Found::Knee { fails: None, .. })));
+        let quota = self.ceiling.as_ref().filter(|_| is_at_highest).and_then(|ceiling| ceiling.quota.as_deref());
+        let breaks_first = failed.and_then(|row| row.reason.as_deref()).or(quota);
         let invalid = self.rows.last().filter(at(report::Verdict::Invalid)).and_then(|row| row.reason.as_deref());
-        let findings = Findings { load, bounds, tally, breaks_first, invalid, ceiling: self.ceiling.as_deref() };
+        let findings =
+            Findings { load, bounds, tally, breaks_first, invalid, ceiling: self.ceiling.as_ref().map(|ceiling| &*ceiling.why) };
         let interval = (tally.trials > 0).then(|| tally.interval());
         self.record = CapacityRecord {
             result: ending.map_or(CapacityEnd::Running, |ending| ending.result(bounds)),

@@ -1,11 +1,9 @@
-//! The run that a step of a search is: its plan, and which loads a fleet can be given at all.
+//! The run that a step of a search is: its plan.
 
 use super::load::{Driver, Load};
-use crate::roster::Roster;
 use crate::run::{LoadBegins, MeasurePlan};
 use crate::scenario::plan::{CohortPlan, EndPlan, EndWhen, Plan, RolloutStart};
 use crate::scenario::{Problems, Source};
-use load_metrics::format::grouped;
 use load_metrics::{Metric, Operation};
 use std::time::Duration;
 use thing_agent::arrivals::ArrivalKind;
@@ -23,7 +21,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    fn seconds(self) -> f64 {
+    pub(super) fn seconds(self) -> f64 {
         (self.step + self.warm_up) as f64
     }
 
@@ -94,36 +92,6 @@ fn lead(driver: Driver, plan: &Plan) -> Duration {
         Driver::Rollout => rollout.min().unwrap_or(connected),
         _ => connected,
     }
-}
-
-/// Loads above this one cannot be offered for a whole step, and why: who connects, and whom a job is for, does so once.
-pub(super) fn ceiling(load: &Load, plan: &Plan, roster: &Roster, timing: Timing) -> Option<(f64, String)> {
-    let path: Vec<&str> = load.path.split('.').collect();
-    // The second in which the load begins is not whole.
-    let seconds = timing.seconds() + f64::from(load.driver != Driver::Connects);
-    let (supply, what) = match (load.driver, &path[..]) {
-        (Driver::Connects, ["cohort", name, ..]) => {
-            let place = plan.cohorts.iter().position(|cohort| cohort.name == *name)?;
-            let things = roster.cohorts().iter().filter(|cohort| usize::from(**cohort) == place).count();
-            (things as u64, "things of the cohort that connect")
-        }
-        (Driver::Connects, _) => {
-            let is_one = |place: &u16| plan.cohorts[usize::from(*place)].connect.is_none();
-            (roster.cohorts().iter().filter(|place| is_one(place)).count() as u64, "things that connect")
-        }
-        (Driver::Rollout, ["rollout", name, "rate"]) => {
-            let place = plan.rollouts.iter().position(|rollout| rollout.name == *name)?;
-            (roster.targets_of(place).len() as u64, "things that the job is for")
-        }
-        (Driver::Polls | Driver::Telemetry, _) => {
-            let (_, highest) = load.of_periods()?;
-            return Some((highest, "a thing does so every 10ms at most; fleet.things gives it more".into()));
-        }
-        _ => return None,
-    };
-    let highest = load.of_events(supply, seconds)?;
-    let why = format!("the {} {what} last for no more, in the {seconds} s of a step; fleet.things gives it more", grouped(supply));
-    Some((highest, why))
 }
 
 /// Whose times and errors are shown: what the first threshold on a time is about, else what the load makes things do.

@@ -110,6 +110,21 @@ fn connects_are_a_load_of_their_own_and_a_fleet_has_only_so_many() {
 }
 
 #[test]
+fn a_roll_out_is_not_tried_faster_than_the_quota_of_its_job() {
+    let bench = Bench::new();
+    let args = ["capacity", "10k", "--vary", "rollout.fw-2-4-1.rate", "--things", "120", "--out", "out", "--ui", "plain"];
+    let options = ["--from", "4000", "--step", "3s", "--warm-up", "1s", "--confirm", "0", "--set", "target.emulator.quotas='aws'"];
+    let thresholds = ["--set", "thresholds={ 'connect.response_ms.p99' = '< 9000' }"];
+    let output = bench.run(&[&args[..], &options, &thresholds].concat());
+    let record = record(&bench);
+    assert_eq!(output.status.code(), Some(0), "{record}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&record["result"], &record["setting"]), (&"lower-bound".into(), &"\"1000/min\"".into()), "{record}");
+    assert_eq!(record["breaks_first"], "jobs.rollout_per_minute", "{record}");
+    let text = record["text"].as_str().unwrap();
+    assert!(text.contains("holds at least 1,000 executions/min") && text.contains("quota jobs.rollout_per_minute"), "{text}");
+}
+
+#[test]
 fn an_interrupted_search_is_resumed_and_another_one_is_not() {
     let bench = Bench::new();
     let patient = ["--to", "40", "--set", "thresholds={ 'describe.response_ms.p99' = '< 9000' }"];
