@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -123,11 +124,24 @@ class Process:
 class Serve(Process):
     """The local endpoint; a fresh one has a fresh port, without old connections."""
 
-    def __init__(self, things, *options):
-        super().__init__(BINARY, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things), *options)
+    def __init__(self, things, *options, **pipes):
+        command = (BINARY, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things))
+        super().__init__(*command, *options, **pipes)
+
+    def target(self):
+        """What a scenario says to use it."""
+        host, port = self.ready["mqtt"].rsplit(":", 1)
+        pki = self.ready["dir"]
+        target = f'[target]\nkind = "mqtt"\nhost = "{host}"\nport = {port}\nserver_name = "localhost"\n[target.tls]\nca = "{pki}/ca.cert.pem"\n'
+        return target + "".join(f'{key} = "{pki}/things/{{thing}}.{key}.pem"\n' for key in ("cert", "key"))
 
     def control(self):
         return Control(self.ready["api"], self.ready["dir"])
+
+
+def on_core(core):
+    """For `preexec_fn`: the process and all that it starts run on this core alone."""
+    return lambda: os.sched_setaffinity(0, {core})
 
 
 def alternate(load, things, seconds=8):

@@ -51,14 +51,8 @@ def answer_times(verdict):
             log = WORK / "requests.csv"
             log.unlink(missing_ok=True)
             with Serve(things, "--latency", f"{latency}ms", "--requests", log) as serve:
-                host, port = serve.ready["mqtt"].rsplit(":", 1)
-                target = f'[target]\nkind = "mqtt"\nhost = "{host}"\nport = {port}\nserver_name = "localhost"\n[target.tls]\n'
-                pki = serve.ready["dir"]
-                target += f'ca = "{pki}/ca.cert.pem"\n' + "".join(
-                    f'{key} = "{pki}/things/{{thing}}.{key}.pem"\n' for key in ("cert", "key")
-                )
                 pollers = POLLERS.format(things=things, connects=CALM_CONNECTS_PER_S, every=f"{every}s", answer="10s")
-                code, out = run("answer-times", f'{target}{pollers}[end]\nduration = "{seconds}s"\n')
+                code, out = run("answer-times", f'{serve.target()}{pollers}[end]\nduration = "{seconds}s"\n')
             assert code == 0, f"the run ended with {code}"
             with open(log, newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row["operation"] == "describe"]
