@@ -97,7 +97,8 @@ fn lead(driver: Driver, plan: &Plan) -> Duration {
 /// Whose times and errors are shown: what the first threshold on a time is about, else what the load makes things do.
 pub(super) fn operation(plan: &Plan, load: &Load) -> Operation {
     let of_thresholds = plan.thresholds.iter().find_map(|threshold| match threshold.metric {
-        Metric::Latency(operation, ..) => Some(operation),
+        // What happens before the load begins has no time.
+        Metric::Latency(operation, ..) if load.driver == Driver::Connects || !operation.is_connecting() => Some(operation),
         _ => None,
     });
     of_thresholds.or_else(|| load.driver.operation()).unwrap_or(Operation::StartNext)

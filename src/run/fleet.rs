@@ -343,22 +343,24 @@ fn answer_on(cards: Option<Cards>, mut asks: mpsc::Receiver<Ask>) {
     }
 }
 
-/// CPU time of this thread.
+/// What this thread had of its core.
 struct Usage {
     cpu: Duration,
+    waited: Duration,
     at: Mono,
 }
 
 impl Usage {
     fn now() -> Self {
-        Self { cpu: clock::thread_cpu(), at: clock::mono() }
+        Self { cpu: clock::thread_cpu(), waited: clock::thread_waited(), at: clock::mono() }
     }
 
-    /// Per second, since the last call.
-    fn take(&mut self) -> Duration {
+    /// CPU time and time without a core, per second, since the last call.
+    fn take(&mut self) -> (Duration, Duration) {
         let before = std::mem::replace(self, Self::now());
         let elapsed = self.at.since(before.at).as_secs_f64();
-        if elapsed > 0.0 { (self.cpu - before.cpu).div_f64(elapsed) } else { Duration::ZERO }
+        let per_s = |took: Duration| if elapsed > 0.0 { took.div_f64(elapsed) } else { Duration::ZERO };
+        (per_s(self.cpu - before.cpu), per_s(self.waited.saturating_sub(before.waited)))
     }
 }
 
@@ -368,11 +370,11 @@ async fn tick(context: Rc<ShardContext<ShardObserver>>, shard: usize, slot: usiz
     let mut usage = Usage::now();
     for second in 1u64.. {
         context.pacer.sleep_until(slot, origin + Duration::from_secs(second), || false).await;
-        let busy = usage.take();
+        let (busy, waited) = usage.take();
         context.observer.with_recorder(|recorder| {
             recorder.advance(clock::mono());
             while let Some(mut interval) = recorder.poll_interval() {
-                (interval.shard, interval.busy) = (shard, busy);
+                (interval.shard, interval.busy, interval.waited) = (shard, busy, waited);
                 match out.try_send(ShardInterval { shard, interval, lost, last: false }) {
                     Ok(()) => lost = 0,
                     Err(_full) => lost += 1,

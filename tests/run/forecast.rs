@@ -59,7 +59,7 @@ fn a_run_does_what_its_forecast_says() {
     let ahead = cells(&bench, "ahead/executions.csv", &fate);
     assert_eq!((ahead.len(), &ahead), (40, &cells(&bench, "run/executions.csv", &fate)));
     let (ahead, run) = (bench.manifest("ahead"), bench.manifest("run"));
-    for key in ["messages_in", "messages_out"] {
+    for key in ["messages_in", "messages_out", "billed"] {
         assert_eq!(ahead["totals"][key], run["totals"][key], "{key}");
     }
     assert_eq!((&ahead["mode"], &run["mode"]), (&Value::from("forecast"), &Value::from("run")));

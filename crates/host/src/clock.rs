@@ -21,6 +21,13 @@ pub fn thread_cpu() -> Duration {
     Duration::from_nanos(nanos(ClockId::ThreadCPUTime) as u64)
 }
 
+/// How long the calling thread was ready to run and no core was free for it; zero where the kernel does not count that.
+#[must_use]
+pub fn thread_waited() -> Duration {
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(counts.split_ascii_whitespace().nth(1).and_then(|waited| waited.parse().ok()).unwrap_or_default())
+}
+
 /// Milliseconds since the Unix epoch.
 #[must_use]
 pub fn epoch_ms() -> i64 {

@@ -119,6 +119,8 @@ struct Sums {
     connected: i64,
     /// CPU time of each shard, as a share of one core.
     busy: Vec<f64>,
+    /// How long each was ready and had no core, as a share of the time.
+    waited: Vec<f64>,
     starts: Vec<(u64, u64)>,
 }
 
@@ -228,8 +230,10 @@ impl Collector {
         sums.connected += interval.connected;
         if sums.busy.len() <= interval.shard {
             sums.busy.resize(interval.shard + 1, 0.0);
+            sums.waited.resize(interval.shard + 1, 0.0);
         }
         sums.busy[interval.shard] = interval.busy.as_secs_f64();
+        sums.waited[interval.shard] = interval.waited.as_secs_f64();
         sums.starts.extend_from_slice(&interval.starts);
         self.messages_in += interval.messages_in;
         self.messages_out += interval.messages_out;
@@ -337,6 +341,7 @@ impl Collector {
             phase: input.phase,
             lateness: &self.lateness.second,
             busy: sums.busy.clone(),
+            waited: std::mem::take(&mut sums.waited),
             starts: std::mem::take(&mut sums.starts),
             connects,
             machine: input.generator.map_or(0.0, |usage| usage.cpu_share) + endpoint,

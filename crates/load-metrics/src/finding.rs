@@ -177,6 +177,9 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
             write!(f, "starts ran {} late at p99 (limit {})", milliseconds(p99), milliseconds(limit))?;
         }
         Excess::Busy { shard, share } => write!(f, "shard {shard} was busy {:.0} %", 100.0 * share)?,
+        Excess::Starved { shard, ran, waited } => {
+            write!(f, "shard {shard} had no time left: it ran {:.0} % and waited for a core {:.0} %", 100.0 * ran, 100.0 * waited)?;
+        }
         Excess::Missed { achieved } => write!(f, "only {:.1} % of the starts that were due were made", 100.0 * achieved)?,
     }
     write!(f, " in the 10 s up to t={}s of {}", breach.until_s, breach.phase)?;
@@ -243,6 +246,7 @@ fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm) -> fmt::Result {
         match excess {
             Excess::Late { p99, .. } => write!(f, ", late by up to {} at p99", milliseconds(*p99))?,
             Excess::Busy { share, .. } => write!(f, ", with a shard busy for {:.0} %", 100.0 * share)?,
+            Excess::Starved { waited, .. } => write!(f, ", with a shard that waited for a core for {:.0} %", 100.0 * waited)?,
             Excess::Missed { achieved } => write!(f, ", with {:.1} % of the starts made that were due", 100.0 * achieved)?,
         }
     }
@@ -362,6 +366,10 @@ mod tests {
         assert!(breach(Excess::Busy { shard: 1, share: 0.99 }, shard(2)).contains("a machine with more than 2 cores"));
         assert!(
             breach(late, Cause::Machine { used: 1.97, cores: 2 }).contains("machine-bound: generator and endpoint kept 1.97 of 2")
+        );
+        assert!(
+            breach(Excess::Starved { shard: 0, ran: 0.3, waited: 0.65 }, Cause::Elsewhere { busiest: 0.3 })
+                .starts_with("shard 0 had no time left: it ran 30 % and waited for a core 65 % in the 10 s"),
         );
         assert!(
             breach(Excess::Missed { achieved: 0.9 }, Cause::Elsewhere { busiest: 0.3 })

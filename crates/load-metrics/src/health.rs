@@ -52,6 +52,15 @@ pub enum Excess {
         /// CPU time over the time of the window.
         share: f64,
     },
+    /// The shard that had least time left, since there was no core for it while it was ready to run.
+    Starved {
+        /// Its number, from 0.
+        shard: usize,
+        /// CPU time over the time of the window.
+        ran: f64,
+        /// Time that it was ready and had no core, likewise.
+        waited: f64,
+    },
     /// Achieved starts as a share of offered ones.
     Missed {
         /// From 0 to 1.
@@ -64,7 +73,8 @@ impl Excess {
         match self {
             Self::Late { .. } => 0,
             Self::Busy { .. } => 1,
-            Self::Missed { .. } => 2,
+            Self::Starved { .. } => 2,
+            Self::Missed { .. } => 3,
         }
     }
 
@@ -72,6 +82,7 @@ impl Excess {
         match self {
             Self::Late { p99, .. } => p99,
             Self::Busy { share, .. } => share,
+            Self::Starved { ran, waited, .. } => ran + waited,
             Self::Missed { achieved } => -achieved,
         }
     }
@@ -144,6 +155,8 @@ pub(super) struct HealthSecond<'a> {
     pub(super) lateness: &'a Distribution,
     /// CPU time of each shard, as a share of one core.
     pub(super) busy: Vec<f64>,
+    /// How long each was ready to run and had no core, as a share of the time.
+    pub(super) waited: Vec<f64>,
     /// (second in which they were due, starts).
     pub(super) starts: Vec<(u64, u64)>,
     /// Attempts that began.
@@ -157,6 +170,7 @@ struct Second {
     phase: Phase,
     lateness: Distribution,
     busy: Vec<f64>,
+    waited: Vec<f64>,
     connects: u64,
     machine: f64,
     offered: u64,
@@ -219,6 +233,7 @@ impl Health {
             phase: second.phase,
             lateness: second.lateness.clone(),
             busy: second.busy,
+            waited: second.waited,
             connects: second.connects,
             machine: second.machine,
             offered: 0,
@@ -300,7 +315,8 @@ impl Health {
             .map(|latency| Excess::Late { p99: latency.p99, limit });
         let (shard, share) = busiest(&window);
         let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
-        let excesses: Vec<Excess> = late.into_iter().chain(busy).collect();
+        let starved = starved(&window).filter(|_| busy.is_none());
+        let excesses: Vec<Excess> = late.into_iter().chain(busy).chain(starved).collect();
         if matches!(rule, Rule::Storm) {
             let second = window[size - 1].second;
             excesses.into_iter().for_each(|excess| self.excuse(excess, second));
@@ -371,9 +387,21 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 
 /// Over the window, as a share of one core.
 fn busiest(window: &[&Second]) -> (usize, f64) {
-    let shards = window.iter().map(|second| second.busy.len()).max().unwrap_or(0);
-    let of = |shard: usize| mean(window.iter().map(|second| second.busy.get(shard).copied().unwrap_or(0.0)));
-    (0..shards).map(|shard| (shard, of(shard))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
+    let shares = shares(window, |second| &second.busy).into_iter().enumerate();
+    shares.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
+}
+
+/// The shard that was ready to run nearly all the time, whether it had a core or not.
+fn starved(window: &[&Second]) -> Option<Excess> {
+    let (ran, waited) = (shares(window, |second| &second.busy), shares(window, |second| &second.waited));
+    let times = ran.into_iter().zip(waited).enumerate().map(|(shard, (ran, waited))| Excess::Starved { shard, ran, waited });
+    times.filter(|time| time.size() > BUSY_MAX).max_by(|a, b| a.size().total_cmp(&b.size()))
+}
+
+/// Of each shard, over the window.
+fn shares(window: &[&Second], of: impl Fn(&Second) -> &Vec<f64>) -> Vec<f64> {
+    let shards = window.iter().map(|second| of(second).len()).max().unwrap_or(0);
+    (0..shards).map(|shard| mean(window.iter().map(|second| of(second).get(shard).copied().unwrap_or(0.0)))).collect()
 }
 
 #[cfg(test)]
@@ -403,13 +431,18 @@ mod tests {
 
         /// Seconds in which 100 things start this late, on two shards of which the second is this busy.
         fn seconds(&mut self, count: u64, phase: Phase, late_ms: u64, busy: f64) -> &mut Self {
+            self.starved_seconds(count, phase, late_ms, busy, 0.05)
+        }
+
+        /// The same with the second shard waiting for a core for this share of the time.
+        fn starved_seconds(&mut self, count: u64, phase: Phase, late_ms: u64, busy: f64, waited: f64) -> &mut Self {
             for _ in 0..count {
                 let (second, late) = (self.next, lateness(late_ms));
                 self.next += 1;
                 let due = second.saturating_sub(late_ms / 1_000);
                 let (busy, starts) = (vec![0.2, busy], vec![(due, 100)]);
-                let machine = busy.iter().sum();
-                self.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 0, machine });
+                let (machine, waited) = (busy.iter().sum(), vec![0.0, waited]);
+                self.health.second(HealthSecond { second, phase, lateness: &late, busy, waited, starts, connects: 0, machine });
             }
             self
         }
@@ -423,6 +456,16 @@ mod tests {
     #[test]
     fn a_generator_that_keeps_up_is_not_blamed() {
         assert_eq!(Story::new(Vec::new()).seconds(60, Phase::Rollout, 9, 0.89).excesses(), []);
+    }
+
+    #[test]
+    fn a_shard_that_waits_for_a_core_has_no_time_left_either() {
+        assert_eq!(Story::new(Vec::new()).starved_seconds(20, Phase::Rollout, 9, 0.4, 0.45).excesses(), []);
+        let mut story = Story::new(Vec::new());
+        story.starved_seconds(20, Phase::Rollout, 9, 0.4, 0.55);
+        let [Excess::Starved { shard: 1, ran, waited }] = story.excesses()[..] else { panic!("{:?}", story.excesses()) };
+        assert!((ran - 0.4).abs() < 1e-9 && (waited - 0.55).abs() < 1e-9, "{ran} {waited}");
+        assert!(matches!(story.health.breaches()[0].cause, Cause::Elsewhere { .. }));
     }
 
     #[test]
@@ -482,6 +525,7 @@ mod tests {
                 phase,
                 lateness: &nothing,
                 busy: vec![0.1],
+                waited: vec![0.1],
                 starts,
                 connects: 0,
                 machine: 0.1,
@@ -500,7 +544,16 @@ mod tests {
             for second in 0..12 {
                 let late = lateness(300);
                 let (busy, starts) = (vec![0.99], vec![(second, 100)]);
-                story.health.second(HealthSecond { second, phase, lateness: &late, busy, starts, connects: 100, machine: 1.0 });
+                story.health.second(HealthSecond {
+                    second,
+                    phase,
+                    lateness: &late,
+                    busy,
+                    waited: Vec::new(),
+                    starts,
+                    connects: 100,
+                    machine: 1.0,
+                });
             }
             is_held(story.excesses().len(), story.health.storm())
         };

@@ -227,6 +227,8 @@ pub struct Interval {
     pub shard: usize,
     /// CPU time that the shard took in it; set by who runs the shard.
     pub busy: Duration,
+    /// How long the shard was ready to run in it and had no core; set by who runs the shard.
+    pub waited: Duration,
     /// Messages received from the endpoint.
     pub messages_in: u64,
     /// Messages sent to it, repeated ones included.
