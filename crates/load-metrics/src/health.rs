@@ -25,6 +25,8 @@ pub const LATENESS_MAX_MS: f64 = 10.0;
 const LATENESS_OF_THRESHOLD: f64 = 0.05;
 /// Of one core, over a window.
 pub const BUSY_MAX: f64 = 0.9;
+/// Of the time of a window, running or waiting for a core.
+const READY_MAX: f64 = 0.95;
 /// Of the starts that were due in a window.
 const ACHIEVED_MIN: f64 = 0.98;
 /// Of a machine's cores, by generator and endpoint together.
@@ -395,7 +397,7 @@ fn busiest(window: &[&Second]) -> (usize, f64) {
 fn starved(window: &[&Second]) -> Option<Excess> {
     let (ran, waited) = (shares(window, |second| &second.busy), shares(window, |second| &second.waited));
     let times = ran.into_iter().zip(waited).enumerate().map(|(shard, (ran, waited))| Excess::Starved { shard, ran, waited });
-    times.filter(|time| time.size() > BUSY_MAX).max_by(|a, b| a.size().total_cmp(&b.size()))
+    times.filter(|time| time.size() > READY_MAX).max_by(|a, b| a.size().total_cmp(&b.size()))
 }
 
 /// Of each shard, over the window.
@@ -462,9 +464,9 @@ mod tests {
     fn a_shard_that_waits_for_a_core_has_no_time_left_either() {
         assert_eq!(Story::new(Vec::new()).starved_seconds(20, Phase::Rollout, 9, 0.4, 0.45).excesses(), []);
         let mut story = Story::new(Vec::new());
-        story.starved_seconds(20, Phase::Rollout, 9, 0.4, 0.55);
+        story.starved_seconds(20, Phase::Rollout, 9, 0.4, 0.58);
         let [Excess::Starved { shard: 1, ran, waited }] = story.excesses()[..] else { panic!("{:?}", story.excesses()) };
-        assert!((ran - 0.4).abs() < 1e-9 && (waited - 0.55).abs() < 1e-9, "{ran} {waited}");
+        assert!((ran - 0.4).abs() < 1e-9 && (waited - 0.58).abs() < 1e-9, "{ran} {waited}");
         assert!(matches!(story.health.breaches()[0].cause, Cause::Elsewhere { .. }));
     }
 
