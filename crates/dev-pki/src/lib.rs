@@ -174,6 +174,16 @@ impl Store {
         names.iter().map(|name| authority.issue_expired(name)).collect()
     }
 
+    /// The certificate that was made for a thing, without its key, from the store in this folder.
+    ///
+    /// # Errors
+    /// When its file cannot be read, or holds none.
+    pub fn certificate(dir: &Path, name: &ThingName) -> Result<DeviceCertificate, PkiError> {
+        let path = cert_path(&dir.join("things"), name);
+        let pem = fs::read_to_string(&path).map_err(|source| PkiError::File { doing: "read", path: path.clone(), source })?;
+        DeviceCertificate::from_pem(&pem).map_err(|why| PkiError::Broken { path, why })
+    }
+
     /// # Errors
     /// When the thing's files cannot be read.
     pub fn thing(&self, name: &ThingName) -> Result<Pair, PkiError> {

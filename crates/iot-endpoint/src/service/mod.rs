@@ -10,6 +10,7 @@ mod timers;
 
 pub(super) use files::{FileError, Files};
 
+use super::authority::Authority;
 use super::documents::{self, Origin};
 use super::objects::Objects;
 use super::refusals::Refusals;
@@ -22,10 +23,9 @@ use iot_jobs::instant::Now;
 use iot_jobs::wire::payload::Refusal;
 use iot_jobs::{ClientToken, Rejection, Reply, Request, ThingName};
 use jobs_engine::engine::{Engine, EngineConfig};
-use jobs_engine::registry::{CertificateId, Registry};
+use jobs_engine::registry::Registry;
 use outlet::{Inlet, Outlet};
 use rendering::Rendering;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -35,6 +35,7 @@ pub(super) struct Service {
     files: OpenFiles,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shape: Arc<Shape>,
+    pub(super) authority: Authority,
     rendering: Rendering,
     /// From when the listeners have their addresses.
     pub(super) objects: OnceLock<Arc<Objects>>,
@@ -47,18 +48,16 @@ pub(super) struct Service {
 struct Core {
     engine: Engine,
     registry: Registry,
-    /// With which certificate of the registry things have come in last.
-    principals: BTreeMap<ThingName, CertificateId>,
     inlet: Inlet,
 }
 
 impl Service {
     /// What stands in the state is read back first.
-    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, authority: Authority, files: Files) -> Result<Self, FileError> {
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
         let mut registry = Registry::new(config.minute);
         let mut engine = Engine::new(config);
-        let Files { ledger, requests, state } = files;
+        let Files { ledger, requests, decisions, state } = files;
         if let Some(opened) = &state {
             files::restore(opened, &mut engine, &mut registry)?;
         }
@@ -66,12 +65,13 @@ impl Service {
         let sessions = Arc::new(Sessions::default());
         let failures = Failures::default();
         Ok(Self {
-            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), inlet }),
+            core: Mutex::new(Core { engine, registry, inlet }),
             outlet,
-            files: OpenFiles::new(requests, state, failures.clone())?,
+            files: OpenFiles::new(requests, decisions, state, failures.clone())?,
             shape: Arc::new(Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?),
             rendering: Rendering::start(&failures).map_err(FileError::Thread)?,
             sessions,
+            authority,
             objects: OnceLock::new(),
             refusals: Refusals::default(),
             timer: Notify::new(),
@@ -95,10 +95,10 @@ impl Service {
         self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
     }
 
-    /// With which certificates things have come in, and what they are worth.
-    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
-        let core = &mut *self.lock();
-        call(&mut core.principals, &core.registry)
+    /// What registry and engine know now.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Registry, &Engine) -> T) -> T {
+        let core = self.lock();
+        read(&core.registry, &core.engine)
     }
 
     fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {

@@ -52,10 +52,10 @@ impl Engine {
         if head_changed && let Some(head) = head {
             self.row(key, head, LedgerEvent::Head, now);
         }
-        if set_changed && self.store.things[key as usize].subscribed_notify {
+        if set_changed && (self.store.observed_notify || self.store.things[key as usize].subscribed_notify) {
             self.notify(key, now);
         }
-        if head_changed && self.store.things[key as usize].subscribed_notify_next {
+        if head_changed && (self.store.observed_notify_next || self.store.things[key as usize].subscribed_notify_next) {
             self.notify_next(key, head, now);
         }
         if let Some(end) = after.map(|seen| seen.status).filter(|status| status.is_terminal())

@@ -112,6 +112,11 @@ impl Engine {
         }
     }
 
+    /// What those are subscribed to who hear of every thing, whether its own client is connected or not.
+    pub fn handle_observers(&mut self, notify: bool, notify_next: bool) {
+        (self.store.observed_notify, self.store.observed_notify_next) = (notify, notify_next);
+    }
+
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now.mono) {

@@ -30,6 +30,9 @@ pub(super) struct Store {
     pub job_keys: BTreeMap<iot_jobs::JobId, JobKey>,
     /// Jobs that are `IN_PROGRESS`.
     pub jobs_in_progress: usize,
+    /// Somebody hears the notifications of every thing.
+    pub observed_notify: bool,
+    pub observed_notify_next: bool,
     /// Executions ever queued; the tie-breaker of their order (inferred).
     pub sequence: u64,
 }

@@ -2,8 +2,7 @@
 //! to what (shapes and rules as in botocore's `iot/2015-05-28` model). Who is a member of which group is the engine's to know,
 //! since jobs follow from it.
 //!
-//! Policies are stored and told, not evaluated: what a device may do is the usual policy of PROTOCOL 14, which the MQTT listener
-//! enforces for every device.
+//! Policies are stored and told; what they mean is evaluated by whoever lets devices in.
 
 mod attributes;
 mod certificates;
@@ -11,14 +10,16 @@ mod error;
 mod groups;
 mod names;
 mod policies;
+mod sorted_set;
 mod things;
 
 pub use attributes::{AttributePayload, Attributes};
-pub use certificates::{Certificate, CertificateMode, CertificateStatus, NewCertificate};
+pub use certificates::{Certificate, CertificateMode, CertificateStatus, NewCertificate, Pem};
 pub use error::{ErrorKind, RegistryError, Resource, ResourceKind};
 pub use groups::{Group, GroupProperties};
 pub use names::{CertificateId, PolicyName, ResourceId, TypeName};
 pub use policies::{Policy, PolicyTarget, PolicyVersion};
+pub use sorted_set::SortedSet;
 pub use things::{Thing, ThingSpec, ThingType, TypeProperties, UpdateThing};
 
 use iot_jobs::{GroupName, ThingName};
@@ -38,7 +39,7 @@ pub struct Registry {
     /// Certificates that are never to be taken for anything again, though their issuer is trusted.
     deleted: BTreeSet<CertificateId>,
     /// What [`Certificate::things`] says, from the other side.
-    principals: BTreeMap<ThingName, BTreeSet<CertificateId>>,
+    principals: BTreeMap<ThingName, SortedSet<CertificateId>>,
     /// What the policies of certificates and groups say, from the other side.
     targets: BTreeMap<PolicyName, BTreeSet<PolicyTarget>>,
     dirty: BTreeSet<Key>,

@@ -26,8 +26,10 @@ use host::clock;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::service::service_fn;
 use iot_jobs::wire::{control, model};
-use iot_jobs::{ControlError, wire};
+use iot_jobs::{ControlError, ThingName, wire};
+use iot_policy::Action;
 use rustls::ServerConfig;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +46,8 @@ pub(crate) struct ApiSettings {
     pub(crate) jobs_endpoint: String,
     /// For MQTT over WebSocket.
     pub(crate) mqtt: MqttSettings,
+    /// Where the certificates are that were made for things.
+    pub(crate) dir: PathBuf,
     /// Issues certificates to devices.
     pub(crate) authority: DeviceAuthority,
 }
@@ -150,7 +154,7 @@ impl Listener {
         let (head, body) = request.into_parts();
         let verified = self.verified(&head, body).await;
         match verified {
-            Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, |_thing| Ok(())).await,
+            Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, signed).await,
             Ok((body, Plane::Control)) => Ok(self.control(&head, &body).await),
             Err(refused) => Ok(refused.respond()),
         }
@@ -211,6 +215,11 @@ impl Listener {
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs())
+}
+
+/// Whoever signs may ask for every thing: see [`crate::authority::Permissions::of_iam_identity`].
+fn signed(service: &Service, action: Action, thing: &ThingName) -> bool {
+    service.iam_permissions().may(action, thing.as_str())
 }
 
 fn unsigned(refusal: sigv4::Refusal) -> Refused {

@@ -2,7 +2,7 @@
 
 use super::Operation;
 use super::shapes::{
-    ATTRIBUTE_NAME, ATTRIBUTE_PAYLOAD, ATTRIBUTE_VALUE, CERTIFICATE, CERTIFICATE_ID, ENDPOINT_TYPE, EVENTS, FLAG, GROUP_PROPERTIES,
+    ATTRIBUTE_NAME, AUTH_INFOS, POLICY_NAMES, UNBUILT, ATTRIBUTE_PAYLOAD, ATTRIBUTE_VALUE, CERTIFICATE, CERTIFICATE_ID, ENDPOINT_TYPE, EVENTS, FLAG, GROUP_PROPERTIES,
     NAME, NUMBER, POLICY_DOCUMENT, POLICY_NAME, POLICY_VERSION, SIGNING_REQUEST, TYPE_PROPERTIES, WORD, header, optional, path,
     query, required, required_query,
 };
@@ -329,6 +329,25 @@ pub static OPERATIONS: &[Operation] = &[
         method: "POST",
         path: "/policy-targets/{policyName}",
         members: &[path("policyName", &POLICY_NAME), query("marker", &WORD), query("pageSize", &NUMBER)],
+    },
+    Operation {
+        name: "TestAuthorization",
+        method: "POST",
+        path: "/test-authorization",
+        members: &[
+            query("clientId", &WORD),
+            optional("principal", &WORD),
+            optional("cognitoIdentityPoolId", &UNBUILT),
+            required("authInfos", &AUTH_INFOS),
+            optional("policyNamesToAdd", &POLICY_NAMES),
+            optional("policyNamesToSkip", &POLICY_NAMES),
+        ],
+    },
+    Operation {
+        name: "GetEffectivePolicies",
+        method: "POST",
+        path: "/effective-policies",
+        members: &[query("thingName", &NAME), optional("principal", &WORD), optional("cognitoIdentityPoolId", &UNBUILT)],
     },
     Operation {
         name: "AttachPrincipalPolicy",

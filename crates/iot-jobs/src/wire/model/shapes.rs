@@ -143,6 +143,11 @@ pub(super) static TYPE_PROPERTIES: Shape =
 static ATTRIBUTE_NAMES: Shape = Shape::List { min: 0, of: &ATTRIBUTE_NAME };
 pub(super) static GROUP_PROPERTIES: Shape =
     Shape::Object(&[optional("thingGroupDescription", &DESCRIPTION), optional("attributePayload", &ATTRIBUTE_PAYLOAD)]);
+pub(super) static POLICY_NAMES: Shape = Shape::List { min: 0, of: &POLICY_NAME };
+static RESOURCE: Shape = text(0, 2_048, ANY_PATTERN, any);
+static RESOURCES: Shape = Shape::List { min: 0, of: &RESOURCE };
+static AUTH_INFO: Shape = Shape::Object(&[optional("actionType", &WORD), required("resources", &RESOURCES)]);
+pub(super) static AUTH_INFOS: Shape = Shape::List { min: 1, of: &AUTH_INFO };
 pub(super) static EVENTS: Shape =
     Shape::Map { key: Text { min: 0, max: usize::MAX, pattern: ANY_PATTERN, is_allowed: any }, value: &EVENT };
 static EVENT: Shape = Shape::Object(&[optional("Enabled", &FLAG)]);

@@ -3,14 +3,14 @@
 use super::{PAGE_MAX, arn};
 use crate::identity::certificate_id;
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
-use dev_pki::DeviceCertificate;
+use dev_pki::{DeviceCertificate, Store};
 use host::clock;
 use iot_jobs::wire::control::ACCOUNT;
 use iot_jobs::wire::registry::{
     CertificateFromCsrBody, CreatedCertificate, DescribeCertificateAnswer, DescribedCertificate, KeyPairBody, ListedCertificate,
     RegisterWithoutCaBody, Validity, encode, encode_page, parse, seconds,
 };
-use jobs_engine::registry::{Certificate, CertificateId, CertificateMode, CertificateStatus, NewCertificate, ResourceKind};
+use jobs_engine::registry::{Certificate, CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, ResourceKind};
 
 /// The answer, or `None` when the call is none of these operations.
 pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
@@ -50,7 +50,7 @@ fn add(
 ) -> Result<CertificateId, Refused> {
     let id = certificate_id(&certificate.der);
     let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
-    let new = NewCertificate { id, pem: certificate.pem.clone(), status, mode, not_before_ms, not_after_ms };
+    let new = NewCertificate { id, pem: Pem::Text(certificate.pem.as_str().into()), status, mode, not_before_ms, not_after_ms };
     call.service.call_registry(|registry, _, now| registry.add_certificate(new, now))?;
     Ok(id)
 }
@@ -88,15 +88,27 @@ fn register_without_ca(call: &Call<'_>) -> Result<Answer, Refused> {
     Ok(created(id, None, None))
 }
 
+/// The text of a certificate, without its key.
+pub(super) fn text_of(call: &Call<'_>, id: CertificateId) -> Result<String, Refused> {
+    match call.service.read(|registry, _| registry.certificate(id).map(|found| found.pem.clone()))? {
+        Pem::Text(text) => Ok(text.into()),
+        Pem::OfThing { thing } => {
+            let made = Store::certificate(&call.settings.dir, &thing).map_err(|error| Refused::internal(error.to_string()))?;
+            Ok(made.pem)
+        }
+    }
+}
+
 fn describe_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     let id: CertificateId = id.parse()?;
+    let pem = text_of(call, id)?;
     call.service.call_registry(|registry, _, _| {
         let found = registry.certificate(id)?;
         let certificate_description = DescribedCertificate {
             certificate_arn: certificate_arn(id),
             certificate_id: id.to_string(),
             status: found.status.as_str(),
-            certificate_pem: &found.pem,
+            certificate_pem: &pem,
             owned_by: ACCOUNT,
             creation_date: seconds(found.created_ms),
             last_modified_date: seconds(found.updated_ms),
@@ -139,7 +151,7 @@ fn update_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     let status = parse_status(call.query.get("newStatus").ok_or_else(|| invalid("newStatus is required"))?)?;
     call.service.call_registry(|registry, _, now| registry.update_certificate(id, status, now))?;
     if status != CertificateStatus::Active {
-        call.service.end_sessions(|_, certificate| certificate == id);
+        call.service.sessions.dismiss(|_, certificate| certificate == id);
     }
     Ok(empty())
 }

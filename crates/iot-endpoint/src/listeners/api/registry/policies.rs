@@ -1,5 +1,4 @@
-//! Policies: kept, versioned, attached and told, but not evaluated. What a device may do is the usual policy of PROTOCOL 14,
-//! which the MQTT listener enforces for every device whatever is attached to its certificate.
+//! Policies: kept, versioned, attached and told. What they decide is asked in `authorization.rs`, and at every listener for devices.
 
 use super::{PAGE_MAX, arn, certificate_of_arn, group_name, principal};
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
@@ -7,8 +6,9 @@ use iot_jobs::GroupName;
 use iot_jobs::wire::control::THING_GROUP;
 use iot_jobs::wire::registry::{
     CreatedPolicy, CreatedPolicyVersion, DescribedPolicy, DescribedPolicyVersion, ListedPolicy, ListedPolicyVersion, POLICY_HEADER,
-    POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, check_policy_document, encode, encode_page, parse, parse_arn, seconds,
+    POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, encode, encode_page, parse, parse_arn, seconds,
 };
+use iot_policy::Document;
 use jobs_engine::registry::{Policy, PolicyName, PolicyTarget, Registry, ResourceKind};
 use std::collections::BTreeSet;
 
@@ -36,14 +36,16 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
     })
 }
 
-fn policy_arn(name: &PolicyName) -> String {
+pub(super) fn policy_arn(name: &PolicyName) -> String {
     arn(ResourceKind::Policy, name.as_str())
 }
 
 fn document(call: &Call<'_>, operation: &str) -> Result<String, Refused> {
     let body: PolicyBody = parse(operation, call.body)?;
-    check_policy_document(&body.policy_document).map_err(|why| Refused::new(400, "MalformedPolicyException", why))?;
-    Ok(body.policy_document)
+    match Document::parse(&body.policy_document) {
+        Ok(_) => Ok(body.policy_document),
+        Err(error) => Err(Refused::new(400, "MalformedPolicyException", error.to_string())),
+    }
 }
 
 fn version_number(text: &str) -> Result<u32, Refused> {
@@ -200,7 +202,7 @@ fn detach_principal_policy(call: &Call<'_>, name: &str) -> Result<Answer, Refuse
 
 /// With `recursive`, what a group has from its ancestors too.
 fn attached(registry: &Registry, target: &PolicyTarget, recursive: bool) -> Result<BTreeSet<PolicyName>, Refused> {
-    let mut found = registry.policies_of(target)?.clone();
+    let mut found: BTreeSet<PolicyName> = registry.policies_of(target)?.iter().cloned().collect();
     if let PolicyTarget::Group(name) = target
         && recursive
     {

@@ -224,7 +224,7 @@ fn attach_principal(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
 fn detach_principal(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
     let (name, id) = (thing_name(name)?, principal(call, PRINCIPAL_HEADER)?);
     call.service.call_registry(|registry, _, _| registry.detach_thing(id, &name))?;
-    call.service.end_sessions(|thing, certificate| *thing == name && certificate == id);
+    call.service.sessions.dismiss(|thing, certificate| thing == Some(&name) && certificate == id);
     Ok(empty())
 }
 
