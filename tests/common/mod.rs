@@ -184,6 +184,18 @@ impl Endpoint {
         (body[1], client)
     }
 
+    /// As on AWS, a thing goes when its certificates are detached.
+    pub(crate) fn delete_thing(&self, thing: &str) {
+        let (status, _, listed) = self.call("GET", &format!("/things/{thing}/principals"), "", |_| {});
+        assert_eq!(status, 200, "{listed}");
+        for principal in listed["principals"].as_array().unwrap() {
+            let path = format!("/things/{thing}/principals");
+            let headers = [("x-amzn-principal", principal.as_str().unwrap())];
+            assert_eq!(self.call_with(("DELETE", &path, ""), &headers, |_| {}).0, 200);
+        }
+        assert_eq!(self.call("DELETE", &format!("/things/{thing}"), "", |_| {}).0, 200);
+    }
+
     /// Connected with client id = thing name.
     #[track_caller]
     pub(crate) fn connect(&self, thing: &str) -> Client {

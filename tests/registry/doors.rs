@@ -191,7 +191,8 @@ fn policies_with_versions_and_targets() {
     ok(e, "POST", "/target-policies/p", &json!({"target": group}));
     with_principal(e, "DELETE", "/principal-policies/p", &certificate);
     ok(e, "DELETE", "/policies/p", &Value::Null);
-    assert_eq!(ok(e, "GET", "/policies", &Value::Null)["policies"], json!([]));
+    let own = json!([{"policyName": "fleetsim-device", "policyArn": format!("{ARN}policy/fleetsim-device")}]);
+    assert_eq!(ok(e, "GET", "/policies", &Value::Null)["policies"], own, "that of the endpoint itself");
 }
 
 #[test]

@@ -88,7 +88,9 @@ fn expect_good(endpoint: &Endpoint, bench: &Bench, name: &str, in_tls_12: bool) 
 
 #[track_caller]
 fn expect_connection(endpoint: &Endpoint, bench: &Bench, name: &str, registered: &Value, in_tls_12: bool) {
-    with_principal(endpoint, "PUT", "/things/t-2/principals", registered["certificateArn"].as_str().unwrap());
+    let arn = registered["certificateArn"].as_str().unwrap();
+    with_principal(endpoint, "PUT", "/things/t-2/principals", arn);
+    ok(endpoint, "PUT", "/target-policies/fleetsim-device", &json!({ "target": arn }));
     assert_eq!(connect(endpoint, bench.0.path(), name, &TLS13, "t-2"), Some(0), "{name} in TLS 1.3");
     assert_eq!(connect(endpoint, bench.0.path(), name, &TLS12, "t-2").is_some(), in_tls_12, "{name} in TLS 1.2");
 }

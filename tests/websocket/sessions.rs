@@ -53,18 +53,34 @@ fn a_job_from_creation_to_success() {
 }
 
 #[test]
-fn the_client_id_names_a_registered_thing() {
+fn who_signs_may_have_any_client_id_and_ask_for_every_thing() {
     let endpoint = Endpoint::start(&["--auto-register"]);
-    for (client_id, level) in [("nobody", 4), ("not a name", 4), ("", 4)] {
-        let mut socket = Socket::open(&endpoint);
-        socket.send_packet(&connect_packet(client_id, 300, level, 2));
-        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x20, 2, 0, 5])), "{client_id:?} is not authorized");
-        socket.expect_close(None);
+    let mut nameless = Socket::open(&endpoint);
+    nameless.send_packet(&connect_packet("", 300, 4, 2));
+    nameless.expect_close(None);
+    for client_id in ["nobody", "not a name"] {
+        let mut socket = Socket::connect(&endpoint, client_id);
+        socket.send_packet(&subscribe_packet(3, &["$aws/things/t-2/jobs/get/#".to_owned()], 0));
+        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])), "{client_id:?}");
+        socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
+        assert_eq!(socket.message().0, "get/accepted");
     }
-    // The topics of another thing are as far away as ever.
-    let mut socket = Socket::connect(&endpoint, "t-1");
-    socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
-    socket.expect_close(None);
+}
+
+/// Notifications reach those who named another thing, and those who named none.
+#[test]
+fn who_signs_hears_of_things_of_other_names() {
+    let endpoint = Endpoint::start(&[]);
+    let mut watchers = ["$aws/things/t-2/jobs/notify-next", "$aws/things/+/jobs/notify-next"].map(|filter| {
+        let mut socket = Socket::connect(&endpoint, filter);
+        socket.send_packet(&subscribe_packet(3, &[filter.to_owned()], 0));
+        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])));
+        socket
+    });
+    endpoint.create_job("fw", "t-2");
+    for watcher in &mut watchers {
+        assert_eq!(watcher.message().0, "notify-next");
+    }
 }
 
 /// Things that come with certificates hear none: not in a session either that was begun by somebody who signs.

@@ -44,7 +44,7 @@ pub struct EndpointConfig {
     /// Whether TLS tickets are given, so that sessions can be resumed. `None`: no; in a scenario what `target.tls.resumption` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_resumption: Option<bool>,
-    /// The file with the policy of the certificates that the endpoint makes for things. `None`: the built-in one.
+    /// The policy of the certificates that the endpoint makes for things: its file, or the document itself. `None`: the built-in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// From a change of policies, or of what they are attached to, to when connected clients feel it: up to 1 h. AWS takes 6 to 8 minutes.

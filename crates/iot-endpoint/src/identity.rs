@@ -3,10 +3,12 @@
 use super::authority::{Asking, DEVICE_POLICY};
 use super::service::Service;
 use dev_pki::{DeviceCertificate, MadeFor, Store};
+use host::clock;
 use iot_jobs::ThingName;
 use iot_policy::attach;
 use jobs_engine::registry::{
-    CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, PolicyName, PolicyTarget, Registry, ResourceId, ThingSpec,
+    CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, PolicyName, PolicyTarget, Registry, ResourceId,
+    ThingSpec,
 };
 use rand::RngExt as _;
 use rustls::pki_types::CertificateDer;
@@ -140,8 +142,17 @@ impl Service {
     /// # Errors
     /// Why it is not.
     pub(super) fn know(&self, presented: &Presented, auto_register: bool) -> Result<(), Refusal> {
-        if let Some(standing) = self.read(|registry, _| registry.standing(presented.id).map(|standing| standing.map(drop))) {
-            return standing;
+        let standing =
+            self.read(|registry, _| registry.standing(presented.id).map(|standing| standing.map(|found| found.things.is_empty())));
+        match standing {
+            Some(Err(why)) => return Err(why),
+            Some(Ok(is_detached)) => {
+                if is_detached && auto_register {
+                    self.register_again(presented);
+                }
+                return Ok(());
+            }
+            None => {}
         }
         let thing = presented.thing(auto_register)?;
         if auto_register {
@@ -150,10 +161,20 @@ impl Service {
         if !self.read(|registry, _| registry.thing(&thing).is_ok()) {
             return Err("the thing is not registered");
         }
-        let certificate = DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is of a kind that AWS does not take")?;
-        let pem = Pem::Text(certificate.pem.as_str().into());
-        self.adopt(&thing, &certificate, pem);
+        let certificate =
+            DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is of a kind that AWS does not take")?;
+        self.adopt(&thing, &certificate);
         Ok(())
+    }
+
+    /// The thing that a certificate names, and that was deleted meanwhile, is there again, as with a certificate that is new.
+    fn register_again(&self, presented: &Presented) {
+        let Ok(thing) = presented.thing(true) else { return };
+        if self.read(|registry, _| registry.thing(&thing).is_err()) {
+            self.register(std::slice::from_ref(&thing));
+            self.call_registry(|registry, _, _| attach_all(registry, presented.id, &thing));
+            self.authority.changed(clock::mono());
+        }
     }
 
     /// Which client it is that connects with a signature and `client_id`. A signature says nothing of things, and an IAM policy may allow
@@ -201,14 +222,15 @@ impl Service {
     /// When a file cannot be read.
     pub(super) fn adopt_made(&self, dir: &Path, names: &[ThingName]) -> Result<(), dev_pki::PkiError> {
         for thing in names {
-            self.adopt(thing, &Store::certificate(dir, thing)?, Pem::OfThing { thing: thing.clone() });
+            self.adopt(thing, &Store::certificate(dir, thing)?);
         }
         Ok(())
     }
 
     /// Takes a certificate that names its thing into the registry: `ACTIVE`, attached to that thing, and with the policy that such things
     /// have. One that is known already, or was deleted, stays what it is.
-    fn adopt(&self, thing: &ThingName, certificate: &DeviceCertificate, pem: Pem) {
+    fn adopt(&self, thing: &ThingName, certificate: &DeviceCertificate) {
+        let pem = Pem::OfThing { thing: thing.clone() };
         let id = certificate_id(&certificate.der);
         let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
         let (status, mode) = (CertificateStatus::Active, CertificateMode::Default);

@@ -27,5 +27,5 @@ mod shape;
 mod state;
 mod supervision;
 
-pub use authority::{DEVICE_POLICY, DecisionLogError, DevicePolicy, PolicyFileError};
+pub use authority::{DEVICE_POLICY, DecisionLogError, DevicePolicy, PolicyFileError, is_document};
 pub use ledger::{LedgerError, LedgerWriter};

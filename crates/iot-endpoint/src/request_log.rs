@@ -23,7 +23,13 @@ pub(super) struct Answered {
 impl Answered {
     pub(super) fn new(thing: &ThingName, received: Mono, kind: Option<RequestKind>, reply: &Reply) -> Self {
         let outcome = reply.result.as_ref().map_or_else(|rejection| rejection.code.as_str(), |_| "accepted");
-        Self { thing: thing.clone(), received, kind, outcome, client_token: reply.client_token.as_ref().map(|token| token.0.to_string()) }
+        Self {
+            thing: thing.clone(),
+            received,
+            kind,
+            outcome,
+            client_token: reply.client_token.as_ref().map(|token| token.0.to_string()),
+        }
     }
 }
 

@@ -66,7 +66,11 @@ pub struct Certificate {
 ///
 /// # Errors
 /// One of the things, when the certificate is attached, and the client is none of them; `None` when it is attached to nothing.
-pub fn attach<'a>(mut things: impl Iterator<Item = &'a str>, is_exclusive: bool, client_id: &str) -> Result<&'a str, Option<&'a str>> {
+pub fn attach<'a>(
+    mut things: impl Iterator<Item = &'a str>,
+    is_exclusive: bool,
+    client_id: &str,
+) -> Result<&'a str, Option<&'a str>> {
     let first = things.next().ok_or(None)?;
     if is_exclusive || first == client_id {
         return Ok(first);

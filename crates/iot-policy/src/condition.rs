@@ -4,12 +4,10 @@ use crate::client::Client;
 use crate::document::{Malformed, texts};
 use crate::pattern::{Language, Pattern};
 use crate::request::Request;
+use crate::values::{Network, Order, compare, date};
 use crate::variable::Variable;
 use serde_json::Value;
 use std::net::IpAddr;
-use time::macros::format_description;
-use time::format_description::well_known::Rfc3339;
-use time::{Date, OffsetDateTime};
 
 /// One key under one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,15 +46,6 @@ enum Test {
     Ip,
     Arn,
     Null,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// A value of the policy: the parts of an ARN each for itself, everything else in one.
@@ -98,7 +87,9 @@ impl Condition {
         let mut conditions = Vec::new();
         for (operator, keys) in operators {
             let operator = Operator::parse(operator).map_err(|why| malformed(&why))?;
-            let keys = keys.as_object().ok_or_else(|| malformed(&format!("{} must be a JSON object of keys and values", operator.name)))?;
+            let keys = keys
+                .as_object()
+                .ok_or_else(|| malformed(&format!("{} must be a JSON object of keys and values", operator.name)))?;
             for (key, values) in keys {
                 let condition = Self::parse(&operator, key, values, language);
                 conditions.push(condition.map_err(|why| malformed(&format!("{} {key}: {why}", operator.name)))?);
@@ -288,54 +279,6 @@ fn arn_parts(text: &str, has_variables: bool) -> Vec<&str> {
     parts
 }
 
-fn compare<T: PartialOrd>(found: Option<T>, wanted: Option<T>, order: Order) -> bool {
-    found.zip(wanted).is_some_and(|(found, wanted)| match order {
-        Order::Equal => found == wanted,
-        Order::Less => found < wanted,
-        Order::LessOrEqual => found <= wanted,
-        Order::Greater => found > wanted,
-        Order::GreaterOrEqual => found >= wanted,
-    })
-}
-
-/// In seconds since the epoch: a time, a day, or that number itself.
-fn date(text: &str) -> Option<i64> {
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(at.unix_timestamp());
-    }
-    let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
-    Some(day.midnight().assume_utc().unix_timestamp())
-}
-
-/// A plain address is a network of one.
-#[derive(Clone, Copy, Debug)]
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let bits_max = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(bits_max), |bits| bits.parse().ok()).filter(|bits| *bits <= bits_max)?;
-        Some(Self { address, bits })
-    }
-
-    fn holds(self, other: IpAddr) -> bool {
-        let (a, b, width) = match (self.address, other) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-            _ => return false,
-        };
-        (a ^ b).checked_shr(width - self.bits).unwrap_or(0) == 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +289,11 @@ mod tests {
     const LANGUAGE: Language = Language { wildcards: true, variables: true };
 
     fn holds(operator: &str, key: &str, values: Value) -> bool {
-        let thing = Thing { name: "t1".into(), attributes: vec![("n".into(), "7".into()), ("d".into(), "2026-05-01".into())], ..Thing::default() };
+        let thing = Thing {
+            name: "t1".into(),
+            attributes: vec![("n".into(), "7".into()), ("d".into(), "2026-05-01".into())],
+            ..Thing::default()
+        };
         let client = Client {
             id: Some("C1".into()),
             attachment: Attachment::Is(Box::new(thing)),
@@ -405,9 +352,19 @@ mod tests {
     fn quantifiers_hold_for_keys_with_several_values() {
         let key = "iot:ConnectAttributes";
         assert!(holds("ForAllValues:StringEquals", key, json!(["PersistentConnect", "LastWill"])));
-        assert!(!holds("ForAllValues:StringEquals", key, json!(["LastWill"])) && !holds("ForAllValues:StringEquals", key, json!([])));
-        assert!(holds("ForAnyValue:StringEquals", key, json!(["LastWill"])) && !holds("ForAnyValue:StringEquals", key, json!(["x"])));
-        assert!(holds("ForAnyValue:StringNotEquals", key, json!(["LastWill"])) && !holds("ForAllValues:StringNotEquals", key, json!(["LastWill"])));
-        assert!(holds("ForAllValues:StringEquals", "iot:Nothing", json!(["x"])) && !holds("ForAnyValue:StringEquals", "iot:Nothing", json!(["x"])));
+        assert!(
+            !holds("ForAllValues:StringEquals", key, json!(["LastWill"])) && !holds("ForAllValues:StringEquals", key, json!([]))
+        );
+        assert!(
+            holds("ForAnyValue:StringEquals", key, json!(["LastWill"])) && !holds("ForAnyValue:StringEquals", key, json!(["x"]))
+        );
+        assert!(
+            holds("ForAnyValue:StringNotEquals", key, json!(["LastWill"]))
+                && !holds("ForAllValues:StringNotEquals", key, json!(["LastWill"]))
+        );
+        assert!(
+            holds("ForAllValues:StringEquals", "iot:Nothing", json!(["x"]))
+                && !holds("ForAnyValue:StringEquals", "iot:Nothing", json!(["x"]))
+        );
     }
 }

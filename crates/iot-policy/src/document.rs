@@ -121,7 +121,9 @@ fn has_variables(version: Option<&Value>) -> Result<bool, Malformed> {
     match version.map(|version| version.as_str().unwrap_or_default()) {
         Some(WITH_VARIABLES) => Ok(true),
         None | Some(WITHOUT_VARIABLES) => Ok(false),
-        Some(_) => Err(malformed("Version", format!("must be {WITH_VARIABLES:?}, or {WITHOUT_VARIABLES:?}, which has no variables"))),
+        Some(_) => {
+            Err(malformed("Version", format!("must be {WITH_VARIABLES:?}, or {WITHOUT_VARIABLES:?}, which has no variables")))
+        }
     }
 }
 
@@ -153,7 +155,8 @@ impl Statement {
             _ => return Err(malformed(&format!("{place}, Effect"), "must be \"Allow\" or \"Deny\"")),
         };
         // Actions have no variables.
-        let actions = Listed::parse(&place, statement, ["Action", "NotAction"], Language { variables: false, ..language }, check_action)?;
+        let actions =
+            Listed::parse(&place, statement, ["Action", "NotAction"], Language { variables: false, ..language }, check_action)?;
         let resources = Listed::parse(&place, statement, ["Resource", "NotResource"], language, check_resource)?;
         let conditions = statement.get("Condition").map(|value| Condition::parse_all(&place, value, language)).transpose()?;
         Ok(Self { sid, is_deny, actions, resources, conditions: conditions.unwrap_or_default() })
@@ -179,7 +182,11 @@ impl Listed {
         let texts = texts.ok_or_else(|| malformed(&place, "must be a text, or a list of at least one"))?;
         let pattern = |text: &str| {
             // Actions ignore case; their patterns are compared in lower case.
-            let pattern = if name == "Action" { Pattern::parse(&text.to_ascii_lowercase(), language) } else { Pattern::parse(text, language) };
+            let pattern = if name == "Action" {
+                Pattern::parse(&text.to_ascii_lowercase(), language)
+            } else {
+                Pattern::parse(text, language)
+            };
             check(text).and(pattern).map_err(|why| malformed(&place, why))
         };
         Ok(Self { is_not, patterns: texts.into_iter().map(pattern).collect::<Result<_, _>>()? })
@@ -188,11 +195,16 @@ impl Listed {
 
 fn check_action(text: &str) -> Result<(), String> {
     let is_fit = text == "*" || text.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty());
-    if is_fit { Ok(()) } else { Err(format!("{text:?} is no action: it must be \"*\", or a service and a name, as in iot:Connect")) }
+    if is_fit {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is no action: it must be \"*\", or a service and a name, as in iot:Connect"))
+    }
 }
 
 fn check_resource(text: &str) -> Result<(), String> {
-    let is_fit = text.starts_with('*') || (text.starts_with("arn:") && text.splitn(6, ':').filter(|part| !part.is_empty()).count() == 6);
+    let is_fit =
+        text.starts_with('*') || (text.starts_with("arn:") && text.splitn(6, ':').filter(|part| !part.is_empty()).count() == 6);
     if is_fit || (text.starts_with("arn:") && text.contains('*')) {
         return Ok(());
     }
@@ -218,7 +230,9 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_told_with_its_place() {
-        let with = |statement: &str| why(&format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","Resource":"*"}},{statement}]}}"#));
+        let with = |statement: &str| {
+            why(&format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","Resource":"*"}},{statement}]}}"#))
+        };
         for (found, expected) in [
             (why("{"), "the policy document: is no JSON"),
             (why("[]"), "the policy document: must be a JSON object"),
@@ -237,9 +251,15 @@ mod tests {
             (with(r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:iot:topic/a"}"#), "is no resource"),
             (with(r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:iot:r:1:topic/${a"}"#), "has no closing brace"),
             (with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}"#), "Principal has no place"),
-            (with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Sounds":{}}}"#), "Statement 2, Condition: \"Sounds\""),
+            (
+                with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Sounds":{}}}"#),
+                "Statement 2, Condition: \"Sounds\"",
+            ),
             (with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":"perhaps"}}}"#), "Bool a"),
-            (with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"a":"10.0.0.0/33"}}}"#), "10.0.0.0/33"),
+            (
+                with(r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"a":"10.0.0.0/33"}}}"#),
+                "10.0.0.0/33",
+            ),
         ] {
             assert!(found.contains(expected), "{found}\n{expected}");
         }

@@ -40,7 +40,9 @@ pub fn explain(policies: &[Arc<Policy>], client: &Client, request: &Request<'_>)
     match evaluate(policies, client, request) {
         Decision::Allowed(found) => format!("{what} is allowed by {}", told(found)),
         Decision::ExplicitDeny(found) => format!("{what} is denied by {}", told(found)),
-        Decision::ImplicitDeny if policies.is_empty() => format!("{what} is not allowed: no policy is attached (AttachPolicy attaches one)"),
+        Decision::ImplicitDeny if policies.is_empty() => {
+            format!("{what} is not allowed: no policy is attached (AttachPolicy attaches one)")
+        }
         Decision::ImplicitDeny => {
             let reasons = statements(policies).filter(|found| !found.statement.is_deny).filter_map(|found| {
                 let (distance, why) = reason(found, client, request)?;
@@ -110,7 +112,8 @@ fn other_action(found: Found<'_>, client: &Client, request: &Request<'_>) -> Opt
     let is_listed = |action: &str| found.statement.actions.covers(&action.to_ascii_lowercase(), client, request).is_yes();
     if let Some(name) = wanted.strip_prefix(HTTP_PREFIX) {
         let old = format!("{OLD_HTTP_PREFIX}{name}");
-        let why = format!("it says {old} where it must say {wanted}: the prefix of the actions of jobs over HTTPS is {HTTP_PREFIX}");
+        let why =
+            format!("it says {old} where it must say {wanted}: the prefix of the actions of jobs over HTTPS is {HTTP_PREFIX}");
         return is_listed(&old).then_some((Distance::Mistake, why));
     }
     let others: &[Action] = match request.action {
@@ -144,7 +147,10 @@ fn other_resource(found: Found<'_>, client: &Client, request: &Request<'_>) -> (
         return (Distance::Mistake, format!("its ARN begins with {prefix}, and the resource is in {here}"));
     }
     if allowed.iter().any(|arn| is_taken_for_wildcard(arn, client, request)) {
-        let why = format!("+ and # are plain characters in a policy: {} allows no other topic or filter; * stands for any run", list(&allowed));
+        let why = format!(
+            "+ and # are plain characters in a policy: {} allows no other topic or filter; * stands for any run",
+            list(&allowed)
+        );
         return (Distance::Mistake, why);
     }
     let own: Vec<&str> = allowed.iter().filter_map(|arn| arn.split_once(":client/").map(|(_, id)| id)).collect();

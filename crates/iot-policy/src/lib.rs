@@ -12,6 +12,7 @@ mod evaluate;
 mod explain;
 mod pattern;
 mod request;
+mod values;
 mod variable;
 
 pub use client::{Attachment, Certificate, Client, Thing, attach};

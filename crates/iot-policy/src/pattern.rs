@@ -44,7 +44,9 @@ impl Pattern {
         let mut plain = String::new();
         let mut rest = text;
         while let Some(next) = rest.chars().next() {
-            if language.variables && let Some(inside) = rest.strip_prefix("${") {
+            if language.variables
+                && let Some(inside) = rest.strip_prefix("${")
+            {
                 let (name, after) = inside.split_once('}').ok_or_else(|| format!("the variable {rest:?} has no closing brace"))?;
                 rest = after;
                 if matches!(name, "*" | "?" | "$") {

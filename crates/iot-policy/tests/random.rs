@@ -60,7 +60,8 @@ fn condition(rng: &mut ChaCha8Rng) -> Value {
     if operator == "Null" {
         return json!({ operator: { key: choose(rng, &["true", "false"]) } });
     }
-    let operator = format!("{}{operator}{}", choose(rng, &["", "", "ForAllValues:", "ForAnyValue:"]), choose(rng, &["", "IfExists"]));
+    let operator =
+        format!("{}{operator}{}", choose(rng, &["", "", "ForAllValues:", "ForAnyValue:"]), choose(rng, &["", "IfExists"]));
     let second = *choose(rng, &KEYS);
     json!({ operator: { key: some(rng, &VALUES), second: some(rng, &VALUES) } })
 }
@@ -140,7 +141,13 @@ fn glob(pattern: &[char], text: &[char]) -> bool {
         (Some('*'), _) => glob(&pattern[1..], text) || (!text.is_empty() && glob(pattern, &text[1..])),
         (Some('?'), Some(_)) => glob(&pattern[1..], &text[1..]),
         (Some(&wanted), Some(&found)) => {
-            let wanted = if wanted == PLAIN_STAR { '*' } else if wanted == PLAIN_ONE { '?' } else { wanted };
+            let wanted = if wanted == PLAIN_STAR {
+                '*'
+            } else if wanted == PLAIN_ONE {
+                '?'
+            } else {
+                wanted
+            };
             wanted == found && glob(&pattern[1..], &text[1..])
         }
         _ => false,
@@ -157,7 +164,9 @@ fn condition_holds(asked: &Asked<'_>, operator: &str, key: &str, wanted: &[Strin
     if operator == "Null" {
         return wanted.iter().any(|wanted| (wanted == "true") == found.is_none());
     }
-    let Some(wanted) = wanted.iter().map(|text| replaced(asked, text, has_variables)).collect::<Option<Vec<_>>>() else { return false };
+    let Some(wanted) = wanted.iter().map(|text| replaced(asked, text, has_variables)).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
     let (all, any) = (operator.starts_with("ForAllValues:"), operator.starts_with("ForAnyValue:"));
     let name = operator.rsplit(':').next().unwrap();
     let if_exists = name.ends_with("IfExists");
@@ -173,7 +182,15 @@ fn condition_holds(asked: &Asked<'_>, operator: &str, key: &str, wanted: &[Strin
     };
     match found {
         None if if_exists => true,
-        None => if all { true } else if any { false } else { negated },
+        None => {
+            if all {
+                true
+            } else if any {
+                false
+            } else {
+                negated
+            }
+        }
         Some(found) if all => found.iter().all(|value| fits(value) != negated),
         Some(found) if any => found.iter().any(|value| fits(value) != negated),
         Some(found) => found.iter().any(|value| fits(value)) != negated,
@@ -224,7 +241,8 @@ fn random_documents_decide_as_a_naive_evaluator_says() {
         client("x", thing("t1")),
         Client { id: None, ..client("", Attachment::Https) },
     ];
-    let actions = [Action::Connect, Action::Publish, Action::RetainPublish, Action::Subscribe, Action::Receive, Action::UpdateJobExecution];
+    let actions =
+        [Action::Connect, Action::Publish, Action::RetainPublish, Action::Subscribe, Action::Receive, Action::UpdateJobExecution];
     let (mut allowed, mut denied) = (0, 0);
     for seed in 0..DOCUMENTS {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -236,7 +254,10 @@ fn random_documents_decide_as_a_naive_evaluator_says() {
             .collect();
         for _ in 0..10 {
             let (client, action, name) = (choose(&mut rng, &clients), *choose(&mut rng, &actions), *choose(&mut rng, &NAMES));
-            let connect = ConnectAttributes { is_persistent: rng.random_bool(0.5), will_topic: choose(&mut rng, &[None, Some("w")]).as_deref() };
+            let connect = ConnectAttributes {
+                is_persistent: rng.random_bool(0.5),
+                will_topic: choose(&mut rng, &[None, Some("w")]).as_deref(),
+            };
             let connect = (action == Action::Connect).then_some(connect);
             let request = Request { action, name, home: &home, connect, epoch_s: 0 };
             let found = evaluate(&policies, client, &request).is_allowed();

@@ -4,9 +4,7 @@
 mod common;
 
 use common::{ACCOUNT, REGION, allow, client, policy, thing};
-use iot_policy::Action::{
-    Connect, GetPendingJobExecutions, Publish, Receive, RetainPublish, Subscribe,
-};
+use iot_policy::Action::{Connect, GetPendingJobExecutions, Publish, Receive, RetainPublish, Subscribe};
 use iot_policy::{Action, Attachment, Certificate, Client, ConnectAttributes, Home, Policy, Request, Thing, evaluate};
 use std::sync::Arc;
 
@@ -101,7 +99,8 @@ fn clients_and_topics(table: &mut Table) {
 }
 
 fn subscriptions(table: &mut Table) {
-    let measured = [allow("iot:Publish", "A:topic/p/ok"), allow("iot:Receive", "A:topic/p/ok"), allow("iot:Subscribe", "A:topicfilter/p/ok")];
+    let measured =
+        [allow("iot:Publish", "A:topic/p/ok"), allow("iot:Receive", "A:topic/p/ok"), allow("iot:Subscribe", "A:topicfilter/p/ok")];
     table.with(15, &measured, any(), &[(Subscribe, "p/ok", true)]);
     table.with(16, &measured, any(), &[(Subscribe, "p/nope", false)]);
     table.with(17, &measured, any(), &[(Publish, "p/ok", true), (Receive, "p/ok", true)]);
@@ -129,7 +128,9 @@ fn what_a_connect_asks_for(table: &mut Table) {
     let plain = ConnectAttributes::default();
     let persistent = ConnectAttributes { is_persistent: true, will_topic: None };
     let will = |topic| ConnectAttributes { is_persistent: false, will_topic: Some(topic) };
-    let all = |values: &str| conditioned("Allow", "A:client/*", &format!(r#"{{"ForAllValues:StringEquals":{{"iot:ConnectAttributes":{values}}}}}"#));
+    let all = |values: &str| {
+        conditioned("Allow", "A:client/*", &format!(r#"{{"ForAllValues:StringEquals":{{"iot:ConnectAttributes":{values}}}}}"#))
+    };
     let yes: &[(Action, &str, bool)] = &[(Connect, "m1", true)];
     let no: &[(Action, &str, bool)] = &[(Connect, "m1", false)];
     let connect_any = allow("iot:Connect", "A:client/*");
@@ -152,7 +153,12 @@ fn what_a_connect_asks_for(table: &mut Table) {
 fn variables_and_conditions(table: &mut Table) {
     let by_name = [allow("iot:Publish", "A:topic/${iot:Certificate.Subject.CommonName}")];
     table.with(34, &by_name, with_parts(&[("Subject.CommonName", "press-4")]), &[(Publish, "press-4", true)]);
-    table.with(34, &by_name, with_parts(&[("Subject.CommonName", "press*")]), &[(Publish, "press-9", false), (Publish, "press*", false)]);
+    table.with(
+        34,
+        &by_name,
+        with_parts(&[("Subject.CommonName", "press*")]),
+        &[(Publish, "press-9", false), (Publish, "press*", false)],
+    );
     let units = with_parts(&[("Subject.OrganizationalUnit", "a"), ("Subject.OrganizationalUnit", "b")]);
     let unit = |n: &str| [allow("iot:Publish", &format!("A:topic/${{iot:Certificate.Subject.OrganizationalUnit{n}}}"))];
     table.with(35, &unit(".5"), units.clone(), &[(Publish, "a", false), (Publish, "b", false)]);
@@ -189,12 +195,20 @@ fn groups_and_https(table: &mut Table) {
     table.with(43, &[of_group.clone(), of_group.replace("Allow", "Deny")], own(), &[(Publish, "g/1", false)]);
     table.with(44, &[F.to_owned()], https(), &[(GetPendingJobExecutions, "meter-0001", false)]);
     let jobs = [allow("iotjobsdata:*", "A:thing/meter-0001")];
-    table.with(45, &jobs, https(), &[(GetPendingJobExecutions, "meter-0001", true), (GetPendingJobExecutions, "meter-0002", false)]);
+    table.with(
+        45,
+        &jobs,
+        https(),
+        &[(GetPendingJobExecutions, "meter-0001", true), (GetPendingJobExecutions, "meter-0002", false)],
+    );
     table.with(45, &jobs, own(), &[(Publish, "$aws/things/meter-0001/jobs/get", false)]);
     table.with(46, &[allow("iotjobsdata:*", "A:thing/TN")], https(), &[(GetPendingJobExecutions, "meter-0001", false)]);
     let shadow = [allow("iot:UpdateThingShadow", "A:thing/meter-0001")];
     table.with(47, &shadow, own(), &[(Publish, "$aws/things/meter-0001/shadow/update", false)]);
-    let claim = [allow("iot:Publish", "A:topic/$aws/certificates/create/*"), allow("iot:Subscribe", "A:topicfilter/$aws/certificates/create/*")];
+    let claim = [
+        allow("iot:Publish", "A:topic/$aws/certificates/create/*"),
+        allow("iot:Subscribe", "A:topicfilter/$aws/certificates/create/*"),
+    ];
     let create = "$aws/certificates/create/json";
     table.with(48, &claim, any(), &[(Publish, "$aws/certificates/create-from-csr/json", false), (Publish, create, true)]);
     // Cognito identities and custom authorizers are not here: what they lead to is a client without a policy.

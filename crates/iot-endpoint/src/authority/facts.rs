@@ -67,7 +67,14 @@ impl Authority {
 
     /// A client as TestAuthorization imagines it: there is no connection, so that it has no address, and its certificate's parts are those
     /// that its text says.
-    pub(crate) fn client(&self, registry: &Registry, engine: &Engine, id: CertificateId, client_id: &str, der: Option<&CertificateDer<'_>>) -> Client {
+    pub(crate) fn client(
+        &self,
+        registry: &Registry,
+        engine: &Engine,
+        id: CertificateId,
+        client_id: &str,
+        der: Option<&CertificateDer<'_>>,
+    ) -> Client {
         let Gathered { attachment, policies } = self.gather(registry, engine, id, Some(client_id));
         let certificate = der.map(|der| certificate(id, der, &policies));
         Client { id: Some(client_id.into()), attachment, certificate, ..Client::default() }
@@ -159,7 +166,12 @@ impl Service {
     }
 
     /// Tells of what was denied: each in the log, and in the log of decisions where there is one. Returns the last explanation.
-    pub(crate) fn note_denials(&self, permissions: &mut Permissions, door: Door, connect: Option<ConnectAttributes<'_>>) -> Option<String> {
+    pub(crate) fn note_denials(
+        &self,
+        permissions: &mut Permissions,
+        door: Door,
+        connect: Option<ConnectAttributes<'_>>,
+    ) -> Option<String> {
         let mut last = None;
         for denial in permissions.take_denials() {
             let why = permissions.explain(&denial, connect);
@@ -174,7 +186,7 @@ impl Service {
 
     fn log_denial(&self, client: &Client, denial: &Denial, why: &str) {
         if let Some(log) = self.decisions()
-            && let Err(error) = log.write(client, denial, why, clock::epoch_ms())
+            && let Err(error) = log.write(client, denial, why, clock::now())
         {
             self.failures().fail(&error);
         }

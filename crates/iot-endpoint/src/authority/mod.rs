@@ -7,11 +7,11 @@ mod parts;
 pub(super) mod permissions;
 mod policy_file;
 
-pub use decisions::DecisionLogError;
 pub(super) use decisions::DecisionLog;
+pub use decisions::DecisionLogError;
 pub(super) use facts::{Asking, effective};
 pub(super) use permissions::Permissions;
-pub use policy_file::{DEVICE_POLICY, DevicePolicy, PolicyFileError};
+pub use policy_file::{DEVICE_POLICY, DevicePolicy, PolicyFileError, is_document};
 
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::control::{ACCOUNT, REGION};

@@ -55,12 +55,18 @@ impl DevicePolicy {
         Self::parse(BUILT_IN).expect("the built-in policy is one")
     }
 
-    /// That which a configuration names, or the one that is built in.
+    /// That which a configuration names or holds, or the one that is built in.
     ///
     /// # Errors
-    /// When its file cannot be read, or holds no policy.
-    pub fn load(file: Option<&str>) -> Result<Self, PolicyFileError> {
-        file.map_or_else(|| Ok(Self::built_in()), |file| Self::read(Path::new(file)))
+    /// When its file cannot be read, or it is no policy.
+    pub fn load(choice: Option<&str>) -> Result<Self, PolicyFileError> {
+        match choice {
+            None => Ok(Self::built_in()),
+            Some(text) if is_document(text) => {
+                Self::parse(text).map_err(|source| PolicyFileError::Malformed { path: "in the configuration".into(), source })
+            }
+            Some(file) => Self::read(Path::new(file)),
+        }
     }
 
     /// That of a file. One that was written for another account or region works here: where all its ARNs name the same one, it is taken for
@@ -79,6 +85,12 @@ impl DevicePolicy {
         let text = moved_from.as_ref().map_or_else(|| text.to_owned(), |there| text.replace(there, here.prefix()));
         Ok(Self { document: Document::parse(&text)?, text, moved_from })
     }
+}
+
+/// Whether it is no file's name.
+#[must_use]
+pub fn is_document(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 impl Service {

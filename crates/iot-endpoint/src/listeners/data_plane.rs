@@ -6,10 +6,10 @@ use crate::service::Service;
 use crate::shape::Disposition;
 use http::Response;
 use http::request::Parts;
-use iot_jobs::{RequestKind, ThingName};
-use iot_policy::Action;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::data_plane::{self, HttpAnswer};
+use iot_jobs::{RequestKind, ThingName};
+use iot_policy::Action;
 use std::time::Duration;
 
 /// How long a client waits in vain for the answer to a request that is dropped, unless it goes away before.

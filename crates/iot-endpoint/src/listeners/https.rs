@@ -2,9 +2,9 @@
 
 use super::data_plane;
 use super::http::{self, Body, Lost};
+use super::mutual;
 use super::mutual::TlsStream;
 use super::read_deadline::Progress;
-use super::mutual;
 use crate::authority::Permissions;
 use crate::identity::Presented;
 use crate::refusals::Door;
@@ -30,7 +30,8 @@ struct Listener {
 pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register: bool, _permit: OwnedSemaphorePermit) {
     let Some(presented) = mutual::presented(&stream) else { return };
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
-    let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(identity.thing.as_ref()));
+    let end =
+        service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(identity.thing.as_ref()));
     let permissions = Mutex::new(service.permissions(presented.asking(None)));
     let listener = Listener { presented, permissions, service, auto_register };
     let progress = Progress::default();
@@ -75,7 +76,8 @@ impl Listener {
 
     /// Asked again for each request: a certificate may lose its standing, or its policies, while its connection is open.
     fn may(&self, service: &Service, action: Action, thing: &ThingName) -> bool {
-        if let Err(why) = service.know(&self.presented, self.auto_register) {
+        let is_there = || service.read(|registry, _| registry.thing(thing).map(drop).map_err(|_| "the thing is not registered"));
+        if let Err(why) = service.know(&self.presented, self.auto_register).and_then(|()| is_there()) {
             service.refusals.note(Door::Https, thing.as_str(), why);
             return false;
         }

@@ -66,17 +66,26 @@ impl Hearers {
     /// What those who named a thing of another name want to hear of it.
     pub(super) fn interest(&self, thing: &ThingName) -> WantedNotifications {
         let named = self.by_thing.get(thing).into_iter().flatten().filter_map(|client| self.routed.get(client));
-        named.map(|subscriptions| subscriptions.notification_interest(thing.as_str())).fold(WantedNotifications::default(), WantedNotifications::or)
+        named
+            .map(|subscriptions| subscriptions.notification_interest(thing.as_str()))
+            .fold(WantedNotifications::default(), WantedNotifications::or)
     }
 
     /// What is to be heard of every thing.
     pub(super) fn observed(&self) -> WantedNotifications {
         let observers = self.observers.iter().filter_map(|client| self.routed.get(client));
-        observers.map(|subscriptions| subscriptions.notification_interest(ANY_THING)).fold(WantedNotifications::default(), WantedNotifications::or)
+        observers
+            .map(|subscriptions| subscriptions.notification_interest(ANY_THING))
+            .fold(WantedNotifications::default(), WantedNotifications::or)
     }
 
     /// Who gets a message: each session that matches, and of those who share a subscription one, that `is_up` if there is any.
-    pub(super) fn takers(&mut self, message: &Message, from: Option<&ClientId>, is_up: impl Fn(&ClientId) -> bool) -> Vec<ClientId> {
+    pub(super) fn takers(
+        &mut self,
+        message: &Message,
+        from: Option<&ClientId>,
+        is_up: impl Fn(&ClientId) -> bool,
+    ) -> Vec<ClientId> {
         let mut takers: Vec<ClientId> = Vec::new();
         let mut shares: BTreeMap<(&str, &str), Vec<&ClientId>> = BTreeMap::new();
         for (client, subscriptions) in &self.routed {
@@ -121,7 +130,8 @@ mod tests {
         let mut hearers = Hearers::default();
         let [gateway, watcher] = ["gateway", "watcher"].map(ClientId::new);
         let things = ["a", "b"].map(|name| ThingName::new(name).unwrap());
-        let concerned = hearers.set(&gateway, &subscribed(&["$aws/things/a/jobs/notify-next", "$aws/things/gateway/jobs/#", "x/y"]));
+        let concerned =
+            hearers.set(&gateway, &subscribed(&["$aws/things/a/jobs/notify-next", "$aws/things/gateway/jobs/#", "x/y"]));
         assert_eq!(concerned, [things[0].clone()], "its own go another way");
         assert_eq!(hearers.of_thing(&things[0]), [gateway.clone()]);
         assert!(hearers.of_thing(&things[1]).is_empty());

@@ -1,20 +1,21 @@
 //! All sessions: who is connected and how to reach it, which of two with the same client id is the right one, who hears which topic,
 //! and what is kept for clients that are away.
 
+mod delivery;
 mod hearers;
+
+pub(super) use delivery::{Delayed, Delivery, LateAnswer};
 
 use super::broker::budget::Budget;
 use super::broker::message::{Message, Will};
 use super::broker::packet::Version;
 use super::broker::retained::Retained;
-use super::broker::session::{Answer, JobsRequest};
 use super::broker::stored::{Drawn, Stored};
 use super::broker::subscriptions::{Subscriptions, WantedNotifications};
 use super::identity::{ClientId, Identity};
-use super::request_log::Answered;
 use hearers::Hearers;
+use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
-use iot_jobs::{Rejection, ThingName};
 use jobs_engine::registry::CertificateId;
 use rmqtt_codec::types::QoS;
 use std::collections::{BTreeSet, HashMap};
@@ -32,49 +33,6 @@ const WAITING_BYTES_PER_SESSION_MAX: usize = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes that may wait for any session whatever waits for others.
 const WAITING_BYTES_SHARE: usize = 64 * 1024;
-
-/// What keeping a delivery takes besides its payload.
-const OVERHEAD_BYTES: usize = 512;
-
-/// What reaches the task of a session.
-#[derive(Debug)]
-pub(super) enum Delivery {
-    Message(Arc<Message>),
-    /// There is something to draw from what is stored for it.
-    Stored,
-    /// A request of its own, when it has waited long enough.
-    Request(Box<Delayed>),
-    /// The answer to one, when it is late enough.
-    Answer(Box<LateAnswer>),
-}
-
-impl Delivery {
-    /// What it takes to keep it.
-    pub(super) fn bytes(&self) -> usize {
-        OVERHEAD_BYTES
-            + match self {
-                Self::Message(message) => message.bytes(),
-                Self::Stored => 0,
-                Self::Request(delayed) => delayed.request.payload().len(),
-                Self::Answer(late) => late.answer.payload.len(),
-            }
-    }
-}
-
-/// A request that waited, and what is to become of it.
-#[derive(Debug)]
-pub(super) struct Delayed {
-    pub(super) request: JobsRequest,
-    pub(super) refusal: Option<Rejection>,
-}
-
-/// An answer that notifications may have overtaken.
-#[derive(Debug)]
-pub(super) struct LateAnswer {
-    pub(super) answer: Answer,
-    /// Where a log wants to know.
-    pub(super) answered: Option<Answered>,
-}
 
 /// Which of the connections of one client id this is: the newest wins.
 pub(super) type Epoch = u64;

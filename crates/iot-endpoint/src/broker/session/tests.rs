@@ -272,10 +272,9 @@ fn each_filter_has_its_code_and_only_exact_ones_want_what_is_retained() {
         ("dt/#/x", QoS::AtMostOnce),
     ];
     let not_denied = [filters[0], filters[1], filters[2], filters[5]];
-    for (version, filters, codes) in [
-        (Version::V3, &not_denied[..], &[1, 0, 1, 0x80][..]),
-        (Version::V5, &filters[..], &[1, 0, 1, 0x87, 0x87, 0x8f]),
-    ] {
+    for (version, filters, codes) in
+        [(Version::V3, &not_denied[..], &[1, 0, 1, 0x80][..]), (Version::V5, &filters[..], &[1, 0, 1, 0x87, 0x87, 0x8f])]
+    {
         let mut rig = Rig::plain(version, &meters);
         let (granted, retained) = rig.subscribe(filters);
         assert_eq!(granted, codes);
@@ -316,11 +315,15 @@ fn a_thing_hears_its_own_jobs_and_no_events_and_who_signs_hears_all() {
 #[test]
 fn a_denied_client_is_answered_as_was_measured() {
     let meters = no_quotas();
-    let statement = |action: &str, resource: &str| format!(r#"{{"Effect":"Allow","Action":"iot:{action}","Resource":"arn:aws:iot:*:*:{resource}"}}"#);
-    let allowed = [("Publish", "topic/p/o*"), ("Receive", "topic/p/ok"), ("Subscribe", "topicfilter/p/ok"), ("Subscribe", "topicfilter/p/+")];
+    let statement = |action: &str, resource: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"iot:{action}","Resource":"arn:aws:iot:*:*:{resource}"}}"#)
+    };
+    let allowed =
+        [("Publish", "topic/p/o*"), ("Receive", "topic/p/ok"), ("Subscribe", "topicfilter/p/ok"), ("Subscribe", "topicfilter/p/+")];
     let statements = allowed.map(|(action, resource)| statement(action, resource)).join(",");
     let document = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
-    let rig = |version| Rig::new(connect(version), Admission { permissions: permissions("t-1", &document), ..admission() }, &meters);
+    let rig =
+        |version| Rig::new(connect(version), Admission { permissions: permissions("t-1", &document), ..admission() }, &meters);
     let retained = |id| match publish("p/ok", id, None) {
         Inbound::Publish(publish) => Inbound::Publish(Box::new(Publish { retain: true, ..*publish })),
         other => other,
@@ -345,12 +348,18 @@ fn a_denied_client_is_answered_as_was_measured() {
     assert_eq!(reason(of_v5.handle(publish("p/nope", None, None))), Some(Reason::NotAuthorized));
     let wanted = |filters: &[&str]| {
         let wanted = filters.iter().map(|filter| Wanted {
-            subscription: Subscription { filter: (*filter).into(), qos: QoS::AtMostOnce, no_local: false, retain_as_published: false },
+            subscription: Subscription {
+                filter: (*filter).into(),
+                qos: QoS::AtMostOnce,
+                no_local: false,
+                retain_as_published: false,
+            },
             retained: RetainHandling::Always,
         });
         Inbound::Subscribe(Subscribe { id: id(9), has_identifier: false, wanted: wanted.collect() })
     };
-    for denied in [wanted(&["p/ok", "p/nope"]), publish("p/nope", Some(7), None), publish("p/nope", None, None), retained(Some(8))] {
+    for denied in [wanted(&["p/ok", "p/nope"]), publish("p/nope", Some(7), None), publish("p/nope", None, None), retained(Some(8))]
+    {
         let mut of_v3 = rig(Version::V3);
         assert_eq!(reason(of_v3.handle(denied)), Some(Reason::NotAuthorized));
         assert_eq!(of_v3.written(), [], "the connection is closed without a word");

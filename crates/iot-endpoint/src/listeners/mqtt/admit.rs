@@ -32,7 +32,12 @@ pub(super) struct Refused {
 }
 
 /// A CONNECT came in: whether its client may connect, and as whom. Who may not is told to the log.
-pub(super) fn admit(stream: &impl Carrier, connect: &Connect, service: &Service, settings: MqttSettings) -> Result<Admitted, Refused> {
+pub(super) fn admit(
+    stream: &impl Carrier,
+    connect: &Connect,
+    service: &Service,
+    settings: MqttSettings,
+) -> Result<Admitted, Refused> {
     let refused = |reason, why: &str| {
         service.refusals.note(Door::Connect, &connect.client_id, why);
         Refused { reason, why: why.to_owned() }

@@ -36,13 +36,18 @@ fn names(texts: &[String]) -> Result<BTreeSet<PolicyName>, Refused> {
 fn test_authorization(call: &Call<'_>) -> Result<Answer, Refused> {
     let body: TestAuthorizationBody = parse("TestAuthorization", call.body)?;
     if body.auth_infos.len() > AUTH_INFOS_MAX {
-        return Err(invalid(format!("authInfos must have at most {AUTH_INFOS_MAX} members, these are {}", body.auth_infos.len())).into());
+        return Err(
+            invalid(format!("authInfos must have at most {AUTH_INFOS_MAX} members, these are {}", body.auth_infos.len())).into()
+        );
     }
     let principal = body.principal.as_deref().map(certificate_of_arn).transpose()?;
     let (added, skipped) = (names(&body.policy_names_to_add)?, names(&body.policy_names_to_skip)?);
     let client_id = call.query.get("clientId").unwrap_or_default();
     let authority = &call.service.authority;
-    let der = principal.and_then(|id| text_of(call, id).ok()).and_then(|pem| DeviceCertificate::from_pem(&pem).ok()).map(|found| found.der);
+    let der = principal
+        .and_then(|id| text_of(call, id).ok())
+        .and_then(|pem| DeviceCertificate::from_pem(&pem).ok())
+        .map(|found| found.der);
     let (client, policies) = call.service.read(|registry, engine| {
         for name in &added {
             registry.policy(name)?;
@@ -78,7 +83,11 @@ fn judge(info: &AuthInfoBody, client: &Client, policies: &Arc<[Arc<Policy>]>) ->
         Some("SUBSCRIBE") => Action::Subscribe,
         Some("RECEIVE") => Action::Receive,
         other => {
-            return Err(invalid(format!("actionType must be CONNECT, PUBLISH, SUBSCRIBE or RECEIVE, not {:?}", other.unwrap_or_default())).into());
+            return Err(invalid(format!(
+                "actionType must be CONNECT, PUBLISH, SUBSCRIBE or RECEIVE, not {:?}",
+                other.unwrap_or_default()
+            ))
+            .into());
         }
     };
     let mut seen = Seen::default();
@@ -148,7 +157,13 @@ fn resource(arn: &str, action: Action) -> Result<(Home, &str), Refused> {
         }
         _ => None,
     };
-    let wrong = || invalid(format!("{arn:?} is no ARN of a resource for {}: it would be arn:aws:iot:region:account:{}name", action.as_str(), action.kind()));
+    let wrong = || {
+        invalid(format!(
+            "{arn:?} is no ARN of a resource for {}: it would be arn:aws:iot:region:account:{}name",
+            action.as_str(),
+            action.kind()
+        ))
+    };
     Ok(parsed.ok_or_else(wrong)?)
 }
 

@@ -93,8 +93,9 @@ pub(super) fn text_of(call: &Call<'_>, id: CertificateId) -> Result<String, Refu
     match call.service.read(|registry, _| registry.certificate(id).map(|found| found.pem.clone()))? {
         Pem::Text(text) => Ok(text.into()),
         Pem::OfThing { thing } => {
-            let made = Store::certificate(&call.settings.dir, &thing).map_err(|error| Refused::internal(error.to_string()))?;
-            Ok(made.pem)
+            let made = Store::certificate(&call.settings.dir, &thing).ok().filter(|made| certificate_id(&made.der) == id);
+            let missing = || Refused::new(404, "ResourceNotFoundException", format!("the file of certificate {id} is gone"));
+            made.map(|made| made.pem).ok_or_else(missing)
         }
     }
 }

@@ -114,8 +114,20 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
     let wants_reasons = connect.wants_reasons;
     let session = Session::begin(connect, admission, service.shape.meters(), now, &mut out);
     let (answered, is_behind) = (Vec::new(), false);
-    let mut connection =
-        Connection { stream, inbound, out, session, identity, wants_reasons, epoch, deliveries, later, answered, is_behind, service };
+    let mut connection = Connection {
+        stream,
+        inbound,
+        out,
+        session,
+        identity,
+        wants_reasons,
+        epoch,
+        deliveries,
+        later,
+        answered,
+        is_behind,
+        service,
+    };
     let end = connection.serve().await;
     connection.end_session();
     connection.close(&end).await;
