@@ -53,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         .map(|n| PlannedThing {
             position: n as u32,
             name: ThingName::new(&Store::thing_name(n)).unwrap(),
+            client_id: None,
             index: n as u64,
             cohort: 0,
             credentials: Some(options.store.credentials(&Store::thing_name(n))),

@@ -15,6 +15,7 @@ use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::Backoff;
 use thing_agent::behavior::Behavior;
 use thing_agent::telemetry::TelemetrySettings;
+use thing_agent::thing_template::ThingTemplate;
 use thing_agent::workflow::Workflow;
 
 /// A scenario without doubts left.
@@ -182,6 +183,8 @@ pub struct FleetPlan {
     /// Names, where no list gives them.
     pub thing_name: NameTemplate,
     pub list: Option<FleetList>,
+    /// What things call themselves over MQTT; absent: by their names.
+    pub client_id: Option<ThingTemplate>,
     pub first_index: u64,
     pub connect: ConnectPlan,
     /// What cohorts start from.
@@ -198,6 +201,12 @@ impl FleetPlan {
             Some(list) => Ok(list.things[position as usize].name.clone()),
             None => ThingName::new(&self.thing_name.name(self.first_index + position)),
         }
+    }
+
+    /// What the thing at `position` with this name calls itself over MQTT.
+    #[must_use]
+    pub fn client_id_of(&self, name: &ThingName, position: u64) -> Option<String> {
+        self.client_id.as_ref().map(|template| template.text(name, self.first_index + position))
     }
 
     /// The last name of a template is its longest.

@@ -65,6 +65,9 @@ impl Plan {
             Some(list) => writeln!(out, "things_from = {}", quoted(&list.path))?,
             None => writeln!(out, "thing_name = {}", quoted(&name_template_text(&fleet.thing_name)))?,
         }
+        if let Some(client_id) = &fleet.client_id {
+            writeln!(out, "client_id = {}", quoted(&client_id.to_string()))?;
+        }
         writeln!(out, "first_index = {}", fleet.first_index)?;
         writeln!(out, "connect = {}", connect(&fleet.connect))?;
         write_session(out, &fleet.session)?;
