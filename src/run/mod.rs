@@ -6,6 +6,7 @@ mod checks;
 mod child;
 pub(crate) mod cohorts;
 mod conductor;
+mod denials;
 pub(crate) mod events;
 mod fleet;
 pub(crate) mod folder;
@@ -372,6 +373,7 @@ fn planned<'a>(
         move |(((credentials, arrival), (name, cohort)), place)| PlannedThing {
             position: place,
             name: name.clone(),
+            client_id: plan.fleet.client_id_of(name, u64::from(place)).map(Into::into),
             index: plan.fleet.first_index + u64::from(place),
             cohort: *cohort,
             credentials,

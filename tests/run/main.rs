@@ -8,6 +8,7 @@ mod firmware;
 mod forecast;
 mod habits;
 mod metrics;
+mod policies;
 mod rollouts;
 mod series;
 mod shipped;

@@ -59,6 +59,7 @@ const BY_THEMSELVES: &[(&str, &str, &str)] = &[
     ("several-jobs", "tests/run/rollouts.rs", "several_jobs_in_a_row_as_shipped"),
     ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("capacity-queue", "tests/run/capacity.rs", "a_search_leaves_its_steps_and_its_result"),
+    ("policy-trial", "tests/run/policies.rs", "the_shipped_trial_finds_who_is_denied"),
     ("mosquitto", "tests/outside_services/test_shipped.py", "test_mosquitto"),
     ("aws-1k", "tests/run/shipped.rs", "the_account_of_aws_1k_may_be_the_local_endpoint"),
     ("aws-1k", "tests/outside_services/test_shipped.py", "test_aws_1k_at_ministack"),

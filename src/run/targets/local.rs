@@ -9,7 +9,7 @@ use super::pki_folder::pki_folder;
 use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::control::{ControlClient, ControlEndpoint};
 use crate::aws::upload::ObjectStore;
-use crate::report::SERVICE_LEDGER;
+use crate::report::{DECISIONS, SERVICE_LEDGER};
 use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use aws_signing::keyring::Keyring;
@@ -27,10 +27,11 @@ use std::sync::Arc;
 use thing_transport::credentials::Credentials;
 use thing_transport::endpoint::{Destination, Endpoint};
 
-/// The endpoint child and its ledger.
+/// The endpoint child, its ledger and its log of decisions.
 pub(in crate::run) struct LocalEndpoint {
     pub child: EndpointChild,
     pub ledger: PathBuf,
+    pub decisions: PathBuf,
     /// Expired certificates, by place, of the things that are to show one.
     pub expired: BTreeMap<u32, Credentials>,
 }
@@ -51,12 +52,13 @@ pub(super) async fn bring_up(
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
     let expired = expired(plan, roster, &store)?;
-    let ledger = out.join(SERVICE_LEDGER);
+    let (ledger, decisions) = (out.join(SERVICE_LEDGER), out.join(DECISIONS));
     let settings = ChildSettings {
         dir: store.dir().into(),
         config: endpoint_config(plan.seed, emulator),
         config_file: out.join("endpoint.toml"),
         ledger: ledger.clone(),
+        decisions: decisions.clone(),
         log: out.join("endpoint.log"),
         state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
     };
@@ -98,7 +100,7 @@ pub(super) async fn bring_up(
         }
     };
     let endpoints = plan.transports().into_iter().map(endpoint).collect();
-    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
+    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, decisions, expired });
     let mut credentials = credentials.into_iter();
     let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
     Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
