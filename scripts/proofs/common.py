@@ -123,8 +123,8 @@ class Process:
 class Serve(Process):
     """The local endpoint; a fresh one has a fresh port, without old connections."""
 
-    def __init__(self, things, *options):
-        super().__init__(BINARY, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things), *options)
+    def __init__(self, things, *options, binary=BINARY):
+        super().__init__(binary, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things), *options)
 
     def control(self):
         return Control(self.ready["api"], self.ready["dir"])
