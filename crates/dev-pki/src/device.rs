@@ -27,13 +27,15 @@ impl DeviceCertificate {
     pub fn from_pem(pem: &str) -> Result<Self, String> {
         let der =
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| format!("it is no PEM of a certificate: {error}"))?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
+        device_kinds::check(&parsed)?;
         Self::new(pem.into(), der)
     }
 
-    /// Of a certificate that a client has shown.
+    /// Of a certificate of this CA that a client has shown, of whatever kind it is.
     ///
     /// # Errors
-    /// What is wrong with it, or why AWS IoT takes no such certificate.
+    /// What is wrong with it.
     pub fn from_der(der: &CertificateDer<'_>) -> Result<Self, String> {
         let pem = pem::encode(&pem::Pem::new("CERTIFICATE", der.as_ref()));
         Self::new(pem, der.clone().into_owned())
@@ -41,7 +43,6 @@ impl DeviceCertificate {
 
     fn new(pem: String, der: CertificateDer<'static>) -> Result<Self, String> {
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
-        device_kinds::check(&parsed)?;
         let ms = |time: x509_parser::time::ASN1Time| time.timestamp().saturating_mul(1000);
         let (not_before_ms, not_after_ms) = (ms(parsed.validity().not_before), ms(parsed.validity().not_after));
         Ok(Self { pem, der, not_before_ms, not_after_ms })

@@ -1,11 +1,10 @@
 //! Who a client is: what its certificate says, and what the registry says of its certificate. What it may do is its policies' to say.
 
-use super::authority::{Asking, DEVICE_POLICY};
+use super::authority::{Asking, DEVICE_POLICY, attached};
 use super::service::Service;
 use dev_pki::{DeviceCertificate, MadeFor, Store};
 use host::clock;
 use iot_jobs::ThingName;
-use iot_policy::attach;
 use jobs_engine::registry::{
     CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, PolicyName, PolicyTarget, Registry, ResourceId,
     ThingSpec,
@@ -78,7 +77,7 @@ impl Presented {
     /// The client as its policies see it; without a client id on HTTPS.
     pub(super) fn asking<'a>(&'a self, client_id: Option<&'a str>) -> Asking<'a> {
         let (source_ip, domain_name) = (self.source_ip, self.domain_name.as_deref());
-        Asking { certificate: &self.der, id: self.id, client_id, source_ip, domain_name }
+        Asking { certificate: Some(&self.der), id: self.id, client_id, source_ip, domain_name }
     }
 
     /// The thing that the certificate itself names: one that was made here for that thing does. With `auto_register` so does one that
@@ -131,8 +130,7 @@ impl Service {
                 "" => things.iter().next().ok_or("there is no client id, and the certificate is attached to no thing")?.as_str(),
                 client_id => client_id,
             };
-            let thing = attach(things.iter().map(ThingName::as_str), certificate.exclusive, client_id).ok();
-            let thing = thing.and_then(|name| things.get(name)).cloned();
+            let thing = attached(certificate, client_id).ok().cloned();
             Ok(Identity { client_id: ClientId::new(client_id), thing, certificate: Some(presented.id) })
         })
     }
@@ -161,8 +159,7 @@ impl Service {
         if !self.read(|registry, _| registry.thing(&thing).is_ok()) {
             return Err("the thing is not registered");
         }
-        let certificate =
-            DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is of a kind that AWS does not take")?;
+        let certificate = DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is no X.509 certificate")?;
         self.adopt(&thing, &certificate);
         Ok(())
     }

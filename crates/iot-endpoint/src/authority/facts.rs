@@ -9,7 +9,7 @@ use host::clock;
 use iot_jobs::ThingName;
 use iot_policy::{Attachment, Certificate, Client, ConnectAttributes, Policy, Thing, attach};
 use jobs_engine::engine::Engine;
-use jobs_engine::registry::{CertificateId, PolicyName, Registry};
+use jobs_engine::registry::{Certificate as Shown, CertificateId, PolicyName, Registry};
 use rustls::pki_types::CertificateDer;
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -20,19 +20,14 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 /// A device that asks, as its connection knows it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
-    pub(crate) certificate: &'a CertificateDer<'a>,
+    /// Absent where it is not at hand: what it says has no value then.
+    pub(crate) certificate: Option<&'a CertificateDer<'a>>,
     pub(crate) id: CertificateId,
     /// Absent on HTTPS.
     pub(crate) client_id: Option<&'a str>,
     pub(crate) source_ip: Option<IpAddr>,
     /// Of SNI.
     pub(crate) domain_name: Option<&'a str>,
-}
-
-/// What the registry has of a device.
-struct Gathered {
-    attachment: Attachment,
-    policies: Arc<[Arc<Policy>]>,
 }
 
 impl Authority {
@@ -46,48 +41,49 @@ impl Authority {
         names.iter().filter_map(policy).collect()
     }
 
-    /// What is attached to a certificate that a client with this id shows, and to the groups of the thing that it then is; to nothing,
-    /// where the certificate has lost its standing.
-    fn gather(&self, registry: &Registry, engine: &Engine, id: CertificateId, client_id: Option<&str>) -> Gathered {
-        let Some(Ok(certificate)) = registry.standing(id) else {
-            return Gathered { attachment: Attachment::Unattached, policies: Arc::new([]) };
-        };
-        let names = certificate.things.iter().map(ThingName::as_str);
-        let attached = client_id.map(|client_id| attach(names, certificate.exclusive, client_id));
-        let is = attached.and_then(Result::ok).and_then(|name| certificate.things.get(name));
-        let policies = self.policies(registry, &effective(registry, engine, certificate, is));
-        let attachment = match (attached, is) {
-            (Some(_), Some(name)) => Attachment::Is(Box::new(thing(registry, name, &policies))),
-            (Some(Err(Some(attached))), _) => Attachment::OtherName { attached: attached.into() },
-            (Some(_), None) => Attachment::Unattached,
-            (None, _) => Attachment::Https,
-        };
-        Gathered { attachment, policies }
-    }
-
-    /// A client as TestAuthorization imagines it: there is no connection, so that it has no address, and its certificate's parts are those
-    /// that its text says.
+    /// A client and its policies: those that are attached to the certificate that it shows, and to the groups of the thing that it then is,
+    /// as `change` leaves them; none, where the certificate has lost its standing.
     pub(crate) fn client(
         &self,
         registry: &Registry,
         engine: &Engine,
-        id: CertificateId,
-        client_id: &str,
-        der: Option<&CertificateDer<'_>>,
-    ) -> Client {
-        let Gathered { attachment, policies } = self.gather(registry, engine, id, Some(client_id));
-        let certificate = der.map(|der| certificate(id, der, &policies));
-        Client { id: Some(client_id.into()), attachment, certificate, ..Client::default() }
+        asking: Asking<'_>,
+        change: impl FnOnce(&mut BTreeSet<PolicyName>),
+    ) -> (Client, Arc<[Arc<Policy>]>) {
+        let shown = registry.standing(asking.id).and_then(Result::ok);
+        let attached = shown.zip(asking.client_id).map(|(shown, client_id)| attached(shown, client_id));
+        let is = attached.and_then(Result::ok);
+        let mut names = shown.map(|shown| effective(registry, engine, shown, is)).unwrap_or_default();
+        change(&mut names);
+        let policies = self.policies(registry, &names);
+        let attachment = match attached {
+            Some(Ok(name)) => Attachment::Is(Box::new(thing(registry, name, &policies))),
+            Some(Err(Some(attached))) => Attachment::OtherName { attached: attached.into() },
+            None if asking.client_id.is_none() => Attachment::Https,
+            Some(Err(None)) | None => Attachment::Unattached,
+        };
+        let client = Client {
+            id: asking.client_id.map(Into::into),
+            attachment,
+            certificate: asking.certificate.map(|der| certificate(asking.id, der, &policies)),
+            source_ip: asking.source_ip,
+            domain_name: asking.domain_name.map(Into::into),
+        };
+        (client, policies)
     }
 }
 
+/// Which of the things that a certificate is attached to a client with this id is.
+///
+/// # Errors
+/// One of the things, where the client is none of them; `None` where there is none.
+pub(crate) fn attached<'a>(certificate: &'a Shown, client_id: &str) -> Result<&'a ThingName, Option<&'a str>> {
+    let name = attach(certificate.things.iter().map(ThingName::as_str), certificate.exclusive, client_id)?;
+    certificate.things.get(name).ok_or(None)
+}
+
 /// Those of the certificate, and of the groups of the thing that the client is.
-pub(crate) fn effective(
-    registry: &Registry,
-    engine: &Engine,
-    certificate: &jobs_engine::registry::Certificate,
-    thing: Option<&ThingName>,
-) -> BTreeSet<PolicyName> {
+fn effective(registry: &Registry, engine: &Engine, certificate: &Shown, thing: Option<&ThingName>) -> BTreeSet<PolicyName> {
     let groups = thing.and_then(|thing| engine.groups_of(thing).ok()).unwrap_or_default();
     registry.effective_policies(certificate, &groups)
 }
@@ -131,15 +127,7 @@ impl Service {
     }
 
     fn device(&self, asking: Asking<'_>) -> Device {
-        let Gathered { attachment, policies } =
-            self.read(|registry, engine| self.authority.gather(registry, engine, asking.id, asking.client_id));
-        let client = Client {
-            id: asking.client_id.map(Into::into),
-            attachment,
-            certificate: Some(certificate(asking.id, asking.certificate, &policies)),
-            source_ip: asking.source_ip,
-            domain_name: asking.domain_name.map(Into::into),
-        };
+        let (client, policies) = self.read(|registry, engine| self.authority.client(registry, engine, asking, |_| ()));
         let depends_on_time = policies.iter().any(|policy| policy.document.depends_on_time());
         Device { client, policies, depends_on_time }
     }

@@ -9,7 +9,7 @@ mod policy_file;
 
 pub(super) use decisions::DecisionLog;
 pub use decisions::DecisionLogError;
-pub(super) use facts::{Asking, effective};
+pub(super) use facts::{Asking, attached};
 pub(super) use permissions::Permissions;
 pub use policy_file::{DEVICE_POLICY, DevicePolicy, PolicyFileError, is_document};
 

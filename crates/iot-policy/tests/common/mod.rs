@@ -5,33 +5,33 @@
 use iot_policy::{Attachment, Certificate, Client, Document, Policy, Thing};
 use std::sync::Arc;
 
-pub const REGION: &str = "us-east-1";
-pub const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const ACCOUNT: &str = "111122223333";
 
 /// A document of these statements, with `A:` for the endpoint's own ARNs and `TN` for the name of the thing.
-pub fn text(version: &str, statements: &str) -> String {
+pub(crate) fn text(version: &str, statements: &str) -> String {
     let statements =
         statements.replace("A:", "arn:aws:iot:us-east-1:111122223333:").replace("TN", "${iot:Connection.Thing.ThingName}");
     format!(r#"{{"Version":"{version}","Statement":[{statements}]}}"#)
 }
 
-pub fn policy(name: &str, version: &str, statements: &str) -> Arc<Policy> {
+pub(crate) fn policy(name: &str, version: &str, statements: &str) -> Arc<Policy> {
     let text = text(version, statements);
     let document = Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     Arc::new(Policy { name: name.into(), version: 1, document })
 }
 
 /// One statement without a condition.
-pub fn allow(action: &str, resource: &str) -> String {
+pub(crate) fn allow(action: &str, resource: &str) -> String {
     format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#)
 }
 
-pub fn thing(name: &str) -> Attachment {
+pub(crate) fn thing(name: &str) -> Attachment {
     Attachment::Is(Box::new(Thing { name: name.into(), ..Thing::default() }))
 }
 
 /// A client by MQTT with a certificate that says nothing.
-pub fn client(id: &str, attachment: Attachment) -> Client {
+pub(crate) fn client(id: &str, attachment: Attachment) -> Client {
     Client {
         id: Some(id.into()),
         attachment,

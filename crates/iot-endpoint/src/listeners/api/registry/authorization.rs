@@ -3,14 +3,13 @@
 use super::certificates::text_of;
 use super::policies::policy_arn;
 use super::{certificate_of_arn, thing_name};
-use crate::authority::effective;
+use crate::authority::Asking;
 use crate::listeners::api::{Answer, Call, Refused, invalid};
 use dev_pki::DeviceCertificate;
 use host::clock;
-use iot_jobs::ThingName;
 use iot_jobs::wire::registry::{AuthInfoBody, EffectivePoliciesBody, TestAuthorizationBody, encode, parse};
-use iot_policy::{Action, Client, Decision, Home, Policy, Request, evaluate, missing_values};
-use jobs_engine::registry::{Certificate, PolicyName};
+use iot_policy::{Action, Attachment, Client, Decision, Home, Policy, Request, evaluate, missing_values};
+use jobs_engine::registry::PolicyName;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,27 +51,22 @@ fn test_authorization(call: &Call<'_>) -> Result<Answer, Refused> {
         for name in &added {
             registry.policy(name)?;
         }
-        let mut wanted = added;
-        let client = match principal {
-            None => Client { id: Some(client_id.into()), attachment: iot_policy::Attachment::Unattached, ..Client::default() },
-            Some(id) => {
-                let certificate = registry.certificate(id)?;
-                let thing = attached(certificate, client_id);
-                wanted.extend(effective(registry, engine, certificate, thing.as_ref()));
-                authority.client(registry, engine, id, client_id, der.as_ref())
-            }
+        let change = |names: &mut BTreeSet<PolicyName>| {
+            names.extend(added);
+            names.retain(|name| !skipped.contains(name));
         };
-        wanted.retain(|name| !skipped.contains(name));
-        Ok::<_, Refused>((client, authority.policies(registry, &wanted)))
+        let Some(id) = principal else {
+            let mut names = BTreeSet::new();
+            change(&mut names);
+            let client = Client { id: Some(client_id.into()), attachment: Attachment::Unattached, ..Client::default() };
+            return Ok((client, authority.policies(registry, &names)));
+        };
+        registry.certificate(id)?;
+        let asking = Asking { certificate: der.as_ref(), id, client_id: Some(client_id), source_ip: None, domain_name: None };
+        Ok::<_, Refused>(authority.client(registry, engine, asking, change))
     })?;
     let results = body.auth_infos.iter().map(|info| judge(info, &client, &policies)).collect::<Result<Vec<_>, _>>()?;
     Ok(encode(&json!({ "authResults": results })))
-}
-
-fn attached(certificate: &Certificate, client_id: &str) -> Option<ThingName> {
-    let names = certificate.things.iter().map(ThingName::as_str);
-    let name = iot_policy::attach(names, certificate.exclusive, client_id).ok()?;
-    certificate.things.get(name).cloned()
 }
 
 /// One action on one or more resources, all of which have to be allowed.
