@@ -4,7 +4,7 @@ use crate::bench::Bench;
 use serde_json::Value;
 
 fn error_rows(bench: &Bench) -> Vec<Vec<String>> {
-    bench.cells("out/errors.csv", &["operation", "kind", "code", "count", "example"]).into_iter().map(Vec::from).collect()
+    bench.cells("out/errors.csv", &["operation", "kind", "code", "count", "example"])
 }
 
 fn findings(bench: &Bench) -> String {
