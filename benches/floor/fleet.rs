@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options) -> Measured {
     };
     let backoff = Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) };
     let agent = AgentSettings {
+        namespace: None,
         seed: 1,
         workflow: Workflow::StartNext,
         behavior,

@@ -1,7 +1,7 @@
 //! What a scenario means, with every default filled in, made of the leaf modules' own types.
 
 use iot_endpoint::config::EndpointConfig;
-use iot_jobs::{JobDocument, JobId, JobSettings, NameError, ThingName};
+use iot_jobs::{JobDocument, JobId, JobSettings, NameError, NamespaceId, TemplateUse, ThingName};
 use load_metrics::Threshold;
 use sim_units::name_template::NameTemplate;
 use std::collections::BTreeMap;
@@ -327,6 +327,8 @@ pub struct CohortPlan {
     pub name: String,
     pub share: f64,
     pub workflow: Workflow,
+    /// Whose jobs its things hear of and ask for; `None`: those without a namespace.
+    pub namespace: Option<NamespaceId>,
     /// A key of [`Plan::behaviors`].
     pub behavior: String,
     /// Files that documents name must be signed by who is known to sign them.
@@ -399,6 +401,10 @@ pub struct RolloutPlan {
     pub targets: RolloutTargets,
     /// CreateJob's own members.
     pub settings: JobSettings,
+    /// Only things of this namespace see the jobs.
+    pub namespace: Option<NamespaceId>,
+    /// The job template that the jobs are made from, by the ARN that the local endpoint would give it.
+    pub template: Option<TemplateUse>,
     pub document: JobDocument,
     /// A file that the things are to fetch first.
     pub artifact: Option<ArtifactPlan>,

@@ -1,6 +1,7 @@
 //! An endpoint as a process of its own, and a client that is written in bytes from the specification rather than by a codec.
 #![allow(dead_code, reason = "every test target uses its part")]
 
+pub(crate) mod authority;
 pub(crate) mod http;
 
 use assert_cmd::cargo::cargo_bin;

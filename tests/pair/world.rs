@@ -544,7 +544,7 @@ impl World {
             self.tell(|| format!("service: {} {} {} v{} {}", row.event.as_str(), row.thing, row.job, row.version, row.status));
             self.oracle.row(&row);
         }
-        let mut notes: Vec<(ThingName, Notification)> = std::iter::from_fn(|| self.engine.poll_notification()).collect();
+        let mut notes: Vec<(ThingName, Notification)> = std::iter::from_fn(|| self.engine.poll_notification()).map(|told| (told.thing, told.notification)).collect();
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }
@@ -604,6 +604,7 @@ fn settings(rng: &mut ChaCha8Rng, seed: u64, faults: &[FaultSpec]) -> AgentSetti
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
     let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
+        namespace: None,
         seed,
         workflow: workflows[rng.random_range(0..workflows.len())],
         behavior: Behavior {

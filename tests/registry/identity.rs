@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};
 use std::path::Path;
 
-struct Issued {
+pub(crate) struct Issued {
     dir: tempfile::TempDir,
     arn: String,
     id: String,
@@ -15,7 +15,7 @@ struct Issued {
 
 impl Issued {
     /// Where [`Endpoint::tls`] looks for the pair.
-    fn keep(certificate: &str, key: &str, answer: &Value) -> Self {
+    pub(crate) fn keep(certificate: &str, key: &str, answer: &Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("things")).unwrap();
         std::fs::write(dir.path().join("things/device.cert.pem"), certificate).unwrap();
@@ -24,22 +24,30 @@ impl Issued {
         Self { dir, arn: text("certificateArn"), id: text("certificateId") }
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     fn new(endpoint: &Endpoint) -> Self {
         let answer = ok(endpoint, "POST", "/keys-and-certificate?setAsActive=true", &Value::Null);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self::keep(&text(&answer["certificatePem"]), &text(&answer["keyPair"]["PrivateKey"]), &answer)
     }
 
-    fn attach(&self, endpoint: &Endpoint, thing: &str) {
+    pub(crate) fn attach(&self, endpoint: &Endpoint, thing: &str) {
         with_principal(endpoint, "PUT", &format!("/things/{thing}/principals"), &self.arn);
     }
 
-    fn set(&self, endpoint: &Endpoint, status: &str) {
+    pub(crate) fn set(&self, endpoint: &Endpoint, status: &str) {
         ok(endpoint, "PUT", &format!("/certificates/{}?newStatus={status}", self.id), &Value::Null);
     }
 
     /// The return code of CONNACK, with the client if it is 0.
-    fn connect(&self, endpoint: &Endpoint, thing: &str) -> Result<Client, u8> {
+    pub(crate) fn connect(&self, endpoint: &Endpoint, thing: &str) -> Result<Client, u8> {
         let path: &Path = self.dir.path();
         let mut client = Client { stream: endpoint.tls(&endpoint.mqtt, Some((path, "device"))).unwrap(), thing: thing.into() };
         client.send(&connect_packet(thing, 300, 4, 2));

@@ -33,6 +33,12 @@ fn no_operation_takes_an_array_for_its_body() {
         ("POST", "/certificates"),
         ("POST", "/certificate/register-no-ca"),
         ("POST", "/policies/new"),
+        ("PUT", "/job-templates/new"),
+        ("POST", "/tags"),
+        ("POST", "/untag"),
+        ("POST", "/cacertificate"),
+        ("PUT", "/cacertificate/0000000000000000000000000000000000000000000000000000000000000000"),
+        ("POST", "/certificate/register"),
         ("POST", "/policies/new/version"),
         ("PUT", "/target-policies/new"),
         ("POST", "/target-policies/new"),
@@ -68,7 +74,7 @@ fn texts_keep_the_patterns_of_the_model() {
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"presignedUrlConfig": {"roleArn": "short"}})), "roleArn");
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"presignedUrlConfig": ["arn", 60]})), "presignedUrlConfig");
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"abortConfig": {"criteriaList": []}})), "criteriaList");
-    for query in ["?thingGroupName=", "?thingGroupId=a_b", "?namespaceId=x"] {
+    for query in ["?thingGroupName=", "?thingGroupId=a_b", "?namespaceId=a.b"] {
         refused(&endpoint, "GET", &format!("/jobs{query}"), "", &query[1..query.find('=').unwrap()]);
     }
     refused(&endpoint, "DELETE", "/jobs/fw?force=yes", "", "force");

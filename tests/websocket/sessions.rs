@@ -1,6 +1,7 @@
 //! The same sessions as over mutual TLS.
 
-use crate::common::{Endpoint, connect_packet, publish_packet, subscribe_packet};
+use crate::common::authority::Authority;
+use crate::common::{Client, Endpoint, connect_packet, publish_packet, subscribe_packet};
 use crate::{BINARY, FIN, Socket, frame};
 use serde_json::{Value, json};
 
@@ -97,6 +98,36 @@ fn events_of_jobs_are_for_who_signs_once_they_are_enabled() {
     assert_eq!(by_certificate.packet(), Some((0x20, vec![1, 0])), "the same session goes on");
     succeed("fw-2");
     by_certificate.expect_quiet();
+}
+
+/// Told even where no events are enabled (PROTOCOL-CORE 4.4).
+#[test]
+fn who_signs_hears_of_certificates_that_register_themselves() {
+    let endpoint = Endpoint::start(&[]);
+    let ours = Authority::new("ours");
+    let id = ours.register(&endpoint, "?setAsActive=true&allowAutoRegistration=true");
+    let topic = format!("$aws/events/certificates/registered/{id}");
+    let mut owner = Socket::connect(&endpoint, "t-0");
+    owner.send_packet(&subscribe_packet(3, &[topic.clone()], 0));
+    assert_eq!(owner.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("things")).unwrap();
+    let (certificate, key) = ours.sign("device");
+    std::fs::write(dir.path().join("things/device.cert.pem"), certificate).unwrap();
+    std::fs::write(dir.path().join("things/device.key.pem"), key).unwrap();
+    let mut registered = Vec::new();
+    for _ in 0..2 {
+        let stream = endpoint.tls(&endpoint.mqtt, Some((dir.path(), "device"))).unwrap();
+        let mut device = Client { stream, thing: "t-1".into() };
+        device.send(&connect_packet("t-1", 300, 4, 2));
+        assert_ne!(device.packet(), Some((0x20, vec![0, 0])));
+        let (heard, event) = owner.message();
+        assert_eq!((&heard, &event["caCertificateId"]), (&topic, &json!(id)));
+        assert_eq!((&event["certificateStatus"], &event["awsAccountId"]), (&json!("PENDING_ACTIVATION"), &json!("111122223333")));
+        assert!(event["timestamp"].is_i64() && event["certificateRegistrationTimestamp"].is_string(), "{event}");
+        registered.push(event["certificateId"].clone());
+    }
+    assert_eq!(registered[0], registered[1], "told again, and not made again");
 }
 
 #[test]

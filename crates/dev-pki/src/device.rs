@@ -27,11 +27,25 @@ impl DeviceCertificate {
     pub fn from_pem(pem: &str) -> Result<Self, String> {
         let der =
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| format!("it is no PEM of a certificate: {error}"))?;
+        Self::read(pem.into(), der)
+    }
+
+    /// The same of a certificate in DER.
+    ///
+    /// # Errors
+    /// As [`Self::from_pem`].
+    pub fn from_der(der: &CertificateDer<'_>) -> Result<Self, String> {
+        let text = pem::Pem::new("CERTIFICATE", der.to_vec());
+        let text = pem::encode_config(&text, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF));
+        Self::read(text, der.clone().into_owned())
+    }
+
+    fn read(pem: String, der: CertificateDer<'static>) -> Result<Self, String> {
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
         device_kinds::check(&parsed)?;
         let ms = |time: x509_parser::time::ASN1Time| time.timestamp().saturating_mul(1000);
         let (not_before_ms, not_after_ms) = (ms(parsed.validity().not_before), ms(parsed.validity().not_after));
-        Ok(Self { pem: pem.into(), der, not_before_ms, not_after_ms })
+        Ok(Self { pem, der, not_before_ms, not_after_ms })
     }
 }
 

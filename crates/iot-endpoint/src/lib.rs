@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod authorities;
 mod broker;
 mod client_certificates;
 pub mod config;

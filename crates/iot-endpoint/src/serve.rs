@@ -141,6 +141,8 @@ fn engine_config(options: &ServeOptions) -> EngineConfig {
         spread: config.spread,
         rate_per_minute: quotas.rollout_per_minute,
         active_jobs_max: quotas.active_jobs,
+        concurrent_jobs_max: quotas.concurrent_jobs,
+        jobs_in_deletion_max: quotas.jobs_in_deletion,
         targets_per_job_max: quotas.targets_per_job,
         ..EngineConfig::new(config.minute)
     }

@@ -230,6 +230,8 @@ pub(crate) fn create_job(
     CreateJob {
         target_selection: settings.target_selection,
         scheduling: settings.scheduling,
+        namespace: rollout.namespace.clone(),
+        template: rollout.template.clone(),
         config: JobConfig { description, ..settings.config },
         ..CreateJob::new(rollout.jobs[n].clone(), vec![target], document.unwrap_or(&rollout.document).clone())
     }
@@ -241,7 +243,9 @@ pub(crate) fn create_job(
 /// With the first job whose times are out of their limits.
 pub(crate) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
-        Some(scheduling) => scheduling.check(now_ms, emulator.endpoint.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
+        Some(scheduling) => scheduling
+            .check(rollout.settings.target_selection, now_ms, emulator.endpoint.minute)
+            .map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),
     })
 }

@@ -1,8 +1,9 @@
 //! What one session is subscribed to.
 
 use super::filter::{self, Filter};
-use iot_jobs::ThingName;
 use iot_jobs::wire::topic::{Topic, TopicKind};
+use iot_jobs::{NamespaceId, ThingName};
+use jobs_engine::engine::HeardNamespace;
 use rmqtt_codec::types::QoS;
 
 /// Topics that only their own thing may hear: messages for them go straight to its session.
@@ -84,11 +85,32 @@ impl Subscriptions {
     }
 
     pub(crate) fn notification_interest(&self, thing: &ThingName) -> WantedNotifications {
-        let notification_interest = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
+        let topic = |kind| Topic { thing: thing.as_str(), namespace: None, kind };
+        let notification_interest = |kind| self.granted(&topic(kind).to_string()).is_some();
         WantedNotifications {
             notify: notification_interest(TopicKind::Notify),
             notify_next: notification_interest(TopicKind::NotifyNext),
         }
+    }
+
+    /// Namespaces whose notifications are wanted: those that filters name, and every one where a wildcard stands in their place.
+    pub(crate) fn namespace_interest(&self, thing: &ThingName) -> Vec<HeardNamespace> {
+        let filters = self.0.iter().map(|subscription| Filter::of_valid(&subscription.filter).topics);
+        let heard = |namespace, kind| HeardNamespace {
+            namespace,
+            notify: kind != TopicKind::NotifyNext,
+            notify_next: kind != TopicKind::Notify,
+        };
+        let mut named: Vec<HeardNamespace> = filters
+            .filter_map(|filter| Topic::parse(filter).ok())
+            .filter(|topic| topic.thing == thing.as_str() && matches!(topic.kind, TopicKind::Notify | TopicKind::NotifyNext))
+            .filter_map(|topic| Some(heard(Some(NamespaceId::new(topic.namespace?).ok()?), topic.kind)))
+            .collect();
+        // No filter has this last level, so that only wildcards match it.
+        if self.granted(&format!("{THINGS_PREFIX}{thing}/jobs/+")).is_some() {
+            named.push(HeardNamespace { namespace: None, notify: true, notify_next: true });
+        }
+        named
     }
 
     /// Those for topics that others publish to.

@@ -3,7 +3,7 @@
 use super::http::{Body, Lost, Query, Refused, respond, segments};
 use crate::identity;
 use crate::request_log::Answered;
-use crate::service::Service;
+use crate::service::{Asked, Service};
 use crate::shape::Disposition;
 use http::Response;
 use http::request::Parts;
@@ -57,7 +57,8 @@ async fn handle(
     }
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let parsed = data_plane::parse_request(call.operation, |name| query.get(name), body);
-    let outcome = service.reply(&thing, parsed, refusal);
+    // No member of the data plane's model names a namespace (PROTOCOL-CORE 2.6).
+    let outcome = service.reply(&thing, Asked { namespace: None, parsed }, refusal);
     let reply = service.filled(&thing, outcome).await.ok_or_else(Refused::too_many)?;
     if !service.durable().await {
         return Err(Refused::not_durable());

@@ -20,7 +20,7 @@ use files::OpenFiles;
 use host::clock;
 use iot_jobs::instant::Now;
 use iot_jobs::wire::payload::Refusal;
-use iot_jobs::{ClientToken, Rejection, Reply, Request, ThingName};
+use iot_jobs::{ClientToken, ErrorCode, NamespaceId, Rejection, Reply, Request, ThingName};
 use jobs_engine::engine::{Engine, EngineConfig};
 use jobs_engine::registry::{CertificateId, Registry};
 use outlet::{Inlet, Outlet};
@@ -57,6 +57,7 @@ impl Service {
     pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
         let mut registry = Registry::new(config.minute);
+        registry.limit_templates(shape.quotas.job_templates);
         let mut engine = Engine::new(config);
         let Files { ledger, requests, state } = files;
         if let Some(opened) = &state {
@@ -125,17 +126,24 @@ impl Service {
     }
 
     /// The reply to what a thing sent, whatever way it came in: refused as what it is, refused on purpose, or the engine's.
-    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Outcome {
-        match (parsed, injected) {
-            (Ok(request), None) => self.request(thing, &request),
+    pub(super) fn reply(&self, thing: &ThingName, asked: Asked<'_>, injected: Option<Rejection>) -> Outcome {
+        match (asked.parsed, injected) {
+            (Ok(request), None) => self.request(thing, asked.namespace, &request),
             (Ok(request), Some(rejection)) => Outcome::Reply(refused(request.client_token, rejection)),
             (Err(refusal), _) => Outcome::Reply(refused(refusal.client_token, refusal.rejection)),
         }
     }
 
-    fn request(&self, thing: &ThingName, request: &Request) -> Outcome {
+    fn request(&self, thing: &ThingName, namespace: Option<&str>, request: &Request) -> Outcome {
+        let namespace = match namespace.map(NamespaceId::new).transpose() {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                let rejection = Rejection::new(ErrorCode::InvalidRequest, error.to_string());
+                return Outcome::Reply(refused(request.client_token.clone(), rejection));
+            }
+        };
         let (mut reply, origin) = self.call(|engine, now| {
-            let reply = engine.handle_request(thing, request, now);
+            let reply = engine.handle_request_in(namespace.as_ref(), thing, request, now);
             let origin = Origin::of_reply(engine, thing, request, &reply, now);
             (reply, origin)
         });
@@ -175,6 +183,14 @@ impl Service {
     pub(super) fn unrendered(&self) -> u64 {
         self.rendering.dropped()
     }
+}
+
+/// What a thing sent.
+pub(super) struct Asked<'a> {
+    /// Of whose jobs, as found in the topic; absent: of those without a namespace.
+    pub(super) namespace: Option<&'a str>,
+    /// The request itself, or why it is none.
+    pub(super) parsed: Result<Request, Refusal>,
 }
 
 /// What came of a request.

@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::sessions::{After, Begun, Epoch};
 use host::clock;
 use iot_jobs::ThingName;
+use jobs_engine::engine::Engine;
 use std::time::Duration;
 
 impl Service {
@@ -22,9 +23,10 @@ impl Service {
                 subscriptions.remove_below(EVENTS_PREFIX);
                 self.sessions.set_subscriptions(thing, begun.epoch, subscriptions);
             }
-            let notification_interest =
-                begun.resumed.as_ref().map(|subscriptions| subscriptions.notification_interest(thing)).unwrap_or_default();
-            engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
+            match &begun.resumed {
+                Some(subscriptions) => follow(engine, thing, subscriptions),
+                None => engine.handle_subscription(thing, false, false),
+            }
             engine.handle_presence(thing, true);
             (begun, will)
         });
@@ -36,12 +38,11 @@ impl Service {
 
     /// What a session is subscribed to from now on.
     pub(crate) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
-        let notification_interest = subscriptions.notification_interest(thing);
         self.call(|engine, _| {
             // A session that was taken over has nothing to say any more.
             if self.sessions.is_current(thing, epoch) {
                 self.sessions.set_subscriptions(thing, epoch, subscriptions);
-                engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
+                follow(engine, thing, subscriptions);
             }
         });
     }
@@ -75,4 +76,11 @@ impl Service {
             self.sessions.publish(will.into_message(now), Some(&thing));
         }
     }
+}
+
+/// What a thing's session is subscribed to.
+fn follow(engine: &mut Engine, thing: &ThingName, subscriptions: &Subscriptions) {
+    let wanted = subscriptions.notification_interest(thing);
+    engine.handle_subscription(thing, wanted.notify, wanted.notify_next);
+    engine.handle_namespaces(thing, subscriptions.namespace_interest(thing));
 }

@@ -1,22 +1,22 @@
 //! JSON shapes of jobs on the control plane, both ways (PROTOCOL 11.2 and 11.3; shapes as in botocore's `iot/2015-05-28` model).
 
 use super::control::{Account, JOB, arn, invalid, parse_target, target_arn, to_bytes};
+use super::scheduling::{SchedulingBody, time_text};
+use super::tags::{TagBody, parse_tags};
+use super::template::parse_template_arn;
 use super::{json, model};
+use crate::managed::{self, ManagedTemplate};
 use crate::{
     AbortCriterion, ControlError, CreateJob, ExponentialRate, GroupName, JobConfig, JobDescription, JobDocument, JobFilter, JobId,
-    JobSettings, JobTarget, PresignedUrlConfig, RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig,
-    TargetSelection, UpdateJob,
+    JobSettings, JobTarget, JobTemplate, MaintenanceWindow, NamespaceId, PresignedUrlConfig, RateIncrease, RetryCriterion,
+    RolloutConfig, SchedulingConfig, Tags, TargetSelection, TemplateId, TemplateRef, TemplateUse, UpdateJob, limits,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use strum::VariantArray;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
 
-/// `startTime` and `endTime`: UTC. Seconds are for shortened minutes only.
-const SCHEDULE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute][optional [:[second]]]");
 const CREATE_JOB: &str = "CreateJob";
 const ABORT_ACTION: &str = "CANCEL";
 /// CreateJob's members that are a job's settings.
@@ -35,7 +35,7 @@ pub const SETTINGS: [&str; 8] = [
 /// ignored.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct ConfigBody {
+pub(super) struct ConfigBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,18 +114,7 @@ struct TimeoutBody {
     in_progress_timeout_in_minutes: Option<u32>,
 }
 
-#[derive(Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct SchedulingBody {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end_behavior: Option<String>,
-}
-
-fn value_of<T: VariantArray + Copy + Into<&'static str>>(what: &str, text: &str) -> Result<T, ControlError> {
+pub(super) fn value_of<T: VariantArray + Copy + Into<&'static str>>(what: &str, text: &str) -> Result<T, ControlError> {
     T::VARIANTS.iter().copied().find(|value| (*value).into() == text).ok_or_else(|| {
         let known: Vec<&str> = T::VARIANTS.iter().map(|value| (*value).into()).collect();
         invalid(format!("{what} must be {}, not {text:?}", known.join(" or ")))
@@ -230,7 +219,7 @@ impl ConfigBody {
         })
     }
 
-    fn of(config: &JobConfig) -> Self {
+    pub(super) fn of(config: &JobConfig) -> Self {
         Self {
             description: config.description.clone(),
             presigned_url_config: config
@@ -247,42 +236,6 @@ impl ConfigBody {
     }
 }
 
-fn parse_time(what: &str, text: &str) -> Result<i64, ControlError> {
-    let at = PrimitiveDateTime::parse(text, SCHEDULE)
-        .map_err(|_| invalid(format!("{what} must be like \"2026-11-25 16:30\" (UTC), not {text:?}")))?;
-    Ok(at.assume_utc().unix_timestamp() * 1000)
-}
-
-fn time_text(ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let short = format_description!("[year]-[month]-[day] [hour]:[minute]");
-    let long = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    if at.second() == 0 { at.format(short) } else { at.format(long) }.unwrap_or_default()
-}
-
-impl SchedulingBody {
-    fn parse(&self) -> Result<SchedulingConfig, ControlError> {
-        let start_ms = self.start_time.as_deref().map(|text| parse_time("startTime", text)).transpose()?;
-        let behavior = self.end_behavior.as_deref().map(|text| value_of("endBehavior", text)).transpose()?;
-        let end = match (self.end_time.as_deref(), behavior) {
-            (Some(text), behavior) => {
-                Some(ScheduledEnd { at_ms: parse_time("endTime", text)?, behavior: behavior.unwrap_or_default() })
-            }
-            (None, Some(_)) => return Err(invalid("endBehavior needs an endTime")),
-            (None, None) => None,
-        };
-        Ok(SchedulingConfig { start_ms, end })
-    }
-
-    fn of(config: &SchedulingConfig) -> Self {
-        Self {
-            start_time: config.start_ms.map(time_text),
-            end_time: config.end.map(|end| time_text(end.at_ms)),
-            end_behavior: config.end.map(|end| <&str>::from(end.behavior).into()),
-        }
-    }
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CreateJobBody<'a> {
@@ -291,23 +244,84 @@ struct CreateJobBody<'a> {
     document: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document_source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_template_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_parameters: Option<&'a BTreeMap<String, String>>,
     #[serde(flatten)]
     settings: SettingsBody,
 }
 
-/// The body of CreateJob.
+/// What DescribeJob says of the template.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TemplateBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_template_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_parameters: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> TemplateBody<'a> {
+    fn of(template: Option<&'a TemplateUse>) -> Self {
+        Self { job_template_arn: template.map(|template| template.arn.as_str()), document_parameters: parameters(template) }
+    }
+}
+
+fn parameters(template: Option<&TemplateUse>) -> Option<&BTreeMap<String, String>> {
+    template.map(|template| &template.parameters).filter(|parameters| !parameters.is_empty())
+}
+
+/// The body of CreateJob; the document of a job that is made from a template is that of the template.
 #[must_use]
 pub fn encode_create_job(account: &Account, create: &CreateJob) -> Vec<u8> {
     let source = create.document_source.as_deref();
     to_bytes(&CreateJobBody {
         targets: create.targets.iter().map(|target| account.target_arn(target)).collect(),
-        document: source.is_none().then(|| create.document.as_json()),
+        document: (source.is_none() && create.template.is_none()).then(|| create.document.as_json()),
         document_source: source,
+        namespace_id: create.namespace.as_ref().map(NamespaceId::as_str),
+        job_template_arn: create.template.as_ref().map(|template| account.of_local_arn(&template.arn)),
+        document_parameters: parameters(create.template.as_ref()),
         settings: SettingsBody::of(create.target_selection, create.scheduling.as_ref(), &create.config),
     })
 }
 
-fn take<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Result<Option<T>, ControlError> {
+/// `document` or `documentSource` of a call, not read yet.
+pub(super) enum DocumentSource {
+    Text(String),
+    Url(String),
+    None,
+}
+
+impl DocumentSource {
+    pub(super) fn take(members: &mut Map<String, Value>) -> Result<Self, ControlError> {
+        match (take(members, "document")?, take(members, "documentSource")?) {
+            (Some(text), None) => Ok(Self::Text(text)),
+            (None, Some(url)) => Ok(Self::Url(url)),
+            (None, None) => Ok(Self::None),
+            (Some(_), Some(_)) => Err(invalid("there is a document or a documentSource, not both")),
+        }
+    }
+
+    /// The document, and where it was read from; `None` where there is none.
+    pub(super) fn read(
+        self,
+        read_source: impl FnOnce(&str) -> Result<String, ControlError>,
+    ) -> Result<Option<(JobDocument, Option<String>)>, ControlError> {
+        let (text, source) = match self {
+            Self::Text(text) => (text, None),
+            Self::Url(url) => (read_source(&url)?, Some(url)),
+            Self::None => return Ok(None),
+        };
+        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| invalid(format!("document is not JSON: {error}")))?;
+        Ok(Some((JobDocument::from_valid_json(&text), source)))
+    }
+}
+
+pub(super) fn take<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Result<Option<T>, ControlError> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => serde_json::from_value(value).map(Some).map_err(|error| invalid(format!("{name}: {error}"))),
@@ -319,7 +333,7 @@ fn take_targets(members: &mut Map<String, Value>) -> Result<Vec<JobTarget>, Cont
     arns.iter().map(|arn| parse_target(arn)).collect()
 }
 
-fn parse_config(members: Map<String, Value>) -> Result<UpdateJob, ControlError> {
+pub(super) fn parse_config(members: Map<String, Value>) -> Result<UpdateJob, ControlError> {
     let body: ConfigBody = serde_json::from_value(Value::Object(members)).map_err(|error| invalid(error.to_string()))?;
     body.parse()
 }
@@ -328,16 +342,39 @@ fn parse_config(members: Map<String, Value>) -> Result<UpdateJob, ControlError> 
 ///
 /// # Errors
 /// `InvalidRequest`, naming the member.
-pub fn parse_settings(mut members: Map<String, Value>) -> Result<JobSettings, ControlError> {
+pub fn parse_settings(members: Map<String, Value>) -> Result<JobSettings, ControlError> {
+    given_settings(members).map(|given| given.over(&JobConfig::default(), &[]))
+}
+
+/// A job's settings as a request states them.
+struct GivenSettings {
+    target_selection: TargetSelection,
+    scheduling: SchedulingConfig,
+    config: UpdateJob,
+}
+
+impl GivenSettings {
+    /// With what a template states where the request says nothing, member by member (PROTOCOL-CORE 2.1: each as a whole, inferred).
+    fn over(self, config: &JobConfig, windows: &[MaintenanceWindow]) -> JobSettings {
+        let mut scheduling = self.scheduling;
+        if scheduling.windows.is_empty() {
+            scheduling.windows = windows.to_vec();
+        }
+        JobSettings {
+            target_selection: self.target_selection,
+            scheduling: Some(scheduling).filter(|scheduling| *scheduling != SchedulingConfig::default()),
+            config: self.config.apply(config),
+        }
+    }
+}
+
+fn given_settings(mut members: Map<String, Value>) -> Result<GivenSettings, ControlError> {
     model::check_rest(CREATE_JOB, &members)?;
     let selection: Option<String> = take(&mut members, "targetSelection")?;
     let scheduling: Option<SchedulingBody> = take(&mut members, "schedulingConfig")?;
     let scheduling = scheduling.map(|body| body.parse()).transpose()?;
-    Ok(JobSettings {
-        target_selection: selection.map_or(Ok(TargetSelection::default()), |text| value_of("targetSelection", &text))?,
-        scheduling: scheduling.filter(|scheduling| *scheduling != SchedulingConfig::default()),
-        config: parse_config(members)?.apply(&JobConfig::default()),
-    })
+    let target_selection = selection.map_or(Ok(TargetSelection::default()), |text| value_of("targetSelection", &text))?;
+    Ok(GivenSettings { target_selection, scheduling: scheduling.unwrap_or_default(), config: parse_config(members)? })
 }
 
 #[derive(Serialize)]
@@ -371,29 +408,74 @@ pub fn settings_members(settings: &JobSettings) -> Map<String, Value> {
     }
 }
 
-/// `read_source` reads the document that `documentSource` names.
-///
+/// CreateJob, and what it says beside the job.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// The job.
+    pub create: CreateJob,
+    /// `tags`.
+    pub tags: Tags,
+}
+
+/// What CreateJob reads from elsewhere.
+pub trait JobSources {
+    /// The document that `documentSource` names.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it cannot be read.
+    fn document(&self, source: &str) -> Result<String, ControlError>;
+
+    /// A template of the account.
+    ///
+    /// # Errors
+    /// `ResourceNotFound`.
+    fn template(&self, id: &TemplateId) -> Result<JobTemplate, ControlError>;
+}
+
 /// # Errors
-/// `InvalidRequest`, naming the member.
-pub fn parse_create_job(
-    job_id: &str,
-    body: &[u8],
-    read_source: impl FnOnce(&str) -> Result<String, ControlError>,
-) -> Result<CreateJob, ControlError> {
+/// `InvalidRequest`, naming the member; whatever `sources` say.
+pub fn parse_create_job(job_id: &str, body: &[u8], sources: &impl JobSources) -> Result<NewJob, ControlError> {
     let mut members = json::members(CREATE_JOB, body)?;
     let job_id = JobId::new(job_id).map_err(|error| invalid(error.to_string()))?;
     let targets = take_targets(&mut members)?;
-    let source: Option<String> = take(&mut members, "documentSource")?;
-    let document = match (take::<String>(&mut members, "document")?, &source) {
-        (Some(document), None) => document,
-        (None, Some(source)) => read_source(source)?,
-        (Some(_), Some(_)) => return Err(invalid("a job has a document or a documentSource, not both")),
-        (None, None) => return Err(invalid("document or documentSource is required (templates are not supported here)")),
+    let tags = parse_tags(take::<Vec<TagBody>>(&mut members, "tags")?)?;
+    let namespace = take(&mut members, "namespaceId")?;
+    let document = DocumentSource::take(&mut members)?.read(|source| sources.document(source))?;
+    let (template, used) = take_template(&mut members, sources)?;
+    let settings = given_settings(members)?;
+    let JobSettings { target_selection, scheduling, config } = match &template {
+        Some(template) => settings.over(&template.config, &template.windows),
+        None => settings.over(&JobConfig::default(), &[]),
     };
-    serde_json::from_str::<serde::de::IgnoredAny>(&document).map_err(|error| invalid(format!("document is not JSON: {error}")))?;
-    let JobSettings { target_selection, scheduling, config } = parse_settings(members)?;
-    let document = JobDocument::from_valid_json(&document);
-    Ok(CreateJob { job_id, targets, target_selection, document, document_source: source, scheduling, config })
+    if let Some(scheduling) = &scheduling {
+        scheduling.check_windows(target_selection)?;
+    }
+    let of_template = template.map(|template| (template.document, template.document_source));
+    let (document, document_source) =
+        document.or(of_template).ok_or_else(|| invalid("document, documentSource or jobTemplateArn is required"))?;
+    let create =
+        CreateJob { job_id, targets, target_selection, document, document_source, scheduling, namespace, template: used, config };
+    Ok(NewJob { create, tags })
+}
+
+/// What the template says, with the parameters in its document, and what the job is to say of it.
+fn take_template(
+    members: &mut Map<String, Value>,
+    sources: &impl JobSources,
+) -> Result<(Option<JobTemplate>, Option<TemplateUse>), ControlError> {
+    let arn: Option<String> = take(members, "jobTemplateArn")?;
+    let parameters: Option<BTreeMap<String, String>> = take(members, "documentParameters")?;
+    let reference = arn.as_deref().map(parse_template_arn).transpose()?;
+    let template = match (&reference, &parameters) {
+        (Some(TemplateRef::Managed(name, version)), _) => {
+            let document = managed::find(name, Some(version))?.fill(parameters.as_ref().unwrap_or(&BTreeMap::new()))?;
+            Some(JobTemplate { document, document_source: None, config: JobConfig::default(), windows: Vec::new() })
+        }
+        (_, Some(_)) => return Err(invalid("documentParameters are for managed job templates")),
+        (Some(TemplateRef::Own(id)), None) => Some(sources.template(id)?),
+        (None, None) => None,
+    };
+    Ok((template, arn.map(|arn| TemplateUse { arn, parameters: parameters.unwrap_or_default() })))
 }
 
 /// # Errors
@@ -421,11 +503,13 @@ pub fn parse_associate_targets(body: &[u8]) -> Result<(Vec<JobTarget>, Option<St
 ///
 /// # Errors
 /// `InvalidRequest`, naming the parameter.
-pub fn parse_job_filter(status: Option<&str>, selection: Option<&str>, group: Option<&str>) -> Result<JobFilter, ControlError> {
+pub fn parse_job_filter<'a>(query: impl Fn(&str) -> Option<&'a str>) -> Result<JobFilter, ControlError> {
+    let (status, selection, group) = (query("status"), query("targetSelection"), query("thingGroupName"));
     Ok(JobFilter {
         status: status.map(|text| value_of("status", text)).transpose()?,
         target_selection: selection.map(|text| value_of("targetSelection", text)).transpose()?,
         group: group.map(GroupName::new).transpose().map_err(|error| invalid(error.to_string()))?,
+        namespace: query("namespaceId").map(NamespaceId::new).transpose().map_err(|error| invalid(error.to_string()))?,
     })
 }
 
@@ -482,9 +566,29 @@ struct JobBody<'a> {
     targets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduling_config: Option<SchedulingBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scheduled_job_rollouts: Vec<ScheduledRollout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_id: Option<&'a str>,
+    #[serde(flatten)]
+    template: TemplateBody<'a>,
     #[serde(flatten)]
     config: ConfigBody,
     job_process_details: ProcessDetails,
+}
+
+/// One of `scheduledJobRollouts`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScheduledRollout {
+    start_time: String,
+}
+
+/// When the next maintenance windows of a job open.
+fn scheduled_rollouts(job: &JobDescription, now_ms: i64) -> Vec<ScheduledRollout> {
+    let scheduling = job.create.scheduling.as_ref().filter(|_| job.status.is_active());
+    let starts = scheduling.map_or_else(Vec::new, |scheduling| scheduling.next_windows(now_ms, limits::WINDOWS_TOLD));
+    starts.into_iter().map(|start| ScheduledRollout { start_time: time_text(start) }).collect()
 }
 
 /// `jobProcessDetails`, as told by DescribeJob.
@@ -564,9 +668,9 @@ impl<'a> SummaryBody<'a> {
     }
 }
 
-/// The answer to DescribeJob (PROTOCOL 11.3).
+/// The answer to DescribeJob at `now_ms` (PROTOCOL 11.3).
 #[must_use]
-pub fn encode_describe_job(job: &JobDescription) -> Vec<u8> {
+pub fn encode_describe_job(job: &JobDescription, now_ms: i64) -> Vec<u8> {
     to_bytes(&DescribeJobAnswer {
         document_source: job.create.document_source.as_deref(),
         job: JobBody {
@@ -576,6 +680,9 @@ pub fn encode_describe_job(job: &JobDescription) -> Vec<u8> {
             comment: job.comment.as_deref(),
             targets: job.create.targets.iter().map(target_arn).collect(),
             scheduling_config: job.create.scheduling.as_ref().map(SchedulingBody::of),
+            scheduled_job_rollouts: scheduled_rollouts(job, now_ms),
+            namespace_id: job.create.namespace.as_ref().map(NamespaceId::as_str),
+            template: TemplateBody::of(job.create.template.as_ref()),
             config: ConfigBody::of(&job.create.config),
             job_process_details: ProcessDetails::of(job),
         },
@@ -597,6 +704,18 @@ pub fn encode_jobs(jobs: &[JobDescription], thing_group_id: Option<&str>, next_t
     to_bytes(&JobsAnswer { jobs: jobs.iter().map(summary).collect(), next_token })
 }
 
+/// The document of a job before its parameters were filled in: that of its managed template, where it is from one.
+#[must_use]
+pub fn before_substitution(create: &CreateJob) -> JobDocument {
+    let template = create.template.as_ref().and_then(|template| parse_template_arn(&template.arn).ok());
+    match template {
+        Some(TemplateRef::Managed(name, version)) => {
+            managed::find(&name, Some(&version)).map_or_else(|_gone| create.document.clone(), ManagedTemplate::document)
+        }
+        _ => create.document.clone(),
+    }
+}
+
 /// The answer to GetJobDocument.
 #[must_use]
 pub fn encode_document(document: &JobDocument) -> Vec<u8> {
@@ -608,10 +727,35 @@ mod tests {
     use super::*;
     use crate::ThingName;
     use crate::wire::control::{THING, THING_GROUP};
-    use crate::{EndBehavior, FailureType};
+    use crate::cron::Cron;
+    use crate::{EndBehavior, FailureType, ScheduledEnd};
+
+    /// One template, and documents that name their source.
+    struct Elsewhere;
+
+    impl JobSources for Elsewhere {
+        fn document(&self, source: &str) -> Result<String, ControlError> {
+            Ok(format!("{source:?}"))
+        }
+
+        fn template(&self, id: &TemplateId) -> Result<JobTemplate, ControlError> {
+            if id.as_str() != "known" {
+                return Err(ControlError::ResourceNotFound(format!("job template {id} does not exist")));
+            }
+            let window = MaintenanceWindow { start: Cron::parse("cron(0 22 * * ? *)").unwrap(), minutes: 60 };
+            let config = JobConfig {
+                description: Some("of the template".into()),
+                in_progress_timeout_minutes: Some(7),
+                rollout: RolloutConfig { maximum_per_minute: Some(5), exponential: None },
+                ..JobConfig::default()
+            };
+            let document = JobDocument::from_valid_json("{\"of\":\"template\"}");
+            Ok(JobTemplate { document, document_source: None, config, windows: vec![window] })
+        }
+    }
 
     fn parse(body: &str) -> Result<CreateJob, ControlError> {
-        parse_create_job("fw-1", body.as_bytes(), |source| Ok(format!("{source:?}")))
+        parse_create_job("fw-1", body.as_bytes(), &Elsewhere).map(|new| new.create)
     }
 
     #[test]
@@ -621,7 +765,9 @@ mod tests {
             scheduling: Some(SchedulingConfig {
                 start_ms: Some(1_772_000_040_000),
                 end: Some(ScheduledEnd { at_ms: 1_772_003_640_000, behavior: EndBehavior::ForceCancel }),
+                windows: vec![MaintenanceWindow { start: Cron::parse("cron(0 22 ? * SAT *)").unwrap(), minutes: 90 }],
             }),
+            namespace: Some(NamespaceId::new("aws-gg-deployment").unwrap()),
             config: JobConfig {
                 description: Some("d".into()),
                 rollout: RolloutConfig {
@@ -653,7 +799,10 @@ mod tests {
         let refused = |body: &str| parse(body).unwrap_err().message().to_owned();
         let with = |member: &str| refused(&format!(r#"{{"targets":["{}"],"document":"{{}}",{member}}}"#, arn(THING, "t")));
         for (member, named) in [
-            (r#""tags":[]"#, "tags"),
+            (r#""destinationPackageVersions":[]"#, "destinationPackageVersions"),
+            (r#""tags":[{"Key":"a"},{"Key":"a"}]"#, "twice"),
+            (r#""documentParameters":{"a":"b"}"#, "managed job templates"),
+            (r#""jobTemplateArn":"arn:aws:iot:us-east-1::jobtemplate/AWS-Reboot""#, "ARN of a job template"),
             (r#""abortConfig":{}"#, "criteriaList"),
             (
                 r#""abortConfig":{"criteriaList":[{"failureType":"X","action":"CANCEL","thresholdPercentage":1,"minNumberOfExecutedThings":1}]}"#,
@@ -663,7 +812,15 @@ mod tests {
                 r#""abortConfig":{"criteriaList":[{"failureType":"ALL","action":"CANCEL","thresholdPercentage":1.234,"minNumberOfExecutedThings":1}]}"#,
                 "2 decimals",
             ),
-            (r#""schedulingConfig":{"maintenanceWindows":[]}"#, "maintenanceWindows"),
+            (r#""schedulingConfig":{"maintenanceWindows":[{"startTime":"daily","durationInMinutes":1}]}"#, "startTime of a"),
+            (
+                r#""schedulingConfig":{"maintenanceWindows":[{"startTime":"cron(0 1 * * ? *)","durationInMinutes":1431}]}"#,
+                "durationInMinutes",
+            ),
+            (
+                r#""schedulingConfig":{"maintenanceWindows":[{"startTime":"cron(0 1 * * ? *)","durationInMinutes":60}]}"#,
+                "CONTINUOUS",
+            ),
             (r#""schedulingConfig":{"startTime":"soon"}"#, "startTime must be like"),
             (r#""schedulingConfig":{"endBehavior":"CANCEL"}"#, "endBehavior needs"),
             (r#""jobExecutionsRolloutConfig":{"exponentialRate":{}}"#, "baseRatePerMinute"),
@@ -689,10 +846,36 @@ mod tests {
     }
 
     #[test]
-    fn times_have_minutes_and_seconds_where_they_are_needed() {
-        for text in ["2026-11-25 16:30", "2026-11-25 16:30:05"] {
-            assert_eq!(time_text(parse_time("startTime", text).unwrap()), text);
-        }
+    fn what_the_request_says_wins_over_the_template() {
+        let target = arn(THING, "t");
+        let of = |template: &str, more: &str| {
+            parse(&format!(r#"{{"targets":["{target}"],"jobTemplateArn":"{}"{more}}}"#, arn("jobtemplate", template)))
+        };
+        let continuous = r#","targetSelection":"CONTINUOUS""#;
+        let as_it_is = of("known", continuous).unwrap();
+        assert_eq!(as_it_is.document.as_json(), "{\"of\":\"template\"}");
+        assert_eq!(as_it_is.config.in_progress_timeout_minutes, Some(7));
+        assert_eq!(as_it_is.scheduling.map(|scheduling| scheduling.windows.len()), Some(1));
+        assert_eq!(as_it_is.template.map(|template| template.arn), Some(arn("jobtemplate", "known")));
+        let own = r#","targetSelection":"CONTINUOUS","description":"own","document":"{}","timeoutConfig":{"inProgressTimeoutInMinutes":9}"#;
+        let own = of("known", own).unwrap();
+        assert_eq!((own.document.as_json(), own.config.in_progress_timeout_minutes), ("{}", Some(9)));
+        assert_eq!(own.config.rollout.maximum_per_minute, Some(5), "what is not said is the template's");
+        assert!(of("known", "").unwrap_err().message().contains("CONTINUOUS"), "its windows are for continuous jobs");
+        assert!(matches!(of("unknown", ""), Err(ControlError::ResourceNotFound(_))));
+        assert!(of("known", r#","documentParameters":{}"#).unwrap_err().message().contains("managed"));
+    }
+
+    #[test]
+    fn a_managed_template_is_filled() {
+        let target = arn(THING, "t");
+        let job = parse(&format!(
+            r#"{{"targets":["{target}"],"jobTemplateArn":"arn:aws:iot:us-east-1::jobtemplate/AWS-Run-Command:1.0","documentParameters":{{"command":"ls"}}}}"#
+        ))
+        .unwrap();
+        assert!(job.document.as_json().contains(r#""command":"ls""#), "{}", job.document.as_json());
+        assert!(before_substitution(&job).as_json().contains("${aws:iot:parameter:command}"));
+        assert!(!before_substitution(&CreateJob { template: None, ..job }).as_json().contains("parameter"));
     }
 
     #[test]

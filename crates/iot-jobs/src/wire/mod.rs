@@ -1,5 +1,6 @@
 //! The language as text and bytes: topics, JSON payloads, HTTP shapes. The only place where any of them is made or read.
 
+pub mod authority;
 pub mod codesign;
 pub mod control;
 pub mod data_plane;
@@ -12,5 +13,8 @@ pub mod payload;
 pub mod placeholder;
 pub mod registry;
 pub mod salvage;
+mod scheduling;
 pub mod signature;
+pub mod tags;
+pub mod template;
 pub mod topic;

@@ -2,6 +2,7 @@
 
 use super::control::{self, THING, THING_GROUP};
 use super::json::{self, Object};
+use super::tags::TagBody;
 use crate::{ControlError, GroupName, ThingName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub const THING_TYPE: &str = "thingtype";
 pub const POLICY: &str = "policy";
 /// In `cert/{certificateId}`.
 pub const CERTIFICATE: &str = "cert";
+/// In `cacert/{caCertificateId}`.
+pub const CA_CERTIFICATE: &str = "cacert";
 /// Names a principal in the calls that attach certificates to things.
 pub const PRINCIPAL_HEADER: &str = "x-amzn-principal";
 /// Names a principal in the older calls that attach policies to certificates.
@@ -186,6 +189,8 @@ pub struct TypePropertiesBody {
 pub struct CreateTypeBody {
     /// `thingTypeProperties`.
     pub thing_type_properties: TypePropertiesBody,
+    /// `tags`.
+    pub tags: Option<Vec<TagBody>>,
 }
 
 /// The body of DeprecateThingType.
@@ -258,6 +263,8 @@ pub struct CreateGroupBody {
     pub parent_group_name: Option<String>,
     /// `thingGroupProperties`.
     pub thing_group_properties: GroupPropertiesBody,
+    /// `tags`.
+    pub tags: Option<Vec<TagBody>>,
 }
 
 /// The body of UpdateThingGroup.
@@ -481,7 +488,10 @@ pub struct DescribedCertificate<'a> {
     pub certificate_arn: String,
     /// `certificateId`: SHA-256 of its DER, 64 hexadecimal digits.
     pub certificate_id: String,
-    /// `status`: `ACTIVE`, `INACTIVE` or `REVOKED`.
+    /// `caCertificateId`, where it was registered with a CA of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_certificate_id: Option<String>,
+    /// `status`: `ACTIVE`, `INACTIVE`, `REVOKED` or `PENDING_ACTIVATION`.
     pub status: &'static str,
     /// `certificatePem`.
     pub certificate_pem: &'a str,
@@ -527,7 +537,18 @@ pub struct ListedCertificate {
 
 // ---------------------------------------------------------------------------------------------------------------- policies
 
-/// The body of CreatePolicy and of CreatePolicyVersion.
+/// The body of CreatePolicy.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreatePolicyBody {
+    /// `policyDocument`: JSON as a text.
+    pub policy_document: String,
+    /// `tags`.
+    #[serde(default)]
+    pub tags: Option<Vec<TagBody>>,
+}
+
+/// The body of CreatePolicyVersion.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyBody {

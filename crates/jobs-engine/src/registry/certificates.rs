@@ -20,6 +20,8 @@ pub enum CertificateStatus {
     Inactive,
     /// `REVOKED`: the same; the handshake fails already where it was registered without a CA.
     Revoked,
+    /// `PENDING_ACTIVATION`: it was registered as a device came with it, and nobody has decided on it (PROTOCOL-CORE 4.4). No caller sets it.
+    PendingActivation,
 }
 
 impl CertificateStatus {
@@ -56,6 +58,9 @@ pub struct Certificate {
     pub not_before_ms: i64,
     /// Until when it is valid.
     pub not_after_ms: i64,
+    /// The CA certificate that it was registered with, where that was one of the account.
+    #[serde(default)]
+    pub authority: Option<CertificateId>,
     /// Things it is a principal of.
     pub things: BTreeSet<ThingName>,
     /// Its one thing has it for itself (`EXCLUSIVE_THING`).
@@ -85,6 +90,19 @@ impl Registry {
     /// # Errors
     /// `ResourceAlreadyExists`.
     pub fn add_certificate(&mut self, new: NewCertificate, now: Now) -> Result<(), RegistryError> {
+        self.add_certificate_of(None, new, now)
+    }
+
+    /// As [`Self::add_certificate`], of one that a CA of the account has signed.
+    ///
+    /// # Errors
+    /// `ResourceAlreadyExists`.
+    pub fn add_certificate_of(
+        &mut self,
+        authority: Option<CertificateId>,
+        new: NewCertificate,
+        now: Now,
+    ) -> Result<(), RegistryError> {
         if self.certificates.contains_key(&new.id) {
             return Err(RegistryError::already_exists(ResourceKind::Certificate, &new.id, &new.id, ""));
         }
@@ -96,6 +114,7 @@ impl Registry {
             updated_ms: now.epoch_ms,
             not_before_ms: new.not_before_ms,
             not_after_ms: new.not_after_ms,
+            authority,
             things: BTreeSet::new(),
             exclusive: false,
             policies: BTreeSet::new(),
@@ -117,6 +136,12 @@ impl Registry {
     pub(super) fn certificate_mut(&mut self, id: CertificateId) -> Result<&mut Certificate, RegistryError> {
         self.dirty.insert(Key::Certificate(id));
         self.certificates.get_mut(&id).ok_or_else(|| RegistryError::not_found(ResourceKind::Certificate, &id))
+    }
+
+    /// Whether it was deleted, and not registered since.
+    #[must_use]
+    pub fn is_deleted(&self, id: CertificateId) -> bool {
+        self.deleted.contains(&id)
     }
 
     /// In the order of ids.
@@ -216,6 +241,9 @@ impl Registry {
         Some(match certificate.status {
             CertificateStatus::Inactive => Err("the certificate is INACTIVE (UpdateCertificate makes it ACTIVE)"),
             CertificateStatus::Revoked => Err("the certificate is REVOKED"),
+            CertificateStatus::PendingActivation => {
+                Err("the certificate is PENDING_ACTIVATION (UpdateCertificate makes it ACTIVE, AttachThingPrincipal gives it its thing)")
+            }
             CertificateStatus::Active if things.is_empty() => {
                 Err("the certificate is attached to no thing (AttachThingPrincipal attaches it)")
             }

@@ -5,6 +5,7 @@ use super::error::{RegistryError, ResourceKind};
 use super::names::{PolicyName, ResourceId};
 use super::policies::PolicyTarget;
 use super::things::{check_description, check_version};
+use super::tags::Tagged;
 use super::{Key, Registry};
 use iot_jobs::instant::Now;
 use iot_jobs::limits::GROUPS_PER_THING_MAX;
@@ -157,6 +158,7 @@ impl Registry {
             self.forget_target(&policy, &PolicyTarget::Group(name.clone()));
         }
         self.groups.remove(name);
+        self.forget_tags(&Tagged::Group(name.clone()));
         self.dirty.insert(Key::Group(name.clone()));
         Ok(())
     }

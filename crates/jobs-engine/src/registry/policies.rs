@@ -2,6 +2,7 @@
 
 use super::error::{ErrorKind, RegistryError, ResourceKind};
 use super::names::{CertificateId, PolicyName};
+use super::tags::Tagged;
 use super::{Key, Registry};
 use iot_jobs::GroupName;
 use iot_jobs::instant::Now;
@@ -153,6 +154,7 @@ impl Registry {
             return Err(conflict(format!("policy {name} is attached to one or more targets: detach it first")));
         }
         self.policies.remove(name);
+        self.forget_tags(&Tagged::Policy(name.clone()));
         self.dirty.insert(Key::Policy(name.clone()));
         Ok(())
     }

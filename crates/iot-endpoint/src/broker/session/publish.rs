@@ -39,6 +39,11 @@ impl JobsRequest {
         }
     }
 
+    /// Of whose jobs it is; absent: of those without a namespace.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        Topic::parse(&self.publish.topic).ok()?.namespace
+    }
+
     pub(crate) fn payload(&self) -> &[u8] {
         &self.publish.payload
     }

@@ -6,6 +6,8 @@ mod jobs;
 mod objects;
 mod query;
 mod registry;
+mod tags;
+mod templates;
 mod throttle;
 
 use super::Accepted;
@@ -231,7 +233,11 @@ fn operation(head: &Parts, body: &[u8], service: &Service, settings: &ApiSetting
     let call = Call { method, path: &path, query, headers: &head.headers, body, service, settings };
     throttle::check(&call)?;
     call.check_head()?;
-    jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
+    jobs::operation(&call)
+        .or_else(|| templates::operation(&call))
+        .or_else(|| tags::operation(&call))
+        .or_else(|| registry::operation(&call))
+        .unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
 }
 
 fn invalid(error: impl std::fmt::Display) -> ControlError {

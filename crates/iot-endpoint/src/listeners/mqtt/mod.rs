@@ -40,7 +40,10 @@ impl Carrier for TlsStream {
 
     fn identify(&self, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal> {
         let certificate = self.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("there is no certificate")?;
-        service.identify(&Presented::new(certificate), client_id, settings.auto_register)
+        match service.register_just_in_time(certificate) {
+            Some(refusal) => Err(refusal),
+            None => service.identify(&Presented::new(certificate), client_id, settings.auto_register),
+        }
     }
 }
 

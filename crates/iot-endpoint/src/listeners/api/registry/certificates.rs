@@ -30,11 +30,18 @@ fn first_status(call: &Call<'_>) -> CertificateStatus {
     if call.query.flag("setAsActive") { CertificateStatus::Active } else { CertificateStatus::Inactive }
 }
 
-fn mode_text(mode: CertificateMode) -> &'static str {
+pub(super) fn mode_text(mode: CertificateMode) -> &'static str {
     match mode {
         CertificateMode::Default => "DEFAULT",
         CertificateMode::SniOnly => "SNI_ONLY",
     }
+}
+
+/// `certificateMode` of a call.
+pub(super) fn certificate_mode(text: &str) -> Result<CertificateMode, Refused> {
+    let known = [CertificateMode::Default, CertificateMode::SniOnly];
+    let found = known.into_iter().find(|mode| mode_text(*mode) == text);
+    found.ok_or_else(|| invalid(format!("certificateMode must be DEFAULT or SNI_ONLY, not {text:?}")).into())
 }
 
 fn certificate_arn(id: CertificateId) -> String {
@@ -48,14 +55,25 @@ fn add(
     status: CertificateStatus,
     mode: CertificateMode,
 ) -> Result<CertificateId, Refused> {
+    add_of(call, None, certificate, status, mode)
+}
+
+/// Likewise one that a CA of the account has signed.
+pub(super) fn add_of(
+    call: &Call<'_>,
+    authority: Option<CertificateId>,
+    certificate: &DeviceCertificate,
+    status: CertificateStatus,
+    mode: CertificateMode,
+) -> Result<CertificateId, Refused> {
     let id = certificate_id(&certificate.der);
     let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
     let new = NewCertificate { id, pem: certificate.pem.clone(), status, mode, not_before_ms, not_after_ms };
-    call.service.call_registry(|registry, _, now| registry.add_certificate(new, now))?;
+    call.service.call_registry(|registry, _, now| registry.add_certificate_of(authority, new, now))?;
     Ok(id)
 }
 
-fn created<'a>(id: CertificateId, pem: Option<&'a str>, key_pair: Option<KeyPairBody<'a>>) -> Answer {
+pub(super) fn created<'a>(id: CertificateId, pem: Option<&'a str>, key_pair: Option<KeyPairBody<'a>>) -> Answer {
     let (certificate_arn, certificate_id) = (certificate_arn(id), id.to_string());
     encode(&CreatedCertificate { certificate_arn, certificate_id, certificate_pem: pem, key_pair })
 }
@@ -95,6 +113,7 @@ fn describe_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
         let certificate_description = DescribedCertificate {
             certificate_arn: certificate_arn(id),
             certificate_id: id.to_string(),
+            ca_certificate_id: found.authority.map(|id| id.to_string()),
             status: found.status.as_str(),
             certificate_pem: &found.pem,
             owned_by: ACCOUNT,
@@ -108,13 +127,17 @@ fn describe_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     })
 }
 
-/// By date of creation, the newest first unless `isAscendingOrder`.
 fn list_certificates(call: &Call<'_>) -> Result<Answer, Refused> {
+    listed(call, |_| true)
+}
+
+/// By date of creation, the newest first unless `isAscendingOrder`.
+pub(super) fn listed(call: &Call<'_>, is_wanted: impl Fn(&Certificate) -> bool) -> Result<Answer, Refused> {
     let page = call.query.page_of("pageSize", "marker", PAGE_MAX)?;
     let is_ascending = call.query.flag("isAscendingOrder");
     call.service.call_registry(|registry, _, _| {
         let place = |id: CertificateId, found: &Certificate| format!("{:020}{id}", found.created_ms);
-        let mut found: Vec<_> = registry.certificates().map(|(id, found)| (place(id, found), id, found)).collect();
+        let mut found: Vec<_> = registry.certificates().filter(|(_, found)| is_wanted(found)).map(|(id, found)| (place(id, found), id, found)).collect();
         found.sort_by(|(a, ..), (b, ..)| if is_ascending { a.cmp(b) } else { b.cmp(a) });
         let (found, marker) = page.cut_ordered(found, is_ascending, |(place, ..)| place);
         let listed = found.into_iter().map(|(_, id, found)| ListedCertificate {
@@ -128,9 +151,9 @@ fn list_certificates(call: &Call<'_>) -> Result<Answer, Refused> {
     })
 }
 
-fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
-    let refused = |_| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into();
-    text.parse().map_err(refused)
+pub(super) fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
+    let settable = text.parse().ok().filter(|status| *status != CertificateStatus::PendingActivation);
+    settable.ok_or_else(|| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into())
 }
 
 /// A certificate that is no longer `ACTIVE` ends the sessions that came in with it: at once, where AWS takes some minutes (inferred).

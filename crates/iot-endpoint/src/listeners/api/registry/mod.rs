@@ -1,6 +1,7 @@
 //! Operations of the registry, and where the data plane is. One file a kind of resource; rules are in [`jobs_engine::registry`],
 //! JSON shapes in [`iot_jobs::wire::registry`].
 
+mod authorities;
 mod certificates;
 mod groups;
 mod policies;
@@ -8,7 +9,8 @@ mod things;
 
 use super::{Answer, Call, Refused, invalid};
 use iot_jobs::wire::control::{self, THING, THING_GROUP};
-use iot_jobs::wire::registry::{self as wire, AttributePayloadBody, AttributesBody, CERTIFICATE, POLICY, THING_TYPE};
+use iot_jobs::wire::registry::{self as wire, AttributePayloadBody, AttributesBody, CA_CERTIFICATE, CERTIFICATE, POLICY, THING_TYPE};
+use iot_jobs::wire::template::JOB_TEMPLATE;
 use iot_jobs::{GroupName, ThingName};
 use jobs_engine::registry::{
     AttributePayload, Attributes, CertificateId, ErrorKind, RegistryError, ResourceId, ResourceKind, TypeName,
@@ -28,6 +30,7 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
     things::operation(call)
         .or_else(|| groups::operation(call))
         .or_else(|| certificates::operation(call))
+        .or_else(|| authorities::operation(call))
         .or_else(|| policies::operation(call))
 }
 
@@ -50,6 +53,7 @@ impl From<RegistryError> for Refused {
             ErrorKind::ResourceNotFound => (404, "ResourceNotFoundException"),
             ErrorKind::ResourceAlreadyExists => (409, "ResourceAlreadyExistsException"),
             ErrorKind::VersionConflict => (409, "VersionConflictException"),
+            ErrorKind::Conflict => (409, "ConflictException"),
             ErrorKind::DeleteConflict => (409, "DeleteConflictException"),
             ErrorKind::CertificateState => (406, "CertificateStateException"),
             ErrorKind::LimitExceeded => (410, "LimitExceededException"),
@@ -67,6 +71,8 @@ fn arn(kind: ResourceKind, name: &str) -> String {
         ResourceKind::ThingGroup => THING_GROUP,
         ResourceKind::Policy => POLICY,
         ResourceKind::Certificate => CERTIFICATE,
+        ResourceKind::CaCertificate => CA_CERTIFICATE,
+        ResourceKind::JobTemplate => JOB_TEMPLATE,
     };
     control::arn(kind, name)
 }

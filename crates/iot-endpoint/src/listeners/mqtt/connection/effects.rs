@@ -4,7 +4,7 @@ use super::{Connection, OUT_BYTES_PER_TURN};
 use crate::broker::packet::Close;
 use crate::broker::session::{Effect, JobsRequest};
 use crate::request_log::Answered;
-use crate::service::{Outcome, refused};
+use crate::service::{Asked, Outcome, refused};
 use crate::sessions::{Delayed, Delivery, LateAnswer};
 use crate::shape::Disposition;
 use host::clock;
@@ -93,7 +93,10 @@ impl<C> Connection<'_, C> {
     fn answer(&mut self, Delayed { request, refusal }: Delayed) -> Result<(), Close> {
         let (service, thing) = (self.service, self.session.thing());
         let outcome = match request.topic() {
-            Some(topic) => service.reply(thing, payload::parse_request(topic, request.payload()), refusal),
+            Some(topic) => {
+                let asked = Asked { namespace: request.namespace(), parsed: payload::parse_request(topic, request.payload()) };
+                service.reply(thing, asked, refusal)
+            }
             None => Outcome::Reply(invalid_topic()),
         };
         let is_logged = service.logs_requests();
