@@ -160,7 +160,7 @@ impl ControlClient {
     pub async fn create_job(&self, job: &CreateJob) -> Result<(), ControlCallError> {
         let operation = "CreateJob";
         let account = self.account.get().ok_or_else(|| unreadable(operation, "no group of targets was made before".into()))?;
-        let body = iot_jobs::wire::job::encode_create_job(account, job);
+        let body = iot_jobs::wire::create_job::encode_create_job(account, job);
         self.call(0, operation, &Method::PUT, &format!("/jobs/{}", job.job_id), &body).await.map(drop)
     }
 

@@ -290,15 +290,13 @@ mod tests {
     #[test]
     fn what_is_held_and_what_is_called_has_its_setting_too() {
         let plan = shipped("several-jobs");
-        for name in
-            [
-                QuotaName::ActiveJobs,
-                QuotaName::ConcurrentJobs,
-                QuotaName::CreateJobPerSecond,
-                QuotaName::ControlPlanePerSecond,
-                QuotaName::TargetsPerJob,
-            ]
-        {
+        for name in [
+            QuotaName::ActiveJobs,
+            QuotaName::ConcurrentJobs,
+            QuotaName::CreateJobPerSecond,
+            QuotaName::ControlPlanePerSecond,
+            QuotaName::TargetsPerJob,
+        ] {
             assert!(first(&plan, name, (100, 0), 10).0.starts_with("rollout \""), "{name:?}");
         }
         let things = first(&plan, QuotaName::Connections, (plan.fleet.things, 60), 100);

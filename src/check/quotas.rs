@@ -128,9 +128,7 @@ fn facts(name: QuotaName) -> Facts {
         QuotaName::ConcurrentJobs => {
             adjustable("jobs rolled out at once", "the roll-out of the job waits until that of another one is over", "15.3")
         }
-        QuotaName::JobsInDeletion => {
-            fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "15.3")
-        }
+        QuotaName::JobsInDeletion => fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "15.3"),
         QuotaName::JobTemplates => {
             adjustable("job templates", "CreateJobTemplate is refused with LimitExceededException (410)", "15.3")
         }

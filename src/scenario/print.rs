@@ -4,7 +4,7 @@ use super::plan::{
     Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FleetList, LinkPlan, Plan, RemotePlan, RolloutStart,
     RolloutTargets, SessionPlan, TargetPlan,
 };
-use iot_jobs::wire::job::settings_members;
+use iot_jobs::wire::create_job::settings_members;
 use iot_jobs::wire::template::parse_template_arn;
 use iot_jobs::{NamespaceId, TemplateRef, TemplateUse};
 use sim_units::text::{byte_rate_text, distribution_text, duration_text, name_template_text};

@@ -544,7 +544,8 @@ impl World {
             self.tell(|| format!("service: {} {} {} v{} {}", row.event.as_str(), row.thing, row.job, row.version, row.status));
             self.oracle.row(&row);
         }
-        let mut notes: Vec<(ThingName, Notification)> = std::iter::from_fn(|| self.engine.poll_notification()).map(|told| (told.thing, told.notification)).collect();
+        let mut notes: Vec<(ThingName, Notification)> =
+            std::iter::from_fn(|| self.engine.poll_notification()).map(|told| (told.thing, told.notification)).collect();
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }

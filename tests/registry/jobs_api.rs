@@ -142,7 +142,13 @@ fn tags_are_given_changed_and_taken_away() {
     refused(e, "GET", &format!("/tags?resourceArn={}&nextToken=x", encoded(&job)), &Value::Null, INVALID);
     ok(e, "DELETE", "/jobs/j?force=true", &Value::Null);
     refused(e, "GET", &format!("/tags?resourceArn={}", encoded(&job)), &Value::Null, NOT_FOUND);
-    refused(e, "PUT", "/jobs/k", &json!({"targets": [format!("{ARN}thing/t-1")], "document": "{}", "tags": [{"Key": "aws:x"}]}), INVALID);
+    refused(
+        e,
+        "PUT",
+        "/jobs/k",
+        &json!({"targets": [format!("{ARN}thing/t-1")], "document": "{}", "tags": [{"Key": "aws:x"}]}),
+        INVALID,
+    );
     refused(e, "GET", "/jobs/k", &Value::Null, NOT_FOUND);
 }
 
@@ -172,6 +178,12 @@ fn a_thing_works_on_jobs_of_a_namespace_by_the_topics_of_greengrass() {
     assert_eq!(topic, "deploy/namespace-aws-gg-deployment/update/accepted");
     let (topic, answer) = client.request("start-next/namespace-aws-gg-deployment", &json!({}));
     assert_eq!((&*topic, &answer["code"]), ("start-next/namespace-aws-gg-deployment/rejected", &json!("InvalidTopic")));
+    for (method, path) in
+        [("PATCH", "/jobs/deploy"), ("DELETE", "/jobs/deploy"), ("DELETE", "/things/t-1/jobs/deploy/executionNumber/1")]
+    {
+        refused(e, method, &format!("{path}?namespaceId=other"), &Value::Null, NOT_FOUND);
+    }
+    ok(e, "PATCH", "/jobs/deploy?namespaceId=aws-gg-deployment", &json!({"description": "d"}));
     for query in ["namespaceId=aws-gg-deployment", "namespaceId=other"] {
         let expected = usize::from(query.ends_with("deployment"));
         assert_eq!(get(e, &format!("/jobs?{query}"))["jobs"].as_array().unwrap().len(), expected);
@@ -200,7 +212,10 @@ fn a_job_tells_when_its_windows_open() {
     let template = json!({"description": "d", "document": "{}", "maintenanceWindows": windows});
     ok(e, "PUT", "/job-templates/t", &template);
     assert_eq!(get(e, "/job-templates/t")["maintenanceWindows"], windows);
-    for wrong in [json!([{"startTime": "daily", "durationInMinutes": 5}]), json!([{"startTime": "cron(0 3 ? * SUN *)", "durationInMinutes": 1431}])] {
+    for wrong in [
+        json!([{"startTime": "daily", "durationInMinutes": 5}]),
+        json!([{"startTime": "cron(0 3 ? * SUN *)", "durationInMinutes": 1431}]),
+    ] {
         let template = json!({"description": "d", "document": "{}", "maintenanceWindows": wrong});
         refused(e, "PUT", "/job-templates/u", &template, INVALID);
     }

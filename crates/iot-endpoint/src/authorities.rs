@@ -10,7 +10,7 @@ use host::tls::Signed;
 use iot_jobs::instant::Now;
 use iot_jobs::wire::authority::{Registered, encode_registered};
 use jobs_engine::registry::{
-    Authority, CertificateId, CertificateMode, CertificateStatus, NewCertificate, Registry, RegistrationCode,
+    Authority, CertificateId, CertificateMode, CertificateStatus, NewCertificate, RegistrationCode, Registry,
 };
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};

@@ -29,8 +29,8 @@ pub use control::{
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 pub use job::{
-    AbortCriterion, CreateJob, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig,
-    RateIncrease, RetryCriterion, RolloutConfig, Spread, TargetSelection, TemplateUse,
+    AbortCriterion, CreateJob, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig, RateIncrease,
+    RetryCriterion, RolloutConfig, Spread, TargetSelection, TemplateUse,
 };
 pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, NamespaceId, StatusDetails, TemplateId, ThingName};
 pub use request::{

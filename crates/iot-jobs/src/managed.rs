@@ -234,7 +234,11 @@ mod tests {
         for (name, pairs, named) in [
             ("AWS-Reboot", &[("color", "red")][..], "documentParameters.color"),
             ("AWS-Download-File", &[("downloadUrl", "https://x/y")], "documentParameters.filePath is required"),
-            ("AWS-Download-File", &[("downloadUrl", "ftp://x"), ("filePath", "/tmp/x")], "documentParameters.downloadUrl must match"),
+            (
+                "AWS-Download-File",
+                &[("downloadUrl", "ftp://x"), ("filePath", "/tmp/x")],
+                "documentParameters.downloadUrl must match",
+            ),
             ("AWS-Run-Command", &[("command", "x"), ("runAsUser", "a b")], "documentParameters.runAsUser must match"),
             ("AWS-Fly", &[], "there is no managed job template AWS-Fly"),
         ] {

@@ -85,7 +85,16 @@ pub(super) fn cohorts(
         }
         let (behavior, verify_signature, session) = (only_behavior(), false, fleet.session);
         let (name, workflow) = ("all".into(), default_workflow(session.transport));
-        return vec![CohortPlan { name, share: 1.0, workflow, namespace: None, behavior, verify_signature, connect: None, session }];
+        return vec![CohortPlan {
+            name,
+            share: 1.0,
+            workflow,
+            namespace: None,
+            behavior,
+            verify_signature,
+            connect: None,
+            session,
+        }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);

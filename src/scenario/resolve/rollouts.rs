@@ -6,11 +6,11 @@ use super::cohorts::{known_behavior, namespace_id};
 use super::{ANY_DURATION, names};
 use config_text::{Code, Located, Place, Reader};
 use iot_jobs::cron::Cron;
-use iot_jobs::wire::job::{SETTINGS, parse_settings};
+use iot_jobs::wire::create_job::{SETTINGS, parse_settings};
 use iot_jobs::wire::template::{managed_arn, template_arn};
 use iot_jobs::{
-    ControlError, JobDocument, JobId, JobSettings, MaintenanceWindow, NamespaceId, SchedulingConfig, TemplateId, TemplateUse, limits,
-    managed,
+    ControlError, JobDocument, JobId, JobSettings, MaintenanceWindow, NamespaceId, SchedulingConfig, TemplateId, TemplateUse,
+    limits, managed,
 };
 use serde_json::Map;
 use sim_units::text::{duration_text, job_template};
@@ -169,7 +169,8 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         reader.conflict(&reader.place_of("targets"), message, help);
     }
     if let Some(cohort) = cohorts.iter().filter(is_target).find(|cohort| cohort.namespace.as_ref() != namespace) {
-        let of = |namespace: Option<&NamespaceId>| namespace.map_or("without a namespace".into(), |id| format!("of namespace {id}"));
+        let of =
+            |namespace: Option<&NamespaceId>| namespace.map_or("without a namespace".into(), |id| format!("of namespace {id}"));
         let (its, asked) = (of(namespace), of(cohort.namespace.as_ref()));
         let message = format!("a job {its} is not seen by things of cohort {:?}, which ask for jobs {asked}", cohort.name);
         let help = "give rollout and cohort the same namespace, or the rollout other targets";

@@ -144,7 +144,9 @@ fn documents_are_filled_beside_the_calls_and_in_the_order_of_their_thing() {
     let start = || Request { client_token: None, body: RequestBody::StartNext(StartNext::default()) };
     assert!(matches!(service.reply(&other.0, Asked { namespace: None, parsed: Ok(start()) }, None), Outcome::Reply(_)));
     create(&slow.0, "again", document);
-    let Outcome::Unfilled(unfilled) = service.reply(&slow.0, Asked { namespace: None, parsed: Ok(start()) }, None) else { panic!("it has a placeholder") };
+    let Outcome::Unfilled(unfilled) = service.reply(&slow.0, Asked { namespace: None, parsed: Ok(start()) }, None) else {
+        panic!("it has a placeholder")
+    };
     let (sender, replies) = mpsc::channel();
     service.fill(&slow.0, unfilled, move |reply| sender.send(reply).unwrap());
     let mut reply = replies.recv_timeout(Duration::from_secs(20)).unwrap();

@@ -3,9 +3,11 @@
 pub mod authority;
 pub mod codesign;
 pub mod control;
+pub mod create_job;
 pub mod data_plane;
 pub mod execution;
 pub mod job;
+mod job_config;
 pub mod job_progress;
 mod json;
 pub mod model;

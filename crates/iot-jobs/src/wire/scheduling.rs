@@ -1,7 +1,7 @@
 //! `schedulingConfig` and maintenance windows as JSON (PROTOCOL 11.2, PROTOCOL-CORE 2.3).
 
 use super::control::invalid;
-use super::job::value_of;
+use super::job_config::value_of;
 use crate::cron::Cron;
 use crate::{ControlError, MaintenanceWindow, ScheduledEnd, SchedulingConfig};
 use serde::{Deserialize, Serialize};

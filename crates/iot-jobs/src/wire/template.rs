@@ -1,7 +1,9 @@
 //! Job templates as JSON (PROTOCOL-CORE 2.1 and 2.2; shapes as in botocore's `iot/2015-05-28` model).
 
 use super::control::{self, ACCOUNT, REGION, invalid};
-use super::job::{self, ConfigBody, DocumentSource, seconds, take};
+use super::create_job::DocumentSource;
+use super::job::seconds;
+use super::job_config::{ConfigBody, parse_config, take};
 use super::json;
 use super::registry::{encode, encode_page, parse_arn};
 use super::scheduling::WindowBody;
@@ -72,15 +74,14 @@ pub fn parse_create_template(
     let windows: Option<Vec<WindowBody>> = take(&mut members, "maintenanceWindows")?;
     let windows = windows.map(|windows| windows.iter().map(WindowBody::parse).collect::<Result<Vec<_>, _>>()).transpose()?;
     let document = DocumentSource::take(&mut members)?.read(read_source)?;
-    let update = job::parse_config(members)?;
+    let update = parse_config(members)?;
     let template = match of_job {
         Some(JobTemplate { document: of_job, document_source, config, windows: of_windows }) => {
             let (document, document_source) = document.unwrap_or((of_job, document_source));
             JobTemplate { document, document_source, config: update.apply(&config), windows: windows.unwrap_or(of_windows) }
         }
         None => {
-            let (document, document_source) =
-                document.ok_or_else(|| invalid("document, documentSource or jobArn is required"))?;
+            let (document, document_source) = document.ok_or_else(|| invalid("document, documentSource or jobArn is required"))?;
             let config = update.apply(&JobConfig::default());
             JobTemplate { document, document_source, config, windows: windows.unwrap_or_default() }
         }
@@ -213,12 +214,15 @@ mod tests {
         let job = JobTemplate {
             document: JobDocument::from_valid_json("{\"a\":1}"),
             document_source: None,
-            config: JobConfig { description: Some("of the job".into()), in_progress_timeout_minutes: Some(5), ..JobConfig::default() },
+            config: JobConfig {
+                description: Some("of the job".into()),
+                in_progress_timeout_minutes: Some(5),
+                ..JobConfig::default()
+            },
             windows: Vec::new(),
         };
-        let parse = |body: &str| {
-            parse_create_template("t", body.as_bytes(), |_| Ok(job.clone()), |source| Ok(format!("{source:?}")))
-        };
+        let parse =
+            |body: &str| parse_create_template("t", body.as_bytes(), |_| Ok(job.clone()), |source| Ok(format!("{source:?}")));
         let arn = control::arn(control::JOB, "j");
         let made = parse(&format!(r#"{{"jobArn":"{arn}","description":"own","maintenanceWindows":[{{"startTime":"cron(0 1 * * ? *)","durationInMinutes":60}}]}}"#)).unwrap();
         assert_eq!(made.template.config.description.as_deref(), Some("own"));

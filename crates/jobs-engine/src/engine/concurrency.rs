@@ -2,8 +2,8 @@
 
 use super::store::JobKey;
 use super::{Engine, Timer};
-use iot_jobs::instant::Now;
 use iot_jobs::CancelJob;
+use iot_jobs::instant::Now;
 
 /// What a scheduled job says of its cancellation that came due when no other could be rolled out; AWS's text was not found.
 const LIMIT_REASON: &str = "CONCURRENT_JOBS_LIMIT";

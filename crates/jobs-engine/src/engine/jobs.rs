@@ -8,7 +8,7 @@ use super::store::{Job, JobKey, ThingKey};
 use iot_jobs::instant::Now;
 use iot_jobs::{
     CancelJob, ControlError, CreateJob, JobChange, JobDescription, JobDocument, JobEvent, JobFilter, JobId, JobProcessDetails,
-    JobStatus, JobTarget, PresignedUrlConfig, RolloutConfig, TargetSelection, UpdateJob, limits,
+    JobStatus, JobTarget, NamespaceId, PresignedUrlConfig, RolloutConfig, TargetSelection, UpdateJob, limits,
 };
 use std::collections::BTreeSet;
 
@@ -90,6 +90,18 @@ impl Engine {
     #[must_use]
     pub fn has_job(&self, job: &JobId) -> bool {
         self.store.job_keys.contains_key(job)
+    }
+
+    /// Whether there is such a job, of the namespace that a call names, if it names one (inferred).
+    ///
+    /// # Errors
+    /// `ResourceNotFound`.
+    pub fn check_namespace(&self, job: &JobId, namespace: Option<&NamespaceId>) -> Result<(), ControlError> {
+        let found = self.store.jobs[self.job_key(job)? as usize].create.namespace.as_ref();
+        match namespace {
+            Some(wanted) if found != Some(wanted) => Err(not_found("job", &format!("{job} of namespace {wanted}"))),
+            _ => Ok(()),
+        }
     }
 
     /// What a job says of the URLs that stand in its documents.

@@ -18,10 +18,10 @@ mod requests;
 mod store;
 mod windows;
 
+pub use executions::ExecutionFilter;
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::ledger::LedgerRow;
 use iot_jobs::{EventConfig, ExecutionStatus, JobEvent, NamespaceId, Notification, Spread, ThingName, limits};
-pub use executions::ExecutionFilter;
 pub use record::{Record, RecordKey};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -69,14 +69,14 @@ impl EngineConfig {
 enum Timer {
     /// The job's start time.
     Start(JobKey),
+    /// A maintenance window of the job opens or closes; at the same instant that comes before its roll-out.
+    Window(JobKey),
     /// The next execution of the job is to be queued.
     RollOut(JobKey),
     /// The execution times out.
     Expire(ThingKey, ExecutionId),
     /// The job's end time.
     End(JobKey),
-    /// A maintenance window of the job opens or closes.
-    Window(JobKey),
     /// More of the job's executions are to be deleted.
     Delete(JobKey),
 }

@@ -19,18 +19,16 @@ impl Engine {
     }
 
     /// As [`Self::handle_request`], of jobs of a namespace; those of others are not there for it (inferred).
-    pub fn handle_request_in(
-        &mut self,
-        namespace: Option<&NamespaceId>,
-        thing: &ThingName,
-        request: &Request,
-        now: Now,
-    ) -> Reply {
+    pub fn handle_request_in(&mut self, namespace: Option<&NamespaceId>, thing: &ThingName, request: &Request, now: Now) -> Reply {
         let space = self.store.find_space(namespace);
         let key = self.store.thing_keys.get(thing).copied().zip(space);
         let result = match &request.body {
-            RequestBody::GetPending => Ok(Answer::Pending(key.map_or_else(PendingJobs::default, |(key, space)| self.pending(key, space)))),
-            RequestBody::StartNext(start) => Ok(Answer::Started(key.and_then(|(key, space)| self.start_next(key, space, start, now)))),
+            RequestBody::GetPending => {
+                Ok(Answer::Pending(key.map_or_else(PendingJobs::default, |(key, space)| self.pending(key, space))))
+            }
+            RequestBody::StartNext(start) => {
+                Ok(Answer::Started(key.and_then(|(key, space)| self.start_next(key, space, start, now))))
+            }
             RequestBody::Describe(describe) => self.describe(key, describe, now).map(Answer::Described),
             RequestBody::Update(update) => self.update(key, update, now).map(Answer::Updated),
         };
@@ -38,13 +36,7 @@ impl Engine {
     }
 
     /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (PROTOCOL 2 fact 14).
-    fn start_next(
-        &mut self,
-        key: ThingKey,
-        space: SpaceKey,
-        start: &StartNext,
-        now: Now,
-    ) -> Option<Box<iot_jobs::JobExecution>> {
+    fn start_next(&mut self, key: ThingKey, space: SpaceKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
         let head = self.store.things[key as usize].head(space)?;
         let in_progress_deadline = self.in_progress_deadline(head, now);
         let step_deadline = start.step_timeout.map(|timeout| self.step_deadline(timeout, now));

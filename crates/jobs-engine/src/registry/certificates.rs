@@ -241,9 +241,9 @@ impl Registry {
         Some(match certificate.status {
             CertificateStatus::Inactive => Err("the certificate is INACTIVE (UpdateCertificate makes it ACTIVE)"),
             CertificateStatus::Revoked => Err("the certificate is REVOKED"),
-            CertificateStatus::PendingActivation => {
-                Err("the certificate is PENDING_ACTIVATION (UpdateCertificate makes it ACTIVE, AttachThingPrincipal gives it its thing)")
-            }
+            CertificateStatus::PendingActivation => Err(
+                "the certificate is PENDING_ACTIVATION (UpdateCertificate makes it ACTIVE, AttachThingPrincipal gives it its thing)",
+            ),
             CertificateStatus::Active if things.is_empty() => {
                 Err("the certificate is attached to no thing (AttachThingPrincipal attaches it)")
             }

@@ -83,9 +83,8 @@ fn a_job_with_many_executions_is_deleted_bit_by_bit() {
     }
     s.engine.delete_job(&job("A"), true, s.now).unwrap();
     s.settle();
-    let left = |s: &Service, name: &str| {
-        s.engine.executions_of_job(&job(name), None, s.now).map(Iterator::count).unwrap_or_default()
-    };
+    let left =
+        |s: &Service, name: &str| s.engine.executions_of_job(&job(name), None, s.now).map(Iterator::count).unwrap_or_default();
     assert_eq!((s.status("A"), left(&s, "A")), (JobStatus::DeletionInProgress, 1_500));
     let is_refused = |result: Result<(), ControlError>| matches!(result, Err(ControlError::InvalidStateTransition(_)));
     assert!(is_refused(s.engine.delete_job(&job("A"), true, s.now)));

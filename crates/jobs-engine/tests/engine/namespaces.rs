@@ -76,11 +76,8 @@ fn notifications_are_for_who_hears_of_the_namespace() {
         let mut s = Service::with_thing();
         s.engine.handle_namespaces(&thing("t"), heard.into_iter().collect());
         s.create("deploy", |c| c.namespace = Some(gg())).unwrap();
-        let of_deploy: Vec<&str> = s
-            .notes
-            .iter()
-            .map(|(_, note)| if matches!(note, Notification::Changed { .. }) { "list" } else { "next" })
-            .collect();
+        let of_deploy: Vec<&str> =
+            s.notes.iter().map(|(_, note)| if matches!(note, Notification::Changed { .. }) { "list" } else { "next" }).collect();
         assert_eq!(of_deploy, told);
         s.notes.clear();
         s.create("fw", |_| {}).unwrap();

@@ -3,8 +3,8 @@
 use super::tags::tag_new;
 use super::{Answer, Call, Refused, empty, invalid};
 use crate::service::Service;
+use iot_jobs::wire::create_job::{self, JobSources, NewJob};
 use iot_jobs::wire::execution::{self, ListedBy};
-use iot_jobs::wire::job::{JobSources, NewJob};
 use iot_jobs::wire::{control, job};
 use iot_jobs::{
     ControlError, ExecutionDescription, ExecutionStatus, GroupName, JobId, JobTemplate, NamespaceId, TemplateId, ThingName, limits,
@@ -42,6 +42,10 @@ fn job_id(text: &str) -> Result<JobId, ControlError> {
 
 fn names(thing: &str, job: &str) -> Result<(ThingName, JobId), ControlError> {
     Ok((ThingName::new(thing).map_err(invalid)?, job_id(job)?))
+}
+
+fn namespace(call: &Call<'_>) -> Result<Option<NamespaceId>, ControlError> {
+    call.query.get("namespaceId").map(NamespaceId::new).transpose().map_err(invalid)
 }
 
 fn number(text: &str) -> Result<i64, ControlError> {
@@ -83,7 +87,7 @@ impl JobSources for Service {
 }
 
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let NewJob { create, tags } = job::parse_create_job(job, call.body, call.service)?;
+    let NewJob { create, tags } = create_job::parse_create_job(job, call.body, call.service)?;
     call.service.check_document(&create)?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
     call.service.call_registry(|registry, engine, now| {
@@ -102,18 +106,24 @@ fn job_document(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let job = job_id(job)?;
     let create = call.service.call(|engine, _| engine.describe_job(&job))?.create;
     let is_before = call.query.flag("beforeSubstitution");
-    Ok(job::encode_document(&if is_before { job::before_substitution(&create) } else { create.document }))
+    Ok(job::encode_document(&if is_before { create_job::before_substitution(&create) } else { create.document }))
 }
 
 fn update_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let (job, update) = (job_id(job)?, job::parse_update_job(call.body)?);
-    call.service.call(|engine, now| engine.update_job(&job, update, now))?;
+    let (job, namespace, update) = (job_id(job)?, namespace(call)?, job::parse_update_job(call.body)?);
+    call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.update_job(&job, update, now)
+    })?;
     Ok(empty())
 }
 
 fn associate_targets(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let (job, (targets, comment)) = (job_id(job)?, job::parse_associate_targets(call.body)?);
-    let description = call.service.call(|engine, now| engine.associate_targets(&job, targets, comment, now))?;
+    let (job, namespace, (targets, comment)) = (job_id(job)?, namespace(call)?, job::parse_associate_targets(call.body)?);
+    let description = call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.associate_targets(&job, targets, comment, now)
+    })?;
     Ok(job::encode_job_answer(&job, description.as_deref()))
 }
 
@@ -125,8 +135,9 @@ fn cancel_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
 }
 
 fn delete_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let job = job_id(job)?;
+    let (job, namespace) = (job_id(job)?, namespace(call)?);
     call.service.call_registry(|registry, engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
         engine.delete_job(&job, call.query.flag("force"), now)?;
         registry.forget_tags(&Tagged::Job(job.clone()));
         Ok::<_, Refused>(())
@@ -157,11 +168,7 @@ fn executions_of_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
 
 fn executions_of_thing(call: &Call<'_>, thing: &str) -> Result<Answer, Refused> {
     let (thing, status, page) = (ThingName::new(thing).map_err(invalid)?, status(call)?, call.query.page(limits::LIST_PAGE_MAX)?);
-    let filter = ExecutionFilter {
-        job: call.query.get("jobId").map(job_id).transpose()?,
-        status,
-        namespace: call.query.get("namespaceId").map(NamespaceId::new).transpose().map_err(invalid)?,
-    };
+    let filter = ExecutionFilter { job: call.query.get("jobId").map(job_id).transpose()?, status, namespace: namespace(call)? };
     let all = call.service.call(|engine, now| engine.executions_of_thing(&thing, &filter, now))?;
     let all = all.into_iter().map(|execution| placed(execution.job_id.clone().as_str(), execution));
     let (list, token) = page.cut(all, |(place, _)| place);
@@ -187,8 +194,11 @@ fn cancel_execution(call: &Call<'_>, thing: &str, job: &str) -> Result<Answer, R
 }
 
 fn delete_execution(call: &Call<'_>, thing: &str, job: &str, text: &str) -> Result<Answer, Refused> {
-    let ((thing, job), number) = (names(thing, job)?, number(text)?);
-    call.service.call(|engine, now| engine.delete_execution(&thing, &job, number, call.query.flag("force"), now))?;
+    let ((thing, job), number, namespace) = (names(thing, job)?, number(text)?, namespace(call)?);
+    call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.delete_execution(&thing, &job, number, call.query.flag("force"), now)
+    })?;
     Ok(empty())
 }
 

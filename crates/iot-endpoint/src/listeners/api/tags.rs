@@ -47,9 +47,7 @@ fn with_resource<T>(
     call: impl FnOnce(&mut Registry) -> Result<T, RegistryError>,
 ) -> Result<T, Refused> {
     service.call_registry(|registry, engine, _| match resource {
-        Tagged::Job(job) if !engine.has_job(job) => {
-            Err(ControlError::ResourceNotFound(format!("job {job} does not exist")).into())
-        }
+        Tagged::Job(job) if !engine.has_job(job) => Err(ControlError::ResourceNotFound(format!("job {job} does not exist")).into()),
         _ => Ok(call(registry)?),
     })
 }

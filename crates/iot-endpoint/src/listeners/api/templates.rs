@@ -33,8 +33,7 @@ fn of_job(call: &Call<'_>, job: &JobId) -> Result<JobTemplate, ControlError> {
 
 fn create_template(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     let read_source = |source: &str| call.service.read_document(source);
-    let NewTemplate { id, template, tags } =
-        template::parse_create_template(id, call.body, |job| of_job(call, job), read_source)?;
+    let NewTemplate { id, template, tags } = template::parse_create_template(id, call.body, |job| of_job(call, job), read_source)?;
     call.service.call_registry(|registry, _, now| {
         registry.create_template(&id, template, now)?;
         tag_new(registry, &Tagged::Template(id.clone()), tags)

@@ -57,14 +57,8 @@ enum Shape {
     Text(Text),
     Number,
     Flag,
-    List {
-        min: usize,
-        of: &'static Self,
-    },
-    Map {
-        key: Text,
-        value: &'static Self,
-    },
+    List { min: usize, of: &'static Self },
+    Map { key: Text, value: &'static Self },
     Object(&'static [Member]),
 }
 

@@ -3,8 +3,8 @@
 use super::Operation;
 use super::shapes::{
     ATTRIBUTE_NAME, ATTRIBUTE_PAYLOAD, ATTRIBUTE_VALUE, CERTIFICATE, CERTIFICATE_ID, ENDPOINT_TYPE, EVENTS, FLAG, GROUP_PROPERTIES,
-    NAME, NUMBER, POLICY_DOCUMENT, POLICY_NAME, POLICY_VERSION, SIGNING_REQUEST, TAGS, TYPE_PROPERTIES, WORD, header, optional, path,
-    query, required, required_query,
+    NAME, NUMBER, POLICY_DOCUMENT, POLICY_NAME, POLICY_VERSION, SIGNING_REQUEST, TAGS, TYPE_PROPERTIES, WORD, header, optional,
+    path, query, required, required_query,
 };
 
 /// Those of things, types, groups, certificates, policies, events and endpoints.

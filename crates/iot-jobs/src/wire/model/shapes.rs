@@ -120,10 +120,8 @@ pub(super) static TAG_KEYS: Shape = Shape::List { min: 0, of: &TAG_KEY };
 // ------------------------------------------------------------------------------------------------------ objects of a job
 
 /// `documentParameters`.
-pub(super) static PARAMETERS: Shape = Shape::Map {
-    key: Text { min: 1, max: 128, pattern: "[a-zA-Z0-9_-]+", is_allowed: job_char },
-    value: &PARAMETER,
-};
+pub(super) static PARAMETERS: Shape =
+    Shape::Map { key: Text { min: 1, max: 128, pattern: "[a-zA-Z0-9_-]+", is_allowed: job_char }, value: &PARAMETER };
 pub(super) static PRESIGNED_URL: Shape = Shape::Object(&[optional("roleArn", &ROLE_ARN), optional("expiresInSec", &NUMBER)]);
 pub(super) static ROLLOUT: Shape =
     Shape::Object(&[optional("maximumPerMinute", &NUMBER), optional("exponentialRate", &EXPONENTIAL_RATE)]);

@@ -262,7 +262,8 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
     }
 
     fn publish(&mut self, request: &Request, fault: Option<Fault>, now: Mono, turn: &mut Turn<'_, '_, O>) {
-        let (topic, payload) = (Topic::of_request(&turn.thing.id.name, turn.agent.namespace(), request), payload::encode_request(request));
+        let (topic, payload) =
+            (Topic::of_request(&turn.thing.id.name, turn.agent.namespace(), request), payload::encode_request(request));
         let (topic, payload) = match fault {
             None => (topic.to_string(), payload),
             Some(fault) => corrupt(fault, topic, payload),

@@ -179,7 +179,10 @@ fn register_certificate(call: &Call<'_>) -> Result<Answer, Refused> {
         let mut issuers = issuers(registry, &certificate.der);
         issuers.retain(|(id, _)| wanted.is_none_or(|wanted| wanted == *id));
         match issuers[..] {
-            [] => Err(unfit("certificatePem", "no CA certificate that is registered has signed it, or not the one of caCertificatePem")),
+            [] => Err(unfit(
+                "certificatePem",
+                "no CA certificate that is registered has signed it, or not the one of caCertificatePem",
+            )),
             [(id, authority)] if authority.is_active => Ok((id, authority.mode)),
             [(id, _)] => {
                 let message = format!("CA certificate {id} is INACTIVE (UpdateCACertificate makes it ACTIVE)");

@@ -137,7 +137,11 @@ pub(super) fn listed(call: &Call<'_>, is_wanted: impl Fn(&Certificate) -> bool) 
     let is_ascending = call.query.flag("isAscendingOrder");
     call.service.call_registry(|registry, _, _| {
         let place = |id: CertificateId, found: &Certificate| format!("{:020}{id}", found.created_ms);
-        let mut found: Vec<_> = registry.certificates().filter(|(_, found)| is_wanted(found)).map(|(id, found)| (place(id, found), id, found)).collect();
+        let mut found: Vec<_> = registry
+            .certificates()
+            .filter(|(_, found)| is_wanted(found))
+            .map(|(id, found)| (place(id, found), id, found))
+            .collect();
         found.sort_by(|(a, ..), (b, ..)| if is_ascending { a.cmp(b) } else { b.cmp(a) });
         let (found, marker) = page.cut_ordered(found, is_ascending, |(place, ..)| place);
         let listed = found.into_iter().map(|(_, id, found)| ListedCertificate {
@@ -153,7 +157,8 @@ pub(super) fn listed(call: &Call<'_>, is_wanted: impl Fn(&Certificate) -> bool) 
 
 pub(super) fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
     let settable = text.parse().ok().filter(|status| *status != CertificateStatus::PendingActivation);
-    settable.ok_or_else(|| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into())
+    settable
+        .ok_or_else(|| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into())
 }
 
 /// A certificate that is no longer `ACTIVE` ends the sessions that came in with it: at once, where AWS takes some minutes (inferred).

@@ -9,7 +9,9 @@ mod things;
 
 use super::{Answer, Call, Refused, invalid};
 use iot_jobs::wire::control::{self, THING, THING_GROUP};
-use iot_jobs::wire::registry::{self as wire, AttributePayloadBody, AttributesBody, CA_CERTIFICATE, CERTIFICATE, POLICY, THING_TYPE};
+use iot_jobs::wire::registry::{
+    self as wire, AttributePayloadBody, AttributesBody, CA_CERTIFICATE, CERTIFICATE, POLICY, THING_TYPE,
+};
 use iot_jobs::wire::template::JOB_TEMPLATE;
 use iot_jobs::{GroupName, ThingName};
 use jobs_engine::registry::{

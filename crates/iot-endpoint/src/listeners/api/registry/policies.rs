@@ -7,8 +7,9 @@ use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use iot_jobs::GroupName;
 use iot_jobs::wire::control::THING_GROUP;
 use iot_jobs::wire::registry::{
-    CreatePolicyBody, CreatedPolicy, CreatedPolicyVersion, DescribedPolicy, DescribedPolicyVersion, ListedPolicy, ListedPolicyVersion, POLICY_HEADER,
-    POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, check_policy_document, encode, encode_page, parse, parse_arn, seconds,
+    CreatePolicyBody, CreatedPolicy, CreatedPolicyVersion, DescribedPolicy, DescribedPolicyVersion, ListedPolicy,
+    ListedPolicyVersion, POLICY_HEADER, POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, check_policy_document, encode,
+    encode_page, parse, parse_arn, seconds,
 };
 use iot_jobs::wire::tags::parse_tags;
 use jobs_engine::registry::{Policy, PolicyName, PolicyTarget, Registry, ResourceKind, Tagged};
