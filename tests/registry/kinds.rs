@@ -204,3 +204,22 @@ fn what_aws_does_not_take_is_refused_when_it_is_registered_with_what_it_takes() 
         assert!(answer["message"].as_str().unwrap().contains("AWS IoT takes"), "{kind}: {answer}");
     }
 }
+
+#[test]
+fn keys_of_the_registry_are_rsa() {
+    let (endpoint, bench) = (Endpoint::start(&[]), Bench::new());
+    let made = ok(&endpoint, "POST", "/keys-and-certificate?setAsActive=true", &Value::Null);
+    for (file, text) in [
+        ("things/made.cert.pem", &made["certificatePem"]),
+        ("things/made.key.pem", &made["keyPair"]["PrivateKey"]),
+        ("public.pem", &made["keyPair"]["PublicKey"]),
+    ] {
+        bench.write(file, text.as_str().unwrap());
+    }
+    assert!(bench.text("things/made.key.pem").starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    let key = bench.openssl("pkey -in things/made.key.pem -noout -text");
+    assert!(key.contains("2048 bit"), "{key}");
+    assert_eq!(bench.openssl("pkey -in things/made.key.pem -pubout"), bench.text("public.pem"));
+    assert_eq!(bench.openssl("x509 -in things/made.cert.pem -noout -pubkey"), bench.text("public.pem"));
+    expect_connection(&endpoint, &bench, "made", &made, true);
+}

@@ -108,7 +108,7 @@ fn who_signs_hears_of_certificates_that_register_themselves() {
     let id = ours.register(&endpoint, "?setAsActive=true&allowAutoRegistration=true");
     let topic = format!("$aws/events/certificates/registered/{id}");
     let mut owner = Socket::connect(&endpoint, "t-0");
-    owner.send_packet(&subscribe_packet(3, &[topic.clone()], 0));
+    owner.send_packet(&subscribe_packet(3, std::slice::from_ref(&topic), 0));
     assert_eq!(owner.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])));
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("things")).unwrap();

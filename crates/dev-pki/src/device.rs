@@ -53,7 +53,7 @@ impl DeviceCertificate {
 pub struct DeviceKeys {
     /// `PUBLIC KEY`, a SubjectPublicKeyInfo.
     pub public_pem: String,
-    /// `PRIVATE KEY`, a PKCS#8.
+    /// `RSA PRIVATE KEY`, a PKCS#1.
     pub private_pem: String,
 }
 
@@ -69,13 +69,13 @@ impl DeviceAuthority {
         Authority::open(&store.dir).map(Self)
     }
 
-    /// Makes a key pair (ECDSA P-256, where AWS makes RSA with 2,048 bits) and a certificate for it.
+    /// Makes a key pair, RSA with 2,048 bits as AWS does, and a certificate for it: that takes tenths of a second.
     ///
     /// # Errors
     /// When the cryptographic library fails.
     pub fn issue(&self) -> Result<(DeviceCertificate, DeviceKeys), String> {
-        let (pem, pair) = self.0.issue_device()?;
-        let keys = DeviceKeys { public_pem: pair.public_key_pem(), private_pem: pair.serialize_pem() };
+        let (pem, key) = self.0.issue_device()?;
+        let keys = DeviceKeys { public_pem: key.public_pem, private_pem: key.private_pem };
         Ok((DeviceCertificate::from_pem(&pem)?, keys))
     }
 

@@ -21,6 +21,7 @@ mod files;
 pub mod given;
 mod issue;
 mod mark;
+mod rsa_key;
 mod signer;
 mod signing_request;
 

@@ -163,7 +163,7 @@ mod tests {
         ] {
             assert_eq!(config.window_at(ms, MINUTE), WindowState { is_open, until_ms: Some(until) }, "{ms}");
         }
-        assert_eq!(config.window_at(open + 90_000, MINUTE / 60).is_open, false, "minutes of a second");
+        assert!(!config.window_at(open + 90_000, MINUTE / 60).is_open, "minutes of a second");
         assert_eq!(windows(&[]).window_at(open, MINUTE), WindowState { is_open: true, until_ms: None });
     }
 

@@ -78,9 +78,10 @@ pub(super) fn created<'a>(id: CertificateId, pem: Option<&'a str>, key_pair: Opt
     encode(&CreatedCertificate { certificate_arn, certificate_id, certificate_pem: pem, key_pair })
 }
 
-/// The private key leaves with this answer, and is kept nowhere.
+/// The private key leaves with this answer, and is kept nowhere. To find one takes its time, which nobody else is to wait for.
 fn create_keys(call: &Call<'_>) -> Result<Answer, Refused> {
-    let (certificate, keys) = call.settings.authority.issue().map_err(Refused::internal)?;
+    let issued = tokio::task::block_in_place(|| call.settings.authority.issue());
+    let (certificate, keys) = issued.map_err(Refused::internal)?;
     let id = add(call, &certificate, first_status(call), CertificateMode::Default)?;
     let key_pair = KeyPairBody { public_key: &keys.public_pem, private_key: &keys.private_pem };
     Ok(created(id, Some(&certificate.pem), Some(key_pair)))
