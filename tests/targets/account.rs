@@ -2,7 +2,8 @@
 
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
 use aws_signing::keyring::Keyring;
-use fleetsim::aws::control::{ControlClient, ControlEndpoint, provision};
+use fleetsim::aws::client::ControlEndpoint;
+use fleetsim::aws::control::{ControlClient, provision};
 use host::tls;
 use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
 use rustls::pki_types::pem::PemObject as _;

@@ -17,6 +17,7 @@
 pub mod bundle;
 mod device;
 mod device_kinds;
+mod devices;
 mod files;
 pub mod given;
 mod issue;
@@ -25,6 +26,7 @@ mod signer;
 mod signing_request;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
+pub use devices::{device_paths, ensure_devices, keep_device};
 pub use files::AwsCredentials;
 pub use mark::MadeFor;
 pub use signer::signer_key;

@@ -3,7 +3,8 @@
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
 use super::super::targets::ControlPlane;
-use crate::aws::control::{ControlCallError, JobState};
+use crate::aws::client::CallError;
+use crate::aws::control::JobState;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
@@ -46,7 +47,7 @@ struct OpenJob {
 #[error("{job}: {source}")]
 pub(in crate::run) struct CreateError {
     job: JobId,
-    source: ControlCallError,
+    source: CallError,
 }
 
 /// A job that is being created.
