@@ -149,7 +149,7 @@ impl CheckArgs {
 }
 
 /// What the plan asks of its account, counted in virtual time; whoever waits is told how far that is.
-fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
+pub(super) fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
     let progress = |at: Duration| say(&format!("counting what is asked: {} of virtual time", duration_text(at)));
     demand(plan, &quotas.quotas, progress).map_err(|error| {
         complain(format_args!("failed to {error}"));

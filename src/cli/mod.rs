@@ -1,5 +1,6 @@
 //! The command line: one subcommand, one file.
 
+mod account_gate;
 mod aws;
 mod capacity;
 mod certs;

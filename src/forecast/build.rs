@@ -4,7 +4,7 @@ use super::ForecastError;
 use crate::roster::Roster;
 use crate::run::cohorts;
 use crate::run::events;
-use crate::run::jobs::groups::TargetGroups;
+use crate::run::jobs::groups::{GroupNames, TargetGroups};
 use crate::run::jobs::rollouts::create_job;
 use crate::run::starts::starts;
 use crate::scenario::plan::{
@@ -59,7 +59,7 @@ pub(super) fn settings(
     quotas: Quotas,
     enforcement: Enforcement,
 ) -> Result<Settings, ForecastError> {
-    let groups = TargetGroups::of(plan, roster, "").map_err(|error| ForecastError::Groups(error.to_string()))?;
+    let groups = TargetGroups::of(plan, roster, GroupNames::default()).map_err(|error| ForecastError::Groups(error.to_string()))?;
     let jobs = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| jobs_of(plan, n, rollout, &groups)).collect();
     Ok(Settings {
         seed: plan.seed,

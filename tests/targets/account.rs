@@ -27,7 +27,7 @@ pub(crate) const ROLLOUT: &str =
 pub(crate) fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut std::process::Command)) -> Output {
     bench.write("s.toml", scenario);
     let _ = std::fs::remove_dir_all(bench.path("out"));
-    let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
+    let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out", "--yes"]);
     in_account(&mut command, serve);
     change(&mut command);
     command.output().unwrap()
@@ -52,13 +52,18 @@ fn an_account_tells_its_endpoint_and_takes_rollouts() {
     assert_code(&output, 0);
     let rows = bench.cells("executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 3, "six tenths of five things: {rows:?}");
-    assert!(rows.iter().all(|row| row[..2] == ["fw-1", "SUCCEEDED"] && row[2].is_empty()), "{rows:?}");
+    assert!(rows.iter().all(|row| row[0].starts_with("fw-1-2") && row[1] == "SUCCEEDED" && row[2].is_empty()), "{rows:?}");
     assert_eq!(bench.connected(), 5);
-    // The region may come from the environment, and a job is there only once.
+    // The region may come from the environment, and where a variable is empty from the profile; the job of each run is another.
     let again = run(&bench, &serve, &aws(5, "", ROLLOUT), |command| {
         command.env("AWS_REGION", "us-east-1");
     });
-    assert!(assert_code(&again, 1).contains("ResourceAlreadyExistsException"));
+    assert_code(&again, 0);
+    bench.write("config", "[default]\nregion = us-east-1\n");
+    let of_profile = run(&bench, &serve, &aws(5, "", ROLLOUT), |command| {
+        command.env("AWS_REGION", "").env("AWS_DEFAULT_REGION", "").env("AWS_CONFIG_FILE", "config");
+    });
+    assert_code(&of_profile, 0);
 }
 
 #[cfg(feature = "aws")]

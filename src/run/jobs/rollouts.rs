@@ -5,6 +5,7 @@
 use super::super::targets::ControlPlane;
 use crate::aws::client::CallError;
 use crate::aws::control::JobState;
+use crate::aws::journal::JournalError;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
@@ -44,10 +45,11 @@ struct OpenJob {
 
 /// A job that could not be created.
 #[derive(Debug, thiserror::Error)]
-#[error("{job}: {source}")]
-pub(in crate::run) struct CreateError {
-    job: JobId,
-    source: CallError,
+pub(in crate::run) enum CreateError {
+    #[error("{job}: {source}")]
+    Call { job: JobId, source: CallError },
+    #[error("{job}: {source}")]
+    Journal { job: JobId, source: JournalError },
 }
 
 /// A job that is being created.
@@ -129,10 +131,14 @@ impl<'a> Rollouts<'a> {
             return Some(begun);
         }
         self.creating += 1;
+        let cleanup = control.cleanup.clone();
         self.calls.spawn(async move {
+            if let Some(Err(source)) = cleanup.map(|cleanup| cleanup.begin(&job)) {
+                return Err(CreateError::Journal { job, source });
+            }
             match client.create_job(&create).await {
                 Ok(()) => Ok(Called::Created { job, targets }),
-                Err(source) => Err(CreateError { job, source }),
+                Err(source) => Err(CreateError::Call { job, source }),
             }
         });
         Some(begun)

@@ -1,6 +1,7 @@
 //! An AWS account: its endpoint, and its control plane for the rollouts. The things are there already.
 
-use super::super::jobs::groups::TargetGroups;
+use super::super::jobs::cleanup::Cleanup;
+use super::super::jobs::groups::{GroupNames, TargetGroups};
 use super::super::timestamp::stamp;
 use super::super::ui::Ui;
 use super::certificates::Files;
@@ -9,11 +10,25 @@ use super::remote::reach;
 use super::{Target, TargetError};
 use crate::aws::account::{Account, AccountChoice};
 use crate::aws::control::{ControlClient, DATA_ATS};
+use crate::aws::inventory::Kind;
+use crate::aws::journal;
 use crate::aws::locate::{AdvertisedEndpoint, locate, url_of};
+use crate::aws::plan::group_of;
+use crate::aws::wish::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
+use iot_jobs::GroupName;
+use iot_jobs::wire::control::Account as AccountId;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A fleet that `aws provision` made.
+struct MadeFleet {
+    dir: PathBuf,
+    /// Who its group's things are, where they are those of the run.
+    whole: Option<(GroupName, AccountId)>,
+}
 
 /// An account is only asked for what is not said, and what is to be created there.
 pub(super) async fn bring_up(
@@ -24,21 +39,22 @@ pub(super) async fn bring_up(
     slice: Slice,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
-    let signs = plan.transports().into_iter().any(Transport::is_signed);
-    let choice = AccountChoice { region: aws.region.as_deref(), profile: aws.profile.as_deref() };
-    let account = match aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() || signs {
-        true => Some(Account::find(choice).await.map_err(TargetError::Account)?),
+    let account = match needs_account(plan, aws) {
+        true => {
+            let choice = AccountChoice { region: aws.region.as_deref(), profile: aws.profile.as_deref() };
+            Some(Account::find(choice).await.map_err(TargetError::Account)?)
+        }
         false => None,
     };
     let client = match &account {
         Some(account) if aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() => {
             ui.tell(&format!("control plane: {}, region {}", url_of(account), account.region));
-            Some(ControlClient::paced(locate(account).await?, Arc::clone(&account.keyring)))
+            Some((ControlClient::paced(locate(account).await?, Arc::clone(&account.keyring)), account))
         }
         _ => None,
     };
     let told = match &client {
-        Some(client) if aws.remote.hosts.is_empty() => {
+        Some((client, _)) if aws.remote.hosts.is_empty() => {
             let address = client.describe_endpoint(DATA_ATS).await.map_err(TargetError::Describe)?;
             ui.tell(&format!("endpoint: {address}"));
             Some(AdvertisedEndpoint::parse(&address).map_err(TargetError::Account)?)
@@ -47,15 +63,54 @@ pub(super) async fn bring_up(
     };
     let endpoints = reach(plan, &aws.remote, &files, told, account.as_ref()).await?;
     let control = match client.filter(|_| !plan.rollouts.is_empty()) {
-        // Groups stay behind: those of an earlier run have other things in them.
-        Some(client) => {
-            let groups = TargetGroups::of(plan, roster, &format!("-{}", stamp()))?;
-            Some(match slice.index() {
-                0 => ControlPlane { slice, ..register(roster.names(), groups, client, Register::GroupsOnly, ui).await? },
-                _ => ControlPlane::new(client, groups, slice),
-            })
-        }
+        Some((client, account)) => Some(control(plan, roster, slice, client, account, ui).await?),
         None => None,
     };
     Ok(files.into_target(endpoints, control)?)
+}
+
+/// Whether an account has to be asked, or its keys are.
+pub(crate) fn needs_account(plan: &Plan, aws: &AwsPlan) -> bool {
+    aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() || plan.transports().into_iter().any(Transport::is_signed)
+}
+
+/// The rollouts' groups are there afterwards: that of the fleet, where `aws provision` made it, else those that the run makes.
+async fn control(
+    plan: &Plan,
+    roster: &Roster,
+    slice: Slice,
+    client: ControlClient,
+    account: &Account,
+    ui: &Ui,
+) -> Result<ControlPlane, TargetError> {
+    let fleet = made_fleet(plan, roster, account)?;
+    let suffix = format!("-{}", stamp());
+    let whole = fleet.as_ref().and_then(|fleet| fleet.whole.as_ref());
+    let groups = TargetGroups::of(plan, roster, GroupNames { suffix: &suffix, whole: whole.map(|(group, _)| group) })?;
+    if let Some((_, account)) = whole {
+        client.know(account.clone());
+    }
+    if slice.index() != 0 {
+        return Ok(ControlPlane::new(client, groups, slice));
+    }
+    let control = register(roster.names(), groups, client, Register::GroupsOnly, ui).await?;
+    // Of several processes none knows when the others are done with the jobs.
+    let made = if slice.count() == 1 { control.groups.made().cloned().collect() } else { Vec::new() };
+    let cleanup = Cleanup::new(Arc::clone(&control.client), made, fleet.map(|fleet| fleet.dir));
+    Ok(ControlPlane { slice, cleanup: Some(Arc::new(cleanup)), ..control })
+}
+
+/// The fleet whose list of things the scenario names.
+fn made_fleet(plan: &Plan, roster: &Roster, account: &Account) -> Result<Option<MadeFleet>, TargetError> {
+    let Some(dir) = plan.fleet.list.as_ref().and_then(|list| Path::new(&list.path).parent()) else { return Ok(None) };
+    let inventory = journal::read(dir).map_err(|error| TargetError::Account(error.to_string()))?;
+    let Some((inventory, fleet)) = inventory.as_ref().and_then(|inventory| Some((inventory, inventory.fleet.as_ref()?))) else {
+        return Ok(None);
+    };
+    Place { region: &account.region, endpoint: &url_of(account) }.check(fleet).map_err(TargetError::Account)?;
+    let mut names: Vec<&str> = roster.names().iter().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    let is_whole = inventory.present(Kind::Thing).map(|(name, _)| name).eq(names) && inventory.is_made(Kind::ThingGroup, &fleet.id);
+    let whole = inventory.account.clone().filter(|_| is_whole).map(|account| (group_of(fleet), account));
+    Ok(Some(MadeFleet { dir: dir.into(), whole }))
 }

@@ -2,7 +2,7 @@
 
 use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::jobs::artifacts::{self, Artifacts};
-use super::super::jobs::groups::TargetGroups;
+use super::super::jobs::groups::{GroupNames, TargetGroups};
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
 use super::pki_folder::pki_folder;
@@ -43,7 +43,7 @@ pub(super) async fn bring_up(
     Folders { results: out, certs }: Folders<'_>,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
-    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, "")?);
+    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, GroupNames::default())?);
     let dir = pki_folder(certs, &plan.name).map_err(TargetError::PkiFolder)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);

@@ -1,6 +1,6 @@
 //! What a run connects to, brought up: the endpoint child with all it needs, or what somebody else runs.
 
-mod aws;
+pub(super) mod aws;
 mod certificates;
 mod control;
 mod local;
