@@ -80,6 +80,13 @@ impl Call {
         BILLED.contains(&self.operation)
     }
 
+    /// Whether what it makes can be nobody else's: then what is there already was made by an earlier try. A thing's name is anybody's, and
+    /// who makes the same one again is not refused at all.
+    #[must_use]
+    pub fn is_of_its_own_name(&self) -> bool {
+        self.operation != "CreateThing"
+    }
+
     // ------------------------------------------------------------------------------------------------------ what all share
 
     #[must_use]

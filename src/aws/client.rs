@@ -35,6 +35,8 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIES_MAX: u32 = 5;
 /// How long a call that is throttled waits for its turn.
 const THROTTLED_LIMIT: Duration = Duration::from_secs(180);
+/// What is to be made is there.
+pub const ALREADY_EXISTS: &str = "ResourceAlreadyExistsException";
 /// Connections kept alive; also the calls under way at once.
 pub const CONNECTIONS: usize = 8;
 
@@ -125,7 +127,7 @@ impl Client {
         &self.endpoint.authority
     }
 
-    /// The body of the answer. Where an earlier try may have been carried out, a refusal because it is there already is none, and the
+    /// The body of the answer. Where an earlier try may have been carried out, a refusal because what it makes is there is none, and the
     /// body is empty.
     ///
     /// # Errors
@@ -142,7 +144,7 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            if is_unsure && matches!(error, CallError::Refused { status: 409, .. }) {
+            if is_unsure && call.is_of_its_own_name() && error.is(ALREADY_EXISTS) {
                 return Ok(Bytes::new());
             }
             tries += 1;

@@ -31,18 +31,16 @@ impl Estimate {
         longest.map(|(seconds, operation)| (Duration::from_secs(seconds), operation))
     }
 
-    /// For people: a line for calls, time and money each.
+    /// For people: a line for calls, time and money each. The default quotas are kept to, or not.
     #[must_use]
-    pub fn lines(&self, prices: &Prices) -> Vec<String> {
+    pub fn lines(&self, prices: &Prices, keeps_quotas: bool) -> Vec<String> {
         let all: u64 = self.calls.values().sum();
         let each: Vec<String> = self.calls.iter().map(|(operation, count)| format!("{operation} {}", grouped(*count))).collect();
         let mut lines = vec![format!("calls:     {}: {}", grouped(all), each.join(", "))];
         lines.extend(self.at_least().map(|(time, operation)| {
-            let quota = default_quota(operation);
-            format!(
-                "quotas:    none is passed: {operation}, {quota} a second by default, makes it last at least {} s",
-                time.as_secs()
-            )
+            let (quota, s) = (default_quota(operation), time.as_secs());
+            let kept = if keeps_quotas { "none is passed, which takes" } else { "not kept to; at the default ones it takes" };
+            format!("quotas:    {kept} {s} s at least, for {operation} at {quota} a second")
         }));
         let bill = Bill::new(prices, |item| if item == BilledItem::RegistryOperations { self.billed } else { 0 });
         lines.push(format!(
@@ -68,7 +66,7 @@ mod tests {
         let calls = (0..40).flat_map(|_| [Call::create_thing(&thing, "t", ("a", "b")), Call::register_certificate("pem")]);
         let estimate = Estimate::of(calls);
         assert_eq!(estimate.at_least(), Some((Duration::from_secs(4), "RegisterCertificateWithoutCA")));
-        let lines = estimate.lines(&Prices::aws());
+        let lines = estimate.lines(&Prices::aws(), true);
         assert_eq!(lines[0], "calls:     80: CreateThing 40, RegisterCertificateWithoutCA 40");
         assert!(lines[2].contains("0.00005 USD for 40 registry operations"), "{lines:?}");
         assert_eq!(Estimate::default().at_least(), None);

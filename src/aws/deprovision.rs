@@ -69,6 +69,12 @@ impl<'a> Deprovision<'a> {
         tokio::pin!(stop);
         let work = async {
             self.remove_jobs(&to_remove.jobs).await?;
+            for group in &to_remove.groups {
+                let removed = unless_gone(self.client.call(&Call::delete_thing_group(group)).await);
+                if self.note(format_args!("thing group {group}"), removed)? {
+                    self.journal.step(Kind::ThingGroup, group, Step::Removed, None)?;
+                }
+            }
             if to_remove.shared.contains(&Kind::ThingType) {
                 let deprecated = self.client.call(&Call::deprecate_thing_type(&self.naming.fleet.id)).await;
                 self.note(format_args!("thing type {}", self.naming.fleet.id), unless_gone(deprecated))?;

@@ -63,6 +63,8 @@ impl<'a> ToMake<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct ToRemove<'a> {
     pub jobs: Vec<&'a str>,
+    /// Thing groups that runs made for a part of the fleet.
+    pub groups: Vec<&'a str>,
     pub things: Vec<(&'a str, &'a Resource)>,
     /// Certificates that no thing has.
     pub certificates: Vec<&'a str>,
@@ -72,10 +74,12 @@ pub struct ToRemove<'a> {
 impl<'a> ToRemove<'a> {
     #[must_use]
     pub fn new(inventory: &'a Inventory) -> Self {
-        let names = |kind| inventory.present(kind).map(|(name, _)| name).collect();
-        let is_present = |kind: &Kind| inventory.present(*kind).next().is_some();
+        let id = inventory.fleet.as_ref().map_or("", |fleet| fleet.id.as_str());
+        let names = |kind| inventory.present(kind).map(|(name, _)| name).filter(|name| *name != id).collect();
+        let is_present = |kind: &Kind| inventory.present(*kind).any(|(name, _)| name == id);
         Self {
             jobs: names(Kind::Job),
+            groups: names(Kind::ThingGroup),
             things: inventory.present(Kind::Thing).collect(),
             certificates: names(Kind::Certificate),
             shared: [Kind::ThingGroup, Kind::Policy, Kind::ThingType].into_iter().filter(is_present).collect(),
@@ -184,6 +188,7 @@ impl Naming {
 
     /// Every call that removes what is there, if no answer is a surprise; jobs apart.
     pub fn calls_to_remove<'a>(&'a self, to_remove: &'a ToRemove<'a>) -> impl Iterator<Item = Call> + 'a {
+        let groups = to_remove.groups.iter().map(|group| Call::delete_thing_group(group));
         let is_begun = to_remove.shared.contains(&Kind::ThingType);
         let deprecation = is_begun.then(|| Call::deprecate_thing_type(&self.fleet.id));
         let of_thing = |(name, resource): &(&str, &Resource)| {
@@ -195,7 +200,7 @@ impl Naming {
         };
         let alone = to_remove.certificates.iter().flat_map(|id| self.remove_certificate(None, id));
         let shared = to_remove.shared.iter().map(|kind| self.remove(*kind));
-        deprecation.into_iter().chain(to_remove.things.iter().flat_map(of_thing)).chain(alone).chain(shared)
+        groups.chain(deprecation).chain(to_remove.things.iter().flat_map(of_thing)).chain(alone).chain(shared)
     }
 }
 
@@ -249,18 +254,20 @@ mod tests {
     #[test]
     fn exactly_what_the_inventory_names_is_removed_and_what_is_not_sure_is_looked_at() {
         let (mut inventory, fleet) = (Inventory::default(), fleet(3));
+        inventory.apply(Record::Fleet(fleet.clone()));
         change(&mut inventory, Kind::Thing, "t-0", Step::Made);
         change(&mut inventory, Kind::Thing, "t-1", Step::Begun);
         change(&mut inventory, Kind::Thing, "t-2", Step::Removed);
         change(&mut inventory, Kind::Policy, "fleetsim-1", Step::Made);
+        change(&mut inventory, Kind::ThingGroup, "targets-fw", Step::Begun);
         change(&mut inventory, Kind::Certificate, "lost", Step::Begun);
         let naming = Naming::new(&fleet, None);
         let calls: Vec<Call> = naming.calls_to_remove(&ToRemove::new(&inventory)).collect();
         let thing = ["UpdateCertificate", "DetachThingPrincipal", "DetachPolicy", "DeleteCertificate", "DeleteThing"];
-        let expected =
-            [&thing[..], &["DescribeThing"], &thing, &["UpdateCertificate", "DeleteCertificate", "DeletePolicy"]].concat();
+        let last = ["UpdateCertificate", "DeleteCertificate", "DeletePolicy"];
+        let expected = [&["DeleteThingGroup"], &thing[..], &["DescribeThing"], &thing, &last].concat();
         assert_eq!(operations(calls.iter().cloned()), expected);
-        assert_eq!(calls[1].principal.as_deref(), Some("arn:aws:iot:eu-central-1:ACCOUNT:cert/c-t-0"));
+        assert_eq!(calls[2].principal.as_deref(), Some("arn:aws:iot:eu-central-1:ACCOUNT:cert/c-t-0"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! nothing where it is there already.
 
 use super::calls::Call;
-use super::client::{CallError, Client};
+use super::client::{ALREADY_EXISTS, CallError, Client};
 use super::control::{account_of, text_of};
 use super::folder::{FleetFolder, FolderError};
 use super::inventory::{Change, Inventory, KeySource, Kind, Record, Step};
@@ -206,5 +206,3 @@ impl Provision<'_> {
         }
     }
 }
-
-const ALREADY_EXISTS: &str = "ResourceAlreadyExistsException";

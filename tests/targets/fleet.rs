@@ -87,6 +87,15 @@ impl Auditor {
     }
 
     #[track_caller]
+    fn wait_for_a_job(&self, number: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.others()[4] < number {
+            assert!(Instant::now() < deadline, "no job is created");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[track_caller]
     fn assert_whole(&self, things: usize) {
         let expected: BTreeSet<String> = (0..things).map(|n| format!("sim-{n:06}")).collect();
         assert_eq!(self.things(), expected);
@@ -301,11 +310,7 @@ fn a_run_that_is_interrupted_cancels_its_jobs_and_takes_them_away_unless_they_ar
     let endless = SCENARIO.replace("step = '20ms'", "step = '60s'");
     for (more, left) in [(&["--yes"][..], 0), (&["--yes", "--keep-jobs"], 1)] {
         let mut process = Guard(run(&bench, &serve, &endless, more).stderr(Stdio::null()).spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while auditor.others()[4] == 0 {
-            assert!(Instant::now() < deadline, "no job is created");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        auditor.wait_for_a_job(1);
         for _ in 0..2 {
             let pid = rustix::process::Pid::from_child(&process.0);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
@@ -316,7 +321,14 @@ fn a_run_that_is_interrupted_cancels_its_jobs_and_takes_them_away_unless_they_ar
         assert_eq!(jobs.len(), left, "{jobs:?}");
         assert!(jobs.iter().all(|job| job["status"] == "CANCELED"), "{jobs:?}");
     }
-    // Which the inventory knows of.
+    // A run for a part of the fleet makes a group; killed, it can take nothing away.
+    let for_some = endless.replace("rate =", "targets = { share = 0.7 }\nrate =");
+    let mut process = Guard(run(&bench, &serve, &for_some, &["--yes"]).stderr(Stdio::null()).spawn().unwrap());
+    auditor.wait_for_a_job(2);
+    process.0.kill().unwrap();
+    process.0.wait().unwrap();
+    assert_eq!(auditor.others(), [3, 1, 2, 1, 2]);
+    // All of which the inventory knows of.
     said(&aws(&bench, &serve, "deprovision --yes --quotas none"), 0);
     auditor.assert_empty();
 }

@@ -2,7 +2,6 @@
 
 use super::{Failure, FleetArgs, account_lines, call_line, place};
 use crate::aws::confirm::confirm;
-use crate::aws::cost::Estimate;
 use crate::aws::deprovision::Deprovision;
 use crate::aws::folder::FleetFolder;
 use crate::aws::inventory::{Inventory, Kind, Step};
@@ -11,7 +10,6 @@ use crate::aws::locate::url_of;
 use crate::aws::orphans;
 use crate::aws::plan::{Naming, ToRemove};
 use crate::aws::provision::{Ending, SharedJournal};
-use crate::billing::Prices;
 use crate::run::StopRequests;
 use clap::Args;
 use dev_pki::progress_bar;
@@ -33,7 +31,7 @@ pub(super) async fn deprovision(args: &DeprovisionArgs) -> Result<String, Failur
     let none = || JournalError::None { dir: dir.clone() };
     if args.fleet.dry_run {
         let inventory = journal::read(dir).map_err(|error| words(&error))?.ok_or_else(|| words(&none()))?;
-        return Ok(describe(&inventory, &naming(&inventory).ok_or_else(|| words(&none()))?));
+        return Ok(describe(&inventory, &naming(&inventory).ok_or_else(|| words(&none()))?, &args.fleet));
     }
     let journal = Journal::open(dir).map_err(|error| words(&error))?;
     let naming = naming(&journal.inventory).ok_or_else(|| words(&none()))?;
@@ -51,7 +49,7 @@ pub(super) async fn deprovision(args: &DeprovisionArgs) -> Result<String, Failur
     let inventory = journal.inventory().clone();
     let to_remove = ToRemove::new(&inventory);
     let mut lines = account_lines(&account).await?;
-    lines.extend(summary(&to_remove, &naming));
+    lines.extend(summary(&to_remove, &naming, &args.fleet));
     confirm(&lines, args.fleet.yes).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
 
     let mut stop = StopRequests::listen(None).map_err(|error| format!("listen for signals: {error}"))?;
@@ -76,15 +74,15 @@ fn naming(inventory: &Inventory) -> Option<Naming> {
     Some(Naming::new(inventory.fleet.as_ref()?, inventory.account.as_ref()))
 }
 
-fn describe(inventory: &Inventory, naming: &Naming) -> String {
+fn describe(inventory: &Inventory, naming: &Naming, args: &FleetArgs) -> String {
     let to_remove = ToRemove::new(inventory);
     let jobs = to_remove.jobs.iter().map(|job| format!("CancelJob, DeleteJob {job}"));
     let calls = naming.calls_to_remove(&to_remove).map(|call| call_line(&call));
-    let cost = Estimate::of(naming.calls_to_remove(&to_remove)).lines(&Prices::aws());
+    let cost = args.cost_lines(naming.calls_to_remove(&to_remove));
     jobs.chain(calls).chain(cost).map(|line| line + "\n").collect()
 }
 
-fn summary(to_remove: &ToRemove<'_>, naming: &Naming) -> Vec<String> {
+fn summary(to_remove: &ToRemove<'_>, naming: &Naming, args: &FleetArgs) -> Vec<String> {
     let count = |count: usize, what: &str| format!("{} {what}", grouped(count as u64));
     let mut lines = vec![format!(
         "remove:    the fleet {}: {}, {}, {}, and what they share",
@@ -94,7 +92,7 @@ fn summary(to_remove: &ToRemove<'_>, naming: &Naming) -> Vec<String> {
         count(to_remove.jobs.len(), "jobs"),
     )];
     lines.extend(to_remove.certificates.iter().map(|id| format!("           certificate {id}")));
-    lines.extend(Estimate::of(naming.calls_to_remove(to_remove)).lines(&Prices::aws()));
+    lines.extend(args.cost_lines(naming.calls_to_remove(to_remove)));
     lines
 }
 

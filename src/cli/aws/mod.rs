@@ -8,8 +8,10 @@ use super::complain;
 use crate::aws::account::{Account, AccountChoice};
 use crate::aws::calls::{Call, default_quota};
 use crate::aws::client::Client;
+use crate::aws::cost::Estimate;
 use crate::aws::locate::{locate, url_of};
 use crate::aws::wish::Place;
+use crate::billing::Prices;
 use crate::exit;
 use crate::run::runtime;
 use clap::{Args, Subcommand};
@@ -64,27 +66,32 @@ struct FleetArgs {
     #[arg(long, short)]
     yes: bool,
     /// How fast to call: aws (the default quotas of an account), or none (as fast as the service takes it, where yours are higher)
-    #[arg(long, value_name = "aws|none", value_enum, default_value_t = QuotasKept::Aws)]
-    quotas: QuotasKept,
+    #[arg(long, value_name = "aws|none", value_enum, default_value_t = Pace::Aws)]
+    quotas: Pace,
     #[command(flatten)]
     account: AccountArgs,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum QuotasKept {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Pace {
     Aws,
     None,
 }
 
 impl FleetArgs {
+    /// What calls cost, in quotas and in money.
+    fn cost_lines(&self, calls: impl Iterator<Item = Call>) -> Vec<String> {
+        Estimate::of(calls).lines(&Prices::aws(), self.quotas == Pace::Aws)
+    }
+
     async fn client(&self, account: &Account) -> Result<Client, String> {
         let endpoint = locate(account).await.map_err(|error| error.to_string())?;
         Ok(Client::new(
             endpoint,
             Arc::clone(&account.keyring),
             match self.quotas {
-                QuotasKept::Aws => |operation| Some(default_quota(operation)),
-                QuotasKept::None => |_operation| None,
+                Pace::Aws => |operation| Some(default_quota(operation)),
+                Pace::None => |_operation| None,
             },
         ))
     }

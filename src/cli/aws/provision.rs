@@ -4,7 +4,6 @@ use super::{Failure, FleetArgs, account_lines, call_line, place};
 use crate::aws::account::Account;
 use crate::aws::client::Client;
 use crate::aws::confirm::{allow, confirm};
-use crate::aws::cost::Estimate;
 use crate::aws::folder::FleetFolder;
 use crate::aws::inventory::{FleetSpec, Inventory, KeySource, Kind, Record, Step};
 use crate::aws::journal::{self, Durability, Journal};
@@ -14,7 +13,6 @@ use crate::aws::plan::{Naming, ToMake, thing_names};
 use crate::aws::policy;
 use crate::aws::provision::{Ending, Provision, SharedJournal};
 use crate::aws::wish::Wish;
-use crate::billing::Prices;
 use crate::run::StopRequests;
 use clap::Args;
 use dev_pki::progress_bar;
@@ -59,7 +57,7 @@ pub(super) async fn provision(args: &ProvisionArgs) -> Result<String, Failure> {
     let account = args.fleet.account.find().await?;
     if args.fleet.dry_run {
         let inventory = journal::read(&args.fleet.dir).map_err(|error| error.to_string())?.unwrap_or_default();
-        return args.plan(&inventory, &account).map(|plan| plan.describe(&inventory));
+        return args.plan(&inventory, &account).map(|plan| plan.describe(&inventory, &args.fleet));
     }
     let journal = Journal::create(&args.fleet.dir).map_err(|error| error.to_string())?;
     let plan = args.plan(&journal.inventory, &account)?;
@@ -67,7 +65,7 @@ pub(super) async fn provision(args: &ProvisionArgs) -> Result<String, Failure> {
     let client = args.fleet.client(&account).await?;
     if !to_make.is_empty() {
         let mut lines = account_lines(&account).await?;
-        lines.extend(plan.lines(&to_make, args));
+        lines.extend(plan.lines(&to_make, &args.fleet));
         confirm(&lines, args.fleet.yes).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
     }
     let journal = SharedJournal::new(journal);
@@ -146,14 +144,14 @@ impl ProvisionArgs {
 
 impl Plan {
     /// Every call, and what they cost.
-    fn describe(&self, inventory: &Inventory) -> String {
+    fn describe(&self, inventory: &Inventory, args: &FleetArgs) -> String {
         let to_make = ToMake::new(inventory, &self.fleet, &self.things);
         let calls = self.naming.calls_to_make(&to_make).map(|call| call_line(&call));
-        let lines: Vec<String> = calls.chain(Estimate::of(self.naming.calls_to_make(&to_make)).lines(&Prices::aws())).collect();
+        let lines: Vec<String> = calls.chain(args.cost_lines(self.naming.calls_to_make(&to_make))).collect();
         lines.join("\n") + "\n"
     }
 
-    fn lines(&self, to_make: &ToMake<'_>, args: &ProvisionArgs) -> Vec<String> {
+    fn lines(&self, to_make: &ToMake<'_>, args: &FleetArgs) -> Vec<String> {
         let names = (self.things.first().map_or("", |name| name.as_str()), self.things.last().map_or("", |name| name.as_str()));
         let (all, missing) = (grouped(self.fleet.things), grouped(to_make.things.len() as u64));
         let mut lines = vec![format!(
@@ -161,9 +159,9 @@ impl Plan {
             self.fleet.id,
             names.0,
             names.1,
-            args.fleet.dir.display()
+            args.dir.display()
         )];
-        lines.extend(Estimate::of(self.naming.calls_to_make(to_make)).lines(&Prices::aws()));
+        lines.extend(args.cost_lines(self.naming.calls_to_make(to_make)));
         lines
     }
 }

@@ -34,8 +34,18 @@ pub(in crate::run) struct Cleanup {
 }
 
 impl Cleanup {
-    pub(in crate::run) fn new(client: Arc<ControlClient>, groups: Vec<GroupName>, fleet: Option<PathBuf>) -> Self {
-        Self { client, groups, fleet, created: Mutex::default() }
+    /// The groups are about to be made.
+    ///
+    /// # Errors
+    /// When the inventory of the fleet cannot be written.
+    pub(in crate::run) fn new(
+        client: Arc<ControlClient>,
+        groups: Vec<GroupName>,
+        fleet: Option<PathBuf>,
+    ) -> Result<Self, JournalError> {
+        let cleanup = Self { client, groups, fleet, created: Mutex::default() };
+        cleanup.groups.iter().try_for_each(|group| cleanup.note(Kind::ThingGroup, group.as_str(), Step::Begun))?;
+        Ok(cleanup)
     }
 
     /// A job is about to be created.
@@ -43,14 +53,14 @@ impl Cleanup {
     /// # Errors
     /// When the inventory of its fleet cannot be written.
     pub(in crate::run) fn begin(&self, job: &JobId) -> Result<(), JournalError> {
-        self.note(job, Step::Begun)?;
+        self.note(Kind::Job, job.as_str(), Step::Begun)?;
         self.created.lock().unwrap_or_else(PoisonError::into_inner).push(job.clone());
         Ok(())
     }
 
-    fn note(&self, job: &JobId, step: Step) -> Result<(), JournalError> {
+    fn note(&self, kind: Kind, name: &str, step: Step) -> Result<(), JournalError> {
         let Some(dir) = &self.fleet else { return Ok(()) };
-        let change = Change { kind: Kind::Job, name: job.to_string(), step, certificate: None, at_ms: clock::epoch_ms() };
+        let change = Change { kind, name: name.into(), step, certificate: None, at_ms: clock::epoch_ms() };
         Journal::open(dir)?.append(Record::Resource(change), Durability::Now)
     }
 
@@ -58,20 +68,18 @@ impl Cleanup {
     pub(in crate::run) async fn finish(&self, is_complete: bool, afterwards: JobsAfterwards, ui: &Ui, stop: &mut StopRequests) {
         let work = async {
             let jobs = self.created.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            for job in jobs {
-                if !is_complete {
-                    self.tell(ui, &format!("job {job} canceled"), self.client.cancel_job(&job).await);
-                }
-                if afterwards == JobsAfterwards::Deleted
-                    && self.tell(ui, &format!("job {job} deleted"), self.client.delete_job(&job).await)
-                {
-                    if let Err(error) = self.note(&job, Step::Removed) {
-                        ui.announce(&format!("fleetsim: failed to {error}"));
-                    }
-                }
+            for job in jobs.iter().filter(|_| !is_complete) {
+                told(ui, &format!("job {job} canceled"), self.client.cancel_job(job).await);
             }
-            for group in self.groups.iter().filter(|_| afterwards == JobsAfterwards::Deleted) {
-                self.tell(ui, &format!("thing group {group} deleted"), self.client.delete_group(group).await);
+            if afterwards == JobsAfterwards::Deleted {
+                for job in &jobs {
+                    let is_gone = told(ui, &format!("job {job} deleted"), self.client.delete_job(job).await);
+                    self.removed(ui, is_gone, Kind::Job, job.as_str());
+                }
+                for group in &self.groups {
+                    let is_gone = told(ui, &format!("thing group {group} deleted"), self.client.delete_group(group).await);
+                    self.removed(ui, is_gone, Kind::ThingGroup, group.as_str());
+                }
             }
         };
         let given_up = |why: &str| {
@@ -87,11 +95,18 @@ impl Cleanup {
         }
     }
 
-    fn tell(&self, ui: &Ui, done: &str, outcome: Result<(), CallError>) -> bool {
-        match &outcome {
-            Ok(()) => ui.tell(done),
-            Err(error) => ui.announce(&format!("fleetsim: left in the account, not: {done}: {error}")),
+    fn removed(&self, ui: &Ui, is_gone: bool, kind: Kind, name: &str) {
+        if let Err(error) = if is_gone { self.note(kind, name, Step::Removed) } else { Ok(()) } {
+            ui.announce(&format!("fleetsim: failed to {error}"));
         }
-        outcome.is_ok()
     }
+}
+
+/// Whether it was done.
+fn told(ui: &Ui, done: &str, outcome: Result<(), CallError>) -> bool {
+    match &outcome {
+        Ok(()) => ui.tell(done),
+        Err(error) => ui.announce(&format!("fleetsim: left in the account, not: {done}: {error}")),
+    }
+    outcome.is_ok()
 }

@@ -26,7 +26,7 @@ pub(crate) fn run_id(start_at: Option<&str>) -> String {
 pub(crate) fn with_run_id(mut plan: Plan, run: &str) -> Result<Plan, RunIdError> {
     if matches!(plan.target, TargetPlan::Aws(_)) {
         for job in plan.rollouts.iter_mut().flat_map(|rollout| &mut rollout.jobs) {
-            let named = JobId::new(&format!("{job}-{run}"));
+            let named = JobId::new(&sim_units::run_id::with_run_id(job.as_str(), run));
             *job = named.map_err(|source| RunIdError { job: job.clone(), run: run.into(), source })?;
         }
     }

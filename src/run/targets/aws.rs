@@ -11,7 +11,7 @@ use super::{Target, TargetError};
 use crate::aws::account::{Account, AccountChoice};
 use crate::aws::control::{ControlClient, DATA_ATS};
 use crate::aws::inventory::Kind;
-use crate::aws::journal;
+use crate::aws::journal::{self, JournalError};
 use crate::aws::locate::{AdvertisedEndpoint, locate, url_of};
 use crate::aws::plan::group_of;
 use crate::aws::wish::Place;
@@ -91,12 +91,13 @@ async fn control(
         client.know(account.clone());
     }
     if slice.index() != 0 {
-        return Ok(ControlPlane::new(client, groups, slice));
+        return Ok(ControlPlane::new(Arc::new(client), groups, slice));
     }
+    let client = Arc::new(client);
+    let failed = |error: JournalError| TargetError::Account(error.to_string());
+    let cleanup =
+        Cleanup::new(Arc::clone(&client), groups.made().cloned().collect(), fleet.map(|fleet| fleet.dir)).map_err(failed)?;
     let control = register(roster.names(), groups, client, Register::GroupsOnly, ui).await?;
-    // Of several processes none knows when the others are done with the jobs.
-    let made = if slice.count() == 1 { control.groups.made().cloned().collect() } else { Vec::new() };
-    let cleanup = Cleanup::new(Arc::clone(&control.client), made, fleet.map(|fleet| fleet.dir));
     Ok(ControlPlane { slice, cleanup: Some(Arc::new(cleanup)), ..control })
 }
 

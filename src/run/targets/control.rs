@@ -25,8 +25,8 @@ pub(in crate::run) struct ControlPlane {
 }
 
 impl ControlPlane {
-    pub(super) fn new(client: ControlClient, groups: TargetGroups, slice: Slice) -> Self {
-        Self { client: Arc::new(client), groups: Arc::new(groups), slice, documents: BTreeMap::new(), cleanup: None }
+    pub(super) fn new(client: Arc<ControlClient>, groups: TargetGroups, slice: Slice) -> Self {
+        Self { client, groups: Arc::new(groups), slice, documents: BTreeMap::new(), cleanup: None }
     }
 
     /// Whether this process creates the jobs.
@@ -50,7 +50,7 @@ pub(super) enum Register {
 pub(super) async fn register(
     things: &[ThingName],
     groups: TargetGroups,
-    client: ControlClient,
+    client: Arc<ControlClient>,
     register: Register,
     ui: &Ui,
 ) -> Result<ControlPlane, TargetError> {

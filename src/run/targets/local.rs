@@ -75,7 +75,7 @@ pub(super) async fn bring_up(
     };
     let keys = store.credentials();
     let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
-    let client = ControlClient::new(control_plane, Arc::clone(&keyring));
+    let client = Arc::new(ControlClient::new(control_plane, Arc::clone(&keyring)));
     let control = register(things, groups, client, Register::Things, ui).await?;
     let store = ObjectStore {
         address: api,
