@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use host::clock;
 use iot_jobs::{JobId, ThingName};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
 
 const AT_ONCE: usize = 16;
@@ -65,8 +65,6 @@ impl<'a> Deprovision<'a> {
         tell: impl Fn(&str),
         stop: impl Future<Output = ()>,
     ) -> Result<Removal, DeprovisionError> {
-        let is_stopped = Cell::new(false);
-        tokio::pin!(stop);
         let work = async {
             self.remove_jobs(&to_remove.jobs).await?;
             for group in &to_remove.groups {
@@ -79,33 +77,20 @@ impl<'a> Deprovision<'a> {
                 let deprecated = self.client.call(&Call::deprecate_thing_type(&self.naming.fleet.id)).await;
                 self.note(format_args!("thing type {}", self.naming.fleet.id), unless_gone(deprecated))?;
             }
-            self.remove_things(&to_remove.things, &is_stopped, progress).await?;
+            self.remove_things(&to_remove.things, progress).await?;
             for id in &to_remove.certificates {
                 let removed = self.all(self.naming.remove_certificate(None, id)).await;
                 if self.note(format_args!("certificate {id}"), removed)? {
                     self.journal.step(Kind::Certificate, id, Step::Removed, None)?;
                 }
             }
-            if !is_stopped.get() {
-                self.remove_shared(&to_remove.shared, &tell).await?;
-            }
-            Ok::<(), DeprovisionError>(())
+            self.remove_shared(&to_remove.shared, &tell).await
         };
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                outcome = &mut work => {
-                    outcome?;
-                    break;
-                }
-                // What waits is given up by dropping it; a thing that is begun is finished by the next time.
-                () = &mut stop, if !is_stopped.get() => {
-                    is_stopped.set(true);
-                    break;
-                }
-            }
-        }
-        let ending = if is_stopped.get() { Ending::Stopped } else { Ending::Complete };
+        // What is under way may be dropped: the next time finishes it.
+        let ending = tokio::select! {
+            outcome = work => outcome.map(|()| Ending::Complete)?,
+            () = stop => Ending::Stopped,
+        };
         Ok(Removal { ending, left: self.left.take() })
     }
 
@@ -143,15 +128,10 @@ impl<'a> Deprovision<'a> {
         Ok(())
     }
 
-    async fn remove_things(
-        &self,
-        things: &[(&str, &Resource)],
-        is_stopped: &Cell<bool>,
-        progress: impl Fn(usize),
-    ) -> Result<(), DeprovisionError> {
+    async fn remove_things(&self, things: &[(&str, &Resource)], progress: impl Fn(usize)) -> Result<(), DeprovisionError> {
         let remove = |(name, resource): &(&str, &Resource)| {
             let (name, resource) = ((*name).to_owned(), (*resource).clone());
-            async move { if is_stopped.get() { Ok(()) } else { self.remove_thing(&name, &resource).await } }
+            async move { self.remove_thing(&name, &resource).await }
         };
         let mut removing = stream::iter(things).map(remove).buffer_unordered(AT_ONCE);
         let mut done = 0;

@@ -115,7 +115,8 @@ impl ProvisionArgs {
             }
             KeySource::Aws => {
                 folder.unpack().map_err(|error| words(&error))?;
-                let lost = orphans::find(client, &journal.inventory()).await.map_err(|error| words(&error))?;
+                let inventory = journal.inventory().clone();
+                let lost = orphans::find(client, &inventory).await.map_err(|error| words(&error))?;
                 for id in lost {
                     say(&format!("certificate {id}: its key was lost with the answer; `aws deprovision` removes it"));
                     journal.step(Kind::Certificate, &id, Step::Begun, None).map_err(|error| words(&error))?;

@@ -85,7 +85,7 @@ impl Cleanup {
         let given_up = |why: &str| {
             ui.announce(&format!(
                 "fleetsim: {why} while jobs and thing groups of the run were deleted: some are left in the account"
-            ))
+            ));
         };
         tokio::select! {
             done = tokio::time::timeout(LIMIT, work) => if done.is_err() {

@@ -18,8 +18,8 @@ use crate::aws::wish::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
-use iot_jobs::GroupName;
 use iot_jobs::wire::control::Account as AccountId;
+use iot_jobs::{GroupName, ThingName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ fn made_fleet(plan: &Plan, roster: &Roster, account: &Account) -> Result<Option<
         return Ok(None);
     };
     Place { region: &account.region, endpoint: &url_of(account) }.check(fleet).map_err(TargetError::Account)?;
-    let mut names: Vec<&str> = roster.names().iter().map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = roster.names().iter().map(ThingName::as_str).collect();
     names.sort_unstable();
     let is_whole = inventory.present(Kind::Thing).map(|(name, _)| name).eq(names) && inventory.is_made(Kind::ThingGroup, &fleet.id);
     let whole = inventory.account.clone().filter(|_| is_whole).map(|account| (group_of(fleet), account));
