@@ -23,6 +23,11 @@ class Recorded:
     status: int
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, _request, _address):
+        """A client that has ended resets its connections."""
+
+
 class Recorder:
     """Speaks HTTP, and passes everything on to an address: as it came, so that signatures stay good."""
 
@@ -63,7 +68,7 @@ class Recorder:
             def log_message(self, *_arguments):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property

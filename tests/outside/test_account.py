@@ -105,7 +105,7 @@ def test_every_request_is_one_of_the_model(minutes_of_100_ms, tmp_path, pytestco
 
 @pytest.fixture
 def moto():
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     yield server.get_host_and_port()
     server.stop()
