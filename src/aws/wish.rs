@@ -1,5 +1,6 @@
 //! Which fleet a command means: a new one, or the one that is in its folder.
 
+use super::account::Identity;
 use super::inventory::{FleetSpec, Inventory, KeySource};
 
 /// What somebody asked for; `None`: as it is, or else by default.
@@ -35,6 +36,22 @@ impl Place<'_> {
             return differs("the account of", &fleet.endpoint, self.endpoint, "set AWS_ENDPOINT_URL_IOT, or use another --dir");
         }
         Ok(())
+    }
+}
+
+/// Whether what is left of a fleet is in the account of whoever is calling: in another one everything would seem to be gone.
+///
+/// # Errors
+/// When it is elsewhere, for people.
+pub fn check_account(inventory: &Inventory, identity: &Identity) -> Result<(), String> {
+    match (&inventory.fleet, &inventory.account, identity) {
+        (Some(fleet), Some(there), Identity::Known { account, .. }) if there.id != *account && !inventory.is_empty() => {
+            Err(format!(
+                "the fleet {} is in account {}, and the credentials are of {account}: say --profile, or use another --dir",
+                fleet.id, there.id
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -117,7 +134,12 @@ mod tests {
         for place in [Place { region: "us-east-1", ..HERE }, Place { endpoint: "https://there", ..HERE }] {
             assert!(of(2).fleet(&inventory, place, String::new).unwrap_err().contains("another --dir"));
         }
+        inventory.apply(Record::Arn("arn:aws:iot:eu-central-1:111122223333:policy/one".into()));
+        let caller = |account: &str| Identity::Known { account: account.into(), arn: "a".into() };
+        assert_eq!(check_account(&inventory, &caller("111122223333")), Ok(()));
+        assert!(check_account(&inventory, &caller("444455556666")).unwrap_err().contains("is in account 111122223333"));
         inventory.apply(change(Step::Removed));
+        assert_eq!(check_account(&inventory, &caller("444455556666")), Ok(()), "there is nothing anywhere");
         assert_eq!(of(1).fleet(&inventory, HERE, || "two".into()).unwrap().id, "two", "nothing is left of the old one");
     }
 }

@@ -41,6 +41,7 @@ pub(super) async fn deprovision(args: &DeprovisionArgs) -> Result<String, Failur
     let account = args.fleet.account.find().await?;
     place(&account, &url_of(&account)).check(&naming.fleet).map_err(Failure::Usage)?;
     let client = args.fleet.client(&account).await?;
+    let mut lines = account_lines(&account, &journal.inventory).await?;
     let lost = orphans::find(&client, &journal.inventory).await.map_err(|error| words(&error))?;
     let journal = SharedJournal::new(journal);
     for id in lost {
@@ -48,7 +49,6 @@ pub(super) async fn deprovision(args: &DeprovisionArgs) -> Result<String, Failur
     }
     let inventory = journal.inventory().clone();
     let to_remove = ToRemove::new(&inventory);
-    let mut lines = account_lines(&account).await?;
     lines.extend(summary(&to_remove, &naming, &args.fleet));
     confirm(&lines, args.fleet.yes).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
 

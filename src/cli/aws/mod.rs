@@ -9,8 +9,9 @@ use crate::aws::account::{Account, AccountChoice};
 use crate::aws::calls::{Call, default_quota};
 use crate::aws::client::Client;
 use crate::aws::cost::Estimate;
+use crate::aws::inventory::Inventory;
 use crate::aws::locate::{locate, url_of};
-use crate::aws::wish::Place;
+use crate::aws::wish::{Place, check_account};
 use crate::billing::Prices;
 use crate::exit;
 use crate::run::runtime;
@@ -102,13 +103,11 @@ fn place<'a>(account: &'a Account, url: &'a str) -> Place<'a> {
     Place { region: &account.region, endpoint: url }
 }
 
-/// What is shown of an account before anything is changed in it.
-async fn account_lines(account: &Account) -> Result<Vec<String>, String> {
-    Ok(vec![
-        format!("account:   {}", account.identity().await?),
-        format!("region:    {}", account.region),
-        format!("endpoint:  {}", url_of(account)),
-    ])
+/// What is shown of an account before anything is changed in it; a fleet that is in another one is left alone.
+async fn account_lines(account: &Account, inventory: &Inventory) -> Result<Vec<String>, Failure> {
+    let identity = account.identity().await?;
+    check_account(inventory, &identity).map_err(Failure::Usage)?;
+    Ok(vec![format!("account:   {identity}"), format!("region:    {}", account.region), format!("endpoint:  {}", url_of(account))])
 }
 
 /// A call as `--dry-run` shows it.

@@ -64,7 +64,7 @@ pub(super) async fn provision(args: &ProvisionArgs) -> Result<String, Failure> {
     let to_make = ToMake::new(&journal.inventory, &plan.fleet, &plan.things);
     let client = args.fleet.client(&account).await?;
     if !to_make.is_empty() {
-        let mut lines = account_lines(&account).await?;
+        let mut lines = account_lines(&account, &journal.inventory).await?;
         lines.extend(plan.lines(&to_make, &args.fleet));
         confirm(&lines, args.fleet.yes).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
     }
