@@ -1,12 +1,9 @@
 //! The service's ledger, tailed while the endpoint appends to it.
 
+use crate::tail::LineTail;
 use iot_jobs::ledger::{HEADER, LedgerRow};
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
-
-/// The most of a file that is read in one go.
-const READ_BYTES: usize = 1 << 20;
 
 /// Why a ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,12 +14,21 @@ pub enum LedgerError {
     Damaged { path: PathBuf, line: u64, text: String },
 }
 
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Why no more can be read, before the ledger is named.
+enum Failed {
+    Io(io::Error),
+    Damaged(String),
+}
+
 /// Follows a ledger that another process is writing.
 pub struct LedgerTail {
-    path: PathBuf,
-    file: Option<File>,
-    /// A line whose end has not been written yet.
-    partial: Vec<u8>,
+    lines: LineTail,
     line: u64,
 }
 
@@ -30,7 +36,7 @@ impl LedgerTail {
     /// The file may come into being later.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), file: None, partial: Vec::new(), line: 0 }
+        Self { lines: LineTail::new(path), line: 0 }
     }
 
     /// Every row that was completed since the last call.
@@ -38,43 +44,21 @@ impl LedgerTail {
     /// # Errors
     /// When the file cannot be read, or a complete line is no row.
     pub fn read_new(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
-        let failed = |path: &Path, source| LedgerError::File { doing: "read", path: path.into(), source };
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => match File::open(&self.path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(error) => return Err(failed(&self.path, error)),
-            },
-        };
-        let mut rows = Vec::new();
-        let mut chunk = vec![0; READ_BYTES];
-        loop {
-            let count = file.read(&mut chunk).map_err(|error| failed(&self.path, error))?;
-            if count == 0 {
-                break;
-            }
-            self.partial.extend_from_slice(&chunk[..count]);
-            self.take_lines(&mut rows)?;
-        }
-        self.file = Some(file);
-        Ok(rows)
-    }
-
-    fn take_lines(&mut self, rows: &mut Vec<LedgerRow>) -> Result<(), LedgerError> {
-        let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
-        let rest = self.partial.split_off(end + 1);
-        let complete = std::mem::replace(&mut self.partial, rest);
-        for line in complete[..end].split(|byte| *byte == b'\n') {
-            self.line += 1;
+        let (mut rows, number) = (Vec::new(), &mut self.line);
+        let read = self.lines.read_new(|line| {
+            *number += 1;
             let text = String::from_utf8_lossy(line);
-            if self.line == 1 && text == HEADER {
-                continue;
+            if *number > 1 || text != HEADER {
+                rows.push(LedgerRow::parse(&text).ok_or_else(|| Failed::Damaged(text.into_owned()))?);
             }
-            let damaged = || LedgerError::Damaged { path: self.path.clone(), line: self.line, text: text.clone().into_owned() };
-            rows.push(LedgerRow::parse(&text).ok_or_else(damaged)?);
+            Ok(())
+        });
+        let path = || self.lines.path().to_owned();
+        match read {
+            Ok(()) => Ok(rows),
+            Err(Failed::Io(source)) => Err(LedgerError::File { doing: "read", path: path(), source }),
+            Err(Failed::Damaged(text)) => Err(LedgerError::Damaged { path: path(), line: self.line, text }),
         }
-        Ok(())
     }
 }
 
@@ -85,6 +69,7 @@ mod tests {
     use iot_jobs::instant::Mono;
     use iot_jobs::ledger::LedgerEvent;
     use iot_jobs::{ExecutionStatus, JobId, ThingName};
+    use std::fs::File;
     use std::io::Write as _;
     use strum::VariantArray;
 

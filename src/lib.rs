@@ -22,4 +22,5 @@ pub mod roster;
 pub mod run;
 pub mod scenario;
 pub mod slice;
+mod tail;
 pub mod tui;

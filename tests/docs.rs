@@ -40,11 +40,12 @@ fn the_two_commands_of_the_readme_are_what_they_were() {
     assert!(fs::read_to_string(page(".ci/run")).unwrap().contains("scripts/test"));
 }
 
-/// The scenarios that a page shows in pieces, put together.
+/// The roll-out that a page shows in pieces first, put together.
 #[test]
 fn the_rollout_that_the_page_shows_is_one() {
     let text = fs::read_to_string(page("docs/ROLLOUTS.md")).unwrap();
-    let shown: String = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let (first, _) = text.split_once("## Job templates").unwrap();
+    let shown: String = first.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let around = "name = 'x'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'healthy'\nbehavior = 'slow-ota'\n[behavior.slow-ota]\n[end]\nlimit = '20m'\n";
     let plan = fleetsim::scenario::load("x", &format!("{around}{shown}"), &[]).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((plan.rollouts[0].jobs.len(), plan.rollouts[0].settings.config.retry[0].retries), (20, 2));

@@ -79,7 +79,7 @@ fn a_client_id_cannot_write_lines_of_its_own_into_the_log() {
     let client_id = "x\nWARN forged: \x1b[2J\r\u{9b}1m";
     let mut client: Client = endpoint.dial("t-1");
     client.send(&connect_packet(client_id, 300, 4, 2));
-    assert_eq!(client.packet(), Some((0x20, vec![0, 5])));
+    assert_eq!(client.packet(), None);
     let line = endpoint.wait_for_log(&["MQTT CONNECT", "forged"]);
     assert!(line.contains(r"x\nWARN forged"), "{line}");
     let log = endpoint.log();

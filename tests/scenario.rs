@@ -318,7 +318,20 @@ fn each_mistake_has_its_code() {
         ("rollout.fw-1.timeoutConfig", "{ inProgressTimeoutInMinutes = 10_081 }", Code::BadValue),
         ("rollout.fw-1.timeoutConfig", "{ inProgressTimeoutInMinutes = inf }", Code::WrongType),
         ("rollout.fw-1.schedulingConfig", "{ startTime = 'soon' }", Code::BadValue),
-        ("rollout.fw-1.schedulingConfig", "{ maintenanceWindows = [] }", Code::BadValue),
+        ("rollout.fw-1.schedulingConfig", "{ maintenanceWindows = [{ startTime = 'daily' }] }", Code::BadValue),
+        ("rollout.fw-1.maintenance_windows", "[{ start = 'daily', minutes = 5 }]", Code::BadValue),
+        ("rollout.fw-1.maintenance_windows", "[{ start = 'cron(0 1 * * ? *)', minutes = 1_431 }]", Code::OutOfRange),
+        ("rollout.fw-1.maintenance_windows", "[{ minutes = 5 }]", Code::MissingKey),
+        ("rollout.fw-1.maintenance_windows", "[{ start = 'cron(0 1 * * ? *)', minutes = 5 }]", Code::Conflict),
+        ("rollout.fw-1.namespace", "'a b'", Code::BadValue),
+        ("rollout.fw-1.namespace", "'gg'", Code::Conflict),
+        ("cohort.a.namespace", "'gg'", Code::Conflict),
+        ("rollout.fw-1.template", "'AWS-Reboot'", Code::Conflict),
+        ("rollout.fw-1.parameters", "{ command = 'ls' }", Code::Conflict),
+        ("rollout", "[{ job = 'fw-1', template = 'AWS-Fly' }]", Code::BadValue),
+        ("rollout", "[{ job = 'fw-1', template = 'AWS-Reboot', parameters = { color = 'red' } }]", Code::BadValue),
+        ("rollout", "[{ job = 'fw-1', template = 'AWS-Reboot', parameters = { runAsUser = 5 } }]", Code::WrongType),
+        ("rollout", "[{ job = 'fw-1', template = 'mine' }]", Code::Conflict),
         ("rollout.fw-1.presignedUrlConfig", "{ expiresInSec = 59 }", Code::BadValue),
         ("rollout.fw-1.documentSource", "'https://s3.us-east-1.amazonaws.com/b/k'", Code::Conflict),
         ("rollout.fw-1.jobTemplateArn", "'arn'", Code::Conflict),
@@ -736,6 +749,35 @@ fn what_the_service_would_refuse_is_told_at_its_key() {
         let line = line_of(from.split(" = ").next().unwrap());
         assert!(told.starts_with(&format!("{line}: ")) && told.contains(says), "line {line}: {told}");
     }
+}
+
+#[test]
+fn templates_windows_and_namespaces_are_read_and_printed() {
+    let read = |text: &str| {
+        let read = load("n", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(load("printed", &read.to_toml(), &[]).unwrap_or_else(|problems| panic!("{problems}")), read);
+        read
+    };
+    let fleet = "name = 'n'\n[fleet]\nthings = 4\n[[cohort]]\nname = 'a'\nnamespace = 'aws-gg-deployment'\n[end]\nlimit = '60s'\n";
+    let plan = read(&format!(
+        "{fleet}[[rollout]]\njob = 'j'\nnamespace = 'aws-gg-deployment'\ntargetSelection = 'CONTINUOUS'\ntemplate = 'AWS-Run-Command'\n\
+         parameters = {{ command = 'ls,-l' }}\nmaintenance_windows = [{{ start = 'cron(0 22 ? * SAT *)', minutes = 120 }}]\n"
+    ));
+    assert_eq!(plan.cohorts[0].workflow, Workflow::DescribeUpdate, "the only one that a namespace has");
+    let rollout = &plan.rollouts[0];
+    assert_eq!(rollout.template.as_ref().unwrap().arn, "arn:aws:iot:us-east-1::jobtemplate/AWS-Run-Command:1.0");
+    assert!(rollout.document.as_json().contains("ls,-l"), "{}", rollout.document.as_json());
+    let windows = &rollout.settings.scheduling.as_ref().unwrap().windows;
+    assert_eq!((windows.len(), windows[0].minutes), (1, 120));
+    for (workflow, transport, is_right) in
+        [("describe-update", "mqtt5", true), ("start-next", "mqtt", false), ("list", "mqtt", false), ("poll", "https-mtls", false)]
+    {
+        let text = fleet.replace("[end]", &format!("workflow = '{workflow}'\ntransport = '{transport}'\n[end]\nduration = '5s'"));
+        assert_eq!(codes(load("n", &text, &[])).is_empty(), is_right, "{workflow} {transport}");
+    }
+    let account = "name = 'n'\n[target]\nkind = 'aws'\nregion = 'us-east-1'\ntls = { bundle = 'b' }\n[fleet]\nthings = 4\n\
+                   [[rollout]]\njob = 'j'\ntemplate = 'mine'\n[end]\nlimit = '60s'\n";
+    assert_eq!(read(account).rollouts[0].template.as_ref().unwrap().arn, "arn:aws:iot:us-east-1:111122223333:jobtemplate/mine");
 }
 
 #[test]

@@ -116,13 +116,12 @@ fn a_connection_needs_a_certificate_of_this_ca_and_its_things_name() {
     assert!(refused(endpoint.tls(&endpoint.mqtt, Some((foreign.dir.path(), "t-1")))), "with one of another CA");
     let mut other_name = endpoint.dial("t-1");
     other_name.send(&connect_packet("t-2", 300, 4, 2));
-    assert_eq!(other_name.packet(), Some((0x20, vec![0, 5])));
-    assert!(other_name.is_closed());
+    assert_eq!(other_name.packet(), None, "closed, without a CONNACK");
 }
 
 #[test]
 fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
-    for (more, code) in [(&[][..], 5), (&["--auto-register"], 0)] {
+    for (more, answer) in [(&[][..], None), (&["--auto-register"], Some((0x20, vec![0, 0])))] {
         let endpoint = Endpoint::start(more);
         // A pair for a thing that the endpoint does not know, from the same CA.
         let name = iot_jobs::ThingName::new("stranger").unwrap();
@@ -130,7 +129,7 @@ fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
         dev_pki::Store::ensure(endpoint.dir.path(), &spec, &mut |_, _| {}).unwrap();
         let mut client = endpoint.dial("stranger");
         client.send(&connect_packet("stranger", 300, 4, 2));
-        assert_eq!(client.packet(), Some((0x20, vec![0, code])));
+        assert_eq!(client.packet(), answer);
     }
 }
 
@@ -138,15 +137,7 @@ fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
 fn topics_of_another_thing_are_refused_the_way_aws_does() {
     let endpoint = Endpoint::start(&[]);
     let mut client = endpoint.connect("t-1");
-    let codes = client.subscribe(&[
-        "notify",
-        "=$aws/things/t-2/jobs/notify",
-        "=$aws/things/+/jobs/notify",
-        "=$aws/events/#",
-        "=a/#/b",
-        "=dt/#",
-    ]);
-    assert_eq!(codes, [1, 0x80, 0x80, 0x80, 0x80, 1]);
+    assert_eq!(client.subscribe(&["notify", "=a/#/b", "=dt/#"]), [1, 0x80, 1]);
     client.expect_quiet();
     client.send(&publish_packet("$aws/things/t-2/jobs/get", 1, 7, b"{}", false));
     let first = client.packet();

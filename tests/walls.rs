@@ -8,8 +8,17 @@ use std::path::Path;
 use std::process::Command;
 
 /// Crates whose machines get time, chance and bytes handed in.
-const PURE: [&str; 8] =
-    ["fleet-forecast", "iot-jobs", "jobs-engine", "load-metrics", "run-compare", "sim-units", "thing-agent", "thing-faults"];
+const PURE: [&str; 9] = [
+    "fleet-forecast",
+    "iot-jobs",
+    "iot-policy",
+    "jobs-engine",
+    "load-metrics",
+    "run-compare",
+    "sim-units",
+    "thing-agent",
+    "thing-faults",
+];
 
 /// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
 const IMPURE: [&str; 14] = [
@@ -30,8 +39,9 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Every library and the libraries of the workspace that it may name. The program, `fleetsim`, may name all.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("iot-jobs", &[]),
+    ("iot-policy", &[]),
     ("sim-units", &["iot-jobs"]),
     ("config-text", &["sim-units"]),
     ("run-compare", &["sim-units"]),
@@ -43,7 +53,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("host", &["iot-jobs"]),
     ("aws-signing", &["host", "iot-jobs"]),
     ("dev-pki", &["host", "iot-jobs"]),
-    ("iot-endpoint", &["aws-signing", "config-text", "dev-pki", "host", "iot-jobs", "jobs-engine", "sim-units"]),
+    ("iot-endpoint", &["aws-signing", "config-text", "dev-pki", "host", "iot-jobs", "iot-policy", "jobs-engine", "sim-units"]),
     ("thing-transport", &["aws-signing", "host", "iot-jobs", "thing-agent", "thing-faults"]),
 ];
 

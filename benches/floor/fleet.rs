@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Options) -> Measured {
     };
     let backoff = Backoff { policy: BackoffPolicy::FullJitter, base: seconds(1), cap: seconds(60) };
     let agent = AgentSettings {
+        namespace: None,
         seed: 1,
         workflow: Workflow::StartNext,
         behavior,
@@ -53,6 +54,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         .map(|n| PlannedThing {
             position: n as u32,
             name: ThingName::new(&Store::thing_name(n)).unwrap(),
+            client_id: None,
             index: n as u64,
             cohort: 0,
             credentials: Some(options.store.credentials(&Store::thing_name(n))),

@@ -14,7 +14,7 @@ pub use step::Timing;
 use crate::exit;
 use crate::report::{self, CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question, ReportError};
 use crate::roster::Roster;
-use crate::run::{Outlets, RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
 use ceiling::{Ceiling, ceiling};
@@ -102,7 +102,10 @@ impl CapacitySearch {
             return Err((exit::SCENARIO, format!("the scenario has no [thresholds], so every load would pass: {help}")));
         }
         if let (TargetPlan::Aws(_), Some(rollout)) = (&plan.target, plan.rollouts.first()) {
-            let why = format!("each step of a search would create the same job, {}, in the account", rollout.name);
+            let why = format!(
+                "each step of a search would roll {} out in the account, and nobody knows beforehand at what price",
+                rollout.name
+            );
             return Err((exit::SCENARIO, format!("{why}: leave [[rollout]] out, or use the local endpoint")));
         }
         let (source, load) = find_load(&source, &plan, &vary).map_err(|why| (exit::SCENARIO, format!("--vary {vary}: {why}")))?;
@@ -241,6 +244,7 @@ impl CapacitySearch {
             title: Some(title),
             shard: None,
             step: Some(measure),
+            jobs_afterwards: JobsAfterwards::Deleted,
             outlets: Outlets::default(),
         };
         let ran = run_step(options).await?;

@@ -4,7 +4,7 @@ use super::sizing::{Calibration, Second};
 use crate::exit;
 use crate::preflight;
 use crate::report::{self, ReportError};
-use crate::run::{Outlets, RunOptions, UiKind, needs, run};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, UiKind, needs, run};
 use crate::scenario;
 use crate::slice::Slice;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
@@ -74,6 +74,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         title: None,
         shard: None,
         step: None,
+        jobs_afterwards: JobsAfterwards::Deleted,
         outlets: Outlets::default(),
     };
     match run(options) {

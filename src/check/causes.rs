@@ -103,7 +103,9 @@ fn parts(plan: &Plan, name: QuotaName, moment: Moment) -> Vec<Part> {
         QuotaName::BytesPerSecond => bytes_of_connection(plan),
         QuotaName::Subscriptions => plan.cohorts.iter().map(subscriptions).collect(),
         QuotaName::CreateJobPerSecond => plan.rollouts.iter().map(creations).collect(),
-        QuotaName::ControlPlanePerSecond | QuotaName::ActiveJobs => plan
+        // No run deletes jobs or makes templates.
+        QuotaName::JobsInDeletion | QuotaName::JobTemplates => Vec::new(),
+        QuotaName::ControlPlanePerSecond | QuotaName::ActiveJobs | QuotaName::ConcurrentJobs => plan
             .rollouts
             .iter()
             .map(|rollout| {
@@ -288,9 +290,13 @@ mod tests {
     #[test]
     fn what_is_held_and_what_is_called_has_its_setting_too() {
         let plan = shipped("several-jobs");
-        for name in
-            [QuotaName::ActiveJobs, QuotaName::CreateJobPerSecond, QuotaName::ControlPlanePerSecond, QuotaName::TargetsPerJob]
-        {
+        for name in [
+            QuotaName::ActiveJobs,
+            QuotaName::ConcurrentJobs,
+            QuotaName::CreateJobPerSecond,
+            QuotaName::ControlPlanePerSecond,
+            QuotaName::TargetsPerJob,
+        ] {
             assert!(first(&plan, name, (100, 0), 10).0.starts_with("rollout \""), "{name:?}");
         }
         let things = first(&plan, QuotaName::Connections, (plan.fleet.things, 60), 100);

@@ -5,6 +5,7 @@ mod calibrate;
 mod causes;
 mod csv;
 mod loads;
+mod policy;
 mod production;
 mod quotas;
 mod sizing;
@@ -12,6 +13,7 @@ mod text;
 
 pub use calibrate::{CalibrateError, calibrate};
 pub use causes::Cause;
+pub use policy::{PolicyDenial, PolicyReport, denied_to_device};
 pub use production::Production;
 pub use quotas::{QuotaRow, QuotaState};
 pub use sizing::{CORE_SHARE, Calibration, Performance, Resource, Sizing};
@@ -22,6 +24,7 @@ use crate::preflight::{self, HostFacts, Need, ResourceShortage};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use fleet_forecast::Demand;
+use iot_endpoint::DevicePolicy;
 use iot_endpoint::quotas::{QuotaSheet, QuotasChoice};
 use jobs_engine::quotas::Quotas;
 use load_metrics::format::{clock, grouped};
@@ -45,6 +48,8 @@ pub struct Subject<'a> {
     pub host: HostFacts,
     /// What is wrong with the target's files and addresses.
     pub target_fault: Option<String>,
+    /// What the local endpoint's things may do.
+    pub policy: &'a DevicePolicy,
     pub quotas: &'a QuotaSheet,
     /// Where they come from: `aws`, `none` or a file.
     pub quotas_source: String,
@@ -56,12 +61,14 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub scenario: String,
-    /// Whether the host can carry it, the target is in order, and no quota is passed.
+    /// Whether the host can carry it, the target is in order, the policy denies nothing that is needed, and no quota is passed.
     pub fits: bool,
     /// The same in a sentence, with what breaks first.
     pub summary: String,
     pub host: HostReport,
     pub target_fault: Option<String>,
+    /// What the policy denies; absent without a local endpoint, or where nobody shows a certificate.
+    pub policy: Option<PolicyReport>,
     pub quotas: QuotaReport,
     pub cost: CostReport,
     /// With `--calibrate`.
@@ -113,16 +120,19 @@ impl Report {
         let rows = quotas::rows(plan, &sheet.quotas, demand);
         let breaks_first = first_passed(&rows).map(|row| row.quota.clone());
         let shortages = preflight::shortages(need, host);
+        let policy = policy::judge(plan, roster, subject.policy);
+        let denied = policy.as_ref().filter(|policy| policy.denied_things > 0);
         let is_local = matches!(plan.target, TargetPlan::Emulator(_));
         let sizing = subject.calibration.map(|calibration| sizing::sizing(calibration, need, host, demand, is_local));
         let production = Production::new(plan, roster, &sheet.quotas, demand.billed.executions);
         Self {
             scenario: plan.name.clone(),
-            fits: shortages.is_empty() && target_fault.is_none() && breaks_first.is_none(),
-            summary: summary(&shortages, target_fault.as_deref(), &rows),
+            fits: shortages.is_empty() && target_fault.is_none() && denied.is_none() && breaks_first.is_none(),
+            summary: summary(&shortages, target_fault.as_deref(), denied, &rows),
             assumptions: assumptions(subject, production.as_ref(), sizing.as_ref()),
             host: HostReport { facts: host.clone(), shortages },
             target_fault: target_fault.clone(),
+            policy,
             quotas: QuotaReport { source: subject.quotas_source.clone(), published: sheet.published.clone(), breaks_first, rows },
             cost: CostReport {
                 currency: prices.currency.clone(),
@@ -137,16 +147,22 @@ impl Report {
         }
     }
 
-    /// By the order of the exit codes: what cannot be carried out, then, where that is an error, a quota that is passed.
+    /// By the order of the exit codes: what cannot be carried out, then, where that is an error, a quota that is passed or a policy that
+    /// denies something.
     #[must_use]
     pub fn exit_code(&self, is_strict: bool) -> u8 {
         if !self.host.shortages.is_empty() || self.target_fault.is_some() {
             exit::ERROR
-        } else if is_strict && self.quotas.breaks_first.is_some() {
+        } else if is_strict && (self.quotas.breaks_first.is_some() || self.is_denied()) {
             exit::FAIL
         } else {
             exit::PASS
         }
+    }
+
+    /// Whether the policy denies some thing something that it needs.
+    fn is_denied(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.denied_things > 0)
     }
 
     /// For people.
@@ -180,12 +196,17 @@ fn first_passed(rows: &[QuotaRow]) -> Option<&QuotaRow> {
 }
 
 /// What breaks first, or that nothing does.
-fn summary(shortages: &[ResourceShortage], target_fault: Option<&str>, rows: &[QuotaRow]) -> String {
+fn summary(shortages: &[ResourceShortage], target_fault: Option<&str>, denied: Option<&PolicyReport>, rows: &[QuotaRow]) -> String {
     if let Some(shortage) = shortages.first() {
         return format!("this host cannot carry it: {shortage}");
     }
     if let Some(fault) = target_fault {
         return format!("the target is not in order: {}", fault.lines().last().unwrap_or_default().trim_start_matches([' ', '-']));
+    }
+    if let Some(denied) = denied {
+        let (some, all) = (grouped(denied.denied_things), grouped(denied.things));
+        let why = denied.denials.first().map_or("", |denial| &denial.explanation);
+        return format!("the policy denies {some} of {all} things something that they need: {why}");
     }
     if let Some(row) = first_passed(rows) {
         let at = clock(Duration::from_secs_f64(row.first_refused_s.unwrap_or(row.peak_at_s)));

@@ -124,7 +124,14 @@ fn facts(name: QuotaName) -> Facts {
         ),
         QuotaName::CreateJobPerSecond => fixed("CreateJob calls a second", THROTTLED_CALL, "15.3"),
         QuotaName::ControlPlanePerSecond => adjustable("calls a second of each other jobs operation", THROTTLED_CALL, "15.3"),
-        QuotaName::ActiveJobs => but(adjustable("jobs in progress", LIMIT_EXCEEDED, "15.3"), "the answer"),
+        QuotaName::ActiveJobs => but(adjustable("jobs scheduled or in progress", LIMIT_EXCEEDED, "15.3"), "the answer"),
+        QuotaName::ConcurrentJobs => {
+            adjustable("jobs rolled out at once", "the roll-out of the job waits until that of another one is over", "15.3")
+        }
+        QuotaName::JobsInDeletion => fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "15.3"),
+        QuotaName::JobTemplates => {
+            adjustable("job templates", "CreateJobTemplate is refused with LimitExceededException (410)", "15.3")
+        }
         QuotaName::RolloutPerMinute => but(adjustable("executions a minute of one job", LIMIT_EXCEEDED, "15.3"), "the answer"),
         QuotaName::TargetsPerJob => fixed("targets of one job", LIMIT_EXCEEDED, "15.3"),
         QuotaName::RegistryCallsPerSecond => Facts {

@@ -1,7 +1,7 @@
 //! The report for people: the answer first, then what it rests on.
 
 use super::quotas::{QuotaRow, QuotaState};
-use super::{Cause, CostReport, Performance, QuotaReport, Report, Sizing};
+use super::{Cause, CostReport, Performance, PolicyDenial, PolicyReport, QuotaReport, Report, Sizing};
 use crate::billing::Bill;
 use crate::report::{finish, table};
 use load_metrics::format::{bytes, clock, grouped, plain};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub(super) fn text(report: &Report) -> String {
     let mut parts = vec![format!("{}: {}", report.scenario, report.summary), host(report)];
+    parts.extend(report.policy.as_ref().filter(|policy| policy.denied_things > 0).map(policy));
     parts.push(quotas(&report.quotas));
     parts.extend(report.quotas.rows.iter().filter_map(remark));
     parts.push(cost(&report.cost));
@@ -31,6 +32,19 @@ fn host(report: &Report) -> String {
         text += &format!("\ntarget: failed to {fault}");
     }
     text
+}
+
+fn policy(report: &PolicyReport) -> String {
+    let (some, all) = (grouped(report.denied_things), grouped(report.things));
+    let denials = report.denials.iter().map(|denial| {
+        let PolicyDenial { cohort, action, need, things, explanation } = denial;
+        format!("{} things of {cohort}, {action} ({need}): {explanation}", grouped(*things))
+    });
+    format!(
+        "policy: {} denies {some} of {all} things something that they need\n{}",
+        report.source,
+        lines(&denials.collect::<Vec<_>>())
+    )
 }
 
 fn at(seconds: f64) -> String {

@@ -1,5 +1,6 @@
 //! `fleetsim capacity`.
 
+use super::account_gate::GateArgs;
 use super::run::UiArgs;
 use super::scenario_args::{ScenarioArgs, resolve};
 use super::usage;
@@ -53,6 +54,8 @@ pub(super) struct CapacityArgs {
     /// Threads that drive things [default: the host's cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -74,6 +77,10 @@ pub(super) fn capacity_command(args: CapacityArgs) -> u8 {
         Ok(found) => found,
         Err(code) => return code,
     };
+    // A search with roll-outs is refused before anybody is asked.
+    if let (true, Err(code)) = (plan.rollouts.is_empty(), args.gate.pass(&plan, 1)) {
+        return code;
+    }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
     capacity(CapacityOptions {
         source,

@@ -13,6 +13,7 @@ use crate::{exit, preflight};
 use clap::Args;
 use fleet_forecast::Demand;
 use host::stdio::{read_to_string, say};
+use iot_endpoint::DevicePolicy;
 use iot_endpoint::quotas::{QuotaSheet, QuotasChoice};
 use sim_units::text::duration_text;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ pub(super) struct CheckArgs {
     /// Count with the prices of this file, like that of --print-prices
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Exit with 99 where a quota is passed
+    /// Exit with 99 where a quota is passed, or the policy denies something that is needed
     #[arg(long)]
     strict: bool,
     /// Measure this machine with a small run over loopback, and say how many like it the scenario needs; takes some ten seconds
@@ -71,6 +72,7 @@ impl CheckArgs {
         let choice = self.quotas_choice(plan);
         let quotas = self.load_quotas(&choice)?;
         let prices = self.load_prices()?;
+        let policy = load_policy(plan)?;
         let roster = Roster::new(plan).map_err(|error| {
             complain(format_args!("failed to name a thing: {error}"));
             exit::ERROR
@@ -86,6 +88,7 @@ impl CheckArgs {
             need: needs(plan, Slice::WHOLE),
             host: preflight::facts(),
             target_fault: check_target(plan).err(),
+            policy: &policy,
             quotas: &quotas,
             quotas_source: choice.as_str().to_owned(),
             prices: &prices,
@@ -148,8 +151,20 @@ impl CheckArgs {
     }
 }
 
+/// The policy that the things of a local endpoint will have.
+fn load_policy(plan: &Plan) -> Result<DevicePolicy, u8> {
+    let file = match &plan.target {
+        TargetPlan::Emulator(emulator) => emulator.endpoint.policy.as_deref(),
+        TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => None,
+    };
+    DevicePolicy::load(file).map_err(|error| {
+        complain(format_args!("target.emulator.policy: failed to {error}"));
+        exit::SCENARIO
+    })
+}
+
 /// What the plan asks of its account, counted in virtual time; whoever waits is told how far that is.
-fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
+pub(super) fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
     let progress = |at: Duration| say(&format!("counting what is asked: {} of virtual time", duration_text(at)));
     demand(plan, &quotas.quotas, progress).map_err(|error| {
         complain(format_args!("failed to {error}"));

@@ -1,5 +1,7 @@
 //! The command line: one subcommand, one file.
 
+mod account_gate;
+mod aws;
 mod capacity;
 mod certs;
 mod check;
@@ -65,9 +67,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// The shards of one run into one results folder
     Merge(merge::MergeArgs),
-    /// The account side: endpoint, provision, deprovision
-    #[command(hide = true)]
-    Aws(NotBuilt),
+    /// The account at AWS: where it is, a fleet of things in it, and out of it again
+    Aws(aws::AwsArgs),
 }
 
 /// A command that is not built yet, whatever it is given.
@@ -115,7 +116,7 @@ pub fn main() -> u8 {
         Command::Certs(args) => certs::certs_command(&args),
         Command::Compare(args) => compare::compare_command(args),
         Command::Merge(args) => merge::merge_command(args),
-        Command::Aws(_) => not_built("aws"),
+        Command::Aws(args) => aws::aws_command(args),
     }
 }
 

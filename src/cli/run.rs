@@ -1,11 +1,11 @@
 //! `fleetsim run`.
 
+use super::account_gate::GateArgs;
 use super::ci_args::CiArgs;
 use super::scenario_args::ScenarioArgs;
 use super::usage;
 use crate::exposition::parse_address;
-use crate::run::{Outlets, RunOptions, ShardOptions, StartAt, UiKind, is_capable_terminal, run, run_series};
-use crate::scenario::plan::TargetPlan;
+use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, StartAt, UiKind, is_capable_terminal, run, run_series};
 use crate::slice::Slice;
 use clap::Args;
 use host::environment;
@@ -44,6 +44,11 @@ pub(super) struct RunArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on; :PORT is this machine alone, port 0 any that is free
     #[arg(long, value_name = "ADDR", env = "FLEETSIM_RUN_METRICS", value_parser = parse_address)]
     metrics: Option<SocketAddr>,
+    /// Leave jobs in an AWS account when the run is over, and the thing groups made for them
+    #[arg(long)]
+    keep_jobs: bool,
+    #[command(flatten)]
+    gate: GateArgs,
     #[command(flatten)]
     ci: CiArgs,
 }
@@ -118,16 +123,16 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         return usage(message);
     }
     let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
-    if let (Some(_), TargetPlan::Aws(_), Some(rollout)) = (args.repeat, &plan.target, plan.rollouts.first()) {
-        let why = format!("each run would create the same job, {}, in the account", rollout.name);
-        return usage(format_args!("--repeat: {why}: leave [[rollout]] out, or use the local endpoint"));
-    }
     if args.repeat.is_some() && ci.is_wanted() {
         return usage("--summary and --junit are of one run: `fleetsim report RUN` makes them of each that --repeat leaves");
     }
+    if let Err(code) = args.gate.pass(&plan, args.repeat.unwrap_or(1)) {
+        return code;
+    }
+    let jobs_afterwards = if args.keep_jobs { JobsAfterwards::Kept } else { JobsAfterwards::Deleted };
     let shards = args.shards.map(usize::from);
     let outlets = Outlets { metrics: args.metrics, ci };
-    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, shard, step: None, outlets };
+    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, shard, step: None, jobs_afterwards, outlets };
     match args.repeat {
         Some(repeat) => run_series(options, repeat),
         None => run(options),

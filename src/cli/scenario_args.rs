@@ -8,7 +8,7 @@ use crate::scenario::{self, Override, Source};
 use clap::Args;
 use host::environment;
 use host::stdio::{is_standard, read_to_string, say};
-use iot_endpoint::quotas::QuotasError;
+use iot_endpoint::DevicePolicy;
 use std::path::Path;
 
 /// What shapes a scenario from outside. Precedence: flag, --set, environment, file, default.
@@ -129,11 +129,10 @@ impl ScenarioArgs {
 /// The plan of a scenario; problems are told here.
 pub(super) fn resolve(source: &Source) -> Result<Plan, u8> {
     match source.load() {
-        Ok(plan) => match check_quotas(&plan) {
+        Ok(plan) => match check_files(&plan) {
             Ok(()) => Ok(plan),
-            Err(error) => {
-                let message = error.render(use_colour(&std::io::stderr()));
-                complain(format_args!("target.emulator.quotas: {message}"));
+            Err(message) => {
+                complain(format_args!("target.emulator.{message}"));
                 Err(exit::SCENARIO)
             }
         },
@@ -144,10 +143,12 @@ pub(super) fn resolve(source: &Source) -> Result<Plan, u8> {
     }
 }
 
-/// The file of quotas that the plan names: what is wrong with it is better told now than by the endpoint.
-fn check_quotas(plan: &Plan) -> Result<(), QuotasError> {
-    match &plan.target {
-        TargetPlan::Emulator(emulator) => emulator.endpoint.quotas.load().map(drop),
-        TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => Ok(()),
-    }
+/// The files of quotas and of the policy that the plan names: what is wrong with them is better told now than by the endpoint.
+fn check_files(plan: &Plan) -> Result<(), String> {
+    let TargetPlan::Emulator(emulator) = &plan.target else { return Ok(()) };
+    let quotas = emulator.endpoint.quotas.load();
+    quotas.map_err(|error| format!("quotas: {}", error.render(use_colour(&std::io::stderr()))))?;
+    let policy = DevicePolicy::load(emulator.endpoint.policy.as_deref());
+    policy.map_err(|error| format!("policy: failed to {error}"))?;
+    Ok(())
 }

@@ -11,6 +11,7 @@ use host::stdio::{is_standard, read_to_string, say};
 use iot_endpoint::config::EndpointConfig;
 use iot_endpoint::quotas::{AWS_QUOTAS, QuotasError};
 use iot_endpoint::serve::{ServeOptions, serve};
+use iot_endpoint::{DevicePolicy, PolicyFileError};
 use iot_jobs::Spread;
 use std::net::{AddrParseError, IpAddr};
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub(super) struct ServeArgs {
     /// Write one CSV row per data-plane request: when it came, when its answer left
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
+    /// Append one line of JSON for what a client is denied by its policies, the first time that it tries: what, and why
+    #[arg(long, value_name = "FILE")]
+    decisions: Option<PathBuf>,
     /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -86,6 +90,12 @@ struct ShapeFlags {
     /// A certificate of this CA whose CN is an unknown thing name registers that thing
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     auto_register: Option<bool>,
+    /// The policy of the certificates that are made for things; another account and region in its ARNs are read as this endpoint's
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
+    /// From a change of policies to when connected clients feel it; AWS takes 6 to 8 minutes [default: at once]
+    #[arg(long, value_name = "DURATION")]
+    policy_delay: Option<String>,
     /// Give TLS tickets, so that clients that kept theirs resume their sessions
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     tls_resumption: Option<bool>,
@@ -132,6 +142,8 @@ impl ShapeFlags {
             ("session-expiry", "session_expiry", text(&self.session_expiry)),
             ("keep-alive-min", "keep_alive_min", text(&self.keep_alive_min)),
             ("auto-register", "auto_register", self.auto_register.map(Value::from)),
+            ("policy", "policy", text(&self.policy)),
+            ("policy-delay", "policy_delay", text(&self.policy_delay)),
             ("tls-resumption", "tls_resumption", self.tls_resumption.map(Value::from)),
             ("latency", "latency", text(&self.latency)),
             ("server", "server.service", text(&self.server)),
@@ -194,6 +206,15 @@ impl ServeArgs {
         })
     }
 
+    fn complain_of_policy(&self, error: &PolicyFileError) -> u8 {
+        let (said, code) = match self.shape.policy {
+            Some(_) => ("--policy", exit::USAGE),
+            None => ("policy", exit::SCENARIO),
+        };
+        complain(format_args!("{said}: failed to {error}"));
+        code
+    }
+
     fn complain_of_quotas(&self, error: &QuotasError) -> u8 {
         let message = error.render(use_colour(&std::io::stderr()));
         let (said, code) = match self.shape.quotas {
@@ -206,13 +227,13 @@ impl ServeArgs {
 }
 
 /// Standard output takes one file, and no database.
-fn check_streams(ledger: &Option<PathBuf>, requests: &Option<PathBuf>, state: &Option<PathBuf>) -> Result<(), &'static str> {
+fn check_streams(args: &ServeArgs) -> Result<(), &'static str> {
     let is_stream = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_standard);
-    if is_stream(state) {
+    if is_stream(&args.state) {
         return Err("--state - : the state is read and written anywhere in its file; name a file");
     }
-    if is_stream(ledger) && is_stream(requests) {
-        return Err("--ledger - and --requests - : standard output can be one of them; name a file for the other");
+    if [&args.ledger, &args.requests, &args.decisions].into_iter().filter(|path| is_stream(path)).count() > 1 {
+        return Err("--ledger - , --requests - and --decisions - : standard output can be one of them; name a file for the others");
     }
     Ok(())
 }
@@ -229,6 +250,10 @@ pub(super) fn serve_command(args: ServeArgs) -> u8 {
         Ok(quotas) => quotas,
         Err(error) => return args.complain_of_quotas(&error),
     };
+    let policy = match DevicePolicy::load(config.policy.as_deref()) {
+        Ok(policy) => policy,
+        Err(error) => return args.complain_of_policy(&error),
+    };
     if args.print_config {
         return print(&config.to_toml());
     }
@@ -236,10 +261,10 @@ pub(super) fn serve_command(args: ServeArgs) -> u8 {
         Ok(template) => template,
         Err(error) => return usage(format_args!("--thing-name {}: {error}", args.thing_name)),
     };
-    let Some(dir) = args.dir else { return usage("--dir is missing") };
-    if let Err(why) = check_streams(&args.ledger, &args.requests, &args.state) {
+    if let Err(why) = check_streams(&args) {
         return usage(why);
     }
+    let Some(dir) = args.dir else { return usage("--dir is missing") };
     let options = ServeOptions {
         dir,
         bind: args.bind,
@@ -252,6 +277,8 @@ pub(super) fn serve_command(args: ServeArgs) -> u8 {
         quotas,
         ledger: args.ledger,
         requests: args.requests,
+        policy,
+        decisions: args.decisions,
         state: args.state,
         exit_with_parent: args.exit_with_parent,
     };

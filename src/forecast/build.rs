@@ -4,7 +4,7 @@ use super::ForecastError;
 use crate::roster::Roster;
 use crate::run::cohorts;
 use crate::run::events;
-use crate::run::jobs::groups::TargetGroups;
+use crate::run::jobs::groups::{GroupNames, TargetGroups};
 use crate::run::jobs::rollouts::create_job;
 use crate::run::starts::starts;
 use crate::scenario::plan::{
@@ -59,7 +59,7 @@ pub(super) fn settings(
     quotas: Quotas,
     enforcement: Enforcement,
 ) -> Result<Settings, ForecastError> {
-    let groups = TargetGroups::of(plan, roster, "").map_err(|error| ForecastError::Groups(error.to_string()))?;
+    let groups = TargetGroups::of(plan, roster, GroupNames::default()).map_err(|error| ForecastError::Groups(error.to_string()))?;
     let jobs = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| jobs_of(plan, n, rollout, &groups)).collect();
     Ok(Settings {
         seed: plan.seed,
@@ -79,6 +79,7 @@ pub(super) fn settings(
 pub(super) fn uncapped(mut settings: Settings) -> Settings {
     let pace = settings.service.engine.rate_per_minute.take();
     settings.service.engine.active_jobs_max = None;
+    settings.service.engine.concurrent_jobs_max = None;
     for job in &mut settings.jobs {
         let rollout = &mut job.create.config.rollout;
         rollout.maximum_per_minute = rollout.maximum_per_minute.or(pace);
@@ -170,6 +171,8 @@ fn service(plan: &Plan, quotas: Quotas, enforcement: Enforcement) -> ServiceSett
             spread: config.spread,
             rate_per_minute: enforced(quotas.rollout_per_minute),
             active_jobs_max: enforced(quotas.active_jobs),
+            concurrent_jobs_max: enforced(quotas.concurrent_jobs),
+            jobs_in_deletion_max: enforced(quotas.jobs_in_deletion),
             targets_per_job_max: quotas.targets_per_job,
             ..EngineConfig::new(config.minute)
         },

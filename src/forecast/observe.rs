@@ -54,7 +54,7 @@ impl Recording {
         let (position, slot) = (thing, thing as usize);
         let cohort = self.cohort_of[slot];
         let transport = self.transport_of[usize::from(cohort)];
-        ThingId { name: self.names[slot].clone(), position, slot, cohort, transport }
+        ThingId { name: self.names[slot].clone(), client_id: None, position, slot, cohort, transport }
     }
 
     fn published(&mut self, thing: &ThingId, published: Published) {

@@ -55,6 +55,8 @@ pub enum MergeError {
     Scenario(Problems),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    #[error("{0}")]
+    RunId(String),
     #[error("listen for signals: {0}")]
     Signals(#[source] io::Error),
     #[error("merge: it was interrupted, and {path} was not made")]
@@ -67,7 +69,7 @@ impl MergeError {
             Self::Refused(_) | Self::NotEmpty { .. } => exit::USAGE,
             Self::Interrupted { .. } => exit::INTERRUPTED,
             Self::Scenario(_) => exit::SCENARIO,
-            Self::Report(_) | Self::Intervals(_) | Self::Name(_) | Self::Signals(_) => exit::ERROR,
+            Self::Report(_) | Self::Intervals(_) | Self::Name(_) | Self::RunId(_) | Self::Signals(_) => exit::ERROR,
         }
     }
 }

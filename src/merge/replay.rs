@@ -4,6 +4,7 @@ use super::MergeError;
 use super::parts::Parts;
 use crate::report::{IntervalsReader, ReportError};
 use crate::run::events;
+use crate::run::jobs::run_id::{run_id, with_run_id};
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{Bounds, Collector, CollectorSettings, Joiner, ShardSecond, Snapshot};
@@ -61,7 +62,9 @@ impl Replay {
     /// # Errors
     /// When one of them cannot be read.
     pub(super) fn open(parts: &Parts) -> Result<Self, MergeError> {
-        let Parts { plan, roster, .. } = parts;
+        let Parts { roster, .. } = parts;
+        let start_at = parts.parts.iter().find_map(|part| Some(part.manifest.shard.as_ref()?.start_at.as_str()));
+        let plan = &with_run_id(parts.plan.clone(), &run_id(start_at)).map_err(|error| MergeError::RunId(error.to_string()))?;
         let transports = plan.transports();
         let cohorts_and_transports = plan.cohorts.len() + transports.len();
         let mut streams = Vec::with_capacity(parts.parts.len());

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+/// The log of decisions of the endpoint that a run has started, in a results folder.
+pub const DECISIONS: &str = "decisions.jsonl";
 /// The service's ledger in a results folder.
 pub const SERVICE_LEDGER: &str = "service_ledger.csv";
 /// `executions.csv` has three decimals of a millisecond.

@@ -22,6 +22,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | `intervals.bin` | only in a shard: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
 | `scenario.toml` | only in a shard: the resolved scenario, whose SHA-256 is `scenario_sha256` |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
+| `decisions.jsonl` | what policies of the local endpoint denied, one line of JSON the first time for each client, action and resource, with its explanation ([POLICIES.md](POLICIES.md)) |
 | `endpoint.log` | what the local endpoint wrote to stderr |
 | `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |
 

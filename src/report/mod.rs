@@ -26,7 +26,7 @@ mod text;
 mod widen;
 mod writer;
 
-pub use audit::{AuditTotals, Difference, SERVICE_LEDGER, audit};
+pub use audit::{AuditTotals, DECISIONS, Difference, SERVICE_LEDGER, audit};
 pub use capacity::{CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question};
 pub use check::{Check, CheckOutcome, CheckSubject};
 pub use ci::CiFiles;

@@ -244,7 +244,7 @@ pub(super) struct ErrorLine {
 pub(super) fn errors_columns() -> Vec<Column<ErrorLine>> {
     columns! { ErrorLine:
         "operation", "what went wrong", |e| e.key.operation.as_str().into();
-        "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost; unreadable: what came was not understood, and where the code is part the rest of it was used; fault: on purpose", |e| e.key.kind.into();
+        "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost; unreadable: what came was not understood, and where the code is part the rest of it was used; denied: by a policy of the local endpoint, with the action as code; fault: on purpose", |e| e.key.kind.into();
         "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
         "count", "how often", |e| count(e.tally.count);
         "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));

@@ -32,6 +32,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct ChildSettings {
     pub dir: PathBuf,
     pub ledger: PathBuf,
+    pub decisions: PathBuf,
     pub config: EndpointConfig,
     /// Where `config` is written, for the endpoint to read.
     pub config_file: PathBuf,
@@ -185,6 +186,8 @@ async fn spawn(settings: &ChildSettings, [mqtt, https, api]: [u16; 3]) -> Result
         .arg(&settings.config_file)
         .arg("--ledger")
         .arg(&settings.ledger)
+        .arg("--decisions")
+        .arg(&settings.decisions)
         .args(settings.state.iter().flat_map(|state| [OsStr::new("--state"), state.as_os_str()]))
         .args(["--exit-with-parent", &std::process::id().to_string()])
         .stdin(Stdio::null())

@@ -50,6 +50,7 @@ fn agent(plan: &Plan, roster: &Roster, cohort: &CohortPlan, behavior_of_job: BTr
     AgentSettings {
         seed: plan.seed,
         workflow: cohort.workflow,
+        namespace: cohort.namespace.clone(),
         behavior: behavior(plan, roster, &cohort.behavior),
         behavior_of_job,
         answer_timeout: session.answer_timeout,

@@ -3,6 +3,7 @@
 
 use super::assembly::Assembly;
 use super::child::ChildEvent;
+use super::denials::DenialsError;
 use super::events::{self, EventSchedule, Step};
 use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
@@ -50,6 +51,8 @@ pub(super) enum ConductError {
     Report(#[from] ReportError),
     #[error("{0}")]
     Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Denials(#[from] DenialsError),
     #[error("{0}")]
     Fleet(#[from] FleetError),
     #[error("create job {0}")]
@@ -373,12 +376,13 @@ impl Conductor<'_> {
     fn second(
         &mut self,
         second: u64,
-        intervals: Vec<Interval>,
+        mut intervals: Vec<Interval>,
         assembly: &mut Assembly,
         sources: &mut Sources,
         progress: &mut Progress,
     ) -> Result<(), ConductError> {
         let (generator, endpoint) = sources.usage();
+        sources.add_denials(&mut intervals)?;
         // A shard that has ended has nothing more to say.
         let expected = if progress.phase == Phase::Done { 0 } else { self.shards };
         let input = SecondInput {
@@ -464,6 +468,7 @@ impl Conductor<'_> {
             }
         }
         let (generator, endpoint) = usage;
+        sources.add_denials(&mut last.1)?;
         let input = SecondInput {
             second: last.0,
             span_s: 1,

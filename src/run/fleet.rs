@@ -36,6 +36,8 @@ pub struct PlannedThing {
     /// Place in the whole fleet.
     pub position: u32,
     pub name: ThingName,
+    /// What it calls itself in CONNECT; absent: its name.
+    pub client_id: Option<Box<str>>,
     /// Number in names and random streams.
     pub index: u64,
     pub cohort: u16,
@@ -268,7 +270,7 @@ impl ShardSetup {
 
     fn thing(&self, slot: usize, position: u32, planned: PlannedThing) -> Thing {
         let cohort = &self.cohorts[usize::from(planned.cohort)];
-        let PlannedThing { name, index, expired, .. } = planned;
+        let PlannedThing { name, client_id, index, expired, .. } = planned;
         let arrival = self.origin + planned.arrival;
         let telemetry = cohort.telemetry.as_ref().map(|settings| {
             let settings = Arc::clone(settings);
@@ -277,7 +279,7 @@ impl ShardSetup {
         let seed = cohort.session.seed;
         let faults = (!cohort.faults.is_empty()).then(|| Box::new(ThingFaults::new(&cohort.faults, seed, index, expired)));
         Thing {
-            id: ThingId { name, position, slot, cohort: planned.cohort, transport: cohort.transport },
+            id: ThingId { name, client_id, position, slot, cohort: planned.cohort, transport: cohort.transport },
             index,
             agent: JobsAgent::new(Arc::clone(&cohort.agent), index, arrival),
             telemetry,

@@ -6,6 +6,7 @@ mod checks;
 mod child;
 pub(crate) mod cohorts;
 mod conductor;
+mod denials;
 pub(crate) mod events;
 mod fleet;
 pub(crate) mod folder;
@@ -27,12 +28,14 @@ mod ui;
 pub(crate) mod verdict;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
+pub use jobs::cleanup::JobsAfterwards;
 pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
 pub use needs::needs;
 pub use observe::Gauges;
 pub use series::run_series;
 pub use shard::{ShardOptions, StartAt};
 pub(crate) use stop::StopRequests;
+pub(crate) use targets::aws::needs_account;
 pub use targets::check as check_target;
 pub(crate) use timestamp::{rfc3339, stamp};
 pub use ui::UiKind;
@@ -50,6 +53,7 @@ use folder::RunsOn;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
+use jobs::run_id::{RunIdError, run_id, with_run_id};
 use load_metrics::{Collector, CollectorSettings, EventRow};
 use measure::Measuring;
 use prediction::Prediction;
@@ -84,6 +88,8 @@ pub struct RunOptions {
     pub shard: Option<ShardOptions>,
     /// Of a run that is one step of a search.
     pub step: Option<MeasurePlan>,
+    /// What becomes of jobs in an account.
+    pub jobs_afterwards: JobsAfterwards,
     pub outlets: Outlets,
 }
 
@@ -114,6 +120,7 @@ struct Setup {
     title: Option<String>,
     shard: Option<ShardOptions>,
     step: Option<MeasurePlan>,
+    jobs_afterwards: JobsAfterwards,
     exposition: Option<Exposition>,
 }
 
@@ -143,6 +150,8 @@ enum RunError {
     TooLate(#[from] TooLate),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
+    #[error("{0}")]
+    RunId(#[from] RunIdError),
     #[error("schedule job {job}: {why}")]
     Schedule { job: JobId, why: ControlError },
     #[error("start the runtime: {0}")]
@@ -158,6 +167,7 @@ impl RunError {
     fn refusal(&self) -> (u8, String) {
         match self {
             Self::Host(shortages) => (exit::ERROR, shortages.clone()),
+            Self::RunId(error) => (exit::SCENARIO, format!("failed to {error}")),
             Self::Report(ReportError::NotEmpty { .. }) => (exit::USAGE, format!("failed to {self}")),
             _ => (exit::ERROR, format!("failed to {self}")),
         }
@@ -237,7 +247,8 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
-    let RunOptions { plan, out, certs, shards, title, shard, step, outlets: Outlets { metrics, ci }, .. } = options;
+    let RunOptions { plan, out, certs, shards, title, shard, step, jobs_afterwards, outlets, .. } = options;
+    let Outlets { metrics, ci } = outlets;
     let slice = shard.map_or(Slice::WHOLE, |shard| shard.slice);
     let host = preflight::check(&needs(&plan, slice)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
@@ -245,8 +256,11 @@ fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
     let roster = Roster::new(&plan)?;
     ci.check()?;
     let exposition = metrics.map(Exposition::start).transpose()?;
-    let setup = Setup { roster, plan, host, shards, certs, title, shard, step, exposition };
-    let writer = folder::create(out.as_deref(), &setup.plan, &setup.roster, &on)?;
+    let run = run_id(shard.map(|shard| shard.start_at.rfc3339()).as_deref());
+    let plan_of_run = with_run_id(plan.clone(), &run)?;
+    // Whoever compares runs looks at the scenario, which is the same for all of them.
+    let writer = folder::create(out.as_deref(), &plan, &roster, &on)?;
+    let setup = Setup { roster, plan: plan_of_run, host, shards, certs, title, shard, step, jobs_afterwards, exposition };
     if let Some(exposition) = &setup.exposition {
         exposition.begin(run_labels(&setup.plan, writer.dir()));
     }
@@ -358,7 +372,13 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         starts: measured_starts,
         stop,
     };
-    Ok(Ended { predicted, ..conductor.conduct().await? })
+    let outcome = conductor.conduct().await;
+    if let Some(cleanup) = target.control.as_ref().and_then(|control| control.cleanup.as_ref()) {
+        let is_complete = outcome.as_ref().is_ok_and(|ended| ended.ending == Ending::Complete);
+        let afterwards = if slice.count() == 1 { setup.jobs_afterwards } else { JobsAfterwards::Kept };
+        cleanup.finish(is_complete && step.is_none(), afterwards, ui, stop).await;
+    }
+    Ok(Ended { predicted, ..outcome? })
 }
 
 fn planned<'a>(
@@ -372,6 +392,7 @@ fn planned<'a>(
         move |(((credentials, arrival), (name, cohort)), place)| PlannedThing {
             position: place,
             name: name.clone(),
+            client_id: plan.fleet.client_id_of(name, u64::from(place)).map(Into::into),
             index: plan.fleet.first_index + u64::from(place),
             cohort: *cohort,
             credentials,

@@ -32,7 +32,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
         Ok(stop) => stop,
         Err(error) => return refused(&RunError::Signals(error)),
     };
-    let RunOptions { plan, out, certs, ui, shards, outlets, .. } = options;
+    let RunOptions { plan, out, certs, ui, shards, jobs_afterwards, outlets, .. } = options;
     let mut codes = Vec::new();
     for number in 1..=repeat {
         let title = format!("run {number} of {repeat}");
@@ -54,6 +54,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
             title: Some(title),
             shard: None,
             step: None,
+            jobs_afterwards,
             outlets: outlets.clone(),
         };
         let code = run_once(of_run_options).await;

@@ -1,14 +1,18 @@
 //! What a run reads of its processes once a second.
 
+use super::denials::{Denials, DenialsError};
 use super::process::ProcessWatch;
 use super::targets::LocalEndpoint;
 use crate::ledger::{LedgerError, LedgerTail};
 use iot_jobs::ledger::LedgerRow;
-use load_metrics::ProcessUsage;
+use load_metrics::{ErrorKey, ErrorTally, Interval, ProcessUsage};
 
-/// The service's ledger, and the usage of both processes.
+/// The service's ledger, its log of decisions, and the usage of both processes.
 pub(super) struct Sources {
     tail: Option<LedgerTail>,
+    denials: Option<Denials>,
+    /// Of a second without an interval to tell of them.
+    untold: Vec<(ErrorKey, ErrorTally)>,
     generator: Option<ProcessWatch>,
     endpoint: Option<ProcessWatch>,
     /// CPU seconds of the endpoint as it was last seen, and of those that were there before it.
@@ -20,6 +24,8 @@ impl Sources {
     pub(super) fn new(local: Option<&LocalEndpoint>) -> Self {
         Self {
             tail: local.map(|local| LedgerTail::new(&local.ledger)),
+            denials: local.map(|local| Denials::new(&local.decisions)),
+            untold: Vec::new(),
             generator: ProcessWatch::new(std::process::id()),
             endpoint: local.and_then(|local| ProcessWatch::new(local.child.ready.pid)),
             endpoint_cpu: 0.0,
@@ -33,6 +39,20 @@ impl Sources {
     /// When the ledger cannot be read.
     pub(super) fn rows(&mut self) -> Result<Vec<LedgerRow>, LedgerError> {
         self.tail.as_mut().map_or_else(|| Ok(Vec::new()), LedgerTail::read_new)
+    }
+
+    /// Adds what policies denied since the last call to the errors of the second.
+    ///
+    /// # Errors
+    /// When the log of decisions cannot be read.
+    pub(super) fn add_denials(&mut self, intervals: &mut [Interval]) -> Result<(), DenialsError> {
+        if let Some(denials) = &mut self.denials {
+            self.untold.extend(denials.read_new()?);
+        }
+        if let Some(interval) = intervals.first_mut() {
+            interval.errors.append(&mut self.untold);
+        }
+        Ok(())
     }
 
     pub(super) fn usage(&mut self) -> (ProcessUsage, Option<ProcessUsage>) {

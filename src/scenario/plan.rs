@@ -1,7 +1,7 @@
 //! What a scenario means, with every default filled in, made of the leaf modules' own types.
 
 use iot_endpoint::config::EndpointConfig;
-use iot_jobs::{JobDocument, JobId, JobSettings, NameError, ThingName};
+use iot_jobs::{JobDocument, JobId, JobSettings, NameError, NamespaceId, TemplateUse, ThingName};
 use load_metrics::Threshold;
 use sim_units::name_template::NameTemplate;
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::Backoff;
 use thing_agent::behavior::Behavior;
 use thing_agent::telemetry::TelemetrySettings;
+use thing_agent::thing_template::ThingTemplate;
 use thing_agent::workflow::Workflow;
 
 /// A scenario without doubts left.
@@ -182,6 +183,8 @@ pub struct FleetPlan {
     /// Names, where no list gives them.
     pub thing_name: NameTemplate,
     pub list: Option<FleetList>,
+    /// What things call themselves over MQTT; absent: by their names.
+    pub client_id: Option<ThingTemplate>,
     pub first_index: u64,
     pub connect: ConnectPlan,
     /// What cohorts start from.
@@ -198,6 +201,12 @@ impl FleetPlan {
             Some(list) => Ok(list.things[position as usize].name.clone()),
             None => ThingName::new(&self.thing_name.name(self.first_index + position)),
         }
+    }
+
+    /// What the thing at `position` with this name calls itself over MQTT.
+    #[must_use]
+    pub fn client_id_of(&self, name: &ThingName, position: u64) -> Option<String> {
+        self.client_id.as_ref().map(|template| template.text(name, self.first_index + position))
     }
 
     /// The last name of a template is its longest.
@@ -327,6 +336,8 @@ pub struct CohortPlan {
     pub name: String,
     pub share: f64,
     pub workflow: Workflow,
+    /// Whose jobs its things hear of and ask for; `None`: those without a namespace.
+    pub namespace: Option<NamespaceId>,
     /// A key of [`Plan::behaviors`].
     pub behavior: String,
     /// Files that documents name must be signed by who is known to sign them.
@@ -399,6 +410,10 @@ pub struct RolloutPlan {
     pub targets: RolloutTargets,
     /// CreateJob's own members.
     pub settings: JobSettings,
+    /// Only things of this namespace see the jobs.
+    pub namespace: Option<NamespaceId>,
+    /// The job template that the jobs are made from, by the ARN that the local endpoint would give it.
+    pub template: Option<TemplateUse>,
     pub document: JobDocument,
     /// A file that the things are to fetch first.
     pub artifact: Option<ArtifactPlan>,

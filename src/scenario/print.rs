@@ -4,7 +4,9 @@ use super::plan::{
     Affected, AwsPlan, CertificatesPlan, ConnectPlan, EndWhen, EventPlan, FleetList, LinkPlan, Plan, RemotePlan, RolloutStart,
     RolloutTargets, SessionPlan, TargetPlan,
 };
-use iot_jobs::wire::job::settings_members;
+use iot_jobs::wire::create_job::settings_members;
+use iot_jobs::wire::template::parse_template_arn;
+use iot_jobs::{NamespaceId, TemplateRef, TemplateUse};
 use sim_units::text::{byte_rate_text, distribution_text, duration_text, name_template_text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -65,6 +67,9 @@ impl Plan {
             Some(list) => writeln!(out, "things_from = {}", quoted(&list.path))?,
             None => writeln!(out, "thing_name = {}", quoted(&name_template_text(&fleet.thing_name)))?,
         }
+        if let Some(client_id) = &fleet.client_id {
+            writeln!(out, "client_id = {}", quoted(&client_id.to_string()))?;
+        }
         writeln!(out, "first_index = {}", fleet.first_index)?;
         writeln!(out, "connect = {}", connect(&fleet.connect))?;
         write_session(out, &fleet.session)?;
@@ -77,6 +82,7 @@ impl Plan {
             if let Some(Poll { every, jitter }) = cohort.workflow.poll() {
                 writeln!(out, "poll = {{ every = \"{}\", jitter = {} }}", duration_text(every), number(jitter))?;
             }
+            write_text(out, "namespace", cohort.namespace.as_ref().map(NamespaceId::as_str))?;
             writeln!(out, "behavior = {}\nverify_signature = {}", quoted(&cohort.behavior), cohort.verify_signature)?;
             if let Some(own) = &cohort.connect {
                 writeln!(out, "connect = {}", connect(own))?;
@@ -178,6 +184,11 @@ impl Plan {
             if let Some(behavior) = &rollout.behavior {
                 writeln!(out, "behavior = {}", quoted(behavior))?;
             }
+            write_text(out, "namespace", rollout.namespace.as_ref().map(NamespaceId::as_str))?;
+            if let Some(template) = &rollout.template {
+                write_template(out, template)?;
+                continue;
+            }
             let document = serde_json::from_str(rollout.document.as_json()).expect("a document is JSON");
             writeln!(out, "document = {}", toml_of(&document))?;
         }
@@ -213,6 +224,20 @@ impl Plan {
             EndWhen::Idle(idle) => writeln!(out, "when = \"idle\"\nidle = \"{}\"", duration_text(idle))?,
         }
         write!(out, "limit = \"{}\"", duration_text(self.end.limit))
+    }
+}
+
+/// A template, whose document is not the scenario's to say.
+fn write_template(out: &mut String, template: &TemplateUse) -> std::fmt::Result {
+    let name = match parse_template_arn(&template.arn) {
+        Ok(TemplateRef::Own(id)) => id.to_string(),
+        Ok(TemplateRef::Managed(name, _)) => name,
+        Err(_) => template.arn.clone(),
+    };
+    writeln!(out, "template = {}", quoted(&name))?;
+    match template.parameters.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "parameters = {}", toml_of(&serde_json::json!(template.parameters))),
     }
 }
 

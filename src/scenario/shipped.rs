@@ -27,6 +27,7 @@ shipped! {
     "signed-firmware": "200 things fetch signed firmware under a bandwidth cap, verify it, and refuse what was tampered with",
     "mixed-transports": "1,000 things over every way in that AWS offers: MQTT, MQTT 5, MQTT over WebSocket, HTTPS by certificate, HTTPS by signature",
     "polling-fleet": "2,000 things that only speak HTTPS and ask every 15 seconds whether there is work: what does polling cost, and how late is it?",
+    "policy-trial": "1,000 things with a policy that forbids a third of them to connect: what breaks, for whom, and by which statement?",
     "capacity-queue": "2,000 things at a queue whose knee can be computed: find it with `fleetsim capacity`",
     "mosquitto": "100 things at a mosquitto of yours, with jobs that your own service creates",
     "aws-1k": "1,000 things on AWS IoT Core itself, and a job that the run creates there",

@@ -229,7 +229,7 @@ fn a_will_with_a_delay_waits_for_its_client_and_no_longer_than_the_session() {
 #[test]
 fn events_of_the_service_are_not_for_things() {
     let endpoint = Endpoint::start(&[]);
-    let mut client = clean(&endpoint, V3, "t-1");
-    assert_eq!(client.subscribe(&[("$aws/events/#", 1), ("$aws/events/job/+/completed", 1)]), [0x80, 0x80]);
+    let mut client = clean(&endpoint, V5, "t-1");
+    assert_eq!(client.subscribe(&[("$aws/events/#", 1), ("$aws/events/job/+/completed", 1)]), [0x87, 0x87]);
     client.expect_quiet();
 }

@@ -9,6 +9,7 @@ use fleetsim::run::needs;
 use fleetsim::scenario::{self, plan::Plan};
 use fleetsim::slice::Slice;
 use fleetsim::{check, exit};
+use iot_endpoint::DevicePolicy;
 use iot_endpoint::quotas::QuotasChoice;
 use jobs_engine::quotas::QuotaName;
 use serde_json::Value;
@@ -66,6 +67,7 @@ fn plan(name: &str) -> Plan {
 }
 
 fn report_of(plan: &Plan, demand: &Demand, change: impl FnOnce(&mut Subject<'_>)) -> Report {
+    let policy = DevicePolicy::built_in();
     let (roster, quotas, prices) = (Roster::new(plan).unwrap(), QuotasChoice::Aws.load_sheet().unwrap(), Prices::aws());
     let mut subject = Subject {
         plan,
@@ -73,6 +75,7 @@ fn report_of(plan: &Plan, demand: &Demand, change: impl FnOnce(&mut Subject<'_>)
         need: needs(plan, Slice::WHOLE),
         host: HOST,
         target_fault: None,
+        policy: &policy,
         quotas: &quotas,
         quotas_source: "aws".into(),
         prices: &prices,

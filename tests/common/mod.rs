@@ -1,6 +1,7 @@
 //! An endpoint as a process of its own, and a client that is written in bytes from the specification rather than by a codec.
 #![allow(dead_code, reason = "every test target uses its part")]
 
+pub(crate) mod authority;
 pub(crate) mod http;
 
 use assert_cmd::cargo::cargo_bin;
@@ -182,6 +183,18 @@ impl Endpoint {
         let (first, body) = client.packet().expect("a CONNACK");
         assert_eq!((first, body.len(), body[0]), (0x20, 2, 0));
         (body[1], client)
+    }
+
+    /// As on AWS, a thing goes when its certificates are detached.
+    pub(crate) fn delete_thing(&self, thing: &str) {
+        let (status, _, listed) = self.call("GET", &format!("/things/{thing}/principals"), "", |_| {});
+        assert_eq!(status, 200, "{listed}");
+        for principal in listed["principals"].as_array().unwrap() {
+            let path = format!("/things/{thing}/principals");
+            let headers = [("x-amzn-principal", principal.as_str().unwrap())];
+            assert_eq!(self.call_with(("DELETE", &path, ""), &headers, |_| {}).0, 200);
+        }
+        assert_eq!(self.call("DELETE", &format!("/things/{thing}"), "", |_| {}).0, 200);
     }
 
     /// Connected with client id = thing name.

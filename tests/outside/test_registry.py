@@ -2,11 +2,10 @@
 
 import json
 
-import paho.mqtt.client as paho
 import pytest
 from asking import pages, refused
 from control import ACCOUNT
-from things.paho_mqtt import Connection
+from things.paho_mqtt import connects
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
 
@@ -92,17 +91,6 @@ def provisioned(iot, unique, tmp_path):
     certificate.write_text(made["certificatePem"])
     key.write_text(made["keyPair"]["PrivateKey"])
     return name, policy, made, (certificate, key)
-
-
-def connects(site, name, certificate):
-    connection = Connection(site, name, paho.MQTTv311, certificate)
-    try:
-        connection.open()
-    except (AssertionError, OSError):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def test_a_thing_provisioned_by_hand_connects_until_its_certificate_is_revoked(iot, site, provisioned):

@@ -57,7 +57,8 @@ def test_aws_1k_at_ministack(ministack, run_fleet):
     place = ["--host", "localhost", "--port", str(ministack.mqtt_port), "--ca", ministack.ca]
     things = ["--things", str(AWS_THINGS), "--set", "fleet.thing_name='aws-{index}'"]
     files = [option for kind in ("cert", "key") for option in (f"--{kind}", f"things/{{thing}}.{kind}.pem")]
-    fleet = run_fleet(ministack.folder, "aws-1k", *place, *things, *files, *QUICK, environment=environment)
+    fleet = run_fleet(ministack.folder, "aws-1k", "--yes", "--keep-jobs", *place, *things, *files, *QUICK, environment=environment)
     fleet.finish(60)
     executions = fleet.executions()
-    assert len(executions) == AWS_THINGS and executions == ministack.executions("fleetsim-1k")
+    (job,) = {job for _, job in executions}
+    assert len(executions) == AWS_THINGS and job.startswith("fleetsim-1k-") and executions == ministack.executions(job)

@@ -29,6 +29,7 @@ impl Pair {
         let mut engine = Engine::new(EngineConfig::new(MINUTE));
         engine.create_thing(&thing);
         let settings = AgentSettings {
+            namespace: None,
             seed: 1,
             workflow: Workflow::StartNext,
             behavior: Behavior {

@@ -86,7 +86,7 @@ enum Flight {
 /// What people and chance do to the fleet.
 #[derive(Clone, Debug)]
 enum Deed {
-    Create(CreateJob),
+    Create(Box<CreateJob>),
     Cancel(JobId, CancelJob),
     Delete(usize, JobId),
     Disconnect { thing: usize, lasts: Duration },
@@ -183,7 +183,7 @@ impl World {
             let mut create = CreateJob::new(job.clone(), targets, JobDocument::from_valid_json("{}"));
             create.config.rollout.maximum_per_minute = per_minute;
             create.config.in_progress_timeout_minutes = timeout;
-            self.deed(created, Deed::Create(create));
+            self.deed(created, Deed::Create(Box::new(create)));
             let later = |rng: &mut ChaCha8Rng| created + ms(rng.random_range(0..trouble / 2));
             if self.rng.random_bool(0.2) {
                 let (at, force) = (later(&mut self.rng), self.rng.random_bool(0.5));
@@ -283,7 +283,7 @@ impl World {
     fn act(&mut self, deed: Deed) {
         match deed {
             // A job that exists no more, or has ended, may refuse: that is an answer too.
-            Deed::Create(create) => drop(self.engine_call(|engine, now| engine.create_job(create, now))),
+            Deed::Create(create) => drop(self.engine_call(|engine, now| engine.create_job(*create, now))),
             Deed::Cancel(job, cancel) => drop(self.engine_call(|engine, now| engine.cancel_job(&job, cancel, now))),
             Deed::Delete(thing, job) => {
                 let name = self.things[thing].name.clone();
@@ -544,7 +544,8 @@ impl World {
             self.tell(|| format!("service: {} {} {} v{} {}", row.event.as_str(), row.thing, row.job, row.version, row.status));
             self.oracle.row(&row);
         }
-        let mut notes: Vec<(ThingName, Notification)> = std::iter::from_fn(|| self.engine.poll_notification()).collect();
+        let mut notes: Vec<(ThingName, Notification)> =
+            std::iter::from_fn(|| self.engine.poll_notification()).map(|told| (told.thing, told.notification)).collect();
         if self.bug == Some(Bug::LostHeadChange) && self.rng.random_bool(0.1) {
             notes.retain(|(_, note)| !matches!(note, Notification::NextChanged { .. }));
         }
@@ -604,6 +605,7 @@ fn settings(rng: &mut ChaCha8Rng, seed: u64, faults: &[FaultSpec]) -> AgentSetti
     let poll = Poll { every: ms(rng.random_range(2_000..10_000)), jitter: 0.2 };
     let workflows = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(poll)];
     AgentSettings {
+        namespace: None,
         seed,
         workflow: workflows[rng.random_range(0..workflows.len())],
         behavior: Behavior {

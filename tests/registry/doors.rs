@@ -14,7 +14,7 @@ pub(crate) fn ok(endpoint: &Endpoint, method: &str, path: &str, body: &Value) ->
 }
 
 #[track_caller]
-fn refused(endpoint: &Endpoint, method: &str, path: &str, body: &Value, expected: (u16, &str)) -> Value {
+pub(crate) fn refused(endpoint: &Endpoint, method: &str, path: &str, body: &Value, expected: (u16, &str)) -> Value {
     let (status, error, answer) = endpoint.call(method, path, &text(body), |_| {});
     assert_eq!((status, error.as_deref()), (expected.0, Some(expected.1)), "{method} {path} {body}: {answer}");
     assert!(answer["message"].is_string());
@@ -101,6 +101,8 @@ fn lists_come_in_pages_and_a_bad_token_is_refused() {
         "/thing-groups?nextToken=x",
         "/policies?marker=x",
         "/certificates?pageSize=0",
+        "/cacertificates?marker=x",
+        "/cacertificates?pageSize=251",
     ] {
         refused(&endpoint, "GET", path, &Value::Null, INVALID);
     }
@@ -191,7 +193,8 @@ fn policies_with_versions_and_targets() {
     ok(e, "POST", "/target-policies/p", &json!({"target": group}));
     with_principal(e, "DELETE", "/principal-policies/p", &certificate);
     ok(e, "DELETE", "/policies/p", &Value::Null);
-    assert_eq!(ok(e, "GET", "/policies", &Value::Null)["policies"], json!([]));
+    let own = json!([{"policyName": "fleetsim-device", "policyArn": format!("{ARN}policy/fleetsim-device")}]);
+    assert_eq!(ok(e, "GET", "/policies", &Value::Null)["policies"], own, "that of the endpoint itself");
 }
 
 #[test]

@@ -7,7 +7,10 @@ use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};
 use std::path::Path;
 
-struct Issued {
+/// With the colon that AWS writes behind it.
+const FORBIDDEN: &str = "ForbiddenException:";
+
+pub(crate) struct Issued {
     dir: tempfile::TempDir,
     arn: String,
     id: String,
@@ -15,7 +18,7 @@ struct Issued {
 
 impl Issued {
     /// Where [`Endpoint::tls`] looks for the pair.
-    fn keep(certificate: &str, key: &str, answer: &Value) -> Self {
+    pub(crate) fn keep(certificate: &str, key: &str, answer: &Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("things")).unwrap();
         std::fs::write(dir.path().join("things/device.cert.pem"), certificate).unwrap();
@@ -24,48 +27,59 @@ impl Issued {
         Self { dir, arn: text("certificateArn"), id: text("certificateId") }
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     fn new(endpoint: &Endpoint) -> Self {
         let answer = ok(endpoint, "POST", "/keys-and-certificate?setAsActive=true", &Value::Null);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self::keep(&text(&answer["certificatePem"]), &text(&answer["keyPair"]["PrivateKey"]), &answer)
     }
 
-    fn attach(&self, endpoint: &Endpoint, thing: &str) {
+    pub(crate) fn attach(&self, endpoint: &Endpoint, thing: &str) {
         with_principal(endpoint, "PUT", &format!("/things/{thing}/principals"), &self.arn);
+        self.allow(endpoint, "fleetsim-device");
     }
 
-    fn set(&self, endpoint: &Endpoint, status: &str) {
+    fn allow(&self, endpoint: &Endpoint, policy: &str) {
+        ok(endpoint, "PUT", &format!("/target-policies/{policy}"), &json!({ "target": self.arn }));
+    }
+
+    pub(crate) fn set(&self, endpoint: &Endpoint, status: &str) {
         ok(endpoint, "PUT", &format!("/certificates/{}?newStatus={status}", self.id), &Value::Null);
     }
 
-    /// The return code of CONNACK, with the client if it is 0.
-    fn connect(&self, endpoint: &Endpoint, thing: &str) -> Result<Client, u8> {
+    /// The client, if it is let in; otherwise the connection ends without a CONNACK (PROTOCOL-CORE 1.9).
+    pub(crate) fn connect(&self, endpoint: &Endpoint, thing: &str) -> Option<Client> {
         let path: &Path = self.dir.path();
         let mut client = Client { stream: endpoint.tls(&endpoint.mqtt, Some((path, "device"))).unwrap(), thing: thing.into() };
         client.send(&connect_packet(thing, 300, 4, 2));
         match client.packet() {
-            Some((0x20, body)) if body == [0, 0] => Ok(client),
-            Some((0x20, body)) => Err(body[1]),
-            other => panic!("no CONNACK: {other:?}"),
+            Some((0x20, body)) if body == [0, 0] => Some(client),
+            None => None,
+            other => panic!("neither accepted nor closed: {other:?}"),
         }
     }
 }
-
-const NOT_AUTHORIZED: Option<u8> = Some(5);
 
 #[test]
 fn a_certificate_of_the_registry_is_the_thing_it_is_attached_to() {
     let endpoint = Endpoint::start(&[]);
     let issued = Issued::new(&endpoint);
-    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "attached to nothing");
+    assert!(issued.connect(&endpoint, "t-1").is_none(), "attached to nothing");
     issued.attach(&endpoint, "t-1");
-    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    let mut client = issued.connect(&endpoint, "t-1").unwrap();
     assert_eq!(client.request("get", &json!({})).0, "get/accepted");
-    assert_eq!(issued.connect(&endpoint, "t-2").err(), NOT_AUTHORIZED, "another thing");
+    assert!(issued.connect(&endpoint, "t-2").is_none(), "another thing");
     issued.attach(&endpoint, "t-2");
-    assert!(issued.connect(&endpoint, "t-2").is_ok(), "the client id chooses");
+    assert!(issued.connect(&endpoint, "t-2").is_some(), "the client id chooses");
     let listed = ok(&endpoint, "GET", "/things/t-2/principals", &Value::Null);
-    assert_eq!(listed["principals"], json!([issued.arn]));
+    assert!(listed["principals"].as_array().unwrap().contains(&json!(issued.arn)), "{listed}");
     assert_eq!(with_principal(&endpoint, "GET", "/principals/things", &issued.arn)["things"], json!(["t-1", "t-2"]));
     assert_eq!(
         ok(&endpoint, "GET", &format!("/certificates/{}", issued.id), &Value::Null)["certificateDescription"]["status"],
@@ -78,14 +92,19 @@ fn over_https_each_request_asks_what_the_certificate_is_worth() {
     let endpoint = Endpoint::start(&[]);
     let issued = Issued::new(&endpoint);
     let mut http = Http::new(endpoint.tls(&endpoint.https, Some((issued.dir.path(), "device"))).unwrap(), &endpoint.https);
-    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
-    issued.attach(&endpoint, "t-1");
-    issued.attach(&endpoint, "t-2");
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, FORBIDDEN);
+    let thing = "arn:aws:iot:us-east-1:111122223333:thing/";
+    let document = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "iotjobsdata:*", "Resource": [format!("{thing}t-1"), format!("{thing}t-2"), format!("{thing}none")],
+    }});
+    ok(&endpoint, "POST", "/policies/jobs", &json!({ "policyDocument": document.to_string() }));
+    issued.allow(&endpoint, "jobs");
+    http.ask("GET", "/things/none/jobs", "").refused(403, FORBIDDEN);
     http.ask("GET", "/things/t-1/jobs", "").ok();
     http.ask("GET", "/things/t-2/jobs", "").ok();
-    http.ask("GET", "/things/t-3/jobs", "").refused(403, "ForbiddenException");
+    http.ask("GET", "/things/t-3/jobs", "").refused(403, FORBIDDEN);
     issued.set(&endpoint, "INACTIVE");
-    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, FORBIDDEN);
     issued.set(&endpoint, "ACTIVE");
     http.ask("GET", "/things/t-1/jobs", "").ok();
 }
@@ -96,13 +115,13 @@ fn a_session_ends_when_its_certificate_is_no_longer_active_and_no_other_does() {
     let issued = Issued::new(&endpoint);
     issued.attach(&endpoint, "t-1");
     let mut other = endpoint.connect("t-2");
-    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    let mut client = issued.connect(&endpoint, "t-1").unwrap();
     client.subscribe(&["notify-next"]);
     issued.set(&endpoint, "INACTIVE");
     assert!(client.is_closed());
-    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED);
+    assert!(issued.connect(&endpoint, "t-1").is_none());
     issued.set(&endpoint, "ACTIVE");
-    let mut client = issued.connect(&endpoint, "t-1").ok().unwrap();
+    let mut client = issued.connect(&endpoint, "t-1").unwrap();
     // What is asked of a certificate that did not bring this session in does not touch it.
     let unrelated = Issued::new(&endpoint);
     unrelated.attach(&endpoint, "t-1");
@@ -125,9 +144,9 @@ fn a_signing_request_makes_a_certificate_that_is_worth_nothing_once_deleted() {
     let answer = ok(&endpoint, "POST", "/certificates?setAsActive=true", &body);
     assert!(answer.get("keyPair").is_none());
     let issued = Issued::keep(answer["certificatePem"].as_str().unwrap(), &key.serialize_pem(), &answer);
-    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "attached to nothing, whatever its common name");
+    assert!(issued.connect(&endpoint, "t-1").is_none(), "attached to nothing, whatever its common name");
     issued.attach(&endpoint, "t-1");
-    assert!(issued.connect(&endpoint, "t-1").is_ok());
+    assert!(issued.connect(&endpoint, "t-1").is_some());
     let path = format!("/certificates/{}", issued.id);
     let deletion = || {
         let (status, error, _) = endpoint.call("DELETE", &path, "", |_| {});
@@ -137,8 +156,10 @@ fn a_signing_request_makes_a_certificate_that_is_worth_nothing_once_deleted() {
     issued.set(&endpoint, "INACTIVE");
     assert_eq!(deletion(), (409, Some("DeleteConflictException".into())));
     with_principal(&endpoint, "DELETE", "/things/t-1/principals", &issued.arn);
+    assert_eq!(deletion(), (409, Some("DeleteConflictException".into())), "a policy is attached");
+    ok(&endpoint, "POST", "/target-policies/fleetsim-device", &json!({ "target": issued.arn }));
     assert_eq!(deletion(), (200, None));
-    assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED);
+    assert!(issued.connect(&endpoint, "t-1").is_none());
 }
 
 /// What the registry issued says nothing by itself, whatever common name somebody asked for: not to a registry either that has lost
@@ -159,10 +180,10 @@ fn a_common_name_counts_only_in_what_the_endpoint_made_for_a_thing() {
         // Of the CA, by somebody who has its key.
         let by_hand = signed_by_hand(&endpoint, "t-1");
         let endpoint = endpoint.restart(&[&["--minute", "1s"], more].concat());
-        assert_eq!(issued.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "{more:?}");
-        assert_eq!(keys.connect(&endpoint, "t-1").err(), NOT_AUTHORIZED, "{more:?}");
+        assert!(issued.connect(&endpoint, "t-1").is_none(), "{more:?}");
+        assert!(keys.connect(&endpoint, "t-1").is_none(), "{more:?}");
         endpoint.wait_for_log(&["MQTT CONNECT", "\"t-1\"", "issued by a registry that is gone"]);
-        assert_eq!(by_hand.connect(&endpoint, "t-1").is_ok(), !more.is_empty(), "{more:?}");
+        assert_eq!(by_hand.connect(&endpoint, "t-1").is_some(), !more.is_empty(), "{more:?}");
         endpoint.connect("t-1").expect_quiet();
     }
 }
@@ -175,6 +196,18 @@ fn signed_by_hand(endpoint: &Endpoint, common_name: &str) -> Issued {
     params.distinguished_name.push(DnType::CommonName, common_name);
     let certificate = params.signed_by(&key, &issuer).unwrap();
     Issued::keep(&certificate.pem(), &key.serialize_pem(), &json!({"certificateArn": "", "certificateId": ""}))
+}
+
+/// The certificate that the endpoint made for a thing.
+fn principal_of(endpoint: &Endpoint, thing: &str) -> String {
+    let listed = ok(endpoint, "GET", &format!("/things/{thing}/principals"), &Value::Null);
+    listed["principals"][0].as_str().unwrap().to_owned()
+}
+
+/// As on AWS, a thing goes when its certificate is detached.
+fn delete(endpoint: &Endpoint, thing: &str) {
+    with_principal(endpoint, "DELETE", &format!("/things/{thing}/principals"), &principal_of(endpoint, thing));
+    ok(endpoint, "DELETE", &format!("/things/{thing}"), &Value::Null);
 }
 
 /// With its session, its subscriptions, and what is stored for it.
@@ -196,15 +229,20 @@ fn a_thing_that_is_deleted_is_answered_no_more() {
     let mut http = Http::new(endpoint.tls(&endpoint.https, Some((endpoint.dir.path(), "t-1"))).unwrap(), &endpoint.https);
     http.ask("GET", "/things/t-1/jobs", "").ok();
     let mut other = endpoint.connect("t-3");
+    let mut principals: Vec<String> = ["t-2", "t-1"].map(|thing| principal_of(&endpoint, thing)).into();
     for thing in ["t-1", "t-2"] {
-        ok(&endpoint, "DELETE", &format!("/things/{thing}"), &Value::Null);
+        delete(&endpoint, thing);
     }
     assert!(open.is_closed());
-    assert_eq!(endpoint.try_connect("t-1").0, 5);
-    http.ask("GET", "/things/t-1/jobs", "").refused(403, "ForbiddenException");
+    let mut again = endpoint.dial("t-1");
+    again.send(&connect_packet("t-1", 300, 4, 2));
+    assert_eq!(again.packet(), None);
+    http.ask("GET", "/things/t-1/jobs", "").refused(403, FORBIDDEN);
     other.expect_quiet();
     for thing in ["t-1", "t-2"] {
         ok(&endpoint, "POST", &format!("/things/{thing}"), &json!({}));
+        let certificate = principals.pop().unwrap();
+        with_principal(&endpoint, "PUT", &format!("/things/{thing}/principals"), &certificate);
         assert_eq!(persistent(thing).1, [0, 0], "a new thing has no session from before");
     }
 }
@@ -227,7 +265,7 @@ fn a_certificate_of_any_issuer_connects_once_it_is_registered() {
     let answer = ok(&endpoint, "POST", "/certificate/register-no-ca", &body);
     let issued = Issued::keep(&foreign, &key.serialize_pem(), &answer);
     issued.attach(&endpoint, "t-1");
-    assert!(issued.connect(&endpoint, "t-1").is_ok());
+    assert!(issued.connect(&endpoint, "t-1").is_some());
     issued.set(&endpoint, "REVOKED");
     assert!(hears_nothing(&issued));
 }

@@ -88,7 +88,9 @@ fn expect_good(endpoint: &Endpoint, bench: &Bench, name: &str, in_tls_12: bool) 
 
 #[track_caller]
 fn expect_connection(endpoint: &Endpoint, bench: &Bench, name: &str, registered: &Value, in_tls_12: bool) {
-    with_principal(endpoint, "PUT", "/things/t-2/principals", registered["certificateArn"].as_str().unwrap());
+    let arn = registered["certificateArn"].as_str().unwrap();
+    with_principal(endpoint, "PUT", "/things/t-2/principals", arn);
+    ok(endpoint, "PUT", "/target-policies/fleetsim-device", &json!({ "target": arn }));
     assert_eq!(connect(endpoint, bench.0.path(), name, &TLS13, "t-2"), Some(0), "{name} in TLS 1.3");
     assert_eq!(connect(endpoint, bench.0.path(), name, &TLS12, "t-2").is_some(), in_tls_12, "{name} in TLS 1.2");
 }
@@ -203,4 +205,23 @@ fn what_aws_does_not_take_is_refused_when_it_is_registered_with_what_it_takes() 
         assert_eq!((status, error.as_deref()), (400, Some("InvalidRequestException")), "{kind}: {answer}");
         assert!(answer["message"].as_str().unwrap().contains("AWS IoT takes"), "{kind}: {answer}");
     }
+}
+
+#[test]
+fn keys_of_the_registry_are_rsa() {
+    let (endpoint, bench) = (Endpoint::start(&[]), Bench::new());
+    let made = ok(&endpoint, "POST", "/keys-and-certificate?setAsActive=true", &Value::Null);
+    for (file, text) in [
+        ("things/made.cert.pem", &made["certificatePem"]),
+        ("things/made.key.pem", &made["keyPair"]["PrivateKey"]),
+        ("public.pem", &made["keyPair"]["PublicKey"]),
+    ] {
+        bench.write(file, text.as_str().unwrap());
+    }
+    assert!(bench.text("things/made.key.pem").starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    let key = bench.openssl("pkey -in things/made.key.pem -noout -text");
+    assert!(key.contains("2048 bit"), "{key}");
+    assert_eq!(bench.openssl("pkey -in things/made.key.pem -pubout"), bench.text("public.pem"));
+    assert_eq!(bench.openssl("x509 -in things/made.cert.pem -noout -pubkey"), bench.text("public.pem"));
+    expect_connection(&endpoint, &bench, "made", &made, true);
 }

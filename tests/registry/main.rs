@@ -1,9 +1,11 @@
 //! The registry: its rules without sockets, and its calls and certificates on real ones; objects behind presigned URLs.
 
+mod authorities;
 #[path = "../common/mod.rs"]
 mod common;
 mod doors;
 mod identity;
+mod jobs_api;
 mod kinds;
 mod objects;
 mod rules;

@@ -3,7 +3,7 @@
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::{GroupName, ThingName};
 use jobs_engine::registry::{
-    AttributePayload, CertificateId, CertificateMode, CertificateStatus, ErrorKind, GroupProperties, Key, NewCertificate,
+    AttributePayload, CertificateId, CertificateMode, CertificateStatus, ErrorKind, GroupProperties, Key, NewCertificate, Pem,
     PolicyName, PolicyTarget, Record, Registry, RegistryError, ResourceId, ThingSpec, TypeName, TypeProperties, UpdateThing,
 };
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ const CERTIFICATE: CertificateId = CertificateId([7; 32]);
 fn with_certificate(registry: &mut Registry, status: CertificateStatus) {
     let new = NewCertificate {
         id: CERTIFICATE,
-        pem: "pem".into(),
+        pem: Pem::Text("pem".into()),
         status,
         mode: CertificateMode::Default,
         not_before_ms: 0,
@@ -146,29 +146,21 @@ fn a_hierarchy_of_groups_has_seven_levels_and_a_thing_once() {
 }
 
 #[test]
-fn a_certificate_admits_the_thing_it_is_attached_to_while_it_is_active() {
+fn a_certificate_has_standing_while_it_is_active_and_one_thing_can_have_it_for_itself() {
     let mut registry = registry();
-    assert_eq!(registry.admit(CERTIFICATE, "a"), None);
+    assert!(registry.standing(CERTIFICATE).is_none());
     with_certificate(&mut registry, CertificateStatus::Active);
-    let refused = |registry: &Registry, client: &str, word: &str| {
-        let why = registry.admit(CERTIFICATE, client).unwrap().unwrap_err();
-        assert!(why.contains(word), "{why}");
-    };
-    refused(&registry, "a", "no thing");
+    assert!(registry.standing(CERTIFICATE).unwrap().unwrap().things.is_empty());
     registry.attach_thing(CERTIFICATE, &thing("a"), false).unwrap();
-    assert_eq!(registry.admit(CERTIFICATE, "a"), Some(Ok(thing("a"))));
-    assert_eq!(registry.admit(CERTIFICATE, ""), Some(Ok(thing("a"))));
-    refused(&registry, "b", "client id");
     registry.attach_thing(CERTIFICATE, &thing("b"), false).unwrap();
-    assert_eq!(registry.admit(CERTIFICATE, "b"), Some(Ok(thing("b"))), "the client id chooses");
-    refused(&registry, "", "several");
+    assert!(registry.standing(CERTIFICATE).unwrap().unwrap().things.iter().eq(&[thing("a"), thing("b")]));
     assert_eq!(kind(registry.attach_thing(CERTIFICATE, &thing("a"), true)), Some(ErrorKind::InvalidRequest));
     registry.detach_thing(CERTIFICATE, &thing("b")).unwrap();
     registry.attach_thing(CERTIFICATE, &thing("a"), true).unwrap();
     assert_eq!(kind(registry.attach_thing(CERTIFICATE, &thing("b"), false)), Some(ErrorKind::InvalidRequest));
     for (status, word) in [(CertificateStatus::Inactive, "INACTIVE"), (CertificateStatus::Revoked, "REVOKED")] {
         registry.update_certificate(CERTIFICATE, status, at(1)).unwrap();
-        refused(&registry, "a", word);
+        assert!(registry.standing(CERTIFICATE).unwrap().unwrap_err().contains(word));
     }
     assert_eq!(kind(registry.delete_thing(&thing("a"), None)), Some(ErrorKind::InvalidRequest), "it has a principal");
 }
@@ -187,7 +179,7 @@ fn a_certificate_goes_when_it_is_inactive_and_detached_and_stays_refused() {
     assert_eq!(kind(registry.delete_certificate(CERTIFICATE, false)), Some(ErrorKind::DeleteConflict), "a policy is attached");
     assert_eq!(registry.delete_certificate(CERTIFICATE, true), Ok(()));
     assert_eq!(kind(registry.delete_certificate(CERTIFICATE, true)), Some(ErrorKind::ResourceNotFound));
-    assert!(registry.admit(CERTIFICATE, "a").unwrap().is_err(), "its common name must not open the door again");
+    assert!(registry.standing(CERTIFICATE).unwrap().is_err(), "its common name must not open the door again");
     assert_eq!(registry.delete_policy(&policy("p")), Ok(()), "nothing is attached any more");
 }
 
@@ -252,7 +244,7 @@ fn a_registry_is_restored_from_what_it_told() {
     for (key, record) in read.into_iter().rev() {
         assert!(restored.restore(key, record));
     }
-    assert_eq!(restored.admit(CERTIFICATE, "a"), Some(Ok(thing("a"))));
+    assert!(restored.standing(CERTIFICATE).unwrap().unwrap().things.contains("a"));
     assert_eq!(restored.thing(&thing("a")), registry.thing(&thing("a")));
     assert_eq!(restored.targets_of(&policy("p")).unwrap().count(), 2);
     assert_eq!(restored.principals_of(&thing("a")).unwrap().count(), 1);

@@ -33,6 +33,12 @@ fn no_operation_takes_an_array_for_its_body() {
         ("POST", "/certificates"),
         ("POST", "/certificate/register-no-ca"),
         ("POST", "/policies/new"),
+        ("PUT", "/job-templates/new"),
+        ("POST", "/tags"),
+        ("POST", "/untag"),
+        ("POST", "/cacertificate"),
+        ("PUT", "/cacertificate/0000000000000000000000000000000000000000000000000000000000000000"),
+        ("POST", "/certificate/register"),
         ("POST", "/policies/new/version"),
         ("PUT", "/target-policies/new"),
         ("POST", "/target-policies/new"),
@@ -68,7 +74,7 @@ fn texts_keep_the_patterns_of_the_model() {
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"presignedUrlConfig": {"roleArn": "short"}})), "roleArn");
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"presignedUrlConfig": ["arn", 60]})), "presignedUrlConfig");
     refused(&endpoint, "PUT", "/jobs/new", &create(json!({"abortConfig": {"criteriaList": []}})), "criteriaList");
-    for query in ["?thingGroupName=", "?thingGroupId=a_b", "?namespaceId=x"] {
+    for query in ["?thingGroupName=", "?thingGroupId=a_b", "?namespaceId=a.b"] {
         refused(&endpoint, "GET", &format!("/jobs{query}"), "", &query[1..query.find('=').unwrap()]);
     }
     refused(&endpoint, "DELETE", "/jobs/fw?force=yes", "", "force");
@@ -128,7 +134,9 @@ fn a_principal_counts_only_when_it_is_signed() {
     });
     assert_eq!((status, error.as_deref()), (403, Some("InvalidSignatureException")), "{answer}");
     let principals = || ok(&endpoint, "GET", "/things/t-1/principals", &Value::Null)["principals"].clone();
-    assert_eq!(principals(), json!([]));
+    let made_here = principals();
+    assert_eq!(made_here.as_array().map(Vec::len), Some(1), "that of the endpoint itself");
     with_principal(&endpoint, "PUT", "/things/t-1/principals", principal);
-    assert_eq!(principals(), json!([principal]));
+    let listed = principals();
+    assert!(listed.as_array().is_some_and(|listed| listed.len() == 2 && listed.contains(&json!(principal))), "{listed}");
 }

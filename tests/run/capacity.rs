@@ -202,6 +202,6 @@ fn what_is_no_search_is_refused_before_anything_begins() {
     let account = bench.run(&["capacity", "aws-1k", "--vary", "fleet.things", "--out", "out"]);
     let stderr = String::from_utf8_lossy(&account.stderr);
     assert_eq!(account.status.code(), Some(104), "{stderr}");
-    assert!(stderr.contains("would create the same job, fleetsim-1k, in the account"), "{stderr}");
+    assert!(stderr.contains("would roll fleetsim-1k out in the account"), "{stderr}");
     assert!(!bench.path("out").exists() && !bench.path("certs").exists(), "nothing was begun");
 }

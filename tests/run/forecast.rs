@@ -95,6 +95,31 @@ fn a_run_with_quotas_has_its_forecast_beside_it() {
     assert!(predicted["error_share"][3].as_f64().is_some(), "{predicted}");
 }
 
+/// A window of 20 s in each minute, at one thing a second: forty of them need two windows at least.
+#[test]
+fn a_window_stretches_a_forecast() {
+    let bench = bench(&SMALL.replace("1200/min", "1/min"));
+    let of = |out: &str, more: &[&str]| -> f64 {
+        let all = [
+            "--set",
+            "target.emulator.minute='1s'",
+            "--set",
+            "end.limit='10m'",
+            "--set",
+            "rollout.fw.targetSelection='CONTINUOUS'",
+        ];
+        let told = forecast(&bench, out, &[&all[..], more].concat());
+        assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+        assert_eq!(cells(&bench, &format!("{out}/executions.csv"), &["thing"]).len(), 40);
+        bench.manifest(out)["totals"]["rollouts"][0]["seconds_to"][3].as_f64().unwrap()
+    };
+    let open = of("open", &[]);
+    assert!((38.0..55.0).contains(&open), "{open}");
+    let windows = "rollout.fw.maintenance_windows=[{start='cron(* * * * ? *)',minutes=20}]";
+    let in_windows = of("windows", &["--set", windows]);
+    assert!((78.0..150.0).contains(&in_windows), "{in_windows}");
+}
+
 /// Every kind of event and of fault on purpose comes to its end.
 #[test]
 fn shipped_scenarios_have_a_forecast() {

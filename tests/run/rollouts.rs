@@ -237,3 +237,23 @@ fn several_jobs_in_a_row_as_shipped() {
         .map(|(job, column)| last_row(&bench, job, &[column])[0].parse::<f64>().unwrap());
     assert!(retried > 5.0 && aborted < 1.0, "{retried} retries; {aborted} of the targets heard of the broken firmware");
 }
+
+/// Things of a namespace hear of their jobs by the topics of Greengrass; the document is that of a managed template.
+#[test]
+fn a_fleet_of_a_namespace_works_on_jobs_of_a_template() {
+    let bench = Bench::new();
+    let fleet = FLEET.replace("behavior = 'steady'", "behavior = 'steady'\nnamespace = 'aws-gg-deployment'");
+    let rollout = "[[rollout]]\njob = 'restart'\nnamespace = 'aws-gg-deployment'\ntemplate = 'AWS-Restart-Application'\n\
+                   parameters = { services = 'meterd' }\n";
+    fs::write(bench.path("jobs.toml"), format!("{fleet}{rollout}")).unwrap();
+    for command in [&["run", "jobs.toml", "--ui", "none", "--out", "out"][..], &["forecast", "jobs.toml", "--out", "ahead"]] {
+        let output = bench.run(command);
+        assert_eq!(bench.code(output.status), Some(0), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    for out in ["out", "ahead"] {
+        let ends = bench.cells(&format!("{out}/executions.csv"), &["job", "status"]);
+        assert_eq!(ends.len(), 30, "{out}");
+        assert!(ends.iter().all(|row| *row == ["restart", "SUCCEEDED"]), "{out}: {ends:?}");
+    }
+    assert!(bench.cells("out/executions.csv", &["anomaly"]).iter().all(|row| row[0].is_empty()));
+}

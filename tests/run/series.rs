@@ -59,13 +59,9 @@ fn a_series_that_could_not_be_is_refused() {
     let bench = Bench::new();
     fs::create_dir(bench.path("full")).unwrap();
     fs::write(bench.path("full/file"), "mine").unwrap();
-    let aws = "name = 'x'\n[target]\nkind = 'aws'\nregion = 'us-east-1'\nhost = 'localhost'\n[target.tls]\ncert = 'c'\nkey = 'k'\n[fleet]\n\
-               things = 1\n[behavior.quick]\n[[rollout]]\njob = 'fw'\ndocument = {}\n";
-    fs::write(bench.path("aws.toml"), aws).unwrap();
     for (args, code, says) in [
         (&["run", "smoke", "--repeat", "0"][..], 2, "1..=1000"),
         (&["run", "smoke", "--repeat", "2", "--out", "full"], 2, "not empty"),
-        (&["run", "aws.toml", "--repeat", "2"], 2, "would create the same job, fw"),
         (&["run", "smoke", "--repeat", "2", "--things", "900000", "--out", "out"], 1, "900100 needed"),
     ] {
         let output = bench.run(args);

@@ -59,6 +59,7 @@ const BY_THEMSELVES: &[(&str, &str, &str)] = &[
     ("several-jobs", "tests/run/rollouts.rs", "several_jobs_in_a_row_as_shipped"),
     ("flaky-fleet", "tests/faults.rs", "the_shipped_flaky_fleet_runs_small"),
     ("capacity-queue", "tests/run/capacity.rs", "a_search_leaves_its_steps_and_its_result"),
+    ("policy-trial", "tests/run/policies.rs", "the_shipped_trial_finds_who_is_denied"),
     ("mosquitto", "tests/outside_services/test_shipped.py", "test_mosquitto"),
     ("aws-1k", "tests/run/shipped.rs", "the_account_of_aws_1k_may_be_the_local_endpoint"),
     ("aws-1k", "tests/outside_services/test_shipped.py", "test_aws_1k_at_ministack"),
@@ -149,7 +150,7 @@ fn the_account_of_aws_1k_may_be_the_local_endpoint() {
     let mut ready = String::new();
     BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-    let args = ["run", "aws-1k", "--things", "40", "--ca", "certs/aws-1k/ca.cert.pem", "--ui", "none", "--out", "out"];
+    let args = ["run", "aws-1k", "--things", "40", "--ca", "certs/aws-1k/ca.cert.pem", "--ui", "none", "--yes", "--out", "out"];
     let quick = ["--set", "behavior.ota={ step = '100ms' }", "--set", "rollout.fleetsim-1k.rate='100/s'"];
     let mut run = bench.command(&[&args[..], &quick].concat());
     for name in ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
@@ -167,6 +168,9 @@ fn the_account_of_aws_1k_may_be_the_local_endpoint() {
     let rows = bench.cells("out/executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 40);
     for row in rows {
-        assert!(row[0] == "fleetsim-1k" && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && row[2].is_empty(), "{row:?}");
+        assert!(
+            row[0].starts_with("fleetsim-1k-2") && ["SUCCEEDED", "FAILED", "REJECTED"].contains(&&*row[1]) && row[2].is_empty(),
+            "{row:?}"
+        );
     }
 }

@@ -180,6 +180,20 @@ fn without_quotas_nothing_is_throttled() {
 }
 
 #[test]
+fn an_account_has_a_number_of_job_templates() {
+    let endpoint = Endpoint::with_quotas("[jobs]\njob_templates = 1\n");
+    let create = |id: &str| {
+        let body = r#"{"description":"d","document":"{}"}"#;
+        let (status, error, _) = endpoint.call("PUT", &format!("/job-templates/{id}"), body, |_| {});
+        (status, error)
+    };
+    assert_eq!(create("a"), (200, None));
+    assert_eq!(create("b"), (410, Some("LimitExceededException".into())));
+    assert_eq!(endpoint.call("DELETE", "/job-templates/a", "", |_| {}).0, 200);
+    assert_eq!(create("b"), (200, None));
+}
+
+#[test]
 fn a_job_over_a_quota_is_refused_and_one_without_a_rate_has_the_services() {
     let endpoint = Endpoint::with_quotas("[jobs]\nactive_jobs = 1\nrollout_per_minute = 60\ntargets_per_job = 2\n");
     let targets =

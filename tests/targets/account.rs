@@ -2,7 +2,8 @@
 
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
 use aws_signing::keyring::Keyring;
-use fleetsim::aws::control::{ControlClient, ControlEndpoint, provision};
+use fleetsim::aws::client::ControlEndpoint;
+use fleetsim::aws::control::{ControlClient, provision};
 use host::tls;
 use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
 use rustls::pki_types::pem::PemObject as _;
@@ -26,7 +27,7 @@ pub(crate) const ROLLOUT: &str =
 pub(crate) fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnOnce(&mut std::process::Command)) -> Output {
     bench.write("s.toml", scenario);
     let _ = std::fs::remove_dir_all(bench.path("out"));
-    let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out"]);
+    let mut command = bench.command(&["run", "s.toml", "--ui", "none", "--out", "out", "--yes"]);
     in_account(&mut command, serve);
     change(&mut command);
     command.output().unwrap()
@@ -51,13 +52,18 @@ fn an_account_tells_its_endpoint_and_takes_rollouts() {
     assert_code(&output, 0);
     let rows = bench.cells("executions.csv", &["job", "status", "anomaly"]);
     assert_eq!(rows.len(), 3, "six tenths of five things: {rows:?}");
-    assert!(rows.iter().all(|row| row[..2] == ["fw-1", "SUCCEEDED"] && row[2].is_empty()), "{rows:?}");
+    assert!(rows.iter().all(|row| row[0].starts_with("fw-1-2") && row[1] == "SUCCEEDED" && row[2].is_empty()), "{rows:?}");
     assert_eq!(bench.connected(), 5);
-    // The region may come from the environment, and a job is there only once.
+    // The region may come from the environment, and where a variable is empty from the profile; the job of each run is another.
     let again = run(&bench, &serve, &aws(5, "", ROLLOUT), |command| {
         command.env("AWS_REGION", "us-east-1");
     });
-    assert!(assert_code(&again, 1).contains("ResourceAlreadyExistsException"));
+    assert_code(&again, 0);
+    bench.write("config", "[default]\nregion = us-east-1\n");
+    let of_profile = run(&bench, &serve, &aws(5, "", ROLLOUT), |command| {
+        command.env("AWS_REGION", "").env("AWS_DEFAULT_REGION", "").env("AWS_CONFIG_FILE", "config");
+    });
+    assert_code(&of_profile, 0);
 }
 
 #[cfg(feature = "aws")]

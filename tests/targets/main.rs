@@ -6,6 +6,8 @@ mod bench;
 mod common;
 mod fake;
 mod files;
+#[cfg(feature = "aws")]
+mod fleet;
 mod keys;
 mod list;
 #[cfg(feature = "aws")]

@@ -1,6 +1,7 @@
 //! The same sessions as over mutual TLS.
 
-use crate::common::{Endpoint, connect_packet, publish_packet, subscribe_packet};
+use crate::common::authority::Authority;
+use crate::common::{Client, Endpoint, connect_packet, publish_packet, subscribe_packet};
 use crate::{BINARY, FIN, Socket, frame};
 use serde_json::{Value, json};
 
@@ -53,18 +54,34 @@ fn a_job_from_creation_to_success() {
 }
 
 #[test]
-fn the_client_id_names_a_registered_thing() {
+fn who_signs_may_have_any_client_id_and_ask_for_every_thing() {
     let endpoint = Endpoint::start(&["--auto-register"]);
-    for (client_id, level) in [("nobody", 4), ("not a name", 4), ("", 4)] {
-        let mut socket = Socket::open(&endpoint);
-        socket.send_packet(&connect_packet(client_id, 300, level, 2));
-        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x20, 2, 0, 5])), "{client_id:?} is not authorized");
-        socket.expect_close(None);
+    let mut nameless = Socket::open(&endpoint);
+    nameless.send_packet(&connect_packet("", 300, 4, 2));
+    nameless.expect_close(None);
+    for client_id in ["nobody", "not a name"] {
+        let mut socket = Socket::connect(&endpoint, client_id);
+        socket.send_packet(&subscribe_packet(3, &["$aws/things/t-2/jobs/get/#".to_owned()], 0));
+        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])), "{client_id:?}");
+        socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
+        assert_eq!(socket.message().0, "get/accepted");
     }
-    // The topics of another thing are as far away as ever.
-    let mut socket = Socket::connect(&endpoint, "t-1");
-    socket.send_packet(&publish_packet("$aws/things/t-2/jobs/get", 0, 0, b"{}", false));
-    socket.expect_close(None);
+}
+
+/// Notifications reach those who named another thing, and those who named none.
+#[test]
+fn who_signs_hears_of_things_of_other_names() {
+    let endpoint = Endpoint::start(&[]);
+    let mut watchers = ["$aws/things/t-2/jobs/notify-next", "$aws/things/+/jobs/notify-next"].map(|filter| {
+        let mut socket = Socket::connect(&endpoint, filter);
+        socket.send_packet(&subscribe_packet(3, &[filter.to_owned()], 0));
+        assert_eq!(socket.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])));
+        socket
+    });
+    endpoint.create_job("fw", "t-2");
+    for watcher in &mut watchers {
+        assert_eq!(watcher.message().0, "notify-next");
+    }
 }
 
 /// Things that come with certificates hear none: not in a session either that was begun by somebody who signs.
@@ -97,6 +114,36 @@ fn events_of_jobs_are_for_who_signs_once_they_are_enabled() {
     assert_eq!(by_certificate.packet(), Some((0x20, vec![1, 0])), "the same session goes on");
     succeed("fw-2");
     by_certificate.expect_quiet();
+}
+
+/// Told even where no events are enabled (PROTOCOL-CORE 4.4).
+#[test]
+fn who_signs_hears_of_certificates_that_register_themselves() {
+    let endpoint = Endpoint::start(&[]);
+    let ours = Authority::new("ours");
+    let id = ours.register(&endpoint, "?setAsActive=true&allowAutoRegistration=true");
+    let topic = format!("$aws/events/certificates/registered/{id}");
+    let mut owner = Socket::connect(&endpoint, "t-0");
+    owner.send_packet(&subscribe_packet(3, std::slice::from_ref(&topic), 0));
+    assert_eq!(owner.frame(), Some((FIN | BINARY, vec![0x90, 3, 0, 3, 0])));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("things")).unwrap();
+    let (certificate, key) = ours.sign("device");
+    std::fs::write(dir.path().join("things/device.cert.pem"), certificate).unwrap();
+    std::fs::write(dir.path().join("things/device.key.pem"), key).unwrap();
+    let mut registered = Vec::new();
+    for _ in 0..2 {
+        let stream = endpoint.tls(&endpoint.mqtt, Some((dir.path(), "device"))).unwrap();
+        let mut device = Client { stream, thing: "t-1".into() };
+        device.send(&connect_packet("t-1", 300, 4, 2));
+        assert_ne!(device.packet(), Some((0x20, vec![0, 0])));
+        let (heard, event) = owner.message();
+        assert_eq!((&heard, &event["caCertificateId"]), (&topic, &json!(id)));
+        assert_eq!((&event["certificateStatus"], &event["awsAccountId"]), (&json!("PENDING_ACTIVATION"), &json!("111122223333")));
+        assert!(event["timestamp"].is_i64() && event["certificateRegistrationTimestamp"].is_string(), "{event}");
+        registered.push(event["certificateId"].clone());
+    }
+    assert_eq!(registered[0], registered[1], "told again, and not made again");
 }
 
 #[test]

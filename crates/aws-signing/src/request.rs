@@ -3,13 +3,17 @@
 use crate::keyring::{KeyError, Keyring};
 use crate::sigv4::{self, AccessKey, SignError};
 use host::clock;
-use http::Request;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use iot_jobs::wire::data_plane::HttpRequest;
+use iot_jobs::wire::registry::PRINCIPAL_HEADER;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Names a principal in the calls that attach certificates to things.
+pub const PRINCIPAL: HeaderName = HeaderName::from_static(PRINCIPAL_HEADER);
 
 /// How requests are signed, in place of a certificate's being shown.
 pub struct Signing {
@@ -49,7 +53,23 @@ pub fn signed(
     region: &str,
     service: &str,
 ) -> Result<Request<Full<Bytes>>, SignError> {
+    signed_with(authority, request, &HeaderMap::new(), key, region, service)
+}
+
+/// The same with headers of its own, which are signed as well.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn signed_with(
+    authority: &str,
+    request: HttpRequest,
+    headers: &HeaderMap,
+    key: &AccessKey,
+    region: &str,
+    service: &str,
+) -> Result<Request<Full<Bytes>>, SignError> {
     let mut request = absolute(authority, request)?;
+    request.headers_mut().extend(headers.clone());
     sigv4::sign_request(&mut request, key, region, service, now())?;
     relative(request)
 }

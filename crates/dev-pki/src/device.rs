@@ -29,9 +29,24 @@ impl DeviceCertificate {
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| format!("it is no PEM of a certificate: {error}"))?;
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
         device_kinds::check(&parsed)?;
+        Self::read(pem.into(), der)
+    }
+
+    /// Of a certificate that a client has shown, of whatever kind it is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_der(der: &CertificateDer<'_>) -> Result<Self, String> {
+        let text = pem::Pem::new("CERTIFICATE", der.to_vec());
+        let text = pem::encode_config(&text, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF));
+        Self::read(text, der.clone().into_owned())
+    }
+
+    fn read(pem: String, der: CertificateDer<'static>) -> Result<Self, String> {
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
         let ms = |time: x509_parser::time::ASN1Time| time.timestamp().saturating_mul(1000);
         let (not_before_ms, not_after_ms) = (ms(parsed.validity().not_before), ms(parsed.validity().not_after));
-        Ok(Self { pem: pem.into(), der, not_before_ms, not_after_ms })
+        Ok(Self { pem, der, not_before_ms, not_after_ms })
     }
 }
 
@@ -39,7 +54,7 @@ impl DeviceCertificate {
 pub struct DeviceKeys {
     /// `PUBLIC KEY`, a SubjectPublicKeyInfo.
     pub public_pem: String,
-    /// `PRIVATE KEY`, a PKCS#8.
+    /// `RSA PRIVATE KEY`, a PKCS#1.
     pub private_pem: String,
 }
 
@@ -55,13 +70,13 @@ impl DeviceAuthority {
         Authority::open(&store.dir).map(Self)
     }
 
-    /// Makes a key pair (ECDSA P-256, where AWS makes RSA with 2,048 bits) and a certificate for it.
+    /// Makes a key pair, RSA with 2,048 bits as AWS does, and a certificate for it: that takes tenths of a second.
     ///
     /// # Errors
     /// When the cryptographic library fails.
     pub fn issue(&self) -> Result<(DeviceCertificate, DeviceKeys), String> {
-        let (pem, pair) = self.0.issue_device()?;
-        let keys = DeviceKeys { public_pem: pair.public_key_pem(), private_pem: pair.serialize_pem() };
+        let (pem, key) = self.0.issue_device()?;
+        let keys = DeviceKeys { public_pem: key.public_pem, private_pem: key.private_pem };
         Ok((DeviceCertificate::from_pem(&pem)?, keys))
     }
 

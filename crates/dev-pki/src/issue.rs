@@ -2,6 +2,7 @@
 
 use super::files::{self, Access};
 use super::mark::MadeFor;
+use super::rsa_key::RsaKey;
 use super::signing_request::SigningRequest;
 use super::{Pair, PkiError, read_pair_of};
 use iot_jobs::ThingName;
@@ -132,10 +133,11 @@ impl Authority {
     }
 
     /// A certificate in PEM, and the key it is for.
-    pub(super) fn issue_device(&self) -> Result<(String, KeyPair), String> {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| error.to_string())?;
+    pub(super) fn issue_device(&self) -> Result<(String, RsaKey), String> {
+        let key = RsaKey::generate(&mut rand::rng())?;
+        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(&*key.pkcs8)).map_err(|error| error.to_string())?;
         let certificate = device_params().signed_by(&pair, &self.issuer).map_err(|error| error.to_string())?;
-        Ok((certificate.pem(), pair))
+        Ok((certificate.pem(), key))
     }
 
     /// A certificate in PEM for subject and key of a signing request.

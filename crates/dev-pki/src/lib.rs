@@ -17,14 +17,17 @@
 pub mod bundle;
 mod device;
 mod device_kinds;
+mod devices;
 mod files;
 pub mod given;
 mod issue;
 mod mark;
+mod rsa_key;
 mod signer;
 mod signing_request;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
+pub use devices::{device_paths, ensure_devices, keep_device};
 pub use files::AwsCredentials;
 pub use mark::MadeFor;
 pub use signer::signer_key;
@@ -172,6 +175,16 @@ impl Store {
         }
         let authority = Authority::open(&self.dir)?;
         names.iter().map(|name| authority.issue_expired(name)).collect()
+    }
+
+    /// The certificate that was made for a thing, without its key, from the store in this folder.
+    ///
+    /// # Errors
+    /// When its file cannot be read, or holds none.
+    pub fn certificate(dir: &Path, name: &ThingName) -> Result<DeviceCertificate, PkiError> {
+        let path = cert_path(&dir.join("things"), name);
+        let pem = fs::read_to_string(&path).map_err(|source| PkiError::File { doing: "read", path: path.clone(), source })?;
+        DeviceCertificate::from_pem(&pem).map_err(|why| PkiError::Broken { path, why })
     }
 
     /// # Errors

@@ -5,9 +5,10 @@ use crate::settings::{Fleet, ServiceSettings, Settings};
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::ledger::LedgerRow;
 use iot_jobs::{
-    ControlError, CreateJob, ErrorCode, JobDescription, JobId, Notification, Rejection, Reply, Request, Subscription, ThingName,
+    ControlError, CreateJob, ErrorCode, JobDescription, JobId, NamespaceId, Notification, Rejection, Reply, Request, Subscription,
+    ThingName,
 };
-use jobs_engine::engine::Engine;
+use jobs_engine::engine::{Engine, HeardNamespace, Notified};
 use jobs_engine::faults::{Faults, message};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use jobs_engine::server_queue::ServerQueue;
@@ -46,6 +47,10 @@ pub(crate) struct Service {
     is_timeless: bool,
     names: Arc<[ThingName]>,
     places: HashMap<ThingName, u32>,
+    /// By cohort.
+    namespaces: Vec<Option<NamespaceId>>,
+    /// By place.
+    cohort_of: Vec<u16>,
     /// By place.
     sessions: Vec<Session>,
     /// Of clients that are away.
@@ -56,7 +61,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(settings: &Settings, is_timeless: bool) -> Self {
-        let Settings { fleet: Fleet { names, .. }, groups, service, origin, .. } = settings;
+        let Settings { fleet: Fleet { names, cohort_of, cohorts, .. }, groups, service, origin, .. } = settings;
         let ServiceSettings { engine: config, quotas, enforcement, faults, session_expiry } = service;
         let mut engine = Engine::new(config.clone());
         names.iter().for_each(|name| engine.create_thing(name));
@@ -69,6 +74,8 @@ impl Service {
             is_timeless,
             places: names.iter().cloned().zip(0..).collect(),
             names: Arc::clone(names),
+            namespaces: cohorts.iter().map(|cohort| cohort.agent.namespace.clone()).collect(),
+            cohort_of: cohort_of.clone(),
             sessions: vec![Session::None; names.len()],
             stored: HashMap::new(),
             origin: *origin,
@@ -128,8 +135,20 @@ impl Service {
     pub(crate) fn subscribe(&mut self, thing: u32, filters: &[Subscription], now: Mono) -> usize {
         let granted = self.meter.subscribe(filters.len(), now);
         let has = |subscription| filters[..granted].contains(&subscription);
-        self.engine.handle_subscription(&self.names[thing as usize], has(Subscription::Notify), has(Subscription::NotifyNext));
+        let (notify, notify_next) = (has(Subscription::Notify), has(Subscription::NotifyNext));
+        let (name, namespace) = (&self.names[thing as usize], self.namespace_of(thing));
+        match namespace.cloned() {
+            None => self.engine.handle_subscription(name, notify, notify_next),
+            namespace => {
+                self.engine.handle_subscription(name, false, false);
+                self.engine.handle_namespaces(name, vec![HeardNamespace { namespace, notify, notify_next }]);
+            }
+        }
         granted
+    }
+
+    fn namespace_of(&self, thing: u32) -> Option<&NamespaceId> {
+        self.namespaces[usize::from(self.cohort_of[thing as usize])].as_ref()
     }
 
     /// What was stored while the client was away.
@@ -166,7 +185,10 @@ impl Service {
                 let result = Err(rejection);
                 Reply { client_token: request.client_token.clone(), timestamp: Some(now.epoch_seconds()), result }
             }
-            None => self.engine.handle_request(&self.names[thing as usize], request, now),
+            None => {
+                let namespace = self.namespace_of(thing).cloned();
+                self.engine.handle_request_in(namespace.as_ref(), &self.names[thing as usize], request, now)
+            }
         }
     }
 
@@ -201,7 +223,7 @@ impl Service {
     /// The next notification for a client that is there; for others it is stored, or nothing.
     pub(crate) fn poll_notification(&mut self) -> Option<(u32, Notification)> {
         loop {
-            let (name, notification) = self.engine.poll_notification()?;
+            let Notified { thing: name, notification, .. } = self.engine.poll_notification()?;
             let thing = self.places[&name];
             match self.sessions[thing as usize] {
                 Session::Up => return Some((thing, notification)),
@@ -228,6 +250,7 @@ impl Service {
     /// So many jobs are in progress.
     pub(crate) fn jobs_in_progress(&mut self, count: u64, now: Mono) {
         self.meter.held(QuotaName::ActiveJobs, count, self.quotas.active_jobs, now);
+        self.meter.held(QuotaName::ConcurrentJobs, self.engine.concurrent_jobs() as u64, self.quotas.concurrent_jobs, now);
     }
 
     /// A call that changes nothing; `None`: the job is there no more.

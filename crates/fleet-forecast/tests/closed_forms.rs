@@ -74,6 +74,7 @@ const REACTION: Duration = Duration::from_secs(1);
 fn settings(things: usize, round_trip: Duration, change: impl FnOnce(&mut CreateJob)) -> Settings {
     let names: Vec<ThingName> = (0..things).map(|n| ThingName::new(&format!("t-{n:06}")).unwrap()).collect();
     let agent = AgentSettings {
+        namespace: None,
         seed: 7,
         workflow: Workflow::StartNext,
         behavior: Behavior {

@@ -1,12 +1,13 @@
-//! Which certificates complete a handshake: those that the CA has issued, and those that were registered without a CA, of every kind
-//! that AWS IoT takes (PROTOCOL-CORE 1.13). webpki would take version 3 of X.509 only; what the developer guide's own commands make with
+//! Which certificates complete a handshake: those that the endpoint's CA has issued, those that were registered, and those whose CA lets them
+//! register themselves, of every kind that AWS IoT takes (PROTOCOL-CORE 1.13). webpki would take version 3 of X.509 only; what the developer guide's own commands make with
 //! openssl is of version 1.
 
+use super::authorities;
 use super::identity::certificate_id;
 use super::service::Service;
 use host::tls::{self, Signed};
 use iot_jobs::instant::Now;
-use jobs_engine::registry::{CertificateId, CertificateMode, CertificateStatus, Registry};
+use jobs_engine::registry::{CertificateMode, CertificateStatus, Registry};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -41,15 +42,21 @@ impl ClientCertificates {
         if !signed.is_signed_by(&self.ca_key) {
             return Err(CertificateError::BadSignature);
         }
-        let (validity, now) = (certificate.validity(), i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        if now < validity.not_before.timestamp() {
-            return Err(CertificateError::NotValidYet);
-        }
-        if now > validity.not_after.timestamp() {
-            return Err(CertificateError::Expired);
-        }
+        check_time(&certificate, i64::try_from(now.as_secs()).unwrap_or(i64::MAX))?;
         check_extensions(&certificate)
     }
+}
+
+/// It is valid at `now_s`, in seconds since the epoch.
+pub(super) fn check_time(certificate: &X509Certificate<'_>, now_s: i64) -> Result<(), CertificateError> {
+    let validity = certificate.validity();
+    if now_s < validity.not_before.timestamp() {
+        return Err(CertificateError::NotValidYet);
+    }
+    if now_s > validity.not_after.timestamp() {
+        return Err(CertificateError::Expired);
+    }
+    Ok(())
 }
 
 fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, CertificateError> {
@@ -57,7 +64,7 @@ fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Certifi
 }
 
 /// One that names what its key is for has to name clients; what is critical has to be known.
-fn check_extensions(certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
+pub(super) fn check_extensions(certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
     for extension in certificate.extensions() {
         match extension.parsed_extension() {
             ParsedExtension::ExtendedKeyUsage(usage) if !usage.client_auth && !usage.any => {
@@ -72,13 +79,18 @@ fn check_extensions(certificate: &X509Certificate<'_>) -> Result<(), Certificate
     Ok(())
 }
 
-/// Whether a certificate that the CA has not issued may complete a handshake. One that is not `ACTIVE` learns of it at CONNECT.
-fn check_registered(registry: &Registry, id: CertificateId, now: Now) -> Result<(), CertificateError> {
-    let registered = registry
-        .certificate(id)
-        .ok()
-        .filter(|certificate| certificate.mode == CertificateMode::SniOnly && certificate.status != CertificateStatus::Revoked)
-        .ok_or(CertificateError::UnknownIssuer)?;
+/// Whether a certificate that the endpoint's CA has not issued may complete a handshake. One that is not `ACTIVE` learns of it at CONNECT, as
+/// does one that is registered then.
+fn check_registered(registry: &Registry, der: &CertificateDer<'_>, now: Now) -> Result<(), CertificateError> {
+    let id = certificate_id(der);
+    let Ok(registered) = registry.certificate(id) else {
+        let may = if registry.is_deleted(id) { Err(CertificateError::UnknownIssuer) } else { Ok(()) };
+        return may.and_then(|()| authorities::may_register_itself(registry, der, now.epoch_ms.div_euclid(1000)));
+    };
+    let is_brought = registered.mode == CertificateMode::SniOnly || registered.authority.is_some();
+    if !is_brought || registered.status == CertificateStatus::Revoked {
+        return Err(CertificateError::UnknownIssuer);
+    }
     if now.epoch_ms < registered.not_before_ms {
         return Err(CertificateError::NotValidYet);
     }
@@ -108,8 +120,7 @@ impl ClientCertVerifier for ClientCertificates {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.check_issued(end_entity, now).or_else(|error| {
-            let id = certificate_id(end_entity);
-            let registered = self.service.call_registry(|registry, _, now| check_registered(registry, id, now));
+            let registered = self.service.call_registry(|registry, _, now| check_registered(registry, end_entity, now));
             registered.map_err(|of_registry| if error == CertificateError::UnknownIssuer { of_registry } else { error })
         });
         Ok(verified.map(|()| ClientCertVerified::assertion())?)

@@ -15,6 +15,8 @@ const MINUTE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::
 /// What an account can have (PROTOCOL 13.4).
 const SESSION_EXPIRY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 24 * 3_600);
 const KEEP_ALIVE_MIN: RangeInclusive<Duration> = Duration::ZERO..=limits::KEEP_ALIVE_MAX;
+/// AWS's minutes, and more (PROTOCOL-CORE 1.10).
+const POLICY_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3_600);
 const SERVER_WORKERS_MAX: i64 = 1_024;
 
 /// The endpoint's whole shape: all that is no address, port or file of a running endpoint.
@@ -42,6 +44,12 @@ pub struct EndpointConfig {
     /// Whether TLS tickets are given, so that sessions can be resumed. `None`: no; in a scenario what `target.tls.resumption` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_resumption: Option<bool>,
+    /// The policy of the certificates that the endpoint makes for things: its file, or the document itself. `None`: the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// From a change of policies, or of what they are attached to, to when connected clients feel it: up to 1 h. AWS takes 6 to 8 minutes.
+    #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "duration_word")]
+    pub policy_delay: Duration,
     /// For all that the endpoint draws, up to [`i64::MAX`]. `None`: 0; in a scenario the seed of the scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -60,6 +68,8 @@ impl Default for EndpointConfig {
             keep_alive_min: limits::KEEP_ALIVE_MIN,
             auto_register: false,
             tls_resumption: None,
+            policy: None,
+            policy_delay: Duration::ZERO,
             seed: None,
             faults: FaultConfig::default(),
         }
@@ -88,6 +98,8 @@ impl EndpointConfig {
             keep_alive_min: duration("keep_alive_min", KEEP_ALIVE_MIN, default.keep_alive_min),
             auto_register: reader.boolean("auto_register").map_or(default.auto_register, |auto_register| auto_register.value),
             tls_resumption: reader.boolean("tls_resumption").map(|resumption| resumption.value),
+            policy: reader.string("policy").map(|policy| policy.value),
+            policy_delay: duration("policy_delay", POLICY_DELAY, default.policy_delay),
             seed: reader.integer("seed", 0..=i64::MAX).map(|seed| seed.value as u64),
         };
         reader.finish();
@@ -235,6 +247,8 @@ mod tests {
             keep_alive_min: ms(1_000),
             auto_register: true,
             tls_resumption: Some(false),
+            policy: Some("my/policy.json".into()),
+            policy_delay: ms(360_000),
             seed: Some(i64::MAX as u64),
             faults: FaultConfig {
                 latency: Some(Distribution::LogNormal(ms(5), 0.6)),
@@ -254,7 +268,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_key_by_key() {
         let all: toml::Table = full().to_toml().parse().unwrap();
-        assert_eq!(all.len(), 14, "{all}");
+        assert_eq!(all.len(), 16, "{all}");
         assert_eq!(read(&full().to_toml()), full());
         for key in all.keys() {
             let one = read(&toml::Table::from_iter([(key.clone(), all[key].clone())]).to_string());

@@ -1,17 +1,58 @@
-//! Who a client is: what its certificate says, and what the registry says of its certificate, or of the name it gives itself.
+//! Who a client is: what its certificate says, and what the registry says of its certificate. What it may do is its policies' to say.
 
+use super::authority::{Asking, DEVICE_POLICY, attached};
 use super::service::Service;
-use super::sessions::CloseReason;
-use dev_pki::MadeFor;
+use dev_pki::{DeviceCertificate, MadeFor, Store};
+use host::clock;
 use iot_jobs::ThingName;
-use jobs_engine::registry::{CertificateId, ResourceId, ThingSpec};
+use jobs_engine::registry::{
+    CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, PolicyName, PolicyTarget, Registry, ResourceId,
+    ThingSpec,
+};
 use rand::RngExt as _;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
+use std::borrow::Borrow;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Why a client may not connect, for the log.
 pub(super) type Refusal = &'static str;
+
+/// What a client calls itself. One session a client id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClientId(Arc<str>);
+
+impl ClientId {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The thing of this name, where it can be one's.
+    pub(super) fn thing(&self) -> Option<ThingName> {
+        ThingName::new(&self.0).ok()
+    }
+}
+
+/// So that a map of client ids is asked by their text.
+impl Borrow<str> for ClientId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The id of a certificate in the registry.
 pub(super) fn certificate_id(certificate: &CertificateDer<'_>) -> CertificateId {
@@ -20,27 +61,35 @@ pub(super) fn certificate_id(certificate: &CertificateDer<'_>) -> CertificateId 
 
 /// What a client's certificate says.
 pub(super) struct Presented {
+    der: CertificateDer<'static>,
     id: CertificateId,
-    /// Its common name, where that can be a thing's.
-    common_name: Option<ThingName>,
-    /// Of those that were made here.
-    made_for: Option<MadeFor>,
+    source_ip: Option<IpAddr>,
+    /// Of SNI.
+    domain_name: Option<Box<str>>,
 }
 
 impl Presented {
-    pub(super) fn new(certificate: &CertificateDer<'_>) -> Self {
-        let parsed = X509Certificate::from_der(certificate).map(|(_, parsed)| parsed).ok();
-        Self {
-            id: certificate_id(certificate),
-            common_name: parsed.as_ref().and_then(common_name),
-            made_for: parsed.as_ref().and_then(MadeFor::of),
-        }
+    pub(super) fn new(certificate: &CertificateDer<'static>, source_ip: Option<IpAddr>, domain_name: Option<&str>) -> Self {
+        let (der, id) = (certificate.clone(), certificate_id(certificate));
+        Self { der, id, source_ip, domain_name: domain_name.map(Into::into) }
+    }
+
+    pub(super) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// The client as its policies see it; without a client id on HTTPS.
+    pub(super) fn asking<'a>(&'a self, client_id: Option<&'a str>) -> Asking<'a> {
+        let (source_ip, domain_name) = (self.source_ip, self.domain_name.as_deref());
+        Asking { certificate: Some(&self.der), id: self.id, client_id, source_ip, domain_name }
     }
 
     /// The thing that the certificate itself names: one that was made here for that thing does. With `auto_register` so does one that
     /// somebody else made with the key of the CA.
-    fn thing(&self, auto_register: bool) -> Result<&ThingName, Refusal> {
-        match self.made_for {
+    fn thing(&self, auto_register: bool) -> Result<ThingName, Refusal> {
+        let parsed = X509Certificate::from_der(&self.der).map(|(_, parsed)| parsed);
+        let parsed = parsed.map_err(|_| "the certificate is no X.509 certificate")?;
+        match MadeFor::of(&parsed) {
             Some(MadeFor::Thing) => {}
             None if auto_register => {}
             None => {
@@ -53,99 +102,108 @@ impl Presented {
                 );
             }
         }
-        self.common_name.as_ref().ok_or("the certificate is not in the registry, and its common name is no thing name")
+        common_name(&parsed).ok_or("the certificate is not in the registry, and its common name is no thing name")
     }
 }
 
 /// A client that was found to be in order.
+#[derive(Clone)]
 pub(super) struct Identity {
-    pub(super) thing: ThingName,
-    credential: Credential,
-}
-
-/// What a client has shown.
-enum Credential {
-    /// A certificate of the registry.
-    Registered(CertificateId),
-    /// A certificate that itself names its thing.
-    Named,
-    /// A signature of the account's key.
-    Signature,
-}
-
-impl Identity {
-    /// The service's events are for the owner of the fleet, who signs: they tell of all things. The policy that a thing usually has
-    /// (PROTOCOL 14) does not let it hear them.
-    pub(super) fn hears_events(&self) -> bool {
-        matches!(self.credential, Credential::Signature)
-    }
+    pub(super) client_id: ClientId,
+    /// Which thing it is, where it is one.
+    pub(super) thing: Option<ThingName>,
+    /// What it has shown; absent: a signature of the account's key.
+    pub(super) certificate: Option<CertificateId>,
 }
 
 impl Service {
-    /// Which thing a client is that comes with what it `presented` and `client_id`; the client id must be the thing's name, as the
-    /// usual policy of PROTOCOL 14 wants, or be empty, which gives the client the name of its thing (inferred).
-    ///
-    /// A certificate of the registry must be `ACTIVE` and attached to that thing. Another one may name a registered thing itself
-    /// ([`Presented::thing`]); with `auto_register` the thing is registered now.
+    /// Who a client is that comes with what it `presented` and `client_id`. An empty client id gives it the name of the only thing that
+    /// its certificate is attached to (inferred). The certificate must be `ACTIVE` in the registry, or become so now ([`Self::adopt`]).
     ///
     /// # Errors
-    /// Why the client may not connect.
+    /// Why the client may not connect, whatever its policies say.
     pub(super) fn identify(&self, presented: &Presented, client_id: &str, auto_register: bool) -> Result<Identity, Refusal> {
-        let id = presented.id;
-        if let Some(admitted) = self.call_registry(|registry, _, _| registry.admit(id, client_id)) {
-            return admitted.map(|thing| Identity { thing, credential: Credential::Registered(id) });
+        self.know(presented, auto_register)?;
+        self.read(|registry, _| {
+            let certificate = registry.standing(presented.id).ok_or("the certificate has just left the registry")??;
+            let things = &certificate.things;
+            let client_id = match client_id {
+                "" if things.len() > 1 => {
+                    return Err("the certificate is attached to several things: the client id must name one of them");
+                }
+                "" => things.iter().next().ok_or("there is no client id, and the certificate is attached to no thing")?.as_str(),
+                client_id => client_id,
+            };
+            let thing = attached(certificate, client_id).ok().cloned();
+            Ok(Identity { client_id: ClientId::new(client_id), thing, certificate: Some(presented.id) })
+        })
+    }
+
+    /// Makes sure that a certificate is in the registry, and `ACTIVE`.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(super) fn know(&self, presented: &Presented, auto_register: bool) -> Result<(), Refusal> {
+        let standing =
+            self.read(|registry, _| registry.standing(presented.id).map(|standing| standing.map(|found| found.things.is_empty())));
+        match standing {
+            Some(Err(why)) => return Err(why),
+            Some(Ok(is_detached)) => {
+                if is_detached && auto_register {
+                    self.register_again(presented);
+                }
+                return Ok(());
+            }
+            None => {}
         }
         let thing = presented.thing(auto_register)?;
-        if !client_id.is_empty() && thing.as_str() != client_id {
-            return Err("the client id is not the name of the certificate's thing");
-        }
         if auto_register {
-            self.register(std::slice::from_ref(thing));
+            self.register(std::slice::from_ref(&thing));
         }
-        self.identify_registered(thing, Credential::Named)
+        if !self.read(|registry, _| registry.thing(&thing).is_ok()) {
+            return Err("the thing is not registered");
+        }
+        let certificate = DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is no X.509 certificate")?;
+        self.adopt(&thing, &certificate);
+        Ok(())
     }
 
-    /// Which thing a client is that connects with a signature and `client_id`. A signature says nothing of things, and an IAM policy may
-    /// allow any client id: here it is the name of a registered thing (inferred).
+    /// The thing that a certificate names, and that was deleted meanwhile, is there again, as with a certificate that is new.
+    fn register_again(&self, presented: &Presented) {
+        let Ok(thing) = presented.thing(true) else { return };
+        if self.read(|registry, _| registry.thing(&thing).is_err()) {
+            self.register(std::slice::from_ref(&thing));
+            self.call_registry(|registry, _, _| attach_all(registry, presented.id, &thing));
+            self.authority.changed(clock::mono());
+        }
+    }
+
+    /// Which client it is that connects with a signature and `client_id`. A signature says nothing of things, and an IAM policy may allow
+    /// any client id: the client is the thing of its name, where there is one (inferred).
     ///
     /// # Errors
-    /// Why the client may not connect.
+    /// When there is no client id.
     pub(super) fn identify_signed(&self, client_id: &str) -> Result<Identity, Refusal> {
-        let thing = ThingName::new(client_id).map_err(|_| "the client id is no name of a thing")?;
-        self.identify_registered(&thing, Credential::Signature)
-    }
-
-    fn identify_registered(&self, thing: &ThingName, credential: Credential) -> Result<Identity, Refusal> {
-        match self.call_registry(|registry, _, _| registry.thing(thing).is_ok()) {
-            true => Ok(Identity { thing: thing.clone(), credential }),
-            false => Err("the thing is not registered"),
+        if client_id.is_empty() {
+            return Err("there is no client id, and a signature names no thing");
         }
+        let client_id = ClientId::new(client_id);
+        let thing = client_id.thing().filter(|thing| self.read(|registry, _| registry.thing(thing).is_ok()));
+        Ok(Identity { client_id, thing, certificate: None })
     }
 
     /// The session of `identity` has begun: it ends when its certificate loses its standing, or its thing is deleted. Says whether that
     /// has not happened already.
     pub(super) fn settle(&self, identity: &Identity) -> bool {
-        self.with_principals(|principals, registry| match identity.credential {
-            Credential::Registered(id) => {
-                principals.insert(identity.thing.clone(), id);
-                matches!(registry.admit(id, identity.thing.as_str()), Some(Ok(_)))
-            }
-            Credential::Named | Credential::Signature => {
-                principals.remove(&identity.thing);
-                registry.thing(&identity.thing).is_ok()
+        self.read(|registry, _| {
+            let is_attached = |things: &jobs_engine::registry::SortedSet<ThingName>| {
+                identity.thing.as_ref().is_none_or(|thing| things.contains(thing.as_str()))
+            };
+            match identity.certificate {
+                Some(id) => matches!(registry.standing(id), Some(Ok(certificate)) if is_attached(&certificate.things)),
+                None => identity.thing.as_ref().is_none_or(|thing| registry.thing(thing).is_ok()),
             }
         })
-    }
-
-    /// Ends the sessions of things that came in with certificates of the registry, where `is_meant`.
-    pub(super) fn end_sessions(&self, is_meant: impl Fn(&ThingName, CertificateId) -> bool) {
-        let ended: Vec<ThingName> = self.with_principals(|principals, _| {
-            principals.extract_if(.., |thing, id| is_meant(thing, *id)).map(|(thing, _)| thing).collect()
-        });
-        for thing in ended {
-            tracing::info!(%thing, "its certificate has lost its standing: the session ends");
-            self.sessions.close(&thing, CloseReason::NotAuthorized);
-        }
     }
 
     /// Registers what is not registered yet.
@@ -157,6 +215,40 @@ impl Service {
                 engine.create_thing(name);
             }
         });
+    }
+
+    /// Registers the certificates that were made for these things in `dir`, as [`Self::adopt`] does.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn adopt_made(&self, dir: &Path, names: &[ThingName]) -> Result<(), dev_pki::PkiError> {
+        for thing in names {
+            self.adopt(thing, &Store::certificate(dir, thing)?);
+        }
+        Ok(())
+    }
+
+    /// Takes a certificate that names its thing into the registry: `ACTIVE`, attached to that thing, and with the policy that such things
+    /// have. One that is known already, or was deleted, stays what it is.
+    fn adopt(&self, thing: &ThingName, certificate: &DeviceCertificate) {
+        let pem = Pem::OfThing { thing: thing.clone() };
+        let id = certificate_id(&certificate.der);
+        let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
+        let (status, mode) = (CertificateStatus::Active, CertificateMode::Default);
+        let new = NewCertificate { id, pem, status, mode, not_before_ms, not_after_ms };
+        self.call_registry(|registry, _, now| {
+            if registry.standing(id).is_none() && registry.add_certificate(new, now).is_ok() {
+                attach_all(registry, id, thing);
+            }
+        });
+    }
+}
+
+/// What is attached to a certificate that was made here. Where the policy was deleted there is none to attach.
+fn attach_all(registry: &mut Registry, id: CertificateId, thing: &ThingName) {
+    let _ = registry.attach_thing(id, thing, false);
+    if let Ok(policy) = PolicyName::new(DEVICE_POLICY) {
+        let _ = registry.attach_policy(&policy, &PolicyTarget::Certificate(id));
     }
 }
 

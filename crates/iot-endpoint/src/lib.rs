@@ -3,10 +3,12 @@
 //! The rules of jobs, things and certificates are those of [`jobs_engine`]. Here is what stands around it: the listeners for MQTT,
 //! HTTPS and the control plane, the MQTT broker, the sessions that are connected, a `service` that shares the engine between them,
 //! and what is written: ledger, state, log of requests. Jobs are created, canceled and deleted through the control plane's listener
-//! only; it evaluates no policies, and is no service for production.
+//! only; it is no service for production.
 
 #![warn(missing_docs)]
 
+mod authorities;
+mod authority;
 mod broker;
 mod client_certificates;
 pub mod config;
@@ -26,4 +28,5 @@ mod shape;
 mod state;
 mod supervision;
 
+pub use authority::{DEVICE_POLICY, DecisionLogError, DevicePolicy, PolicyFileError, is_document};
 pub use ledger::{LedgerError, LedgerWriter};

@@ -24,6 +24,10 @@ pub(super) enum Door {
     Handshake,
     /// At CONNECT, with a client id.
     Connect,
+    /// What an MQTT client wanted to do once it was connected.
+    Mqtt,
+    /// A request.
+    Https,
 }
 
 impl fmt::Display for Door {
@@ -31,6 +35,8 @@ impl fmt::Display for Door {
         f.write_str(match self {
             Self::Handshake => "TLS handshake",
             Self::Connect => "MQTT CONNECT",
+            Self::Mqtt => "MQTT",
+            Self::Https => "HTTPS",
         })
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A request that was answered, before its answer has left.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
+    pub(super) thing: ThingName,
     pub(super) received: Mono,
     /// Absent: no operation has its topic.
     pub(super) kind: Option<RequestKind>,
@@ -20,9 +21,15 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    pub(super) fn new(received: Mono, kind: Option<RequestKind>, reply: &Reply) -> Self {
+    pub(super) fn new(thing: &ThingName, received: Mono, kind: Option<RequestKind>, reply: &Reply) -> Self {
         let outcome = reply.result.as_ref().map_or_else(|rejection| rejection.code.as_str(), |_| "accepted");
-        Self { received, kind, outcome, client_token: reply.client_token.as_ref().map(|token| token.0.to_string()) }
+        Self {
+            thing: thing.clone(),
+            received,
+            kind,
+            outcome,
+            client_token: reply.client_token.as_ref().map(|token| token.0.to_string()),
+        }
     }
 }
 
@@ -65,13 +72,13 @@ impl RequestLog {
     }
 
     /// The answers have left at `sent`.
-    pub(super) fn write(&self, thing: &ThingName, answered: &[Answered], sent: Mono) -> Result<(), RequestLogError> {
+    pub(super) fn write(&self, answered: &[Answered], sent: Mono) -> Result<(), RequestLogError> {
         let mut out = self.lock();
         for request in answered {
             let row = Row {
                 received_ns: request.received.0,
                 sent_ns: sent.0,
-                thing: thing.as_str(),
+                thing: request.thing.as_str(),
                 operation: request.kind.map(|kind| kind.to_string()),
                 outcome: request.outcome,
                 client_token: request.client_token.as_deref(),

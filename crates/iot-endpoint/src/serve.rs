@@ -1,5 +1,6 @@
 //! `fleetsim serve`: brings the listeners up, says so, and takes them down again.
 
+use super::authority::{Authority, DecisionLog, DevicePolicy};
 use super::client_certificates::ClientCertificates;
 use super::config::EndpointConfig;
 use super::listeners::api::{self, ApiSettings};
@@ -65,6 +66,10 @@ pub struct ServeOptions {
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,
+    /// What `config.policy` names.
+    pub policy: DevicePolicy,
+    /// Where to append what clients were denied, and why.
+    pub decisions: Option<PathBuf>,
     /// Where to keep what is known.
     pub state: Option<PathBuf>,
     /// End when this process is no longer the parent.
@@ -77,7 +82,7 @@ pub enum ServeError {
     /// Certificates cannot be read or made.
     #[error("{0}")]
     Pki(#[from] PkiError),
-    /// The ledger, the log of requests or the state cannot be written.
+    /// The ledger, a log or the state cannot be written.
     #[error("{0}")]
     Files(#[from] FileError),
     /// A port cannot be had.
@@ -125,10 +130,14 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let files = Files {
         ledger: options.ledger.as_deref().map(LedgerWriter::open).transpose().map_err(FileError::from)?,
         requests: options.requests.as_deref().map(RequestLog::create).transpose().map_err(FileError::from)?,
+        decisions: options.decisions.as_deref().map(DecisionLog::open).transpose().map_err(FileError::from)?,
         state: options.state.as_deref().map(Opened::open).transpose().map_err(FileError::from)?,
     };
-    let service = Arc::new(Service::new(engine_config(options), &shape_settings(options), files)?);
+    let authority = Authority::new(options.config.policy_delay);
+    let service = Arc::new(Service::new(engine_config(options), &shape_settings(options), authority, files)?);
+    service.set_device_policy(&options.policy, options.config.policy.is_some());
     service.register(&names);
+    service.adopt_made(&options.dir, &names)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(run(options, &store, &service, descriptors));
     runtime.shutdown_timeout(STOP_TIMEOUT);
@@ -141,6 +150,8 @@ fn engine_config(options: &ServeOptions) -> EngineConfig {
         spread: config.spread,
         rate_per_minute: quotas.rollout_per_minute,
         active_jobs_max: quotas.active_jobs,
+        concurrent_jobs_max: quotas.concurrent_jobs,
+        jobs_in_deletion_max: quotas.jobs_in_deletion,
         targets_per_job_max: quotas.targets_per_job,
         ..EngineConfig::new(config.minute)
     }
@@ -181,6 +192,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
         data_endpoint: reachable(addresses.mqtt),
         jobs_endpoint: reachable(addresses.api),
         mqtt: mqtt_settings,
+        dir: options.dir.clone(),
         authority: DeviceAuthority::open(store)?,
     });
     service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
@@ -277,7 +289,7 @@ fn announce(addresses: &Addresses, options: &ServeOptions) -> io::Result<()> {
         "dir": options.dir,
         "pid": std::process::id(),
     });
-    let files = [&options.ledger, &options.requests];
+    let files = [&options.ledger, &options.requests, &options.decisions];
     if files.into_iter().flatten().any(|path| stdio::is_standard(path)) {
         stdio::say(&line.to_string());
         return Ok(());

@@ -89,9 +89,9 @@ impl Shape {
         &self.meters
     }
 
-    /// When the server ends the connection that begins now; never, unless it is told to.
-    pub(super) fn end_of_life(&self, thing: &ThingName) -> Mono {
-        self.faults.lifetime(thing).map_or(Mono::FAR_FUTURE, |lifetime| clock::mono() + lifetime)
+    /// When the server ends the connection that begins now; never, unless it is told to, and never that of a client that is no thing.
+    pub(super) fn end_of_life(&self, thing: Option<&ThingName>) -> Mono {
+        thing.and_then(|thing| self.faults.lifetime(thing)).map_or(Mono::FAR_FUTURE, |lifetime| clock::mono() + lifetime)
     }
 
     // ---------------------------------------------------------------------------------------------------------- messages
@@ -148,7 +148,7 @@ impl Shape {
         self.emitted();
         match self.faults.notification(thing, clock::mono) {
             Some(due) => self.late.add(due, message.bytes(), Late::Notification(thing.clone(), message)),
-            None => sessions.push(thing, &message),
+            None => sessions.notify(thing, &message),
         }
     }
 
@@ -178,7 +178,7 @@ fn hand_over(late: Late, sessions: &Sessions) -> Option<Late> {
             Ok(()) | Err(TrySendError::Closed(_)) => None,
         },
         Late::Notification(thing, message) => {
-            sessions.push(&thing, &message);
+            sessions.notify(&thing, &message);
             None
         }
         Late::Wake(wake) => {

@@ -2,7 +2,7 @@
 
 use super::execution::ExecutionStatus;
 use super::job::{AbortCriterion, CreateJob, JobConfig, PresignedUrlConfig, RetryCriterion, RolloutConfig, TargetSelection};
-use super::name::{GroupName, JobId, StatusDetails, ThingName};
+use super::name::{GroupName, JobId, NamespaceId, StatusDetails, ThingName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use strum::{IntoStaticStr, VariantArray};
@@ -61,7 +61,7 @@ pub struct CancelExecution {
     pub force: bool,
 }
 
-/// PROTOCOL 11.3. A deleted job is gone at once, so that `DELETION_IN_PROGRESS` is never seen.
+/// PROTOCOL 11.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobStatus {
@@ -73,6 +73,8 @@ pub enum JobStatus {
     Completed,
     /// `CANCELED`, by a call or by its abort criteria.
     Canceled,
+    /// `DELETION_IN_PROGRESS`: it has many executions, which go one after the other.
+    DeletionInProgress,
 }
 
 impl JobStatus {
@@ -166,6 +168,8 @@ pub struct JobFilter {
     pub target_selection: Option<TargetSelection>,
     /// Only jobs for this thing group (`thingGroupName`); absent: for any target.
     pub group: Option<GroupName>,
+    /// Only jobs of this namespace (`namespaceId`); absent: of any and of none.
+    pub namespace: Option<NamespaceId>,
 }
 
 /// An execution as the control plane tells it (PROTOCOL 11.4).

@@ -3,12 +3,11 @@
 use super::control::ControlError;
 use super::execution::ExecutionStatus;
 use super::limits;
-use super::name::{GroupName, JobDocument, JobId, ThingName};
+use super::name::{GroupName, JobDocument, JobId, NamespaceId, ThingName};
+use super::schedule::SchedulingConfig;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// A target of a job; an ARN on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,37 +130,6 @@ pub struct RetryCriterion {
     pub retries: u32,
 }
 
-/// `schedulingConfig` without maintenance windows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SchedulingConfig {
-    /// Milliseconds since the epoch.
-    pub start_ms: Option<i64>,
-    /// Milliseconds since the epoch, and what happens then.
-    pub end: Option<ScheduledEnd>,
-}
-
-/// `endTime` and `endBehavior` of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScheduledEnd {
-    /// `endTime`, in milliseconds since the epoch.
-    pub at_ms: i64,
-    /// `endBehavior`.
-    pub behavior: EndBehavior,
-}
-
-/// What happens to a job at its `endTime`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-pub enum EndBehavior {
-    /// No further executions.
-    #[default]
-    StopRollout,
-    /// What is `QUEUED` is cancelled too.
-    Cancel,
-    /// What is `IN_PROGRESS` is cancelled too.
-    ForceCancel,
-}
-
 /// `presignedUrlConfig`: how URLs that stand in the document as placeholders are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresignedUrlConfig {
@@ -214,16 +182,40 @@ pub struct CreateJob {
     pub document_source: Option<String>,
     /// `schedulingConfig`; absent: the job starts when it is created, and has no end time.
     pub scheduling: Option<SchedulingConfig>,
+    /// `namespaceId`: only clients that name it see the job.
+    #[serde(default)]
+    pub namespace: Option<NamespaceId>,
+    /// `jobTemplateArn` and `documentParameters`; absent: it was made from no template.
+    #[serde(default)]
+    pub template: Option<TemplateUse>,
     /// What UpdateJob can change, too.
     pub config: JobConfig,
+}
+
+/// The template that a job is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateUse {
+    /// `jobTemplateArn`.
+    pub arn: String,
+    /// `documentParameters`, of managed templates only.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl CreateJob {
     /// A snapshot job with nothing but what every job has.
     #[must_use]
     pub fn new(job_id: JobId, targets: Vec<JobTarget>, document: JobDocument) -> Self {
-        let target_selection = TargetSelection::default();
-        Self { job_id, targets, target_selection, document, document_source: None, scheduling: None, config: JobConfig::default() }
+        Self {
+            job_id,
+            targets,
+            target_selection: TargetSelection::default(),
+            document,
+            document_source: None,
+            scheduling: None,
+            namespace: None,
+            template: None,
+            config: JobConfig::default(),
+        }
     }
 
     /// # Errors
@@ -234,31 +226,6 @@ impl CreateJob {
             return refuse(format!("a job document may have at most {} bytes", limits::DOCUMENT_BYTES_MAX));
         }
         self.config.check()
-    }
-}
-
-impl SchedulingConfig {
-    /// Start: 30 minutes to a year after `created_ms`. End: 30 minutes after the start, at most two years ahead (PROTOCOL 11.2).
-    ///
-    /// # Errors
-    /// `InvalidRequest` with the member that is out of its limits.
-    pub fn check(&self, created_ms: i64, minute: Duration) -> Result<(), ControlError> {
-        let ahead = (minute * limits::SCHEDULE_MINUTES_MIN).as_millis() as i64;
-        let years = |count: u32| created_ms + (DAY * limits::SCHEDULE_START_DAYS_MAX * count).as_millis() as i64;
-        let refuse = |what: &str, from: &str, most: &str| {
-            let minutes = limits::SCHEDULE_MINUTES_MIN;
-            refuse(format!("{what} must be at least {minutes} minutes after {from}, and at most {most} ahead"))
-        };
-        if let Some(start) = self.start_ms
-            && !(created_ms + ahead..=years(1)).contains(&start)
-        {
-            return refuse("startTime", "now", "a year");
-        }
-        let from = self.start_ms.unwrap_or(created_ms);
-        match self.end {
-            Some(end) if !(from + ahead..=years(2)).contains(&end.at_ms) => refuse("endTime", "the start", "two years"),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -323,11 +290,11 @@ impl RolloutConfig {
     }
 }
 
-fn refuse(message: String) -> Result<(), ControlError> {
+pub(super) fn refuse(message: String) -> Result<(), ControlError> {
     Err(ControlError::InvalidRequest(message))
 }
 
-fn within(what: &str, value: u64, min: u64, max: u64) -> Result<(), ControlError> {
+pub(super) fn within(what: &str, value: u64, min: u64, max: u64) -> Result<(), ControlError> {
     match (min..=max).contains(&value) {
         true => Ok(()),
         false if max == u64::MAX => refuse(format!("{what} must be at least {min}, not {value}")),

@@ -7,14 +7,19 @@
 #![warn(missing_docs)]
 
 mod control;
+pub mod cron;
 mod error;
 mod execution;
 pub mod instant;
 mod job;
 pub mod ledger;
 pub mod limits;
+pub mod managed;
 mod name;
 mod request;
+mod schedule;
+mod tags;
+mod template;
 pub mod wire;
 
 pub use control::{
@@ -24,11 +29,14 @@ pub use control::{
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 pub use job::{
-    AbortCriterion, CreateJob, EndBehavior, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig,
-    RateIncrease, RetryCriterion, RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, TargetSelection,
+    AbortCriterion, CreateJob, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig, RateIncrease,
+    RetryCriterion, RolloutConfig, Spread, TargetSelection, TemplateUse,
 };
-pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, StatusDetails, ThingName};
+pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, NamespaceId, StatusDetails, TemplateId, ThingName};
 pub use request::{
     Answer, Describe, JobRef, Notification, NotifiedJobs, PendingJobs, Reply, Request, RequestBody, RequestKind, StartNext,
     StepTimeout, Subscription, Update, UpdateAnswer,
 };
+pub use schedule::{EndBehavior, MaintenanceWindow, ScheduledEnd, SchedulingConfig, WindowState};
+pub use tags::Tags;
+pub use template::{JobTemplate, TemplateRef};

@@ -44,6 +44,18 @@ pub const PRESIGNED_S_MAX: u64 = 3_600;
 pub const SCHEDULE_MINUTES_MIN: u32 = 30;
 /// A start time is at most this many days ahead, an end time twice as many.
 pub const SCHEDULE_START_DAYS_MAX: u32 = 366;
+/// How long a maintenance window is open at most, in minutes: less than a day (PROTOCOL-CORE 2.3).
+pub const WINDOW_MINUTES_MAX: u32 = 1_430;
+/// Maintenance windows to come that DescribeJob tells of (PROTOCOL-CORE 2.3).
+pub const WINDOWS_TOLD: usize = 7;
+/// Of `namespaceId`, in characters.
+pub const NAMESPACE_CHARS_MAX: usize = 64;
+/// Of one resource (PROTOCOL-CORE 2.5).
+pub const TAGS_MAX: usize = 50;
+/// Of a tag's key, in characters (PROTOCOL-CORE 2.5).
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Of a tag's value, in characters (PROTOCOL-CORE 2.5).
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// `maxResults` of a list (PROTOCOL 15.3).
 pub const LIST_PAGE_MAX: usize = 250;
 

@@ -51,6 +51,12 @@ fn check(what: &'static str, text: &str, max: usize, allowed: &'static str, ok: 
     }
 }
 
+/// Of a tag's key.
+pub(crate) fn tag_char(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Number, Separator};
+    matches!(c.general_category_group(), Letter | Separator | Number) || "_.:/=+-@".contains(c)
+}
+
 pub(crate) fn thing_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')
 }
@@ -120,6 +126,15 @@ name!(
 name!(
     /// A thing group: 1 to 128 of `[a-zA-Z0-9:_-]`.
     GroupName, "a thing group name", limits::THING_NAME_CHARS_MAX, "letters, digits, ':', '_' and '-'", thing_char
+);
+
+name!(
+    /// A job template of the account: 1 to 64 of `[a-zA-Z0-9_-]`.
+    TemplateId, "a job template id", limits::JOB_ID_CHARS_MAX, "letters, digits, '_' and '-'", job_char
+);
+name!(
+    /// A namespace of jobs, such as `aws-gg-deployment`: 1 to 64 of `[a-zA-Z0-9_-]` (the length is inferred: a topic has to hold it).
+    NamespaceId, "a namespace id", limits::NAMESPACE_CHARS_MAX, "letters, digits, '_' and '-'", job_char
 );
 
 /// Correlation of a reply with its request; echoed verbatim by the service.

@@ -3,6 +3,7 @@
 use super::evidence::{self, Part, Undone};
 use super::executions::{Anomaly, HEARD_MAX, HEARD_MAX_PER_THING, JOBS_HEARD_MAX};
 use super::health::{Breach, Cause, Excess, Storm};
+use super::interval::DENIED_KIND;
 use super::sample::Operation;
 use super::snapshot::{ScopeName, Snapshot};
 use crate::Phase;
@@ -88,6 +89,13 @@ pub enum Finding {
         /// So many seconds of it are there.
         seconds: u64,
     },
+    /// What policies of the endpoint denied: how often each action, and the first of the most frequent one in words.
+    Denied {
+        /// Actions, the most frequent first.
+        actions: Vec<(&'static str, u64)>,
+        /// Why.
+        example: String,
+    },
     /// What went wrong on purpose, and how often, in the order of the table of faults.
     Injected(Vec<(Fault, u64)>),
 }
@@ -160,6 +168,11 @@ impl fmt::Display for Finding {
             ),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
+            }
+            Self::Denied { actions, example } => {
+                let counts: Vec<String> =
+                    actions.iter().map(|(action, count)| format!("{action} {} times", grouped(*count))).collect();
+                write!(f, "denied by policies of the endpoint: {}; {example}", counts.join(", "))
             }
             Self::Injected(counts) => {
                 let counts: Vec<String> =
@@ -275,6 +288,18 @@ fn injected(snapshot: &Snapshot) -> Option<Finding> {
     (!counts.is_empty()).then(|| Finding::Injected(counts.into_iter().collect()))
 }
 
+/// What policies denied, where they denied anything.
+fn denied(snapshot: &Snapshot) -> Option<Finding> {
+    let mut actions = BTreeMap::<&'static str, (u64, &str)>::new();
+    for (key, tally) in snapshot.errors.iter().filter(|(key, _)| key.kind == DENIED_KIND) {
+        actions.entry(key.code).or_insert((0, &tally.example)).0 += tally.count;
+    }
+    let mut actions: Vec<_> = actions.into_iter().collect();
+    actions.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let example = actions.first()?.1.1.to_owned();
+    Some(Finding::Denied { actions: actions.into_iter().map(|(action, (count, _))| (action, count)).collect(), example })
+}
+
 /// What the figures so far tell.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -287,7 +312,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let anomalies = snapshot.anomalies.iter().map(|(anomaly, count)| Finding::Anomalous { anomaly: *anomaly, count: *count });
     let on_purpose = injected(snapshot).into_iter().chain(unfinished(snapshot));
     let of_generator = lost.into_iter().chain(beyond).chain(bottlenecks).chain(storm).chain(saturated);
-    of_generator.chain(anomalies).chain(evidence::findings(snapshot)).chain(on_purpose).collect()
+    of_generator.chain(anomalies).chain(denied(snapshot)).chain(evidence::findings(snapshot)).chain(on_purpose).collect()
 }
 
 /// What events have left behind at the end of the run.

@@ -94,12 +94,15 @@ pub struct OperationInterval {
 /// The kind of error that was made on purpose; its code is the fault's name.
 const FAULT_KIND: &str = "fault";
 
+/// The kind of what a policy of the endpoint denied; its code is the action, such as `iot:Subscribe`.
+pub const DENIED_KIND: &str = "denied";
+
 /// What an error is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ErrorKey {
     /// What went wrong.
     pub operation: Operation,
-    /// Where: a stage of connecting, `rejected`, `timeout`, `lost`, `unreadable`, or `fault` for what was on purpose.
+    /// Where: a stage of connecting, `rejected`, `timeout`, `lost`, `unreadable`, [`DENIED_KIND`], or `fault` for what was on purpose.
     pub kind: &'static str,
     /// How: an error code of the service, a word for what the network said, or the name of a fault.
     pub code: &'static str,

@@ -39,7 +39,7 @@ pub use finding::{Finding, findings};
 pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS, Storm, WINDOW as HEALTH_WINDOW_S};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
 pub use interval::{
-    Counts, ErrorKey, ErrorTally, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind,
+    Counts, DENIED_KIND, ErrorKey, ErrorTally, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind,
 };
 pub use joining::{Joined, Joiner};
 pub use phases::{Phase, PhaseSet};

@@ -6,5 +6,6 @@
 pub mod distribution;
 pub mod name_template;
 pub mod periodic;
+pub mod run_id;
 pub mod seed;
 pub mod text;

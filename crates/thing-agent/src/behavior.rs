@@ -3,6 +3,7 @@
 use iot_jobs::{ExecutionStatus, JobId};
 use rand::RngExt;
 use sim_units::distribution::Distribution;
+use sim_units::run_id::without_run_id;
 use sim_units::seed::{self, Purpose};
 use std::time::Duration;
 use thing_faults::FaultSpec;
@@ -49,7 +50,7 @@ impl Script {
     /// What `thing` will do with this execution.
     #[must_use]
     pub fn draw(behavior: &Behavior, seed: u64, thing: u64, job: &JobId, execution_number: i64) -> Self {
-        let stream = seed::digest(job.as_str()) ^ (execution_number as u64).rotate_left(48);
+        let stream = seed::digest(without_run_id(job.as_str())) ^ (execution_number as u64).rotate_left(48);
         let mut rng = seed::rng(seed, thing, Purpose::Execution, stream);
         let toss: f64 = rng.random();
         let shares = &behavior.outcome;

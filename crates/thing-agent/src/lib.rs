@@ -20,6 +20,7 @@ pub mod cut;
 mod event;
 mod faults;
 pub mod telemetry;
+pub mod thing_template;
 pub mod workflow;
 
 pub use agent::{AgentSettings, JobsAgent};

@@ -1,12 +1,12 @@
 //! What a thing says of itself all the while, whatever its jobs are: messages on a topic of its own, by a schedule that nothing that
 //! happens to them changes.
 
+use crate::thing_template::ThingTemplate;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ThingName, limits};
 use rand::RngExt;
 use sim_units::periodic::{Due, Period, Purposes, Schedule};
 use sim_units::seed::{self, Purpose};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 const PURPOSES: Purposes = Purposes { phase: Purpose::TelemetryPhase, jitter: Purpose::TelemetryJitter };
@@ -15,41 +15,15 @@ const FILLER: u8 = b'.';
 
 /// `"dt/{thing}/state"`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicTemplate(Vec<Part>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Thing,
-    Index,
-}
+pub struct TopicTemplate(ThingTemplate);
 
 impl TopicTemplate {
     /// # Errors
     /// With what is wrong, when no thing could publish there.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, field)) = rest.split_once('{') {
-            parts.push(Part::Text(before.to_owned()));
-            let (name, after) = field.split_once('}').ok_or("a { has no }")?;
-            parts.push(match name {
-                "thing" => Part::Thing,
-                "index" => Part::Index,
-                other => return Err(format!("there is no field {{{other}}}, only {{thing}} and {{index}}")),
-            });
-            rest = after;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        if parts.is_empty() {
-            return Err("it is empty".to_owned());
-        }
+        let template = ThingTemplate::parse(text)?;
         if text.starts_with('$') {
             return Err("topics that start with $ belong to the service".to_owned());
-        }
-        if parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains('}'))) {
-            return Err("a } has no {".to_owned());
         }
         if let Some(found) = text.chars().find(|c| matches!(c, '+' | '#' | '\0')) {
             return Err(format!("a topic to publish on cannot have {found:?}"));
@@ -58,31 +32,19 @@ impl TopicTemplate {
         if slashes > limits::TOPIC_SLASHES_MAX {
             return Err(format!("it has {slashes} slashes, and AWS takes {}", limits::TOPIC_SLASHES_MAX));
         }
-        Ok(Self(parts))
+        Ok(Self(template))
     }
 
     /// The topic of a thing.
     #[must_use]
     pub fn topic(&self, thing: &ThingName, index: u64) -> String {
-        let mut topic = String::with_capacity(64);
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => topic.push_str(text),
-                Part::Thing => topic.push_str(thing.as_str()),
-                Part::Index => write!(topic, "{index}").expect("a String takes everything"),
-            }
-        }
-        topic
+        self.0.text(thing, index)
     }
 }
 
 impl std::fmt::Display for TopicTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
-            Part::Thing => f.write_str("{thing}"),
-            Part::Index => f.write_str("{index}"),
-        })
+        self.0.fmt(f)
     }
 }
 

@@ -14,6 +14,7 @@ use iot_jobs::JobId;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sim_units::distribution::Distribution;
+use sim_units::run_id::without_run_id;
 use sim_units::seed::{self, Purpose};
 use strum::IntoStaticStr;
 
@@ -90,7 +91,7 @@ impl Unit {
     /// Execution `number` of `job` on the thing.
     #[must_use]
     pub fn execution(job: &JobId, number: i64) -> Self {
-        Self(seed::digest(job.as_str()) ^ (number as u64).rotate_left(48))
+        Self(seed::digest(without_run_id(job.as_str())) ^ (number as u64).rotate_left(48))
     }
 
     /// Updates of an execution count from 0: its reports, then its end.

@@ -75,7 +75,7 @@ pub async fn connect<O: Observer>(
         };
         let mut out = BytesMut::new();
         let MqttSettings { keep_alive, clean, .. } = *settings;
-        let connect = Connect { client_id: thing.id.name.as_str(), keep_alive, clean };
+        let connect = Connect { client_id: thing.id.client_id(), keep_alive, clean };
         settings.version.write_connect(&connect, &mut out);
         stream.write_all(&out).await?;
         stream.flush().await?;

@@ -19,8 +19,18 @@ pub(crate) enum GroupsError {
     TooMany { thing: ThingName, count: usize },
 }
 
+/// How the groups of a run are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GroupNames<'a> {
+    /// Tells the groups of one run from those of another.
+    pub suffix: &'a str,
+    /// The group that has all things already.
+    pub whole: Option<&'a GroupName>,
+}
+
 struct TargetGroup {
     name: GroupName,
+    is_given: bool,
     /// Ascending.
     positions: Arc<[u32]>,
 }
@@ -32,11 +42,9 @@ pub(crate) struct TargetGroups {
 }
 
 impl TargetGroups {
-    /// `suffix` tells the groups of one run from those of another.
-    ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(crate) fn of(plan: &Plan, roster: &Roster, suffix: &str) -> Result<Self, GroupsError> {
+    pub(crate) fn of(plan: &Plan, roster: &Roster, names: GroupNames<'_>) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
         let mut memberships = vec![0; roster.names().len()];
@@ -46,7 +54,12 @@ impl TargetGroups {
             of_rollout.push(known.unwrap_or(groups.len()));
             if known.is_none() {
                 positions.iter().for_each(|position| memberships[*position as usize] += 1);
-                groups.push(TargetGroup { name: GroupName::new(&format!("targets-{}{suffix}", rollout.jobs[0]))?, positions });
+                let given = names.whole.filter(|_| positions.len() == roster.names().len());
+                let name = match given {
+                    Some(group) => group.clone(),
+                    None => GroupName::new(&format!("targets-{}{}", rollout.jobs[0], names.suffix))?,
+                };
+                groups.push(TargetGroup { name, is_given: given.is_some(), positions });
             }
         }
         match memberships.iter().position(|count| *count > GROUPS_PER_THING_MAX) {
@@ -55,10 +68,15 @@ impl TargetGroups {
         }
     }
 
-    /// The groups with their members.
+    /// The groups that are to be made, with their members.
     pub(crate) fn members(&self, things: &[ThingName]) -> Vec<(GroupName, Vec<ThingName>)> {
         let names = |group: &TargetGroup| group.positions.iter().map(|position| things[*position as usize].clone()).collect();
-        self.groups.iter().map(|group| (group.name.clone(), names(group))).collect()
+        self.groups.iter().filter(|group| !group.is_given).map(|group| (group.name.clone(), names(group))).collect()
+    }
+
+    /// The groups that are to be made.
+    pub(crate) fn made(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups.iter().filter(|group| !group.is_given).map(|group| &group.name)
     }
 
     /// The groups with the places of their members.
@@ -88,7 +106,7 @@ mod tests {
         let cohorts = "[[cohort]]\nname = 'a'\nshare = 0.5\n[[cohort]]\nname = 'b'\nshare = 0.5\n";
         let text = format!("name = 'x'\n[fleet]\nthings = {things}\n{cohorts}{rollouts}");
         let plan = crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-        TargetGroups::of(&plan, &Roster::new(&plan).unwrap(), "")
+        TargetGroups::of(&plan, &Roster::new(&plan).unwrap(), GroupNames::default())
     }
 
     #[test]
@@ -104,6 +122,18 @@ mod tests {
         assert_eq!((groups.of_rollout(0).1, groups.of_rollout(3).1), (10, 5));
         let in_slices = |rollout| ["0/3", "1/3", "2/3"].map(|slice| groups.targets_in(rollout, slice.parse().unwrap()));
         assert_eq!((in_slices(0), in_slices(3).iter().sum::<u64>()), ([4, 3, 3], 5));
+    }
+
+    #[test]
+    fn a_group_that_has_all_things_is_used_by_whoever_is_for_all() {
+        let text =
+            "name = 'x'\n[fleet]\nthings = 4\n[[rollout]]\njob = 'all'\n[[rollout]]\njob = 'half'\ntargets = { share = 0.5 }";
+        let plan = crate::scenario::load("x", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        let (roster, fleet) = (Roster::new(&plan).unwrap(), GroupName::new("fleet").unwrap());
+        let groups = TargetGroups::of(&plan, &roster, GroupNames { suffix: "-1", whole: Some(&fleet) }).unwrap();
+        assert_eq!([0, 1].map(|rollout| groups.of_rollout(rollout).0.as_str()), ["fleet", "targets-half-1"]);
+        assert_eq!(groups.made().map(GroupName::as_str).collect::<Vec<_>>(), ["targets-half-1"]);
+        assert_eq!(groups.members(roster.names()).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The jobs of a run: their life ([`rollouts`]), the thing groups they are for ([`groups`]), and the files that their documents name
-//! ([`artifacts`]).
+//! ([`artifacts`]); what an account keeps of them ([`run_id`], [`cleanup`]).
 
 pub(super) mod artifacts;
+pub(super) mod cleanup;
 pub(crate) mod groups;
 pub(crate) mod rollouts;
+pub(crate) mod run_id;

@@ -3,7 +3,9 @@
 //! Calls of the control plane go on beside the run, so that a slow endpoint delays nothing but its own jobs.
 
 use super::super::targets::ControlPlane;
-use crate::aws::control::{ControlCallError, JobState};
+use crate::aws::client::CallError;
+use crate::aws::control::JobState;
+use crate::aws::journal::JournalError;
 use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
@@ -43,10 +45,11 @@ struct OpenJob {
 
 /// A job that could not be created.
 #[derive(Debug, thiserror::Error)]
-#[error("{job}: {source}")]
-pub(in crate::run) struct CreateError {
-    job: JobId,
-    source: ControlCallError,
+pub(in crate::run) enum CreateError {
+    #[error("{job}: {source}")]
+    Call { job: JobId, source: CallError },
+    #[error("{job}: {source}")]
+    Journal { job: JobId, source: JournalError },
 }
 
 /// A job that is being created.
@@ -128,10 +131,14 @@ impl<'a> Rollouts<'a> {
             return Some(begun);
         }
         self.creating += 1;
+        let cleanup = control.cleanup.clone();
         self.calls.spawn(async move {
+            if let Some(Err(source)) = cleanup.map(|cleanup| cleanup.begin(&job)) {
+                return Err(CreateError::Journal { job, source });
+            }
             match client.create_job(&create).await {
                 Ok(()) => Ok(Called::Created { job, targets }),
-                Err(source) => Err(CreateError { job, source }),
+                Err(source) => Err(CreateError::Call { job, source }),
             }
         });
         Some(begun)
@@ -230,6 +237,8 @@ pub(crate) fn create_job(
     CreateJob {
         target_selection: settings.target_selection,
         scheduling: settings.scheduling,
+        namespace: rollout.namespace.clone(),
+        template: rollout.template.clone(),
         config: JobConfig { description, ..settings.config },
         ..CreateJob::new(rollout.jobs[n].clone(), vec![target], document.unwrap_or(&rollout.document).clone())
     }
@@ -241,7 +250,9 @@ pub(crate) fn create_job(
 /// With the first job whose times are out of their limits.
 pub(crate) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
-        Some(scheduling) => scheduling.check(now_ms, emulator.endpoint.minute).map_err(|error| (rollout.jobs[0].clone(), error)),
+        Some(scheduling) => scheduling
+            .check(rollout.settings.target_selection, now_ms, emulator.endpoint.minute)
+            .map_err(|error| (rollout.jobs[0].clone(), error)),
         None => Ok(()),
     })
 }

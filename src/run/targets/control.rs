@@ -1,5 +1,6 @@
 //! Where a run creates its jobs, and the groups of things they are for.
 
+use super::super::jobs::cleanup::Cleanup;
 use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
@@ -19,11 +20,13 @@ pub(in crate::run) struct ControlPlane {
     pub slice: Slice,
     /// In place of the plan's, by place of the rollout: documents that name a file.
     pub documents: BTreeMap<usize, JobDocument>,
+    /// What becomes of jobs and groups when the run is over; absent where they end with their endpoint, or another process sees to it.
+    pub cleanup: Option<Arc<Cleanup>>,
 }
 
 impl ControlPlane {
-    pub(super) fn new(client: ControlClient, groups: TargetGroups, slice: Slice) -> Self {
-        Self { client: Arc::new(client), groups: Arc::new(groups), slice, documents: BTreeMap::new() }
+    pub(super) fn new(client: Arc<ControlClient>, groups: TargetGroups, slice: Slice) -> Self {
+        Self { client, groups: Arc::new(groups), slice, documents: BTreeMap::new(), cleanup: None }
     }
 
     /// Whether this process creates the jobs.
@@ -47,7 +50,7 @@ pub(super) enum Register {
 pub(super) async fn register(
     things: &[ThingName],
     groups: TargetGroups,
-    client: ControlClient,
+    client: Arc<ControlClient>,
     register: Register,
     ui: &Ui,
 ) -> Result<ControlPlane, TargetError> {
@@ -57,7 +60,7 @@ pub(super) async fn register(
     match register {
         Register::Things => ui.tell(&format!("registering {} things", new.len())),
         Register::GroupsOnly => members.iter().for_each(|(group, targets)| {
-            ui.tell(&format!("making thing group {group} of {} things; it stays", targets.len()));
+            ui.tell(&format!("making thing group {group} of {} things", targets.len()));
         }),
     }
     let progress = ui.progress("registrations", calls);

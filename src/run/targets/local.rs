@@ -2,14 +2,15 @@
 
 use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::jobs::artifacts::{self, Artifacts};
-use super::super::jobs::groups::TargetGroups;
+use super::super::jobs::groups::{GroupNames, TargetGroups};
 use super::super::ui::Ui;
 use super::control::{ControlPlane, Register, register};
 use super::pki_folder::pki_folder;
 use super::{Folders, Target, TargetError, off_thread, sources};
-use crate::aws::control::{ControlClient, ControlEndpoint};
+use crate::aws::client::ControlEndpoint;
+use crate::aws::control::ControlClient;
 use crate::aws::upload::ObjectStore;
-use crate::report::SERVICE_LEDGER;
+use crate::report::{DECISIONS, SERVICE_LEDGER};
 use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use aws_signing::keyring::Keyring;
@@ -27,10 +28,11 @@ use std::sync::Arc;
 use thing_transport::credentials::Credentials;
 use thing_transport::endpoint::{Destination, Endpoint};
 
-/// The endpoint child and its ledger.
+/// The endpoint child, its ledger and its log of decisions.
 pub(in crate::run) struct LocalEndpoint {
     pub child: EndpointChild,
     pub ledger: PathBuf,
+    pub decisions: PathBuf,
     /// Expired certificates, by place, of the things that are to show one.
     pub expired: BTreeMap<u32, Credentials>,
 }
@@ -42,7 +44,7 @@ pub(super) async fn bring_up(
     Folders { results: out, certs }: Folders<'_>,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
-    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, "")?);
+    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, GroupNames::default())?);
     let dir = pki_folder(certs, &plan.name).map_err(TargetError::PkiFolder)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);
@@ -51,12 +53,13 @@ pub(super) async fn bring_up(
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
     let expired = expired(plan, roster, &store)?;
-    let ledger = out.join(SERVICE_LEDGER);
+    let (ledger, decisions) = (out.join(SERVICE_LEDGER), out.join(DECISIONS));
     let settings = ChildSettings {
         dir: store.dir().into(),
         config: endpoint_config(plan.seed, emulator),
         config_file: out.join("endpoint.toml"),
         ledger: ledger.clone(),
+        decisions: decisions.clone(),
         log: out.join("endpoint.log"),
         state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
     };
@@ -74,7 +77,7 @@ pub(super) async fn bring_up(
     };
     let keys = store.credentials();
     let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
-    let client = ControlClient::new(control_plane, Arc::clone(&keyring));
+    let client = Arc::new(ControlClient::new(control_plane, Arc::clone(&keyring)));
     let control = register(things, groups, client, Register::Things, ui).await?;
     let store = ObjectStore {
         address: api,
@@ -98,7 +101,7 @@ pub(super) async fn bring_up(
         }
     };
     let endpoints = plan.transports().into_iter().map(endpoint).collect();
-    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, expired });
+    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, decisions, expired });
     let mut credentials = credentials.into_iter();
     let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
     Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })

@@ -1,7 +1,6 @@
 //! What a run connects to, brought up: the endpoint child with all it needs, or what somebody else runs.
 
-mod account;
-mod aws;
+pub(super) mod aws;
 mod certificates;
 mod control;
 mod local;
@@ -14,7 +13,9 @@ pub(super) use local::LocalEndpoint;
 use super::child::ChildError;
 use super::jobs::groups::GroupsError;
 use super::ui::Ui;
-use crate::aws::control::ControlCallError;
+use crate::aws::account::{Account, AccountChoice};
+use crate::aws::client::CallError;
+use crate::aws::locate::LocateError;
 use crate::aws::upload::UploadError;
 use crate::roster::Roster;
 use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
@@ -43,7 +44,7 @@ pub(super) enum TargetError {
     #[error("{0}")]
     Child(#[from] ChildError),
     #[error("register the fleet: {0}")]
-    Provision(#[source] ControlCallError),
+    Provision(#[source] CallError),
     #[error("{0}")]
     Groups(#[from] GroupsError),
     #[error("{0}")]
@@ -58,8 +59,10 @@ pub(super) enum TargetError {
     Resolve { host: String, why: String },
     #[error("use the AWS account: {0}")]
     Account(String),
+    #[error("use the AWS account: {0}")]
+    Locate(#[from] LocateError),
     #[error("ask the AWS account for its endpoint: {0}; target.host does without asking")]
-    Describe(#[source] ControlCallError),
+    Describe(#[source] CallError),
 }
 
 /// A target that is ready.
@@ -107,7 +110,7 @@ pub(super) async fn bring_up(
         TargetPlan::Mqtt(remote) => {
             let files = certificates::load(Wanted::new(plan, remote, roster, slice), faults, ui).await?;
             let account = match plan.transports().into_iter().any(Transport::is_signed) {
-                true => Some(account::find(None, None).await.map_err(TargetError::Account)?),
+                true => Some(Account::find(AccountChoice::default()).await.map_err(TargetError::Account)?),
                 false => None,
             };
             let endpoints = remote::reach(plan, remote, &files, None, account.as_ref()).await?;

@@ -1,8 +1,9 @@
 //! The way to an endpoint of somebody else: names resolved once, and all that its connections share.
 
-use super::account::Account;
 use super::certificates::Files;
 use super::{TargetError, sources};
+use crate::aws::account::Account;
+use crate::aws::locate::{AdvertisedEndpoint, lookup};
 use crate::scenario::plan::{IpRange, Plan, RemotePlan, TargetPlan, Transport};
 use aws_signing::request::Signing;
 use host::address::{bare, bracketed, by_family, without_zone};
@@ -10,20 +11,11 @@ use host::tls;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use thing_transport::endpoint::{Destination, Endpoint};
 
 /// The scheme's own: no host header names it.
 const HTTPS_PORT: u16 = 443;
 const ALPN_HTTP: &str = "x-amzn-http-ca";
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Where the account says its endpoint is.
-pub(super) struct AdvertisedEndpoint {
-    pub host: String,
-    /// Where it says that, too.
-    pub port: Option<u16>,
-}
 
 /// Of each transport of the plan. Every address of every host is a destination: things are spread over all of them. Where a host has
 /// addresses of both families, those of one are the destinations, and those of the other stand behind them.
@@ -87,7 +79,7 @@ fn alpn_of_https(plan: &Plan, port: u16) -> Option<&'static str> {
     (matches!(plan.target, TargetPlan::Aws(_)) && port == HTTPS_PORT).then_some(ALPN_HTTP)
 }
 
-pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TargetError> {
+fn server_name(name: &str) -> Result<ServerName<'static>, TargetError> {
     ServerName::try_from(without_zone(bare(name)).to_owned())
         .map_err(|error| TargetError::Resolve { host: name.into(), why: format!("it cannot be in a certificate: {error}") })
 }
@@ -96,13 +88,11 @@ pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, TargetError
 ///
 /// # Errors
 /// When there are none.
-pub(super) async fn resolve(host: &str, port: u16, sources: &[IpRange]) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), TargetError> {
+async fn resolve(host: &str, port: u16, sources: &[IpRange]) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), TargetError> {
     let unresolved = |why: String| TargetError::Resolve { host: host.into(), why };
-    let found = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((bare(host), port))).await;
-    let found = found.map_err(|_elapsed| unresolved(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())))?;
+    let found = lookup(host, port).await.map_err(unresolved)?;
     let has_source = |address: &SocketAddr| sources.iter().any(|range| range.first.is_ipv4() == address.is_ipv4());
-    let addresses =
-        found.map_err(|error| unresolved(error.to_string()))?.filter(|address| sources.is_empty() || has_source(address));
+    let addresses = found.into_iter().filter(|address| sources.is_empty() || has_source(address));
     let (mut first, mut second) = by_family(addresses.collect());
     if first.is_empty() {
         return Err(unresolved("it has no address of the family of target.source_ips".into()));

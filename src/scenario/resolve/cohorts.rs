@@ -5,6 +5,7 @@ use super::faults::faults;
 use super::fleet::{connect, session};
 use super::{COHORTS_MAX, DAY, names, tables_at_most, things};
 use config_text::{Code, Located, Reader, nearest};
+use iot_jobs::NamespaceId;
 use sim_units::distribution::Distribution;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,7 +85,16 @@ pub(super) fn cohorts(
         }
         let (behavior, verify_signature, session) = (only_behavior(), false, fleet.session);
         let (name, workflow) = ("all".into(), default_workflow(session.transport));
-        return vec![CohortPlan { name, share: 1.0, workflow, behavior, verify_signature, connect: None, session }];
+        return vec![CohortPlan {
+            name,
+            share: 1.0,
+            workflow,
+            namespace: None,
+            behavior,
+            verify_signature,
+            connect: None,
+            session,
+        }];
     }
     let mut cohorts: Vec<CohortPlan> = Vec::new();
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
@@ -107,7 +117,8 @@ pub(super) fn cohorts(
             }
         };
         let session = session(reader, fleet.session);
-        let workflow = workflow(reader, session.transport);
+        let namespace = namespace(reader, session.transport);
+        let workflow = workflow(reader, session.transport, namespace.is_some());
         let verify_signature = verify_signature(reader, target);
         let behavior = match reader.string("behavior") {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
@@ -124,7 +135,7 @@ pub(super) fn cohorts(
         }
         let name = name.map_or_else(String::new, |name| name.value);
         let connect = connect(reader, fleet.connect);
-        cohorts.push(CohortPlan { name, share, workflow, behavior, verify_signature, connect, session });
+        cohorts.push(CohortPlan { name, share, workflow, namespace, behavior, verify_signature, connect, session });
     }
     let sum: f64 = cohorts.iter().map(|cohort| cohort.share).sum();
     if shares_are_read && (sum - 1.0).abs() > SUM_TOLERANCE {
@@ -164,11 +175,41 @@ pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[Co
     }
 }
 
+/// `namespace`, of cohorts and of roll-outs.
+pub(super) fn namespace_id(reader: &Reader<'_>) -> Option<Located<NamespaceId>> {
+    let Located { value, place } = reader.string("namespace")?;
+    match NamespaceId::new(&value) {
+        Ok(value) => Some(Located { value, place }),
+        Err(error) => {
+            reader.gathered.push(Code::BadValue, &place, format!("{}: {error}", reader.name("namespace")), None);
+            None
+        }
+    }
+}
+
+/// Jobs of a namespace are told and asked about over MQTT only: the HTTP data plane has no word for one.
+fn namespace(cohort: &Reader<'_>, transport: Transport) -> Option<NamespaceId> {
+    let Located { value, place } = namespace_id(cohort)?;
+    if transport.is_http() {
+        let message = format!("things hear of jobs of a namespace over MQTT only, not over {}", transport.as_str());
+        cohort.conflict(&place, message, "give the cohort transport = \"mqtt\", or leave namespace out");
+    }
+    Some(value)
+}
+
 fn default_workflow(transport: Transport) -> Workflow {
     if transport.is_http() { Workflow::Poll(POLL) } else { Workflow::StartNext }
 }
 
-fn workflow(cohort: &Reader<'_>, transport: Transport) -> Workflow {
+/// No client is known to ask `start-next` or for the pending list of a namespace (PROTOCOL-CORE 2.6).
+fn check_namespace_workflow(cohort: &Reader<'_>, said: Option<&Located<Workflow>>) {
+    if let Some(said) = said.filter(|said| !matches!(said.value, Workflow::DescribeUpdate | Workflow::None)) {
+        let message = format!("jobs of a namespace cannot be asked for by workflow = {:?}", said.value.as_str());
+        cohort.conflict(&said.place, message, "use workflow = \"describe-update\", or leave it out");
+    }
+}
+
+fn workflow(cohort: &Reader<'_>, transport: Transport, has_namespace: bool) -> Workflow {
     let words = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(POLL), Workflow::None]
         .map(|workflow| (workflow.as_str(), workflow));
     let said = cohort.word("workflow", &words);
@@ -179,7 +220,11 @@ fn workflow(cohort: &Reader<'_>, transport: Transport) -> Workflow {
         };
         cohort.conflict(&said.place, message, "use workflow = \"poll\", or leave it out");
     }
-    let workflow = said.map_or(default_workflow(transport), |said| said.value);
+    if has_namespace {
+        check_namespace_workflow(cohort, said.as_ref());
+    }
+    let default = if has_namespace { Workflow::DescribeUpdate } else { default_workflow(transport) };
+    let workflow = said.map_or(default, |said| said.value);
     let poll = cohort.table("poll").map(|reader| {
         let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
         let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);

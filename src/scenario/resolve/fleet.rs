@@ -2,12 +2,13 @@
 
 use super::super::plan::{ConnectPlan, FleetPlan, SessionPlan, Transport};
 use super::{SOME_DURATION, things};
-use config_text::{Code, Reader};
+use config_text::{Code, Located, Reader};
 use iot_jobs::limits;
 use sim_units::text;
 use std::time::Duration;
 use thing_agent::arrivals::ArrivalKind;
 use thing_agent::backoff::{Backoff, BackoffPolicy};
+use thing_agent::thing_template::ThingTemplate;
 
 /// A limit that is this program's own.
 const CONNECTS_IN_PROGRESS_MAX: i64 = 10_000;
@@ -31,6 +32,7 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         things: 1,
         thing_name: default_template(),
         list: None,
+        client_id: None,
         first_index: 0,
         connect: ConnectPlan { rate_per_s: 500.0, arrival: ArrivalKind::Constant, in_progress: 64 },
         session: default_session(),
@@ -42,10 +44,25 @@ pub(super) fn fleet(root: &Reader<'_>) -> FleetPlan {
         return plan;
     };
     things::things(&reader, &mut plan);
+    plan.client_id = client_id(&reader, &plan);
     plan.connect = connect(&reader, plan.connect).unwrap_or(plan.connect);
     plan.session = session(&reader, plan.session);
     reader.finish();
     plan
+}
+
+/// Two things of one client id would end each other's sessions.
+fn client_id(reader: &Reader<'_>, plan: &FleetPlan) -> Option<ThingTemplate> {
+    let Located { value, place } = reader.with("client_id", "a template such as \"{thing}-{index}\"", |text| {
+        ThingTemplate::parse_unique(text).map_err(|why| format!("{text:?} is no client id for things: {why}"))
+    })?;
+    // What is wrong with the name is told where names are made.
+    let longest = plan.longest_name().ok().map(|name| value.text(&name, plan.first_index + plan.things.saturating_sub(1)));
+    if let Some(bytes) = longest.map(|id| id.len()).filter(|bytes| *bytes > limits::CLIENT_ID_BYTES_MAX) {
+        let message = format!("fleet.client_id makes client ids of {bytes} bytes, and AWS takes {}", limits::CLIENT_ID_BYTES_MAX);
+        reader.gathered.push(Code::OutOfRange, &place, message, None);
+    }
+    Some(value)
 }
 
 /// How things arrive, where that is said.

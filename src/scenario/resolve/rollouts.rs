@@ -2,11 +2,16 @@
 
 use super::super::plan::{CohortPlan, EndPlan, EndWhen, RolloutPlan, RolloutStart, RolloutTargets, TargetPlan};
 use super::artifact::artifact;
-use super::cohorts::known_behavior;
+use super::cohorts::{known_behavior, namespace_id};
 use super::{ANY_DURATION, names};
 use config_text::{Code, Located, Place, Reader};
-use iot_jobs::wire::job::{SETTINGS, parse_settings};
-use iot_jobs::{JobDocument, JobId, JobSettings, limits};
+use iot_jobs::cron::Cron;
+use iot_jobs::wire::create_job::{SETTINGS, parse_settings};
+use iot_jobs::wire::template::{managed_arn, template_arn};
+use iot_jobs::{
+    ControlError, JobDocument, JobId, JobSettings, MaintenanceWindow, NamespaceId, SchedulingConfig, TemplateId, TemplateUse,
+    limits, managed,
+};
 use serde_json::Map;
 use sim_units::text::{duration_text, job_template};
 use std::collections::BTreeMap;
@@ -18,11 +23,11 @@ const JOBS_MAX: i64 = 1_000;
 /// Members of CreateJob that a rollout says in another way, or that have no counterpart here.
 const NO_MEMBERS: [(&str, &str); 6] = [
     ("documentSource", "the document stands in the scenario: document = { ... }"),
-    ("documentParameters", "they are for job templates, which are not supported"),
-    ("jobTemplateArn", "job templates are not supported: say here what the template says"),
+    ("documentParameters", "say parameters = { ... }, besides template = \"AWS-...\""),
+    ("jobTemplateArn", "say template = \"NAME\": the ARN follows from the account"),
     ("destinationPackageVersions", "software packages are not supported"),
-    ("namespaceId", "namespaces are not supported"),
-    ("tags", "tags of jobs are not supported"),
+    ("namespaceId", "say namespace = \"ID\", as for a cohort"),
+    ("tags", "the jobs of a run have no tags"),
 ];
 
 pub(super) fn rollouts(
@@ -46,13 +51,31 @@ pub(super) fn rollouts(
         let start = rollout_start(&reader);
         let delay = reader.duration("delay", ANY_DURATION).map_or(Duration::ZERO, |delay| delay.value);
         let targets = rollout_targets(&reader, cohorts);
-        check_workflows(&reader, cohorts, &targets);
+        let namespace = namespace_id(&reader).map(|namespace| namespace.value);
+        check_workflows(&reader, cohorts, &targets, namespace.as_ref());
         let settings = settings(&reader);
         let behavior = reader.string("behavior").map(|behavior| known_behavior(&reader, behavior, behaviors));
-        let document = document(&reader);
+        let template = template(&reader, target);
+        let (template, document) = match template {
+            Some((template, document)) => (Some(template), document),
+            None => (None, document(&reader)),
+        };
         let artifact = artifact(&reader, target, &document);
         if let Some(Series { name, jobs, every, .. }) = series {
-            plans.push(RolloutPlan { name, jobs, every, start, delay, targets, settings, document, artifact, behavior });
+            plans.push(RolloutPlan {
+                name,
+                jobs,
+                every,
+                start,
+                delay,
+                targets,
+                settings,
+                namespace,
+                template,
+                document,
+                artifact,
+                behavior,
+            });
         }
         reader.finish();
     }
@@ -135,7 +158,7 @@ fn rollout_targets(reader: &Reader<'_>, cohorts: &[CohortPlan]) -> RolloutTarget
 }
 
 /// Nobody would ever start the job.
-fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &RolloutTargets) {
+fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &RolloutTargets, namespace: Option<&NamespaceId>) {
     let is_target = |cohort: &&CohortPlan| match targets {
         RolloutTargets::Share(_) => true,
         RolloutTargets::Cohort(name) => cohort.name == *name,
@@ -144,6 +167,14 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         let message = format!("the rollout is for things of cohort {:?}, which ask for no jobs", cohort.name);
         let help = "give the cohort another workflow than \"none\", or the rollout other targets";
         reader.conflict(&reader.place_of("targets"), message, help);
+    }
+    if let Some(cohort) = cohorts.iter().filter(is_target).find(|cohort| cohort.namespace.as_ref() != namespace) {
+        let of =
+            |namespace: Option<&NamespaceId>| namespace.map_or("without a namespace".into(), |id| format!("of namespace {id}"));
+        let (its, asked) = (of(namespace), of(cohort.namespace.as_ref()));
+        let message = format!("a job {its} is not seen by things of cohort {:?}, which ask for jobs {asked}", cohort.name);
+        let help = "give rollout and cohort the same namespace, or the rollout other targets";
+        reader.conflict(&reader.place_of("namespace"), message, help);
     }
 }
 
@@ -172,11 +203,108 @@ fn settings(reader: &Reader<'_>) -> JobSettings {
     if let Some(rate) = rate(reader) {
         settings.config.rollout.maximum_per_minute = Some(rate);
     }
+    windows(reader, &mut settings);
     if is_given_twice {
         let help = "rate is a shorthand for jobExecutionsRolloutConfig.maximumPerMinute: keep one of the two";
         reader.conflict(&reader.place_of("rate"), "the rate of the rollout is given twice", help);
     }
     settings
+}
+
+/// `maintenance_windows`, a shorthand for those of `schedulingConfig`; and whether a job may have windows at all.
+fn windows(reader: &Reader<'_>, settings: &mut JobSettings) {
+    let mut windows = Vec::new();
+    for window in reader.tables("maintenance_windows") {
+        windows.extend(maintenance_window(&window));
+        window.finish();
+    }
+    let (selection, scheduling) = (settings.target_selection, settings.scheduling.get_or_insert_default());
+    let key = if reader.has("maintenance_windows") { "maintenance_windows" } else { "schedulingConfig" };
+    if !windows.is_empty() && !scheduling.windows.is_empty() {
+        let help = "maintenance_windows is a shorthand for schedulingConfig.maintenanceWindows: keep one of the two";
+        reader.conflict(&reader.place_of(key), "the maintenance windows of the rollout are given twice", help);
+    }
+    scheduling.windows.extend(windows);
+    if scheduling.check_windows(selection).is_err() {
+        let help = "add targetSelection = \"CONTINUOUS\", or leave the windows out";
+        reader.conflict(&reader.place_of(key), "maintenance windows are for continuous jobs", help);
+    }
+    if *scheduling == SchedulingConfig::default() {
+        settings.scheduling = None;
+    }
+}
+
+fn maintenance_window(reader: &Reader<'_>) -> Option<MaintenanceWindow> {
+    for (key, help) in [
+        ("start", "say when it opens, as in start = \"cron(0 22 ? * SAT *)\""),
+        ("minutes", "say for how long it is open, as in minutes = 120"),
+    ] {
+        if !reader.has(key) {
+            reader.missing(key, help);
+        }
+    }
+    let minutes = reader.integer("minutes", 1..=i64::from(limits::WINDOW_MINUTES_MAX));
+    let Located { value, place } = reader.string("start")?;
+    match Cron::parse(&value) {
+        Ok(start) => Some(MaintenanceWindow { start, minutes: minutes?.value as u32 }),
+        Err(error) => {
+            reader.gathered.push(Code::BadValue, &place, format!("{}: {error}", reader.name("start")), None);
+            None
+        }
+    }
+}
+
+/// `template` and `parameters`: the template and its document, which of one of the account nobody here knows.
+fn template(reader: &Reader<'_>, target: &TargetPlan) -> Option<(TemplateUse, JobDocument)> {
+    let name = reader.string("template");
+    let parameters = parameters(reader);
+    let Some(Located { value: name, place }) = name else {
+        if reader.has("parameters") && !reader.has("template") {
+            let help = "add template = \"AWS-...\", or leave parameters out";
+            reader.conflict(&reader.place_of("parameters"), "parameters are for a job template", help);
+        }
+        return None;
+    };
+    for key in ["document", "artifact"] {
+        if reader.json(key).is_some() {
+            let message = format!("the document of the job is that of its template: {} has no place in it", reader.name(key));
+            reader.conflict(&reader.place_of(key), message, "leave it out, or the template");
+        }
+    }
+    if name.starts_with(managed::PREFIX) {
+        let filled = managed::find(&name, None).and_then(|template| template.fill(&parameters));
+        let refuse = |error: ControlError| {
+            let known = managed::TEMPLATES.iter().map(|template| template.name);
+            let help = format!("managed templates: {}", known.collect::<Vec<_>>().join(", "));
+            let place = if reader.has("parameters") { reader.place_of("parameters") } else { place.clone() };
+            reader.gathered.push(Code::BadValue, &place, format!("{}: {error}", reader.name("template")), Some(help));
+        };
+        let document = filled.map_err(refuse).ok()?;
+        return Some((TemplateUse { arn: managed_arn(&name, managed::VERSION), parameters }, document));
+    }
+    if !parameters.is_empty() {
+        reader.conflict(&reader.place_of("parameters"), "parameters are for managed job templates", "leave them out");
+    }
+    if matches!(target, TargetPlan::Emulator(_)) {
+        let message = format!("the endpoint of a run is new and has no job template {name:?}");
+        reader.conflict(&place, message, "use a managed template (AWS-...), or say here what the template says");
+    }
+    match TemplateId::new(&name) {
+        Ok(id) => Some((TemplateUse { arn: template_arn(&id), parameters }, JobDocument::from_valid_json("{}"))),
+        Err(error) => {
+            reader.gathered.push(Code::BadValue, &place, format!("{}: {error}", reader.name("template")), None);
+            None
+        }
+    }
+}
+
+fn parameters(reader: &Reader<'_>) -> BTreeMap<String, String> {
+    let Some(Located { value, place }) = reader.json_table("parameters") else { return BTreeMap::new() };
+    serde_json::from_value(value).unwrap_or_else(|_| {
+        let message = format!("{} must be texts, as in parameters = {{ command = \"ls\" }}", reader.name("parameters"));
+        reader.gathered.push(Code::WrongType, &place, message, None);
+        BTreeMap::new()
+    })
 }
 
 /// `rate`, per minute.

@@ -3,8 +3,6 @@
 use iot_jobs::limits;
 
 const SHARE_PREFIX: &str = "$share/";
-/// Topics of the service's own events, which are for the owner of a fleet.
-pub(crate) const EVENTS_PREFIX: &str = "$aws/events/";
 
 /// A filter as it stands in a SUBSCRIBE, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

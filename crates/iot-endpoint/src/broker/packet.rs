@@ -94,10 +94,17 @@ pub(crate) struct Connect {
     /// The largest packet it takes.
     pub(crate) packet_bytes_max: Option<u32>,
     pub(crate) wants_authentication: bool,
+    /// It wants to be told reasons in words.
+    pub(crate) wants_reasons: bool,
     pub(crate) will: Option<Box<Will>>,
 }
 
 impl Connect {
+    /// Whether its session is to outlive its connection, or goes on from an earlier one.
+    pub(crate) fn is_persistent(&self) -> bool {
+        !self.clean || self.session_expiry > 0
+    }
+
     /// How long the session is to outlive the connection.
     pub(crate) fn expiry(&self, max: Duration) -> Duration {
         Duration::from_secs(self.session_expiry.into()).min(max)
@@ -183,18 +190,18 @@ impl Version {
     }
 
     /// The CONNACK of a refusal; nothing where the connection is just closed.
-    pub(crate) fn encode_refusal(self, reason: Reason, out: &mut BytesMut) {
+    pub(crate) fn encode_refusal(self, reason: Reason, words: Option<&str>, out: &mut BytesMut) {
         match self {
             Self::V3 => v3::encode_refusal(reason, out),
-            Self::V5 => v5::encode_refusal(reason, out),
+            Self::V5 => v5::encode_refusal(reason, words, out),
         }
     }
 
     /// A server's DISCONNECT, where there is such a thing.
-    pub(crate) fn encode_disconnect(self, reason: Reason, out: &mut BytesMut) {
+    pub(crate) fn encode_disconnect(self, reason: Reason, words: Option<&str>, out: &mut BytesMut) {
         match self {
             Self::V3 => {}
-            Self::V5 => v5::encode_disconnect(reason, out),
+            Self::V5 => v5::encode_disconnect(reason, words, out),
         }
     }
 

@@ -2,20 +2,20 @@
 
 use super::budget::{Budget, Holding};
 use super::message::Message;
-use iot_jobs::ThingName;
+use crate::identity::ClientId;
 use iot_jobs::instant::Mono;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bytes of what one thing has published (inferred; AWS counts messages: 500,000 an account. Here they live in memory).
+/// Bytes of what one client has published (inferred; AWS counts messages: 500,000 an account. Here they live in memory).
 const BYTES_PER_THING_MAX: usize = 8 * 1024 * 1024;
 /// Bytes in all, likewise.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes that every thing may have whatever the others have.
+/// Bytes that every client may have whatever the others have.
 const BYTES_SHARE: usize = 16 * 1024;
 
 /// Who published a message; the service itself is nobody.
-type Owner = Option<ThingName>;
+type Owner = Option<ClientId>;
 
 pub(crate) struct Retained {
     by_topic: BTreeMap<Box<str>, (Owner, Arc<Message>)>,
@@ -33,7 +33,7 @@ impl Default for Retained {
 impl Retained {
     /// Keeps a message of `owner` in place of the one before; one without a payload deletes. Says whether there was room: otherwise the one
     /// before stays.
-    pub(crate) fn set(&mut self, message: &Arc<Message>, owner: Option<&ThingName>) -> bool {
+    pub(crate) fn set(&mut self, message: &Arc<Message>, owner: Option<&ClientId>) -> bool {
         let before = self.remove(&message.topic);
         if message.payload.is_empty() {
             return true;
@@ -81,8 +81,8 @@ mod tests {
 
     const LARGE: usize = 1024 * 1024;
 
-    fn thing(name: &str) -> ThingName {
-        ThingName::new(name).unwrap()
+    fn thing(name: &str) -> ClientId {
+        ClientId::new(name)
     }
 
     fn message(topic: &str, bytes: usize) -> Arc<Message> {

@@ -1,11 +1,12 @@
 //! What one session is subscribed to.
 
 use super::filter::{self, Filter};
-use iot_jobs::ThingName;
+use iot_jobs::NamespaceId;
 use iot_jobs::wire::topic::{Topic, TopicKind};
+use jobs_engine::engine::HeardNamespace;
 use rmqtt_codec::types::QoS;
 
-/// Topics that only their own thing may hear: messages for them go straight to its session.
+/// Topics of things: what the service has for them goes straight to the sessions that name them.
 const THINGS_PREFIX: &str = "$aws/things/";
 
 #[derive(Clone, Debug)]
@@ -33,6 +34,13 @@ pub(crate) struct WantedNotifications {
     pub(crate) notify_next: bool,
 }
 
+impl WantedNotifications {
+    /// What one or the other wants.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { notify: self.notify || other.notify, notify_next: self.notify_next || other.notify_next }
+    }
+}
+
 /// Few, so a list will do: AWS allows 50 (PROTOCOL 15.2).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subscriptions(Vec<Subscription>);
@@ -53,11 +61,6 @@ impl Subscriptions {
 
     pub(crate) fn remove(&mut self, filter: &str) {
         self.0.retain(|subscription| &*subscription.filter != filter);
-    }
-
-    /// Removes those for topics of a prefix.
-    pub(crate) fn remove_below(&mut self, prefix: &str) {
-        self.0.retain(|subscription| !Filter::of_valid(&subscription.filter).topics.starts_with(prefix));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,17 +86,48 @@ impl Subscriptions {
         })
     }
 
-    pub(crate) fn notification_interest(&self, thing: &ThingName) -> WantedNotifications {
-        let notification_interest = |kind| self.granted(&Topic { thing: thing.as_str(), kind }.to_string()).is_some();
-        WantedNotifications {
-            notify: notification_interest(TopicKind::Notify),
-            notify_next: notification_interest(TopicKind::NotifyNext),
-        }
+    /// Which notifications of a thing are heard.
+    pub(crate) fn notification_interest(&self, thing: &str) -> WantedNotifications {
+        let is_heard = |kind| self.granted(&Topic { thing, namespace: None, kind }.to_string()).is_some();
+        WantedNotifications { notify: is_heard(TopicKind::Notify), notify_next: is_heard(TopicKind::NotifyNext) }
     }
 
-    /// Those for topics that others publish to.
-    pub(crate) fn routed(&self) -> Self {
-        let is_routed = |subscription: &&Subscription| !Filter::of_valid(&subscription.filter).topics.starts_with(THINGS_PREFIX);
+    /// Namespaces whose notifications are heard: those that filters name, and every one where a wildcard stands in their place.
+    pub(crate) fn namespace_interest(&self, thing: &str) -> Vec<HeardNamespace> {
+        let filters = self.0.iter().map(|subscription| Filter::of_valid(&subscription.filter).topics);
+        let heard = |namespace, kind| HeardNamespace {
+            namespace,
+            notify: kind != TopicKind::NotifyNext,
+            notify_next: kind != TopicKind::Notify,
+        };
+        let mut named: Vec<HeardNamespace> = filters
+            .filter_map(|filter| Topic::parse(filter).ok())
+            .filter(|topic| {
+                matches!(topic.kind, TopicKind::Notify | TopicKind::NotifyNext) && (topic.thing == thing || topic.thing == "+")
+            })
+            .filter_map(|topic| Some(heard(Some(NamespaceId::new(topic.namespace?).ok()?), topic.kind)))
+            .collect();
+        // No filter has this last level, so that only wildcards match it.
+        if self.granted(&format!("{THINGS_PREFIX}{thing}/jobs/+")).is_some() {
+            named.push(HeardNamespace { namespace: None, notify: true, notify_next: true });
+        }
+        named
+    }
+
+    /// Those for topics that others publish to, or that are of things of other names than the client's.
+    pub(crate) fn routed(&self, client: &str) -> Self {
+        let is_routed = |subscription: &&Subscription| named_thing(&subscription.filter) != Some(client);
         Self(self.0.iter().filter(is_routed).cloned().collect())
     }
+
+    /// The things whose topics are named, each by its name.
+    pub(crate) fn things(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|subscription| named_thing(&subscription.filter))
+    }
+}
+
+/// The thing whose topics a filter is for, unless it has a wildcard in its place.
+fn named_thing(filter: &str) -> Option<&str> {
+    let (thing, _) = Filter::of_valid(filter).topics.strip_prefix(THINGS_PREFIX)?.split_once('/')?;
+    (!matches!(thing, "+" | "#")).then_some(thing)
 }

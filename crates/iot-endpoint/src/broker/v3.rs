@@ -76,6 +76,7 @@ pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConne
         receive_max: limits::UNACKNOWLEDGED_MAX,
         packet_bytes_max: None,
         wants_authentication: false,
+        wants_reasons: false,
         will: connect.last_will.as_ref().map(will),
     })
 }
@@ -101,13 +102,13 @@ pub(crate) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
     })
 }
 
-/// Return codes of MQTT 3.1.1. A will with QoS 2, and what has no code, just closes (PROTOCOL 13.1).
+/// Return codes of MQTT 3.1.1. A will with QoS 2, and what has no code, just closes (PROTOCOL 13.1); so does what a policy denies
+/// (PROTOCOL-CORE 1.9).
 pub(crate) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
     let code = match reason {
         Reason::ClientId => 2,
         // Over a quota: "server unavailable" (inferred; PROTOCOL 13.2 knows no form for MQTT 3.1.1).
         Reason::Quota => 3,
-        Reason::NotAuthorized => 5,
         _ => return,
     };
     out.put_slice(&[0x20, 2, 0, code]);

@@ -25,6 +25,7 @@ mod property {
     pub(crate) const SESSION_EXPIRY: u8 = 0x11;
     pub(crate) const ASSIGNED_CLIENT_ID: u8 = 0x12;
     pub(crate) const SERVER_KEEP_ALIVE: u8 = 0x13;
+    pub(crate) const REASON_STRING: u8 = 0x1f;
     pub(crate) const RECEIVE_MAXIMUM: u8 = 0x21;
     pub(crate) const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
     pub(crate) const TOPIC_ALIAS: u8 = 0x23;
@@ -95,6 +96,7 @@ pub(crate) fn decode_connect(inbound: &mut BytesMut) -> Result<Connect, BadConne
         receive_max: connect.receive_max.map_or(u16::MAX, NonZeroU16::get),
         packet_bytes_max: connect.max_packet_size.map(std::num::NonZeroU32::get),
         wants_authentication: connect.auth_method.is_some() || connect.auth_data.is_some(),
+        wants_reasons: connect.request_problem_info,
         will: connect.last_will.as_ref().map(|will| Box::new(self::will(will))),
     })
 }
@@ -197,12 +199,31 @@ fn encode_forwarded(forwarded: &Forwarded<'_>) -> Box<[u8]> {
     (&*out).into()
 }
 
-pub(crate) fn encode_refusal(reason: Reason, out: &mut BytesMut) {
-    out.put_slice(&[0x20, 3, 0, reason as u8, 0]);
+pub(crate) fn encode_refusal(reason: Reason, words: Option<&str>, out: &mut BytesMut) {
+    let properties = reason_string(words);
+    out.put_u8(0x20);
+    put_length(out, 2 + length_bytes(properties.len()) + properties.len());
+    out.put_slice(&[0, reason as u8]);
+    put_length(out, properties.len());
+    out.put_slice(&properties);
 }
 
-pub(crate) fn encode_disconnect(reason: Reason, out: &mut BytesMut) {
-    out.put_slice(&[0xe0, 2, reason as u8, 0]);
+pub(crate) fn encode_disconnect(reason: Reason, words: Option<&str>, out: &mut BytesMut) {
+    let properties = reason_string(words);
+    out.put_u8(0xe0);
+    put_length(out, 1 + length_bytes(properties.len()) + properties.len());
+    out.put_u8(reason as u8);
+    put_length(out, properties.len());
+    out.put_slice(&properties);
+}
+
+fn reason_string(words: Option<&str>) -> BytesMut {
+    let mut properties = BytesMut::new();
+    if let Some(words) = words {
+        properties.put_u8(property::REASON_STRING);
+        put_field(&mut properties, words.as_bytes());
+    }
+    properties
 }
 
 /// Bytes of a PUBLISH on the wire.

@@ -18,6 +18,8 @@ use uuid::Builder;
 const REQUEST_ID: &str = "x-amzn-requestid";
 /// Its name in answers of S3.
 pub(super) const S3_REQUEST_ID: &str = "x-amz-request-id";
+/// The type of a refusal by policy, with the colon that AWS writes behind it.
+const FORBIDDEN: &str = "ForbiddenException:";
 /// Connections of a listener at once: things keep theirs open.
 pub(super) const CONNECTIONS_MAX: usize = 65_536;
 /// From the end of a head to the end of its body.
@@ -48,6 +50,9 @@ pub(super) fn new_request_id() -> String {
 /// The answer with the id of its request.
 pub(super) fn with_request_id(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
+    if headers.contains_key(REQUEST_ID) {
+        return response;
+    }
     let id = headers.get(S3_REQUEST_ID).cloned().or_else(|| HeaderValue::try_from(new_request_id()).ok());
     headers.extend(id.map(|id| (HeaderName::from_static(REQUEST_ID), id)));
     response
@@ -81,6 +86,11 @@ impl Refused {
         Self::new(404, "UnknownOperationException", format!("{method} /{} is no operation of this endpoint", path.join("/")))
     }
 
+    /// A policy denies it. Of status, type and shape there are reports; that the Jobs API answers so, too, is inferred (PROTOCOL-CORE 1.9).
+    pub(super) fn forbidden() -> Self {
+        Self::new(403, FORBIDDEN, "Forbidden")
+    }
+
     /// What was to be told is not on disk.
     pub(super) fn not_durable() -> Self {
         Self::new(503, "ServiceUnavailableException", "the state could not be written in time")
@@ -92,12 +102,24 @@ impl Refused {
     }
 
     pub(super) fn respond(self) -> Response<Body> {
+        if self.error_type == FORBIDDEN {
+            return respond_traced(self.status, self.error_type, &self.message);
+        }
         let body = match &self.resource {
             None => control::encode_error(&self.message),
             Some((arn, id)) => iot_jobs::wire::registry::encode_already_exists(&self.message, arn, id),
         };
         respond(self.status, Some(self.error_type), body)
     }
+}
+
+/// A refusal whose body names the id of its request, too.
+fn respond_traced(status: u16, error_type: &'static str, message: &str) -> Response<Body> {
+    let id = new_request_id();
+    let body = serde_json::json!({ "message": message, "traceId": id }).to_string();
+    let mut response = respond(status, Some(error_type), body.into_bytes());
+    response.headers_mut().extend(HeaderValue::try_from(id).ok().map(|id| (HeaderName::from_static(REQUEST_ID), id)));
+    response
 }
 
 /// An answer with a JSON body.

@@ -2,32 +2,38 @@
 
 use super::data_plane;
 use super::http::{self, Body, Lost};
+use super::mutual;
 use super::mutual::TlsStream;
 use super::read_deadline::Progress;
+use crate::authority::Permissions;
 use crate::identity::Presented;
+use crate::refusals::Door;
 use crate::service::Service;
 use ::http::{Request, Response};
 use host::clock;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use iot_jobs::{ThingName, limits};
-use std::sync::Arc;
+use iot_policy::Action;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Who asks, and whom.
 struct Listener {
     presented: Presented,
+    permissions: Mutex<Permissions>,
     service: Arc<Service>,
     auto_register: bool,
 }
 
 /// Runs a connection to its end, with the permit to be one.
 pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register: bool, _permit: OwnedSemaphorePermit) {
-    let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first) else { return };
-    let presented = Presented::new(certificate);
+    let Some(presented) = mutual::presented(&stream) else { return };
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
-    let end = service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(&identity.thing));
-    let listener = Listener { presented, service, auto_register };
+    let end =
+        service.identify(&presented, "", auto_register).ok().map(|identity| service.shape.end_of_life(identity.thing.as_ref()));
+    let permissions = Mutex::new(service.permissions(presented.asking(None)));
+    let listener = Listener { presented, permissions, service, auto_register };
     let progress = Progress::default();
     progress.know();
     let io = http::io(stream, &progress);
@@ -65,8 +71,20 @@ impl Listener {
             Ok(body) => body,
             Err(refused) => return Ok(refused.respond()),
         };
-        // Asked again for each request: a certificate may lose its standing while its connection is open.
-        let may = |thing: &ThingName| self.service.identify(&self.presented, thing.as_str(), self.auto_register).map(drop);
-        data_plane::answer(&head, &body, received, &self.service, may).await
+        data_plane::answer(&head, &body, received, &self.service, |service, action, thing| self.may(service, action, thing)).await
+    }
+
+    /// Asked again for each request: a certificate may lose its standing, or its policies, while its connection is open.
+    fn may(&self, service: &Service, action: Action, thing: &ThingName) -> bool {
+        let is_there = || service.read(|registry, _| registry.thing(thing).map(drop).map_err(|_| "the thing is not registered"));
+        if let Err(why) = service.know(&self.presented, self.auto_register).and_then(|()| is_there()) {
+            service.refusals.note(Door::Https, thing.as_str(), why);
+            return false;
+        }
+        let mut permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner);
+        service.refresh(&mut permissions, || Some(&self.presented), None);
+        let may = permissions.may(action, thing.as_str());
+        service.note_denials(&mut permissions, Door::Https, None);
+        may
     }
 }

@@ -6,6 +6,7 @@ use super::https;
 use super::linger::linger;
 use super::mqtt::{self, MqttSettings};
 use super::strangers::{Strangers, Watched};
+use crate::identity::Presented;
 use crate::refusals::{self, Refusals};
 use crate::service::Service;
 use rustls::ServerConfig;
@@ -69,6 +70,14 @@ pub(crate) async fn serve(door: Door, by_default: Protocol, tls: Arc<ServerConfi
             }
         });
     }
+}
+
+/// What a client has shown: the handshake does not end without a certificate.
+pub(super) fn presented(stream: &TlsStream) -> Option<Presented> {
+    let (socket, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first)?;
+    let source_ip = socket.get_ref().peer_addr().ok().map(|peer| peer.ip().to_canonical());
+    Some(Presented::new(&certificate.clone().into_owned(), source_ip, connection.server_name()))
 }
 
 fn protocol(stream: &TlsStream) -> Option<Protocol> {

@@ -238,6 +238,13 @@ pub(super) struct Watched<S> {
     stranger: Option<Arc<Stranger>>,
 }
 
+impl<S> Watched<S> {
+    /// The stream itself.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<S: Unpin> Watched<S> {
     /// Asks the stream. What it cannot do at once waits for the client.
     fn poll<T>(

@@ -3,7 +3,7 @@
 use super::http::{Body, Io, Refused, full};
 use super::mqtt::{self, Carrier, MqttSettings};
 use super::mutual::TlsStream;
-use crate::identity::{Identity, Refusal};
+use crate::identity::Presented;
 use crate::service::Service;
 use aws_signing::sigv4::AccessKey;
 use aws_signing::websocket::{self, PATH, SUBPROTOCOLS};
@@ -75,7 +75,8 @@ impl Carrier for FrameStream<TlsStream> {
     const LIFETIME_MAX: Duration = LIFETIME_MAX;
     const SENDS_CLOSE_FRAME: bool = true;
 
-    fn identify(&self, client_id: &str, service: &Service, _settings: MqttSettings) -> Result<Identity, Refusal> {
-        service.identify_signed(client_id)
+    /// A signature was verified, and no certificate asked for.
+    fn presented(&self) -> Option<Presented> {
+        None
     }
 }

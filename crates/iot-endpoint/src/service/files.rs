@@ -1,12 +1,12 @@
-//! What the service writes, apart from the ledger: the state and the log of requests; and why it cannot go on.
+//! What the service writes, apart from the ledger: the state and the logs of requests and decisions; and why it cannot go on.
 
 use super::Service;
+use crate::authority::{DecisionLog, DecisionLogError};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::request_log::{Answered, RequestLog, RequestLogError};
 use crate::state::{Change, Changes, Opened, State, StateError, Table};
 use crate::supervision::Failures;
 use host::clock;
-use iot_jobs::ThingName;
 use iot_jobs::instant::Now;
 use jobs_engine::engine::Engine;
 use jobs_engine::registry::{self, Registry};
@@ -23,6 +23,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Files {
     pub(crate) ledger: Option<LedgerWriter>,
     pub(crate) requests: Option<RequestLog>,
+    pub(crate) decisions: Option<DecisionLog>,
     pub(crate) state: Option<Opened>,
 }
 
@@ -34,6 +35,8 @@ pub enum FileError {
     #[error("{0}")]
     Requests(#[from] RequestLogError),
     #[error("{0}")]
+    Decisions(#[from] DecisionLogError),
+    #[error("{0}")]
     State(#[from] StateError),
     #[error("start the thread for what happens later: {0}")]
     Thread(#[source] io::Error),
@@ -41,6 +44,7 @@ pub enum FileError {
 
 pub(super) struct OpenFiles {
     requests: Option<RequestLog>,
+    decisions: Option<DecisionLog>,
     state: Option<State>,
     failures: Failures,
 }
@@ -54,9 +58,14 @@ pub(super) fn restore(opened: &Opened, engine: &mut Engine, registry: &mut Regis
 }
 
 impl OpenFiles {
-    pub(super) fn new(requests: Option<RequestLog>, state: Option<Opened>, failures: Failures) -> Result<Self, StateError> {
+    pub(super) fn new(
+        requests: Option<RequestLog>,
+        decisions: Option<DecisionLog>,
+        state: Option<Opened>,
+        failures: Failures,
+    ) -> Result<Self, StateError> {
         let state = state.map(|opened| opened.start(&failures)).transpose()?;
-        Ok(Self { requests, state, failures })
+        Ok(Self { requests, decisions, state, failures })
     }
 
     /// Hands what a call has changed to the state.
@@ -85,9 +94,9 @@ impl Service {
     }
 
     /// The answers of these requests have left.
-    pub(crate) fn log_requests(&self, thing: &ThingName, answered: &[Answered]) {
+    pub(crate) fn log_requests(&self, answered: &[Answered]) {
         if let Some(log) = &self.files.requests
-            && let Err(error) = log.write(thing, answered, clock::mono())
+            && let Err(error) = log.write(answered, clock::mono())
         {
             self.files.fail(&error);
         }
@@ -108,6 +117,9 @@ impl Service {
         if let Some(requests) = &self.files.requests {
             requests.flush()?;
         }
+        if let Some(decisions) = &self.files.decisions {
+            decisions.flush()?;
+        }
         Ok(())
     }
 
@@ -127,8 +139,16 @@ impl Service {
         }
     }
 
+    /// Where denials are told, if anywhere.
+    pub(crate) fn decisions(&self) -> Option<&DecisionLog> {
+        self.files.decisions.as_ref()
+    }
+
     /// The last change was made.
     pub(crate) fn close(&self) {
+        if let Some(Err(error)) = self.files.decisions.as_ref().map(DecisionLog::finish) {
+            self.files.fail(&error);
+        }
         if let Some(state) = &self.files.state {
             state.close();
         }

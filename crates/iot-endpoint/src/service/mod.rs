@@ -10,6 +10,7 @@ mod timers;
 
 pub(super) use files::{FileError, Files};
 
+use super::authority::Authority;
 use super::documents::{self, Origin};
 use super::objects::Objects;
 use super::refusals::Refusals;
@@ -20,12 +21,11 @@ use files::OpenFiles;
 use host::clock;
 use iot_jobs::instant::Now;
 use iot_jobs::wire::payload::Refusal;
-use iot_jobs::{ClientToken, Rejection, Reply, Request, ThingName};
+use iot_jobs::{ClientToken, ErrorCode, NamespaceId, Rejection, Reply, Request, ThingName};
 use jobs_engine::engine::{Engine, EngineConfig};
-use jobs_engine::registry::{CertificateId, Registry};
+use jobs_engine::registry::Registry;
 use outlet::{Inlet, Outlet};
 use rendering::Rendering;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -35,6 +35,7 @@ pub(super) struct Service {
     files: OpenFiles,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shape: Arc<Shape>,
+    pub(super) authority: Authority,
     rendering: Rendering,
     /// From when the listeners have their addresses.
     pub(super) objects: OnceLock<Arc<Objects>>,
@@ -47,18 +48,17 @@ pub(super) struct Service {
 struct Core {
     engine: Engine,
     registry: Registry,
-    /// With which certificate of the registry things have come in last.
-    principals: BTreeMap<ThingName, CertificateId>,
     inlet: Inlet,
 }
 
 impl Service {
     /// What stands in the state is read back first.
-    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, files: Files) -> Result<Self, FileError> {
+    pub(super) fn new(config: EngineConfig, shape: &ShapeSettings, authority: Authority, files: Files) -> Result<Self, FileError> {
         let config = EngineConfig { keeps_records: files.state.is_some(), ..config };
         let mut registry = Registry::new(config.minute);
+        registry.limit_templates(shape.quotas.job_templates);
         let mut engine = Engine::new(config);
-        let Files { ledger, requests, state } = files;
+        let Files { ledger, requests, decisions, state } = files;
         if let Some(opened) = &state {
             files::restore(opened, &mut engine, &mut registry)?;
         }
@@ -66,12 +66,13 @@ impl Service {
         let sessions = Arc::new(Sessions::default());
         let failures = Failures::default();
         Ok(Self {
-            core: Mutex::new(Core { engine, registry, principals: BTreeMap::new(), inlet }),
+            core: Mutex::new(Core { engine, registry, inlet }),
             outlet,
-            files: OpenFiles::new(requests, state, failures.clone())?,
+            files: OpenFiles::new(requests, decisions, state, failures.clone())?,
             shape: Arc::new(Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?),
             rendering: Rendering::start(&failures).map_err(FileError::Thread)?,
             sessions,
+            authority,
             objects: OnceLock::new(),
             refusals: Refusals::default(),
             timer: Notify::new(),
@@ -95,10 +96,10 @@ impl Service {
         self.call_core(|core, now| call(&mut core.registry, &mut core.engine, now))
     }
 
-    /// With which certificates things have come in, and what they are worth.
-    pub(super) fn with_principals<T>(&self, call: impl FnOnce(&mut BTreeMap<ThingName, CertificateId>, &Registry) -> T) -> T {
-        let core = &mut *self.lock();
-        call(&mut core.principals, &core.registry)
+    /// What registry and engine know now.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Registry, &Engine) -> T) -> T {
+        let core = self.lock();
+        read(&core.registry, &core.engine)
     }
 
     fn call_core<T>(&self, call: impl FnOnce(&mut Core, Now) -> T) -> T {
@@ -125,17 +126,24 @@ impl Service {
     }
 
     /// The reply to what a thing sent, whatever way it came in: refused as what it is, refused on purpose, or the engine's.
-    pub(super) fn reply(&self, thing: &ThingName, parsed: Result<Request, Refusal>, injected: Option<Rejection>) -> Outcome {
-        match (parsed, injected) {
-            (Ok(request), None) => self.request(thing, &request),
+    pub(super) fn reply(&self, thing: &ThingName, asked: Asked<'_>, injected: Option<Rejection>) -> Outcome {
+        match (asked.parsed, injected) {
+            (Ok(request), None) => self.request(thing, asked.namespace, &request),
             (Ok(request), Some(rejection)) => Outcome::Reply(refused(request.client_token, rejection)),
             (Err(refusal), _) => Outcome::Reply(refused(refusal.client_token, refusal.rejection)),
         }
     }
 
-    fn request(&self, thing: &ThingName, request: &Request) -> Outcome {
+    fn request(&self, thing: &ThingName, namespace: Option<&str>, request: &Request) -> Outcome {
+        let namespace = match namespace.map(NamespaceId::new).transpose() {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                let rejection = Rejection::new(ErrorCode::InvalidRequest, error.to_string());
+                return Outcome::Reply(refused(request.client_token.clone(), rejection));
+            }
+        };
         let (mut reply, origin) = self.call(|engine, now| {
-            let reply = engine.handle_request(thing, request, now);
+            let reply = engine.handle_request_in(namespace.as_ref(), thing, request, now);
             let origin = Origin::of_reply(engine, thing, request, &reply, now);
             (reply, origin)
         });
@@ -175,6 +183,14 @@ impl Service {
     pub(super) fn unrendered(&self) -> u64 {
         self.rendering.dropped()
     }
+}
+
+/// What a thing sent.
+pub(super) struct Asked<'a> {
+    /// Of whose jobs, as found in the topic; absent: of those without a namespace.
+    pub(super) namespace: Option<&'a str>,
+    /// The request itself, or why it is none.
+    pub(super) parsed: Result<Request, Refusal>,
 }
 
 /// What came of a request.

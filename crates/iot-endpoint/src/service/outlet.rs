@@ -10,15 +10,15 @@ use iot_jobs::ledger::LedgerRow;
 use iot_jobs::wire::execution;
 use iot_jobs::wire::payload;
 use iot_jobs::wire::topic::{Topic, TopicKind};
-use iot_jobs::{JobEvent, Notification, ThingName};
-use jobs_engine::engine::Engine;
+use iot_jobs::{JobEvent, NamespaceId, Notification};
+use jobs_engine::engine::{Engine, Notified};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What follows from a call.
 enum Effect {
     Row(LedgerRow),
-    Notification { thing: ThingName, notification: Notification, origin: Option<Origin> },
+    Notification { told: Notified, origin: Option<Origin> },
     Event { event: JobEvent, at: EpochSeconds },
 }
 
@@ -61,12 +61,12 @@ impl Inlet {
                 hand_over(Effect::Row(row));
             }
         }
-        while let Some((thing, notification)) = engine.poll_notification() {
-            let origin = match &notification {
+        while let Some(told) = engine.poll_notification() {
+            let origin = match &told.notification {
                 Notification::NextChanged { execution: Some(execution), .. } => Origin::of_execution(engine, execution, now),
                 _ => None,
             };
-            hand_over(Effect::Notification { thing, notification, origin });
+            hand_over(Effect::Notification { told, origin });
         }
         while let Some(event) = engine.poll_event() {
             hand_over(Effect::Event { event, at: now.epoch_seconds() });
@@ -98,7 +98,7 @@ impl Service {
                         self.files.fail(&error);
                     }
                 }
-                Effect::Notification { thing, notification, origin } => self.notify(thing, notification, origin),
+                Effect::Notification { told, origin } => self.notify(told, origin),
                 Effect::Event { event, at } => {
                     inner.events += 1;
                     let (topic, payload) = execution::encode_event(&event, inner.events, at);
@@ -111,30 +111,30 @@ impl Service {
 
 impl Service {
     /// Sends a notification, at once or, where its document has to be filled, from the thread that does such things.
-    fn notify(&self, thing: ThingName, mut notification: Notification, origin: Option<Origin>) {
-        let document = documents::of_notification(&mut notification);
+    fn notify(&self, mut told: Notified, origin: Option<Origin>) {
+        let document = documents::of_notification(&mut told.notification);
         let filling =
             origin.zip(self.objects.get()).filter(|_| document.is_some_and(|document| documents::has_placeholders(document)));
-        if filling.is_none() && !self.rendering.has(&thing) {
-            self.shape.notify(&thing, Arc::new(message(&thing, &notification)), &self.sessions);
+        if filling.is_none() && !self.rendering.has(&told.thing) {
+            self.shape.notify(&told.thing, Arc::new(message(&told)), &self.sessions);
             return;
         }
         let filling = filling.map(|(origin, objects)| (origin, Arc::clone(objects)));
-        let (name, shape, sessions) = (thing.clone(), Arc::clone(&self.shape), Arc::clone(&self.sessions));
-        self.rendering.add(&thing, move || {
-            if let (Some((origin, objects)), Some(document)) = (filling, documents::of_notification(&mut notification)) {
-                documents::fill(&objects, &name, document, &origin);
+        let (name, shape, sessions) = (told.thing.clone(), Arc::clone(&self.shape), Arc::clone(&self.sessions));
+        self.rendering.add(&name, move || {
+            if let (Some((origin, objects)), Some(document)) = (filling, documents::of_notification(&mut told.notification)) {
+                documents::fill(&objects, &told.thing, document, &origin);
             }
-            shape.notify(&name, Arc::new(message(&name, &notification)), &sessions);
+            shape.notify(&told.thing, Arc::new(message(&told)), &sessions);
         });
     }
 }
 
-fn message(thing: &ThingName, notification: &Notification) -> Message {
-    let kind = match notification {
+fn message(told: &Notified) -> Message {
+    let kind = match told.notification {
         Notification::Changed { .. } => TopicKind::Notify,
         Notification::NextChanged { .. } => TopicKind::NotifyNext,
     };
-    let topic = Topic { thing: thing.as_str(), kind };
-    Message::of_service(topic.to_string(), payload::encode_notification(notification))
+    let topic = Topic { thing: told.thing.as_str(), namespace: told.namespace.as_ref().map(NamespaceId::as_str), kind };
+    Message::of_service(topic.to_string(), payload::encode_notification(&told.notification))
 }

@@ -1,65 +1,71 @@
 //! Sessions begin, change and end: their directory and the engine hear of it in one step.
 
 use super::Service;
-use crate::broker::filter::EVENTS_PREFIX;
 use crate::broker::message::Will;
 use crate::broker::packet::Connect;
 use crate::broker::subscriptions::Subscriptions;
-use crate::identity::Identity;
+use crate::identity::{ClientId, Identity};
 use crate::sessions::{After, Begun, Epoch};
 use host::clock;
 use iot_jobs::ThingName;
+use jobs_engine::engine::Engine;
 use std::time::Duration;
 
 impl Service {
     /// A client was let in. The session before goes on, or ends, with its will published.
     pub(crate) fn begin_session(&self, identity: &Identity, connect: &Connect, expiry: Duration) -> Begun {
-        let thing = &identity.thing;
+        let client = &identity.client_id;
         let (begun, will) = self.call(|engine, _| {
-            let (mut begun, will) = self.sessions.begin(thing, connect.version, connect.clean, expiry);
-            if let Some(subscriptions) = begun.resumed.as_mut().filter(|_| !identity.hears_events()) {
-                // A client that signs may have left some.
-                subscriptions.remove_below(EVENTS_PREFIX);
-                self.sessions.set_subscriptions(thing, begun.epoch, subscriptions);
+            let begins = self.sessions.begin(identity, connect.version, connect.clean, expiry);
+            self.told(engine, &begins.concerned);
+            if let Some(thing) = &identity.thing {
+                engine.handle_presence(thing, true);
             }
-            let notification_interest =
-                begun.resumed.as_ref().map(|subscriptions| subscriptions.notification_interest(thing)).unwrap_or_default();
-            engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
-            engine.handle_presence(thing, true);
-            (begun, will)
+            (begins.begun, begins.will)
         });
         if let Some(will) = will {
-            self.sessions.publish(will.into_message(clock::mono()), Some(thing));
+            self.sessions.publish(will.into_message(clock::mono()), Some(client));
         }
         begun
     }
 
     /// What a session is subscribed to from now on.
-    pub(crate) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
-        let notification_interest = subscriptions.notification_interest(thing);
+    pub(crate) fn set_subscriptions(&self, client: &ClientId, epoch: Epoch, subscriptions: &Subscriptions) {
         self.call(|engine, _| {
-            // A session that was taken over has nothing to say any more.
-            if self.sessions.is_current(thing, epoch) {
-                self.sessions.set_subscriptions(thing, epoch, subscriptions);
-                engine.handle_subscription(thing, notification_interest.notify, notification_interest.notify_next);
-            }
+            let concerned = self.sessions.set_subscriptions(client, epoch, subscriptions);
+            self.told(engine, &concerned);
         });
     }
 
+    /// Who hears of these things is another than before.
+    fn told(&self, engine: &mut Engine, concerned: &[ThingName]) {
+        for thing in concerned {
+            let interest = self.sessions.interest(thing);
+            engine.handle_subscription(thing, interest.notify, interest.notify_next);
+            engine.handle_namespaces(thing, self.sessions.namespace_interest(thing));
+        }
+        let (observed, namespaces) = self.sessions.observed();
+        engine.handle_observers(observed.notify, observed.notify_next, namespaces);
+    }
+
     /// A connection has ended; `will` is published now or later.
-    pub(crate) fn end_session(&self, thing: &ThingName, epoch: Epoch, expiry: Duration, will: Option<Box<Will>>) {
-        let now = clock::mono();
+    pub(crate) fn end_session(&self, identity: &Identity, epoch: Epoch, expiry: Duration, will: Option<Box<Will>>) {
+        let (now, client) = (clock::mono(), &identity.client_id);
         let will = self.call(|engine, _| {
-            let (after, will) = self.sessions.end(thing, epoch, expiry, will, now);
+            let (after, will) = self.sessions.end(client, epoch, expiry, will, now);
             match after {
                 After::Superseded => {}
-                After::Kept => engine.handle_presence(thing, false),
-                After::Gone => engine.handle_subscription(thing, false, false),
+                After::Kept => {
+                    if let Some(thing) = &identity.thing {
+                        engine.handle_presence(thing, false);
+                    }
+                }
+                After::Gone(concerned) => self.told(engine, &concerned),
             }
             will
         });
         if let Some(will) = will {
-            self.sessions.publish(will.into_message(now), Some(thing));
+            self.sessions.publish(will.into_message(now), Some(client));
         }
     }
 
@@ -68,11 +74,11 @@ impl Service {
         let now = clock::mono();
         let wills = self.call(|engine, _| {
             let lapsed = self.sessions.lapse(now);
-            lapsed.ended.iter().for_each(|thing| engine.handle_subscription(thing, false, false));
+            self.told(engine, &lapsed.concerned);
             lapsed.wills
         });
-        for (thing, will) in wills {
-            self.sessions.publish(will.into_message(now), Some(&thing));
+        for (client, will) in wills {
+            self.sessions.publish(will.into_message(now), Some(&client));
         }
     }
 }

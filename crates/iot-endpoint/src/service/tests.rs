@@ -1,6 +1,7 @@
 use super::*;
 use crate::broker::packet::{Connect, Version};
 use crate::broker::subscriptions::{Subscription, Subscriptions};
+use crate::identity::ClientId;
 use crate::ledger::LedgerWriter;
 use crate::sessions::Epoch;
 use aws_signing::sigv4::AccessKey;
@@ -27,13 +28,14 @@ fn connect() -> Connect {
         receive_max: 100,
         packet_bytes_max: None,
         wants_authentication: false,
+        wants_reasons: true,
         will: None,
     }
 }
 
 fn service(files: Files) -> Service {
     let shape = ShapeSettings { quotas: Quotas::default(), faults: FaultSettings::default() };
-    Service::new(EngineConfig::new(Duration::from_secs(60)), &shape, files).unwrap()
+    Service::new(EngineConfig::new(Duration::from_secs(60)), &shape, Authority::new(Duration::ZERO), files).unwrap()
 }
 
 /// A thing with a session that hears one kind of notification.
@@ -44,8 +46,13 @@ fn subscribed(service: &Service, name: &str, kind: &str) -> (ThingName, Epoch) {
     let mut subscriptions = Subscriptions::default();
     let filter = format!("$aws/things/{name}/jobs/{kind}").into();
     subscriptions.set(Subscription { filter, qos: QoS::AtLeastOnce, no_local: false, retain_as_published: false }, 1);
-    service.set_subscriptions(&thing, begun.epoch, &subscriptions);
+    service.set_subscriptions(&ClientId::new(name), begun.epoch, &subscriptions);
     (thing, begun.epoch)
+}
+
+/// What a thing calls itself.
+fn client(thing: &ThingName) -> ClientId {
+    ClientId::new(thing.as_str())
 }
 
 fn job_for(thing: &ThingName, job: &str, document: &str) -> CreateJob {
@@ -86,7 +93,7 @@ fn what_follows_from_calls_leaves_in_the_order_of_commitment() {
     let mut id = 0;
     let lists: Vec<BTreeSet<String>> = std::iter::from_fn(|| {
         id += 1;
-        let drawn = service.sessions.draw(&thing, epoch, NonZeroU16::new(id).unwrap(), clock::mono())?;
+        let drawn = service.sessions.draw(&client(&thing), epoch, NonZeroU16::new(id).unwrap(), clock::mono())?;
         Some(pending(&drawn.message.payload))
     })
     .collect();
@@ -119,7 +126,7 @@ fn documents_are_filled_beside_the_calls_and_in_the_order_of_their_thing() {
         service.call(|engine, now| engine.create_job(create, now)).unwrap();
     };
     let draw = |(thing, epoch): &(ThingName, Epoch)| {
-        let drawn = service.sessions.draw(thing, *epoch, NonZeroU16::new(1).unwrap(), clock::mono())?;
+        let drawn = service.sessions.draw(&client(thing), *epoch, NonZeroU16::new(1).unwrap(), clock::mono())?;
         Some(String::from_utf8(drawn.message.payload.to_vec()).unwrap())
     };
     // Something of the same thing is being rendered, and does not come to an end.
@@ -142,9 +149,11 @@ fn documents_are_filled_beside_the_calls_and_in_the_order_of_their_thing() {
     assert!(!told[1].contains("execution"), "the queue is empty again: {told:?}");
 
     let start = || Request { client_token: None, body: RequestBody::StartNext(StartNext::default()) };
-    assert!(matches!(service.reply(&other.0, Ok(start()), None), Outcome::Reply(_)));
+    assert!(matches!(service.reply(&other.0, Asked { namespace: None, parsed: Ok(start()) }, None), Outcome::Reply(_)));
     create(&slow.0, "again", document);
-    let Outcome::Unfilled(unfilled) = service.reply(&slow.0, Ok(start()), None) else { panic!("it has a placeholder") };
+    let Outcome::Unfilled(unfilled) = service.reply(&slow.0, Asked { namespace: None, parsed: Ok(start()) }, None) else {
+        panic!("it has a placeholder")
+    };
     let (sender, replies) = mpsc::channel();
     service.fill(&slow.0, unfilled, move |reply| sender.send(reply).unwrap());
     let mut reply = replies.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -174,8 +183,8 @@ fn a_job_costs_the_same_however_many_are_pending() {
             let create = job_for(&thing, &format!("j-{count}"), "{}");
             service.call(|engine, now| engine.create_job(create, now)).unwrap();
             let id = NonZeroU16::new(1).unwrap();
-            service.sessions.draw(&thing, epoch, id, clock::mono()).expect("it is told");
-            service.sessions.acknowledge(&thing, epoch, id);
+            service.sessions.draw(&client(&thing), epoch, id, clock::mono()).expect("it is told");
+            service.sessions.acknowledge(&client(&thing), epoch, id);
         }
     };
     // What all of them show from then on.

@@ -34,6 +34,19 @@ impl Account {
         (word == "arn" && service == "iot" && parts.next().is_some()).then_some(Self { partition, region, id })
     }
 
+    /// The ARN here of what has `arn` at the local endpoint; what has no account there has none here.
+    #[must_use]
+    pub fn of_local_arn(&self, arn: &str) -> String {
+        let Self { partition, region, id } = self;
+        match arn.splitn(6, ':').collect::<Vec<_>>()[..] {
+            [_, _, service, _, account, resource] => {
+                let account = if account.is_empty() { "" } else { id };
+                format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+            }
+            _ => arn.to_owned(),
+        }
+    }
+
     /// The ARN of a thing or thing group of this account.
     #[must_use]
     pub fn target_arn(&self, target: &JobTarget) -> String {

@@ -1,11 +1,11 @@
 //! JSON shapes of the registry's calls, both ways (as in botocore's `iot/2015-05-28` model), and the ARNs in them.
 
 use super::control::{self, THING, THING_GROUP};
-use super::json::{self, Object};
+use super::json;
+use super::tags::TagBody;
 use crate::{ControlError, GroupName, ThingName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Resource kinds in ARNs, besides those of [`control`].
@@ -14,16 +14,14 @@ pub const THING_TYPE: &str = "thingtype";
 pub const POLICY: &str = "policy";
 /// In `cert/{certificateId}`.
 pub const CERTIFICATE: &str = "cert";
+/// In `cacert/{caCertificateId}`.
+pub const CA_CERTIFICATE: &str = "cacert";
 /// Names a principal in the calls that attach certificates to things.
 pub const PRINCIPAL_HEADER: &str = "x-amzn-principal";
 /// Names a principal in the older calls that attach policies to certificates.
 pub const POLICY_PRINCIPAL_HEADER: &str = "x-amzn-iot-principal";
 /// Names the policy in the older call that lists a policy's principals.
 pub const POLICY_HEADER: &str = "x-amzn-iot-policy";
-/// The only language that AWS IoT policies are written in.
-const POLICY_LANGUAGE: &str = "2012-10-17";
-/// Of a policy document, white space not counted (PROTOCOL 14).
-const POLICY_CHARS_MAX: usize = 2_048;
 
 fn invalid(message: impl Into<String>) -> ControlError {
     ControlError::InvalidRequest(message.into())
@@ -186,6 +184,8 @@ pub struct TypePropertiesBody {
 pub struct CreateTypeBody {
     /// `thingTypeProperties`.
     pub thing_type_properties: TypePropertiesBody,
+    /// `tags`.
+    pub tags: Option<Vec<TagBody>>,
 }
 
 /// The body of DeprecateThingType.
@@ -258,6 +258,8 @@ pub struct CreateGroupBody {
     pub parent_group_name: Option<String>,
     /// `thingGroupProperties`.
     pub thing_group_properties: GroupPropertiesBody,
+    /// `tags`.
+    pub tags: Option<Vec<TagBody>>,
 }
 
 /// The body of UpdateThingGroup.
@@ -481,7 +483,10 @@ pub struct DescribedCertificate<'a> {
     pub certificate_arn: String,
     /// `certificateId`: SHA-256 of its DER, 64 hexadecimal digits.
     pub certificate_id: String,
-    /// `status`: `ACTIVE`, `INACTIVE` or `REVOKED`.
+    /// `caCertificateId`, where it was registered with a CA of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_certificate_id: Option<String>,
+    /// `status`: `ACTIVE`, `INACTIVE`, `REVOKED` or `PENDING_ACTIVATION`.
     pub status: &'static str,
     /// `certificatePem`.
     pub certificate_pem: &'a str,
@@ -527,7 +532,18 @@ pub struct ListedCertificate {
 
 // ---------------------------------------------------------------------------------------------------------------- policies
 
-/// The body of CreatePolicy and of CreatePolicyVersion.
+/// The body of CreatePolicy.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreatePolicyBody {
+    /// `policyDocument`: JSON as a text.
+    pub policy_document: String,
+    /// `tags`.
+    #[serde(default)]
+    pub tags: Option<Vec<TagBody>>,
+}
+
+/// The body of CreatePolicyVersion.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyBody {
@@ -639,101 +655,43 @@ impl ListedPolicy {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PolicyDocument<'a> {
-    version: String,
-    #[serde(borrow)]
-    statement: &'a RawValue,
+/// TestAuthorization.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestAuthorizationBody {
+    /// `principal`: the ARN of a certificate.
+    pub principal: Option<String>,
+    /// `authInfos`: what is asked, 1 to 10.
+    pub auth_infos: Vec<AuthInfoBody>,
+    /// `policyNamesToAdd`: as if they were attached.
+    #[serde(default)]
+    pub policy_names_to_add: Vec<String>,
+    /// `policyNamesToSkip`: as if they were not.
+    #[serde(default)]
+    pub policy_names_to_skip: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+/// One of TestAuthorization's `authInfos`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthInfoBody {
+    /// `actionType`.
+    pub action_type: Option<String>,
+    /// `resources`: ARNs.
+    pub resources: Vec<String>,
 }
 
-impl OneOrMany {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::One(text) => text.is_empty(),
-            Self::Many(texts) => texts.is_empty(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Statement {
-    effect: Effect,
-    action: OneOrMany,
-    resource: OneOrMany,
-}
-
-#[derive(Deserialize)]
-enum Effect {
-    Allow,
-    Deny,
-}
-
-/// Tells a policy document by its outer form: version, and statements with effect, actions and resources.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_policy_document(document: &str) -> Result<(), String> {
-    if document.chars().filter(|c| !c.is_whitespace()).count() > POLICY_CHARS_MAX {
-        return Err(format!("a policy document has at most {POLICY_CHARS_MAX} characters, white space not counted"));
-    }
-    let parsed: PolicyDocument<'_> = json::object(document.as_bytes()).map_err(|error| format!("the policy document: {error}"))?;
-    if parsed.version != POLICY_LANGUAGE {
-        return Err(format!("Version of a policy must be {POLICY_LANGUAGE:?}, not {:?}", parsed.version));
-    }
-    let text = parsed.statement.get();
-    let statements: Vec<Object<Statement>> = match text.starts_with('[') {
-        true => serde_json::from_str(text),
-        false => serde_json::from_str(text).map(|statement| vec![statement]),
-    }
-    .map_err(|error| format!("Statement of the policy document: {error}"))?;
-    let is_whole = |Object(statement): &Object<Statement>| {
-        matches!(statement.effect, Effect::Allow | Effect::Deny) && !statement.action.is_empty() && !statement.resource.is_empty()
-    };
-    if statements.is_empty() || !statements.iter().all(is_whole) {
-        return Err("a policy needs statements, each with Action and Resource".into());
-    }
-    Ok(())
+/// GetEffectivePolicies.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EffectivePoliciesBody {
+    /// `principal`: the ARN of a certificate.
+    pub principal: Option<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn policy_documents_are_told_from_others() {
-        let whole = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
-        let statement = r#"{"Effect":"Allow","Action":["iot:Connect"],"Resource":"*","Condition":{"Bool":{"x":"true"}}}"#;
-        for fit in [whole(statement), whole(&format!("[{statement},{statement}]"))] {
-            assert_eq!(check_policy_document(&fit), Ok(()));
-        }
-        let long = statement.replace("iot:Connect", &"x".repeat(2_048));
-        for unfit in [
-            "{",
-            "[]",
-            "{}",
-            r#""x""#,
-            &*whole("[]"),
-            &whole("{}"),
-            &whole(r#"{"Effect":"Perhaps","Action":"a","Resource":"b"}"#),
-            &whole(r#"{"Effect":"Allow","Action":"a"}"#),
-            &whole(r#"[["Allow","a","b"]]"#),
-            r#"["2012-10-17",{"Effect":"Allow","Action":"a","Resource":"b"}]"#,
-            &whole(r#"{"Effect":"Allow","Action":[],"Resource":"b"}"#),
-            &whole(statement).replace("2012-10-17", "2020-01-01"),
-            &whole(&long),
-        ] {
-            assert!(check_policy_document(unfit).is_err(), "{unfit}");
-        }
-    }
 
     #[test]
     fn members_are_named_by_name_or_arn() {

@@ -1,17 +1,24 @@
-//! Jobs topics both ways (PROTOCOL 4). Nothing else builds or takes apart one.
+//! Jobs topics both ways (PROTOCOL 4; those of namespaces, PROTOCOL-CORE 2.6). Nothing else builds or takes apart one.
 
-use crate::{JobRef, Request, RequestBody, RequestKind, Subscription, ThingName};
+use crate::{JobRef, NamespaceId, Request, RequestBody, RequestKind, Subscription, ThingName};
 use std::fmt::{self, Write as _};
 
 const PREFIX: &str = "$aws/things/";
 /// `$next` in place of a job id.
 pub const NEXT: &str = "$next";
+/// Before a namespace's id, in a segment of its own.
+const NAMESPACE: &str = "namespace-";
+/// Before a namespace's id, in the topics of notifications.
+const NOTIFY_NAMESPACE: &str = "notify-namespace-";
+const NOTIFY_NEXT_NAMESPACE: &str = "notify-next-namespace-";
 
 /// A topic `$aws/things/{thing}/jobs/...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic<'a> {
     /// `{thing}` as found, maybe not a valid name.
     pub thing: &'a str,
+    /// Of whose jobs it is, as found, maybe not a valid id; absent: of those without a namespace.
+    pub namespace: Option<&'a str>,
     /// What the rest of the topic says.
     pub kind: TopicKind<'a>,
 }
@@ -79,16 +86,28 @@ impl<'a> Topic<'a> {
         if thing.is_empty() || thing.contains('/') {
             return Err(TopicError::NotJobs);
         }
-        let kind = match rest {
-            "notify" => TopicKind::Notify,
-            "notify-next" => TopicKind::NotifyNext,
-            _ => match rest.rsplit_once('/') {
-                Some((request, "accepted")) => TopicKind::Accepted(RequestTopic::parse(request, thing)?),
-                Some((request, "rejected")) => TopicKind::Rejected(RequestTopic::parse(request, thing)?),
-                _ => TopicKind::Request(RequestTopic::parse(rest, thing)?),
+        let (namespace, kind) = match rest {
+            "notify" => (None, TopicKind::Notify),
+            "notify-next" => (None, TopicKind::NotifyNext),
+            _ => match (rest.strip_prefix(NOTIFY_NEXT_NAMESPACE), rest.strip_prefix(NOTIFY_NAMESPACE)) {
+                (Some(namespace), _) if is_segment(namespace) => (Some(namespace), TopicKind::NotifyNext),
+                (_, Some(namespace)) if is_segment(namespace) => (Some(namespace), TopicKind::Notify),
+                _ => Self::parse_operation(rest, thing)?,
             },
         };
-        Ok(Self { thing, kind })
+        Ok(Self { thing, namespace, kind })
+    }
+
+    fn parse_operation(rest: &'a str, thing: &'a str) -> Result<(Option<&'a str>, TopicKind<'a>), TopicError<'a>> {
+        let of = |request: &'a str, leg: fn(RequestTopic<'a>) -> TopicKind<'a>| {
+            let (namespace, request) = RequestTopic::parse(request, thing)?;
+            Ok((namespace, leg(request)))
+        };
+        match rest.rsplit_once('/') {
+            Some((request, "accepted")) => of(request, TopicKind::Accepted),
+            Some((request, "rejected")) => of(request, TopicKind::Rejected),
+            _ => of(rest, TopicKind::Request),
+        }
     }
 
     /// Appends the text of the topic to `out`.
@@ -96,9 +115,9 @@ impl<'a> Topic<'a> {
         write!(out, "{self}").expect("writing to a String does not fail");
     }
 
-    /// The topic a request is published on.
+    /// The topic a request is published on. Only those that name a job, or `$next`, can be of a namespace: no other is known (PROTOCOL-CORE 2.6).
     #[must_use]
-    pub fn of_request<'b>(thing: &'b ThingName, request: &'b Request) -> Topic<'b> {
+    pub fn of_request<'b>(thing: &'b ThingName, namespace: Option<&'b NamespaceId>, request: &'b Request) -> Topic<'b> {
         let request = match &request.body {
             RequestBody::GetPending => RequestTopic::GetPending,
             RequestBody::StartNext(_) => RequestTopic::StartNext,
@@ -108,20 +127,30 @@ impl<'a> Topic<'a> {
             }),
             RequestBody::Update(update) => RequestTopic::Update(update.job_id.as_str()),
         };
-        Topic { thing: thing.as_str(), kind: TopicKind::Request(request) }
+        Topic { thing: thing.as_str(), namespace: namespace.map(NamespaceId::as_str), kind: TopicKind::Request(request) }
     }
 }
 
+/// Whether it is what may stand between two slashes.
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && !text.contains('/')
+}
+
 impl<'a> RequestTopic<'a> {
-    fn parse(text: &'a str, thing: &'a str) -> Result<Self, TopicError<'a>> {
+    fn parse(text: &'a str, thing: &'a str) -> Result<(Option<&'a str>, Self), TopicError<'a>> {
         match text {
-            "get" => return Ok(Self::GetPending),
-            "start-next" => return Ok(Self::StartNext),
+            "get" => return Ok((None, Self::GetPending)),
+            "start-next" => return Ok((None, Self::StartNext)),
             _ => {}
         }
-        match text.split_once('/') {
-            Some((job, "get")) if !job.is_empty() => Ok(Self::Describe(job)),
-            Some((job, "update")) if !job.is_empty() => Ok(Self::Update(job)),
+        let (job, rest) = text.split_once('/').filter(|(job, _)| !job.is_empty()).ok_or(TopicError::InvalidOperation { thing })?;
+        let (namespace, operation) = match rest.strip_prefix(NAMESPACE).and_then(|rest| rest.split_once('/')) {
+            Some((namespace, operation)) if is_segment(namespace) => (Some(namespace), operation),
+            _ => (None, rest),
+        };
+        match operation {
+            "get" => Ok((namespace, Self::Describe(job))),
+            "update" => Ok((namespace, Self::Update(job))),
             _ => Err(TopicError::InvalidOperation { thing }),
         }
     }
@@ -134,39 +163,48 @@ impl fmt::Display for Topic<'_> {
             TopicKind::Request(request) => (request, ""),
             TopicKind::Accepted(request) => (request, "/accepted"),
             TopicKind::Rejected(request) => (request, "/rejected"),
-            TopicKind::Notify => return f.write_str("notify"),
-            TopicKind::NotifyNext => return f.write_str("notify-next"),
+            TopicKind::Notify => return notification(f, "notify", NOTIFY_NAMESPACE, self.namespace),
+            TopicKind::NotifyNext => return notification(f, "notify-next", NOTIFY_NEXT_NAMESPACE, self.namespace),
         };
-        request.fmt(f)?;
+        let (job, operation) = match request {
+            RequestTopic::GetPending => ("get", None),
+            RequestTopic::StartNext => ("start-next", None),
+            RequestTopic::Describe(job) => (job, Some("get")),
+            RequestTopic::Update(job) => (job, Some("update")),
+        };
+        f.write_str(job)?;
+        if let Some(operation) = operation {
+            match self.namespace {
+                Some(namespace) => write!(f, "/{NAMESPACE}{namespace}/{operation}")?,
+                None => write!(f, "/{operation}")?,
+            }
+        }
         f.write_str(leg)
     }
 }
 
-impl fmt::Display for RequestTopic<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (job, operation) = match self {
-            Self::GetPending => ("", "get"),
-            Self::StartNext => ("", "start-next"),
-            Self::Describe(job) => (*job, "/get"),
-            Self::Update(job) => (*job, "/update"),
-        };
-        f.write_str(job)?;
-        f.write_str(operation)
+fn notification(f: &mut fmt::Formatter<'_>, plain: &str, prefix: &str, namespace: Option<&str>) -> fmt::Result {
+    match namespace {
+        Some(namespace) => write!(f, "{prefix}{namespace}"),
+        None => f.write_str(plain),
     }
 }
 
-/// The text of a subscription of `thing`.
+/// The text of a subscription of `thing`, to what is of a namespace or of none.
 #[must_use]
-pub fn filter(thing: &ThingName, subscription: Subscription) -> String {
-    let last = match subscription {
-        Subscription::Notify => "notify",
-        Subscription::NotifyNext => "notify-next",
-        Subscription::GetPendingAnswers => "get/+",
-        Subscription::StartNextAnswers => "start-next/+",
-        Subscription::DescribeAnswers => "+/get/+",
-        Subscription::UpdateAnswers => "+/update/+",
-    };
-    format!("{PREFIX}{thing}/jobs/{last}")
+pub fn filter(thing: &ThingName, namespace: Option<&NamespaceId>, subscription: Subscription) -> String {
+    let prefix = format!("{PREFIX}{thing}/jobs/");
+    let level = namespace.map_or_else(String::new, |namespace| format!("{NAMESPACE}{namespace}/"));
+    match (subscription, namespace) {
+        (Subscription::Notify, None) => prefix + "notify",
+        (Subscription::Notify, Some(namespace)) => format!("{prefix}{NOTIFY_NAMESPACE}{namespace}"),
+        (Subscription::NotifyNext, None) => prefix + "notify-next",
+        (Subscription::NotifyNext, Some(namespace)) => format!("{prefix}{NOTIFY_NEXT_NAMESPACE}{namespace}"),
+        (Subscription::GetPendingAnswers, _) => prefix + "get/+",
+        (Subscription::StartNextAnswers, _) => prefix + "start-next/+",
+        (Subscription::DescribeAnswers, _) => format!("{prefix}+/{level}get/+"),
+        (Subscription::UpdateAnswers, _) => format!("{prefix}+/{level}update/+"),
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +233,33 @@ mod tests {
     }
 
     #[test]
+    fn topics_of_namespaces_are_those_of_greengrass() {
+        use RequestTopic::{Describe, Update};
+        let parse = |rest: &'static str| {
+            let topic: &'static str = Box::leak(format!("$aws/things/t1/jobs/{rest}").into_boxed_str());
+            Topic::parse(topic).ok().map(|topic| (topic.namespace, topic.kind))
+        };
+        let gg = Some("aws-gg-deployment");
+        for (rest, kind) in [
+            ("notify-namespace-aws-gg-deployment", TopicKind::Notify),
+            ("notify-next-namespace-aws-gg-deployment", TopicKind::NotifyNext),
+            ("$next/namespace-aws-gg-deployment/get", TopicKind::Request(Describe("$next"))),
+            ("fw-1/namespace-aws-gg-deployment/get/rejected", TopicKind::Rejected(Describe("fw-1"))),
+            ("fw-1/namespace-aws-gg-deployment/update", TopicKind::Request(Update("fw-1"))),
+            ("fw-1/namespace-aws-gg-deployment/update/accepted", TopicKind::Accepted(Update("fw-1"))),
+        ] {
+            assert_eq!(parse(rest), Some((gg, kind)), "{rest}");
+        }
+        for rest in ["notify-namespace-", "notify-namespace-a/b", "start-next/namespace-a", "get/namespace-a", "a/namespace-/get"] {
+            assert!(parse(rest).is_none(), "{rest}");
+        }
+        let (thing, namespace) = (ThingName::new("t1").unwrap(), NamespaceId::new("aws-gg-deployment").unwrap());
+        let filter = |subscription| filter(&thing, Some(&namespace), subscription);
+        assert_eq!(filter(Subscription::NotifyNext), "$aws/things/t1/jobs/notify-next-namespace-aws-gg-deployment");
+        assert_eq!(filter(Subscription::UpdateAnswers), "$aws/things/t1/jobs/+/namespace-aws-gg-deployment/update/+");
+    }
+
+    #[test]
     fn what_is_no_operation_is_told_apart_from_what_is_not_jobs() {
         for rest in ["foo", "fw-1/delete", "accepted", "a/b/get", "/get", ""] {
             let topic = format!("$aws/things/t1/jobs/{rest}");
@@ -207,10 +272,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_topics_parse_back(thing in "[a-zA-Z0-9:_-]{1,20}", job in "[a-zA-Z0-9_-]{1,20}|\\$next", which in 0..4usize, leg in 0..3usize) {
+        fn written_topics_parse_back(thing in "[a-zA-Z0-9:_-]{1,20}", job in "[a-zA-Z0-9_-]{1,20}|\\$next", which in 0..4usize, leg in 0..5usize, space in "[a-zA-Z0-9_-]{0,20}") {
             let request = [RequestTopic::GetPending, RequestTopic::StartNext, RequestTopic::Describe(&job), RequestTopic::Update(&job)][which];
-            let kind = [TopicKind::Request(request), TopicKind::Accepted(request), TopicKind::Rejected(request)][leg];
-            let topic = Topic { thing: &thing, kind };
+            let kinds = [
+                TopicKind::Request(request),
+                TopicKind::Accepted(request),
+                TopicKind::Rejected(request),
+                TopicKind::Notify,
+                TopicKind::NotifyNext,
+            ];
+            let namespace = Some(&*space).filter(|space| !space.is_empty() && (leg >= 3 || which >= 2));
+            let topic = Topic { thing: &thing, namespace, kind: kinds[leg] };
             let text = topic.to_string();
             prop_assert_eq!(Topic::parse(&text), Ok(topic));
         }

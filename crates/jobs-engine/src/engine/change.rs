@@ -1,8 +1,8 @@
 //! The one place where executions change, and what follows from it.
 
 use super::record::RecordKey;
-use super::store::{ExecutionId, Job, JobKey, Thing, ThingKey};
-use super::{Engine, Timer};
+use super::store::{ExecutionId, Job, JobKey, SpaceKey, Thing, ThingKey};
+use super::{Engine, Notified, Timer};
 use iot_jobs::instant::Now;
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
 use iot_jobs::{ExecutionChange, ExecutionStatus, Notification, PendingJobs, limits};
@@ -26,14 +26,15 @@ impl Engine {
     /// Applies `apply` to this one execution, then compares: counters, timers, ledger, records, notifications, events; at last what an end
     /// leads to. How much else is pending of the thing makes no difference.
     pub(super) fn change(&mut self, key: ThingKey, id: ExecutionId, now: Now, apply: impl FnOnce(&mut Thing)) {
-        let is_scheduled = self.store.jobs[id.job as usize].create.scheduling.is_some();
+        let Job { create, space, .. } = &self.store.jobs[id.job as usize];
+        let (is_scheduled, space) = (create.scheduling.is_some(), *space);
         let thing = &mut self.store.things[key as usize];
         let before = see(thing, id);
         let latest_before = latest_status(thing, id.job);
         let deadline_before = thing.executions.get(&id).and_then(super::Execution::deadline);
-        let (place_before, head_before) = (thing.place(id), thing.head());
+        let (place_before, head_before) = (thing.place(id, space), thing.head(space));
         apply(thing);
-        let place_after = thing.place(id);
+        let place_after = thing.place(id, space);
         thing.replace(place_before, place_after, is_scheduled);
         let after = see(thing, id);
         let latest_after = latest_status(thing, id.job);
@@ -41,9 +42,10 @@ impl Engine {
             (execution.in_progress_deadline, execution.step_deadline) = (None, None);
         }
         let deadline_after = thing.executions.get(&id).and_then(super::Execution::deadline);
-        let head = thing.head();
+        let head = thing.head(space);
         let head_changed = head != head_before;
         let set_changed = place_before.is_some() != place_after.is_some();
+        let wanted = self.store.things[key as usize].wants(self.store.namespace(space), &self.store.observed);
 
         self.follow_deadline(key, id, deadline_before, deadline_after);
         self.count(key, id, latest_before, latest_after);
@@ -52,11 +54,11 @@ impl Engine {
         if head_changed && let Some(head) = head {
             self.row(key, head, LedgerEvent::Head, now);
         }
-        if set_changed && self.store.things[key as usize].subscribed_notify {
-            self.notify(key, now);
+        if set_changed && wanted.notify {
+            self.notify(key, space, now);
         }
-        if head_changed && self.store.things[key as usize].subscribed_notify_next {
-            self.notify_next(key, head, now);
+        if head_changed && wanted.notify_next {
+            self.notify_next(key, space, head, now);
         }
         if let Some(end) = after.map(|seen| seen.status).filter(|status| status.is_terminal())
             && !before.is_some_and(|seen| seen.status.is_terminal())
@@ -142,40 +144,45 @@ impl Engine {
     }
 
     fn push_row(&mut self, key: ThingKey, id: ExecutionId, seen: Seen, event: LedgerEvent, now: Now) {
-        let thing = &self.store.things[key as usize];
+        let (thing, job) = (&self.store.things[key as usize], &self.store.jobs[id.job as usize]);
         self.changes.push_back(LedgerRow {
             at: now.mono,
             thing: thing.name.clone(),
-            job: self.store.jobs[id.job as usize].create.job_id.clone(),
+            job: job.create.job_id.clone(),
             execution_number: id.number,
             version: seen.version,
             status: seen.status,
             event,
-            subscribed: thing.subscribed_notify_next && !thing.is_away,
+            subscribed: thing.wants(self.store.namespace(job.space), &self.store.observed).notify_next && !thing.is_away,
         });
     }
 
-    fn notify(&mut self, key: ThingKey, now: Now) {
-        let name = self.store.things[key as usize].name.clone();
-        let jobs = self.pending(key);
-        self.notifications.push_back((name, Notification::Changed { timestamp: now.epoch_seconds(), jobs }));
+    fn notify(&mut self, key: ThingKey, space: SpaceKey, now: Now) {
+        let jobs = self.pending(key, space);
+        self.tell(key, space, Notification::Changed { timestamp: now.epoch_seconds(), jobs });
     }
 
-    fn notify_next(&mut self, key: ThingKey, head: Option<ExecutionId>, now: Now) {
+    fn notify_next(&mut self, key: ThingKey, space: SpaceKey, head: Option<ExecutionId>, now: Now) {
         let thing = &self.store.things[key as usize];
         let execution = head.map(|id| thing.executions[&id].describe(&self.store.jobs[id.job as usize], id.number, true, now));
-        self.notifications.push_back((thing.name.clone(), Notification::NextChanged { timestamp: now.epoch_seconds(), execution }));
+        self.tell(key, space, Notification::NextChanged { timestamp: now.epoch_seconds(), execution });
         if let Some(head) = head {
             self.row(key, head, LedgerEvent::Published, now);
         }
     }
 
+    fn tell(&mut self, key: ThingKey, space: SpaceKey, notification: Notification) {
+        let thing = self.store.things[key as usize].name.clone();
+        let namespace = self.store.namespace(space).cloned();
+        self.notifications.push_back(Notified { thing, namespace, notification });
+    }
+
     /// The pending list as `get` and `notify` show it: capped, `IN_PROGRESS` first.
-    pub(super) fn pending(&self, key: ThingKey) -> PendingJobs {
+    pub(super) fn pending(&self, key: ThingKey, space: SpaceKey) -> PendingJobs {
         let thing = &self.store.things[key as usize];
         let mut jobs = PendingJobs::default();
         let shown = if thing.scheduled > 0 { limits::PENDING_SHOWN_SCHEDULED_MAX } else { limits::PENDING_SHOWN_MAX };
-        for id in thing.pending.iter().take(shown).map(|place| &place.id) {
+        for id in thing.pending_of(space).iter().take(shown).map(|place| &place.id) {
             let execution = &thing.executions[id];
             let list = if execution.status == ExecutionStatus::InProgress { &mut jobs.in_progress } else { &mut jobs.queued };
             list.push(execution.summary(&self.store.jobs[id.job as usize], id.number));

@@ -4,7 +4,20 @@ use super::Engine;
 use super::members::not_found;
 use super::store::{ExecutionId, JobKey, ThingKey};
 use iot_jobs::instant::Now;
-use iot_jobs::{CancelExecution, ControlError, ExecutionChange, ExecutionDescription, ExecutionStatus, JobEvent, JobId, ThingName};
+use iot_jobs::{
+    CancelExecution, ControlError, ExecutionChange, ExecutionDescription, ExecutionStatus, JobEvent, JobId, NamespaceId, ThingName,
+};
+
+/// Which executions of a thing are to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionFilter {
+    /// Only those of this job; absent: of any.
+    pub job: Option<JobId>,
+    /// Only those with this status; absent: with any.
+    pub status: Option<ExecutionStatus>,
+    /// Only those of jobs of this namespace; absent: of any and of none.
+    pub namespace: Option<NamespaceId>,
+}
 
 impl Engine {
     /// # Errors
@@ -46,14 +59,19 @@ impl Engine {
     pub fn executions_of_thing(
         &self,
         thing: &ThingName,
-        job: Option<&JobId>,
-        status: Option<ExecutionStatus>,
+        filter: &ExecutionFilter,
         now: Now,
     ) -> Result<Vec<ExecutionDescription>, ControlError> {
         let key = self.thing_key(thing)?;
-        let job: Option<JobKey> = job.map(|job| self.job_key(job)).transpose()?;
+        let job: Option<JobKey> = filter.job.as_ref().map(|job| self.job_key(job)).transpose()?;
+        let of_namespace = |job: JobKey| match &filter.namespace {
+            None => true,
+            namespace => self.store.jobs[job as usize].create.namespace == *namespace,
+        };
         let ids = self.store.things[key as usize].executions.iter().filter(|(id, execution)| {
-            job.is_none_or(|wanted| wanted == id.job) && status.is_none_or(|wanted| wanted == execution.status)
+            job.is_none_or(|wanted| wanted == id.job)
+                && filter.status.is_none_or(|wanted| wanted == execution.status)
+                && of_namespace(id.job)
         });
         let mut all: Vec<ExecutionDescription> = ids.map(|(id, _)| self.account(key, *id, now)).collect();
         all.sort_by(|a, b| (&a.job_id, a.execution_number).cmp(&(&b.job_id, b.execution_number)));

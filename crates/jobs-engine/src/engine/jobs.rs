@@ -8,7 +8,7 @@ use super::store::{Job, JobKey, ThingKey};
 use iot_jobs::instant::Now;
 use iot_jobs::{
     CancelJob, ControlError, CreateJob, JobChange, JobDescription, JobDocument, JobEvent, JobFilter, JobId, JobProcessDetails,
-    JobStatus, JobTarget, PresignedUrlConfig, RolloutConfig, TargetSelection, UpdateJob, limits,
+    JobStatus, JobTarget, NamespaceId, PresignedUrlConfig, RolloutConfig, TargetSelection, UpdateJob, limits,
 };
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl Engine {
         self.check_quotas(create.targets.len(), &create.config.rollout)?;
         self.check_active_jobs()?;
         if let Some(scheduling) = &create.scheduling {
-            scheduling.check(now.epoch_ms, self.config.minute)?;
+            scheduling.check(create.target_selection, now.epoch_ms, self.config.minute)?;
         }
         if self.store.job_keys.contains_key(&create.job_id) {
             return Err(ControlError::ResourceAlreadyExists(format!("job {} already exists", create.job_id)));
@@ -33,9 +33,12 @@ impl Engine {
         let key = self.store.jobs.len() as JobKey;
         self.follow_groups(key, create.target_selection, &create.targets);
         self.store.job_keys.insert(create.job_id.clone(), key);
-        let is_scheduled = create.scheduling.is_some_and(|scheduling| scheduling.start_ms.is_some());
+        let is_scheduled = create.scheduling.as_ref().is_some_and(|scheduling| scheduling.start_ms.is_some());
+        let space = self.store.space(create.namespace.as_ref());
         let mut job = Job {
             create,
+            space,
+            is_open: true,
             status: if is_scheduled { JobStatus::Scheduled } else { JobStatus::InProgress },
             force_canceled: false,
             reason_code: None,
@@ -56,6 +59,7 @@ impl Engine {
         self.mark(RecordKey::Job(key));
         self.mark(RecordKey::JobState(key));
         self.schedule(key, now);
+        self.follow_window(key, now);
         self.roll_out(key, now);
         self.settle(key, now);
         Ok(())
@@ -80,6 +84,24 @@ impl Engine {
     /// `ResourceNotFound`.
     pub fn describe_job(&self, job: &JobId) -> Result<JobDescription, ControlError> {
         Ok(self.store.jobs[self.job_key(job)? as usize].describe())
+    }
+
+    /// Whether there is such a job.
+    #[must_use]
+    pub fn has_job(&self, job: &JobId) -> bool {
+        self.store.job_keys.contains_key(job)
+    }
+
+    /// Whether there is such a job, of the namespace that a call names, if it names one (inferred).
+    ///
+    /// # Errors
+    /// `ResourceNotFound`.
+    pub fn check_namespace(&self, job: &JobId, namespace: Option<&NamespaceId>) -> Result<(), ControlError> {
+        let found = self.store.jobs[self.job_key(job)? as usize].create.namespace.as_ref();
+        match namespace {
+            Some(wanted) if found != Some(wanted) => Err(not_found("job", &format!("{job} of namespace {wanted}"))),
+            _ => Ok(()),
+        }
     }
 
     /// What a job says of the URLs that stand in its documents.
@@ -162,47 +184,17 @@ impl Engine {
     /// Ends the roll-out and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (PROTOCOL 11.5).
     ///
     /// # Errors
-    /// `ResourceNotFound`; `InvalidRequest` for a completed job (inferred), or a reason code or comment out of its limits.
+    /// `ResourceNotFound`; `InvalidRequest` for a job that is completed or being deleted (inferred), or a reason code or comment out of its limits.
     pub fn cancel_job(&mut self, job: &JobId, cancel: CancelJob, now: Now) -> Result<Option<String>, ControlError> {
         check_cancel(&cancel)?;
         let key = self.job_key(job)?;
         let state = &self.store.jobs[key as usize];
-        if state.status == JobStatus::Completed {
-            return Err(ControlError::InvalidRequest(format!("job {job} is COMPLETED")));
+        if matches!(state.status, JobStatus::Completed | JobStatus::DeletionInProgress) {
+            return Err(ControlError::InvalidRequest(format!("job {job} is {}", state.status.as_str())));
         }
         let description = state.create.config.description.clone();
         self.cancel(key, cancel, now);
         Ok(description)
-    }
-
-    /// Deletes a job with all of its executions, at once; one that has not ended only with `force` (PROTOCOL 11.5).
-    ///
-    /// # Errors
-    /// `ResourceNotFound`; `InvalidStateTransition` for a job that has not ended, without `force`.
-    pub fn delete_job(&mut self, job: &JobId, force: bool, now: Now) -> Result<(), ControlError> {
-        let key = self.job_key(job)?;
-        if self.store.jobs[key as usize].status.is_active() && !force {
-            let message = format!("job {job} is neither COMPLETED nor CANCELED: delete it with force");
-            return Err(ControlError::InvalidStateTransition(message));
-        }
-        self.emit_job_event(key, JobChange::DeletionInProgress);
-        self.store.set_status(key, JobStatus::Canceled);
-        for thing in self.holders(key) {
-            let ids: Vec<_> = self.store.things[thing as usize].of_job(key).map(|(id, _)| id).collect();
-            for id in ids {
-                self.delete(thing, id, now);
-            }
-        }
-        self.emit_job_event(key, JobChange::Deleted);
-        self.store.job_keys.remove(job);
-        for group in self.store.groups.values_mut() {
-            group.continuous.retain(|other| *other != key);
-        }
-        let state = &mut self.store.jobs[key as usize];
-        (state.targets, state.target_set, state.rolled_out) = (Vec::new(), BTreeSet::new(), 0);
-        self.mark(RecordKey::Job(key));
-        self.mark(RecordKey::JobState(key));
-        Ok(())
     }
 
     /// Things that have executions of the job, by name.
@@ -259,11 +251,11 @@ impl Engine {
 
     fn check_active_jobs(&self) -> Result<(), ControlError> {
         let Some(max) = self.config.active_jobs_max else { return Ok(()) };
-        let active = self.store.jobs_in_progress;
+        let active = self.store.active_jobs;
         if active < max as usize {
             Ok(())
         } else {
-            Err(ControlError::LimitExceeded(format!("{active} jobs are in progress already")))
+            Err(ControlError::LimitExceeded(format!("{active} jobs are scheduled or in progress already")))
         }
     }
 }
@@ -274,6 +266,7 @@ fn matches_filter(job: &Job, filter: &JobFilter) -> bool {
     filter.status.is_none_or(|status| status == job.status)
         && filter.target_selection.is_none_or(|selection| selection == job.create.target_selection)
         && filter.group.as_ref().is_none_or(is_for)
+        && filter.namespace.as_ref().is_none_or(|wanted| job.create.namespace.as_ref() == Some(wanted))
 }
 
 fn check_cancel(cancel: &CancelJob) -> Result<(), ControlError> {

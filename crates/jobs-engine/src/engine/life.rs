@@ -21,14 +21,15 @@ impl Engine {
     /// The job's start time has come.
     pub(super) fn start_job(&mut self, key: JobKey, now: Now) {
         let service_rate = self.config.rate_per_minute;
-        let job = &mut self.store.jobs[key as usize];
-        if job.status != JobStatus::Scheduled {
+        if self.store.jobs[key as usize].status != JobStatus::Scheduled || self.is_turned_away(key, now) {
             return;
         }
+        let job = &mut self.store.jobs[key as usize];
         job.updated_ms = now.epoch_ms;
         job.pace = Pace::new(now.mono, job.rate(service_rate));
         self.store.set_status(key, JobStatus::InProgress);
         self.mark(RecordKey::JobState(key));
+        self.follow_window(key, now);
         self.roll_out(key, now);
         self.settle(key, now);
     }
@@ -37,13 +38,14 @@ impl Engine {
     /// (inferred).
     pub(super) fn end_job(&mut self, key: JobKey, now: Now) {
         let job = &mut self.store.jobs[key as usize];
-        let behavior = match job.create.scheduling.and_then(|scheduling| scheduling.end) {
+        let behavior = match job.create.scheduling.as_ref().and_then(|scheduling| scheduling.end) {
             Some(end) if job.status.is_active() => end.behavior,
             _ => return,
         };
         job.is_stopped = true;
         job.targets.truncate(job.rolled_out);
         self.store.set_status(key, JobStatus::InProgress);
+        self.leave_rollout(key, now);
         self.mark(RecordKey::JobState(key));
         match behavior {
             EndBehavior::StopRollout => {}
@@ -60,8 +62,9 @@ impl Engine {
         self.settle(id.job, now);
     }
 
-    /// A new execution at once (the delay is inferred), as long as attempts remain, the job runs and the thing is its target.
-    fn retry(&mut self, thing: ThingKey, id: ExecutionId, status: ExecutionStatus, now: Now) {
+    /// A new execution at once (the delay is inferred), as long as attempts remain, the job runs, a window of it is open and the thing is its
+    /// target.
+    pub(super) fn retry(&mut self, thing: ThingKey, id: ExecutionId, status: ExecutionStatus, now: Now) {
         let job = &self.store.jobs[id.job as usize];
         let mut retries = self.store.things[thing as usize].executions[&id].retries;
         let used = |failure: FailureType| match failure {
@@ -73,6 +76,7 @@ impl Engine {
         if !is_wanted
             || retries.all() >= limits::RETRIES_MAX
             || job.status != JobStatus::InProgress
+            || !job.is_open
             || !job.target_set.contains(&thing)
         {
             return;
@@ -119,6 +123,7 @@ impl Engine {
         job.updated_ms = now.epoch_ms;
         job.completed_ms = Some(now.epoch_ms);
         job.targets.truncate(job.rolled_out);
+        self.leave_rollout(key, now);
         self.mark(RecordKey::JobState(key));
         self.emit_job_event(key, JobChange::CancellationInProgress);
         self.cancel_executions(key, cancel.force, now);
@@ -178,7 +183,7 @@ impl Engine {
     /// Sets the timers of a job that is new, or was read back.
     pub(super) fn schedule(&mut self, key: JobKey, now: Now) {
         let job = &self.store.jobs[key as usize];
-        let Some(scheduling) = job.create.scheduling.filter(|_| job.status.is_active()) else { return };
+        let Some(scheduling) = job.create.scheduling.as_ref().filter(|_| job.status.is_active()) else { return };
         if let Some(start) = scheduling.start_ms.filter(|_| job.status == JobStatus::Scheduled) {
             self.timers.insert((Self::moment(start, now), Timer::Start(key)));
         }

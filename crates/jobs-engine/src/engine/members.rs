@@ -107,13 +107,14 @@ impl Engine {
             }
             self.mark(RecordKey::Job(job));
             let state = &mut self.store.jobs[job as usize];
-            if state.status == JobStatus::InProgress {
+            if state.status == JobStatus::InProgress && state.is_open {
                 // Not slowed by the roll-out rate: it takes its place among those that have theirs.
                 state.targets.insert(state.rolled_out, key);
                 state.rolled_out += 1;
                 self.mark(RecordKey::JobState(job));
                 self.queue(key, job, now);
             } else {
+                // At the start of the job, or when its next window opens (the latter is inferred).
                 state.targets.push(key);
             }
         }

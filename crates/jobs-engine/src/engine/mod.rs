@@ -6,6 +6,8 @@
 //! timers, counters of the job. What an end leads to (retries, aborts, completion) stands in `life`.
 
 mod change;
+mod concurrency;
+mod deletion;
 mod executions;
 mod jobs;
 mod life;
@@ -14,10 +16,12 @@ mod pace;
 mod record;
 mod requests;
 mod store;
+mod windows;
 
+pub use executions::ExecutionFilter;
 use iot_jobs::instant::{Mono, Now};
 use iot_jobs::ledger::LedgerRow;
-use iot_jobs::{EventConfig, ExecutionStatus, JobEvent, Notification, Spread, ThingName, limits};
+use iot_jobs::{EventConfig, ExecutionStatus, JobEvent, NamespaceId, Notification, Spread, ThingName, limits};
 pub use record::{Record, RecordKey};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -32,8 +36,12 @@ pub struct EngineConfig {
     pub spread: Spread,
     /// Executions a minute: of a job that does not say, and of any job at most; `None`: no limit.
     pub rate_per_minute: Option<u32>,
-    /// Jobs that are `IN_PROGRESS`, at most; `None`: no limit.
+    /// Jobs that are `SCHEDULED` or `IN_PROGRESS`, at most; `None`: no limit.
     pub active_jobs_max: Option<u32>,
+    /// Jobs that are rolled out at once, at most; others wait. `None`: no limit.
+    pub concurrent_jobs_max: Option<u32>,
+    /// Jobs that are `DELETION_IN_PROGRESS`, at most; `None`: no limit.
+    pub jobs_in_deletion_max: Option<u32>,
     /// `None`: no limit.
     pub targets_per_job_max: Option<u32>,
     /// Whether to remember what is to be written down ([`Engine::poll_record`]).
@@ -49,6 +57,8 @@ impl EngineConfig {
             spread: Spread::Smooth,
             rate_per_minute: None,
             active_jobs_max: None,
+            concurrent_jobs_max: None,
+            jobs_in_deletion_max: None,
             targets_per_job_max: Some(limits::TARGETS_PER_JOB_MAX),
             keeps_records: false,
         }
@@ -59,12 +69,38 @@ impl EngineConfig {
 enum Timer {
     /// The job's start time.
     Start(JobKey),
+    /// A maintenance window of the job opens or closes; at the same instant that comes before its roll-out.
+    Window(JobKey),
     /// The next execution of the job is to be queued.
     RollOut(JobKey),
     /// The execution times out.
     Expire(ThingKey, ExecutionId),
     /// The job's end time.
     End(JobKey),
+    /// More of the job's executions are to be deleted.
+    Delete(JobKey),
+}
+
+/// A namespace whose notifications a thing's session listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardNamespace {
+    /// `None`: every namespace, as with a wildcard.
+    pub namespace: Option<NamespaceId>,
+    /// What is pending.
+    pub notify: bool,
+    /// What is next.
+    pub notify_next: bool,
+}
+
+/// A notification, and whom it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// The thing.
+    pub thing: ThingName,
+    /// Whose jobs it is about; absent: those without a namespace.
+    pub namespace: Option<NamespaceId>,
+    /// What it is told.
+    pub notification: Notification,
 }
 
 /// The service. Order of use: any `handle_*` or control-plane call; then `poll_notification`, `poll_event` and `poll_change` until
@@ -74,7 +110,7 @@ pub struct Engine {
     store: Store,
     event_config: EventConfig,
     timers: BTreeSet<(Mono, Timer)>,
-    notifications: VecDeque<(ThingName, Notification)>,
+    notifications: VecDeque<Notified>,
     events: VecDeque<JobEvent>,
     changes: VecDeque<LedgerRow>,
     dirty: BTreeSet<RecordKey>,
@@ -107,9 +143,21 @@ impl Engine {
     pub fn handle_subscription(&mut self, thing: &ThingName, notify: bool, notify_next: bool) {
         if let Some(key) = self.store.thing_keys.get(thing) {
             let thing = &mut self.store.things[*key as usize];
-            thing.subscribed_notify = notify;
-            thing.subscribed_notify_next = notify_next;
+            thing.heard = store::Wanted { notify, notify_next };
+            thing.heard_namespaces = None;
         }
+    }
+
+    /// As [`Self::handle_subscription`], which comes first: what it is subscribed to of jobs with a namespace.
+    pub fn handle_namespaces(&mut self, thing: &ThingName, heard: Vec<HeardNamespace>) {
+        if let Some(key) = self.store.thing_keys.get(thing) {
+            self.store.things[*key as usize].heard_namespaces = (!heard.is_empty()).then(|| heard.into());
+        }
+    }
+
+    /// What those are subscribed to who hear of every thing, whether its own client is connected or not.
+    pub fn handle_observers(&mut self, notify: bool, notify_next: bool, namespaces: Vec<HeardNamespace>) {
+        self.store.observed = store::Heard { wanted: store::Wanted { notify, notify_next }, namespaces };
     }
 
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.
@@ -121,6 +169,8 @@ impl Engine {
                 Timer::RollOut(job) => self.roll_out(job, now),
                 Timer::Expire(thing, id) => self.move_to(thing, id, ExecutionStatus::TimedOut, now),
                 Timer::End(job) => self.end_job(job, now),
+                Timer::Window(job) => self.turn_window(job, now),
+                Timer::Delete(job) => self.delete_more(job, now),
             }
         }
     }
@@ -133,11 +183,13 @@ impl Engine {
             Timer::RollOut(_) => (*at, "roll-out"),
             Timer::Expire(..) => (*at, "execution timeout"),
             Timer::End(_) => (*at, "end of a job"),
+            Timer::Window(_) => (*at, "maintenance window"),
+            Timer::Delete(_) => (*at, "deletion of a job"),
         })
     }
 
     /// The next message for a thing on `notify` or `notify-next` (PROTOCOL 7), in the order of the changes.
-    pub fn poll_notification(&mut self) -> Option<(ThingName, Notification)> {
+    pub fn poll_notification(&mut self) -> Option<Notified> {
         self.notifications.pop_front()
     }
 

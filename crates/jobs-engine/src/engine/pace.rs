@@ -4,7 +4,7 @@ use super::record::RecordKey;
 use super::store::{Job, JobKey};
 use super::{Engine, Timer};
 use iot_jobs::instant::{Mono, Now};
-use iot_jobs::{ExecutionStatus, JobStatus, RateIncrease, Spread};
+use iot_jobs::{ExecutionStatus, RateIncrease, Spread};
 use std::time::Duration;
 
 /// The running minute of a roll-out. Dues are computed from the start of the minute, never from the execution before; the rate of a
@@ -59,7 +59,13 @@ impl Engine {
     pub(super) fn roll_out(&mut self, key: JobKey, now: Now) {
         loop {
             let job = &self.store.jobs[key as usize];
-            let Some(&thing) = job.targets.get(job.rolled_out).filter(|_| job.status == JobStatus::InProgress) else { break };
+            let Some(&thing) = job.targets.get(job.rolled_out).filter(|_| job.is_rolling_out()) else {
+                self.leave_rollout(key, now);
+                break;
+            };
+            if !self.enter_rollout(key) {
+                break;
+            }
             let due = self.next_due(key, now.mono);
             if due > now.mono {
                 self.timers.insert((due, Timer::RollOut(key)));

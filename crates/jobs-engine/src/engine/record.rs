@@ -199,16 +199,24 @@ impl Engine {
         }
         for key in self.store.job_keys.values().copied().collect::<Vec<_>>() {
             self.schedule(key, now);
+            self.follow_window(key, now);
+            self.retry_what_waited(key, now);
             self.roll_out(key, now);
             self.settle(key, now);
+            if self.store.jobs[key as usize].status == JobStatus::DeletionInProgress {
+                self.timers.insert((now.mono, Timer::Delete(key)));
+            }
         }
     }
 
     fn restore_job(&mut self, key: JobKey, record: JobRecord, now: Now) {
         let JobRecord { create, created_ms, targets } = record;
         self.follow_groups(key, create.target_selection, &create.targets);
+        let space = self.store.space(create.namespace.as_ref());
         let job = || Job {
             create: create.clone(),
+            space,
+            is_open: true,
             // Until its state is read; a place without one is that of a deleted job.
             status: JobStatus::Canceled,
             force_canceled: false,
@@ -249,7 +257,7 @@ impl Engine {
 
     fn restore_execution(&mut self, thing: ThingKey, id: ExecutionId, record: ExecutionRecord, now: Now) {
         let Some(job) = self.store.jobs.get(id.job as usize) else { return };
-        let is_scheduled = job.create.scheduling.is_some();
+        let (is_scheduled, space) = (job.create.scheduling.is_some(), job.space);
         let Some(holder) = self.store.things.get_mut(thing as usize) else { return };
         let execution = Execution {
             status: record.status,
@@ -270,7 +278,7 @@ impl Engine {
         self.store.sequence = self.store.sequence.max(execution.sequence + 1);
         let before = holder.of_job(id.job).next_back().map(|(_, latest)| latest.status);
         holder.executions.insert(id, execution);
-        let place = holder.place(id);
+        let place = holder.place(id, space);
         holder.replace(None, place, is_scheduled);
         let after = holder.of_job(id.job).next_back().map(|(_, latest)| latest.status);
         self.count(thing, id, before, after);

@@ -2,11 +2,11 @@
 //! told from the text alone was checked on the way in (that order is a proposal of PROTOCOL 8, inferred).
 
 use super::Engine;
-use super::store::{ExecutionId, ThingKey};
+use super::store::{ExecutionId, SpaceKey, ThingKey};
 use iot_jobs::instant::Now;
 use iot_jobs::{
-    Answer, Describe, ErrorCode, ExecutionState, ExecutionStatus, JobId, JobRef, PendingJobs, Rejection, Reply, Request,
-    RequestBody, StartNext, StepTimeout, ThingName, Update, UpdateAnswer,
+    Answer, Describe, ErrorCode, ExecutionState, ExecutionStatus, JobId, JobRef, NamespaceId, PendingJobs, Rejection, Reply,
+    Request, RequestBody, StartNext, StepTimeout, ThingName, Update, UpdateAnswer,
 };
 use std::time::Duration;
 
@@ -15,10 +15,20 @@ impl Engine {
     ///
     /// A thing without executions, known or not, gets empty answers; `ResourceNotFound` is for concrete jobs (inferred).
     pub fn handle_request(&mut self, thing: &ThingName, request: &Request, now: Now) -> Reply {
-        let key = self.store.thing_keys.get(thing).copied();
+        self.handle_request_in(None, thing, request, now)
+    }
+
+    /// As [`Self::handle_request`], of jobs of a namespace; those of others are not there for it (inferred).
+    pub fn handle_request_in(&mut self, namespace: Option<&NamespaceId>, thing: &ThingName, request: &Request, now: Now) -> Reply {
+        let space = self.store.find_space(namespace);
+        let key = self.store.thing_keys.get(thing).copied().zip(space);
         let result = match &request.body {
-            RequestBody::GetPending => Ok(Answer::Pending(key.map_or_else(PendingJobs::default, |key| self.pending(key)))),
-            RequestBody::StartNext(start) => Ok(Answer::Started(key.and_then(|key| self.start_next(key, start, now)))),
+            RequestBody::GetPending => {
+                Ok(Answer::Pending(key.map_or_else(PendingJobs::default, |(key, space)| self.pending(key, space))))
+            }
+            RequestBody::StartNext(start) => {
+                Ok(Answer::Started(key.and_then(|(key, space)| self.start_next(key, space, start, now))))
+            }
             RequestBody::Describe(describe) => self.describe(key, describe, now).map(Answer::Described),
             RequestBody::Update(update) => self.update(key, update, now).map(Answer::Updated),
         };
@@ -26,8 +36,8 @@ impl Engine {
     }
 
     /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (PROTOCOL 2 fact 14).
-    fn start_next(&mut self, key: ThingKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
-        let head = self.store.things[key as usize].head()?;
+    fn start_next(&mut self, key: ThingKey, space: SpaceKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
+        let head = self.store.things[key as usize].head(space)?;
         let in_progress_deadline = self.in_progress_deadline(head, now);
         let step_deadline = start.step_timeout.map(|timeout| self.step_deadline(timeout, now));
         self.change(key, head, now, |thing| {
@@ -53,18 +63,18 @@ impl Engine {
 
     fn describe(
         &self,
-        key: Option<ThingKey>,
+        key: Option<(ThingKey, SpaceKey)>,
         describe: &Describe,
         now: Now,
     ) -> Result<Option<Box<iot_jobs::JobExecution>>, Rejection> {
         let id = match &describe.job {
-            JobRef::Next => match key.and_then(|key| self.store.things[key as usize].head()) {
+            JobRef::Next => match key.and_then(|(key, space)| self.store.things[key as usize].head(space)) {
                 Some(head) => head,
                 None => return Ok(None),
             },
             JobRef::Id(job) => self.find(key, job, describe.execution_number)?,
         };
-        let key = key.ok_or_else(not_found)?;
+        let (key, _) = key.ok_or_else(not_found)?;
         let execution = &self.store.things[key as usize].executions[&id];
         if execution.status.is_terminal() {
             return Err(Rejection::new(ErrorCode::TerminalStateReached, format!("the job execution is {}", execution.status)));
@@ -73,9 +83,9 @@ impl Engine {
         Ok(Some(execution.describe(job, id.number, describe.include_job_document, now)))
     }
 
-    fn update(&mut self, key: Option<ThingKey>, update: &Update, now: Now) -> Result<UpdateAnswer, Rejection> {
+    fn update(&mut self, key: Option<(ThingKey, SpaceKey)>, update: &Update, now: Now) -> Result<UpdateAnswer, Rejection> {
         let id = self.find(key, &update.job_id, update.execution_number)?;
-        let key = key.ok_or_else(not_found)?;
+        let (key, _) = key.ok_or_else(not_found)?;
         let execution = &self.store.things[key as usize].executions[&id];
         if let Some(expected) = update.expected_version
             && expected != execution.version
@@ -112,9 +122,10 @@ impl Engine {
         })
     }
 
-    fn find(&self, key: Option<ThingKey>, job: &JobId, number: Option<i64>) -> Result<ExecutionId, Rejection> {
-        let job = self.store.job_keys.get(job).ok_or_else(not_found)?;
-        key.and_then(|key| self.store.things[key as usize].find(*job, number)).ok_or_else(not_found)
+    fn find(&self, key: Option<(ThingKey, SpaceKey)>, job: &JobId, number: Option<i64>) -> Result<ExecutionId, Rejection> {
+        let job = *self.store.job_keys.get(job).ok_or_else(not_found)?;
+        let key = key.filter(|(_, space)| self.store.jobs[job as usize].space == *space);
+        key.and_then(|(key, _)| self.store.things[key as usize].find(job, number)).ok_or_else(not_found)
     }
 
     fn in_progress_deadline(&self, id: ExecutionId, now: Now) -> Option<iot_jobs::instant::Mono> {

@@ -1,10 +1,11 @@
 //! What the engine remembers: things, groups, jobs, executions, in maps and dense indices.
 
+use super::HeardNamespace;
 use super::pace::Pace;
 use iot_jobs::instant::{EpochSeconds, Mono, Now};
 use iot_jobs::{
     CreateJob, ExecutionDescription, ExecutionState, ExecutionStatus, ExecutionSummary, GroupName, JobDescription, JobExecution,
-    JobProcessDetails, JobStatus, StatusDetails, ThingName,
+    JobProcessDetails, JobStatus, NamespaceId, StatusDetails, ThingName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(super) type ThingKey = u32;
 /// Place of a job in [`Store::jobs`]; never used again for another.
 pub(super) type JobKey = u32;
+
+/// Number of a namespace, from 1; 0: jobs without one.
+pub(super) type SpaceKey = u32;
 
 /// One run of one job on one thing, within that thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,23 +32,61 @@ pub(super) struct Store {
     pub groups: BTreeMap<GroupName, Group>,
     pub jobs: Vec<Job>,
     pub job_keys: BTreeMap<iot_jobs::JobId, JobKey>,
-    /// Jobs that are `IN_PROGRESS`.
-    pub jobs_in_progress: usize,
+    /// Namespaces that jobs have, in the order in which they came.
+    spaces: Vec<NamespaceId>,
+    /// Jobs that are `SCHEDULED` or `IN_PROGRESS`.
+    pub active_jobs: usize,
+    /// Jobs that are `DELETION_IN_PROGRESS`.
+    pub jobs_in_deletion: usize,
+    /// Jobs that are being rolled out.
+    pub rolling: BTreeSet<JobKey>,
+    /// Jobs that wait to be rolled out until another one is.
+    pub waiting: BTreeSet<JobKey>,
+    /// Somebody hears the notifications of every thing.
+    pub observed: Heard,
     /// Executions ever queued; the tie-breaker of their order (inferred).
     pub sequence: u64,
 }
 
 impl Store {
     pub(super) fn add_job(&mut self, job: Job) {
-        self.jobs_in_progress += usize::from(job.status == JobStatus::InProgress);
+        self.count(job.status, 1);
         self.jobs.push(job);
     }
 
     pub(super) fn set_status(&mut self, key: JobKey, status: JobStatus) {
-        let job = &mut self.jobs[key as usize];
-        self.jobs_in_progress -= usize::from(job.status == JobStatus::InProgress);
-        self.jobs_in_progress += usize::from(status == JobStatus::InProgress);
-        job.status = status;
+        let before = std::mem::replace(&mut self.jobs[key as usize].status, status);
+        self.count(before, -1);
+        self.count(status, 1);
+    }
+
+    fn count(&mut self, status: JobStatus, change: isize) {
+        let counter = match status {
+            JobStatus::Scheduled | JobStatus::InProgress => &mut self.active_jobs,
+            JobStatus::DeletionInProgress => &mut self.jobs_in_deletion,
+            JobStatus::Completed | JobStatus::Canceled => return,
+        };
+        *counter = counter.saturating_add_signed(change);
+    }
+
+    /// The number of a namespace, which gets one now if it has none.
+    pub(super) fn space(&mut self, namespace: Option<&NamespaceId>) -> SpaceKey {
+        let Some(namespace) = namespace else { return 0 };
+        let place = self.spaces.iter().position(|known| known == namespace).unwrap_or_else(|| {
+            self.spaces.push(namespace.clone());
+            self.spaces.len() - 1
+        });
+        place as SpaceKey + 1
+    }
+
+    /// The number of a namespace, if a job has had it.
+    pub(super) fn find_space(&self, namespace: Option<&NamespaceId>) -> Option<SpaceKey> {
+        let Some(namespace) = namespace else { return Some(0) };
+        Some(self.spaces.iter().position(|known| known == namespace)? as SpaceKey + 1)
+    }
+
+    pub(super) fn namespace(&self, space: SpaceKey) -> Option<&NamespaceId> {
+        self.spaces.get((space as usize).checked_sub(1)?)
     }
 }
 
@@ -55,16 +97,45 @@ pub(super) struct Thing {
     pub pending: Vec<Place>,
     /// Those of them whose jobs have a schedule.
     pub scheduled: usize,
-    pub subscribed_notify: bool,
-    pub subscribed_notify_next: bool,
+    /// What is told of jobs without a namespace is heard.
+    pub heard: Wanted,
+    /// Likewise of those with one; few things hear of any.
+    pub heard_namespaces: Option<Box<[HeardNamespace]>>,
     /// Its session waits for its client.
     pub is_away: bool,
 }
 
-/// The place of an execution among those of its thing that are not terminal: `IN_PROGRESS` first, then `QUEUED`, each by the time they were
-/// queued, then by creation (PROTOCOL 9.4).
+/// Which notifications somebody listens to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub notify: bool,
+    pub notify_next: bool,
+}
+
+impl Wanted {
+    fn or(self, other: Self) -> Self {
+        Self { notify: self.notify || other.notify, notify_next: self.notify_next || other.notify_next }
+    }
+}
+
+/// What those hear who hear of every thing.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub wanted: Wanted,
+    pub namespaces: Vec<HeardNamespace>,
+}
+
+/// What is wanted of a namespace by those who named namespaces.
+fn wanted_of<'a>(namespace: &NamespaceId, heard: impl IntoIterator<Item = &'a HeardNamespace>) -> Wanted {
+    let of_it = heard.into_iter().filter(|heard| heard.namespace.as_ref().is_none_or(|heard| heard == namespace));
+    of_it.fold(Wanted::default(), |so_far, heard| so_far.or(Wanted { notify: heard.notify, notify_next: heard.notify_next }))
+}
+
+/// The place of an execution among those of its thing that are not terminal: each namespace for itself, `IN_PROGRESS` first, then `QUEUED`,
+/// each by the time they were queued, then by creation (PROTOCOL 9.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    space: SpaceKey,
     is_queued: bool,
     queued_ms: i64,
     sequence: u64,
@@ -132,6 +203,10 @@ pub(super) struct Execution {
 
 pub(super) struct Job {
     pub create: CreateJob,
+    /// Its namespace.
+    pub space: SpaceKey,
+    /// Whether one of its maintenance windows is open; it is while it has none.
+    pub is_open: bool,
     /// Changed by [`Store::set_status`].
     pub status: JobStatus,
     pub force_canceled: bool,
@@ -159,8 +234,8 @@ impl Thing {
             executions: BTreeMap::new(),
             pending: Vec::new(),
             scheduled: 0,
-            subscribed_notify: false,
-            subscribed_notify_next: false,
+            heard: Wanted::default(),
+            heard_namespaces: None,
             is_away: false,
         }
     }
@@ -179,16 +254,31 @@ impl Thing {
         }
     }
 
-    /// What is handed out next.
-    pub(super) fn head(&self) -> Option<ExecutionId> {
-        self.pending.first().map(|place| place.id)
+    /// What is pending of a namespace.
+    pub(super) fn pending_of(&self, space: SpaceKey) -> &[Place] {
+        let start = self.pending.partition_point(|place| place.space < space);
+        let end = self.pending.partition_point(|place| place.space <= space);
+        &self.pending[start..end]
     }
 
-    /// Where an execution stands, or is to stand; nowhere when it is terminal, or there is none.
-    pub(super) fn place(&self, id: ExecutionId) -> Option<Place> {
+    /// What is handed out next.
+    pub(super) fn head(&self, space: SpaceKey) -> Option<ExecutionId> {
+        self.pending_of(space).first().map(|place| place.id)
+    }
+
+    /// Which notifications of a namespace, or of none, are heard.
+    pub(super) fn wants(&self, namespace: Option<&NamespaceId>, observed: &Heard) -> Wanted {
+        match namespace {
+            None => self.heard.or(observed.wanted),
+            Some(namespace) => wanted_of(namespace, self.heard_namespaces.iter().flatten().chain(&observed.namespaces)),
+        }
+    }
+
+    /// Where an execution of a job of a namespace stands, or is to stand; nowhere when it is terminal, or there is none.
+    pub(super) fn place(&self, id: ExecutionId, space: SpaceKey) -> Option<Place> {
         let execution = self.executions.get(&id).filter(|execution| !execution.status.is_terminal())?;
         let Execution { status, queued_ms, sequence, .. } = *execution;
-        Some(Place { is_queued: status != ExecutionStatus::InProgress, queued_ms, sequence, id })
+        Some(Place { space, is_queued: status != ExecutionStatus::InProgress, queued_ms, sequence, id })
     }
 
     /// An execution has another place than before.
@@ -291,6 +381,11 @@ impl Execution {
 }
 
 impl Job {
+    /// Things are to be given it, now.
+    pub(super) fn is_rolling_out(&self) -> bool {
+        self.status == JobStatus::InProgress && self.is_open && self.rolled_out < self.targets.len()
+    }
+
     pub(super) fn describe(&self) -> JobDescription {
         JobDescription {
             create: self.create.clone(),
@@ -302,7 +397,7 @@ impl Job {
             last_updated_at_ms: self.updated_ms,
             completed_at_ms: self.completed_ms,
             process_details: self.counts,
-            is_rolling_out: self.status == JobStatus::InProgress && self.rolled_out < self.targets.len(),
+            is_rolling_out: self.is_rolling_out(),
         }
     }
 }

@@ -34,8 +34,14 @@ pub struct Quotas {
     pub create_job_per_second: Quota,
     /// Each other operation of the jobs control plane, a second (PROTOCOL 15.3).
     pub control_plane_per_second: Quota,
-    /// Jobs that are `IN_PROGRESS` (PROTOCOL 15.3).
+    /// Jobs that are `SCHEDULED` or `IN_PROGRESS` (PROTOCOL-CORE 2.4).
     pub active_jobs: Quota,
+    /// Jobs that are rolled out at once (PROTOCOL-CORE 2.4).
+    pub concurrent_jobs: Quota,
+    /// Jobs that are `DELETION_IN_PROGRESS` (PROTOCOL 15.3).
+    pub jobs_in_deletion: Quota,
+    /// Job templates of the account (PROTOCOL-CORE 2.1).
+    pub job_templates: Quota,
     /// Executions that one job queues, a minute (PROTOCOL 15.3).
     pub rollout_per_minute: Quota,
     /// Targets of one job (PROTOCOL 15.3).
@@ -75,6 +81,12 @@ pub enum QuotaName {
     ControlPlanePerSecond,
     /// [`Quotas::active_jobs`]
     ActiveJobs,
+    /// [`Quotas::concurrent_jobs`]
+    ConcurrentJobs,
+    /// [`Quotas::jobs_in_deletion`]
+    JobsInDeletion,
+    /// [`Quotas::job_templates`]
+    JobTemplates,
     /// [`Quotas::rollout_per_minute`]
     RolloutPerMinute,
     /// [`Quotas::targets_per_job`]
@@ -100,6 +112,9 @@ impl QuotaName {
             | Self::CreateJobPerSecond
             | Self::ControlPlanePerSecond
             | Self::ActiveJobs
+            | Self::ConcurrentJobs
+            | Self::JobsInDeletion
+            | Self::JobTemplates
             | Self::RolloutPerMinute
             | Self::TargetsPerJob => "jobs",
             Self::RegistryCallsPerSecond => "registry",
@@ -124,6 +139,9 @@ impl QuotaName {
             Self::CreateJobPerSecond => "create_job_per_second",
             Self::ControlPlanePerSecond => "control_plane_per_second",
             Self::ActiveJobs => "active_jobs",
+            Self::ConcurrentJobs => "concurrent_jobs",
+            Self::JobsInDeletion => "jobs_in_deletion",
+            Self::JobTemplates => "job_templates",
             Self::RolloutPerMinute => "rollout_per_minute",
             Self::TargetsPerJob => "targets_per_job",
             Self::RegistryCallsPerSecond => "calls_per_second",
@@ -150,6 +168,9 @@ impl Quotas {
             QuotaName::CreateJobPerSecond => self.create_job_per_second,
             QuotaName::ControlPlanePerSecond => self.control_plane_per_second,
             QuotaName::ActiveJobs => self.active_jobs,
+            QuotaName::ConcurrentJobs => self.concurrent_jobs,
+            QuotaName::JobsInDeletion => self.jobs_in_deletion,
+            QuotaName::JobTemplates => self.job_templates,
             QuotaName::RolloutPerMinute => self.rollout_per_minute,
             QuotaName::TargetsPerJob => self.targets_per_job,
             QuotaName::RegistryCallsPerSecond => self.registry_calls_per_second,
@@ -173,6 +194,9 @@ impl Quotas {
             QuotaName::CreateJobPerSecond => &mut self.create_job_per_second,
             QuotaName::ControlPlanePerSecond => &mut self.control_plane_per_second,
             QuotaName::ActiveJobs => &mut self.active_jobs,
+            QuotaName::ConcurrentJobs => &mut self.concurrent_jobs,
+            QuotaName::JobsInDeletion => &mut self.jobs_in_deletion,
+            QuotaName::JobTemplates => &mut self.job_templates,
             QuotaName::RolloutPerMinute => &mut self.rollout_per_minute,
             QuotaName::TargetsPerJob => &mut self.targets_per_job,
             QuotaName::RegistryCallsPerSecond => &mut self.registry_calls_per_second,

@@ -3,11 +3,11 @@
 use super::error::{ErrorKind, RegistryError, ResourceKind};
 use super::names::{CertificateId, PolicyName};
 use super::policies::PolicyTarget;
+use super::sorted_set::SortedSet;
 use super::{Key, Registry};
 use iot_jobs::ThingName;
 use iot_jobs::instant::Now;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use strum::{EnumString, IntoStaticStr};
 
 /// Statuses that a caller can set; those of transfers do not occur here.
@@ -20,6 +20,8 @@ pub enum CertificateStatus {
     Inactive,
     /// `REVOKED`: the same; the handshake fails already where it was registered without a CA.
     Revoked,
+    /// `PENDING_ACTIVATION`: it was registered as a device came with it, and nobody has decided on it (PROTOCOL-CORE 4.4). No caller sets it.
+    PendingActivation,
 }
 
 impl CertificateStatus {
@@ -39,11 +41,24 @@ pub enum CertificateMode {
     SniOnly,
 }
 
+/// Where the text of a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Pem {
+    /// Here.
+    Text(Box<str>),
+    /// In the file of the thing that it was made for: a large fleet's would take more room than all else that is known of it.
+    OfThing {
+        /// That thing.
+        thing: ThingName,
+    },
+}
+
 /// The key of a certificate is never here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// `certificatePem`: the certificate, without its key.
-    pub pem: Box<str>,
+    pub pem: Pem,
     /// `status`.
     pub status: CertificateStatus,
     /// `certificateMode`.
@@ -56,12 +71,15 @@ pub struct Certificate {
     pub not_before_ms: i64,
     /// Until when it is valid.
     pub not_after_ms: i64,
+    /// The CA certificate that it was registered with, where that was one of the account.
+    #[serde(default)]
+    pub authority: Option<CertificateId>,
     /// Things it is a principal of.
-    pub things: BTreeSet<ThingName>,
+    pub things: SortedSet<ThingName>,
     /// Its one thing has it for itself (`EXCLUSIVE_THING`).
     pub exclusive: bool,
     /// Policies that are attached to it.
-    pub policies: BTreeSet<PolicyName>,
+    pub policies: SortedSet<PolicyName>,
 }
 
 /// A certificate that is to be known from now on.
@@ -70,7 +88,7 @@ pub struct NewCertificate {
     /// SHA-256 of its DER.
     pub id: CertificateId,
     /// The certificate, without its key.
-    pub pem: String,
+    pub pem: Pem,
     /// Its first status.
     pub status: CertificateStatus,
     /// Whether it was issued here.
@@ -85,20 +103,34 @@ impl Registry {
     /// # Errors
     /// `ResourceAlreadyExists`.
     pub fn add_certificate(&mut self, new: NewCertificate, now: Now) -> Result<(), RegistryError> {
+        self.add_certificate_of(None, new, now)
+    }
+
+    /// As [`Self::add_certificate`], of one that a CA of the account has signed.
+    ///
+    /// # Errors
+    /// `ResourceAlreadyExists`.
+    pub fn add_certificate_of(
+        &mut self,
+        authority: Option<CertificateId>,
+        new: NewCertificate,
+        now: Now,
+    ) -> Result<(), RegistryError> {
         if self.certificates.contains_key(&new.id) {
             return Err(RegistryError::already_exists(ResourceKind::Certificate, &new.id, &new.id, ""));
         }
         let certificate = Certificate {
-            pem: new.pem.into(),
+            pem: new.pem,
             status: new.status,
             mode: new.mode,
             created_ms: now.epoch_ms,
             updated_ms: now.epoch_ms,
             not_before_ms: new.not_before_ms,
             not_after_ms: new.not_after_ms,
-            things: BTreeSet::new(),
+            authority,
+            things: SortedSet::default(),
             exclusive: false,
-            policies: BTreeSet::new(),
+            policies: SortedSet::default(),
         };
         if self.deleted.remove(&new.id) {
             self.dirty.insert(Key::DeletedCertificate(new.id));
@@ -117,6 +149,12 @@ impl Registry {
     pub(super) fn certificate_mut(&mut self, id: CertificateId) -> Result<&mut Certificate, RegistryError> {
         self.dirty.insert(Key::Certificate(id));
         self.certificates.get_mut(&id).ok_or_else(|| RegistryError::not_found(ResourceKind::Certificate, &id))
+    }
+
+    /// Whether it was deleted, and not registered since.
+    #[must_use]
+    pub fn is_deleted(&self, id: CertificateId) -> bool {
+        self.deleted.contains(&id)
     }
 
     /// In the order of ids.
@@ -155,8 +193,8 @@ impl Registry {
         if !certificate.policies.is_empty() && !force {
             return conflict("policies");
         }
-        for policy in certificate.policies.clone() {
-            self.forget_target(&policy, &PolicyTarget::Certificate(id));
+        for policy in &certificate.policies.clone() {
+            self.forget_target(policy, &PolicyTarget::Certificate(id));
         }
         self.certificates.remove(&id);
         self.deleted.insert(id);
@@ -204,28 +242,20 @@ impl Registry {
         Ok(())
     }
 
-    /// Which thing a client with this certificate and client id is: the attached one whose name is the client id, as the usual
-    /// policy of PROTOCOL 14 wants; without a client id the only one. `None`: the registry knows nothing of the certificate.
+    /// The certificate, if a client may show it: it is known and `ACTIVE`. `None`: the registry knows nothing of it.
     #[must_use]
-    pub fn admit(&self, id: CertificateId, client_id: &str) -> Option<Result<ThingName, &'static str>> {
+    pub fn standing(&self, id: CertificateId) -> Option<Result<&Certificate, &'static str>> {
         if self.deleted.contains(&id) {
             return Some(Err("the certificate was deleted from the registry"));
         }
         let certificate = self.certificates.get(&id)?;
-        let things = &certificate.things;
         Some(match certificate.status {
             CertificateStatus::Inactive => Err("the certificate is INACTIVE (UpdateCertificate makes it ACTIVE)"),
             CertificateStatus::Revoked => Err("the certificate is REVOKED"),
-            CertificateStatus::Active if things.is_empty() => {
-                Err("the certificate is attached to no thing (AttachThingPrincipal attaches it)")
-            }
-            CertificateStatus::Active if client_id.is_empty() && things.len() > 1 => {
-                Err("the certificate is attached to several things: the client id must name one of them")
-            }
-            CertificateStatus::Active if client_id.is_empty() => Ok(things.first()?.clone()),
-            CertificateStatus::Active => {
-                things.get(client_id).cloned().ok_or("the client id is not the name of a thing that the certificate is attached to")
-            }
+            CertificateStatus::PendingActivation => Err(
+                "the certificate is PENDING_ACTIVATION (UpdateCertificate makes it ACTIVE, AttachThingPrincipal gives it its thing)",
+            ),
+            CertificateStatus::Active => Ok(certificate),
         })
     }
 }

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     VersionConflict,
     /// Status 409: what is to be deleted is still in use.
     DeleteConflict,
+    /// Status 409: the id of a job template is used.
+    Conflict,
     /// Status 406: the certificate is `ACTIVE`.
     CertificateState,
     /// Status 410: more would be attached than one resource may have.
@@ -36,6 +38,10 @@ pub enum ResourceKind {
     Policy,
     /// A device's certificate.
     Certificate,
+    /// A certificate that signs those of devices.
+    CaCertificate,
+    /// A job template of the account.
+    JobTemplate,
 }
 
 impl fmt::Display for ResourceKind {
@@ -46,6 +52,8 @@ impl fmt::Display for ResourceKind {
             Self::ThingGroup => "thing group",
             Self::Policy => "policy",
             Self::Certificate => "certificate",
+            Self::CaCertificate => "CA certificate",
+            Self::JobTemplate => "job template",
         })
     }
 }

@@ -4,13 +4,14 @@ use super::attributes::{AttributePayload, Attributes};
 use super::error::{RegistryError, ResourceKind};
 use super::names::{PolicyName, ResourceId};
 use super::policies::PolicyTarget;
+use super::sorted_set::SortedSet;
+use super::tags::Tagged;
 use super::things::{check_description, check_version};
 use super::{Key, Registry};
 use iot_jobs::instant::Now;
 use iot_jobs::limits::GROUPS_PER_THING_MAX;
 use iot_jobs::{GroupName, ThingName};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 const ATTRIBUTES_MAX: usize = 50;
 /// Levels of a hierarchy, its root included.
@@ -32,7 +33,7 @@ pub struct Group {
     /// Milliseconds since the epoch.
     pub created_ms: i64,
     /// Policies that are attached to it.
-    pub policies: BTreeSet<PolicyName>,
+    pub policies: SortedSet<PolicyName>,
 }
 
 /// `thingGroupProperties` of a call.
@@ -74,7 +75,7 @@ impl Registry {
                 return Err(RegistryError::invalid(format!("a hierarchy of thing groups has at most {DEPTH_MAX} levels")));
             }
         }
-        let policies = BTreeSet::new();
+        let policies = SortedSet::default();
         let group = Group { id, parent, description, attributes, version: 1, created_ms: now.epoch_ms, policies };
         self.groups.insert(name.clone(), group);
         self.dirty.insert(Key::Group(name.clone()));
@@ -153,10 +154,11 @@ impl Registry {
         if let Some((child, _)) = self.groups.iter().find(|(_, group)| group.parent.as_ref() == Some(name)) {
             return Err(RegistryError::invalid(format!("thing group {name} has child groups, such as {child}: delete them first")));
         }
-        for policy in group.policies.clone() {
-            self.forget_target(&policy, &PolicyTarget::Group(name.clone()));
+        for policy in &group.policies.clone() {
+            self.forget_target(policy, &PolicyTarget::Group(name.clone()));
         }
         self.groups.remove(name);
+        self.forget_tags(&Tagged::Group(name.clone()));
         self.dirty.insert(Key::Group(name.clone()));
         Ok(())
     }

@@ -2,26 +2,33 @@
 //! to what (shapes and rules as in botocore's `iot/2015-05-28` model). Who is a member of which group is the engine's to know,
 //! since jobs follow from it.
 //!
-//! Policies are stored and told, not evaluated: what a device may do is the usual policy of PROTOCOL 14, which the MQTT listener
-//! enforces for every device.
+//! Policies are stored and told; what they mean is evaluated by whoever lets devices in.
 
 mod attributes;
+mod authorities;
 mod certificates;
 mod error;
 mod groups;
 mod names;
 mod policies;
+mod sorted_set;
+mod tags;
+mod templates;
 mod things;
 
 pub use attributes::{AttributePayload, Attributes};
-pub use certificates::{Certificate, CertificateMode, CertificateStatus, NewCertificate};
+pub use authorities::{Authority, RegistrationCode, UpdateAuthority};
+pub use certificates::{Certificate, CertificateMode, CertificateStatus, NewCertificate, Pem};
 pub use error::{ErrorKind, RegistryError, Resource, ResourceKind};
 pub use groups::{Group, GroupProperties};
 pub use names::{CertificateId, PolicyName, ResourceId, TypeName};
 pub use policies::{Policy, PolicyTarget, PolicyVersion};
+pub use sorted_set::SortedSet;
+pub use tags::Tagged;
+pub use templates::KeptTemplate;
 pub use things::{Thing, ThingSpec, ThingType, TypeProperties, UpdateThing};
 
-use iot_jobs::{GroupName, ThingName};
+use iot_jobs::{GroupName, Tags, TemplateId, ThingName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -38,9 +45,14 @@ pub struct Registry {
     /// Certificates that are never to be taken for anything again, though their issuer is trusted.
     deleted: BTreeSet<CertificateId>,
     /// What [`Certificate::things`] says, from the other side.
-    principals: BTreeMap<ThingName, BTreeSet<CertificateId>>,
+    principals: BTreeMap<ThingName, SortedSet<CertificateId>>,
     /// What the policies of certificates and groups say, from the other side.
     targets: BTreeMap<PolicyName, BTreeSet<PolicyTarget>>,
+    authorities: BTreeMap<CertificateId, Authority>,
+    registration_code: Option<RegistrationCode>,
+    templates: BTreeMap<TemplateId, KeptTemplate>,
+    templates_max: Option<u32>,
+    tags: BTreeMap<Tagged, Tags>,
     dirty: BTreeSet<Key>,
 }
 
@@ -59,6 +71,14 @@ pub enum Key {
     Certificate(CertificateId),
     /// Of a certificate that was deleted, and is never to be accepted again.
     DeletedCertificate(CertificateId),
+    /// Of a CA certificate.
+    Authority(CertificateId),
+    /// Of the code that proves who owns a CA; there is one at most.
+    RegistrationCode,
+    /// Of a job template.
+    Template(TemplateId),
+    /// Of the tags of a resource.
+    Tags(Tagged),
 }
 
 /// What is kept of one thing, type and so on.
@@ -76,6 +96,14 @@ pub enum Record {
     Certificate(Box<Certificate>),
     /// Of [`Key::DeletedCertificate`]; there is nothing but its id.
     DeletedCertificate,
+    /// Of [`Key::Authority`].
+    Authority(Box<Authority>),
+    /// Of [`Key::RegistrationCode`].
+    RegistrationCode(RegistrationCode),
+    /// Of [`Key::Template`].
+    Template(Box<KeptTemplate>),
+    /// Of [`Key::Tags`].
+    Tags(Tags),
 }
 
 impl Registry {
@@ -92,6 +120,11 @@ impl Registry {
             deleted: BTreeSet::new(),
             principals: BTreeMap::new(),
             targets: BTreeMap::new(),
+            authorities: BTreeMap::new(),
+            registration_code: None,
+            templates: BTreeMap::new(),
+            templates_max: None,
+            tags: BTreeMap::new(),
             dirty: BTreeSet::new(),
         }
     }
@@ -106,6 +139,10 @@ impl Registry {
             Key::Policy(name) => self.policies.get(name).cloned().map(Record::Policy),
             Key::Certificate(id) => self.certificates.get(id).cloned().map(|certificate| Record::Certificate(certificate.into())),
             Key::DeletedCertificate(id) => self.deleted.contains(id).then_some(Record::DeletedCertificate),
+            Key::Authority(id) => self.authorities.get(id).cloned().map(|authority| Record::Authority(authority.into())),
+            Key::RegistrationCode => self.registration_code.map(Record::RegistrationCode),
+            Key::Template(id) => self.templates.get(id).cloned().map(|template| Record::Template(template.into())),
+            Key::Tags(resource) => self.tags.get(resource).cloned().map(Record::Tags),
         };
         Some((key, record))
     }
@@ -137,6 +174,10 @@ impl Registry {
                 self.certificates.insert(id, *certificate);
             }
             (Key::DeletedCertificate(id), Record::DeletedCertificate) => drop(self.deleted.insert(id)),
+            (Key::Authority(id), Record::Authority(authority)) => drop(self.authorities.insert(id, *authority)),
+            (Key::RegistrationCode, Record::RegistrationCode(code)) => self.registration_code = Some(code),
+            (Key::Template(id), Record::Template(template)) => drop(self.templates.insert(id, *template)),
+            (Key::Tags(resource), Record::Tags(tags)) => drop(self.tags.insert(resource, tags)),
             _ => return false,
         }
         true

@@ -4,6 +4,7 @@ use super::error::RegistryError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use uuid::{Builder, Uuid};
 
 const NAME_CHARS_MAX: usize = 128;
@@ -12,7 +13,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub struct $type(Box<str>);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// # Errors

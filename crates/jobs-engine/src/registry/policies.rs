@@ -1,7 +1,10 @@
-//! Policies with their versions, and what they are attached to. Documents are checked where they enter, and never evaluated.
+//! Policies with their versions, and what they are attached to. Documents are checked where they enter, and evaluated by whoever asks.
 
+use super::certificates::Certificate;
 use super::error::{ErrorKind, RegistryError, ResourceKind};
 use super::names::{CertificateId, PolicyName};
+use super::sorted_set::SortedSet;
+use super::tags::Tagged;
 use super::{Key, Registry};
 use iot_jobs::GroupName;
 use iot_jobs::instant::Now;
@@ -13,7 +16,7 @@ const VERSIONS_MAX: usize = 5;
 /// Policies of one certificate or group (PROTOCOL 14).
 const POLICIES_PER_TARGET_MAX: usize = 10;
 
-/// A policy of AWS IoT Core; it is kept and told, not evaluated.
+/// A policy of AWS IoT Core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// By number, from 1; without those that were deleted.
@@ -153,6 +156,7 @@ impl Registry {
             return Err(conflict(format!("policy {name} is attached to one or more targets: detach it first")));
         }
         self.policies.remove(name);
+        self.forget_tags(&Tagged::Policy(name.clone()));
         self.dirty.insert(Key::Policy(name.clone()));
         Ok(())
     }
@@ -161,11 +165,24 @@ impl Registry {
     ///
     /// # Errors
     /// `ResourceNotFound`.
-    pub fn policies_of(&self, target: &PolicyTarget) -> Result<&BTreeSet<PolicyName>, RegistryError> {
+    pub fn policies_of(&self, target: &PolicyTarget) -> Result<&SortedSet<PolicyName>, RegistryError> {
         match target {
             PolicyTarget::Certificate(id) => self.certificate(*id).map(|certificate| &certificate.policies),
             PolicyTarget::Group(name) => self.group(name).map(|group| &group.policies),
         }
+    }
+
+    /// The policies that concern a client with this certificate, which is a member of these groups: its own, and those of the groups and of
+    /// all their ancestors (PROTOCOL-CORE 1.8).
+    #[must_use]
+    pub fn effective_policies(&self, certificate: &Certificate, groups: &[GroupName]) -> BTreeSet<PolicyName> {
+        certificate.policies.iter().cloned().chain(self.policies_of_groups(groups)).collect()
+    }
+
+    /// The policies of these groups and of all their ancestors.
+    pub fn policies_of_groups<'a>(&'a self, groups: &'a [GroupName]) -> impl Iterator<Item = PolicyName> + 'a {
+        let with_ancestors = groups.iter().flat_map(|group| self.ancestors(group).into_iter().chain([group]));
+        with_ancestors.filter_map(|group| self.groups.get(group)).flat_map(|group| &group.policies).cloned()
     }
 
     /// # Errors
@@ -175,7 +192,7 @@ impl Registry {
         Ok(self.targets.get(name).into_iter().flatten())
     }
 
-    fn policies_of_mut(&mut self, target: &PolicyTarget) -> Result<&mut BTreeSet<PolicyName>, RegistryError> {
+    fn policies_of_mut(&mut self, target: &PolicyTarget) -> Result<&mut SortedSet<PolicyName>, RegistryError> {
         match target {
             PolicyTarget::Certificate(id) => self.certificate_mut(*id).map(|certificate| &mut certificate.policies),
             PolicyTarget::Group(name) => {

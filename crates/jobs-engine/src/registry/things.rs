@@ -3,6 +3,7 @@
 use super::attributes::{AttributePayload, Attributes, check};
 use super::error::{RegistryError, ResourceKind};
 use super::names::{CertificateId, ResourceId, TypeName};
+use super::tags::Tagged;
 use super::{Key, Registry};
 use iot_jobs::instant::Now;
 use iot_jobs::{ThingName, limits};
@@ -256,6 +257,7 @@ impl Registry {
             return refuse(format!("thing {thing} has it"));
         }
         self.types.remove(name);
+        self.forget_tags(&Tagged::Type(name.clone()));
         self.dirty.insert(Key::Type(name.clone()));
         Ok(())
     }

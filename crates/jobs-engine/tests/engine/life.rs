@@ -7,25 +7,25 @@ use iot_jobs::{
     ExponentialRate, FailureType, JobChange, JobEvent, JobFilter, JobStatus, JobTarget, RateIncrease, RequestBody, RetryCriterion,
     RolloutConfig, ScheduledEnd, SchedulingConfig, Spread, StartNext, StepTimeout, TargetSelection, Update, UpdateJob,
 };
-use jobs_engine::engine::{Engine, EngineConfig, Record, RecordKey};
+use jobs_engine::engine::{Engine, EngineConfig, ExecutionFilter, Record, RecordKey};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Service {
-    fn engine_with(config: EngineConfig) -> Self {
+    pub(crate) fn engine_with(config: EngineConfig) -> Self {
         Self { engine: Engine::new(config), ..Self::new() }
     }
 
-    fn queued_so_far(&self) -> usize {
+    pub(crate) fn queued_so_far(&self) -> usize {
         self.ledger.iter().filter(|row| row.event == LedgerEvent::Queued).count()
     }
 
-    fn status(&self, name: &str) -> JobStatus {
+    pub(crate) fn status(&self, name: &str) -> JobStatus {
         self.engine.describe_job(&job(name)).unwrap().status
     }
 
     /// Ends the execution of a thing, started first.
-    fn finish(&mut self, name: &str, job_name: &str, status: ExecutionStatus) {
+    pub(crate) fn finish(&mut self, name: &str, job_name: &str, status: ExecutionStatus) {
         self.ask(name, RequestBody::StartNext(StartNext::default())).unwrap();
         let update = Update {
             job_id: job(job_name),
@@ -41,8 +41,8 @@ impl Service {
     }
 
     /// (number, status) of all executions of a job on a thing.
-    fn executions(&self, name: &str) -> Vec<(i64, ExecutionStatus)> {
-        let all = self.engine.executions_of_thing(&thing(name), None, None, self.now).unwrap();
+    pub(crate) fn executions(&self, name: &str) -> Vec<(i64, ExecutionStatus)> {
+        let all = self.engine.executions_of_thing(&thing(name), &ExecutionFilter::default(), self.now).unwrap();
         all.into_iter().map(|execution| (execution.execution_number, execution.status)).collect()
     }
 
@@ -51,7 +51,7 @@ impl Service {
     }
 
     /// Lets time pass in small steps, as a timer would.
-    fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now.mono + time;
         while let Some((at, _)) = self.engine.poll_timeout().filter(|(at, _)| *at <= end) {
             self.pass(at.since(self.now.mono));
@@ -287,6 +287,7 @@ fn scheduled(s: &mut Service, start_minutes: u32, end: Option<(u32, EndBehavior)
     let scheduling = SchedulingConfig {
         start_ms: (start_minutes > 0).then(|| at(start_minutes)),
         end: end.map(|(minutes, behavior)| ScheduledEnd { at_ms: at(minutes), behavior }),
+        windows: Vec::new(),
     };
     let group = fleet(s, 3);
     s.create("A", |c| {
@@ -322,7 +323,8 @@ fn an_end_time_stops_the_rollout_and_its_behavior_says_what_else() {
         let end = s.now.epoch_ms + (MINUTE * 30).as_millis() as i64;
         s.create("A", |c| {
             c.targets = vec![JobTarget::Group(group)];
-            c.scheduling = Some(SchedulingConfig { start_ms: None, end: Some(ScheduledEnd { at_ms: end, behavior }) });
+            c.scheduling =
+                Some(SchedulingConfig { end: Some(ScheduledEnd { at_ms: end, behavior }), ..SchedulingConfig::default() });
             c.config.rollout.maximum_per_minute = Some(1);
         })
         .unwrap();
@@ -470,7 +472,8 @@ fn jobs_and_executions_are_listed_by_what_is_asked_for() {
         .map(|execution| execution.thing.to_string())
         .collect();
     assert_eq!(of_a, ["t-1"]);
-    assert_eq!(s.engine.executions_of_thing(&thing("t-1"), Some(&job("B")), None, s.now).unwrap().len(), 1);
+    let of_b = ExecutionFilter { job: Some(job("B")), ..ExecutionFilter::default() };
+    assert_eq!(s.engine.executions_of_thing(&thing("t-1"), &of_b, s.now).unwrap().len(), 1);
 }
 
 #[test]
@@ -541,7 +544,7 @@ fn an_engine_that_is_read_back_goes_on_where_the_other_stopped() {
     again.engine.restore(records.clone(), s.now);
     again.settle();
     for name in (0..9).map(|n| format!("t-{n}")) {
-        let all = |s: &Service| s.engine.executions_of_thing(&thing(&name), None, None, s.now).unwrap();
+        let all = |s: &Service| s.engine.executions_of_thing(&thing(&name), &ExecutionFilter::default(), s.now).unwrap();
         assert_eq!(all(&s), all(&again), "{name}");
     }
     assert_eq!(s.engine.describe_job(&job("A")), again.engine.describe_job(&job("A")));

@@ -11,8 +11,11 @@ use service::{MINUTE, Service, fleet, job, thing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod concurrency;
 mod life;
+mod namespaces;
 mod service;
+mod windows;
 
 #[test]
 fn queue_life_cycle_of_section_19_2() {
@@ -120,7 +123,7 @@ fn get_shows_ten_at_the_most() {
 fn get_shows_fifteen_where_one_of_them_has_a_schedule() {
     let mut s = Service::with_thing();
     let end = ScheduledEnd { at_ms: s.now.epoch_ms + (MINUTE * 60).as_millis() as i64, behavior: EndBehavior::StopRollout };
-    s.create("scheduled", |c| c.scheduling = Some(SchedulingConfig { start_ms: None, end: Some(end) })).unwrap();
+    s.create("scheduled", |c| c.scheduling = Some(SchedulingConfig { end: Some(end), ..SchedulingConfig::default() })).unwrap();
     for n in 0..19 {
         s.create(&format!("job-{n}"), |_| {}).unwrap();
     }

@@ -50,7 +50,7 @@ impl Service {
     }
 
     pub(crate) fn settle(&mut self) {
-        self.notes.extend(std::iter::from_fn(|| self.engine.poll_notification()));
+        self.notes.extend(std::iter::from_fn(|| self.engine.poll_notification()).map(|told| (told.thing, told.notification)));
         self.ledger.extend(std::iter::from_fn(|| self.engine.poll_change()));
     }
 

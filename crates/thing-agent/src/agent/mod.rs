@@ -17,7 +17,7 @@ use super::event::{Event, ExecutionKey, Transmit};
 use super::faults::Faults;
 use super::workflow::Workflow;
 use iot_jobs::instant::Mono;
-use iot_jobs::{JobExecution, JobId};
+use iot_jobs::{JobExecution, JobId, NamespaceId};
 use sim_units::periodic::{Purposes, Schedule};
 use sim_units::seed::Purpose;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +33,8 @@ pub struct AgentSettings {
     pub seed: u64,
     /// How things learn of their jobs and start them.
     pub workflow: Workflow,
+    /// Whose jobs they hear of and ask for (`namespaceId`); absent: those without a namespace.
+    pub namespace: Option<NamespaceId>,
     /// How things work, where the rollout of a job does not say otherwise.
     pub behavior: Behavior,
     /// For jobs whose rollout names another behavior.
@@ -104,6 +106,12 @@ impl JobsAgent {
             failures: 0,
             events: VecDeque::new(),
         }
+    }
+
+    /// Whose jobs it asks for.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&NamespaceId> {
+        self.settings.namespace.as_ref()
     }
 
     /// What to send now, if anything. The caller hands it to the socket at `now`.

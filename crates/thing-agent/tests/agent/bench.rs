@@ -26,6 +26,7 @@ pub(crate) struct Bench {
 
 pub(crate) fn settings(outcome: OutcomeShares) -> AgentSettings {
     AgentSettings {
+        namespace: None,
         workflow: Workflow::StartNext,
         seed: 42,
         behavior: Behavior {

@@ -15,9 +15,12 @@ use super::message::{Message, Will};
 use super::packet::{Accepted, Close, Connect, Inbound, Outbound, Reason, Version};
 use super::stored::Drawn;
 use super::subscriptions::Subscriptions;
+use crate::authority::Permissions;
+use crate::identity::ClientId;
 use bytes::BytesMut;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ThingName, limits};
+use iot_policy::Action;
 use jobs_engine::quotas::{ConnectionMeter, Meters};
 use outbox::Outbox;
 use publish::Aliases;
@@ -31,12 +34,12 @@ const BACKLOG_PAUSE: Duration = Duration::from_millis(1_000 / limits::STORED_MES
 const KEEP_ALIVES_MAX: f64 = 1.5;
 
 /// How a client was let in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Admission {
-    /// Which thing it is.
-    pub(crate) thing: ThingName,
-    /// It may subscribe to the service's events.
-    pub(crate) hears_events: bool,
+    pub(crate) client_id: ClientId,
+    /// Which thing it is, where it is one.
+    pub(crate) thing: Option<ThingName>,
+    pub(crate) permissions: Permissions,
     pub(crate) keep_alive: Duration,
     /// How long any session may outlive its connection.
     pub(crate) expiry_max: Duration,
@@ -70,8 +73,9 @@ pub(crate) enum Effect {
 
 /// One connection's session, from CONNECT to its end.
 pub(crate) struct Session<'a> {
-    thing: ThingName,
-    hears_events: bool,
+    client_id: ClientId,
+    thing: Option<ThingName>,
+    permissions: Permissions,
     version: Version,
     /// Of the account.
     meters: &'a Meters,
@@ -101,19 +105,20 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// A client was let in, and is told so. The session before goes on, or a new one begins.
     pub(crate) fn begin(connect: Connect, admission: Admission, meters: &'a Meters, now: Mono, out: &mut BytesMut) -> Self {
-        let Admission { thing, hears_events, keep_alive, expiry_max, ends, resumed, is_stored, budget } = admission;
+        let Admission { client_id, thing, permissions, keep_alive, expiry_max, ends, resumed, is_stored, budget } = admission;
         let expiry = connect.expiry(expiry_max);
         let accepted = Accepted {
             session_present: resumed.is_some(),
             session_expiry: u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX),
             keep_alive: u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX),
-            assigned_client_id: connect.client_id.is_empty().then(|| thing.as_str()),
+            assigned_client_id: connect.client_id.is_empty().then(|| client_id.as_str()),
         };
         connect.version.encode(&Outbound::Accepted(accepted), out);
         let window = connect.receive_max.min(limits::UNACKNOWLEDGED_MAX);
         Self {
+            client_id,
             thing,
-            hears_events,
+            permissions,
             version: connect.version,
             meters,
             meter: meters.connection(),
@@ -132,8 +137,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(crate) fn thing(&self) -> &ThingName {
-        &self.thing
+    pub(crate) fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// What the client may do.
+    pub(crate) fn permissions(&mut self) -> &mut Permissions {
+        &mut self.permissions
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -188,7 +198,7 @@ impl<'a> Session<'a> {
     pub(crate) fn handle_message(&mut self, message: Arc<Message>, now: Mono, out: &mut BytesMut) -> Result<(), Close> {
         // It may have been unsubscribed meanwhile.
         let Some(granted) = self.subscriptions.granted(&message.topic) else { return Ok(()) };
-        if !self.lets_out(now) {
+        if !self.permissions.may(Action::Receive, &message.topic) || !self.lets_out(now) {
             return Ok(());
         }
         let (qos, retain) = (granted.qos.less_value(message.qos), message.retain && granted.retain_as_published);
@@ -226,7 +236,7 @@ impl<'a> Session<'a> {
             return Effect::None;
         };
         let granted = self.subscriptions.granted(&message.topic);
-        let is_let_out = self.lets_out(now);
+        let is_let_out = self.permissions.may(Action::Receive, &message.topic) && self.lets_out(now);
         let is_sent = granted.filter(|_| is_let_out).is_some_and(|granted| {
             let retain = message.retain && granted.retain_as_published;
             self.outbox.send(&message, Some(id), retain, now, out)
@@ -263,6 +273,11 @@ impl<'a> Session<'a> {
     /// The connection has ended: how long the session outlives it, and what is to be published unless the client took leave.
     pub(crate) fn end(&mut self) -> (Duration, Option<Box<Will>>) {
         (self.expiry, self.will.take())
+    }
+
+    /// A policy denies what an MQTT 3.1.1 client asked for: its connection is closed (PROTOCOL-CORE 1.9).
+    fn refuse_denied() -> Close {
+        Close::Refused(Reason::NotAuthorized, "a policy denies it")
     }
 
     fn acknowledge(&self, id: Option<NonZeroU16>, reason: Reason, out: &mut BytesMut) {

@@ -7,8 +7,9 @@ use super::super::v5;
 use super::{Effect, Session};
 use bytes::BytesMut;
 use iot_jobs::instant::Mono;
-use iot_jobs::limits;
 use iot_jobs::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
+use iot_jobs::{ThingName, limits};
+use iot_policy::Action;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::PublishProperties;
 use std::num::NonZeroU16;
@@ -18,13 +19,10 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Aliases([Option<Box<str>>; limits::TOPIC_ALIASES_MAX as usize]);
 
-/// Whether an MQTT 5 client that publishes what it may not, at QoS 1, gets a PUBACK and stays. Otherwise, and at QoS 0 where there is
-/// no PUBACK, it gets a DISCONNECT (not found which one AWS sends when; PROTOCOL 13.7).
-const UNAUTHORIZED_PUBLISH_IS_ACKNOWLEDGED: bool = true;
-
-/// A message on one of the thing's own topics of AWS IoT Jobs.
+/// A message on one of a thing's topics of AWS IoT Jobs: which thing's, its policies say.
 #[derive(Debug)]
 pub(crate) struct JobsRequest {
+    pub(crate) thing: ThingName,
     publish: Box<Publish>,
     /// When it came.
     pub(crate) received: Mono,
@@ -37,6 +35,11 @@ impl JobsRequest {
             Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
             _ => None,
         }
+    }
+
+    /// Of whose jobs it is; absent: of those without a namespace.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        Topic::parse(&self.publish.topic).ok()?.namespace
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -76,29 +79,47 @@ impl Session<'_> {
             return Ok(Effect::None);
         }
         check(&publish)?;
-        if !filter::is_reserved(&publish.topic) {
+        let thing = self.requested_thing(&publish)?;
+        if !self.may_publish(&publish) {
+            return self.refuse_unauthorized(publish.packet_id, out);
+        }
+        let Some(thing) = thing else {
             return Ok(Effect::Publish { id: publish.packet_id, message: message(&publish, now) });
+        };
+        self.acknowledge(publish.packet_id, Reason::Success, out);
+        Ok(Effect::Request(JobsRequest { thing, publish, received: now }))
+    }
+
+    /// The thing whose reserved topic it is; `None`: a topic that is not reserved.
+    fn requested_thing(&self, publish: &Publish) -> Result<Option<ThingName>, Close> {
+        let not_there = Close::Refused(Reason::TopicInvalid, "a reserved topic that does not exist");
+        if !filter::is_reserved(&publish.topic) {
+            return Ok(None);
         }
         if publish.retain {
             return Err(Close::protocol("RETAIN on a reserved topic"));
         }
         match Topic::parse(&publish.topic) {
-            Ok(Topic { thing, .. }) | Err(TopicError::InvalidOperation { thing }) if thing != self.thing.as_str() => {
-                return self.refuse_unauthorized(publish.packet_id, out);
-            }
-            Ok(_) | Err(TopicError::InvalidOperation { .. }) => {}
-            Err(TopicError::NotJobs) => return Err(Close::Refused(Reason::TopicInvalid, "a reserved topic that does not exist")),
+            Ok(Topic { thing, .. }) | Err(TopicError::InvalidOperation { thing }) => match &self.thing {
+                Some(own) if own.as_str() == thing => Ok(Some(own.clone())),
+                _ => ThingName::new(thing).map(Some).map_err(|_| not_there),
+            },
+            Err(TopicError::NotJobs) => Err(not_there),
         }
-        self.acknowledge(publish.packet_id, Reason::Success, out);
-        Ok(Effect::Request(JobsRequest { publish, received: now }))
     }
 
+    fn may_publish(&mut self, publish: &Publish) -> bool {
+        self.permissions.may(Action::Publish, &publish.topic)
+            && (!publish.retain || self.permissions.may(Action::RetainPublish, &publish.topic))
+    }
+
+    /// At QoS 1 an MQTT 5 client gets a PUBACK and stays; otherwise the connection ends (PROTOCOL-CORE 1.9).
     fn refuse_unauthorized(&self, id: Option<NonZeroU16>, out: &mut BytesMut) -> Result<Effect, Close> {
-        if self.version == Version::V5 && id.is_some() && UNAUTHORIZED_PUBLISH_IS_ACKNOWLEDGED {
+        if self.version == Version::V5 && id.is_some() {
             self.acknowledge(id, Reason::NotAuthorized, out);
             return Ok(Effect::None);
         }
-        Err(Close::Refused(Reason::NotAuthorized, "a topic of another thing"))
+        Err(Self::refuse_denied())
     }
 
     /// MQTT 5: puts the topic in the place of its number, or remembers which number it has.
@@ -139,7 +160,7 @@ impl Session<'_> {
     /// # Errors
     /// When the client is too far behind.
     pub(crate) fn handle_answer(&mut self, answer: Answer, now: Mono, out: &mut BytesMut) -> Result<(), Close> {
-        if !self.lets_out(now) {
+        if !self.permissions.may(Action::Receive, &answer.topic) || !self.lets_out(now) {
             return Ok(());
         }
         let granted = self.subscriptions.granted(&answer.topic).map(|granted| granted.qos);

@@ -1,12 +1,13 @@
 //! SUBSCRIBE and UNSUBSCRIBE (PROTOCOL 13.3).
 
-use super::super::filter::{self, EVENTS_PREFIX, Filter};
+use super::super::filter::Filter;
 use super::super::message::Message;
-use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Wanted};
+use super::super::packet::{Close, Outbound, Reason, RetainHandling, Subscribe, Version, Wanted};
 use super::{Effect, Session};
 use bytes::BytesMut;
 use iot_jobs::instant::Mono;
 use iot_jobs::limits;
+use iot_policy::Action;
 use rmqtt_codec::types::QoS;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -38,25 +39,26 @@ impl Session<'_> {
         if wanted.iter().any(is_own_share) {
             return Err(Close::protocol("no-local on a shared subscription"));
         }
+        let is_denied: Vec<bool> = wanted.iter().map(|wanted| !self.may_subscribe(&wanted.subscription.filter)).collect();
+        if self.version == Version::V3 && is_denied.contains(&true) {
+            // No SUBACK, and none of the filters is granted (PROTOCOL-CORE 1.9; that one denied filter is enough is inferred, choice P2).
+            return Err(Self::refuse_denied());
+        }
         let mut retained = Vec::new();
         // Those over the account's rate are refused, one by one.
         let within_rate = self.meters.subscribe(wanted.len(), now);
         let mut codes = vec![Reason::Quota; wanted.len()];
-        for (code, wanted) in codes.iter_mut().zip(wanted).take(within_rate) {
-            *code = self.subscribe(wanted, &mut retained);
+        for ((code, wanted), is_denied) in codes.iter_mut().zip(wanted).zip(is_denied).take(within_rate) {
+            *code = if is_denied { Reason::NotAuthorized } else { self.subscribe(wanted, &mut retained) };
         }
         self.version.encode(&Outbound::SubscribeAck(id, &codes), out);
         Ok(Effect::Subscribe(retained))
     }
 
-    /// One filter: another thing's topics, a malformed filter or the 51st subscription get a failure code, and the connection stays
-    /// (inferred).
+    /// One filter: a malformed one or the 51st subscription get a failure code, and the connection stays (inferred).
     fn subscribe(&mut self, wanted: Wanted, retained: &mut Vec<RetainedWanted>) -> Reason {
         let Wanted { subscription, retained: handling } = wanted;
         let Some(filter) = Filter::parse(&subscription.filter) else { return Reason::FilterInvalid };
-        if !self.may_subscribe(filter) {
-            return Reason::NotAuthorized;
-        }
         let qos = subscription.qos;
         let exact = filter.is_exact().then(|| subscription.filter.clone());
         let Some(is_new) = self.subscriptions.set(subscription, self.meters.subscriptions()) else { return Reason::Quota };
@@ -69,13 +71,9 @@ impl Session<'_> {
         if qos == QoS::AtMostOnce { Reason::Success } else { Reason::GrantedQos1 }
     }
 
-    /// What the usual policy of PROTOCOL 14 allows: the thing's own job topics, and topics that are not reserved. Who signs may hear
-    /// the service's events besides.
-    fn may_subscribe(&self, filter: Filter<'_>) -> bool {
-        match filter.topics.strip_prefix("$aws/things/").and_then(|rest| rest.split_once('/')) {
-            Some((thing, rest)) => thing == self.thing.as_str() && rest.starts_with("jobs/"),
-            None => !filter::is_reserved(filter.topics) || (self.hears_events && filter.topics.starts_with(EVENTS_PREFIX)),
-        }
+    /// A malformed filter is denied nothing: it gets a code of its own.
+    fn may_subscribe(&mut self, filter: &str) -> bool {
+        Filter::parse(filter).is_none() || self.permissions.may(Action::Subscribe, filter)
     }
 
     /// What is retained of a topic that was subscribed to, at the QoS that was granted.
@@ -89,7 +87,7 @@ impl Session<'_> {
         now: Mono,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
-        if !self.lets_out(now) {
+        if !self.permissions.may(Action::Receive, &message.topic) || !self.lets_out(now) {
             return Ok(());
         }
         let qos = message.qos.less_value(granted);

@@ -3,6 +3,8 @@ use super::super::packet::{RetainHandling, Subscribe, Wanted};
 use super::super::stored::Stored;
 use super::super::subscriptions::Subscription;
 use super::*;
+use crate::authority::DevicePolicy;
+use crate::authority::permissions::tests::{of_iam_identity, permissions};
 use jobs_engine::quotas::Quotas;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::PublishProperties;
@@ -39,14 +41,16 @@ fn connect(version: Version) -> Connect {
         receive_max: 100,
         packet_bytes_max: None,
         wants_authentication: false,
+        wants_reasons: true,
         will: None,
     }
 }
 
 fn admission() -> Admission {
     Admission {
-        hears_events: false,
-        thing: ThingName::new("t-1").unwrap(),
+        client_id: ClientId::new("t-1"),
+        thing: ThingName::new("t-1").ok(),
+        permissions: permissions("t-1", &DevicePolicy::built_in().text),
         keep_alive: 60 * SECOND,
         expiry_max: 3_600 * SECOND,
         ends: Mono::FAR_FUTURE,
@@ -267,9 +271,12 @@ fn each_filter_has_its_code_and_only_exact_ones_want_what_is_retained() {
         ("$aws/events/job/#", QoS::AtMostOnce),
         ("dt/#/x", QoS::AtMostOnce),
     ];
-    for (version, codes) in [(Version::V3, [1, 0, 1, 0x80, 0x80, 0x80]), (Version::V5, [1, 0, 1, 0x87, 0x87, 0x8f])] {
+    let not_denied = [filters[0], filters[1], filters[2], filters[5]];
+    for (version, filters, codes) in
+        [(Version::V3, &not_denied[..], &[1, 0, 1, 0x80][..]), (Version::V5, &filters[..], &[1, 0, 1, 0x87, 0x87, 0x8f])]
+    {
         let mut rig = Rig::plain(version, &meters);
-        let (granted, retained) = rig.subscribe(&filters);
+        let (granted, retained) = rig.subscribe(filters);
         assert_eq!(granted, codes);
         assert_eq!(retained, [RetainedWanted { topic: "dt/x".into(), qos: QoS::AtLeastOnce }]);
         let kept = Arc::new(Message { retain: true, ..message("dt/x", 'r') });
@@ -281,7 +288,7 @@ fn each_filter_has_its_code_and_only_exact_ones_want_what_is_retained() {
 
 /// Every way to write a filter that would match what is not the thing's.
 #[test]
-fn a_thing_hears_its_own_jobs_and_no_events_and_who_signs_hears_events() {
+fn a_thing_hears_its_own_jobs_and_no_events_and_who_signs_hears_all() {
     let meters = no_quotas();
     let filters = [
         "$aws/events/#",
@@ -296,12 +303,67 @@ fn a_thing_hears_its_own_jobs_and_no_events_and_who_signs_hears_events() {
         "$aws/things/t-1/shadow/#",
         "$SYS/#",
     ];
-    for (hears_events, heard) in [(false, 0), (true, 3)] {
-        for (n, filter) in filters.iter().enumerate() {
-            let mut rig = Rig::new(connect(Version::V5), Admission { hears_events, ..admission() }, &meters);
-            let (codes, _) = rig.subscribe(&[(filter, QoS::AtMostOnce)]);
-            assert_eq!(codes, [if n < heard { 0 } else { 0x87 }], "{filter}");
-        }
+    for filter in filters {
+        let mut rig = Rig::plain(Version::V5, &meters);
+        assert_eq!(rig.subscribe(&[(filter, QoS::AtMostOnce)]).0, [0x87], "{filter}");
+        let mut signs = Rig::new(connect(Version::V5), Admission { permissions: of_iam_identity(), ..admission() }, &meters);
+        assert_eq!(signs.subscribe(&[(filter, QoS::AtMostOnce)]).0, [0], "{filter}");
+    }
+}
+
+/// PROTOCOL-CORE 7, vectors 15 to 20, 24 and 28: what a client sees of it.
+#[test]
+fn a_denied_client_is_answered_as_was_measured() {
+    let meters = no_quotas();
+    let statement = |action: &str, resource: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"iot:{action}","Resource":"arn:aws:iot:*:*:{resource}"}}"#)
+    };
+    let allowed =
+        [("Publish", "topic/p/o*"), ("Receive", "topic/p/ok"), ("Subscribe", "topicfilter/p/ok"), ("Subscribe", "topicfilter/p/+")];
+    let statements = allowed.map(|(action, resource)| statement(action, resource)).join(",");
+    let document = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+    let rig =
+        |version| Rig::new(connect(version), Admission { permissions: permissions("t-1", &document), ..admission() }, &meters);
+    let retained = |id| match publish("p/ok", id, None) {
+        Inbound::Publish(publish) => Inbound::Publish(Box::new(Publish { retain: true, ..*publish })),
+        other => other,
+    };
+    for version in BOTH {
+        let mut rig = rig(version);
+        assert_eq!(rig.subscribe(&[("p/ok", QoS::AtLeastOnce), ("p/+", QoS::AtMostOnce)]).0, [1, 0]);
+        assert!(matches!(rig.handle(publish("p/ok", Some(7), None)), Ok(Effect::Publish { .. })));
+        assert!(matches!(rig.handle(publish("p/other", Some(8), None)), Ok(Effect::Publish { .. })));
+        rig.written();
+        rig.deliver(message("p/other", 'x')).unwrap();
+        assert_eq!(rig.written(), [], "not received, and nobody is told");
+        rig.deliver(message("p/ok", 'x')).unwrap();
+        assert_eq!(rig.written().len(), 1);
+        let denials = rig.session.permissions().take_denials();
+        assert_eq!(denials.iter().map(|denial| denial.action).collect::<Vec<_>>(), [Action::Receive]);
+    }
+    let mut of_v5 = rig(Version::V5);
+    assert_eq!(of_v5.subscribe(&[("p/ok", QoS::AtLeastOnce), ("p/nope", QoS::AtMostOnce)]).0, [1, 0x87], "one code each");
+    assert_eq!(of_v5.answer(publish("p/nope", Some(7), None)), [(0x40, vec![0, 7, 0x87])]);
+    assert_eq!(of_v5.answer(retained(Some(8))), [(0x40, vec![0, 8, 0x87])]);
+    assert_eq!(reason(of_v5.handle(publish("p/nope", None, None))), Some(Reason::NotAuthorized));
+    let wanted = |filters: &[&str]| {
+        let wanted = filters.iter().map(|filter| Wanted {
+            subscription: Subscription {
+                filter: (*filter).into(),
+                qos: QoS::AtMostOnce,
+                no_local: false,
+                retain_as_published: false,
+            },
+            retained: RetainHandling::Always,
+        });
+        Inbound::Subscribe(Subscribe { id: id(9), has_identifier: false, wanted: wanted.collect() })
+    };
+    for denied in [wanted(&["p/ok", "p/nope"]), publish("p/nope", Some(7), None), publish("p/nope", None, None), retained(Some(8))]
+    {
+        let mut of_v3 = rig(Version::V3);
+        assert_eq!(reason(of_v3.handle(denied)), Some(Reason::NotAuthorized));
+        assert_eq!(of_v3.written(), [], "the connection is closed without a word");
+        assert!(of_v3.session.subscriptions().is_empty());
     }
 }
 

@@ -1,10 +1,16 @@
 //! Operations on jobs and their executions.
 
+use super::tags::tag_new;
 use super::{Answer, Call, Refused, empty, invalid};
+use crate::service::Service;
+use iot_jobs::wire::create_job::{self, JobSources, NewJob};
 use iot_jobs::wire::execution::{self, ListedBy};
 use iot_jobs::wire::{control, job};
-use iot_jobs::{ControlError, ExecutionDescription, ExecutionStatus, GroupName, JobId, ThingName, limits};
-use jobs_engine::registry::Registry;
+use iot_jobs::{
+    ControlError, ExecutionDescription, ExecutionStatus, GroupName, JobId, JobTemplate, NamespaceId, TemplateId, ThingName, limits,
+};
+use jobs_engine::engine::ExecutionFilter;
+use jobs_engine::registry::{Registry, Tagged};
 
 /// The answer, or `None` when the call is none of these operations.
 pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
@@ -38,6 +44,10 @@ fn names(thing: &str, job: &str) -> Result<(ThingName, JobId), ControlError> {
     Ok((ThingName::new(thing).map_err(invalid)?, job_id(job)?))
 }
 
+fn namespace(call: &Call<'_>) -> Result<Option<NamespaceId>, ControlError> {
+    call.query.get("namespaceId").map(NamespaceId::new).transpose().map_err(invalid)
+}
+
 fn number(text: &str) -> Result<i64, ControlError> {
     text.parse().map_err(|_| invalid(format!("executionNumber must be an integer, not {text:?}")))
 }
@@ -45,7 +55,7 @@ fn number(text: &str) -> Result<i64, ControlError> {
 /// No job is for a group whose id nobody has (inferred).
 fn list_jobs(call: &Call<'_>) -> Result<Answer, Refused> {
     let query = &call.query;
-    let mut filter = job::parse_job_filter(query.get("status"), query.get("targetSelection"), query.get("thingGroupName"))?;
+    let mut filter = job::parse_job_filter(|name| query.get(name))?;
     let (page, id) = (query.page(limits::LIST_PAGE_MAX)?, query.get("thingGroupId"));
     let (jobs, id, token) = call.service.call_registry(|registry, engine, _| {
         if let Some(id) = id {
@@ -65,34 +75,55 @@ fn group_of_id(registry: &Registry, id: &str, named: Option<&GroupName>) -> Opti
     named.is_none_or(|named| named == name).then(|| name.clone())
 }
 
+impl JobSources for Service {
+    fn document(&self, source: &str) -> Result<String, ControlError> {
+        self.read_document(source)
+    }
+
+    fn template(&self, id: &TemplateId) -> Result<JobTemplate, ControlError> {
+        let kept = self.call_registry(|registry, _, _| registry.template(id).map(|kept| kept.template.clone()));
+        kept.map_err(|error| ControlError::ResourceNotFound(error.message))
+    }
+}
+
 fn create_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let create = job::parse_create_job(job, call.body, |source| call.service.read_document(source))?;
+    let NewJob { create, tags } = create_job::parse_create_job(job, call.body, call.service)?;
     call.service.check_document(&create)?;
     let (job, description) = (create.job_id.clone(), create.config.description.clone());
-    call.service.call(|engine, now| engine.create_job(create, now))?;
+    call.service.call_registry(|registry, engine, now| {
+        engine.create_job(create, now)?;
+        Ok::<_, Refused>(tag_new(registry, &Tagged::Job(job.clone()), tags)?)
+    })?;
     Ok(job::encode_job_answer(&job, description.as_deref()))
 }
 
 fn describe_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let job = job_id(job)?;
-    let description = call.service.call(|engine, _| engine.describe_job(&job))?;
-    Ok(job::encode_describe_job(&description))
+    call.service.call(|engine, now| Ok(job::encode_describe_job(&engine.describe_job(&job)?, now.epoch_ms)))
 }
 
 fn job_document(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
     let job = job_id(job)?;
-    Ok(job::encode_document(&call.service.call(|engine, _| engine.job_document(&job))?))
+    let create = call.service.call(|engine, _| engine.describe_job(&job))?.create;
+    let is_before = call.query.flag("beforeSubstitution");
+    Ok(job::encode_document(&if is_before { create_job::before_substitution(&create) } else { create.document }))
 }
 
 fn update_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let (job, update) = (job_id(job)?, job::parse_update_job(call.body)?);
-    call.service.call(|engine, now| engine.update_job(&job, update, now))?;
+    let (job, namespace, update) = (job_id(job)?, namespace(call)?, job::parse_update_job(call.body)?);
+    call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.update_job(&job, update, now)
+    })?;
     Ok(empty())
 }
 
 fn associate_targets(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let (job, (targets, comment)) = (job_id(job)?, job::parse_associate_targets(call.body)?);
-    let description = call.service.call(|engine, now| engine.associate_targets(&job, targets, comment, now))?;
+    let (job, namespace, (targets, comment)) = (job_id(job)?, namespace(call)?, job::parse_associate_targets(call.body)?);
+    let description = call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.associate_targets(&job, targets, comment, now)
+    })?;
     Ok(job::encode_job_answer(&job, description.as_deref()))
 }
 
@@ -104,8 +135,13 @@ fn cancel_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
 }
 
 fn delete_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
-    let job = job_id(job)?;
-    call.service.call(|engine, now| engine.delete_job(&job, call.query.flag("force"), now))?;
+    let (job, namespace) = (job_id(job)?, namespace(call)?);
+    call.service.call_registry(|registry, engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.delete_job(&job, call.query.flag("force"), now)?;
+        registry.forget_tags(&Tagged::Job(job.clone()));
+        Ok::<_, Refused>(())
+    })?;
     Ok(empty())
 }
 
@@ -132,8 +168,8 @@ fn executions_of_job(call: &Call<'_>, job: &str) -> Result<Answer, Refused> {
 
 fn executions_of_thing(call: &Call<'_>, thing: &str) -> Result<Answer, Refused> {
     let (thing, status, page) = (ThingName::new(thing).map_err(invalid)?, status(call)?, call.query.page(limits::LIST_PAGE_MAX)?);
-    let job = call.query.get("jobId").map(job_id).transpose()?;
-    let all = call.service.call(|engine, now| engine.executions_of_thing(&thing, job.as_ref(), status, now))?;
+    let filter = ExecutionFilter { job: call.query.get("jobId").map(job_id).transpose()?, status, namespace: namespace(call)? };
+    let all = call.service.call(|engine, now| engine.executions_of_thing(&thing, &filter, now))?;
     let all = all.into_iter().map(|execution| placed(execution.job_id.clone().as_str(), execution));
     let (list, token) = page.cut(all, |(place, _)| place);
     Ok(encode_list(list, ListedBy::Job, token.as_deref()))
@@ -158,8 +194,11 @@ fn cancel_execution(call: &Call<'_>, thing: &str, job: &str) -> Result<Answer, R
 }
 
 fn delete_execution(call: &Call<'_>, thing: &str, job: &str, text: &str) -> Result<Answer, Refused> {
-    let ((thing, job), number) = (names(thing, job)?, number(text)?);
-    call.service.call(|engine, now| engine.delete_execution(&thing, &job, number, call.query.flag("force"), now))?;
+    let ((thing, job), number, namespace) = (names(thing, job)?, number(text)?, namespace(call)?);
+    call.service.call(|engine, now| {
+        engine.check_namespace(&job, namespace.as_ref())?;
+        engine.delete_execution(&thing, &job, number, call.query.flag("force"), now)
+    })?;
     Ok(empty())
 }
 

@@ -6,6 +6,8 @@ mod jobs;
 mod objects;
 mod query;
 mod registry;
+mod tags;
+mod templates;
 mod throttle;
 
 use super::Accepted;
@@ -26,8 +28,10 @@ use host::clock;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::service::service_fn;
 use iot_jobs::wire::{control, model};
-use iot_jobs::{ControlError, wire};
+use iot_jobs::{ControlError, ThingName, wire};
+use iot_policy::Action;
 use rustls::ServerConfig;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +48,8 @@ pub(crate) struct ApiSettings {
     pub(crate) jobs_endpoint: String,
     /// For MQTT over WebSocket.
     pub(crate) mqtt: MqttSettings,
+    /// Where the certificates are that were made for things.
+    pub(crate) dir: PathBuf,
     /// Issues certificates to devices.
     pub(crate) authority: DeviceAuthority,
 }
@@ -150,7 +156,7 @@ impl Listener {
         let (head, body) = request.into_parts();
         let verified = self.verified(&head, body).await;
         match verified {
-            Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, |_thing| Ok(())).await,
+            Ok((body, Plane::Data)) => data_plane::answer(&head, &body, received, &self.service, signed).await,
             Ok((body, Plane::Control)) => Ok(self.control(&head, &body).await),
             Err(refused) => Ok(refused.respond()),
         }
@@ -213,6 +219,11 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(clock::epoch_ms().unsigned_abs())
 }
 
+/// Whoever signs may ask for every thing: see [`crate::authority::Permissions::of_iam_identity`].
+fn signed(service: &Service, action: Action, thing: &ThingName) -> bool {
+    service.iam_permissions().may(action, thing.as_str())
+}
+
 fn unsigned(refusal: sigv4::Refusal) -> Refused {
     Refused::new(403, refusal.error_type(), refusal.to_string())
 }
@@ -231,7 +242,11 @@ fn operation(head: &Parts, body: &[u8], service: &Service, settings: &ApiSetting
     let call = Call { method, path: &path, query, headers: &head.headers, body, service, settings };
     throttle::check(&call)?;
     call.check_head()?;
-    jobs::operation(&call).or_else(|| registry::operation(&call)).unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
+    jobs::operation(&call)
+        .or_else(|| templates::operation(&call))
+        .or_else(|| tags::operation(&call))
+        .or_else(|| registry::operation(&call))
+        .unwrap_or_else(|| Err(Refused::unknown_operation(method, &path)))
 }
 
 fn invalid(error: impl std::fmt::Display) -> ControlError {

@@ -29,11 +29,16 @@ impl Query {
             Some(text) => text.parse().ok().filter(|n| (1..=max).contains(n)).ok_or_else(|| wrong_size(text))?,
             None => PAGE_DEFAULT.min(max),
         };
+        Ok(Page { size, ..self.page_after(token)? })
+    }
+
+    /// As [`Self::page`], where a call cannot say how many it wants.
+    pub(super) fn page_after(&self, token: &str) -> Result<Page, Refused> {
         let after = match self.get(token) {
             Some(text) => Some(decode_token(text).ok_or_else(|| invalid(format!("{token} is no token of this endpoint")))?),
             None => None,
         };
-        Ok(Page { size, after })
+        Ok(Page { size: PAGE_DEFAULT, after })
     }
 }
 

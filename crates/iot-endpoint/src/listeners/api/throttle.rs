@@ -1,7 +1,7 @@
 //! Calls per second: which quota a call counts for (PROTOCOL 15.3), and AWS's answer to one too many.
 
 use super::{Call, Refused};
-use iot_jobs::wire::model::JOBS;
+use iot_jobs::wire::model::{JOBS, TEMPLATES};
 
 /// # Errors
 /// `ThrottlingException`, status 400 (PROTOCOL 2 fact 16).
@@ -19,7 +19,7 @@ pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
 
 /// Each operation of the jobs control plane has a rate of its own.
 fn jobs_operation(method: &str, path: &[&str]) -> Option<&'static str> {
-    JOBS.iter().find(|operation| operation.is(method, path)).map(|operation| operation.name)
+    JOBS.iter().chain(TEMPLATES).find(|operation| operation.is(method, path)).map(|operation| operation.name)
 }
 
 #[cfg(test)]
@@ -35,6 +35,8 @@ mod tests {
             ("PUT", "jobs/a/cancel", Some("CancelJob")),
             ("GET", "things/t/jobs", Some("ListJobExecutionsForThing")),
             ("DELETE", "things/t/jobs/a/executionNumber/1", Some("DeleteJobExecution")),
+            ("PUT", "job-templates/a", Some("CreateJobTemplate")),
+            ("GET", "managed-job-templates", Some("ListManagedJobTemplates")),
             ("POST", "things/t", None),
             ("PUT", "thing-groups/addThingToThingGroup", None),
             ("GET", "endpoint", None),

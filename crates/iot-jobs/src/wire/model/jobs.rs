@@ -2,8 +2,9 @@
 
 use super::Operation;
 use super::shapes::{
-    ABORT, DOCUMENT, DOCUMENT_SOURCE, FLAG, GROUP_ID, JOB_ID, NAME, NUMBER, PRESIGNED_URL, PROSE, REASON_CODE, RETRY, ROLLOUT,
-    SCHEDULING, STATUS_DETAILS, TARGETS, TIMEOUT, UNBUILT, WORD, optional, path, query, required,
+    ABORT, DOCUMENT, DOCUMENT_SOURCE, FLAG, GROUP_ID, JOB_ID, NAME, NAMESPACE_ID, NUMBER, PARAMETERS, PRESIGNED_URL, PROSE,
+    REASON_CODE, RETRY, ROLLOUT, SCHEDULING, STATUS_DETAILS, TAGS, TARGETS, TEMPLATE_ARN, TIMEOUT, WORD, optional, path, query,
+    required,
 };
 
 /// Those of jobs.
@@ -25,16 +26,25 @@ pub static OPERATIONS: &[Operation] = &[
             optional("timeoutConfig", &TIMEOUT),
             optional("jobExecutionsRetryConfig", &RETRY),
             optional("schedulingConfig", &SCHEDULING),
+            optional("tags", &TAGS),
+            optional("namespaceId", &NAMESPACE_ID),
+            optional("jobTemplateArn", &TEMPLATE_ARN),
+            optional("documentParameters", &PARAMETERS),
         ],
     },
-    Operation { name: "DescribeJob", method: "GET", path: "/jobs/{jobId}", members: &[path("jobId", &JOB_ID)] },
+    Operation {
+        name: "DescribeJob",
+        method: "GET",
+        path: "/jobs/{jobId}",
+        members: &[path("jobId", &JOB_ID), query("beforeSubstitution", &FLAG)],
+    },
     Operation {
         name: "UpdateJob",
         method: "PATCH",
         path: "/jobs/{jobId}",
         members: &[
             path("jobId", &JOB_ID),
-            query("namespaceId", &UNBUILT),
+            query("namespaceId", &NAMESPACE_ID),
             optional("description", &PROSE),
             optional("presignedUrlConfig", &PRESIGNED_URL),
             optional("jobExecutionsRolloutConfig", &ROLLOUT),
@@ -47,7 +57,7 @@ pub static OPERATIONS: &[Operation] = &[
         name: "DeleteJob",
         method: "DELETE",
         path: "/jobs/{jobId}",
-        members: &[path("jobId", &JOB_ID), query("force", &FLAG), query("namespaceId", &UNBUILT)],
+        members: &[path("jobId", &JOB_ID), query("force", &FLAG), query("namespaceId", &NAMESPACE_ID)],
     },
     Operation {
         name: "CancelJob",
@@ -60,7 +70,12 @@ pub static OPERATIONS: &[Operation] = &[
             query("force", &FLAG),
         ],
     },
-    Operation { name: "GetJobDocument", method: "GET", path: "/jobs/{jobId}/job-document", members: &[path("jobId", &JOB_ID)] },
+    Operation {
+        name: "GetJobDocument",
+        method: "GET",
+        path: "/jobs/{jobId}/job-document",
+        members: &[path("jobId", &JOB_ID), query("beforeSubstitution", &FLAG)],
+    },
     Operation {
         name: "AssociateTargetsWithJob",
         method: "POST",
@@ -69,7 +84,7 @@ pub static OPERATIONS: &[Operation] = &[
             path("jobId", &JOB_ID),
             required("targets", &TARGETS),
             optional("comment", &PROSE),
-            query("namespaceId", &UNBUILT),
+            query("namespaceId", &NAMESPACE_ID),
         ],
     },
     Operation {
@@ -83,7 +98,7 @@ pub static OPERATIONS: &[Operation] = &[
             query("nextToken", &WORD),
             query("thingGroupName", &NAME),
             query("thingGroupId", &GROUP_ID),
-            query("namespaceId", &UNBUILT),
+            query("namespaceId", &NAMESPACE_ID),
         ],
     },
     Operation {
@@ -102,7 +117,7 @@ pub static OPERATIONS: &[Operation] = &[
             query("maxResults", &NUMBER),
             query("nextToken", &WORD),
             query("jobId", &JOB_ID),
-            query("namespaceId", &UNBUILT),
+            query("namespaceId", &NAMESPACE_ID),
         ],
     },
     Operation {
@@ -132,7 +147,7 @@ pub static OPERATIONS: &[Operation] = &[
             path("jobId", &JOB_ID),
             path("executionNumber", &NUMBER),
             query("force", &FLAG),
-            query("namespaceId", &UNBUILT),
+            query("namespaceId", &NAMESPACE_ID),
         ],
     },
 ];

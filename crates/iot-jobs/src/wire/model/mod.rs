@@ -5,12 +5,19 @@
 //! what reads them. Members that are not listed are for their reader to refuse by name. `tests/outside/test_model.py` breaks every rule of
 //! AWS's own model, one at a time.
 
+mod authorities;
 mod jobs;
 mod registry;
 mod shapes;
+mod tags;
+mod templates;
 
 pub use jobs::OPERATIONS as JOBS;
-pub use registry::OPERATIONS as REGISTRY;
+pub use templates::OPERATIONS as TEMPLATES;
+
+/// All of them, by what they are about.
+static ALL: [&[Operation]; 5] =
+    [jobs::OPERATIONS, templates::OPERATIONS, registry::OPERATIONS, authorities::OPERATIONS, tags::OPERATIONS];
 
 use super::control::invalid;
 use crate::ControlError;
@@ -225,11 +232,11 @@ impl Operation {
 /// The operation that a request line asks for.
 #[must_use]
 pub fn find(method: &str, path: &[&str]) -> Option<&'static Operation> {
-    JOBS.iter().chain(REGISTRY).find(|operation| operation.is(method, path))
+    ALL.into_iter().flatten().find(|operation| operation.is(method, path))
 }
 
 fn by_name(name: &str) -> &'static Operation {
-    JOBS.iter().chain(REGISTRY).find(|operation| operation.name == name).expect("an operation that has a reader is in the table")
+    ALL.into_iter().flatten().find(|operation| operation.name == name).expect("an operation that has a reader is in the table")
 }
 
 /// Holds the members of a body against the model of `operation`.

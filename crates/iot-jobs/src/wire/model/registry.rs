@@ -2,13 +2,13 @@
 
 use super::Operation;
 use super::shapes::{
-    ATTRIBUTE_NAME, ATTRIBUTE_PAYLOAD, ATTRIBUTE_VALUE, CERTIFICATE, CERTIFICATE_ID, ENDPOINT_TYPE, EVENTS, FLAG, GROUP_PROPERTIES,
-    NAME, NUMBER, POLICY_DOCUMENT, POLICY_NAME, POLICY_VERSION, SIGNING_REQUEST, TYPE_PROPERTIES, WORD, header, optional, path,
-    query, required, required_query,
+    ATTRIBUTE_NAME, ATTRIBUTE_PAYLOAD, ATTRIBUTE_VALUE, AUTH_INFOS, CERTIFICATE, CERTIFICATE_ID, ENDPOINT_TYPE, EVENTS, FLAG,
+    GROUP_PROPERTIES, NAME, NUMBER, POLICY_DOCUMENT, POLICY_NAME, POLICY_NAMES, POLICY_VERSION, SIGNING_REQUEST, TAGS,
+    TYPE_PROPERTIES, UNBUILT, WORD, header, optional, path, query, required, required_query,
 };
 
 /// Those of things, types, groups, certificates, policies, events and endpoints.
-pub static OPERATIONS: &[Operation] = &[
+pub(super) static OPERATIONS: &[Operation] = &[
     Operation { name: "DescribeEventConfigurations", method: "GET", path: "/event-configurations", members: &[] },
     Operation {
         name: "UpdateEventConfigurations",
@@ -65,7 +65,7 @@ pub static OPERATIONS: &[Operation] = &[
         name: "CreateThingType",
         method: "POST",
         path: "/thing-types/{thingTypeName}",
-        members: &[path("thingTypeName", &NAME), optional("thingTypeProperties", &TYPE_PROPERTIES)],
+        members: &[path("thingTypeName", &NAME), optional("thingTypeProperties", &TYPE_PROPERTIES), optional("tags", &TAGS)],
     },
     Operation {
         name: "DescribeThingType",
@@ -174,6 +174,7 @@ pub static OPERATIONS: &[Operation] = &[
             path("thingGroupName", &NAME),
             optional("parentGroupName", &NAME),
             optional("thingGroupProperties", &GROUP_PROPERTIES),
+            optional("tags", &TAGS),
         ],
     },
     Operation {
@@ -267,7 +268,7 @@ pub static OPERATIONS: &[Operation] = &[
         name: "CreatePolicy",
         method: "POST",
         path: "/policies/{policyName}",
-        members: &[path("policyName", &POLICY_NAME), required("policyDocument", &POLICY_DOCUMENT)],
+        members: &[path("policyName", &POLICY_NAME), required("policyDocument", &POLICY_DOCUMENT), optional("tags", &TAGS)],
     },
     Operation { name: "GetPolicy", method: "GET", path: "/policies/{policyName}", members: &[path("policyName", &POLICY_NAME)] },
     Operation {
@@ -329,6 +330,25 @@ pub static OPERATIONS: &[Operation] = &[
         method: "POST",
         path: "/policy-targets/{policyName}",
         members: &[path("policyName", &POLICY_NAME), query("marker", &WORD), query("pageSize", &NUMBER)],
+    },
+    Operation {
+        name: "TestAuthorization",
+        method: "POST",
+        path: "/test-authorization",
+        members: &[
+            query("clientId", &WORD),
+            optional("principal", &WORD),
+            optional("cognitoIdentityPoolId", &UNBUILT),
+            required("authInfos", &AUTH_INFOS),
+            optional("policyNamesToAdd", &POLICY_NAMES),
+            optional("policyNamesToSkip", &POLICY_NAMES),
+        ],
+    },
+    Operation {
+        name: "GetEffectivePolicies",
+        method: "POST",
+        path: "/effective-policies",
+        members: &[query("thingName", &NAME), optional("principal", &WORD), optional("cognitoIdentityPoolId", &UNBUILT)],
     },
     Operation {
         name: "AttachPrincipalPolicy",

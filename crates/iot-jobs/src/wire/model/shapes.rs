@@ -2,10 +2,10 @@
 
 use super::{Member, Place, Shape, Text};
 use crate::limits::{
-    DESCRIPTION_CHARS_MAX, DOCUMENT_BYTES_MAX, JOB_ID_CHARS_MAX, REASON_CODE_CHARS_MAX, STATUS_DETAILS_KEY_CHARS_MAX,
-    STATUS_DETAILS_VALUE_CHARS_MAX, THING_NAME_CHARS_MAX,
+    DESCRIPTION_CHARS_MAX, DOCUMENT_BYTES_MAX, JOB_ID_CHARS_MAX, NAMESPACE_CHARS_MAX, REASON_CODE_CHARS_MAX,
+    STATUS_DETAILS_KEY_CHARS_MAX, STATUS_DETAILS_VALUE_CHARS_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, THING_NAME_CHARS_MAX,
 };
-use crate::name::{in_category_c, job_char, thing_char};
+use crate::name::{in_category_c, job_char, tag_char, thing_char};
 
 const ATTRIBUTE_NAME_CHARS_MAX: usize = 128;
 const ATTRIBUTE_VALUE_CHARS_MAX: usize = 800;
@@ -83,6 +83,7 @@ pub(super) static REASON_CODE: Shape =
 pub(super) static DOCUMENT: Shape = text(0, DOCUMENT_BYTES_MAX, ANY_PATTERN, any);
 pub(super) static DOCUMENT_SOURCE: Shape = text(1, 1_350, ANY_PATTERN, any);
 pub(super) static POLICY_DOCUMENT: Shape = text(0, 404_600, ANY_PATTERN, any);
+pub(super) static UNBUILT: Shape = Shape::Unbuilt;
 pub(super) static SIGNING_REQUEST: Shape = text(1, 4_096, ANY_PATTERN, any);
 pub(super) static CERTIFICATE: Shape = text(1, 65_536, ANY_PATTERN, any);
 pub(super) static ENDPOINT_TYPE: Shape = text(0, 128, ANY_PATTERN, any);
@@ -91,6 +92,18 @@ pub(super) static ATTRIBUTE_NAME: Shape = Shape::Text(ATTRIBUTE_NAME_TEXT);
 const ATTRIBUTE_NAME_TEXT: Text =
     Text { min: 1, max: ATTRIBUTE_NAME_CHARS_MAX, pattern: "[a-zA-Z0-9_.,@/:#-]+", is_allowed: attribute_name_char };
 pub(super) static ATTRIBUTE_VALUE: Shape = text(0, ATTRIBUTE_VALUE_CHARS_MAX, r"[a-zA-Z0-9_.,@/:#=\[\]-]*", attribute_value_char);
+pub(super) static NAMESPACE_ID: Shape = text(1, NAMESPACE_CHARS_MAX, "[a-zA-Z0-9_-]+", job_char);
+pub(super) static TEMPLATE_ARN: Shape = text(1, 1_600, "arn:[!-~]+", |c| c.is_ascii_graphic());
+pub(super) static MANAGED_NAME: Shape = text(1, 64, ANY_PATTERN, any);
+pub(super) static MANAGED_VERSION: Shape = text(1, usize::MAX, r"[1-9]+\.[0-9]+", |c| c.is_ascii_digit() || c == '.');
+pub(super) static MARKER: Shape =
+    text(0, 1_024, "[A-Za-z0-9+/]+={0,2}", |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='));
+/// Of provisioning.
+pub(super) static PROVISIONING_TEMPLATE: Shape = text(1, 36, "[0-9A-Za-z_-]+", job_char);
+static CRON: Shape = text(1, 256, ANY_PATTERN, any);
+static TAG_KEY: Shape = text(1, TAG_KEY_CHARS_MAX, r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*", tag_char);
+static TAG_VALUE: Shape = text(0, TAG_VALUE_CHARS_MAX, ANY_PATTERN, any);
+static PARAMETER: Shape = text(1, 30_720, r"[^\p{C}]+", |c| !in_category_c(c));
 static ROLE_ARN: Shape = text(20, 2_048, ANY_PATTERN, any);
 static TIME: Shape = text(1, 64, ANY_PATTERN, any);
 static DETAIL: Shape = text(1, STATUS_DETAILS_VALUE_CHARS_MAX, r"[^\p{C}]+", |c| !in_category_c(c));
@@ -99,12 +112,17 @@ static DETAIL: Shape = text(1, STATUS_DETAILS_VALUE_CHARS_MAX, r"[^\p{C}]+", |c|
 
 pub(super) static NUMBER: Shape = Shape::Number;
 pub(super) static FLAG: Shape = Shape::Flag;
-/// Of namespaces.
-pub(super) static UNBUILT: Shape = Shape::Unbuilt;
 pub(super) static TARGETS: Shape = Shape::List { min: 1, of: &TARGET };
+
+pub(super) static TAGS: Shape = Shape::List { min: 0, of: &TAG };
+static TAG: Shape = Shape::Object(&[required("Key", &TAG_KEY), optional("Value", &TAG_VALUE)]);
+pub(super) static TAG_KEYS: Shape = Shape::List { min: 0, of: &TAG_KEY };
 
 // ------------------------------------------------------------------------------------------------------ objects of a job
 
+/// `documentParameters`.
+pub(super) static PARAMETERS: Shape =
+    Shape::Map { key: Text { min: 1, max: 128, pattern: "[a-zA-Z0-9_-]+", is_allowed: job_char }, value: &PARAMETER };
 pub(super) static PRESIGNED_URL: Shape = Shape::Object(&[optional("roleArn", &ROLE_ARN), optional("expiresInSec", &NUMBER)]);
 pub(super) static ROLLOUT: Shape =
     Shape::Object(&[optional("maximumPerMinute", &NUMBER), optional("exponentialRate", &EXPONENTIAL_RATE)]);
@@ -127,8 +145,14 @@ pub(super) static RETRY: Shape = Shape::Object(&[required("criteriaList", &RETRY
 static RETRY_CRITERIA: Shape = Shape::List { min: 1, of: &RETRY_CRITERION };
 static RETRY_CRITERION: Shape = Shape::Object(&[required("failureType", &WORD), required("numberOfRetries", &NUMBER)]);
 pub(super) static TIMEOUT: Shape = Shape::Object(&[optional("inProgressTimeoutInMinutes", &NUMBER)]);
-pub(super) static SCHEDULING: Shape =
-    Shape::Object(&[optional("startTime", &TIME), optional("endTime", &TIME), optional("endBehavior", &WORD)]);
+pub(super) static SCHEDULING: Shape = Shape::Object(&[
+    optional("startTime", &TIME),
+    optional("endTime", &TIME),
+    optional("endBehavior", &WORD),
+    optional("maintenanceWindows", &WINDOWS),
+]);
+pub(super) static WINDOWS: Shape = Shape::List { min: 0, of: &WINDOW };
+static WINDOW: Shape = Shape::Object(&[required("startTime", &CRON), required("durationInMinutes", &NUMBER)]);
 pub(super) static STATUS_DETAILS: Shape = Shape::Map {
     key: Text { min: 1, max: STATUS_DETAILS_KEY_CHARS_MAX, pattern: "[a-zA-Z0-9:_-]+", is_allowed: thing_char },
     value: &DETAIL,
@@ -143,6 +167,11 @@ pub(super) static TYPE_PROPERTIES: Shape =
 static ATTRIBUTE_NAMES: Shape = Shape::List { min: 0, of: &ATTRIBUTE_NAME };
 pub(super) static GROUP_PROPERTIES: Shape =
     Shape::Object(&[optional("thingGroupDescription", &DESCRIPTION), optional("attributePayload", &ATTRIBUTE_PAYLOAD)]);
+pub(super) static POLICY_NAMES: Shape = Shape::List { min: 0, of: &POLICY_NAME };
+static RESOURCE: Shape = text(0, 2_048, ANY_PATTERN, any);
+static RESOURCES: Shape = Shape::List { min: 0, of: &RESOURCE };
+static AUTH_INFO: Shape = Shape::Object(&[optional("actionType", &WORD), required("resources", &RESOURCES)]);
+pub(super) static AUTH_INFOS: Shape = Shape::List { min: 1, of: &AUTH_INFO };
 pub(super) static EVENTS: Shape =
     Shape::Map { key: Text { min: 0, max: usize::MAX, pattern: ANY_PATTERN, is_allowed: any }, value: &EVENT };
 static EVENT: Shape = Shape::Object(&[optional("Enabled", &FLAG)]);

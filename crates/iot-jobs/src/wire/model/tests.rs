@@ -3,7 +3,7 @@ use crate::wire::json;
 use serde_json::json;
 
 fn all() -> impl Iterator<Item = &'static Operation> {
-    JOBS.iter().chain(REGISTRY)
+    ALL.into_iter().flatten()
 }
 
 /// A text that keeps the rule.

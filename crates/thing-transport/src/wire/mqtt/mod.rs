@@ -19,7 +19,7 @@ use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
 use iot_jobs::wire::salvage::{self, Reading};
 use iot_jobs::wire::topic::{self, Topic, TopicError, TopicKind};
-use iot_jobs::{Reply, Request, RequestKind, Subscription};
+use iot_jobs::{NamespaceId, Reply, Request, RequestKind, Subscription};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -256,12 +256,14 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
     }
 
     fn subscribe(&mut self, subscriptions: &[Subscription], now: Mono, turn: &mut Turn<'_, '_, O>) {
-        let filters = subscriptions.iter().map(|subscription| topic::filter(&turn.thing.id.name, *subscription));
+        let namespace = turn.agent.namespace();
+        let filters = subscriptions.iter().map(|subscription| topic::filter(&turn.thing.id.name, namespace, *subscription));
         self.session.write_subscribe(filters, now, &mut turn.scratch.outbound);
     }
 
     fn publish(&mut self, request: &Request, fault: Option<Fault>, now: Mono, turn: &mut Turn<'_, '_, O>) {
-        let (topic, payload) = (Topic::of_request(&turn.thing.id.name, request), payload::encode_request(request));
+        let (topic, payload) =
+            (Topic::of_request(&turn.thing.id.name, turn.agent.namespace(), request), payload::encode_request(request));
         let (topic, payload) = match fault {
             None => (topic.to_string(), payload),
             Some(fault) => corrupt(fault, topic, payload),
@@ -327,8 +329,11 @@ fn deliver<O: Observer>(thing: Member<'_, O>, agent: &mut JobsAgent, topic: &str
         thing.emit(SessionEvent::Unreadable { message: MessageKind::Unasked, at: now, is_used: false, why });
     };
     let topic = match Topic::parse(topic) {
-        Ok(topic) if topic.thing == thing.id.name.as_str() => topic,
-        Ok(_) => return unasked(&format!("a message of another thing, on {topic}")),
+        Ok(topic) if topic.thing != thing.id.name.as_str() => return unasked(&format!("a message of another thing, on {topic}")),
+        Ok(topic) if topic.namespace != agent.namespace().map(NamespaceId::as_str) => {
+            return unasked(&format!("a message about jobs of another namespace, on {topic}"));
+        }
+        Ok(topic) => topic,
         // The answer to what was published on a topic that is no operation (PROTOCOL 8).
         Err(TopicError::InvalidOperation { thing: name }) if name == thing.id.name.as_str() && topic.ends_with("/rejected") => {
             return deliver_answer(

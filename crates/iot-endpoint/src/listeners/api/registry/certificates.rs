@@ -3,14 +3,14 @@
 use super::{PAGE_MAX, arn};
 use crate::identity::certificate_id;
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
-use dev_pki::DeviceCertificate;
+use dev_pki::{DeviceCertificate, Store};
 use host::clock;
 use iot_jobs::wire::control::ACCOUNT;
 use iot_jobs::wire::registry::{
     CertificateFromCsrBody, CreatedCertificate, DescribeCertificateAnswer, DescribedCertificate, KeyPairBody, ListedCertificate,
     RegisterWithoutCaBody, Validity, encode, encode_page, parse, seconds,
 };
-use jobs_engine::registry::{Certificate, CertificateId, CertificateMode, CertificateStatus, NewCertificate, ResourceKind};
+use jobs_engine::registry::{Certificate, CertificateId, CertificateMode, CertificateStatus, NewCertificate, Pem, ResourceKind};
 
 /// The answer, or `None` when the call is none of these operations.
 pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
@@ -30,11 +30,18 @@ fn first_status(call: &Call<'_>) -> CertificateStatus {
     if call.query.flag("setAsActive") { CertificateStatus::Active } else { CertificateStatus::Inactive }
 }
 
-fn mode_text(mode: CertificateMode) -> &'static str {
+pub(super) fn mode_text(mode: CertificateMode) -> &'static str {
     match mode {
         CertificateMode::Default => "DEFAULT",
         CertificateMode::SniOnly => "SNI_ONLY",
     }
+}
+
+/// `certificateMode` of a call.
+pub(super) fn certificate_mode(text: &str) -> Result<CertificateMode, Refused> {
+    let known = [CertificateMode::Default, CertificateMode::SniOnly];
+    let found = known.into_iter().find(|mode| mode_text(*mode) == text);
+    found.ok_or_else(|| invalid(format!("certificateMode must be DEFAULT or SNI_ONLY, not {text:?}")).into())
 }
 
 fn certificate_arn(id: CertificateId) -> String {
@@ -48,21 +55,33 @@ fn add(
     status: CertificateStatus,
     mode: CertificateMode,
 ) -> Result<CertificateId, Refused> {
+    add_of(call, None, certificate, status, mode)
+}
+
+/// Likewise one that a CA of the account has signed.
+pub(super) fn add_of(
+    call: &Call<'_>,
+    authority: Option<CertificateId>,
+    certificate: &DeviceCertificate,
+    status: CertificateStatus,
+    mode: CertificateMode,
+) -> Result<CertificateId, Refused> {
     let id = certificate_id(&certificate.der);
     let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
-    let new = NewCertificate { id, pem: certificate.pem.clone(), status, mode, not_before_ms, not_after_ms };
-    call.service.call_registry(|registry, _, now| registry.add_certificate(new, now))?;
+    let new = NewCertificate { id, pem: Pem::Text(certificate.pem.as_str().into()), status, mode, not_before_ms, not_after_ms };
+    call.service.call_registry(|registry, _, now| registry.add_certificate_of(authority, new, now))?;
     Ok(id)
 }
 
-fn created<'a>(id: CertificateId, pem: Option<&'a str>, key_pair: Option<KeyPairBody<'a>>) -> Answer {
+pub(super) fn created<'a>(id: CertificateId, pem: Option<&'a str>, key_pair: Option<KeyPairBody<'a>>) -> Answer {
     let (certificate_arn, certificate_id) = (certificate_arn(id), id.to_string());
     encode(&CreatedCertificate { certificate_arn, certificate_id, certificate_pem: pem, key_pair })
 }
 
-/// The private key leaves with this answer, and is kept nowhere.
+/// The private key leaves with this answer, and is kept nowhere. To find one takes its time, which nobody else is to wait for.
 fn create_keys(call: &Call<'_>) -> Result<Answer, Refused> {
-    let (certificate, keys) = call.settings.authority.issue().map_err(Refused::internal)?;
+    let issued = tokio::task::block_in_place(|| call.settings.authority.issue());
+    let (certificate, keys) = issued.map_err(Refused::internal)?;
     let id = add(call, &certificate, first_status(call), CertificateMode::Default)?;
     let key_pair = KeyPairBody { public_key: &keys.public_pem, private_key: &keys.private_pem };
     Ok(created(id, Some(&certificate.pem), Some(key_pair)))
@@ -88,15 +107,29 @@ fn register_without_ca(call: &Call<'_>) -> Result<Answer, Refused> {
     Ok(created(id, None, None))
 }
 
+/// The text of a certificate, without its key.
+pub(super) fn text_of(call: &Call<'_>, id: CertificateId) -> Result<String, Refused> {
+    match call.service.read(|registry, _| registry.certificate(id).map(|found| found.pem.clone()))? {
+        Pem::Text(text) => Ok(text.into()),
+        Pem::OfThing { thing } => {
+            let made = Store::certificate(&call.settings.dir, &thing).ok().filter(|made| certificate_id(&made.der) == id);
+            let missing = || Refused::new(404, "ResourceNotFoundException", format!("the file of certificate {id} is gone"));
+            made.map(|made| made.pem).ok_or_else(missing)
+        }
+    }
+}
+
 fn describe_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     let id: CertificateId = id.parse()?;
+    let pem = text_of(call, id)?;
     call.service.call_registry(|registry, _, _| {
         let found = registry.certificate(id)?;
         let certificate_description = DescribedCertificate {
             certificate_arn: certificate_arn(id),
             certificate_id: id.to_string(),
+            ca_certificate_id: found.authority.map(|id| id.to_string()),
             status: found.status.as_str(),
-            certificate_pem: &found.pem,
+            certificate_pem: &pem,
             owned_by: ACCOUNT,
             creation_date: seconds(found.created_ms),
             last_modified_date: seconds(found.updated_ms),
@@ -108,13 +141,21 @@ fn describe_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     })
 }
 
-/// By date of creation, the newest first unless `isAscendingOrder`.
 fn list_certificates(call: &Call<'_>) -> Result<Answer, Refused> {
+    listed(call, |_| true)
+}
+
+/// By date of creation, the newest first unless `isAscendingOrder`.
+pub(super) fn listed(call: &Call<'_>, is_wanted: impl Fn(&Certificate) -> bool) -> Result<Answer, Refused> {
     let page = call.query.page_of("pageSize", "marker", PAGE_MAX)?;
     let is_ascending = call.query.flag("isAscendingOrder");
     call.service.call_registry(|registry, _, _| {
         let place = |id: CertificateId, found: &Certificate| format!("{:020}{id}", found.created_ms);
-        let mut found: Vec<_> = registry.certificates().map(|(id, found)| (place(id, found), id, found)).collect();
+        let mut found: Vec<_> = registry
+            .certificates()
+            .filter(|(_, found)| is_wanted(found))
+            .map(|(id, found)| (place(id, found), id, found))
+            .collect();
         found.sort_by(|(a, ..), (b, ..)| if is_ascending { a.cmp(b) } else { b.cmp(a) });
         let (found, marker) = page.cut_ordered(found, is_ascending, |(place, ..)| place);
         let listed = found.into_iter().map(|(_, id, found)| ListedCertificate {
@@ -128,9 +169,10 @@ fn list_certificates(call: &Call<'_>) -> Result<Answer, Refused> {
     })
 }
 
-fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
-    let refused = |_| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into();
-    text.parse().map_err(refused)
+pub(super) fn parse_status(text: &str) -> Result<CertificateStatus, Refused> {
+    let settable = text.parse().ok().filter(|status| *status != CertificateStatus::PendingActivation);
+    settable
+        .ok_or_else(|| invalid(format!("a certificate can be given the status ACTIVE, INACTIVE or REVOKED, not {text:?}")).into())
 }
 
 /// A certificate that is no longer `ACTIVE` ends the sessions that came in with it: at once, where AWS takes some minutes (inferred).
@@ -139,7 +181,7 @@ fn update_certificate(call: &Call<'_>, id: &str) -> Result<Answer, Refused> {
     let status = parse_status(call.query.get("newStatus").ok_or_else(|| invalid("newStatus is required"))?)?;
     call.service.call_registry(|registry, _, now| registry.update_certificate(id, status, now))?;
     if status != CertificateStatus::Active {
-        call.service.end_sessions(|_, certificate| certificate == id);
+        call.service.sessions.dismiss(|_, certificate| certificate == id);
     }
     Ok(empty())
 }

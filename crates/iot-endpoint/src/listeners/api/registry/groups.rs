@@ -1,13 +1,15 @@
 //! Thing groups, and who is in them.
 
 use super::{PAGE_MAX, arn, attributes, expected_version, group_name, new_id, payload, thing_name};
+use crate::listeners::api::tags::tag_new;
 use crate::listeners::api::{Answer, Call, Refused, empty};
 use iot_jobs::wire::registry::{
     CreateGroupBody, CreatedGroup, DescribedAttributes, DescribedGroup, DescribedGroupProperties, GroupMetadata,
     GroupPropertiesBody, MembershipBody, NameAndArn, UpdateGroupBody, UpdatedGroup, encode, encode_page, parse, seconds,
 };
+use iot_jobs::wire::tags::parse_tags;
 use iot_jobs::{GroupName, ThingName};
-use jobs_engine::registry::{GroupProperties, ResourceKind};
+use jobs_engine::registry::{GroupProperties, ResourceKind, Tagged};
 use std::collections::BTreeSet;
 
 /// The answer, or `None` when the call is none of these operations.
@@ -34,10 +36,11 @@ fn create_group(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
     let name = group_name(name)?;
     let body: CreateGroupBody = parse("CreateThingGroup", call.body)?;
     let parent = body.parent_group_name.as_deref().map(group_name).transpose()?;
-    let properties = properties(body.thing_group_properties);
+    let (properties, tags) = (properties(body.thing_group_properties), parse_tags(body.tags)?);
     let id = call.service.call_registry(|registry, engine, now| {
         let id = registry.create_group(&name, parent, properties, new_id(), now)?;
         engine.create_group(&name);
+        tag_new(registry, &Tagged::Group(name.clone()), tags)?;
         Ok::<_, Refused>(id)
     })?;
     let (thing_group_name, thing_group_arn) = (name.as_str(), arn(ResourceKind::ThingGroup, name.as_str()));

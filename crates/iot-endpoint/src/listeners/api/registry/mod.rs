@@ -1,14 +1,20 @@
 //! Operations of the registry, and where the data plane is. One file a kind of resource; rules are in [`jobs_engine::registry`],
 //! JSON shapes in [`iot_jobs::wire::registry`].
 
+mod authorities;
+mod authorization;
 mod certificates;
 mod groups;
 mod policies;
 mod things;
 
 use super::{Answer, Call, Refused, invalid};
+use host::clock;
 use iot_jobs::wire::control::{self, THING, THING_GROUP};
-use iot_jobs::wire::registry::{self as wire, AttributePayloadBody, AttributesBody, CERTIFICATE, POLICY, THING_TYPE};
+use iot_jobs::wire::registry::{
+    self as wire, AttributePayloadBody, AttributesBody, CA_CERTIFICATE, CERTIFICATE, POLICY, THING_TYPE,
+};
+use iot_jobs::wire::template::JOB_TEMPLATE;
 use iot_jobs::{GroupName, ThingName};
 use jobs_engine::registry::{
     AttributePayload, Attributes, CertificateId, ErrorKind, RegistryError, ResourceId, ResourceKind, TypeName,
@@ -25,10 +31,27 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
     if let ("GET", ["endpoint"]) = (call.method, call.path) {
         return Some(describe_endpoint(call));
     }
-    things::operation(call)
+    let answered = things::operation(call)
         .or_else(|| groups::operation(call))
         .or_else(|| certificates::operation(call))
+        .or_else(|| authorities::operation(call))
         .or_else(|| policies::operation(call))
+        .or_else(|| authorization::operation(call));
+    if matches!(answered, Some(Ok(_))) && concerns_permissions(call) {
+        call.service.authority.changed(clock::mono());
+    }
+    answered
+}
+
+/// Whether a call may have changed what somebody may do: policies, what they are attached to, and what their variables stand for.
+fn concerns_permissions(call: &Call<'_>) -> bool {
+    let is_new = call.method == "POST";
+    match call.path.first() {
+        Some(&"policies" | &"target-policies") => call.method != "GET",
+        Some(&"principal-policies" | &"thing-groups") => call.method != "GET",
+        Some(&"things" | &"certificates") => call.method != "GET" && !is_new,
+        _ => false,
+    }
 }
 
 /// Where MQTT is, and for the Jobs endpoint where requests go that are signed (PROTOCOL 12.1). AWS answers a host whose ports are known;
@@ -50,6 +73,7 @@ impl From<RegistryError> for Refused {
             ErrorKind::ResourceNotFound => (404, "ResourceNotFoundException"),
             ErrorKind::ResourceAlreadyExists => (409, "ResourceAlreadyExistsException"),
             ErrorKind::VersionConflict => (409, "VersionConflictException"),
+            ErrorKind::Conflict => (409, "ConflictException"),
             ErrorKind::DeleteConflict => (409, "DeleteConflictException"),
             ErrorKind::CertificateState => (406, "CertificateStateException"),
             ErrorKind::LimitExceeded => (410, "LimitExceededException"),
@@ -67,6 +91,8 @@ fn arn(kind: ResourceKind, name: &str) -> String {
         ResourceKind::ThingGroup => THING_GROUP,
         ResourceKind::Policy => POLICY,
         ResourceKind::Certificate => CERTIFICATE,
+        ResourceKind::CaCertificate => CA_CERTIFICATE,
+        ResourceKind::JobTemplate => JOB_TEMPLATE,
     };
     control::arn(kind, name)
 }

@@ -1,15 +1,18 @@
-//! Policies: kept, versioned, attached and told, but not evaluated. What a device may do is the usual policy of PROTOCOL 14,
-//! which the MQTT listener enforces for every device whatever is attached to its certificate.
+//! Policies: kept, versioned, attached and told. What they decide is asked in `authorization.rs`, and at every listener for devices.
 
 use super::{PAGE_MAX, arn, certificate_of_arn, group_name, principal};
+use crate::listeners::api::tags::tag_new;
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use iot_jobs::GroupName;
 use iot_jobs::wire::control::THING_GROUP;
 use iot_jobs::wire::registry::{
-    CreatedPolicy, CreatedPolicyVersion, DescribedPolicy, DescribedPolicyVersion, ListedPolicy, ListedPolicyVersion, POLICY_HEADER,
-    POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, check_policy_document, encode, encode_page, parse, parse_arn, seconds,
+    CreatePolicyBody, CreatedPolicy, CreatedPolicyVersion, DescribedPolicy, DescribedPolicyVersion, ListedPolicy,
+    ListedPolicyVersion, POLICY_HEADER, POLICY_PRINCIPAL_HEADER, PolicyBody, TargetBody, encode, encode_page, parse, parse_arn,
+    seconds,
 };
-use jobs_engine::registry::{Policy, PolicyName, PolicyTarget, Registry, ResourceKind};
+use iot_jobs::wire::tags::parse_tags;
+use iot_policy::Document;
+use jobs_engine::registry::{Policy, PolicyName, PolicyTarget, Registry, ResourceKind, Tagged};
 use std::collections::BTreeSet;
 
 /// The answer, or `None` when the call is none of these operations.
@@ -36,14 +39,15 @@ pub(super) fn operation(call: &Call<'_>) -> Option<Result<Answer, Refused>> {
     })
 }
 
-fn policy_arn(name: &PolicyName) -> String {
+pub(super) fn policy_arn(name: &PolicyName) -> String {
     arn(ResourceKind::Policy, name.as_str())
 }
 
-fn document(call: &Call<'_>, operation: &str) -> Result<String, Refused> {
-    let body: PolicyBody = parse(operation, call.body)?;
-    check_policy_document(&body.policy_document).map_err(|why| Refused::new(400, "MalformedPolicyException", why))?;
-    Ok(body.policy_document)
+fn checked(document: String) -> Result<String, Refused> {
+    match Document::parse(&document) {
+        Ok(_) => Ok(document),
+        Err(error) => Err(Refused::new(400, "MalformedPolicyException", error.to_string())),
+    }
 }
 
 fn version_number(text: &str) -> Result<u32, Refused> {
@@ -51,8 +55,12 @@ fn version_number(text: &str) -> Result<u32, Refused> {
 }
 
 fn create_policy(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
-    let (name, document) = (PolicyName::new(name)?, document(call, "CreatePolicy")?);
-    call.service.call_registry(|registry, _, now| registry.create_policy(&name, &document, now))?;
+    let (name, body): (_, CreatePolicyBody) = (PolicyName::new(name)?, parse("CreatePolicy", call.body)?);
+    let (document, tags) = (checked(body.policy_document)?, parse_tags(body.tags)?);
+    call.service.call_registry(|registry, _, now| {
+        registry.create_policy(&name, &document, now)?;
+        tag_new(registry, &Tagged::Policy(name.clone()), tags)
+    })?;
     Ok(encode(&CreatedPolicy {
         policy_name: name.as_str(),
         policy_arn: policy_arn(&name),
@@ -99,7 +107,8 @@ fn delete_policy(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
 // ---------------------------------------------------------------------------------------------------------------- versions
 
 fn create_version(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
-    let (name, document) = (PolicyName::new(name)?, document(call, "CreatePolicyVersion")?);
+    let (name, body): (_, PolicyBody) = (PolicyName::new(name)?, parse("CreatePolicyVersion", call.body)?);
+    let document = checked(body.policy_document)?;
     let is_default_version = call.query.flag("setAsDefault");
     let version =
         call.service.call_registry(|registry, _, now| registry.create_policy_version(&name, &document, is_default_version, now))?;
@@ -200,7 +209,7 @@ fn detach_principal_policy(call: &Call<'_>, name: &str) -> Result<Answer, Refuse
 
 /// With `recursive`, what a group has from its ancestors too.
 fn attached(registry: &Registry, target: &PolicyTarget, recursive: bool) -> Result<BTreeSet<PolicyName>, Refused> {
-    let mut found = registry.policies_of(target)?.clone();
+    let mut found: BTreeSet<PolicyName> = registry.policies_of(target)?.iter().cloned().collect();
     if let PolicyTarget::Group(name) = target
         && recursive
     {

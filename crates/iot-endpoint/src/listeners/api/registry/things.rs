@@ -1,13 +1,15 @@
 //! Things, thing types, and the principals of things.
 
 use super::{PAGE_MAX, arn, attributes, expected_version, new_id, payload, principal, thing_name, type_name};
+use crate::listeners::api::tags::tag_new;
 use crate::listeners::api::{Answer, Call, Refused, empty, invalid};
 use iot_jobs::ThingName;
 use iot_jobs::wire::registry::{
     CreateThingBody, CreateTypeBody, CreatedThing, CreatedType, DeprecateTypeBody, DescribedThing, DescribedType, ListedThing,
     PRINCIPAL_HEADER, TypeMetadata, TypePropertiesBody, UpdateThingBody, encode, encode_page, parse, seconds,
 };
-use jobs_engine::registry::{ResourceKind, Thing, ThingSpec, ThingType, TypeName, TypeProperties, UpdateThing};
+use iot_jobs::wire::tags::parse_tags;
+use jobs_engine::registry::{ResourceKind, Tagged, Thing, ThingSpec, ThingType, TypeName, TypeProperties, UpdateThing};
 use serde_json::json;
 
 /// The ways a certificate can be attached.
@@ -151,7 +153,12 @@ fn create_type(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
         description: body.thing_type_properties.thing_type_description,
         searchable_attributes: body.thing_type_properties.searchable_attributes.unwrap_or_default(),
     };
-    let id = call.service.call_registry(|registry, _, now| registry.create_type(&name, properties, new_id(), now))?;
+    let tags = parse_tags(body.tags)?;
+    let id = call.service.call_registry(|registry, _, now| {
+        let id = registry.create_type(&name, properties, new_id(), now)?;
+        tag_new(registry, &Tagged::Type(name.clone()), tags)?;
+        Ok::<_, Refused>(id)
+    })?;
     let (thing_type_name, thing_type_arn) = (name.as_str(), arn(ResourceKind::ThingType, name.as_str()));
     Ok(encode(&CreatedType { thing_type_name, thing_type_arn, thing_type_id: id.to_string() }))
 }
@@ -224,7 +231,7 @@ fn attach_principal(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
 fn detach_principal(call: &Call<'_>, name: &str) -> Result<Answer, Refused> {
     let (name, id) = (thing_name(name)?, principal(call, PRINCIPAL_HEADER)?);
     call.service.call_registry(|registry, _, _| registry.detach_thing(id, &name))?;
-    call.service.end_sessions(|thing, certificate| *thing == name && certificate == id);
+    call.service.sessions.dismiss(|thing, certificate| thing == Some(&name) && certificate == id);
     Ok(empty())
 }
 

@@ -1,10 +1,11 @@
 //! What a session wants done: the service is asked, messages are routed, what is stored is drawn.
 
+use super::super::Carrier;
 use super::{Connection, OUT_BYTES_PER_TURN};
 use crate::broker::packet::Close;
 use crate::broker::session::{Effect, JobsRequest};
 use crate::request_log::Answered;
-use crate::service::{Outcome, refused};
+use crate::service::{Asked, Outcome, refused};
 use crate::sessions::{Delayed, Delivery, LateAnswer};
 use crate::shape::Disposition;
 use host::clock;
@@ -14,7 +15,7 @@ use iot_jobs::wire::topic::RequestTopic;
 use iot_jobs::{ErrorCode, Rejection, Reply};
 use std::sync::Arc;
 
-impl<C> Connection<'_, C> {
+impl<C: Carrier> Connection<'_, C> {
     /// What has come for this session meanwhile, up to a turn's worth: what follows from a request leaves with its answer, behind it, in
     /// one write.
     pub(super) fn deliver_waiting(&mut self) -> Result<(), Close> {
@@ -28,6 +29,7 @@ impl<C> Connection<'_, C> {
 
     /// What others have for this session.
     pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<(), Close> {
+        self.refresh_permissions();
         let now = clock::mono();
         match delivery {
             Delivery::Message(message) => self.session.handle_message(message, now, &mut self.out)?,
@@ -37,7 +39,9 @@ impl<C> Connection<'_, C> {
         }
         // Whatever came: where there was no room for more deliveries, nobody said that something was stored.
         self.session.handle_waiting();
-        self.draw(now)
+        self.draw(now)?;
+        self.note_denials();
+        Ok(())
     }
 
     /// Sends of what is stored as much as may leave now.
@@ -48,30 +52,30 @@ impl<C> Connection<'_, C> {
                 return Ok(());
             }
             let Some(id) = self.session.poll_draw(now) else { return Ok(()) };
-            let drawn = self.service.sessions.draw(self.session.thing(), self.epoch, id, now);
+            let drawn = self.service.sessions.draw(self.session.client_id(), self.epoch, id, now);
             let effect = self.session.handle_drawn(id, drawn, now, &mut self.out);
             self.carry_out(effect, now)?;
         }
     }
 
     pub(super) fn carry_out(&mut self, effect: Effect, now: Mono) -> Result<(), Close> {
-        let (sessions, thing) = (&self.service.sessions, self.session.thing());
+        let (sessions, client) = (&self.service.sessions, self.session.client_id());
         match effect {
             Effect::None => {}
             Effect::Request(request) => self.request(request)?,
             Effect::Publish { message, id } => {
-                let is_routed = sessions.publish(message, Some(thing));
+                let is_routed = sessions.publish(message, Some(client));
                 self.session.handle_published(id, is_routed, &mut self.out);
             }
             Effect::Subscribe(retained) => {
-                self.service.set_subscriptions(thing, self.epoch, self.session.subscriptions());
+                self.service.set_subscriptions(client, self.epoch, self.session.subscriptions());
                 for wanted in retained {
                     if let Some(message) = sessions.retained(&wanted.topic, now) {
                         self.session.handle_retained(message, wanted.qos, now, &mut self.out)?;
                     }
                 }
             }
-            Effect::Acknowledge(id) => sessions.acknowledge(thing, self.epoch, id),
+            Effect::Acknowledge(id) => sessions.acknowledge(client, self.epoch, id),
         }
         Ok(())
     }
@@ -79,7 +83,7 @@ impl<C> Connection<'_, C> {
     /// A request is answered now or later, or never.
     fn request(&mut self, request: JobsRequest) -> Result<(), Close> {
         let kind = request.topic().map(RequestTopic::kind);
-        match self.service.shape.request(self.session.thing(), kind, request.received) {
+        match self.service.shape.request(&request.thing, kind, request.received) {
             Disposition::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
             Disposition::Handle { due: Some(due), refusal } => {
                 self.service.shape.later(due, &self.later, Delivery::Request(Box::new(Delayed { request, refusal })));
@@ -91,17 +95,20 @@ impl<C> Connection<'_, C> {
 
     /// Asks the engine, and answers straight to this connection.
     fn answer(&mut self, Delayed { request, refusal }: Delayed) -> Result<(), Close> {
-        let (service, thing) = (self.service, self.session.thing());
+        let service = self.service;
         let outcome = match request.topic() {
-            Some(topic) => service.reply(thing, payload::parse_request(topic, request.payload()), refusal),
+            Some(topic) => {
+                let asked = Asked { namespace: request.namespace(), parsed: payload::parse_request(topic, request.payload()) };
+                service.reply(&request.thing, asked, refusal)
+            }
             None => Outcome::Reply(invalid_topic()),
         };
         let is_logged = service.logs_requests();
         let reply = match outcome {
             Outcome::Reply(reply) => reply,
             Outcome::Unfilled(unfilled) => {
-                let (name, shape, later) = (thing.clone(), Arc::clone(&service.shape), self.later.clone());
-                service.fill(thing, unfilled, move |reply| {
+                let (name, shape, later) = (request.thing.clone(), Arc::clone(&service.shape), self.later.clone());
+                service.fill(&name.clone(), unfilled, move |reply| {
                     let due = shape.answer(&name).unwrap_or_else(clock::mono);
                     shape.later(due, &later, Delivery::Answer(Box::new(encode(&request, &reply, is_logged))));
                 });
@@ -109,7 +116,7 @@ impl<C> Connection<'_, C> {
             }
         };
         let late = encode(&request, &reply, is_logged);
-        match service.shape.answer(thing) {
+        match service.shape.answer(&request.thing) {
             Some(due) => service.shape.later(due, &self.later, Delivery::Answer(Box::new(late))),
             None => self.send_answer(late)?,
         }
@@ -124,7 +131,7 @@ impl<C> Connection<'_, C> {
 
 fn encode(request: &JobsRequest, reply: &Reply, is_logged: bool) -> LateAnswer {
     let kind = request.topic().map(RequestTopic::kind);
-    let answered = is_logged.then(|| Answered::new(request.received, kind, reply));
+    let answered = is_logged.then(|| Answered::new(&request.thing, request.received, kind, reply));
     LateAnswer { answer: request.answer(reply.result.is_ok(), payload::encode_reply(reply)), answered }
 }
 

@@ -4,11 +4,13 @@
 
 mod effects;
 
-use super::admit::{admit, keep_alive};
+use super::admit::{Admitted, admit, keep_alive};
 use super::{Carrier, MqttSettings};
 use crate::broker::packet::{self, BadConnect, Close, Connect, Reason};
 use crate::broker::session::{Admission, Session};
 use crate::broker::v3;
+use crate::identity::Identity;
+use crate::listeners::http::new_request_id;
 use crate::listeners::linger::linger;
 use crate::refusals::Door;
 use crate::request_log::Answered;
@@ -46,7 +48,7 @@ pub(super) enum End {
     #[error("no {0} in time")]
     Timeout(&'static str),
     #[error("refused: {0}")]
-    Refused(&'static str),
+    Refused(String),
     #[error("dismissed: {0:?}")]
     Dismissed(CloseReason),
 }
@@ -76,43 +78,66 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
     };
     // Counted before anything else is looked at: a refused CONNECT is one, too (inferred).
     let Ok(_connected) = service.shape.connect(&connect.client_id) else {
-        connect.version.encode_refusal(Reason::Quota, &mut out);
+        connect.version.encode_refusal(Reason::Quota, None, &mut out);
         dismiss(&mut stream, &mut out, service).await;
-        return End::Refused("over a quota of connections");
+        return End::Refused("over a quota of connections".into());
     };
-    let identity = match admit(&stream, &connect, service, settings) {
-        Ok(identity) => identity,
-        Err((reason, why)) => {
-            service.refusals.note(Door::Connect, &connect.client_id, why);
-            connect.version.encode_refusal(reason, &mut out);
+    let Admitted { identity, permissions } = match admit(&stream, &connect, service, settings) {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            if let Some(reason) = refused.reason {
+                let words = words("CONNACK", reason, connect.wants_reasons);
+                connect.version.encode_refusal(reason, words.as_deref(), &mut out);
+            }
             dismiss(&mut stream, &mut out, service).await;
-            return End::Refused(why);
+            return End::Refused(refused.why);
         }
     };
     let expiry = connect.expiry(settings.session_expiry_max);
     let Begun { epoch, deliveries, later, resumed, is_stored } = service.begin_session(&identity, &connect, expiry);
     if !service.settle(&identity) {
-        service.end_session(&identity.thing, epoch, expiry, None);
-        return End::Refused("the certificate has just lost its standing, or the thing was deleted");
+        service.end_session(&identity, epoch, expiry, None);
+        return End::Refused("the certificate has just lost its standing, or the thing was deleted".into());
     }
     let now = clock::mono();
     let admission = Admission {
-        ends: service.shape.end_of_life(&identity.thing).min(now + C::LIFETIME_MAX),
-        hears_events: identity.hears_events(),
-        thing: identity.thing,
+        ends: service.shape.end_of_life(identity.thing.as_ref()).min(now + C::LIFETIME_MAX),
+        client_id: identity.client_id.clone(),
+        thing: identity.thing.clone(),
+        permissions,
         keep_alive: keep_alive(connect.keep_alive, settings),
         expiry_max: settings.session_expiry_max,
         resumed,
         is_stored,
         budget: Arc::clone(service.sessions.budget()),
     };
+    let wants_reasons = connect.wants_reasons;
     let session = Session::begin(connect, admission, service.shape.meters(), now, &mut out);
-    let mut connection =
-        Connection { stream, inbound, out, session, epoch, deliveries, later, answered: Vec::new(), is_behind: false, service };
+    let (answered, is_behind) = (Vec::new(), false);
+    let mut connection = Connection {
+        stream,
+        inbound,
+        out,
+        session,
+        identity,
+        wants_reasons,
+        epoch,
+        deliveries,
+        later,
+        answered,
+        is_behind,
+        service,
+    };
     let end = connection.serve().await;
     connection.end_session();
     connection.close(&end).await;
     end
+}
+
+/// A reason in words, as AWS has them where something is not authorized (PROTOCOL-CORE 1.9).
+fn words(packet: &str, reason: Reason, is_wanted: bool) -> Option<String> {
+    let is_told = is_wanted && reason == Reason::NotAuthorized;
+    is_told.then(|| format!("{packet}:Client is not authenticated/authorized to send the message:{}", new_request_id()))
 }
 
 /// Why there is no CONNECT to serve.
@@ -146,11 +171,11 @@ async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), no: NoConnec
         NoConnect::Bad(BadConnect::Close(close)) => return close.into(),
         NoConnect::Bad(BadConnect::Version) => {
             v3::encode_bad_version(out);
-            End::Refused("another version of MQTT")
+            End::Refused("another version of MQTT".into())
         }
         NoConnect::Bad(BadConnect::ClientId) => {
             v3::encode_refusal(Reason::ClientId, out);
-            End::Refused("no client id, and no clean session")
+            End::Refused("no client id, and no clean session".into())
         }
     };
     dismiss(stream, out, service).await;
@@ -192,6 +217,9 @@ struct Connection<'a, C> {
     inbound: BytesMut,
     out: BytesMut,
     session: Session<'a>,
+    identity: Identity,
+    /// Its client wants to be told reasons in words.
+    wants_reasons: bool,
     epoch: Epoch,
     deliveries: Receiver<Delivery>,
     /// Where requests and answers that have to wait come back.
@@ -257,7 +285,7 @@ impl<C: Carrier> Connection<'_, C> {
                 },
                 delivery = self.deliveries.recv() => {
                     let Some(delivery) = delivery else {
-                        return End::Dismissed(service.sessions.close_reason(self.session.thing(), self.epoch));
+                        return End::Dismissed(service.sessions.close_reason(self.session.client_id(), self.epoch));
                     };
                     if let Err(close) = self.deliver(delivery) {
                         return close.into();
@@ -277,6 +305,7 @@ impl<C: Carrier> Connection<'_, C> {
 
     /// Handles what has been read, up to a turn's worth.
     fn handle_inbound(&mut self) -> Turn {
+        self.refresh_permissions();
         let mut turn = Turn { is_full: false, close: None };
         for _ in 0..PACKETS_PER_TURN {
             if self.out.len() >= OUT_BYTES_PER_TURN {
@@ -286,6 +315,7 @@ impl<C: Carrier> Connection<'_, C> {
                 Ok(Some(packet)) => {
                     let now = clock::mono();
                     let effect = self.session.handle_packet(packet, now, &mut self.out);
+                    self.note_denials();
                     effect.and_then(|effect| self.carry_out(effect, now)).and_then(|()| self.draw(now))
                 }
                 Ok(None) => return turn,
@@ -300,22 +330,33 @@ impl<C: Carrier> Connection<'_, C> {
         turn
     }
 
+    /// Lets the client feel changes of policies.
+    fn refresh_permissions(&mut self) {
+        let (client_id, stream) = (self.identity.client_id.as_str(), &self.stream);
+        self.service.refresh(self.session.permissions(), || stream.presented(), Some(client_id));
+    }
+
+    fn note_denials(&mut self) {
+        self.service.note_denials(self.session.permissions(), Door::Mqtt, None);
+    }
+
     /// What was written to `out` has left.
     fn handle_written(&mut self) {
         if !self.answered.is_empty() {
-            self.service.log_requests(self.session.thing(), &std::mem::take(&mut self.answered));
+            self.service.log_requests(&std::mem::take(&mut self.answered));
         }
     }
 
     fn end_session(&mut self) {
         let (expiry, will) = self.session.end();
-        self.service.end_session(self.session.thing(), self.epoch, expiry, will);
+        self.service.end_session(&self.identity, self.epoch, expiry, will);
     }
 
     /// Says why, where the protocol has a way to, and closes.
     async fn close(&mut self, end: &End) {
         if let Some(reason) = end.reason() {
-            self.session.version().encode_disconnect(reason, &mut self.out);
+            let words = words("DISCONNECT", reason, self.wants_reasons);
+            self.session.version().encode_disconnect(reason, words.as_deref(), &mut self.out);
         }
         let has_word = C::SENDS_CLOSE_FRAME || !self.out.is_empty();
         if write(&mut self.stream, &mut self.out, self.service).await.is_err() {

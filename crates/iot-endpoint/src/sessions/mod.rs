@@ -1,18 +1,25 @@
 //! All sessions: who is connected and how to reach it, which of two with the same client id is the right one, who hears which topic,
 //! and what is kept for clients that are away.
 
+mod delivery;
+mod hearers;
+
+pub(super) use delivery::{Delayed, Delivery, LateAnswer};
+
 use super::broker::budget::Budget;
 use super::broker::message::{Message, Will};
 use super::broker::packet::Version;
 use super::broker::retained::Retained;
-use super::broker::session::{Answer, JobsRequest};
 use super::broker::stored::{Drawn, Stored};
-use super::broker::subscriptions::Subscriptions;
-use super::request_log::Answered;
+use super::broker::subscriptions::{Subscriptions, WantedNotifications};
+use super::identity::{ClientId, Identity};
+use hearers::Hearers;
+use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
-use iot_jobs::{Rejection, ThingName};
+use jobs_engine::engine::HeardNamespace;
+use jobs_engine::registry::CertificateId;
 use rmqtt_codec::types::QoS;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,49 +34,6 @@ const WAITING_BYTES_PER_SESSION_MAX: usize = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes that may wait for any session whatever waits for others.
 const WAITING_BYTES_SHARE: usize = 64 * 1024;
-
-/// What keeping a delivery takes besides its payload.
-const OVERHEAD_BYTES: usize = 512;
-
-/// What reaches the task of a session.
-#[derive(Debug)]
-pub(super) enum Delivery {
-    Message(Arc<Message>),
-    /// There is something to draw from what is stored for it.
-    Stored,
-    /// A request of its own, when it has waited long enough.
-    Request(Box<Delayed>),
-    /// The answer to one, when it is late enough.
-    Answer(Box<LateAnswer>),
-}
-
-impl Delivery {
-    /// What it takes to keep it.
-    pub(super) fn bytes(&self) -> usize {
-        OVERHEAD_BYTES
-            + match self {
-                Self::Message(message) => message.bytes(),
-                Self::Stored => 0,
-                Self::Request(delayed) => delayed.request.payload().len(),
-                Self::Answer(late) => late.answer.payload.len(),
-            }
-    }
-}
-
-/// A request that waited, and what is to become of it.
-#[derive(Debug)]
-pub(super) struct Delayed {
-    pub(super) request: JobsRequest,
-    pub(super) refusal: Option<Rejection>,
-}
-
-/// An answer that notifications may have overtaken.
-#[derive(Debug)]
-pub(super) struct LateAnswer {
-    pub(super) answer: Answer,
-    /// Where a log wants to know.
-    pub(super) answered: Option<Answered>,
-}
 
 /// Which of the connections of one client id this is: the newest wins.
 pub(super) type Epoch = u64;
@@ -95,21 +59,32 @@ pub(super) struct Begun {
     pub(super) is_stored: bool,
 }
 
+/// A connection that has begun, and what that changes for others.
+pub(super) struct Begins {
+    pub(super) begun: Begun,
+    /// What the session before has left, when it ended with this.
+    pub(super) will: Option<Box<Will>>,
+    /// Things of which others hear than before.
+    pub(super) concerned: Vec<ThingName>,
+}
+
 /// What became of a session when its connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// Another connection has taken its place.
     Superseded,
     /// It waits for its client.
     Kept,
-    Gone,
+    /// Nobody hears of these things by it any more.
+    Gone(Vec<ThingName>),
 }
 
 /// Sessions whose time is over, and wills whose time has come.
 #[derive(Default)]
 pub(super) struct Expired {
-    pub(super) ended: Vec<ThingName>,
-    pub(super) wills: Vec<(ThingName, Box<Will>)>,
+    /// Things of which others hear than before.
+    pub(super) concerned: Vec<ThingName>,
+    pub(super) wills: Vec<(ClientId, Box<Will>)>,
 }
 
 pub(super) struct Sessions {
@@ -131,14 +106,11 @@ impl Default for Sessions {
 struct Inner {
     epoch: Epoch,
     is_stopping: bool,
-    by_thing: HashMap<ThingName, Entry>,
-    /// Subscriptions to topics that others publish to, of the few sessions that have any.
-    routed: BTreeMap<ThingName, Subscriptions>,
+    by_client: HashMap<ClientId, Entry>,
+    hearers: Hearers,
     retained: Retained,
     /// Of sessions whose clients are away.
-    deadlines: BTreeSet<(Mono, ThingName)>,
-    /// Which of those who share a subscription is next.
-    turn: usize,
+    deadlines: BTreeSet<(Mono, ClientId)>,
     slow: u64,
     dropped: u64,
 }
@@ -149,6 +121,14 @@ struct Entry {
     born: Epoch,
     link: Link,
     stored: Option<Box<Stored>>,
+    /// Which thing the client is, where it is one.
+    thing: Option<ThingName>,
+    /// What it showed; absent: a signature.
+    certificate: Option<CertificateId>,
+    /// What it wants to hear of the thing whose name is its id.
+    own: WantedNotifications,
+    /// And of which of its namespaces.
+    own_namespaces: Box<[HeardNamespace]>,
 }
 
 enum Link {
@@ -164,54 +144,60 @@ impl Sessions {
 
     /// A connection begins. One with the same client id loses its link, which ends it (PROTOCOL 13.2). The session before goes on
     /// unless `clean` is wanted or the version is another one; then it has ended, and left a will.
-    pub(super) fn begin(&self, thing: &ThingName, version: Version, clean: bool, expiry: Duration) -> (Begun, Option<Box<Will>>) {
+    pub(super) fn begin(&self, identity: &Identity, version: Version, clean: bool, expiry: Duration) -> Begins {
+        let client = &identity.client_id;
         let (sender, deliveries) = mpsc::channel(DELIVERIES_WAITING_MAX);
         let later = sender.downgrade();
         let mut inner = self.lock();
         inner.epoch += 1;
         let epoch = inner.epoch;
-        let before = inner.by_thing.remove(thing).and_then(|entry| entry.stored.map(|stored| (entry.born, stored)));
-        if let Some(at) = before.as_ref().and_then(|(_, stored)| stored.deadline()) {
-            inner.deadlines.remove(&(at, thing.clone()));
+        let before = inner.by_client.remove(client);
+        let before = before.and_then(|entry| entry.stored.map(|stored| (entry.born, stored, (entry.own, entry.own_namespaces))));
+        if let Some(at) = before.as_ref().and_then(|(_, stored, _)| stored.deadline()) {
+            inner.deadlines.remove(&(at, client.clone()));
         }
         let mut begun = Begun { epoch, deliveries, later, resumed: None, is_stored: false };
-        let mut will = None;
-        let (born, stored) = match before {
-            Some((born, mut stored)) if !clean && stored.version == version => {
+        let (mut will, mut concerned) = (None, Vec::new());
+        let (born, stored, (own, own_namespaces)) = match before {
+            Some((born, mut stored, own)) if !clean && stored.version == version => {
                 stored.resume();
                 begun.resumed = Some(stored.subscriptions.clone());
-                (born, Some(stored))
+                (born, Some(stored), own)
             }
             before => {
-                will = before.and_then(|(_, mut stored)| stored.will.take()).map(|(_, will)| will);
-                inner.routed.remove(thing);
-                (epoch, (!expiry.is_zero()).then(|| Box::new(Stored::new(version, &self.budget))))
+                will = before.and_then(|(_, mut stored, _)| stored.will.take()).map(|(_, will)| will);
+                concerned = inner.hearers.remove(client);
+                let stored = (!expiry.is_zero()).then(|| Box::new(Stored::new(version, &self.budget)));
+                (epoch, stored, Default::default())
             }
         };
         begun.is_stored = stored.is_some();
         let link = if inner.is_stopping { Link::Dismissed(CloseReason::Stopping) } else { Link::Up(sender) };
-        inner.by_thing.insert(thing.clone(), Entry { epoch, born, link, stored });
-        (begun, will)
+        let (thing, certificate) = (identity.thing.clone(), identity.certificate);
+        let entry = Entry { epoch, born, link, stored, thing, certificate, own, own_namespaces };
+        inner.by_client.insert(client.clone(), entry);
+        concerned.extend(client.thing());
+        Begins { begun, will, concerned }
     }
 
     /// A connection has ended: what becomes of its session, and the will that is to be published now. A will with a delay waits as
     /// long as the session does, at most.
     pub(super) fn end(
         &self,
-        thing: &ThingName,
+        client: &ClientId,
         epoch: Epoch,
         expiry: Duration,
         will: Option<Box<Will>>,
         now: Mono,
     ) -> (After, Option<Box<Will>>) {
         let mut inner = self.lock();
-        let Some(entry) = inner.by_thing.get_mut(thing).filter(|entry| entry.epoch == epoch) else {
-            let goes_on = inner.by_thing.get(thing).is_some_and(|entry| entry.born <= epoch);
+        let Some(entry) = inner.by_client.get_mut(client).filter(|entry| entry.epoch == epoch) else {
+            let goes_on = inner.by_client.get(client).is_some_and(|entry| entry.born <= epoch);
             return (After::Superseded, will.filter(|will| will.delay.is_zero() || !goes_on));
         };
         let Some(stored) = entry.stored.as_mut().filter(|_| !expiry.is_zero()) else {
-            inner.forget(thing);
-            return (After::Gone, will);
+            let concerned = inner.forget(client);
+            return (After::Gone(concerned), will);
         };
         entry.link = Link::Away;
         stored.expires = Some(now + expiry);
@@ -221,7 +207,7 @@ impl Sessions {
         };
         stored.will = waits;
         if let Some(at) = stored.deadline() {
-            inner.deadlines.insert((at, thing.clone()));
+            inner.deadlines.insert((at, client.clone()));
             self.deadline.notify_one();
         }
         (After::Kept, published)
@@ -233,35 +219,56 @@ impl Sessions {
     }
 
     /// Why the task of a session was told to end.
-    pub(super) fn close_reason(&self, thing: &ThingName, epoch: Epoch) -> CloseReason {
-        match self.lock().by_thing.get(thing) {
+    pub(super) fn close_reason(&self, client: &ClientId, epoch: Epoch) -> CloseReason {
+        match self.lock().by_client.get(client) {
             Some(Entry { epoch: current, link: Link::Dismissed(close_reason), .. }) if *current == epoch => *close_reason,
             _ => CloseReason::TakenOver,
         }
     }
 
-    pub(super) fn is_current(&self, thing: &ThingName, epoch: Epoch) -> bool {
-        self.lock().current(thing, epoch).is_some()
-    }
-
-    /// What a session is subscribed to from now on.
-    pub(super) fn set_subscriptions(&self, thing: &ThingName, epoch: Epoch, subscriptions: &Subscriptions) {
+    /// What a session is subscribed to from now on. Returns the things of which others hear than before; a session that was taken over
+    /// has nothing to say any more.
+    pub(super) fn set_subscriptions(&self, client: &ClientId, epoch: Epoch, subscriptions: &Subscriptions) -> Vec<ThingName> {
         let mut inner = self.lock();
-        let Some(entry) = inner.current(thing, epoch) else { return };
+        let Some(entry) = inner.current(client, epoch) else { return Vec::new() };
         if let Some(stored) = &mut entry.stored {
             stored.subscriptions = subscriptions.clone();
         }
-        let routed = subscriptions.routed();
-        if routed.is_empty() {
-            inner.routed.remove(thing);
-        } else {
-            inner.routed.insert(thing.clone(), routed);
-        }
+        entry.own = subscriptions.notification_interest(client.as_str());
+        entry.own_namespaces = subscriptions.namespace_interest(client.as_str()).into();
+        let mut concerned = inner.hearers.set(client, subscriptions);
+        concerned.extend(client.thing());
+        concerned
     }
 
-    /// Sends to one session, never waiting for it: one that does not keep up is disconnected.
-    pub(super) fn push(&self, thing: &ThingName, message: &Arc<Message>) {
-        self.lock().push(thing, message);
+    /// What sessions want to hear of a thing that they name.
+    pub(super) fn interest(&self, thing: &ThingName) -> WantedNotifications {
+        let inner = self.lock();
+        let own = inner.by_client.get(thing.as_str()).map(|entry| entry.own).unwrap_or_default();
+        own.or(inner.hearers.interest(thing))
+    }
+
+    /// The namespaces of which sessions want to hear for a thing that they name.
+    pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<HeardNamespace> {
+        let inner = self.lock();
+        let mut interest = inner.hearers.namespace_interest(thing);
+        interest.extend(inner.by_client.get(thing.as_str()).into_iter().flat_map(|entry| entry.own_namespaces.iter().cloned()));
+        interest
+    }
+
+    /// What sessions want to hear of every thing.
+    pub(super) fn observed(&self) -> (WantedNotifications, Vec<HeardNamespace>) {
+        self.lock().hearers.observed()
+    }
+
+    /// Sends a thing's notification to whoever may have subscribed to it, never waiting for anybody: a session that does not keep up is
+    /// disconnected.
+    pub(super) fn notify(&self, thing: &ThingName, message: &Arc<Message>) {
+        let mut inner = self.lock();
+        inner.push(thing.as_str(), message);
+        for client in inner.hearers.of_thing(thing) {
+            inner.push(client.as_str(), message);
+        }
     }
 
     /// A message of the service for whoever subscribed to its topic.
@@ -271,7 +278,7 @@ impl Sessions {
 
     /// Routes a message by MQTT's rules, and keeps it when it is to be retained. One for which there is no room then reaches nobody (inferred
     /// from AWS, which throttles such messages while an account has as many retained ones as it may). Says whether it was routed.
-    pub(super) fn publish(&self, message: Message, from: Option<&ThingName>) -> bool {
+    pub(super) fn publish(&self, message: Message, from: Option<&ClientId>) -> bool {
         let message = Arc::new(message);
         let mut inner = self.lock();
         let has_room = !message.retain || inner.retained.set(&message, from);
@@ -287,13 +294,13 @@ impl Sessions {
     }
 
     /// The next message stored for a session, which is unacknowledged under `id` from now on.
-    pub(super) fn draw(&self, thing: &ThingName, epoch: Epoch, id: NonZeroU16, now: Mono) -> Option<Drawn> {
-        self.lock().current(thing, epoch)?.stored.as_mut()?.draw(id, now)
+    pub(super) fn draw(&self, client: &ClientId, epoch: Epoch, id: NonZeroU16, now: Mono) -> Option<Drawn> {
+        self.lock().current(client, epoch)?.stored.as_mut()?.draw(id, now)
     }
 
     /// A stored message has arrived.
-    pub(super) fn acknowledge(&self, thing: &ThingName, epoch: Epoch, id: NonZeroU16) {
-        if let Some(stored) = self.lock().current(thing, epoch).and_then(|entry| entry.stored.as_mut()) {
+    pub(super) fn acknowledge(&self, client: &ClientId, epoch: Epoch, id: NonZeroU16) {
+        if let Some(stored) = self.lock().current(client, epoch).and_then(|entry| entry.stored.as_mut()) {
             stored.acknowledge(id);
         }
     }
@@ -303,18 +310,18 @@ impl Sessions {
         let mut inner = self.lock();
         let mut lapsed = Expired::default();
         while inner.deadlines.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, thing)) = inner.deadlines.pop_first() else { break };
-            let Some(stored) = inner.by_thing.get_mut(&thing).and_then(|entry| entry.stored.as_mut()) else { continue };
+            let Some((_, client)) = inner.deadlines.pop_first() else { break };
+            let Some(stored) = inner.by_client.get_mut(&client).and_then(|entry| entry.stored.as_mut()) else { continue };
             if let Some((_, will)) = stored.will.take_if(|(at, _)| *at <= now) {
-                lapsed.wills.push((thing.clone(), will));
+                lapsed.wills.push((client.clone(), will));
             }
             match stored.deadline() {
                 Some(at) if at > now => {
-                    inner.deadlines.insert((at, thing));
+                    inner.deadlines.insert((at, client));
                 }
                 _ => {
-                    inner.forget(&thing);
-                    lapsed.ended.push(thing);
+                    let concerned = inner.forget(&client);
+                    lapsed.concerned.extend(concerned);
                 }
             }
         }
@@ -330,27 +337,24 @@ impl Sessions {
         self.deadline.notified().await;
     }
 
-    /// Ends the connection of one thing, if it has one.
-    pub(super) fn close(&self, thing: &ThingName, why: CloseReason) {
-        if let Some(entry) = self.lock().by_thing.get_mut(thing).filter(|entry| matches!(entry.link, Link::Up(_))) {
-            entry.link = Link::Dismissed(why);
+    /// Ends the connections of clients that showed a certificate, where `is_meant`: which thing the client is, and what it showed.
+    pub(super) fn dismiss(&self, is_meant: impl Fn(Option<&ThingName>, CertificateId) -> bool) {
+        for (client, entry) in &mut self.lock().by_client {
+            let is_meant = entry.certificate.is_some_and(|certificate| is_meant(entry.thing.as_ref(), certificate));
+            if is_meant && matches!(entry.link, Link::Up(_)) {
+                tracing::info!(%client, "its certificate has lost its standing: the session ends");
+                entry.link = Link::Dismissed(CloseReason::NotAuthorized);
+            }
         }
     }
 
-    /// Ends the session of a thing that is no more, and what is kept for it.
+    /// Ends the sessions of a thing that is no more, and what is kept for them.
     pub(super) fn expel(&self, thing: &ThingName) {
         let mut inner = self.lock();
-        let Some(entry) = inner.by_thing.get_mut(thing) else { return };
-        let deadline = entry.stored.take().and_then(|stored| stored.deadline());
-        match entry.link {
-            // Its task finds nothing stored, so that it leaves nothing behind.
-            Link::Up(_) => entry.link = Link::Dismissed(CloseReason::NotAuthorized),
-            Link::Dismissed(_) => {}
-            Link::Away => drop(inner.by_thing.remove(thing)),
-        }
-        inner.routed.remove(thing);
-        if let Some(at) = deadline {
-            inner.deadlines.remove(&(at, thing.clone()));
+        let is_meant = |(_, entry): &(&ClientId, &Entry)| entry.thing.as_ref() == Some(thing);
+        let clients: Vec<ClientId> = inner.by_client.iter().filter(is_meant).map(|(client, _)| client.clone()).collect();
+        for client in clients {
+            inner.expel(&client);
         }
     }
 
@@ -358,7 +362,7 @@ impl Sessions {
     pub(super) fn close_all(&self) {
         let mut inner = self.lock();
         inner.is_stopping = true;
-        inner.by_thing.values_mut().for_each(|entry| entry.link = Link::Dismissed(CloseReason::Stopping));
+        inner.by_client.values_mut().for_each(|entry| entry.link = Link::Dismissed(CloseReason::Stopping));
     }
 
     /// Sessions that were disconnected since they did not keep up.
@@ -373,17 +377,35 @@ impl Sessions {
 }
 
 impl Inner {
-    fn current(&mut self, thing: &ThingName, epoch: Epoch) -> Option<&mut Entry> {
-        self.by_thing.get_mut(thing).filter(|entry| entry.epoch == epoch)
+    fn current(&mut self, client: &ClientId, epoch: Epoch) -> Option<&mut Entry> {
+        self.by_client.get_mut(client).filter(|entry| entry.epoch == epoch)
     }
 
-    fn forget(&mut self, thing: &ThingName) {
-        self.by_thing.remove(thing);
-        self.routed.remove(thing);
+    /// Returns the things of which others hear than before.
+    fn forget(&mut self, client: &ClientId) -> Vec<ThingName> {
+        self.by_client.remove(client);
+        let mut concerned = self.hearers.remove(client);
+        concerned.extend(client.thing());
+        concerned
     }
 
-    fn push(&mut self, thing: &ThingName, message: &Arc<Message>) {
-        let Some(entry) = self.by_thing.get_mut(thing) else { return };
+    fn expel(&mut self, client: &ClientId) {
+        let Some(entry) = self.by_client.get_mut(client) else { return };
+        let deadline = entry.stored.take().and_then(|stored| stored.deadline());
+        match entry.link {
+            // Its task finds nothing stored, so that it leaves nothing behind.
+            Link::Up(_) => entry.link = Link::Dismissed(CloseReason::NotAuthorized),
+            Link::Dismissed(_) => {}
+            Link::Away => drop(self.by_client.remove(client)),
+        }
+        self.hearers.remove(client);
+        if let Some(at) = deadline {
+            self.deadlines.remove(&(at, client.clone()));
+        }
+    }
+
+    fn push(&mut self, client: &str, message: &Arc<Message>) {
+        let Some(entry) = self.by_client.get_mut(client) else { return };
         let delivery = match &mut entry.stored {
             None => Delivery::Message(Arc::clone(message)),
             Some(stored) => match stored.qos(message) {
@@ -403,7 +425,7 @@ impl Inner {
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.slow += 1;
                 entry.link = Link::Dismissed(CloseReason::Slow);
-                tracing::warn!(%thing, "disconnected: it does not take its messages");
+                tracing::warn!(client, "disconnected: it does not take its messages");
             }
             // Its task is about to say that it has ended.
             Err(mpsc::error::TrySendError::Closed(_)) => {}
@@ -411,33 +433,11 @@ impl Inner {
     }
 
     /// To each session that matches one copy; of those who share a subscription, to one.
-    fn route(&mut self, message: &Arc<Message>, from: Option<&ThingName>) {
-        let mut takers: Vec<ThingName> = Vec::new();
-        let mut shares: BTreeMap<(&str, &str), Vec<&ThingName>> = BTreeMap::new();
-        for (thing, subscriptions) in &self.routed {
-            let mut takes = false;
-            for (subscription, filter) in subscriptions.matching(&message.topic) {
-                match filter.share {
-                    None => takes |= !(subscription.no_local && from == Some(thing)),
-                    Some(share) => shares.entry((share, filter.topics)).or_default().push(thing),
-                }
-            }
-            if takes {
-                takers.push(thing.clone());
-            }
+    fn route(&mut self, message: &Arc<Message>, from: Option<&ClientId>) {
+        let by_client = &self.by_client;
+        let is_up = |client: &ClientId| by_client.get(client).is_some_and(|entry| matches!(entry.link, Link::Up(_)));
+        for client in self.hearers.takers(message, from, is_up) {
+            self.push(client.as_str(), message);
         }
-        for members in shares.values() {
-            let present: Vec<&ThingName> = members.iter().copied().filter(|thing| self.is_up(thing)).collect();
-            let choice = if present.is_empty() { members } else { &present };
-            takers.push(choice[self.turn % choice.len()].clone());
-        }
-        self.turn = self.turn.wrapping_add(1);
-        for thing in takers {
-            self.push(&thing, message);
-        }
-    }
-
-    fn is_up(&self, thing: &ThingName) -> bool {
-        self.by_thing.get(thing).is_some_and(|entry| matches!(entry.link, Link::Up(_)))
     }
 }

@@ -1,0 +1,83 @@
+//! Keys and certificates of devices in a folder, for a registry that takes certificates of any CA.
+//!
+//! ```text
+//! DIR/ca.cert.pem  ca.key.pem  things/<thing>.cert.pem  things/<thing>.key.pem
+//! ```
+
+use super::files::{self, Access, Lock};
+use super::issue::Authority;
+use super::{LOCK_TIMEOUT, Made, PkiError, cert_path, ensure_things, key_path};
+use iot_jobs::ThingName;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Makes what is missing or unfit, keeps what is fit; all of it is on disk afterwards. `progress` is told (done, total).
+///
+/// # Errors
+/// When the folder cannot be read or written, or another maker holds it for too long.
+pub fn ensure_devices(dir: &Path, things: &[ThingName], progress: &mut dyn FnMut(usize, usize)) -> Result<Made, PkiError> {
+    let folder = make(dir)?;
+    let _lock = Lock::acquire(&dir.join(".lock"), LOCK_TIMEOUT)?;
+    files::sweep(dir);
+    files::sweep(&folder);
+    let authority = Authority::ensure(dir)?;
+    let made = ensure_things(&folder, &authority, things, progress)?;
+    sync(dir)?;
+    Ok(made)
+}
+
+/// Certificate and key of a device.
+#[must_use]
+pub fn device_paths(dir: &Path, thing: &ThingName) -> (PathBuf, PathBuf) {
+    let folder = dir.join("things");
+    (cert_path(&folder, thing), key_path(&folder, thing))
+}
+
+/// Keeps a pair that somebody else made; it is on disk afterwards.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep_device(dir: &Path, thing: &ThingName, cert_pem: &str, key_pem: &str) -> Result<(), PkiError> {
+    make(dir)?;
+    let (cert, key) = device_paths(dir, thing);
+    files::write(&key, key_pem, Access::Private)?;
+    files::write(&cert, cert_pem, Access::Public)?;
+    sync(dir)
+}
+
+fn make(dir: &Path) -> Result<PathBuf, PkiError> {
+    let folder = dir.join("things");
+    fs::create_dir_all(&folder).map_err(|source| PkiError::File { doing: "make the folder", path: folder.clone(), source })?;
+    Ok(folder)
+}
+
+/// One call for all files that were written, however many.
+fn sync(dir: &Path) -> Result<(), PkiError> {
+    let synced = File::open(dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
+    synced.map_err(|source| PkiError::File { doing: "sync", path: dir.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::given;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn pairs_are_made_once_and_keys_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let things = ["a", "b"].map(|name| ThingName::new(name).unwrap());
+        let made = ensure_devices(dir.path(), &things, &mut |_, _| {}).unwrap();
+        assert_eq!((made.issued, made.reused), (2, 0));
+        let (cert, key) = device_paths(dir.path(), &things[0]);
+        let pem = fs::read_to_string(&cert).unwrap();
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(ensure_devices(dir.path(), &things, &mut |_, _| {}).unwrap().reused, 2);
+        assert_eq!(fs::read_to_string(&cert).unwrap(), pem);
+        let other = ThingName::new("c").unwrap();
+        keep_device(dir.path(), &other, &pem, &fs::read_to_string(&key).unwrap()).unwrap();
+        let (cert, key) = device_paths(dir.path(), &other);
+        assert_eq!(given::certificates(&cert).unwrap().len(), 1);
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
