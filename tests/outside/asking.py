@@ -3,8 +3,10 @@
 import time
 
 import botocore.exceptions
+import paho.mqtt.client as paho
 import pytest
 from things.base import WAIT_S
+from things.paho_mqtt import Connection
 
 
 def refused(call, code, **arguments):
@@ -28,3 +30,17 @@ def pages(call, key, **arguments):
         assert len(found) < 50
         found.append(call(**arguments, nextToken=found[-1]["nextToken"]))
     return [page[key] for page in found]
+
+
+def connects(site, name, certificate):
+    connection = Connection(site, name, paho.MQTTv311, certificate)
+    try:
+        connection.client.connect(*connection.address)
+        connection.client.loop_start()
+        # Who may not connect gets no CONNACK.
+        wait_for("a CONNACK or an end", lambda: not (connection.connected.empty() and connection.ended.empty()))
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return not connection.connected.empty()

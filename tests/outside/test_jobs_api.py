@@ -6,12 +6,12 @@ import queue
 import subprocess
 
 import pytest
-from asking import pages, refused, wait_for
+from asking import connects, pages, refused, wait_for
 from awscrt import mqtt
 from control import ACCOUNT, CliError, thing_arn
 from things.base import WAIT_S
 from things.device_sdk import Connection311, websocket
-from things.paho_mqtt import PahoThing, connects
+from things.paho_mqtt import PahoThing
 
 MANAGED = "arn:aws:iot:us-east-1::jobtemplate"
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})

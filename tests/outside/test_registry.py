@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from asking import pages, refused
+from asking import connects, pages, refused
 from control import ACCOUNT
-from things.paho_mqtt import connects
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
 

@@ -7,7 +7,6 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from asking import wait_for
 from things.base import WAIT_S, PlainThing
 
 
@@ -71,17 +70,3 @@ class Connection:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def connects(site, name, certificate):
-    connection = Connection(site, name, mqtt.MQTTv311, certificate)
-    try:
-        connection.client.connect(*connection.address)
-        connection.client.loop_start()
-        # Who may not connect gets no CONNACK.
-        wait_for("a CONNACK or an end", lambda: not (connection.connected.empty() and connection.ended.empty()))
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return not connection.connected.empty()
