@@ -2,7 +2,7 @@
 //! and 4.4).
 
 use super::client_certificates::{check_extensions, check_time};
-use super::identity::{Refusal, certificate_id};
+use super::identity::{Presented, Refusal, certificate_id};
 use super::service::Service;
 use dev_pki::DeviceCertificate;
 use host::clock;
@@ -115,8 +115,8 @@ pub(super) fn may_register_itself(
 impl Service {
     /// A CONNECT has come with a certificate: if nobody has registered it and its CA lets it, it is registered now; while nobody has decided
     /// on it, each CONNECT is told of. `None`: it is not about that.
-    pub(super) fn register_just_in_time(&self, certificate: &CertificateDer<'_>) -> Option<Refusal> {
-        let id = certificate_id(certificate);
+    pub(super) fn register_just_in_time(&self, presented: &Presented) -> Option<Refusal> {
+        let (id, certificate) = (presented.id(), presented.certificate());
         let registered = self.call_registry(|registry, _, now| {
             if registry.certificate(id).is_err() {
                 add(registry, id, certificate, now)?;

@@ -78,6 +78,10 @@ impl Presented {
         &self.der
     }
 
+    pub(super) fn id(&self) -> CertificateId {
+        self.id
+    }
+
     /// The client as its policies see it; without a client id on HTTPS.
     pub(super) fn asking<'a>(&'a self, client_id: Option<&'a str>) -> Asking<'a> {
         let (source_ip, domain_name) = (self.source_ip, self.domain_name.as_deref());

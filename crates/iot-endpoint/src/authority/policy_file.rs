@@ -79,7 +79,11 @@ impl DevicePolicy {
         Self::parse(&text).map_err(|source| PolicyFileError::Malformed { path: path.into(), source })
     }
 
-    fn parse(text: &str) -> Result<Self, Malformed> {
+    /// A document as a text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
         let here = Home::new(REGION, ACCOUNT);
         let moved_from = Document::parse(text)?.only_home().filter(|home| *home != here.prefix());
         let text = moved_from.as_ref().map_or_else(|| text.to_owned(), |there| text.replace(there, here.prefix()));

@@ -8,7 +8,7 @@ use super::{Effect, Session};
 use bytes::BytesMut;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::topic::{RequestTopic, Topic, TopicError, TopicKind};
-use iot_jobs::{ThingName, limits};
+use iot_jobs::{RequestKind, ThingName, limits};
 use iot_policy::Action;
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::PublishProperties;
@@ -29,17 +29,17 @@ pub(crate) struct JobsRequest {
 }
 
 impl JobsRequest {
-    /// Which operation is asked for; `None` where no operation has the topic.
-    pub(crate) fn topic(&self) -> Option<RequestTopic<'_>> {
+    /// Which operation is asked for, and of which namespace's jobs, absent for those without one; `None` where no operation has the topic.
+    pub(crate) fn topic(&self) -> Option<(RequestTopic<'_>, Option<&str>)> {
         match Topic::parse(&self.publish.topic) {
-            Ok(Topic { kind: TopicKind::Request(request), .. }) => Some(request),
+            Ok(Topic { kind: TopicKind::Request(request), namespace, .. }) => Some((request, namespace)),
             _ => None,
         }
     }
 
-    /// Of whose jobs it is; absent: of those without a namespace.
-    pub(crate) fn namespace(&self) -> Option<&str> {
-        Topic::parse(&self.publish.topic).ok()?.namespace
+    /// The same without its names.
+    pub(crate) fn kind(&self) -> Option<RequestKind> {
+        self.topic().map(|(request, _)| request.kind())
     }
 
     pub(crate) fn payload(&self) -> &[u8] {

@@ -5,7 +5,7 @@ use crate::authority::Permissions;
 use crate::broker::filter;
 use crate::broker::message::Will;
 use crate::broker::packet::{Connect, Reason};
-use crate::identity::Identity;
+use crate::identity::{Identity, Presented, Refusal};
 use crate::refusals::Door;
 use crate::service::Service;
 use iot_jobs::limits;
@@ -44,8 +44,16 @@ pub(super) fn admit(
     };
     check(connect).map_err(|(reason, why)| refused(Some(reason), why))?;
     // A certificate that is not ACTIVE gets no CONNACK; of others that have no standing it is inferred (PROTOCOL-CORE 1.9).
-    let identity = stream.identify(&connect.client_id, service, settings).map_err(|why| refused(None, why))?;
-    let mut permissions = stream.permissions(&identity, service);
+    let presented = stream.presented();
+    let identity = match &presented {
+        Some(presented) => identify(presented, &connect.client_id, service, settings),
+        None => service.identify_signed(&connect.client_id),
+    };
+    let identity = identity.map_err(|why| refused(None, why))?;
+    let mut permissions = match &presented {
+        Some(presented) => service.permissions(presented.asking(Some(identity.client_id.as_str()))),
+        None => service.iam_permissions(),
+    };
     let asked =
         ConnectAttributes { is_persistent: connect.is_persistent(), will_topic: connect.will.as_ref().map(|will| &*will.topic) };
     if may_connect(&identity, &mut permissions, asked, connect.will.as_deref()) {
@@ -53,6 +61,14 @@ pub(super) fn admit(
     }
     let why = service.note_denials(&mut permissions, Door::Connect, Some(asked)).unwrap_or_default();
     Err(Refused { reason: Some(Reason::NotAuthorized), why })
+}
+
+/// Who a client is that has shown a certificate, which registers itself where its CA lets it.
+fn identify(presented: &Presented, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal> {
+    match service.register_just_in_time(presented) {
+        Some(refusal) => Err(refusal),
+        None => service.identify(presented, client_id, settings.auto_register),
+    }
 }
 
 /// The will is checked here, and never again (PROTOCOL-CORE 1.7; that it is not checked when it is published is inferred, choice P5).

@@ -3,8 +3,7 @@
 mod admit;
 mod connection;
 
-use crate::authority::Permissions;
-use crate::identity::{Identity, Presented, Refusal};
+use crate::identity::Presented;
 use crate::listeners::mutual::{self, TlsStream};
 use crate::service::Service;
 use std::sync::Arc;
@@ -30,28 +29,6 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin {
 
     /// What its client has shown, where that is a certificate.
     fn presented(&self) -> Option<Presented>;
-
-    /// Who its client is, with what it has shown.
-    ///
-    /// # Errors
-    /// Why the client may not connect, whatever policies say.
-    fn identify(&self, client_id: &str, service: &Service, settings: MqttSettings) -> Result<Identity, Refusal> {
-        match self.presented() {
-            Some(presented) => match service.register_just_in_time(presented.certificate()) {
-                Some(refusal) => Err(refusal),
-                None => service.identify(&presented, client_id, settings.auto_register),
-            },
-            None => service.identify_signed(client_id),
-        }
-    }
-
-    /// What a client that was identified may do.
-    fn permissions(&self, identity: &Identity, service: &Service) -> Permissions {
-        match self.presented() {
-            Some(presented) => service.permissions(presented.asking(Some(identity.client_id.as_str()))),
-            None => service.iam_permissions(),
-        }
-    }
 }
 
 impl Carrier for TlsStream {

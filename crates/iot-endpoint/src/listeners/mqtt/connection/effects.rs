@@ -11,7 +11,6 @@ use crate::shape::Disposition;
 use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
-use iot_jobs::wire::topic::RequestTopic;
 use iot_jobs::{ErrorCode, Rejection, Reply};
 use std::sync::Arc;
 
@@ -82,7 +81,7 @@ impl<C: Carrier> Connection<'_, C> {
 
     /// A request is answered now or later, or never.
     fn request(&mut self, request: JobsRequest) -> Result<(), Close> {
-        let kind = request.topic().map(RequestTopic::kind);
+        let kind = request.kind();
         match self.service.shape.request(&request.thing, kind, request.received) {
             Disposition::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
             Disposition::Handle { due: Some(due), refusal } => {
@@ -97,8 +96,8 @@ impl<C: Carrier> Connection<'_, C> {
     fn answer(&mut self, Delayed { request, refusal }: Delayed) -> Result<(), Close> {
         let service = self.service;
         let outcome = match request.topic() {
-            Some(topic) => {
-                let asked = Asked { namespace: request.namespace(), parsed: payload::parse_request(topic, request.payload()) };
+            Some((topic, namespace)) => {
+                let asked = Asked { namespace, parsed: payload::parse_request(topic, request.payload()) };
                 service.reply(&request.thing, asked, refusal)
             }
             None => Outcome::Reply(invalid_topic()),
@@ -130,8 +129,7 @@ impl<C: Carrier> Connection<'_, C> {
 }
 
 fn encode(request: &JobsRequest, reply: &Reply, is_logged: bool) -> LateAnswer {
-    let kind = request.topic().map(RequestTopic::kind);
-    let answered = is_logged.then(|| Answered::new(&request.thing, request.received, kind, reply));
+    let answered = is_logged.then(|| Answered::new(&request.thing, request.received, request.kind(), reply));
     LateAnswer { answer: request.answer(reply.result.is_ok(), payload::encode_reply(reply)), answered }
 }
 
