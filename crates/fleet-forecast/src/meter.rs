@@ -3,7 +3,7 @@
 use crate::demand::{Billed, Demand, QuotaDemand};
 use iot_jobs::RequestKind;
 use iot_jobs::instant::Mono;
-use iot_jobs::limits::metered_units;
+use iot_jobs::limits::{metered_minutes, metered_units};
 use jobs_engine::quotas::{ConnectQuota, ConnectionMeter, Meters, QuotaName, Quotas};
 use std::time::Duration;
 use strum::EnumCount as _;
@@ -135,7 +135,7 @@ impl AccountMeter {
             self.meters.disconnect();
         }
         self.connections = self.connections.saturating_sub(1);
-        self.demand.billed.connection_minutes += now.since(connection.since).as_secs().div_ceil(60).max(1);
+        self.demand.billed.connection_minutes += metered_minutes(now.since(connection.since));
     }
 
     /// Filters that a SUBSCRIBE gets of those it has.

@@ -69,6 +69,13 @@ pub fn metered_units(bytes: usize) -> u64 {
     bytes.div_ceil(METERED_UNIT_BYTES).max(1) as u64
 }
 
+/// Minutes of the bill that a connection of this length is: begun ones as whole ones (PROTOCOL 16).
+#[must_use]
+pub fn metered_minutes(connected: Duration) -> u64 {
+    const MINUTE: Duration = Duration::from_secs(60);
+    connected.as_nanos().div_ceil(MINUTE.as_nanos()).max(1) as u64
+}
+
 /// Of a topic in UTF-8 (PROTOCOL 15.2).
 pub const TOPIC_BYTES_MAX: usize = 256;
 /// Slashes in a topic (PROTOCOL 15.2).
@@ -115,5 +122,10 @@ mod tests {
     #[test]
     fn messages_are_billed_in_units_of_five_kilobytes() {
         assert_eq!([0, 1, 5_120, 5_121, 10_241, 32_768].map(metered_units), [1, 1, 1, 2, 3, 7]);
+    }
+
+    #[test]
+    fn connections_are_billed_in_begun_minutes() {
+        assert_eq!([0, 1, 60_000, 60_001, 120_001].map(|ms| metered_minutes(Duration::from_millis(ms))), [1, 1, 1, 2, 3]);
     }
 }

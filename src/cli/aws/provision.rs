@@ -87,7 +87,7 @@ impl ProvisionArgs {
             Some(path) => {
                 let named = |error: &dyn std::fmt::Display| Failure::Usage(format!("--policy {}: {error}", path.display()));
                 let document = read_to_string(path).map_err(|error| named(&error))?;
-                Some((DevicePolicy::load(Some(&document)).map_err(|error| named(&error))?, document))
+                Some((DevicePolicy::parse(&document).map_err(|error| named(&error))?, document))
             }
         };
         let wish = Wish {

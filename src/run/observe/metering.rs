@@ -1,13 +1,10 @@
 //! What the bill of AWS counts of sessions and messages (PROTOCOL 16), by what sessions tell.
 
 use iot_jobs::instant::Mono;
-use iot_jobs::limits::metered_units;
+use iot_jobs::limits::{metered_minutes, metered_units};
 use load_metrics::Metered;
-use std::time::Duration;
 use thing_transport::SessionEvent;
 use thing_transport::error::Stage;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Meters the things of a shard.
 #[derive(Default)]
@@ -29,7 +26,7 @@ impl Meter {
             }
             SessionEvent::ConnectFailed { at, .. } | SessionEvent::Lost { at, .. } | SessionEvent::Closed { at } => {
                 let since = self.connections.get_mut(slot).and_then(Option::take);
-                Metered { messages: 0, connection_minutes: since.map_or(0, |since| begun_minutes(at.since(since))) }
+                Metered { messages: 0, connection_minutes: since.map_or(0, |since| metered_minutes(at.since(since))) }
             }
             SessionEvent::MessageOut { topic, payload } if self.is_connected(slot) => messages(topic.len() + payload.len()),
             // Whatever a thing gets it acknowledges.
@@ -55,13 +52,10 @@ fn messages(bytes: usize) -> Metered {
     Metered { messages: metered_units(bytes), connection_minutes: 0 }
 }
 
-fn begun_minutes(connected: Duration) -> u64 {
-    connected.as_nanos().div_ceil(MINUTE.as_nanos()).max(1) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn at(seconds: u64) -> Mono {
         Mono(0) + Duration::from_secs(seconds)
