@@ -5,6 +5,7 @@ use http::Method;
 use iot_jobs::ThingName;
 use iot_jobs::wire::registry::{self, MembershipBody};
 use iot_jobs::{GroupName, JobId};
+use jobs_engine::quotas::{QuotaName, Quotas};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -22,25 +23,17 @@ const BILLED: [&str; 7] = [
     "DescribeThing",
     "ListThings",
 ];
-/// Calls a second that an account may make by default: of each of these operations (PROTOCOL-CORE 4.5), in the larger regions.
-const QUOTAS: [(&str, u32); 6] = [
-    ("AttachPolicy", 15),
-    ("AttachThingPrincipal", 100),
-    ("CreateKeysAndCertificate", 10),
-    ("CreateThing", 100),
-    ("DetachPolicy", 15),
-    ("RegisterCertificateWithoutCA", 10),
-];
-/// Of each other operation (inferred): the least that the reference has for any.
+/// Calls a second of an operation for which the account has no quota that is published (inferred): the least that the reference has for any.
 const QUOTA_OF_OTHERS: u32 = 10;
 /// Of those that take back what one of 100 a second does, or put a thing into a group (inferred).
 const FAST: [&str; 4] = ["AddThingToThingGroup", "DeleteThing", "DescribeThing", "DetachThingPrincipal"];
+const QUOTA_OF_FAST: u32 = 100;
 
-/// Calls a second of an operation that an account may make by default.
+/// Calls a second of an operation that an account with these quotas may make.
 #[must_use]
-pub fn default_quota(operation: &str) -> u32 {
-    let known = QUOTAS.iter().find(|(name, _)| *name == operation).map(|(_, quota)| *quota);
-    known.unwrap_or(if FAST.contains(&operation) { 100 } else { QUOTA_OF_OTHERS })
+pub fn pace_of(quotas: &Quotas, operation: &str) -> u32 {
+    let others = if FAST.contains(&operation) { QUOTA_OF_FAST } else { QUOTA_OF_OTHERS };
+    quotas.get(QuotaName::of_registry_call(operation)).unwrap_or(others)
 }
 
 /// A call, not signed yet.
@@ -292,7 +285,9 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_quota_and_those_of_the_metering_page_a_price() {
-        assert_eq!(["CreateThing", "AttachPolicy", "DeleteThing", "DeletePolicy"].map(default_quota), [100, 15, 100, 10]);
+        let quotas = Quotas { things_per_second: Some(50), ..Quotas::default() };
+        let paces = ["CreateThing", "AttachPolicy", "DeleteThing", "DeletePolicy"].map(|operation| pace_of(&quotas, operation));
+        assert_eq!(paces, [50, 10, 100, 10]);
         assert!(Call::describe_thing(&ThingName::new("a").unwrap()).is_billed());
         assert!(!Call::delete_policy("p").is_billed());
     }

@@ -1,7 +1,7 @@
 //! The control plane's client: signs a call, sends it over a few kept-alive connections, and makes it again where it was throttled or
 //! broke on the way.
 
-use super::calls::Call;
+use super::calls::{Call, pace_of};
 use super::pace::{Pace, backoff};
 use aws_signing::keyring::{KeyError, Keyring};
 use aws_signing::request::{self, PRINCIPAL};
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::control;
 use iot_jobs::wire::data_plane::HttpRequest;
+use jobs_engine::quotas::Quotas;
 use rand::RngExt as _;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -100,14 +101,12 @@ pub struct ControlEndpoint {
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
-/// How fast operations are called to begin with, in calls a second; `None`: as they come.
-pub type Quota = fn(&str) -> Option<u32>;
-
 /// A few kept-alive connections to the control plane.
 pub struct Client {
     endpoint: ControlEndpoint,
     keyring: Arc<Keyring>,
-    quota: Quota,
+    /// How fast operations are called to begin with; absent: as they come.
+    quotas: Option<Quotas>,
     paces: Mutex<HashMap<&'static str, Pace>>,
     idle: Mutex<Vec<Sender>>,
     turns: Semaphore,
@@ -116,9 +115,9 @@ pub struct Client {
 impl Client {
     /// Connects on first use.
     #[must_use]
-    pub fn new(endpoint: ControlEndpoint, keyring: Arc<Keyring>, quota: Quota) -> Self {
+    pub fn new(endpoint: ControlEndpoint, keyring: Arc<Keyring>, quotas: Option<Quotas>) -> Self {
         let (paces, idle) = (Mutex::default(), Mutex::default());
-        Self { endpoint, keyring, quota, paces, idle, turns: Semaphore::new(CONNECTIONS) }
+        Self { endpoint, keyring, quotas, paces, idle, turns: Semaphore::new(CONNECTIONS) }
     }
 
     /// Host and port of the control plane, as its calls name them.
@@ -169,7 +168,8 @@ impl Client {
         let now = clock::mono();
         // Whoever panicked has left a pace that is as good as any.
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        change(paces.entry(operation).or_insert_with(|| Pace::new((self.quota)(operation), now)), now)
+        let ceiling = || self.quotas.as_ref().map(|quotas| pace_of(quotas, operation));
+        change(paces.entry(operation).or_insert_with(|| Pace::new(ceiling(), now)), now)
     }
 
     async fn attempt(&self, call: &Call) -> Result<Bytes, CallError> {

@@ -1,12 +1,13 @@
 //! What a run asks of the control plane: things, groups and jobs, on the local endpoint as on AWS.
 
-use super::calls::{Call, default_quota};
+use super::calls::Call;
 use super::client::{CONNECTIONS, CallError, Client, ControlEndpoint};
 use aws_signing::keyring::Keyring;
 use futures_util::future::try_join_all;
 use iot_jobs::wire::control::{Account, text_member};
 use iot_jobs::wire::job_progress::JobProgress;
 use iot_jobs::{CreateJob, GroupName, JobId, ThingName};
+use jobs_engine::quotas::Quotas;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -41,13 +42,13 @@ impl ControlClient {
     /// Of a local endpoint, whose registry takes calls as they come; connects on first use.
     #[must_use]
     pub fn new(endpoint: ControlEndpoint, keyring: Arc<Keyring>) -> Self {
-        Self::of(Client::new(endpoint, keyring, |_operation| None))
+        Self::of(Client::new(endpoint, keyring, None))
     }
 
-    /// Of an account, whose default quotas are kept.
+    /// Of an account, whose quotas are kept.
     #[must_use]
-    pub fn paced(endpoint: ControlEndpoint, keyring: Arc<Keyring>) -> Self {
-        Self::of(Client::new(endpoint, keyring, |operation| Some(default_quota(operation))))
+    pub fn paced(endpoint: ControlEndpoint, keyring: Arc<Keyring>, quotas: Quotas) -> Self {
+        Self::of(Client::new(endpoint, keyring, Some(quotas)))
     }
 
     fn of(client: Client) -> Self {

@@ -1,7 +1,8 @@
 //! What calls cost, in money and in time.
 
-use super::calls::{Call, default_quota};
+use super::calls::{Call, pace_of};
 use crate::billing::{Bill, BilledUnits, Prices};
+use jobs_engine::quotas::Quotas;
 use load_metrics::format::grouped;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,21 +25,22 @@ impl Estimate {
         estimate
     }
 
-    /// How long the calls take at least, at the default quotas, and which operation it is that takes longest.
+    /// How long the calls take at least, at these quotas, and which operation it is that takes longest.
     #[must_use]
-    pub fn at_least(&self) -> Option<(Duration, &'static str)> {
-        let longest = self.calls.iter().map(|(operation, count)| (*count / u64::from(default_quota(operation)), *operation)).max();
+    pub fn at_least(&self, quotas: &Quotas) -> Option<(Duration, &'static str)> {
+        let seconds = |(operation, count): (&&'static str, &u64)| (*count / u64::from(pace_of(quotas, operation)), *operation);
+        let longest = self.calls.iter().map(seconds).max();
         longest.map(|(seconds, operation)| (Duration::from_secs(seconds), operation))
     }
 
-    /// For people: a line for calls, time and money each. The default quotas are kept to, or not.
+    /// For people: a line for calls, time and money each. The quotas are kept to, or not.
     #[must_use]
-    pub fn lines(&self, prices: &Prices, keeps_quotas: bool) -> Vec<String> {
+    pub fn lines(&self, prices: &Prices, quotas: &Quotas, keeps_quotas: bool) -> Vec<String> {
         let all: u64 = self.calls.values().sum();
         let each: Vec<String> = self.calls.iter().map(|(operation, count)| format!("{operation} {}", grouped(*count))).collect();
         let mut lines = vec![format!("calls:     {}: {}", grouped(all), each.join(", "))];
-        lines.extend(self.at_least().map(|(time, operation)| {
-            let (quota, s) = (default_quota(operation), time.as_secs());
+        lines.extend(self.at_least(quotas).map(|(time, operation)| {
+            let (quota, s) = (pace_of(quotas, operation), time.as_secs());
             let kept = if keeps_quotas { "none is passed, which takes" } else { "not kept to; at the default ones it takes" };
             format!("quotas:    {kept} {s} s at least, for {operation} at {quota} a second")
         }));
@@ -65,10 +67,11 @@ mod tests {
         let thing = ThingName::new("a").unwrap();
         let calls = (0..40).flat_map(|_| [Call::create_thing(&thing, "t", ("a", "b")), Call::register_certificate("pem")]);
         let estimate = Estimate::of(calls);
-        assert_eq!(estimate.at_least(), Some((Duration::from_secs(4), "RegisterCertificateWithoutCA")));
-        let lines = estimate.lines(&Prices::aws(), true);
+        let quotas = Quotas { certificates_per_second: Some(10), ..Quotas::default() };
+        assert_eq!(estimate.at_least(&quotas), Some((Duration::from_secs(4), "RegisterCertificateWithoutCA")));
+        let lines = estimate.lines(&Prices::aws(), &quotas, true);
         assert_eq!(lines[0], "calls:     80: CreateThing 40, RegisterCertificateWithoutCA 40");
         assert!(lines[2].contains("0.00005 USD for 40 registry operations"), "{lines:?}");
-        assert_eq!(Estimate::default().at_least(), None);
+        assert_eq!(Estimate::default().at_least(&quotas), None);
     }
 }

@@ -10,10 +10,10 @@ const RATE_MIN: f64 = 0.5;
 const CUT: f64 = 0.7;
 /// Refusals within this time of a cut are of the calls that were under way at it.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// What a rate that was cut gains in a second without a refusal, as a share of itself.
-const GAIN_PER_S: f64 = 0.05;
+/// How steeply a rate that was cut grows: calls a second per cubed second (that of CUBIC, and of adaptive retries in AWS's SDKs).
+const STEEPNESS: f64 = 0.4;
 /// What was accepted is counted over so long.
-const WINDOW: Duration = Duration::from_secs(2);
+const WINDOW: Duration = Duration::from_secs(1);
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
 
@@ -26,17 +26,57 @@ pub(super) struct Pace {
     rate: Option<f64>,
     /// When the next call may leave.
     next: Mono,
-    cut_at: Option<Mono>,
-    gained_at: Mono,
+    cut: Option<Cut>,
+    measured: Measured,
+}
+
+/// The last time that a rate was cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    at: Mono,
+    /// The rate before.
+    from: f64,
+}
+
+impl Cut {
+    /// The rate that it has grown back to: quickly at first, slowly about where it was refused, and quickly again where it was not.
+    fn grown(self, now: Mono) -> f64 {
+        let plateau_s = (self.from * (1.0 - CUT) / STEEPNESS).cbrt();
+        let since_s = now.since(self.at).as_secs_f64();
+        STEEPNESS * (since_s - plateau_s).powi(3) + self.from
+    }
+}
+
+/// Calls that were accepted in this window and in the one before.
+#[derive(Debug)]
+struct Measured {
     window: Mono,
     accepted: u32,
+    before: u32,
+}
+
+impl Measured {
+    fn count(&mut self, now: Mono) {
+        let since = now.since(self.window);
+        if since >= WINDOW {
+            self.before = if since < 2 * WINDOW { self.accepted } else { 0 };
+            (self.window, self.accepted) = (now, 0);
+        }
+        self.accepted += 1;
+    }
+
+    fn rate(&self, now: Mono) -> f64 {
+        let current = f64::from(self.accepted) / now.since(self.window).max(WINDOW).as_secs_f64();
+        current.max(f64::from(self.before) / WINDOW.as_secs_f64())
+    }
 }
 
 impl Pace {
     #[must_use]
     pub(super) fn new(ceiling: Option<u32>, now: Mono) -> Self {
         let ceiling = ceiling.map(f64::from);
-        Self { ceiling, rate: ceiling, next: now, cut_at: None, gained_at: now, window: now, accepted: 0 }
+        let measured = Measured { window: now, accepted: 0, before: 0 };
+        Self { ceiling, rate: ceiling, next: now, cut: None, measured }
     }
 
     /// Takes the next turn; how long to wait for it.
@@ -49,24 +89,22 @@ impl Pace {
 
     /// A call was carried out.
     pub(super) fn accepted(&mut self, now: Mono) {
-        if now.since(self.window) >= WINDOW {
-            (self.window, self.accepted) = (now, 0);
+        self.measured.count(now);
+        if let Some(cut) = self.cut {
+            let grown = cut.grown(now).max(RATE_MIN);
+            self.rate = Some(self.ceiling.map_or(grown, |ceiling| grown.min(ceiling)));
         }
-        self.accepted += 1;
-        let (Some(rate), Some(_)) = (self.rate, self.cut_at) else { return };
-        let gained = rate * (1.0 + GAIN_PER_S * now.since(self.gained_at).as_secs_f64().min(1.0));
-        self.rate = Some(self.ceiling.map_or(gained, |ceiling| gained.min(ceiling)));
-        self.gained_at = now;
     }
 
     /// A call was throttled.
     pub(super) fn throttled(&mut self, now: Mono) {
-        if self.cut_at.is_some_and(|cut_at| now.since(cut_at) < CUT_PAUSE) {
+        if self.cut.is_some_and(|cut| now.since(cut.at) < CUT_PAUSE) {
             return;
         }
-        let measured = f64::from(self.accepted) / now.since(self.window).as_secs_f64().max(1.0);
-        self.rate = Some((self.rate.unwrap_or(measured) * CUT).max(RATE_MIN));
-        (self.cut_at, self.gained_at) = (Some(now), now);
+        let measured = self.measured.rate(now);
+        let from = self.rate.map_or(measured, |rate| rate.min(measured)).max(RATE_MIN / CUT);
+        self.cut = Some(Cut { at: now, from });
+        self.rate = Some(from * CUT);
     }
 }
 
@@ -115,7 +153,7 @@ mod tests {
         for ceiling in [None, Some(100)] {
             let (taken, refused) = drive(Pace::new(ceiling, START), 10, 60);
             let late: u32 = taken[20..].iter().sum();
-            assert!(late >= 6 * 40, "{taken:?}");
+            assert!(late >= 8 * 40, "{taken:?}");
             assert!(refused < 600, "{refused} refusals for {}", taken.iter().sum::<u32>());
             let (_, in_vain) = drive(Pace::new(ceiling, START), 0, 60);
             assert!(in_vain < 600, "who is given nothing asks less and less: {in_vain}");
@@ -125,15 +163,18 @@ mod tests {
     #[test]
     fn what_was_cut_comes_back_and_goes_no_higher_than_the_quota() {
         let mut pace = Pace::new(Some(10), START);
+        (0..10).for_each(|_| pace.accepted(START));
         pace.throttled(START);
         let slow = pace.rate.unwrap();
-        assert!(slow < 8.0, "{slow}");
+        assert!((6.0..8.0).contains(&slow), "{slow}");
         pace.throttled(START + Duration::from_millis(10));
         assert_eq!(pace.rate, Some(slow), "of the same moment");
-        for s in 1..60 {
+        let mut rate_after = |s| {
             pace.accepted(START + Duration::from_secs(s));
-        }
-        assert_eq!(pace.rate, Some(10.0));
+            pace.rate.unwrap()
+        };
+        assert!((9.9..=10.0).contains(&rate_after(2)), "about where it was, soon");
+        assert_eq!([10, 60].map(rate_after), [10.0, 10.0]);
     }
 
     #[test]

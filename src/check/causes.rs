@@ -103,8 +103,13 @@ fn parts(plan: &Plan, name: QuotaName, moment: Moment) -> Vec<Part> {
         QuotaName::BytesPerSecond => bytes_of_connection(plan),
         QuotaName::Subscriptions => plan.cohorts.iter().map(subscriptions).collect(),
         QuotaName::CreateJobPerSecond => plan.rollouts.iter().map(creations).collect(),
-        // No run deletes jobs or makes templates.
-        QuotaName::JobsInDeletion | QuotaName::JobTemplates => Vec::new(),
+        // No run deletes jobs, or makes templates, things, certificates or policies.
+        QuotaName::JobsInDeletion
+        | QuotaName::JobTemplates
+        | QuotaName::ThingsPerSecond
+        | QuotaName::PolicyAttachmentsPerSecond
+        | QuotaName::CertificatesPerSecond
+        | QuotaName::SigningRequestsPerSecond => Vec::new(),
         QuotaName::ControlPlanePerSecond | QuotaName::ActiveJobs | QuotaName::ConcurrentJobs => plan
             .rollouts
             .iter()

@@ -39,7 +39,7 @@ pub(super) fn csv(rows: &[QuotaRow]) -> String {
             row.refused.to_string(),
             number(row.first_refused_s),
             row.is_adjustable.to_string(),
-            row.source.map_or_else(String::new, |section| format!("PROTOCOL {section}")),
+            row.source.unwrap_or_default().to_owned(),
             row.past_it.into(),
             cause.map_or_else(String::new, |cause| cause.setting.clone()),
             cause.and_then(|cause| cause.fits.clone()).unwrap_or_default(),

@@ -52,7 +52,7 @@ pub struct QuotaRow {
     pub unit: &'static str,
     /// What happens past it.
     pub past_it: &'static str,
-    /// Section of docs/PROTOCOL.md.
+    /// Page of docs/ and its section.
     pub source: Option<&'static str>,
     /// What of this no source states.
     pub unverified: Option<&'static str>,
@@ -77,6 +77,7 @@ const REFUSED_CONNECT: &str =
     "the CONNECT is refused (MQTT 5: CONNACK 0x97, MQTT 3.1.1: CONNACK 3), and tried again after a back-off";
 const THROTTLED: &str = "the request is rejected with RequestThrottled, and sent again after a back-off";
 const THROTTLED_CALL: &str = "the call fails with ThrottlingException (400), and is made again";
+const REGISTRY_SOURCE: &str = "PROTOCOL-CORE 4.5";
 const LIMIT_EXCEEDED: &str = "CreateJob is refused with LimitExceededException (410)";
 
 /// A test holds it against the comments of the quota file.
@@ -85,57 +86,89 @@ fn facts(name: QuotaName) -> Facts {
     let fixed = |unit, past_it, source| Facts { is_adjustable: false, ..adjustable(unit, past_it, source) };
     let but = |facts: Facts, unverified| Facts { unverified: Some(unverified), ..facts };
     match name {
-        QuotaName::ConnectsPerSecond => but(adjustable("CONNECT packets a second", REFUSED_CONNECT, "15.1"), "the MQTT 3.1.1 code"),
-        QuotaName::ConnectsPerSecondPerClientId => {
-            but(fixed("CONNECT packets a second of one client id", REFUSED_CONNECT, "15.1"), "the MQTT 3.1.1 code")
+        QuotaName::ConnectsPerSecond => {
+            but(adjustable("CONNECT packets a second", REFUSED_CONNECT, "PROTOCOL 15.1"), "the MQTT 3.1.1 code")
         }
-        QuotaName::Connections => but(adjustable("connections at once", REFUSED_CONNECT, "15.1"), "the answer"),
+        QuotaName::ConnectsPerSecondPerClientId => {
+            but(fixed("CONNECT packets a second of one client id", REFUSED_CONNECT, "PROTOCOL 15.1"), "the MQTT 3.1.1 code")
+        }
+        QuotaName::Connections => but(adjustable("connections at once", REFUSED_CONNECT, "PROTOCOL 15.1"), "the answer"),
         QuotaName::InboundPublishesPerSecond => but(
             adjustable(
                 "messages in, and those the service sends on reserved topics, a second",
                 "the message is dropped: PUBACK 0x97 in MQTT 5, none in MQTT 3.1.1, so that it is sent again",
-                "15.1",
+                "PROTOCOL 15.1",
             ),
             "that MQTT 3.1.1 gets no PUBACK",
         ),
         QuotaName::OutboundPublishesPerSecond => but(
-            adjustable("messages to subscribers a second", "the message is discarded: a thing that waits for it times out", "15.1"),
+            adjustable(
+                "messages to subscribers a second",
+                "the message is discarded: a thing that waits for it times out",
+                "PROTOCOL 15.1",
+            ),
             "that the excess is discarded",
         ),
         QuotaName::SubscribesPerSecond => but(
-            adjustable("topic filters a second", "the filter is refused (SUBACK 0x97 in MQTT 5, 0x80 in MQTT 3.1.1)", "15.1"),
+            adjustable(
+                "topic filters a second",
+                "the filter is refused (SUBACK 0x97 in MQTT 5, 0x80 in MQTT 3.1.1)",
+                "PROTOCOL 15.1",
+            ),
             "the MQTT 3.1.1 code",
         ),
-        QuotaName::PublishesPerSecond => {
-            fixed("messages a second of one connection", "the message is discarded: whoever waits for it times out", "15.2")
-        }
+        QuotaName::PublishesPerSecond => fixed(
+            "messages a second of one connection",
+            "the message is discarded: whoever waits for it times out",
+            "PROTOCOL 15.2",
+        ),
         QuotaName::BytesPerSecond => but(
-            fixed("bytes a second of one connection", "what is over it is delayed, not lost", "15.2"),
+            fixed("bytes a second of one connection", "what is over it is delayed, not lost", "PROTOCOL 15.2"),
             "that both directions count together, and that 512 KB are 512 * 1024 bytes",
         ),
-        QuotaName::Subscriptions => adjustable("subscriptions of one connection", "the filter is refused", "15.2"),
+        QuotaName::Subscriptions => adjustable("subscriptions of one connection", "the filter is refused", "PROTOCOL 15.2"),
         QuotaName::ReadsPerSecond => but(
-            fixed("DescribeJobExecution and GetPendingJobExecutions a second", THROTTLED, "15.3"),
+            fixed("DescribeJobExecution and GetPendingJobExecutions a second", THROTTLED, "PROTOCOL 15.3"),
             "that MQTT and HTTP count together",
         ),
         QuotaName::WritesPerSecond => but(
-            fixed("StartNextPendingJobExecution and UpdateJobExecution a second", THROTTLED, "15.3"),
+            fixed("StartNextPendingJobExecution and UpdateJobExecution a second", THROTTLED, "PROTOCOL 15.3"),
             "that MQTT and HTTP count together",
         ),
-        QuotaName::CreateJobPerSecond => fixed("CreateJob calls a second", THROTTLED_CALL, "15.3"),
-        QuotaName::ControlPlanePerSecond => adjustable("calls a second of each other jobs operation", THROTTLED_CALL, "15.3"),
-        QuotaName::ActiveJobs => but(adjustable("jobs scheduled or in progress", LIMIT_EXCEEDED, "15.3"), "the answer"),
-        QuotaName::ConcurrentJobs => {
-            adjustable("jobs rolled out at once", "the roll-out of the job waits until that of another one is over", "15.3")
+        QuotaName::CreateJobPerSecond => fixed("CreateJob calls a second", THROTTLED_CALL, "PROTOCOL 15.3"),
+        QuotaName::ControlPlanePerSecond => {
+            adjustable("calls a second of each other jobs operation", THROTTLED_CALL, "PROTOCOL 15.3")
         }
-        QuotaName::JobsInDeletion => fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "15.3"),
+        QuotaName::ActiveJobs => but(adjustable("jobs scheduled or in progress", LIMIT_EXCEEDED, "PROTOCOL 15.3"), "the answer"),
+        QuotaName::ConcurrentJobs => adjustable(
+            "jobs rolled out at once",
+            "the roll-out of the job waits until that of another one is over",
+            "PROTOCOL 15.3",
+        ),
+        QuotaName::JobsInDeletion => {
+            fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "PROTOCOL 15.3")
+        }
         QuotaName::JobTemplates => {
-            adjustable("job templates", "CreateJobTemplate is refused with LimitExceededException (410)", "15.3")
+            adjustable("job templates", "CreateJobTemplate is refused with LimitExceededException (410)", "PROTOCOL 15.3")
         }
-        QuotaName::RolloutPerMinute => but(adjustable("executions a minute of one job", LIMIT_EXCEEDED, "15.3"), "the answer"),
-        QuotaName::TargetsPerJob => fixed("targets of one job", LIMIT_EXCEEDED, "15.3"),
+        QuotaName::RolloutPerMinute => {
+            but(adjustable("executions a minute of one job", LIMIT_EXCEEDED, "PROTOCOL 15.3"), "the answer")
+        }
+        QuotaName::TargetsPerJob => fixed("targets of one job", LIMIT_EXCEEDED, "PROTOCOL 15.3"),
+        QuotaName::ThingsPerSecond => {
+            adjustable("CreateThing, and AttachThingPrincipal, calls a second, each", THROTTLED_CALL, REGISTRY_SOURCE)
+        }
+        QuotaName::PolicyAttachmentsPerSecond => {
+            adjustable("AttachPolicy, and DetachPolicy, calls a second, each", THROTTLED_CALL, REGISTRY_SOURCE)
+        }
+        QuotaName::CertificatesPerSecond => {
+            adjustable("calls a second of each operation that registers a certificate", THROTTLED_CALL, REGISTRY_SOURCE)
+        }
+        QuotaName::SigningRequestsPerSecond => {
+            adjustable("CreateCertificateFromCsr calls a second", THROTTLED_CALL, REGISTRY_SOURCE)
+        }
         QuotaName::RegistryCallsPerSecond => Facts {
-            unit: "calls of the registry a second",
+            unit: "other calls of the registry a second",
             past_it: THROTTLED_CALL,
             source: None,
             unverified: Some("the number: no source has one"),
@@ -234,7 +267,7 @@ mod tests {
         for name in QuotaName::VARIANTS {
             let (facts, comment) = (facts(*name), comment(*name));
             match facts.source {
-                Some(section) => assert!(comment.contains(&format!("§{section}")), "{name:?}: {comment}"),
+                Some(source) => assert!(comment.contains(&source.replace("PROTOCOL ", "§")), "{name:?}: {comment}"),
                 None => assert!(!comment.contains('§'), "{name:?}: {comment}"),
             }
             let is_adjustable = comment.contains("adjustable") && !comment.contains("not adjustable");

@@ -88,7 +88,7 @@ fn remark(row: &QuotaRow) -> Option<String> {
     if !matches!(row.state, QuotaState::Passed | QuotaState::Tight) {
         return None;
     }
-    let source = row.source.map(|section| format!("PROTOCOL {section}, ")).unwrap_or_default();
+    let source = row.source.map(|source| format!("{source}, ")).unwrap_or_default();
     let adjustable = if row.is_adjustable { "AWS raises it on request" } else { "not adjustable" };
     let mut text = format!("! {}: {} ({source}{adjustable})\n  past it: {}", row.quota, row.unit, row.past_it);
     if let Some(unverified) = row.unverified {

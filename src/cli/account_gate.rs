@@ -15,7 +15,7 @@ use crate::slice::Slice;
 use crate::{exit, preflight};
 use clap::Args;
 use iot_endpoint::DevicePolicy;
-use iot_endpoint::quotas::QuotasChoice;
+use iot_endpoint::quotas::{self, QuotasChoice};
 use load_metrics::format::grouped;
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ fn account_lines(plan: &Plan, aws: &AwsPlan) -> Result<Vec<String>, String> {
 
 async fn describe(account: &Account) -> Result<String, String> {
     let endpoint = locate(account).await.map_err(|error| format!("use the AWS account: {error}"))?;
-    let client = ControlClient::paced(endpoint, Arc::clone(&account.keyring));
+    let client = ControlClient::paced(endpoint, Arc::clone(&account.keyring), quotas::aws());
     let asked = client.describe_endpoint(DATA_ATS).await;
     asked.map_err(|error| format!("ask the AWS account for its endpoint: {error}; target.host does without asking"))
 }

@@ -14,24 +14,33 @@ fn findings(bench: &Bench) -> String {
 #[test]
 fn the_shipped_trial_finds_who_is_denied() {
     let bench = Bench::new();
-    let quick = ["--set", "end.duration='6s'", "--set", "rollout.fw-2-4-1.at='2s'", "--set", "rollout.fw-2-4-1.rate='600/s'"];
+    let quick = [
+        "--set",
+        "fleet.first_index=320",
+        "--set",
+        "end.duration='6s'",
+        "--set",
+        "rollout.fw-2-4-1.at='2s'",
+        "--set",
+        "rollout.fw-2-4-1.rate='600/s'",
+    ];
     let output = bench.run(&[&["run", "policy-trial", "--things", "40", "--ui", "plain", "--out", "out"][..], &quick].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(99), "{said}");
-    let denied = "iot:Connect on client/press-0";
+    let denied = "iot:Connect on client/press-3";
     let statement = "is denied by statement 4 (RecalledSeries) of policy fleetsim-device version 1";
     assert!(
-        findings(&bench).contains("denied by policies of the endpoint: iot:Connect 12 times")
+        findings(&bench).contains("denied by policies of the endpoint: iot:Connect 13 times")
             && findings(&bench).contains(statement)
     );
     let rows = error_rows(&bench);
     let row = rows.iter().find(|row| row[1] == "denied").unwrap_or_else(|| panic!("{rows:?}"));
-    assert_eq!(row[..4], ["connect_mqtt", "denied", "iot:Connect", "12"], "of 40 those that end in 7, 8 or 9");
+    assert_eq!(row[..4], ["connect_mqtt", "denied", "iot:Connect", "13"], "of 40 those from 320 to 332");
     assert!(row[4].starts_with(denied) && row[4].contains(statement), "{row:?}");
     let statuses = bench.cells("out/executions.csv", &["thing", "status"]);
     let succeeded = statuses.iter().filter(|row| row[1] == "SUCCEEDED").count();
-    assert_eq!(succeeded, 28, "the others go on: {statuses:?}");
-    assert_eq!(bench.text("out/decisions.jsonl").lines().count(), 12);
+    assert_eq!(succeeded, 27, "the others go on: {statuses:?}");
+    assert_eq!(bench.text("out/decisions.jsonl").lines().count(), 13);
 }
 
 /// The same by `check`, before anything runs.
@@ -41,9 +50,9 @@ fn check_explains_each_denial_before_any_traffic() {
     let output = bench.run(&["check", "policy-trial", "--strict", "--json"]);
     assert_eq!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["policy"]["things"], &report["policy"]["denied_things"]), (&1_000.into(), &300.into()));
+    assert_eq!((&report["policy"]["things"], &report["policy"]["denied_things"]), (&1_000.into(), &333.into()));
     let denial = &report["policy"]["denials"][0];
-    assert_eq!((&denial["action"], &denial["things"]), (&"iot:Connect".into(), &300.into()));
+    assert_eq!((&denial["action"], &denial["things"]), (&"iot:Connect".into(), &333.into()));
     assert!(denial["explanation"].as_str().unwrap().contains("denied by statement 4 (RecalledSeries)"), "{denial}");
     assert_eq!(report["fits"], false);
     // The usual policy allows all that the things of a usual scenario need.

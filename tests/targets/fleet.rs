@@ -56,7 +56,7 @@ impl Auditor {
             region: "us-east-1".into(),
             tls: Some((tls, ServerName::try_from("localhost").unwrap())),
         };
-        Self(Client::new(endpoint, keyring, |_operation| None))
+        Self(Client::new(endpoint, keyring, None))
     }
 
     fn ask(&self, method: Method, uri: &str, body: &str) -> Value {
@@ -234,15 +234,13 @@ fn keys_that_aws_makes_are_kept_and_those_whose_answer_was_lost_are_removed() {
 #[test]
 fn a_service_that_throttles_is_asked_more_slowly_and_nothing_is_made_twice() {
     let bench = Bench::new(0);
-    // No source has a number for the registry, so that `--quotas aws` has none.
-    bench.write("quotas.toml", "[registry]\ncalls_per_second = 20\n");
-    let serve = bench.serve(&[&MINUTE[..], &["--quotas", "quotas.toml"]].concat());
-    let mut provision = aws_command(&bench, &serve, "provision --things 8 --yes --quotas none");
+    let serve = bench.serve(&[&MINUTE[..], &["--quotas", "aws"]].concat());
+    let mut provision = aws_command(&bench, &serve, "provision --things 40 --yes --quotas none");
     let told = said(&provision.env("RUST_LOG", "fleetsim=debug").output().unwrap(), 0);
     assert!(told.contains("ThrottlingException"), "it is throttled, and goes on: {told}");
     let auditor = Auditor::new(&bench, &serve);
-    auditor.assert_whole(8);
-    said(&aws(&bench, &serve, "deprovision --yes"), 0);
+    auditor.assert_whole(40);
+    said(&aws(&bench, &serve, "deprovision --yes --quotas none"), 0);
     auditor.assert_empty();
 }
 

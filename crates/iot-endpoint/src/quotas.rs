@@ -82,7 +82,7 @@ impl QuotasChoice {
     pub fn load_sheet(&self) -> Result<QuotaSheet, QuotasError> {
         match self {
             Self::None => Ok(QuotaSheet { quotas: none(), published: None }),
-            Self::Aws => Ok(aws()),
+            Self::Aws => Ok(aws_sheet()),
             Self::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|source| QuotasError::Read { path: path.clone(), source })?;
                 Ok(load(path, &text)?)
@@ -98,16 +98,20 @@ impl Serialize for QuotasChoice {
 }
 
 /// AWS's defaults.
-///
+#[must_use]
+pub fn aws() -> Quotas {
+    aws_sheet().quotas
+}
+
 /// # Panics
 /// Never: a test reads the embedded text.
-fn aws() -> QuotaSheet {
+fn aws_sheet() -> QuotaSheet {
     read("aws-quotas.toml", AWS_QUOTAS, Quotas::default()).expect("the embedded quotas are well formed")
 }
 
 /// No account quotas. What bounds the memory of a session or a job stays.
 fn none() -> Quotas {
-    let Quotas { subscriptions, targets_per_job, .. } = aws().quotas;
+    let Quotas { subscriptions, targets_per_job, .. } = aws();
     Quotas { subscriptions, targets_per_job, ..Quotas::default() }
 }
 
@@ -116,7 +120,7 @@ fn none() -> Quotas {
 /// # Errors
 /// With everything that is wrong, in the order of the text.
 fn load(source_name: &str, text: &str) -> Result<QuotaSheet, Problems> {
-    read(source_name, text, aws().quotas)
+    read(source_name, text, aws())
 }
 
 fn read(source_name: &str, text: &str, mut quotas: Quotas) -> Result<QuotaSheet, Problems> {
@@ -151,7 +155,7 @@ mod tests {
             .collect();
         let known: BTreeSet<(&str, &str)> = QuotaName::VARIANTS.iter().map(|name| (name.section(), name.key())).collect();
         assert_eq!(found, known);
-        let QuotaSheet { quotas: aws, published } = aws();
+        let QuotaSheet { quotas: aws, published } = aws_sheet();
         assert_eq!(published.as_deref(), Some("2026-11"));
         assert_eq!((aws.reads_per_second, aws.writes_per_second, aws.rollout_per_minute), (Some(200), Some(200), Some(1_000)));
     }
@@ -159,9 +163,9 @@ mod tests {
     #[test]
     fn a_key_that_is_left_out_keeps_its_default() {
         let sheet = load("q.toml", "jobs.reads_per_second = 5\naccount = { connections = \"unlimited\" }").unwrap();
-        let changed = Quotas { reads_per_second: Some(5), connections: None, ..aws().quotas };
+        let changed = Quotas { reads_per_second: Some(5), connections: None, ..aws() };
         assert_eq!(sheet, QuotaSheet { quotas: changed, published: None }, "the date is not that of the file");
-        assert_eq!(load("q.toml", AWS_QUOTAS).unwrap(), aws());
+        assert_eq!(load("q.toml", AWS_QUOTAS).unwrap(), aws_sheet());
     }
 
     #[test]

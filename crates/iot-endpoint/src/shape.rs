@@ -159,9 +159,9 @@ impl Shape {
         self.meters.control_plane(operation, clock::mono())
     }
 
-    /// Whether the account may make one more of the other calls of the control plane.
-    pub(super) fn admits_registry_call(&self) -> bool {
-        self.meters.registry(clock::mono())
+    /// Whether the account may make one more call of another operation of the control plane.
+    pub(super) fn admits_registry_call(&self, operation: &'static str) -> bool {
+        self.meters.registry(operation, clock::mono())
     }
 
     /// Requests and messages that were dropped since too many waited.

@@ -6,7 +6,7 @@ mod provision;
 
 use super::complain;
 use crate::aws::account::{Account, AccountChoice};
-use crate::aws::calls::{Call, default_quota};
+use crate::aws::calls::Call;
 use crate::aws::client::Client;
 use crate::aws::cost::Estimate;
 use crate::aws::inventory::Inventory;
@@ -16,6 +16,7 @@ use crate::billing::Prices;
 use crate::exit;
 use crate::run::runtime;
 use clap::{Args, Subcommand};
+use iot_endpoint::quotas;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,19 +83,13 @@ enum Pace {
 impl FleetArgs {
     /// What calls cost, in quotas and in money.
     fn cost_lines(&self, calls: impl Iterator<Item = Call>) -> Vec<String> {
-        Estimate::of(calls).lines(&Prices::aws(), self.quotas == Pace::Aws)
+        Estimate::of(calls).lines(&Prices::aws(), &quotas::aws(), self.quotas == Pace::Aws)
     }
 
     async fn client(&self, account: &Account) -> Result<Client, String> {
         let endpoint = locate(account).await.map_err(|error| error.to_string())?;
-        Ok(Client::new(
-            endpoint,
-            Arc::clone(&account.keyring),
-            match self.quotas {
-                Pace::Aws => |operation| Some(default_quota(operation)),
-                Pace::None => |_operation| None,
-            },
-        ))
+        let quotas = (self.quotas == Pace::Aws).then(quotas::aws);
+        Ok(Client::new(endpoint, Arc::clone(&account.keyring), quotas))
     }
 }
 

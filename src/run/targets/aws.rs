@@ -18,6 +18,7 @@ use crate::aws::wish::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
+use iot_endpoint::quotas;
 use iot_jobs::wire::control::Account as AccountId;
 use iot_jobs::{GroupName, ThingName};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub(super) async fn bring_up(
     let client = match &account {
         Some(account) if aws.remote.hosts.is_empty() || !plan.rollouts.is_empty() => {
             ui.tell(&format!("control plane: {}, region {}", url_of(account), account.region));
-            Some((ControlClient::paced(locate(account).await?, Arc::clone(&account.keyring)), account))
+            Some((ControlClient::paced(locate(account).await?, Arc::clone(&account.keyring), quotas::aws()), account))
         }
         _ => None,
     };

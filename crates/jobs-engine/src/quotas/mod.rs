@@ -129,12 +129,22 @@ impl Meters {
     pub fn control_plane(&self, operation: &'static str, now: Mono) -> bool {
         let is_create = operation == "CreateJob";
         let rate = if is_create { self.quotas.create_job_per_second } else { self.quotas.control_plane_per_second };
-        rate.is_none_or(|rate| self.account().operation(operation).take(1, rate, now))
+        self.operation(operation, rate, now)
     }
 
-    /// Whether the account may make one more call on things, groups, types, certificates and policies.
-    pub fn registry(&self, now: Mono) -> bool {
-        self.quotas.registry_calls_per_second.is_none_or(|rate| self.account().registry.take(1, rate, now))
+    /// Whether the account may make one more call of an operation on things, groups, types, certificates and policies.
+    pub fn registry(&self, operation: &'static str, now: Mono) -> bool {
+        match QuotaName::of_registry_call(operation) {
+            QuotaName::RegistryCallsPerSecond => {
+                self.quotas.registry_calls_per_second.is_none_or(|rate| self.account().registry.take(1, rate, now))
+            }
+            name => self.operation(operation, self.quotas.get(name), now),
+        }
+    }
+
+    /// Each operation has a bucket of its own.
+    fn operation(&self, operation: &'static str, rate: Quota, now: Mono) -> bool {
+        rate.is_none_or(|rate| self.account().operation(operation).take(1, rate, now))
     }
 }
 
@@ -172,7 +182,17 @@ mod tests {
         assert!(meters.request(RequestKind::StartNext, START + Duration::from_millis(5)));
         assert_eq!(count(|| meters.control_plane("CreateJob", START)), 10);
         assert_eq!(count(|| meters.control_plane("DescribeJob", START)), 10, "each operation has its own");
-        assert_eq!(count(|| meters.registry(START)), 10_000);
+        assert_eq!(count(|| meters.registry("CreateThing", START)), 10_000);
+    }
+
+    #[test]
+    fn operations_of_the_registry_have_rates_of_their_own_or_one_together() {
+        let (things_per_second, registry_calls_per_second) = (Some(100), Some(7));
+        let meters = Meters::new(Quotas { things_per_second, registry_calls_per_second, ..Quotas::default() });
+        assert_eq!(count(|| meters.registry("CreateThing", START)), 100);
+        assert_eq!(count(|| meters.registry("AttachThingPrincipal", START)), 100, "each has its own");
+        assert_eq!(count(|| meters.registry("AttachPolicy", START)), 10_000, "it has no rate here");
+        assert_eq!(count(|| meters.registry("DescribeThing", START) && meters.registry("CreatePolicy", START)), 3);
     }
 
     #[test]

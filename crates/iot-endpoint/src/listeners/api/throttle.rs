@@ -1,25 +1,24 @@
-//! Calls per second: which quota a call counts for (PROTOCOL 15.3), and AWS's answer to one too many.
+//! Calls per second: which quota a call counts for (PROTOCOL 15.3, PROTOCOL-CORE 4.5), and AWS's answer to one too many.
 
 use super::{Call, Refused};
-use iot_jobs::wire::model::{JOBS, TEMPLATES};
+use iot_jobs::wire::model::{JOBS, Operation, TEMPLATES, find};
 
 /// # Errors
 /// `ThrottlingException`, status 400 (PROTOCOL 2 fact 16).
 pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
     let shape = &call.service.shape;
-    let is_admitted = match jobs_operation(call.method, call.path) {
-        Some(operation) => shape.admits_jobs_call(operation),
-        None => shape.admits_registry_call(),
-    };
+    // What is no operation at all is refused as that.
+    let is_admitted = find(call.method, call.path).is_none_or(|operation| {
+        if is_of_jobs(operation) { shape.admits_jobs_call(operation.name) } else { shape.admits_registry_call(operation.name) }
+    });
     if is_admitted {
         return Ok(());
     }
     Err(Refused::new(400, "ThrottlingException", "Rate exceeded"))
 }
 
-/// Each operation of the jobs control plane has a rate of its own.
-fn jobs_operation(method: &str, path: &[&str]) -> Option<&'static str> {
-    JOBS.iter().chain(TEMPLATES).find(|operation| operation.is(method, path)).map(|operation| operation.name)
+fn is_of_jobs(operation: &Operation) -> bool {
+    JOBS.iter().chain(TEMPLATES).any(|known| known.name == operation.name)
 }
 
 #[cfg(test)]
@@ -42,7 +41,8 @@ mod tests {
             ("GET", "endpoint", None),
         ] {
             let path: Vec<&str> = path.split('/').collect();
-            assert_eq!(jobs_operation(method, &path), operation, "{method} {path:?}");
+            let found = find(method, &path).unwrap_or_else(|| panic!("{method} {path:?}"));
+            assert_eq!(is_of_jobs(found).then_some(found.name), operation, "{method} {path:?}");
         }
     }
 }
