@@ -257,3 +257,22 @@ fn a_fleet_of_a_namespace_works_on_jobs_of_a_template() {
     }
     assert!(bench.cells("out/executions.csv", &["anomaly"]).iter().all(|row| row[0].is_empty()));
 }
+
+/// A window of 20 minutes, which last 2 s here, begins with every minute of the clock.
+#[test]
+fn a_job_rolls_out_within_its_maintenance_windows_only() {
+    let bench = Bench::new();
+    let rollout = "[[rollout]]\njob = 'fw'\nafter = 'connected'\nrate = '2/min'\ntargetSelection = 'CONTINUOUS'\n\
+                   maintenance_windows = [{ start = 'cron(* * * * ? *)', minutes = 20 }]\ndocument = { operation = 'x' }\n";
+    let fleet = FLEET.replace("minute = '1s'", "minute = '100ms'").replace("limit = '60s'", "limit = '150s'");
+    fs::write(bench.path("jobs.toml"), fleet + rollout).unwrap();
+    let output = bench.run(&["run", "jobs.toml", "--ui", "none", "--out", "out"]);
+    assert_eq!(bench.code(output.status), Some(0), "{} {}", String::from_utf8_lossy(&output.stderr), bench.text("out/run.json"));
+    let uptime_s: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let booted_s = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() - uptime_s;
+    let events = bench.cells("out/service_ledger.csv", &["event", "mono_ns"]);
+    let queued = events.iter().filter(|row| row[0] == "queued").map(|row| row[1].parse::<f64>().unwrap() / 1e9);
+    let seconds: Vec<f64> = queued.map(|mono_s| (booted_s + mono_s) % 60.0).collect();
+    assert_eq!(seconds.len(), 30);
+    assert!(seconds.iter().all(|second| *second < 2.2), "{seconds:?}");
+}

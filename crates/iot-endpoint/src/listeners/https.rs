@@ -27,7 +27,7 @@ struct Listener {
 }
 
 /// Runs a connection to its end, with the permit to be one.
-pub(super) async fn run(stream: TlsStream, service: Arc<Service>, auto_register: bool, _permit: OwnedSemaphorePermit) {
+pub(super) async fn run(stream: Box<TlsStream>, service: Arc<Service>, auto_register: bool, _permit: OwnedSemaphorePermit) {
     let Some(presented) = mutual::presented(&stream) else { return };
     // A thing that may not come in at all lives as long as it likes: each of its requests is refused.
     let end =

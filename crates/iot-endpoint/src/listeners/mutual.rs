@@ -62,9 +62,9 @@ pub(crate) async fn serve(door: Door, by_default: Protocol, tls: Arc<ServerConfi
             drop(place);
             // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
             match protocol(&stream).unwrap_or(by_default) {
-                Protocol::Mqtt => drop(tokio::spawn(mqtt::run(stream, service, settings))),
+                Protocol::Mqtt => drop(tokio::spawn(mqtt::run(Box::new(stream), service, settings))),
                 Protocol::Http => match http_connections.try_acquire_owned() {
-                    Ok(permit) => drop(tokio::spawn(https::run(stream, service, settings.auto_register, permit))),
+                    Ok(permit) => drop(tokio::spawn(https::run(Box::new(stream), service, settings.auto_register, permit))),
                     Err(_) => tracing::warn!("more than {CONNECTIONS_MAX} HTTPS connections: one is closed"),
                 },
             }

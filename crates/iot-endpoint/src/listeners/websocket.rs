@@ -47,7 +47,7 @@ pub(super) fn answer(
         drop(request);
         let Ok(parts) = upgraded.downcast::<Io<TlsStream>>() else { return };
         let stream = parts.io.into_inner().into_inner();
-        mqtt::run(FrameStream::accepted(stream, parts.read_buf.to_vec()).await, service, settings).await;
+        mqtt::run(Box::new(FrameStream::accepted(stream, parts.read_buf.to_vec()).await), service, settings).await;
     });
     response
 }

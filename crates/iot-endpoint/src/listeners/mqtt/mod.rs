@@ -40,8 +40,8 @@ impl Carrier for TlsStream {
     }
 }
 
-/// Runs a connection to its end.
-pub(crate) async fn run(stream: impl Carrier, service: Arc<Service>, settings: MqttSettings) {
+/// Runs a connection to its end. `stream` is boxed: a future keeps room for each place that it was moved from.
+pub(crate) async fn run(stream: Box<impl Carrier>, service: Arc<Service>, settings: MqttSettings) {
     let end = connection::run(stream, &service, settings).await;
     tracing::debug!(end = %end, "connection closed");
 }

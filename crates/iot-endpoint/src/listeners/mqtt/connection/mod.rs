@@ -68,7 +68,7 @@ impl End {
 }
 
 /// Runs a connection to its end.
-pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: MqttSettings) -> End {
+pub(super) async fn run<C: Carrier>(mut stream: Box<C>, service: &Service, settings: MqttSettings) -> End {
     let mut inbound = BytesMut::new();
     let mut out = BytesMut::new();
     let connect = match timeout(CONNECT_TIMEOUT, read_connect(&mut stream, &mut inbound)).await {
@@ -82,7 +82,7 @@ pub(super) async fn run<C: Carrier>(mut stream: C, service: &Service, settings: 
         dismiss(&mut stream, &mut out, service).await;
         return End::Refused("over a quota of connections".into());
     };
-    let Admitted { identity, permissions } = match admit(&stream, &connect, service, settings) {
+    let Admitted { identity, permissions } = match admit(&*stream, &connect, service, settings) {
         Ok(admitted) => admitted,
         Err(refused) => {
             if let Some(reason) = refused.reason {
@@ -213,7 +213,7 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, servi
 
 /// A connection whose client was let in.
 struct Connection<'a, C> {
-    stream: C,
+    stream: Box<C>,
     inbound: BytesMut,
     out: BytesMut,
     session: Session<'a>,
