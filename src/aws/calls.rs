@@ -49,6 +49,15 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
+/// Which executions end with their job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canceled {
+    /// Those that no thing has begun.
+    Queued,
+    /// Those in progress, too.
+    All,
+}
+
 /// `ACTIVE`, as certificates are made or become.
 pub const ACTIVE: &str = "ACTIVE";
 /// `INACTIVE`, as they become before they are deleted.
@@ -239,11 +248,11 @@ impl Call {
         Self::new("DescribeJob", Method::GET, format!("/jobs/{}", escaped(job.as_str())))
     }
 
-    /// With the executions that are in progress.
     #[must_use]
-    pub fn cancel_job(job: &JobId, comment: &str) -> Self {
+    pub fn cancel_job(job: &JobId, what: Canceled, comment: &str) -> Self {
         let body = json!({ "comment": comment });
-        Self::new("CancelJob", Method::PUT, format!("/jobs/{}/cancel?force=true", escaped(job.as_str()))).with_body(&body)
+        let force = what == Canceled::All;
+        Self::new("CancelJob", Method::PUT, format!("/jobs/{}/cancel?force={force}", escaped(job.as_str()))).with_body(&body)
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 //! What a run asks of the control plane: things, groups and jobs, on the local endpoint as on AWS.
 
-use super::calls::Call;
+use super::calls::{Call, Canceled};
 use super::client::{CONNECTIONS, CallError, Client, ControlEndpoint};
 use aws_signing::keyring::Keyring;
 use futures_util::future::try_join_all;
@@ -126,12 +126,12 @@ impl ControlClient {
         }
     }
 
-    /// Cancels a job with all executions that have not ended. A job that is over, or was deleted, stays as it is.
+    /// Cancels a job with these of its executions. A job that is over, or was deleted, stays as it is.
     ///
     /// # Errors
     /// When the call is refused, or breaks too often.
-    pub async fn cancel_job(&self, job: &JobId) -> Result<(), CallError> {
-        cancel_job(&self.client, job).await
+    pub async fn cancel_job(&self, job: &JobId, what: Canceled) -> Result<(), CallError> {
+        cancel_job(&self.client, job, what).await
     }
 
     /// Deletes a job, whatever its executions are at.
@@ -143,8 +143,8 @@ impl ControlClient {
     }
 }
 
-pub(super) async fn cancel_job(client: &Client, job: &JobId) -> Result<(), CallError> {
-    match client.call(&Call::cancel_job(job, CANCELED_BY)).await {
+pub(super) async fn cancel_job(client: &Client, job: &JobId, what: Canceled) -> Result<(), CallError> {
+    match client.call(&Call::cancel_job(job, what, CANCELED_BY)).await {
         // Over (inferred).
         Err(error) if error.is("InvalidStateTransitionException") || error.is("InvalidRequestException") => Ok(()),
         outcome => unless_gone(outcome),

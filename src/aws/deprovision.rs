@@ -1,6 +1,6 @@
 //! Removes a fleet from an account: exactly what its inventory names, in the order in which the service allows it, and says what is left.
 
-use super::calls::Call;
+use super::calls::{Call, Canceled};
 use super::client::{CallError, Client};
 use super::control::{cancel_job, delete_job, is_gone, text_of, unless_gone};
 use super::inventory::{Kind, Resource, Step};
@@ -117,7 +117,7 @@ impl<'a> Deprovision<'a> {
     async fn remove_jobs(&self, jobs: &[&str]) -> Result<(), DeprovisionError> {
         for name in jobs {
             let Ok(job) = JobId::new(name) else { continue };
-            let removed = match cancel_job(self.client, &job).await {
+            let removed = match cancel_job(self.client, &job, Canceled::All).await {
                 Ok(()) => delete_job(self.client, &job).await,
                 Err(error) => Err(error),
             };

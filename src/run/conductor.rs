@@ -8,6 +8,7 @@ use super::events::{self, EventSchedule, Step};
 use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::measure::{LoadBegins, Measured, Measuring};
+use super::progress::Progress;
 use super::sources::Sources;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
@@ -21,8 +22,8 @@ use crate::scenario::plan::{EndWhen, EventKind, Plan};
 use host::clock;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
+use load_metrics::Phase;
 use load_metrics::{Collector, Interval, Operation, SecondInput, ShardSecond, Snapshot};
-use load_metrics::{Phase, PhaseSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,9 +31,6 @@ use thing_transport::shard::Order;
 
 /// How often phases are looked at between seconds.
 const TICK: Duration = Duration::from_millis(50);
-/// What an endpoint may still be at work on.
-const REQUESTS: [Operation; 6] =
-    [Operation::GetPending, Operation::StartNext, Operation::Describe, Operation::Update, Operation::Puback, Operation::Telemetry];
 /// How long work under way may go on when a run is interrupted.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// From the order to close to the last interval of the last shard.
@@ -114,36 +112,6 @@ pub(super) struct Conductor<'a> {
     pub stop: &'a mut StopRequests,
 }
 
-/// How a run stands between two looks.
-struct Progress {
-    phase: Phase,
-    /// Since the last second that was taken in.
-    phases: PhaseSet,
-    connected_at: Option<Mono>,
-    /// When things last happened: a message, a connection, an execution.
-    busy_at: Mono,
-    last: Option<Arc<Snapshot>>,
-    /// Jobs of the plan that are not created, at the end of the run.
-    uncreated: Vec<JobId>,
-}
-
-impl Progress {
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.phases.insert(phase);
-    }
-
-    /// Requests that have no answer yet, as of the last second.
-    fn open_requests(&self) -> u64 {
-        let open = |operation: &Operation| self.last.as_ref()?.of_run(*operation).map(|row| row.open);
-        REQUESTS.iter().filter_map(open).sum()
-    }
-
-    fn take_phases(&mut self) -> PhaseSet {
-        std::mem::replace(&mut self.phases, self.phase.into())
-    }
-}
-
 impl Conductor<'_> {
     /// Conducts the run to its end; the files are complete whatever the end is.
     ///
@@ -215,6 +183,7 @@ impl Conductor<'_> {
                 () = self.stop.next() => match draining {
                     None => {
                         draining = Some(self.drain(progress, Ending::Interrupted));
+                        self.cancel_queued();
                         self.ui.tell("interrupted: no new work, draining; once more to stop now");
                     }
                     Some(_) => return Ok(Ending::Interrupted),
@@ -270,6 +239,13 @@ impl Conductor<'_> {
         progress.enter(Phase::Drain);
         self.fleet.order(Order::Drain);
         (clock::mono() + DRAIN_LIMIT, ending)
+    }
+
+    /// In an account, jobs do not end with the run.
+    fn cancel_queued(&self) {
+        if let Some(cleanup) = self.control.and_then(|control| control.cleanup.clone()) {
+            tokio::spawn(async move { cleanup.cancel_queued().await });
+        }
     }
 
     fn step(&mut self, step: Step) {

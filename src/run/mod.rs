@@ -16,6 +16,7 @@ mod needs;
 pub(crate) mod observe;
 mod prediction;
 mod process;
+mod progress;
 mod run_info;
 mod series;
 mod shard;

@@ -94,13 +94,22 @@ impl Auditor {
         .map(|names| names.len())
     }
 
+    fn jobs(&self) -> Vec<Value> {
+        self.ask(Method::GET, "/jobs", "")["jobs"].as_array().unwrap().clone()
+    }
+
     #[track_caller]
-    fn wait_for_a_job(&self, number: usize) {
+    fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.others()[4] < number {
-            assert!(Instant::now() < deadline, "no job is created");
+        while !condition() {
+            assert!(Instant::now() < deadline, "timed out waiting until {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    #[track_caller]
+    fn wait_for_a_job(&self, number: usize) {
+        self.wait_until("a job is created", || self.others()[4] >= number);
     }
 
     #[track_caller]
@@ -320,13 +329,17 @@ fn a_run_that_is_interrupted_cancels_its_jobs_and_takes_them_away_unless_they_ar
     for (more, left) in [(&["--yes"][..], 0), (&["--yes", "--keep-jobs"], 1)] {
         let mut process = Guard(run(&bench, &serve, &endless, more).stderr(Stdio::null()).spawn().unwrap());
         auditor.wait_for_a_job(1);
-        for _ in 0..2 {
+        let interrupt = |process: &Guard| {
             let pid = rustix::process::Pid::from_child(&process.0);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
-            std::thread::sleep(Duration::from_millis(300));
-        }
+        };
+        interrupt(&process);
+        // At once, and not when things have done what they had begun, or 10 s are up.
+        auditor.wait_until("the job is canceled", || auditor.jobs().iter().any(|job| job["status"] == "CANCELED"));
+        assert!(process.0.try_wait().unwrap().is_none(), "the run drains");
+        interrupt(&process);
         assert_eq!(process.0.wait().unwrap().code(), Some(105));
-        let jobs = auditor.ask(Method::GET, "/jobs", "")["jobs"].as_array().unwrap().clone();
+        let jobs = auditor.jobs();
         assert_eq!(jobs.len(), left, "{jobs:?}");
         assert!(jobs.iter().all(|job| job["status"] == "CANCELED"), "{jobs:?}");
     }

@@ -2,6 +2,7 @@
 
 use super::super::stop::StopRequests;
 use super::super::ui::Ui;
+use crate::aws::calls::Canceled;
 use crate::aws::client::CallError;
 use crate::aws::control::ControlClient;
 use crate::aws::inventory::{Change, Kind, Record, Step};
@@ -64,12 +65,25 @@ impl Cleanup {
         Journal::open(dir)?.append(Record::Resource(change), Durability::Now)
     }
 
+    fn created(&self) -> Vec<JobId> {
+        self.created.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nothing more is to be rolled out; what things have begun may end. [`Self::finish`] tells what came of it.
+    pub(in crate::run) async fn cancel_queued(&self) {
+        for job in self.created() {
+            if let Err(error) = self.client.cancel_job(&job, Canceled::Queued).await {
+                tracing::debug!(%job, %error, "the job goes on until the run has drained");
+            }
+        }
+    }
+
     /// Cancels what may go on, and takes everything away that is not to be kept. Says what is left; a request to stop ends it.
     pub(in crate::run) async fn finish(&self, is_complete: bool, afterwards: JobsAfterwards, ui: &Ui, stop: &mut StopRequests) {
         let work = async {
-            let jobs = self.created.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let jobs = self.created();
             for job in jobs.iter().filter(|_| !is_complete) {
-                told(ui, &format!("job {job} canceled"), self.client.cancel_job(job).await);
+                told(ui, &format!("job {job} canceled"), self.client.cancel_job(job, Canceled::All).await);
             }
             if afterwards == JobsAfterwards::Deleted {
                 for job in &jobs {
