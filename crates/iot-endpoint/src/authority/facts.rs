@@ -128,8 +128,7 @@ impl Service {
 
     fn device(&self, asking: Asking<'_>) -> Device {
         let (client, policies) = self.read(|registry, engine| self.authority.client(registry, engine, asking, |_| ()));
-        let depends_on_time = policies.iter().any(|policy| policy.document.depends_on_time());
-        Device { client, policies, depends_on_time }
+        Device { client, policies }
     }
 
     /// Lets a client feel what has changed since it was judged last; `presented` is what it has shown.
@@ -147,9 +146,8 @@ impl Service {
             return;
         }
         if let Some(presented) = presented() {
-            permissions.who = Who::Device(Box::new(self.device(presented.borrow().asking(client_id))));
-            permissions.generation = generation;
-            permissions.forget();
+            let device = self.device(presented.borrow().asking(client_id));
+            permissions.replace(Who::Device(Box::new(device)), generation);
         }
     }
 

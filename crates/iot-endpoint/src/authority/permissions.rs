@@ -2,11 +2,14 @@
 
 use super::Common;
 use iot_policy::{Action, Client, ConnectAttributes, Policy, Request, evaluate, explain};
+use smallvec::{Array, SmallVec};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-/// Decisions that are remembered of one session: a thing that works through a job needs about a dozen. They take 8 bytes each.
+/// Decisions that are remembered of one session.
 const REMEMBERED_MAX: usize = 32;
+/// Those that stand in the session itself, whose memory is at hand when a packet comes: about what a thing needs that works through a job.
+const ALLOWED_INLINE: usize = 12;
 
 /// What a client may do, and what is needed to decide of that.
 #[derive(Debug)]
@@ -16,8 +19,10 @@ pub(crate) struct Permissions {
     /// Which of [`super::Authority::generation`] this is of.
     pub(super) generation: u64,
     pub(super) epoch_s: i64,
-    allowed: Remembered,
-    denied: Remembered,
+    /// Decisions change though nothing but the time does.
+    depends_on_time: bool,
+    allowed: Remembered<[u64; ALLOWED_INLINE]>,
+    denied: Remembered<[u64; 0]>,
     denials: Vec<Denial>,
 }
 
@@ -34,8 +39,6 @@ pub(super) enum Who {
 pub(super) struct Device {
     pub(super) client: Client,
     pub(super) policies: Arc<[Arc<Policy>]>,
-    /// Decisions change though nothing but the time does.
-    pub(super) depends_on_time: bool,
 }
 
 /// Something that a client was not allowed to do, the first time that it tried.
@@ -48,13 +51,19 @@ pub(crate) struct Denial {
 }
 
 /// The newest few of what was asked, by their hashes.
-#[derive(Debug, Default)]
-struct Remembered {
-    hashes: Vec<u64>,
+#[derive(Debug)]
+struct Remembered<A: Array<Item = u64>> {
+    hashes: SmallVec<A>,
     next: usize,
 }
 
-impl Remembered {
+impl<A: Array<Item = u64>> Default for Remembered<A> {
+    fn default() -> Self {
+        Self { hashes: SmallVec::new(), next: 0 }
+    }
+}
+
+impl<A: Array<Item = u64>> Remembered<A> {
     fn has(&self, hash: u64) -> bool {
         self.hashes.contains(&hash)
     }
@@ -69,10 +78,17 @@ impl Remembered {
     }
 }
 
+impl Who {
+    fn depends_on_time(&self) -> bool {
+        matches!(self, Self::Device(device) if device.policies.iter().any(|policy| policy.document.depends_on_time()))
+    }
+}
+
 impl Permissions {
     pub(super) fn new(common: &Arc<Common>, who: Who, generation: u64) -> Self {
         Self {
             common: Arc::clone(common),
+            depends_on_time: who.depends_on_time(),
             who,
             generation,
             epoch_s: 0,
@@ -88,13 +104,14 @@ impl Permissions {
         Self::new(common, Who::Iam, 0)
     }
 
-    /// What was decided is worth nothing any more.
-    pub(super) fn forget(&mut self) {
+    /// What was decided is worth nothing any more: the client, or its policies, are others.
+    pub(super) fn replace(&mut self, who: Who, generation: u64) {
+        (self.depends_on_time, self.who, self.generation) = (who.depends_on_time(), who, generation);
         (self.allowed, self.denied) = (Remembered::default(), Remembered::default());
     }
 
     pub(crate) fn depends_on_time(&self) -> bool {
-        matches!(&self.who, Who::Device(device) if device.depends_on_time)
+        self.depends_on_time
     }
 
     /// Whether the client may do this. A denial goes to [`Self::take_denials`], once.
@@ -115,7 +132,7 @@ impl Permissions {
         }
         let request = Request { action, name, home: &self.common.home, connect, epoch_s: self.epoch_s };
         if evaluate(&device.policies, &device.client, &request).is_allowed() {
-            if !device.depends_on_time {
+            if !self.depends_on_time {
                 self.allowed.add(hash);
             }
             return true;
@@ -153,9 +170,8 @@ pub(crate) mod tests {
         let document = Document::parse(document).unwrap();
         let thing = iot_policy::Thing { name: id.into(), ..iot_policy::Thing::default() };
         let client = Client { id: Some(id.into()), attachment: Attachment::Is(Box::new(thing)), ..Client::default() };
-        let depends_on_time = document.depends_on_time();
         let policies = [Arc::new(Policy { name: "p".into(), version: 1, document })];
-        let device = Device { client, policies: Arc::new(policies), depends_on_time };
+        let device = Device { client, policies: Arc::new(policies) };
         Permissions::new(&Authority::new(Duration::ZERO).common, Who::Device(Box::new(device)), 0)
     }
 
@@ -175,7 +191,8 @@ pub(crate) mod tests {
         assert_eq!(permissions.take_denials(), told.map(|(action, name)| Denial { action, name: name.into() }));
         assert!(permissions.take_denials().is_empty());
         assert!(permissions.allowed.hashes.len() == REMEMBERED_MAX && permissions.denied.hashes.len() == 2);
-        permissions.forget();
+        let Who::Device(device) = std::mem::replace(&mut permissions.who, Who::Iam) else { panic!() };
+        permissions.replace(Who::Device(device), 1);
         assert!(!permissions.may(Action::Publish, "no"));
         assert_eq!(permissions.take_denials().len(), 1);
     }

@@ -23,6 +23,8 @@ pub(super) struct Aliases([Option<Box<str>>; limits::TOPIC_ALIASES_MAX as usize]
 #[derive(Debug)]
 pub(crate) struct JobsRequest {
     pub(crate) thing: ThingName,
+    /// Which operation is asked for; `None` where none has the topic.
+    pub(crate) kind: Option<RequestKind>,
     publish: Box<Publish>,
     /// When it came.
     pub(crate) received: Mono,
@@ -37,11 +39,6 @@ impl JobsRequest {
         }
     }
 
-    /// The same without its names.
-    pub(crate) fn kind(&self) -> Option<RequestKind> {
-        self.topic().map(|(request, _)| request.kind())
-    }
-
     pub(crate) fn payload(&self) -> &[u8] {
         &self.publish.payload
     }
@@ -49,7 +46,7 @@ impl JobsRequest {
     /// Where an `InvalidTopic` answer goes is inferred: the request topic plus `/rejected`.
     pub(crate) fn answer(&self, is_accepted: bool, payload: Vec<u8>) -> Answer {
         let leg = if is_accepted { "accepted" } else { "rejected" };
-        Answer { topic: format!("{}/{leg}", self.publish.topic), payload, requested_qos: self.publish.qos }
+        Answer { topic: [&*self.publish.topic, "/", leg].concat(), payload, requested_qos: self.publish.qos }
     }
 }
 
@@ -79,19 +76,19 @@ impl Session<'_> {
             return Ok(Effect::None);
         }
         check(&publish)?;
-        let thing = self.requested_thing(&publish)?;
+        let requested = self.requested(&publish)?;
         if !self.may_publish(&publish) {
             return self.refuse_unauthorized(publish.packet_id, out);
         }
-        let Some(thing) = thing else {
+        let Some((thing, kind)) = requested else {
             return Ok(Effect::Publish { id: publish.packet_id, message: message(&publish, now) });
         };
         self.acknowledge(publish.packet_id, Reason::Success, out);
-        Ok(Effect::Request(JobsRequest { thing, publish, received: now }))
+        Ok(Effect::Request(JobsRequest { thing, kind, publish, received: now }))
     }
 
-    /// The thing whose reserved topic it is; `None`: a topic that is not reserved.
-    fn requested_thing(&self, publish: &Publish) -> Result<Option<ThingName>, Close> {
+    /// The thing whose reserved topic it is, and which operation has that; `None`: a topic that is not reserved.
+    fn requested(&self, publish: &Publish) -> Result<Option<(ThingName, Option<RequestKind>)>, Close> {
         let not_there = Close::Refused(Reason::TopicInvalid, "a reserved topic that does not exist");
         if !filter::is_reserved(&publish.topic) {
             return Ok(None);
@@ -99,13 +96,16 @@ impl Session<'_> {
         if publish.retain {
             return Err(Close::protocol("RETAIN on a reserved topic"));
         }
-        match Topic::parse(&publish.topic) {
-            Ok(Topic { thing, .. }) | Err(TopicError::InvalidOperation { thing }) => match &self.thing {
-                Some(own) if own.as_str() == thing => Ok(Some(own.clone())),
-                _ => ThingName::new(thing).map(Some).map_err(|_| not_there),
-            },
-            Err(TopicError::NotJobs) => Err(not_there),
-        }
+        let (thing, kind) = match Topic::parse(&publish.topic) {
+            Ok(Topic { thing, kind: TopicKind::Request(request), .. }) => (thing, Some(request.kind())),
+            Ok(Topic { thing, .. }) | Err(TopicError::InvalidOperation { thing }) => (thing, None),
+            Err(TopicError::NotJobs) => return Err(not_there),
+        };
+        let thing = match &self.thing {
+            Some(own) if own.as_str() == thing => own.clone(),
+            _ => ThingName::new(thing).map_err(|_| not_there)?,
+        };
+        Ok(Some((thing, kind)))
     }
 
     fn may_publish(&mut self, publish: &Publish) -> bool {

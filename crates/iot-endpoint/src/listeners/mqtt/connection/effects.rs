@@ -81,8 +81,7 @@ impl<C: Carrier> Connection<'_, C> {
 
     /// A request is answered now or later, or never.
     fn request(&mut self, request: JobsRequest) -> Result<(), Close> {
-        let kind = request.kind();
-        match self.service.shape.request(&request.thing, kind, request.received) {
+        match self.service.shape.request(&request.thing, request.kind, request.received) {
             Disposition::Handle { due: None, refusal } => self.answer(Delayed { request, refusal })?,
             Disposition::Handle { due: Some(due), refusal } => {
                 self.service.shape.later(due, &self.later, Delivery::Request(Box::new(Delayed { request, refusal })));
@@ -129,7 +128,7 @@ impl<C: Carrier> Connection<'_, C> {
 }
 
 fn encode(request: &JobsRequest, reply: &Reply, is_logged: bool) -> LateAnswer {
-    let answered = is_logged.then(|| Answered::new(&request.thing, request.received, request.kind(), reply));
+    let answered = is_logged.then(|| Answered::new(&request.thing, request.received, request.kind, reply));
     LateAnswer { answer: request.answer(reply.result.is_ok(), payload::encode_reply(reply)), answered }
 }
 
