@@ -184,6 +184,15 @@ fn a_common_name_counts_only_in_what_the_endpoint_made_for_a_thing() {
         assert!(keys.connect(&endpoint, "t-1").is_none(), "{more:?}");
         endpoint.wait_for_log(&["MQTT CONNECT", "\"t-1\"", "issued by a registry that is gone"]);
         assert_eq!(by_hand.connect(&endpoint, "t-1").is_some(), !more.is_empty(), "{more:?}");
+        let listed = ok(&endpoint, "GET", "/things/t-1/principals", &Value::Null);
+        let principals = listed["principals"].as_array().unwrap();
+        assert_eq!(principals.len(), 1 + more.len());
+        for arn in principals {
+            let id = arn.as_str().unwrap().rsplit_once('/').unwrap().1;
+            let described = ok(&endpoint, "GET", &format!("/certificates/{id}"), &Value::Null);
+            let pem = described["certificateDescription"]["certificatePem"].as_str().unwrap();
+            assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "the endpoint has no file of what others made: {pem}");
+        }
         endpoint.connect("t-1").expect_quiet();
     }
 }

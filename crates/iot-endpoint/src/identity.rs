@@ -89,13 +89,13 @@ impl Presented {
     }
 
     /// The thing that the certificate itself names: one that was made here for that thing does. With `auto_register` so does one that
-    /// somebody else made with the key of the CA.
-    fn thing(&self, auto_register: bool) -> Result<ThingName, Refusal> {
+    /// somebody else made with the key of the CA. Says which.
+    fn thing(&self, auto_register: bool) -> Result<(ThingName, Maker), Refusal> {
         let parsed = X509Certificate::from_der(&self.der).map(|(_, parsed)| parsed);
         let parsed = parsed.map_err(|_| "the certificate is no X.509 certificate")?;
-        match MadeFor::of(&parsed) {
-            Some(MadeFor::Thing) => {}
-            None if auto_register => {}
+        let maker = match MadeFor::of(&parsed) {
+            Some(MadeFor::Thing) => Maker::Here,
+            None if auto_register => Maker::SomebodyElse,
             None => {
                 return Err("the certificate is not in the registry, and was not made by this endpoint for a thing \
                             (RegisterCertificateWithoutCA and AttachThingPrincipal let it in, or --auto-register)");
@@ -105,9 +105,18 @@ impl Presented {
                     "the certificate was issued by a registry that is gone (--state keeps it): its common name says nothing",
                 );
             }
-        }
-        common_name(&parsed).ok_or("the certificate is not in the registry, and its common name is no thing name")
+        };
+        let thing = common_name(&parsed).ok_or("the certificate is not in the registry, and its common name is no thing name")?;
+        Ok((thing, maker))
     }
+}
+
+/// Who made a certificate that names its thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// Its file is in the endpoint's folder.
+    Here,
+    SomebodyElse,
 }
 
 /// A client that was found to be in order.
@@ -160,7 +169,7 @@ impl Service {
             }
             None => {}
         }
-        let thing = presented.thing(auto_register)?;
+        let (thing, maker) = presented.thing(auto_register)?;
         if auto_register {
             self.register(std::slice::from_ref(&thing));
         }
@@ -168,13 +177,13 @@ impl Service {
             return Err("the thing is not registered");
         }
         let certificate = DeviceCertificate::from_der(&presented.der).map_err(|_| "the certificate is no X.509 certificate")?;
-        self.adopt(&thing, &certificate);
+        self.adopt(&thing, &certificate, maker);
         Ok(())
     }
 
     /// The thing that a certificate names, and that was deleted meanwhile, is there again, as with a certificate that is new.
     fn register_again(&self, presented: &Presented) {
-        let Ok(thing) = presented.thing(true) else { return };
+        let Ok((thing, _)) = presented.thing(true) else { return };
         if self.read(|registry, _| registry.thing(&thing).is_err()) {
             self.register(std::slice::from_ref(&thing));
             self.call_registry(|registry, _, _| attach_all(registry, presented.id, &thing));
@@ -227,15 +236,18 @@ impl Service {
     /// When a file cannot be read.
     pub(super) fn adopt_made(&self, dir: &Path, names: &[ThingName]) -> Result<(), dev_pki::PkiError> {
         for thing in names {
-            self.adopt(thing, &Store::certificate(dir, thing)?);
+            self.adopt(thing, &Store::certificate(dir, thing)?, Maker::Here);
         }
         Ok(())
     }
 
     /// Takes a certificate that names its thing into the registry: `ACTIVE`, attached to that thing, and with the policy that such things
     /// have. One that is known already, or was deleted, stays what it is.
-    fn adopt(&self, thing: &ThingName, certificate: &DeviceCertificate) {
-        let pem = Pem::OfThing { thing: thing.clone() };
+    fn adopt(&self, thing: &ThingName, certificate: &DeviceCertificate, maker: Maker) {
+        let pem = match maker {
+            Maker::Here => Pem::OfThing { thing: thing.clone() },
+            Maker::SomebodyElse => Pem::Text(certificate.pem.as_str().into()),
+        };
         let id = certificate_id(&certificate.der);
         let (not_before_ms, not_after_ms) = (certificate.not_before_ms, certificate.not_after_ms);
         let (status, mode) = (CertificateStatus::Active, CertificateMode::Default);
