@@ -4,8 +4,7 @@ use super::calls::{ACTIVE, Call, INACTIVE};
 use super::inventory::{FleetSpec, Inventory, KeySource, Kind, Resource, Step};
 use super::policy;
 use iot_jobs::wire::control::Account;
-use iot_jobs::{GroupName, NameError, ThingName};
-use sim_units::name_template::NameTemplate;
+use iot_jobs::{GroupName, ThingName};
 use sim_units::text::name_template;
 
 /// An attribute of each thing, whose value is the id of its fleet.
@@ -21,12 +20,7 @@ pub const SHARED: [Kind; 3] = [Kind::ThingType, Kind::ThingGroup, Kind::Policy];
 /// # Errors
 /// When the template is none, or makes names that no thing may have or that are all the same.
 pub fn thing_names(fleet: &FleetSpec) -> Result<Vec<ThingName>, String> {
-    let template: NameTemplate = name_template(&fleet.thing_name)?;
-    if template.index.is_none() && fleet.things > 1 {
-        return Err(format!("{:?} has no {{index}}, so that all things would have one name", fleet.thing_name));
-    }
-    let names: Result<Vec<ThingName>, NameError> = (0..fleet.things).map(|index| ThingName::new(&template.name(index))).collect();
-    names.map_err(|error| error.to_string())
+    name_template(&fleet.thing_name)?.things(0, fleet.things)
 }
 
 /// The thing group of a fleet, which its jobs are for.

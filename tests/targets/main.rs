@@ -8,6 +8,7 @@ mod fake;
 mod files;
 #[cfg(feature = "aws")]
 mod fleet;
+mod issued;
 mod keys;
 mod list;
 #[cfg(feature = "aws")]

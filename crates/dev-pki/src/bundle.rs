@@ -11,6 +11,7 @@
 //! It is PEM with its explanatory text, so that other tools read it, too.
 
 use super::files::{self, Access};
+use super::issue::Authority;
 use super::{PkiError, cert_path, key_path};
 use host::stdio;
 use iot_jobs::ThingName;
@@ -95,12 +96,25 @@ pub fn pack(dir: &Path, file: &Path) -> Result<usize, PkiError> {
     for name in &names {
         text += &format!("{HEADING}{name}\n{}{}", read(&cert_path(&things, name))?, read(&key_path(&things, name))?);
     }
-    if stdio::is_standard(file) {
-        stdio::print(&text).map_err(|source| PkiError::File { doing: "write", path: file.into(), source })?;
-    } else {
-        files::write(file, &text, Access::Private)?;
-    }
+    write(file, &text)?;
     Ok(names.len())
+}
+
+/// Makes a certificate and a key for each thing, by the CA of `dir`, into `file` and nowhere else. `progress` is told (done, total).
+///
+/// # Errors
+/// When there is no CA that can be used, or the file cannot be written.
+pub fn issue(dir: &Path, things: &[ThingName], file: &Path, progress: &mut dyn FnMut(usize, usize)) -> Result<(), PkiError> {
+    let authority = Authority::open(dir)?;
+    let pairs = super::for_each(things, progress, |name| Ok(format!("{HEADING}{name}\n{}", authority.make_thing(name)?)))?;
+    write(file, &pairs.concat())
+}
+
+fn write(file: &Path, text: &str) -> Result<(), PkiError> {
+    match stdio::is_standard(file) {
+        true => stdio::print(text).map_err(|source| PkiError::File { doing: "write", path: file.into(), source }),
+        false => files::write(file, text, Access::Private),
+    }
 }
 
 /// The other way round: each thing's certificate and key into `DIR/things`; says how many.

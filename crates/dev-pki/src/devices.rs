@@ -1,4 +1,4 @@
-//! Keys and certificates of devices in a folder, for a registry that takes certificates of any CA.
+//! Keys and certificates of devices in a folder, by a CA of its own: for a registry that takes certificates of any CA.
 //!
 //! ```text
 //! DIR/ca.cert.pem  ca.key.pem  things/<thing>.cert.pem  things/<thing>.key.pem
@@ -16,12 +16,45 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the folder cannot be read or written, or another maker holds it for too long.
 pub fn ensure_devices(dir: &Path, things: &[ThingName], progress: &mut dyn FnMut(usize, usize)) -> Result<Made, PkiError> {
+    issue_with(Authority::ensure, dir, things, progress)
+}
+
+/// The same with the CA that is there, which is never made anew.
+///
+/// # Errors
+/// When there is no CA that can be used, the folder cannot be read or written, or another maker holds it for too long.
+pub fn issue_devices(dir: &Path, things: &[ThingName], progress: &mut dyn FnMut(usize, usize)) -> Result<Made, PkiError> {
+    issue_with(Authority::open, dir, things, progress)
+}
+
+/// Makes a CA in the folder, and the folder; whether it did: a CA that is there is kept.
+///
+/// # Errors
+/// When the folder cannot be written, what is there is no CA that can be used, or another maker holds the folder for too long.
+pub fn ensure_ca(dir: &Path) -> Result<bool, PkiError> {
+    fs::create_dir_all(dir).map_err(|source| PkiError::File { doing: "make the folder", path: dir.into(), source })?;
+    let _lock = Lock::acquire(&dir.join(".lock"), LOCK_TIMEOUT)?;
+    files::sweep(dir);
+    // Whoever has a CA may have certificates of it elsewhere: it is not replaced.
+    if ["ca.cert.pem", "ca.key.pem"].iter().any(|file| dir.join(file).exists()) {
+        return Authority::open(dir).map(|_| false);
+    }
+    Authority::ensure(dir)?;
+    sync(dir)?;
+    Ok(true)
+}
+
+fn issue_with(
+    authority: fn(&Path) -> Result<Authority, PkiError>,
+    dir: &Path,
+    things: &[ThingName],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Made, PkiError> {
     let folder = make(dir)?;
     let _lock = Lock::acquire(&dir.join(".lock"), LOCK_TIMEOUT)?;
     files::sweep(dir);
     files::sweep(&folder);
-    let authority = Authority::ensure(dir)?;
-    let made = ensure_things(&folder, &authority, things, progress)?;
+    let made = ensure_things(&folder, &authority(dir)?, things, progress)?;
     sync(dir)?;
     Ok(made)
 }
@@ -62,6 +95,24 @@ mod tests {
     use super::super::given;
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_ca_is_kept_and_what_is_no_ca_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let things = [ThingName::new("a").unwrap()];
+        let issue = || issue_devices(dir, &things, &mut |_, _| {}).map_err(|error| error.to_string());
+        assert!(issue().unwrap_err().contains("ca.cert.pem"));
+        assert!(ensure_ca(dir).unwrap());
+        let ca = fs::read_to_string(dir.join("ca.cert.pem")).unwrap();
+        assert_eq!(issue().unwrap(), Made { issued: 1, reused: 0 });
+        assert!(!ensure_ca(dir).unwrap(), "there is one");
+        assert_eq!(fs::read_to_string(dir.join("ca.cert.pem")).unwrap(), ca);
+        assert_eq!(issue().unwrap(), Made { issued: 0, reused: 1 });
+        fs::write(dir.join("ca.key.pem"), "none").unwrap();
+        assert!(ensure_ca(dir).unwrap_err().to_string().contains("ca.cert.pem"));
+        assert_eq!(fs::read_to_string(dir.join("ca.key.pem")).unwrap(), "none", "nothing is replaced");
+    }
 
     #[test]
     fn pairs_are_made_once_and_keys_are_private() {

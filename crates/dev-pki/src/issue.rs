@@ -151,12 +151,22 @@ impl Authority {
         request.issue_like(template.der(), &self.signer)
     }
 
+    /// Certificate and key of a thing, as PEM; nothing is written.
+    pub(super) fn make_thing(&self, name: &ThingName) -> Result<String, PkiError> {
+        self.make(thing_params(name), name.as_str()).map(|(cert, key)| cert + &key)
+    }
+
     fn issue(&self, params: CertificateParams, subject: &str, cert: &Path, key: &Path) -> Result<(), PkiError> {
+        let (cert_pem, key_pem) = self.make(params, subject)?;
+        files::write(key, &key_pem, Access::Private)?;
+        files::write(cert, &cert_pem, Access::Public)
+    }
+
+    fn make(&self, params: CertificateParams, subject: &str) -> Result<(String, String), PkiError> {
         let failed = |source| PkiError::Issue { subject: subject.to_owned(), source };
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let certificate = params.signed_by(&pair, &self.issuer).map_err(failed)?;
-        files::write(key, &pair.serialize_pem(), Access::Private)?;
-        files::write(cert, &certificate.pem(), Access::Public)
+        Ok((certificate.pem(), pair.serialize_pem()))
     }
 
     /// Signature checks would cost ten thousand things seconds; the authority key identifier and the key tell as much.

@@ -27,7 +27,7 @@ mod signer;
 mod signing_request;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
-pub use devices::{device_paths, ensure_devices, keep_device};
+pub use devices::{device_paths, ensure_ca, ensure_devices, issue_devices, keep_device};
 pub use files::AwsCredentials;
 pub use mark::MadeFor;
 pub use signer::signer_key;
@@ -209,36 +209,49 @@ fn ensure_things(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Made, PkiError> {
     let present = listing(dir)?;
-    let (done, issued) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let unfit = Unfit::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().max(1));
-    let work = |slice: &[ThingName]| -> Result<(), PkiError> {
-        for name in slice {
-            let (cert, key) = (cert_path(dir, name), key_path(dir, name));
-            let is_fit = present.contains(&format!("{name}.cert.pem"))
-                && authority.check_thing(name, &cert, &key).map_err(|why| unfit.add(name, why)).is_ok();
-            if !is_fit {
-                authority.issue_thing(name, &cert, &key)?;
-                issued.fetch_add(1, Ordering::Relaxed);
-            }
-            done.fetch_add(1, Ordering::Relaxed);
+    let is_issued = for_each(names, progress, |name| {
+        let (cert, key) = (cert_path(dir, name), key_path(dir, name));
+        let is_fit = present.contains(&format!("{name}.cert.pem"))
+            && authority.check_thing(name, &cert, &key).map_err(|why| unfit.add(name, why)).is_ok();
+        if !is_fit {
+            authority.issue_thing(name, &cert, &key)?;
         }
-        Ok(())
+        Ok(!is_fit)
+    })?;
+    files::sync_dir(dir)?;
+    unfit.tell();
+    let issued = is_issued.into_iter().filter(|is_issued| *is_issued).count();
+    Ok(Made { reused: names.len() - issued, issued })
+}
+
+/// Does it for each thing, on every core; what came of it, in order. `progress` is told (done, total) from this thread.
+fn for_each<T: Send>(
+    names: &[ThingName],
+    progress: &mut dyn FnMut(usize, usize),
+    work: impl Fn(&ThingName) -> Result<T, PkiError> + Sync,
+) -> Result<Vec<T>, PkiError> {
+    let done = AtomicUsize::new(0);
+    let counted = |name: &ThingName| {
+        let result = work(name)?;
+        done.fetch_add(1, Ordering::Relaxed);
+        Ok(result)
     };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(names.len().max(1));
+    let all = |slice: &[ThingName]| slice.iter().map(counted).collect::<Result<Vec<T>, PkiError>>();
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            names.chunks(names.len().div_ceil(threads).max(1)).map(|slice| scope.spawn(move || work(slice))).collect();
+        let workers: Vec<_> = names.chunks(names.len().div_ceil(threads).max(1)).map(|slice| scope.spawn(|| all(slice))).collect();
         while workers.iter().any(|worker| !worker.is_finished()) {
             progress(done.load(Ordering::Relaxed), names.len());
             std::thread::sleep(POLL.min(Duration::from_millis(5 + names.len() as u64 / 100)));
         }
         progress(done.load(Ordering::Relaxed), names.len());
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
-    files::sync_dir(dir)?;
-    unfit.tell();
-    let issued = issued.into_inner();
-    Ok(Made { reused: names.len() - issued, issued })
+        let mut results = Vec::with_capacity(names.len());
+        for worker in workers {
+            results.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(results)
+    })
 }
 
 /// Pairs of things that were there and could not be used: one line of the log, however many they are.
