@@ -40,6 +40,27 @@ fn the_two_commands_of_the_readme_are_what_they_were() {
     assert!(fs::read_to_string(page(".ci/run")).unwrap().contains("scripts/test"));
 }
 
+/// `scripts/try-packages` runs what the README says.
+#[test]
+fn a_tarball_is_unpacked_and_tried_with_one_line() {
+    let line = "tar -xJf fleetsim-*-x86_64-linux.tar.xz && fleetsim-*/fleetsim demo";
+    assert!(fs::read_to_string(page("README.md")).unwrap().contains(&format!("```text\n{line}\n```")));
+    assert!(fs::read_to_string(page("docs/INSTALL.md")).unwrap().contains(line));
+}
+
+#[test]
+fn workflows_run_scripts_that_are_there() {
+    let mut scripts = BTreeSet::new();
+    for file in fs::read_dir(page(".github/workflows")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let words = text.split(|c: char| c.is_whitespace() || "\"'`(),;".contains(c));
+        scripts.extend(words.filter(|word| word.starts_with("scripts/") || word.starts_with(".ci/")).map(str::to_owned));
+    }
+    assert!(scripts.contains("scripts/package") && scripts.contains(".ci/run"), "{scripts:?}");
+    let missing: Vec<&String> = scripts.iter().filter(|script| !page(script).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The roll-out that a page shows in pieces first, put together.
 #[test]
 fn the_rollout_that_the_page_shows_is_one() {

@@ -14,7 +14,7 @@ pub use step::Timing;
 use crate::exit;
 use crate::report::{self, CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question, ReportError};
 use crate::roster::Roster;
-use crate::run::{JobsAfterwards, Outlets, RunOptions, StopRequests, UiKind, rfc3339, run_step, runtime, stamp};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, StopRequests, UiKind, results_root, rfc3339, run_step, runtime, stamp};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
 use ceiling::{Ceiling, ceiling};
@@ -33,9 +33,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use step::{Steps, operation};
 use words::{Ending, Findings, standing};
-
-/// Where results go if nobody says where.
-const RESULTS: &str = "results";
 
 /// What `fleetsim capacity` was asked for.
 pub struct CapacityOptions {
@@ -357,7 +354,10 @@ fn place(plan: &Plan, out: Option<PathBuf>, resume: bool) -> Result<PathBuf, Ref
     match out {
         Some(out) => Ok(out),
         None if resume => Err((exit::USAGE, "--resume needs --out DIR, the folder of the search to go on with".into())),
-        None => Ok(Path::new(RESULTS).join(format!("{}-capacity-{}", plan.name, stamp()))),
+        None => match results_root() {
+            Ok(root) => Ok(root.join(format!("{}-capacity-{}", plan.name, stamp()))),
+            Err(error) => Err((exit::ERROR, format!("failed to {error}"))),
+        },
     }
 }
 

@@ -7,13 +7,16 @@ mod certs;
 mod check;
 mod ci_args;
 mod compare;
+mod demo;
 mod forecast;
+mod man;
 mod merge;
 mod report;
 mod run;
 mod scenario_args;
 mod scenarios;
 mod serve;
+mod welcome;
 
 use crate::exit;
 use crate::logging::LogLine;
@@ -28,7 +31,7 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "fleetsim", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     #[command(flatten)]
     logging: Logging,
 }
@@ -45,6 +48,8 @@ struct Logging {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See it work: a few hundred things roll out a firmware job on the dashboard, in under a minute
+    Demo(demo::DemoArgs),
     /// Drive a fleet through a scenario and write a results folder
     Run(run::RunArgs),
     /// Validate a scenario, and say whether this host and the account's quotas can carry it, and what it costs; opens no connection
@@ -61,7 +66,9 @@ enum Command {
     Scenarios(scenarios::ScenariosArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Many certificates in one file, and back
+    /// Write the manual pages, one a command, into a folder
+    Man(man::ManArgs),
+    /// Make a CA and device certificates; many certificates in one file, and back
     Certs(certs::CertsArgs),
     /// Two sets of runs side by side: which figures are worse, better or the same
     Compare(compare::CompareArgs),
@@ -69,13 +76,6 @@ enum Command {
     Merge(merge::MergeArgs),
     /// The account at AWS: where it is, a fleet of things in it, and out of it again
     Aws(aws::AwsArgs),
-}
-
-/// A command that is not built yet, whatever it is given.
-#[derive(Args)]
-struct NotBuilt {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _arguments: Vec<String>,
 }
 
 /// Parses the command line, does what it says, and returns the exit code.
@@ -92,7 +92,9 @@ pub fn main() -> u8 {
         // Help and version are no errors.
         Err(help) => return printed(stdio::finish(help.print())),
     };
-    let ui = match &cli.command {
+    let Some(command) = cli.command else { return print(&welcome::text()) };
+    let ui = match &command {
+        Command::Demo(args) => args.ui.kind().ok(),
         Command::Run(args) => args.ui.kind().ok(),
         Command::Capacity(args) => args.ui.kind().ok(),
         _ => None,
@@ -100,7 +102,8 @@ pub fn main() -> u8 {
     let to_dashboard = matches!(ui, Some(UiKind::Tui { .. }));
     start_logging(&cli.logging, to_dashboard);
     forbid_core_dumps();
-    match cli.command {
+    match command {
+        Command::Demo(args) => demo::demo_command(args),
         Command::Run(args) => run::run_command(args),
         Command::Check(args) => check::check_command(&args),
         Command::Forecast(args) => forecast::forecast_command(args),
@@ -113,6 +116,7 @@ pub fn main() -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "fleetsim", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Man(args) => man::man_command(&args),
         Command::Certs(args) => certs::certs_command(&args),
         Command::Compare(args) => compare::compare_command(args),
         Command::Merge(args) => merge::merge_command(args),
@@ -171,10 +175,6 @@ fn complain(message: impl std::fmt::Display) {
 fn usage(message: impl std::fmt::Display) -> u8 {
     complain(message);
     exit::USAGE
-}
-
-fn not_built(what: &str) -> u8 {
-    usage(format_args!("{what} is not built yet"))
 }
 
 #[cfg(test)]

@@ -20,13 +20,8 @@ const FPS: u32 = 8;
 pub(super) struct RunArgs {
     #[command(flatten)]
     scenario: ScenarioArgs,
-    /// The results folder itself [default: results/<name>-<UTC stamp>]; must be empty or new
-    #[arg(long, value_name = "DIR", env = "FLEETSIM_RUN_OUT")]
-    out: Option<PathBuf>,
-    /// Where the certificates of local endpoints are kept, a folder a scenario [env: FLEETSIM_CERTS] [default: certs/, and where that
-    /// cannot be written the user's data folder]
-    #[arg(long, value_name = "DIR")]
-    certs: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     pub(super) ui: UiArgs,
     /// Threads that drive things [default: the host's cores]
@@ -51,6 +46,26 @@ pub(super) struct RunArgs {
     gate: GateArgs,
     #[command(flatten)]
     ci: CiArgs,
+}
+
+/// Where a run leaves things.
+#[derive(Args)]
+pub(super) struct PlaceArgs {
+    /// The results folder itself, new or empty [default: results/<name>-<UTC stamp>, and where that cannot be written in the user's data
+    /// folder]
+    #[arg(long, value_name = "DIR", env = "FLEETSIM_RUN_OUT")]
+    out: Option<PathBuf>,
+    /// Where the certificates of local endpoints are kept, a folder a scenario [env: FLEETSIM_CERTS] [default: certs/, and where that
+    /// cannot be written the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    /// Those for results and for certificates, where somebody says so.
+    pub(super) fn folders(self) -> (Option<PathBuf>, Option<PathBuf>) {
+        (self.out, self.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from)))
+    }
 }
 
 /// How a command that runs things is shown.
@@ -115,14 +130,14 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    if args.certs.is_some() && plan.target.remote().is_some() {
+    if args.place.certs.is_some() && plan.target.remote().is_some() {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
     let shard = args.shard.zip(args.start_at).map(|(slice, start_at)| ShardOptions { slice, start_at });
     if let Some(Err(message)) = shard.map(|shard| shard.check(&plan)) {
         return usage(message);
     }
-    let certs = args.certs.or_else(|| environment::variable("FLEETSIM_CERTS").map(PathBuf::from));
+    let (out, certs) = args.place.folders();
     if args.repeat.is_some() && ci.is_wanted() {
         return usage("--summary and --junit are of one run: `fleetsim report RUN` makes them of each that --repeat leaves");
     }
@@ -132,7 +147,7 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     let jobs_afterwards = if args.keep_jobs { JobsAfterwards::Kept } else { JobsAfterwards::Deleted };
     let shards = args.shards.map(usize::from);
     let outlets = Outlets { metrics: args.metrics, ci };
-    let options = RunOptions { plan, out: args.out, certs, ui, shards, title: None, shard, step: None, jobs_afterwards, outlets };
+    let options = RunOptions { plan, out, certs, ui, shards, title: None, shard, step: None, jobs_afterwards, outlets };
     match args.repeat {
         Some(repeat) => run_series(options, repeat),
         None => run(options),

@@ -165,6 +165,7 @@ fn create(dir: &Path, parts: &Parts) -> Result<ResultsWriter, MergeError> {
     let started_at = parts.parts.iter().map(|part| part.manifest.started_at.clone()).min();
     manifest.started_at = started_at.unwrap_or(manifest.started_at);
     let mut writer = ResultsWriter::create(dir, manifest, Arc::clone(parts.roster.things()))?;
+    writer.keep_scenario(&parts.plan.to_toml())?;
     writer.set_origin(Duration::from_millis(u64::try_from(parts.start_at.epoch_ms()).unwrap_or(0)));
     Ok(writer)
 }

@@ -20,7 +20,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv` and `histograms.hlog` alone |
 | `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `intervals.bin` | only in a shard: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
-| `scenario.toml` | only in a shard: the resolved scenario, whose SHA-256 is `scenario_sha256` |
+| `scenario.toml` | the resolved scenario, every default filled in, whose SHA-256 is `scenario_sha256`: `fleetsim run` takes it |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
 | `decisions.jsonl` | what policies of the local endpoint denied, one line of JSON the first time for each client, action and resource, with its explanation ([POLICIES.md](POLICIES.md)) |
 | `endpoint.log` | what the local endpoint wrote to stderr |

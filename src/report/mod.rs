@@ -17,6 +17,7 @@ mod intervals;
 pub mod json;
 mod load_plot;
 mod manifest;
+mod next;
 pub mod plain;
 mod record;
 mod seconds;

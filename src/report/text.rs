@@ -3,6 +3,7 @@
 use super::grid::Grid;
 use super::html::PAGE;
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, UsageTotals, Verdict};
+use super::next;
 use load_metrics::ExecutionStage;
 use load_metrics::format::{UNKNOWN, grouped, grouped_or_unknown, milliseconds, plain};
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use strum::VariantArray;
 
 const ERRORS_SHOWN: usize = 8;
 
-/// What happened, in tables: executions, jobs, operations, errors, the generator itself.
+/// What happened, in tables: executions, jobs, operations, errors, the generator itself; and what to do next.
 #[must_use]
 pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     let totals = &manifest.totals;
@@ -39,7 +40,7 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
     parts.extend(manifest.findings.iter().map(|finding| format!("! {finding}")));
     let page = dir.join(PAGE);
     let page = if page.is_file() { format!("\nreport:  {}", page.display()) } else { String::new() };
-    parts.push(format!("results: {}{page}", dir.display()));
+    parts.push(format!("results: {}{page}{}", dir.display(), next::steps(manifest, dir)));
     parts.join("\n\n")
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub(super) const HLOG: &str = "histograms.hlog";
 pub(crate) const MANIFEST: &str = "run.json";
-/// The resolved scenario, in the folder of a shard.
+/// The resolved scenario.
 pub const SCENARIO: &str = "scenario.toml";
 
 /// The files of one run.

@@ -1,6 +1,7 @@
 //! The results folder of a run: where it is, what is in it first, and the link to the newest.
 
 use super::timestamp::{rfc3339, stamp};
+use super::user_folder::here_or_users;
 use crate::preflight::HostFacts;
 use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardTotals, Totals, Verdict};
 use crate::roster::Roster;
@@ -27,7 +28,7 @@ pub(crate) struct RunsOn {
     pub shard: Option<ShardTotals>,
 }
 
-/// Makes `dir`, or if nobody says where `results/<name>-<UTC stamp>`, with the manifest of a run that begins.
+/// Makes `dir`, or if nobody says where `<name>-<UTC stamp>` in [`results_root`], with the manifest of a run that begins.
 ///
 /// # Errors
 /// When it is not empty, or cannot be written.
@@ -42,9 +43,7 @@ pub(crate) fn create(dir: Option<&Path>, plan: &Plan, roster: &Roster, on: &Runs
         None => claim_default(&format!("{}-{kind}", plan.name))?,
     };
     let writer = ResultsWriter::create(&made, manifest(plan, on), Arc::clone(roster.things()))?;
-    if on.shard.is_some() {
-        writer.keep_scenario(&plan.to_toml())?;
-    }
+    writer.keep_scenario(&plan.to_toml())?;
     Ok(writer)
 }
 
@@ -86,12 +85,21 @@ pub(crate) fn fingerprint(resolved: &str) -> String {
     hex::encode(Sha256::digest(resolved.as_bytes()))
 }
 
-/// Makes `results/<prefix><UTC stamp>`.
+/// Where results go if nobody says where: `results`, and where that cannot be written the user's data folder.
+///
+/// # Errors
+/// When there is no such folder.
+pub(crate) fn results_root() -> Result<PathBuf, ReportError> {
+    here_or_users(Path::new(RESULTS), "--out DIR")
+        .map_err(|why| ReportError::Write { path: RESULTS.into(), source: io::Error::new(io::ErrorKind::PermissionDenied, why) })
+}
+
+/// Makes `<prefix><UTC stamp>` in [`results_root`].
 ///
 /// # Errors
 /// When it cannot be made.
 pub(super) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
-    claim(Path::new(RESULTS), &format!("{prefix}{}", stamp())).map_err(|(path, source)| {
+    claim(&results_root()?, &format!("{prefix}{}", stamp())).map_err(|(path, source)| {
         let why = format!("{source}; --out DIR names another folder");
         ReportError::Write { path, source: io::Error::new(source.kind(), why) }
     })
@@ -113,12 +121,13 @@ fn claim(parent: &Path, name: &str) -> Result<PathBuf, (PathBuf, io::Error)> {
     Ok(dir)
 }
 
-/// `results/latest` points to the newest folder; a host without links does without it.
+/// `latest` in [`results_root`] points to `dir`, the newest folder there; a host without links does without it.
 pub(crate) fn point_latest(dir: &Path) {
-    let Ok(below) = dir.strip_prefix(RESULTS) else { return };
-    let aside = Path::new(RESULTS).join(format!(".latest-{}", std::process::id()));
-    let linked =
-        std::os::unix::fs::symlink(below, &aside).and_then(|()| std::fs::rename(&aside, Path::new(RESULTS).join("latest")));
+    let is_root = |folder: &&Path| folder.file_name().is_some_and(|name| name == RESULTS);
+    let Some(root) = dir.ancestors().skip(1).find(is_root) else { return };
+    let below = dir.strip_prefix(root).expect("an ancestor is a prefix");
+    let aside = root.join(format!(".latest-{}", std::process::id()));
+    let linked = std::os::unix::fs::symlink(below, &aside).and_then(|()| std::fs::rename(&aside, root.join("latest")));
     if let Err(error) = linked {
         tracing::warn!(%error, "results/latest was not updated");
     }

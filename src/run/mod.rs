@@ -26,9 +26,11 @@ pub(crate) mod stop;
 mod targets;
 pub(crate) mod timestamp;
 mod ui;
+mod user_folder;
 pub(crate) mod verdict;
 
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
+pub(crate) use folder::results_root;
 pub use jobs::cleanup::JobsAfterwards;
 pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
 pub use needs::needs;

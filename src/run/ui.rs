@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use load_metrics::Snapshot;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub(super) use host::stdio::say;
 
 /// How often a dashboard hears of progress.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(50);
+/// The same of lines that stay.
+const PROGRESS_LINE_PERIOD: Duration = Duration::from_secs(2);
 /// Seconds from one line to the next where they are few.
 const BRIEF_PERIOD_S: u64 = 10;
 /// Log lines of a run with a dashboard, in the results folder.
@@ -139,7 +141,8 @@ impl Ui {
                 progress.set(0);
                 progress
             }
-            Self::Plain => Progress::Bar(dev_pki::progress_bar(of, what)),
+            Self::Plain if io::stderr().is_terminal() => Progress::Bar(dev_pki::progress_bar(of, what)),
+            Self::Plain => Progress::Lines { what, of, told: Cell::new(Instant::now()) },
             Self::Brief | Self::Json(_) | Self::None => Progress::Silent,
         }
     }
@@ -236,7 +239,19 @@ fn panic_if_asked(dashboard: &Dashboard, t_s: u64) {
 /// Progress of something long.
 pub(super) enum Progress {
     Bar(ProgressBar),
-    Step { line_sink: LineSink, what: &'static str, of: usize, begun: Instant, told: Cell<Option<Instant>> },
+    Step {
+        line_sink: LineSink,
+        what: &'static str,
+        of: usize,
+        begun: Instant,
+        told: Cell<Option<Instant>>,
+    },
+    /// Of what takes long enough.
+    Lines {
+        what: &'static str,
+        of: usize,
+        told: Cell<Instant>,
+    },
     Silent,
 }
 
@@ -251,6 +266,12 @@ impl Progress {
                     line_sink.step(Step { what, done: done as u64, of: *of as u64, elapsed: begun.elapsed() });
                 }
             }
+            Self::Lines { what, of, told } => {
+                if told.get().elapsed() >= PROGRESS_LINE_PERIOD {
+                    told.set(Instant::now());
+                    say(&format!("{what}: {done} of {of}"));
+                }
+            }
             Self::Silent => {}
         }
     }
@@ -259,7 +280,7 @@ impl Progress {
         match self {
             Self::Bar(bar) => bar.finish_and_clear(),
             Self::Step { of, .. } => self.set(*of),
-            Self::Silent => {}
+            Self::Lines { .. } | Self::Silent => {}
         }
     }
 }

@@ -18,6 +18,7 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "demo": "300 things roll out a firmware job in under a minute, with some trouble on the way: what does fleetsim show?",
     "smoke": "50 things, a whole roll-out in under 15 seconds: is everything in place?",
     "10k": "10,000 things roll out a firmware job at 12,000 executions a minute, in under 3 minutes",
     "flaky-fleet": "500 things of which many fail on purpose, in the ways real fleets do, in about a minute",

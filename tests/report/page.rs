@@ -59,7 +59,7 @@ fn a_run_leaves_its_page_and_the_files_give_it_again() {
     fs::remove_file(run.path("report.html")).unwrap();
     assert!(run.page_again().text == page.text, "the same files give the same page");
     let text = report::load(&run.path("")).unwrap().summary(false);
-    assert!(text.ends_with(&format!("report:  {}", run.path("report.html").display())), "{text}");
+    assert!(text.contains(&format!("report:  {}", run.path("report.html").display())), "{text}");
 }
 
 #[test]

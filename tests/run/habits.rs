@@ -198,8 +198,18 @@ fn a_run_needs_no_working_directory_that_can_be_written() {
     let output = run_at(&bench, &[], &[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("--certs or FLEETSIM_CERTS"), "{}", stderr(&output));
-    // Without --out the results have no place there.
-    let output = bench.command(FEW).current_dir(READ_ONLY).output().unwrap();
+    // So have the results, with a link to the newest.
+    let without_out = || {
+        let mut command = bench.command(FEW);
+        command.current_dir(READ_ONLY).env_remove("XDG_DATA_HOME").env("HOME", &home);
+        command
+    };
+    let output = without_out().output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 98)), "{}", stderr(&output));
+    let results = home.join(".local/share/fleetsim/results");
+    assert!(stderr(&output).contains(&format!("results: {}/smoke-", results.display())), "{}", stderr(&output));
+    assert!(results.join("latest/run.json").exists() && !bench.path("results").exists());
+    let output = without_out().env_remove("HOME").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("--out DIR"), "{}", stderr(&output));
 }

@@ -5,6 +5,7 @@ mod capacity;
 mod ci;
 mod events;
 mod firmware;
+mod first_steps;
 mod forecast;
 mod habits;
 mod metrics;
@@ -88,7 +89,7 @@ fn the_page_of_a_run_is_named_last_and_made_again_from_the_files() {
     let bench = Bench::new();
     let output = bench.run(SMALL);
     assert_eq!(bench.code(output.status), Some(0));
-    let named = |stdout: &[u8]| String::from_utf8_lossy(stdout).ends_with("results: out\nreport:  out/report.html\n");
+    let named = |stdout: &[u8]| String::from_utf8_lossy(stdout).contains("results: out\nreport:  out/report.html\n\nnext:\n");
     assert!(named(&output.stdout), "{}", String::from_utf8_lossy(&output.stdout));
     let page = bench.text("out/report.html");
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"));
@@ -382,8 +383,12 @@ fn wrong_usage_and_wrong_scenarios_have_their_codes() {
         (&["merge", "full", "a"], 2, "full: it is not empty"),
         (&["merge", "out", "full"], 1, "full/run.json"),
         (&["aws", "provision", "--things", "0"], 2, "--things"),
-        (&["certs", "ca"], 2, "not built yet"),
-        (&["certs", "issue", "x"], 2, "not built yet"),
+        (&["certs", "ca"], 2, "<DIR>"),
+        (&["certs", "issue", "x", "--things", "0"], 2, "--things"),
+        (&["certs", "issue", "x", "--things", "2", "--thing-name", "truck"], 2, "has no {index}"),
+        (&["certs", "issue", "full", "--things", "2"], 1, "`fleetsim certs ca full` makes a CA"),
+        (&["demo", "--ui", "tui"], 2, "needs a terminal"),
+        (&["man", "full/file"], 1, "full/file"),
         (&["serve", "--dir", "d", "--quotas", "awz"], 2, "quotas"),
         (&["serve", "--dir", "d", "--minute", "0s"], 2, "minute must be 100ms to 1h, not 0s"),
         (&["run", "nowhere.toml"], 104, "nowhere.toml"),
@@ -391,7 +396,7 @@ fn wrong_usage_and_wrong_scenarios_have_their_codes() {
         (&["check", "bad.toml"], 104, "fleet is missing"),
         (&["run", "smoke", "--things", "many"], 104, "--things many"),
         (&["report", "full"], 1, "run.json"),
-        (&["scenarios", "show", "no"], 2, "known: smoke"),
+        (&["scenarios", "show", "no"], 2, "known: demo"),
     ] {
         let output = bench.run(args);
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -433,8 +438,7 @@ fn the_other_commands_speak() {
     let help = stdout(&["--help"]);
     assert!(help.contains("AWS IoT Jobs") && help.contains("certs"), "{help}");
     let is_listed = |command: &str| help.lines().any(|line| line.split_whitespace().next() == Some(command));
-    assert!(["compare", "merge", "aws"].into_iter().all(is_listed) && !help.contains("not built"), "{help}");
-    assert!(!stdout(&["certs", "--help"]).contains("issue"));
+    assert!(["demo", "compare", "merge", "aws", "man"].into_iter().all(is_listed) && !help.contains("not built"), "{help}");
     assert!(stdout(&["check", "10k", "--print-scenario"]).contains("things = 10000"));
     assert!(stdout(&["scenarios"]).contains("10k-aws"));
     stdout(&["scenarios", "init", "smoke", "mine.toml"]);

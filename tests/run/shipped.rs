@@ -40,6 +40,17 @@ const QUICK_STORM: &[&str] = &[
 ];
 
 const SMALL: &[Small] = &[
+    Small {
+        name: "demo",
+        things: 40,
+        executions: 40,
+        sets: &[
+            "behavior.ordinary={ step = '100ms', reaction = '0s' }",
+            "behavior.unlucky={ step = '100ms', reaction = '0s' }",
+            "event=[{ at = '1s', kind = 'disconnect', share = 0.2 }]",
+            "rollout.fw-2-4-1.rate='600/s'",
+        ],
+    },
     Small { name: "smoke", things: 100, executions: 100, sets: &["rollout.fw-smoke.rate='600/s'"] },
     Small { name: "10k", things: 100, executions: 100, sets: QUICK_OTA },
     Small { name: "10k-aws", things: 100, executions: 100, sets: QUICK_OTA },
@@ -105,6 +116,11 @@ fn run_small(scenario: &str) {
     }
     reconcile(&bench);
     assert_eq!(bench.run(&["report", "out"]).status.code(), Some(0), "{name}: the ledgers agree");
+}
+
+#[test]
+fn the_demo_runs_small() {
+    run_small("demo");
 }
 
 #[test]

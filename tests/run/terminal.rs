@@ -183,6 +183,19 @@ const PATIENT: &str = "thresholds={ 'start_next.response_ms.p99' = '< 30000', 'e
 const TUI: &[&str] = &["run", "smoke", "--ui", "tui", "--out", "out", "--set", PATIENT];
 
 #[test]
+fn the_demo_is_on_the_dashboard() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::start(&bench, (100, 30), &["demo", "--out", "out"], &[]);
+    let text = terminal.wait_for("ROLLOUT");
+    assert!(text.contains("demo") && text.contains("/300 connected"), "{text}");
+    terminal.press("q");
+    assert_eq!(terminal.exit_code(), 105);
+    terminal.assert_usable();
+    let text = terminal.wait_for("next:");
+    assert!(text.contains(" run out/scenario.toml"), "{text}");
+}
+
+#[test]
 fn a_frame_says_what_the_files_say_of_the_same_second() {
     let bench = Bench::new();
     let mut terminal = Terminal::start(&bench, (120, 40), TUI, &[]);

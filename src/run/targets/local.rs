@@ -4,8 +4,8 @@ use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::jobs::artifacts::{self, Artifacts};
 use super::super::jobs::groups::{GroupNames, TargetGroups};
 use super::super::ui::Ui;
+use super::super::user_folder::here_or_users;
 use super::control::{ControlPlane, Register, register};
-use super::pki_folder::pki_folder;
 use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::client::ControlEndpoint;
 use crate::aws::control::ControlClient;
@@ -23,10 +23,13 @@ use iot_jobs::ThingName;
 use iot_jobs::wire::control;
 use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thing_transport::credentials::Credentials;
 use thing_transport::endpoint::{Destination, Endpoint};
+
+/// Where certificates are kept from one run to the next.
+const CERTS: &str = "certs";
 
 /// The endpoint child, its ledger and its log of decisions.
 pub(in crate::run) struct LocalEndpoint {
@@ -45,7 +48,7 @@ pub(super) async fn bring_up(
     ui: &Ui,
 ) -> Result<Target, TargetError> {
     let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, GroupNames::default())?);
-    let dir = pki_folder(certs, &plan.name).map_err(TargetError::PkiFolder)?;
+    let dir = pki_folder(certs, &plan.name)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);
     let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
@@ -105,6 +108,12 @@ pub(super) async fn bring_up(
     let mut credentials = credentials.into_iter();
     let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
     Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
+}
+
+/// The folder of the scenario `name`: below `said`, if somebody says so.
+fn pki_folder(said: Option<&Path>, name: &str) -> Result<PathBuf, TargetError> {
+    let here = || here_or_users(&Path::new(CERTS).join(name), "--certs or FLEETSIM_CERTS").map_err(TargetError::PkiFolder);
+    said.map_or_else(here, |said| Ok(said.join(name)))
 }
 
 /// What the scenario says elsewhere holds for the endpoint, too, unless the endpoint is to be otherwise.

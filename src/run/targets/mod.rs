@@ -4,7 +4,6 @@ pub(super) mod aws;
 mod certificates;
 mod control;
 mod local;
-mod pki_folder;
 mod remote;
 
 pub(super) use control::ControlPlane;
