@@ -18,7 +18,9 @@ struct Wanted<'a> {
 }
 
 pub(super) fn thresholds(root: &Reader<'_>, cohorts: &[CohortPlan]) -> Vec<Threshold> {
-    let Some(table) = root.raw_table("thresholds") else { return Vec::new() };
+    let Some(table) = root.raw_table(("thresholds", "what must hold for the run to pass ([THRESHOLDS.md](THRESHOLDS.md))")) else {
+        return Vec::new();
+    };
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
     flatten(table, "", &mut |new| {
         match wanted.iter_mut().find(|known| known.name == new.name) {
@@ -61,13 +63,17 @@ fn threshold(root: &Reader<'_>, wanted: &Wanted<'_>, cohorts: &[CohortPlan]) -> 
         }
     };
     let reader = Reader::new(table, key_place.clone(), format!("thresholds.{}", wanted.name), root.gathered);
-    let check = reader.with(CHECK, "a check such as \"< 250\"", Check::parse);
+    let check = reader.with(
+        (CHECK, "the comparison; a threshold without the other keys is this string alone"),
+        "a check such as \"< 250\"",
+        Check::parse,
+    );
     if check.is_none() && !reader.has(CHECK) {
         reader.missing(CHECK, "say what must hold, as in check = \"< 250\"");
     }
-    let over = reader.with("over", "a span such as \"last 60s\"", last);
-    let phase = reader.variant("phase");
-    let cohort = reader.string("cohort").filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
+    let over = reader.with(("over", "only the last part of the run counts, at most an hour"), "a span such as \"last 60s\"", last);
+    let phase = reader.variant(("phase", "only this phase of the run counts"));
+    let cohort = reader.string(("cohort", "only this cohort counts")).filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
     let metric = metric(root, &wanted.name, key_place);
     if let Some(metric) = metric {
         check_fit(&reader, metric, over.as_ref(), cohort.as_ref());

@@ -26,7 +26,7 @@ impl Kind {
 
 pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan], end: &EndPlan) -> Vec<EventPlan> {
     let mut events = Vec::new();
-    for reader in tables_at_most(root, "event", EVENTS_MAX) {
+    for reader in tables_at_most(root, ("event", "what happens to things or to the endpoint during the run"), EVENTS_MAX) {
         let plan = event(&reader, target, cohorts);
         if let Some(plan) = plan {
             check_end(&reader, plan.at, end);
@@ -39,11 +39,11 @@ pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPl
 }
 
 fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Option<EventPlan> {
-    let kind = reader.variant("kind").map(|kind| kind.value);
+    let kind = reader.variant(("kind", "what happens ([EVENTS.md](EVENTS.md))")).map(|kind| kind.value);
     if kind.is_none() && !reader.has("kind") {
         reader.missing("kind", "say what happens, as in kind = \"outage\"");
     }
-    let at = reader.duration("at", ANY_DURATION);
+    let at = reader.duration(("at", "when, from the first connect arrival"), ANY_DURATION);
     if at.is_none() && !reader.has("at") {
         reader.missing("at", "say when, counted from the first connect arrival, as in at = \"20s\"");
     }
@@ -64,7 +64,8 @@ fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Op
 }
 
 fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
-    let lasts = reader.duration("for", SOME_DURATION);
+    let lasts =
+        reader.duration(("for", "how long; required for `outage`, `endpoint-restart` and `endpoint-freeze`"), SOME_DURATION);
     match (kind, &lasts) {
         (Some(Kind::ReconnectStorm), Some(lasts)) => {
             let help = "leave it out; things that are to stay away for a while are a disconnect, or an outage";
@@ -80,7 +81,10 @@ fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
 
 /// Without a word: all things.
 fn affected(reader: &Reader<'_>, kind: Option<Kind>, cohorts: &[CohortPlan]) -> Affected {
-    let (share, cohort) = (reader.share("share"), reader.string("cohort"));
+    let (share, cohort) = (
+        reader.share(("share", "part of the things that it happens to, chosen by the seed")),
+        reader.string(("cohort", "the cohort that it happens to; by default all things")),
+    );
     if kind.is_some_and(Kind::is_of_endpoint) {
         let places = share.iter().map(|share| &share.place).chain(cohort.iter().map(|cohort| &cohort.place));
         for place in places {

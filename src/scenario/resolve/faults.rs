@@ -8,8 +8,12 @@ use thing_agent::behavior::Behavior;
 use thing_faults::{Fault, FaultProbability, FaultSpec, Per, Row, Setting, TABLE};
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
-    let Some(reader) = behavior.table("faults") else { return Vec::new() };
-    let specs = TABLE.iter().filter_map(|row| Some(spec(row, reader.table(row.key)?))).collect();
+    let Some(reader) = behavior
+        .table(("faults", "failures on purpose, each with how often it strikes and its own parameters ([FAULTS.md](FAULTS.md))"))
+    else {
+        return Vec::new();
+    };
+    let specs = TABLE.iter().filter_map(|row| Some(spec(row, reader.table((row.key, row.thing))?))).collect();
     reader.finish();
     specs
 }
