@@ -83,7 +83,10 @@ mod chain {
                 .or_else(of_profile.build())
                 .or_else(ImdsRegionProvider::builder().configure(&of_host).build());
             let config = tokio::time::timeout(ASK_TIMEOUT, loader.region(region).load()).await.map_err(|_elapsed| {
-                format!("neither environment nor profiles nor this machine tell of it within {} s", ASK_TIMEOUT.as_secs())
+                format!(
+                    "it was found neither in the environment nor in profiles or on this machine within {} s",
+                    ASK_TIMEOUT.as_secs()
+                )
             })?;
             let region = config.region().filter(|region| !region.as_ref().is_empty()).ok_or(NO_REGION)?.to_string();
             let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;

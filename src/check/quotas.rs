@@ -126,7 +126,7 @@ fn facts(name: QuotaName) -> Facts {
         QuotaName::ControlPlanePerSecond => adjustable("calls a second of each other jobs operation", THROTTLED_CALL, "15.3"),
         QuotaName::ActiveJobs => but(adjustable("jobs scheduled or in progress", LIMIT_EXCEEDED, "15.3"), "the answer"),
         QuotaName::ConcurrentJobs => {
-            adjustable("jobs rolled out at once", "the roll-out of the job waits until that of another one is over", "15.3")
+            adjustable("jobs rolled out at once", "the rollout of the job waits until that of another one is over", "15.3")
         }
         QuotaName::JobsInDeletion => fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "15.3"),
         QuotaName::JobTemplates => {

@@ -30,7 +30,7 @@ pub(super) struct CheckArgs {
     /// Count with the prices of this file, like that of --print-prices
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Exit with 99 where a quota is passed, or the policy denies something that is needed
+    /// Exit with 99 where a quota is exceeded, or the policy denies something that is needed
     #[arg(long)]
     strict: bool,
     /// Measure this machine with a small run over loopback, and say how many like it the scenario needs; takes some ten seconds
@@ -42,10 +42,10 @@ pub(super) struct CheckArgs {
     /// The quotas as CSV, a row each
     #[arg(long)]
     csv: bool,
-    /// Print the scenario with every default filled in, as a scenario, and end
+    /// Print the scenario with every default filled in, as a scenario, and exit
     #[arg(long, conflicts_with_all = ["quotas", "prices", "strict", "calibrate", "json", "csv"])]
     print_scenario: bool,
-    /// Print AWS's prices as a TOML file for --prices, to be changed, and end
+    /// Print AWS's prices as a TOML file for --prices, to be changed, and exit
     #[arg(long, exclusive = true)]
     print_prices: bool,
 }

@@ -54,7 +54,7 @@ pub(super) struct Comparison {
     pub(super) not_compared: Vec<NotCompared>,
     /// What is too little to matter, as a share.
     pub(super) margin: f64,
-    /// Seconds at the beginning of each run that do not count.
+    /// What is left out at the beginning of each run.
     pub(super) skip_s: u64,
 }
 

@@ -16,10 +16,10 @@ fleetsim run smoke --metrics :0
   anything is connected, an address that is none is exit 2.
 - The page is made of the last whole second when somebody asks, on a thread of its own: a shard, and what it measures, knows nothing of it. A scrape a second costs
   under 1 % of a core at 10,000 things (`scripts/prove metrics`). Eight connections at once, five seconds each, one request a connection.
-- It **ends with the run**: it is there from before the first connect until the results are written, through drain and audit. The last scrape before that is up to one
+- It **ends with the run**: it is there from before the first connect until the results are written, through drain and reconciliation. The last scrape before that is up to one
   interval old, so the totals of a run are those of its results folder. A short run wants a short `scrape_interval`.
 - Counters begin with the run. The next run at the same address begins them anew, which `rate()` and `increase()` understand.
-- `fleetsim_verdict` is what the run would be judged if it ended now: of thresholds and of the generator. What only the end can tell (whether the ledgers agree, what was never
+- `fleetsim_verdict` is what the run would be judged if it ended now: of thresholds and of the generator. What only the end can tell (the reconciliation, what was never
   done even once) joins it when the results are written.
 
 ```yaml

@@ -22,7 +22,7 @@ impl CheckSubject {
             Self::Completed => "the run ended as its scenario wants it",
             Self::Generator => "the generator kept up and lost no sample",
             Self::Done => "everything that the run was there to do was done",
-            Self::Ledgers => "the ledgers of things and service agree",
+            Self::Ledgers => "the records of things and service agree",
         }
     }
 }

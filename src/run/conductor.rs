@@ -215,7 +215,7 @@ impl Conductor<'_> {
                 () = self.stop.next() => match draining {
                     None => {
                         draining = Some(self.drain(progress, Ending::Interrupted));
-                        self.ui.tell("interrupted: no new work, draining; once more to stop now");
+                        self.ui.tell("interrupted: no new work, draining; press again to stop now");
                     }
                     Some(_) => return Ok(Ending::Interrupted),
                 },

@@ -93,8 +93,8 @@ fn metric(root: &Reader<'_>, name: &str, place: &Place) -> Option<Metric> {
     if metric.is_none() {
         let known: Vec<String> = Metric::vocabulary().collect();
         let meant = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near:?}? "));
-        let help = format!("{}`fleetsim scenarios thresholds` lists everything", meant.unwrap_or_default());
-        root.gathered.push(Code::UnknownName, place, format!("{name:?} is nothing that can be checked"), Some(help));
+        let help = format!("{}`fleetsim scenarios thresholds` lists all metrics", meant.unwrap_or_default());
+        root.gathered.push(Code::UnknownName, place, format!("{name:?} is not a metric"), Some(help));
     }
     metric
 }
@@ -126,14 +126,14 @@ fn check_fit(reader: &Reader<'_>, metric: Metric, over: Option<&Located<Duration
     if let Some(over) = over
         && !metric.is_gathered()
     {
-        let help = "leave it out: this metric says how things stand at the end of a second";
-        reader.conflict(&over.place, format!("{metric} is not gathered over a span"), help);
+        let help = "leave it out: this metric describes a moment, the end of a second";
+        reader.conflict(&over.place, format!("{metric} is not measured over a span"), help);
     }
     if let Some(cohort) = cohort
         && !metric.operation().is_some_and(Operation::is_scoped)
     {
         let scoped: Vec<&str> = Operation::VARIANTS.iter().filter(|o| o.is_scoped()).map(|o| o.as_str()).collect();
-        let help = format!("told apart are: {}", scoped.join(", "));
-        reader.conflict(&cohort.place, format!("{metric} is not told apart by cohort"), &help);
+        let help = format!("broken down by cohort are: {}", scoped.join(", "));
+        reader.conflict(&cohort.place, format!("{metric} is not broken down by cohort"), &help);
     }
 }

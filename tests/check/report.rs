@@ -148,7 +148,7 @@ fn what_breaks_first_is_the_first_in_time_and_decides_only_where_it_is_to() {
     assert!(report.fits && report.summary.contains("the closest is jobs.writes_per_second at 95 %"), "{}", report.summary);
     assert_eq!([report.exit_code(false), report.exit_code(true)], [exit::PASS; 2]);
     let nothing = report_of(&slow, &Demand::default(), |_| ());
-    assert!(nothing.fits && nothing.summary.contains("no quota is asked"), "{}", nothing.summary);
+    assert!(nothing.fits && nothing.summary.contains("no quota is used"), "{}", nothing.summary);
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl EndpointConfig {
             reader.duration(key, range).map_or(default, |duration| duration.value)
         };
         let config = Self {
-            minute: duration(("minute", "length of a minute for timers and roll-out rates, never for latencies").into(), MINUTE, default.minute),
+            minute: duration(("minute", "length of a minute for timers and rollout rates, never for latencies").into(), MINUTE, default.minute),
             spread: reader.variant(("rollout", "how the executions of a minute are queued: spread over it, or all at once")).map_or(default.spread, |spread| spread.value),
             quotas: reader.string(("quotas", "`none`, `aws` (an account's defaults), or the path of a TOML file (`fleetsim serve --print-quotas`)")).map_or(default.quotas, |quotas| quotas_choice(&reader, quotas)),
             faults: FaultConfig {

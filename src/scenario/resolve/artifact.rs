@@ -35,7 +35,11 @@ pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &Job
         .map(|bandwidth| bandwidth.value);
     let tamper = reader.variant(("tamper", "a fault on purpose: a byte is changed, the end is missing, or another key signed it"));
     if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {
-        reader.conflict(&tamper.place, "nobody could notice, the file is not signed", "leave out sign = false, or tamper");
+        reader.conflict(
+            &tamper.place,
+            "the file is not signed, so that nothing could detect it",
+            "leave out sign = false, or tamper",
+        );
     }
     check_document(rollout, document);
     reader.finish();

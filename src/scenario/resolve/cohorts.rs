@@ -110,9 +110,9 @@ pub(super) fn cohorts(
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
     let mut shares_are_read = !is_listed;
     for reader in &readers {
-        let name = reader.string(("name", "the name by which results, roll-outs and events refer to it"));
+        let name = reader.string(("name", "the name by which results, rollouts and events refer to it"));
         if name.is_none() && !reader.has("name") {
-            reader.missing("name", "cohorts are told apart by name");
+            reader.missing("name", "cohorts are distinguished by name");
         }
         let share = match reader.share((
             "share",
@@ -169,7 +169,7 @@ fn verify_signature(cohort: &Reader<'_>, target: &TargetPlan) -> bool {
     };
     if target.remote().is_some_and(|remote| remote.signer.is_none()) {
         let help = "say it in [target]: signer = \"signer.cert.pem\", a certificate or public key in PEM";
-        cohort.conflict(&verify.place, "nobody knows whose signatures count", help);
+        cohort.conflict(&verify.place, "no signer is given whose signatures are accepted", help);
     }
     true
 }
@@ -210,7 +210,7 @@ pub(super) fn namespace_id(reader: &Reader<'_>) -> Option<Located<NamespaceId>> 
 fn namespace(cohort: &Reader<'_>, transport: Transport) -> Option<NamespaceId> {
     let Located { value, place } = namespace_id(cohort)?;
     if transport.is_http() {
-        let message = format!("things hear of jobs of a namespace over MQTT only, not over {}", transport.as_str());
+        let message = format!("jobs of a namespace are announced over MQTT only, not over {}", transport.as_str());
         cohort.conflict(&place, message, "give the cohort transport = \"mqtt\", or leave namespace out");
     }
     Some(value)
@@ -235,7 +235,7 @@ fn workflow(cohort: &Reader<'_>, transport: Transport, has_namespace: bool) -> W
     if let Some(said) = said.as_ref().filter(|said| transport.is_http() && said.value.poll().is_none()) {
         let message = match said.value {
             Workflow::None => format!("a thing without jobs has nothing to do over {}", transport.as_str()),
-            _ => format!("nobody tells a thing of its jobs over {}", transport.as_str()),
+            _ => format!("there are no notifications of jobs over {}", transport.as_str()),
         };
         cohort.conflict(&said.place, message, "use workflow = \"poll\", or leave it out");
     }

@@ -51,7 +51,7 @@ fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Op
     let who = affected(reader, kind, cohorts);
     if target.remote().is_some() && kind.is_some_and(Kind::is_of_endpoint) {
         let help = "use it with target.kind = \"emulator\"; an outage or a reconnect-storm can happen with every target";
-        reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped, or made to stand still", help);
+        reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped or frozen", help);
     }
     let kind = match kind? {
         Kind::Disconnect => EventKind::Disconnect { who, lasts: lasts.unwrap_or_default() },
@@ -88,11 +88,16 @@ fn affected(reader: &Reader<'_>, kind: Option<Kind>, cohorts: &[CohortPlan]) -> 
     if kind.is_some_and(Kind::is_of_endpoint) {
         let places = share.iter().map(|share| &share.place).chain(cohort.iter().map(|cohort| &cohort.place));
         for place in places {
-            reader.conflict(place, "the endpoint is the same to all things", "leave it out, or make it an outage of a share");
+            reader.conflict(place, "an event of the endpoint concerns all things", "leave it out, or make it an outage of a share");
         }
     }
     if let Some(Located { value: 0.0, place }) = &share {
-        reader.gathered.push(Code::OutOfRange, place, "event.share must be more than 0", Some("say of how many things".into()));
+        reader.gathered.push(
+            Code::OutOfRange,
+            place,
+            "event.share must be more than 0",
+            Some("give the share of the things".into()),
+        );
     }
     if let Some(Located { value, place }) = &cohort
         && !cohorts.iter().any(|known| known.name == *value)

@@ -97,7 +97,7 @@ pub(super) fn check(
         if !matches!(target, TargetPlan::Emulator(_))
             && has(&cohort.behavior, &|spec| spec.fault == Fault::ExpiredCertificate).is_some()
         {
-            let message = format!("nobody here can make an expired certificate for cohort {:?}", cohort.name);
+            let message = format!("no expired certificate can be made for cohort {:?}", cohort.name);
             complain("behavior", message, "leave expired_certificate out, or use target.kind = \"emulator\", whose CA is at hand");
         }
         let transport = cohort.session.transport;

@@ -337,7 +337,7 @@ fn rate(reader: &Reader<'_>) -> Option<u32> {
     let per_minute = value * 60.0;
     let whole = per_minute.round();
     if (per_minute - whole).abs() > 1e-6 || whole < 1.0 || whole > f64::from(u32::MAX) {
-        let message = format!("a roll-out rate must be a whole number of executions per minute, this is {per_minute}");
+        let message = format!("a rollout rate must be a whole number of executions per minute, this is {per_minute}");
         reader.gathered.push(Code::OutOfRange, &place, message, None);
         return None;
     }
