@@ -60,7 +60,7 @@ pub(super) struct CapacityArgs {
 
 const EXIT_CODES: &str = "Exit codes:
   0    a knee, or a lower bound of it, was found
-  1    the search could not be carried out, or --max-time was up before anything passed
+  1    the search could not be carried out, or --max-time was reached before anything passed
   2    wrong usage; --resume for another search
   98   the generator is the limit before anything passed
   99   not even the lowest load passes

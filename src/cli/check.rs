@@ -165,7 +165,7 @@ fn load_policy(plan: &Plan) -> Result<DevicePolicy, u8> {
 
 /// What the plan asks of its account, counted in virtual time; whoever waits is told how far that is.
 pub(super) fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
-    let progress = |at: Duration| say(&format!("counting what is asked: {} of virtual time", duration_text(at)));
+    let progress = |at: Duration| say(&format!("counting quota use: {} of virtual time", duration_text(at)));
     demand(plan, &quotas.quotas, progress).map_err(|error| {
         complain(format_args!("failed to {error}"));
         exit::ERROR

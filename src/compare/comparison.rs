@@ -199,7 +199,7 @@ fn outcome(rows: &[FigureRow]) -> Outcome {
 
 fn says(outcome: Outcome, rows: &[FigureRow], judgements: &[Judgement], settings: &Settings) -> String {
     let missing = |missing| judgements.iter().any(|judged| judged.verdict == Verdict::NotDecided(missing));
-    let by_turns = "made by turns (fleetsim run --repeat K)";
+    let by_turns = "made alternately (fleetsim run --repeat K)";
     if missing(Missing::Runs) {
         return format!(
             "not decided: one run a side does not tell how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"

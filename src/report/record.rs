@@ -52,7 +52,7 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
             "the run is still going on; these are its numbers so far".into()
         } else {
             format!(
-                "the run never finished: its process ended after second {}; what it had written is all there",
+                "the run never finished: its process ended after second {}; what it had written is complete",
                 manifest.totals.run_s
             )
         });

@@ -224,7 +224,7 @@ fn a_roll_out_shows_when_its_shares_were_reached() {
 fn the_capacity_plan_says_what_breaks_first_what_is_left_and_what_it_costs() {
     let plan = Run::whole(true).page().by_id("capacity").text.clone();
     let says = [
-        "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its busiest, by 0:03 (5.0 %).",
+        "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its peak, by 0:03 (5.0 %).",
         "Headroomjobs.reads_per_second 1 of 200 (0.5 %, 99.5 % left); account.inbound_publishes_per_second 2 of 20,000 (0.0 %, 100.0 % left); ",
         "Cost0.04800096 USD at AWS (us-east-1, prices of 2026-09-20): 12 connection minutes, 12,000 messages of 5 KB, 12 remote actions",
     ];

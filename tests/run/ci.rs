@@ -49,7 +49,7 @@ fn a_run_that_was_carried_out_has_a_case_for_each_threshold_and_check() {
 fn a_run_that_cannot_go_on_or_is_interrupted_leaves_both() {
     for (ends, code, verdict, check) in [
         ("kill the endpoint", 1, "ERROR", "the run was carried out"),
-        ("interrupt", 105, "INTERRUPTED", "the run ended as its scenario wants it"),
+        ("interrupt", 105, "INTERRUPTED", "the run ended as its scenario says"),
     ] {
         let bench = Bench::new();
         let mut run = Guard(bench.command(&[CI, SLOW].concat()).stderr(Stdio::null()).spawn().unwrap());

@@ -8,11 +8,13 @@
 mod description;
 mod problem;
 mod reader;
+mod sink;
 mod tree;
 
 pub use description::{Key, KeyDescription, Kind};
 pub use problem::{Code, Place, Problem, Problems, nearest};
-pub use reader::{Located, ProblemSink, Reader};
+pub use reader::{Located, Reader};
+pub use sink::ProblemSink;
 pub use tree::{ELEMENT_NAMES, Entry, Node, Override, Table, Value};
 
 /// Parses a text, lays `overrides` over it, later ones over earlier ones, and has it read by `read`.

@@ -1,7 +1,8 @@
 //! Reads typed values out of the tree and gathers what is wrong, instead of stopping at the first mistake.
 
-use crate::description::{Key, KeyDescription, KeyLog, Kind};
-use crate::problem::{Code, Place, Problem, nearest};
+use crate::description::{Key, Kind};
+use crate::problem::{Code, Place, nearest};
+use crate::sink::ProblemSink;
 use crate::tree::{Node, Table, Value};
 use sim_units::distribution::Distribution;
 use sim_units::text;
@@ -13,33 +14,6 @@ use strum::VariantArray;
 
 /// The highest quota that is not `"unlimited"`.
 const QUOTA_MAX: i64 = 1_000_000_000;
-
-/// Gathers problems from everywhere, and where that is asked for what readers know of their keys.
-#[derive(Default)]
-pub struct ProblemSink {
-    problems: RefCell<Vec<Problem>>,
-    keys: Option<KeyLog>,
-}
-
-impl ProblemSink {
-    pub(crate) fn describing() -> Self {
-        Self { keys: Some(KeyLog::default()), ..Self::default() }
-    }
-
-    /// Adds one problem.
-    pub fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
-        self.problems.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
-    }
-
-    /// All problems so far, in the order in which they were found.
-    pub fn into_inner(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-
-    pub(crate) fn into_descriptions(self) -> Vec<KeyDescription> {
-        self.keys.map(KeyLog::into_descriptions).unwrap_or_default()
-    }
-}
 
 /// A value with its place, for checks that come later.
 #[derive(Clone, Debug)]

@@ -68,7 +68,7 @@ fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
         reader.duration(("for", "how long; required for `outage`, `endpoint-restart` and `endpoint-freeze`"), SOME_DURATION);
     match (kind, &lasts) {
         (Some(Kind::ReconnectStorm), Some(lasts)) => {
-            let help = "leave it out; things that are to stay away for a while are a disconnect, or an outage";
+            let help = "leave it out; things that are to stay away for a while need a disconnect or an outage";
             reader.conflict(&lasts.place, "in a reconnect-storm things come back at once", help);
         }
         (Some(Kind::Outage | Kind::EndpointRestart | Kind::EndpointFreeze), None) if !reader.has("for") => {

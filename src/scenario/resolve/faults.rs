@@ -9,7 +9,7 @@ use thing_faults::{Fault, FaultProbability, FaultSpec, Per, Row, Setting, TABLE}
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
     let Some(reader) = behavior
-        .table(("faults", "failures on purpose, each with how often it strikes and its own parameters ([FAULTS.md](FAULTS.md))"))
+        .table(("faults", "injected faults, each with how often it happens and its own parameters ([FAULTS.md](FAULTS.md))"))
     else {
         return Vec::new();
     };
@@ -23,7 +23,7 @@ fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
     let words: Vec<(&str, Per)> = row.per.iter().map(|per| (per.as_str(), *per)).collect();
     let per = reader.word("per", &words).map_or(row.per[0], |per| per.value);
     if matches!(probability, FaultProbability::Rate(_)) && per == Per::Thing {
-        let help = "strike updates or executions at a rate, or things with a share";
+        let help = "use a rate with per = update or execution, or a share with per = thing";
         reader.conflict(&reader.place_of("rate"), format!("{} has no rate per thing", row.key), help);
     }
     let settings = row.parameters.iter().map(|parameter| match parameter.default {

@@ -100,11 +100,7 @@ pub(super) fn session(reader: &Reader<'_>, default: SessionPlan) -> SessionPlan 
     }
     for key in ["clean_session", "keep_alive"].into_iter().filter(|key| plan.transport.is_http() && reader.has(key)) {
         let message = format!("{} is for transports of MQTT, and this is {}", reader.name(key), plan.transport.as_str());
-        reader.conflict(
-            &reader.place_of(key),
-            message,
-            "leave it out: over HTTPS a thing has no session, and asks when it wants to",
-        );
+        reader.conflict(&reader.place_of(key), message, "leave it out: over HTTPS a thing has no session, and polls");
     }
     if let Some(clean_session) =
         reader.boolean(("clean_session", "`false`: the endpoint keeps the session while its thing is away"))

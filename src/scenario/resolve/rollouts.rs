@@ -176,7 +176,7 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         RolloutTargets::Cohort(name) => cohort.name == *name,
     };
     if let Some(cohort) = cohorts.iter().filter(is_target).find(|cohort| !cohort.workflow.has_jobs()) {
-        let message = format!("the rollout is for things of cohort {:?}, which ask for no jobs", cohort.name);
+        let message = format!("the rollout is for things of cohort {:?}, whose workflow has no jobs", cohort.name);
         let help = "give the cohort another workflow than \"none\", or the rollout other targets";
         reader.conflict(&reader.place_of("targets"), message, help);
     }
@@ -184,7 +184,7 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         let of =
             |namespace: Option<&NamespaceId>| namespace.map_or("without a namespace".into(), |id| format!("of namespace {id}"));
         let (its, asked) = (of(namespace), of(cohort.namespace.as_ref()));
-        let message = format!("a job {its} is not seen by things of cohort {:?}, which ask for jobs {asked}", cohort.name);
+        let message = format!("a job {its} is not seen by things of cohort {:?}, whose jobs are {asked}", cohort.name);
         let help = "give rollout and cohort the same namespace, or the rollout other targets";
         reader.conflict(&reader.place_of("namespace"), message, help);
     }

@@ -57,7 +57,7 @@ fn rollout(job: &RolloutTotals) -> Fact {
         .zip(&job.seconds_to)
         .filter_map(|(share, seconds)| Some(format!("{share} had ended after {:.1} s", (*seconds)?)))
         .collect();
-    let reached = if reached.is_empty() { "not even half of the executions ended".into() } else { reached.join(", ") };
+    let reached = if reached.is_empty() { "less than half of the executions ended".into() } else { reached.join(", ") };
     let done = job.done_share.map_or_else(String::new, |share| format!("; {:.1} % of the targets are done", share * 100.0));
     Fact { subject: format!("Rollout {}", job.job), says: format!("{targets}: {reached}{done}.") }
 }
@@ -95,7 +95,7 @@ fn quotas(run: &Run<'_>) -> Vec<Fact> {
     let bottleneck = Fact {
         subject: "First bottleneck".into(),
         says: format!(
-            "{}: {} of the {}{whose} at its busiest, by {} ({:.1} %){refused}.",
+            "{}: {} of the {}{whose} at its peak, by {} ({:.1} %){refused}.",
             first.name,
             grouped(first.peak),
             grouped(first.limit),
@@ -153,7 +153,7 @@ fn sizing(run: &Run<'_>) -> Option<Fact> {
     (totals.things >= THINGS_MIN && cores > 0.0 && bytes > 0.0).then(|| Fact {
         subject: "Generator sizing".into(),
         says: format!(
-            "At its busiest the run kept {cores:.1} of {} cores busy. At this load the host carries about {} things; its {what} are the first limit.",
+            "At its peak the run kept {cores:.1} of {} cores busy. At this load the host carries about {} things; its {what} are the first limit.",
             host.cores,
             grouped(most)
         ),
