@@ -61,7 +61,7 @@ mod chain {
     const STS_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
     const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
     const NO_REGION: &str = "no region: set AWS_REGION, or give the profile one; --region and, with kind = \"aws\", \
-                             target.region = \"eu-central-1\" say it, too";
+                             target.region = \"eu-central-1\" set it, too";
 
     impl Account {
         /// The account that the standard chain leads to, or that is said. It is not called yet.

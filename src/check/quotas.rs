@@ -107,7 +107,7 @@ fn facts(name: QuotaName) -> Facts {
             "the MQTT 3.1.1 code",
         ),
         QuotaName::PublishesPerSecond => {
-            fixed("messages a second of one connection", "the message is discarded: whoever waits for it times out", "15.2")
+            fixed("messages a second of one connection", "the message is discarded: a thing that waits for it times out", "15.2")
         }
         QuotaName::BytesPerSecond => but(
             fixed("bytes a second of one connection", "what is over it is delayed, not lost", "15.2"),

@@ -159,5 +159,5 @@ fn sizing(sizing: &Sizing) -> String {
         1 => "one machine like this is enough".into(),
         count => format!("this scenario needs {} machines like this one", grouped(count)),
     };
-    format!("size: {machines}; what limits first is {}\n{}\n\n{}", sizing.limited_by, finish(of_machine, 1), finish(of_process, 1))
+    format!("size: {machines}; the first limit is {}\n{}\n\n{}", sizing.limited_by, finish(of_machine, 1), finish(of_process, 1))
 }

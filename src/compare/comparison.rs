@@ -202,7 +202,7 @@ fn says(outcome: Outcome, rows: &[FigureRow], judgements: &[Judgement], settings
     let by_turns = "made alternately (fleetsim run --repeat K)";
     if missing(Missing::Runs) {
         return format!(
-            "not decided: one run a side does not tell how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"
+            "not decided: one run a side does not show how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"
         );
     }
     if missing(Missing::RunsAgainstOne) {

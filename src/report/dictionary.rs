@@ -39,7 +39,7 @@ Operations: `connect` (all of it, from its start to the last SUBACK, over HTTPS 
 CONNACK, over a WebSocket with its upgrade), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
 (head changed at the service while subscribed, to seen by the thing; without the service ledger an upper bound, and
 `notify_next_at_least` the lower one), `first_notification` (subscribed to the session's first `notify-next`
-that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
+that names an execution), `execution` (first notified of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
 (the file of a job: started to complete and verified; `errors.csv` has what did not verify). **Service** time runs from the moment a request was written, **response** time from its intended start.
 `docs/MEASUREMENT.md` says what each figure means and what it cannot mean.
 

@@ -41,7 +41,9 @@ impl Verdict {
             Self::Invalid => "The generator was the bottleneck or lost samples: these figures are no evidence of the endpoint.",
             Self::Interrupted => "The run was interrupted; these are the figures until then.",
             Self::Error => "The run could not be carried out; these are the figures until then.",
-            Self::Running => "There is no verdict: the run goes on, or its process was killed; these are the figures so far.",
+            Self::Running => {
+                "There is no verdict: the run is still going on, or its process was killed; these are the figures so far."
+            }
         }
     }
 

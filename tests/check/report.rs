@@ -188,7 +188,7 @@ fn what_a_machine_can_do_says_how_many_are_needed() {
     // 540 x (1/1,200 + 1/900) + 2,950 x (1/24,000 + 1/12,000) = 1.42 cores, of 0.7.
     assert_eq!((sizing.machines, sizing.limited_by), (3, "cores"));
     let text = report.to_text();
-    assert!(text.contains("this scenario needs 3 machines like this one; what limits first is cores"), "{text}");
+    assert!(text.contains("this scenario needs 3 machines like this one; the first limit is cores"), "{text}");
     assert!(text.contains("generator and local endpoint together"), "{text}");
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["sizing"]["calibration"]["endpoint"]["things_per_gib"], (1 << 30) / 48_000);
