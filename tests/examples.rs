@@ -174,6 +174,7 @@ fleetsim() {
     case "$1" in
     run)
         without_things "$@"
+        args=("${args[@]/127.0.0.1:9464/:0}")
         # Only the endpoint of a run has a minute that can be short.
         [[ " ${args[*]} " == *" --port "* ]] || args+=(--set target.emulator.minute="'1s'")
         "$FLEETSIM" "${args[@]}" --things "${THINGS:-6}" --ui none --set end.limit="'5m'" || [[ $? == 98 ]]
@@ -194,6 +195,8 @@ fleetsim() {
         if [[ " $* " == *" --print-"* ]]; then
             "$FLEETSIM" "$@"
         else
+            # That of an earlier one would be taken for its own.
+            : >ready
             "$FLEETSIM" "$@" --mqtt-port 0 --https-port 0 --api-port 0 >ready &
             local endpoint=$!
             for ((n = 0; n < 600; n++)); do
