@@ -49,7 +49,7 @@ impl Kind {
 /// In groups of three digits, as TOML takes them.
 fn grouped(number: i64) -> String {
     let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group));
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     groups.collect::<Vec<_>>().join("_")
 }
 
