@@ -33,6 +33,11 @@ fn the_page_of_metrics_is_that_of_the_families() {
 }
 
 #[test]
+fn the_reference_of_scenarios_is_that_of_their_reader() {
+    hold("docs/SCENARIO.md", &fleetsim::scenario::reference());
+}
+
+#[test]
 fn the_two_commands_of_the_readme_are_what_they_were() {
     let readme = fs::read_to_string(page("README.md")).unwrap();
     assert!(readme.contains("```console\ncargo run --release -- run scenarios/10k.toml\n```"));

@@ -15,6 +15,7 @@ fn root() -> &'static Path {
 
 /// A block of a page, in three backticks.
 struct Block {
+    page: String,
     /// Page and line.
     place: String,
     kind: String,
@@ -33,15 +34,18 @@ fn pages() -> Vec<PathBuf> {
 
 fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    let mut is_open = false;
+    let (mut is_open, mut indent) = (false, 0);
     for (number, line) in text.lines().enumerate() {
         match line.trim_start().strip_prefix("```") {
             Some(_) if is_open => is_open = false,
             Some(kind) => {
                 is_open = true;
-                blocks.push(Block { place: format!("{page}:{}", number + 2), kind: kind.trim().to_owned(), text: String::new() });
+                indent = line.len() - line.trim_start().len();
+                let place = format!("{page}:{}", number + 2);
+                blocks.push(Block { page: page.to_owned(), place, kind: kind.trim().to_owned(), text: String::new() });
             }
-            None if is_open => blocks.last_mut().unwrap().text += &format!("{line}\n"),
+            // A block in a list is indented.
+            None if is_open => blocks.last_mut().unwrap().text += &format!("{}\n", line.get(indent..).unwrap_or_default()),
             None => {}
         }
     }
@@ -155,21 +159,32 @@ fn what_is_no_toml_or_no_scenario_is_seen() {
 /// Commands as the pages have them, made small: few things, no ports that somebody else may have, and nothing that never ends.
 const PRELUDE: &str = r#"
 set -euo pipefail
+# Fills args.
+without_things() {
+    args=()
+    while (($#)); do
+        case "$1" in
+        --things) shift 2 ;;
+        *) args+=("$1"); shift ;;
+        esac
+    done
+}
 fleetsim() {
+    local args=()
     case "$1" in
     run)
-        local args=()
-        while (($#)); do
-            case "$1" in
-            --things) shift 2 ;;
-            *) args+=("$1"); shift ;;
-            esac
-        done
-        "$FLEETSIM" "${args[@]}" --things "${THINGS:-6}" --ui none --set end.limit="'5m'" --set target.emulator.minute="'1s'" || [[ $? == 98 ]]
+        without_things "$@"
+        args=("${args[@]/127.0.0.1:9464/:0}")
+        # Only the endpoint of a run has a minute that can be short.
+        [[ " ${args[*]} " == *" --port "* ]] || args+=(--set target.emulator.minute="'1s'")
+        "$FLEETSIM" "${args[@]}" --things "${THINGS:-6}" --ui none --set end.limit="'5m'" || [[ $? == 98 ]]
         ;;
     capacity)
         # One step, whatever it says: a search takes a quarter of an hour.
-        "$FLEETSIM" "$@" --things 40 --ui none --step 1s --warm-up 0s --confirm 0 --to 20 || [[ $? == 98 || $? == 99 ]]
+        local to=20
+        [[ " $* " == *rollout.* ]] && to=1200
+        without_things "$@"
+        "$FLEETSIM" "${args[@]}" --things 40 --ui none --step 1s --warm-up 0s --confirm 0 --to "$to" || [[ $? == 98 || $? == 99 ]]
         ;;
     compare)
         # Small runs are over before their first ten seconds are.
@@ -180,6 +195,8 @@ fleetsim() {
         if [[ " $* " == *" --print-"* ]]; then
             "$FLEETSIM" "$@"
         else
+            # That of an earlier one would be taken for its own.
+            : >ready
             "$FLEETSIM" "$@" --mqtt-port 0 --https-port 0 --api-port 0 >ready &
             local endpoint=$!
             for ((n = 0; n < 600; n++)); do
@@ -218,7 +235,7 @@ struct Serve {
 
 impl Serve {
     fn start(dir: &Path, pki: &str) -> Self {
-        let ports = ["--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", "1", "--dir", pki];
+        let ports = ["--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", "6", "--dir", pki];
         let mut process =
             Command::new(cargo_bin("fleetsim")).arg("serve").args(ports).current_dir(dir).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -236,6 +253,7 @@ impl Serve {
             .replace(":4443", &format!(":{}", self.port("api")))
             .replace(":8443", &format!(":{}", self.port("https")))
             .replace("-p 8883", &format!("-p {}", self.port("mqtt")))
+            .replace("--port 8883", &format!("--port {}", self.port("mqtt")))
     }
 }
 
@@ -274,7 +292,7 @@ fn without_prompts(text: &str) -> String {
 }
 
 fn is_for_clients(block: &Block) -> bool {
-    ["aws ", "curl ", "mosquitto_"].iter().any(|tool| block.text.contains(tool))
+    ["aws ", "curl ", "mosquitto_", "--port 8883"].iter().any(|tool| block.text.contains(tool))
 }
 
 #[test]
@@ -282,22 +300,24 @@ fn every_block_of_commands_runs() {
     let blocks = blocks(&["console", "sh", "bash", "shell"]);
     let own: Vec<&Block> = blocks.iter().filter(|block| !is_for_clients(block)).collect();
     assert!(own.len() >= 5, "the blocks are found");
-    // Most of it is waiting.
+    // Most of it is waiting. A page is read from its beginning: what a block makes is there for the next one.
     std::thread::scope(|scope| {
-        for block in own {
-            scope.spawn(|| run_block(block));
+        for page in own.chunk_by(|one, next| one.page == next.page) {
+            scope.spawn(|| {
+                let dir = bench();
+                page.iter().for_each(|block| run_block(&dir, block));
+            });
         }
     });
 }
 
-fn run_block(block: &Block) {
+fn run_block(dir: &tempfile::TempDir, block: &Block) {
     // The gate runs itself.
     if block.text.trim() == "scripts/test" {
         assert!(root().join("scripts/test").exists());
         return;
     }
-    let dir = bench();
-    if block.text.contains("mine.toml") && !block.text.contains("init") {
+    if block.text.contains("mine.toml") && !block.text.contains("init") && !dir.path().join("mine.toml").exists() {
         run(dir.path(), &block.place, "fleetsim scenarios init 10k mine.toml");
     }
     // There is nothing to compare of six things.
@@ -329,7 +349,7 @@ fn every_block_of_commands_of_other_clients_runs() {
 
 #[test]
 fn blocks_are_found_with_their_kind_and_line() {
-    let found = blocks_of("x.md", "text\n```toml\na = 1\n```\n\n```console\nls\n```\n");
+    let found = blocks_of("x.md", "text\n```toml\na = 1\n```\n\n   ```console\n   ls\n   ```\n");
     let shown: Vec<_> = found.iter().map(|block| (&*block.place, &*block.kind, &*block.text)).collect();
     assert_eq!(shown, [("x.md:3", "toml", "a = 1\n"), ("x.md:7", "console", "ls\n")]);
 }

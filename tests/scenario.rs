@@ -846,7 +846,7 @@ fn somebody_elses_signer_is_named_where_it_counts() {
     let read = remote(&signed, true).unwrap();
     assert_eq!(read.target.remote().unwrap().signer.as_deref(), Some("signer.pem"));
     assert_eq!(load("printed", &read.to_toml(), &[]).unwrap(), read);
-    assert_eq!(codes(remote(place, true)), ["conflict"], "nobody knows whose signatures count");
+    assert_eq!(codes(remote(place, true)), ["conflict"], "no signer is given whose signatures are accepted");
     assert_eq!(codes(remote(&signed, false)), ["conflict"], "nobody asks for signatures");
     assert_eq!(codes(plan(&[set("target.signer", "'signer.pem'")])), ["conflict"], "the run signs by itself");
 }

@@ -229,7 +229,7 @@ def reconcile(verdict):
         told = subprocess.run([BINARY, "report", out], cwd=WORK, stdout=subprocess.PIPE, text=True)
         path.write_text(whole)
         thing = next(cell for cell in rows[place].split(",") if cell.startswith("sim-"))
-        named = [line for line in told.stdout.splitlines() if "the ledgers differ" in line]
+        named = [line for line in told.stdout.splitlines() if "the reconciliation found a difference" in line]
         verdict.note(f"a corrupted row of {name}: {named[0] if named else 'not found'}")
         verdict.check(f"{name}: exit code of report", told.returncode, 99, at_least=True)
         verdict.check(f"{name}: differences named", len(named) == 1 and thing in named[0], 1, at_least=True)

@@ -61,7 +61,7 @@ mod chain {
     const STS_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
     const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
     const NO_REGION: &str = "no region: set AWS_REGION, or give the profile one; --region and, with kind = \"aws\", \
-                             target.region = \"eu-central-1\" say it, too";
+                             target.region = \"eu-central-1\" set it, too";
 
     impl Account {
         /// The account that the standard chain leads to, or that is said. It is not called yet.
@@ -83,7 +83,10 @@ mod chain {
                 .or_else(of_profile.build())
                 .or_else(ImdsRegionProvider::builder().configure(&of_host).build());
             let config = tokio::time::timeout(ASK_TIMEOUT, loader.region(region).load()).await.map_err(|_elapsed| {
-                format!("neither environment nor profiles nor this machine tell of it within {} s", ASK_TIMEOUT.as_secs())
+                format!(
+                    "it was found neither in the environment nor in profiles or on this machine within {} s",
+                    ASK_TIMEOUT.as_secs()
+                )
             })?;
             let region = config.region().filter(|region| !region.as_ref().is_empty()).ok_or(NO_REGION)?.to_string();
             let provider = config.credentials_provider().ok_or("no provider of credentials is configured")?;

@@ -9,11 +9,11 @@ pub const THINGS_MAX: u64 = 1_000;
 /// Why nothing is done.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("nothing was done: there is no terminal to ask on; --yes says yes beforehand")]
+    #[error("nothing was done: there is no terminal to ask on; --yes confirms without asking")]
     NoTerminal,
     #[error("nothing was done")]
     Declined,
-    #[error("{things} things are more than {THINGS_MAX} in an account: say so with --allow-things {things}")]
+    #[error("{things} things are more than {THINGS_MAX} in an account: confirm with --allow-things {things}")]
     TooMany { things: u64 },
 }
 

@@ -41,7 +41,7 @@ impl Estimate {
         let mut lines = vec![format!("calls:     {}: {}", grouped(all), each.join(", "))];
         lines.extend(self.at_least(quotas).map(|(time, operation)| {
             let (quota, s) = (pace_of(quotas, operation), time.as_secs());
-            let kept = if keeps_quotas { "none is passed, which takes" } else { "not kept to; at the default ones it takes" };
+            let kept = if keeps_quotas { "none is exceeded, which takes" } else { "not kept to; at the default ones it takes" };
             format!("quotas:    {kept} {s} s at least, for {operation} at {quota} a second")
         }));
         let bill = Bill::new(prices, &BilledUnits { registry_operations: self.billed, ..BilledUnits::default() });

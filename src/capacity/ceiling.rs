@@ -46,7 +46,7 @@ fn of_quota(load: &Load, quotas: Option<&Quotas>) -> Option<Ceiling> {
 fn of_periods(load: &Load) -> Option<Ceiling> {
     let (Driver::Polls | Driver::Telemetry) = load.driver else { return None };
     let (_, highest) = load.of_periods()?;
-    Some(Ceiling { highest, why: "a thing does so every 10ms at most; fleet.things gives it more".into(), quota: None })
+    Some(Ceiling { highest, why: "a thing does so at most every 10ms; a higher fleet.things allows more".into(), quota: None })
 }
 
 /// Who connects, and whom a job is for, does so once: loads above this one cannot be offered for a whole step.
@@ -71,6 +71,9 @@ fn of_supply(load: &Load, plan: &Plan, roster: &Roster, timing: Timing) -> Optio
         _ => return None,
     };
     let highest = load.of_events(supply, seconds)?;
-    let why = format!("the {} {what} last for no more, in the {seconds} s of a step; fleet.things gives it more", grouped(supply));
+    let why = format!(
+        "the {} {what} suffice for no more in the {seconds} s of a step; a higher fleet.things allows more",
+        grouped(supply)
+    );
     Some(Ceiling { highest, why, quota: None })
 }

@@ -121,7 +121,7 @@ fn failure(quotas: Option<&Quotas>, end: &StepEnd<'_>, carried: Option<f64>) -> 
             Some(format!("{}{about} {}", threshold.metric, failed_check(&threshold.metric, &threshold.check, threshold.value)))
         }
         (None, Some(carried)) => {
-            Some(format!("only {:.1} % of the planned load came about: the rest waited for what came before", 100.0 * carried))
+            Some(format!("only {:.1} % of the planned load was achieved: the rest waited for earlier requests", 100.0 * carried))
         }
         (None, None) => end.findings.first().cloned(),
     };
@@ -240,7 +240,7 @@ mod tests {
         let pass = (report::Verdict::Pass, vec![threshold(true, Some(9.0))]);
         let (verdict, row) = judged(&pass, &measured(582, 18), None).unwrap();
         assert_eq!((verdict, row.failed_threshold.as_deref()), (Verdict::Fail, Some("achieved")));
-        assert_eq!(row.reason.unwrap(), "only 97.0 % of the planned load came about: the rest waited for what came before");
+        assert_eq!(row.reason.unwrap(), "only 97.0 % of the planned load was achieved: the rest waited for earlier requests");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl CapacitySearch {
         }
         if let (TargetPlan::Aws(_), Some(rollout)) = (&plan.target, plan.rollouts.first()) {
             let why = format!(
-                "each step of a search would roll {} out in the account, and nobody knows beforehand at what price",
+                "each step of a search would roll {} out in the account, at a price that is not known beforehand",
                 rollout.name
             );
             return Err((exit::SCENARIO, format!("{why}: leave [[rollout]] out, or use the local endpoint")));
@@ -165,7 +165,7 @@ impl CapacitySearch {
                 _ => Verdict::Invalid,
             };
             if !matches!(self.search.next(), Next::Try(load) if search::is_same(load, row.offered)) {
-                let why = format!("step {} of capacity.csv is none that this search would have made", row.step);
+                let why = format!("step {} of capacity.csv does not belong to this search", row.step);
                 return Err((exit::ERROR, format!("failed to resume: {why}; begin a new one in another folder")));
             }
             self.search.record(verdict);

@@ -97,7 +97,7 @@ impl Show {
 fn step_line(row: &CapacityRow, load: &Load, operation: Operation) -> String {
     let mut line = format!("step {}: {}", row.step, row.verdict.as_str());
     if let Some(achieved) = row.achieved {
-        line += &format!(", {} came about", load.text((achieved * 100.0).round() / 100.0));
+        line += &format!(", {} achieved", load.text((achieved * 100.0).round() / 100.0));
     }
     if let Some(p99) = row.response_ms_p99 {
         line += &format!(", {operation} p99 {}", milliseconds(p99));

@@ -52,7 +52,7 @@ impl Ending {
         match self {
             Self::Found(Found::Knee { load, fails: None }) => {
                 let ceiling = ceiling.map(|ceiling| format!(" ({ceiling})")).unwrap_or_default();
-                format!("holds at least {} ({}); no higher load was to be tried{ceiling}", at(*load), trials(findings.tally))
+                format!("holds at least {} ({}); no higher load was tried{ceiling}", at(*load), trials(findings.tally))
             }
             Self::Found(Found::Knee { load, .. }) => {
                 format!("holds {} ({}); {}", at(*load), trials(findings.tally), fails.unwrap_or_default())
@@ -65,11 +65,11 @@ impl Ending {
                 at(*bound)
             ),
             Self::Found(Found::GeneratorBound { holds: None, at: bound }) => {
-                format!("nothing was found out: at {} the generator is the limit{because}", at(*bound))
+                format!("no result: at {} the generator is the limit{because}", at(*bound))
             }
             Self::OutOfTime | Self::Interrupted | Self::Error(_) => {
                 let why = match self {
-                    Self::OutOfTime => "the time was up".to_owned(),
+                    Self::OutOfTime => "--max-time was reached".to_owned(),
                     Self::Interrupted => "interrupted".to_owned(),
                     _ => "a step could not be carried out".to_owned(),
                 };
@@ -143,7 +143,7 @@ mod tests {
             text(&knee, BOTH, two).contains("(2 of 3 trials; the true pass rate is between 9 % and 99 % with 95 % confidence)")
         );
         let open = Ending::Found(Found::Knee { load: 40.0, fails: None });
-        assert!(text(&open, Bounds { holds: Some(40.0), fails: None }, THREE).ends_with("no higher load was to be tried (--to)"));
+        assert!(text(&open, Bounds { holds: Some(40.0), fails: None }, THREE).ends_with("no higher load was tried (--to)"));
         let nothing = Ending::Found(Found::Nothing { lowest: 0.09 });
         let bounds = Bounds { holds: None, fails: Some(0.09) };
         assert!(text(&nothing, bounds, THREE).starts_with("holds nothing that was tried: even at 0.09 requests/s p99 was 1,180"));
@@ -157,7 +157,7 @@ mod tests {
         assert!(told.ends_with("; at 47.4 requests/s p99 was 1,180 ms, over its limit of 1,000"), "{told}");
         assert_eq!(
             text(&Ending::OutOfTime, Bounds::default(), Tally { passes: 0, trials: 0 }),
-            "the time was up: nothing is known yet"
+            "--max-time was reached: nothing is known yet"
         );
         let bound = Ending::Found(Found::GeneratorBound { holds: Some(45.2), at: 90.4 });
         assert!(text(&bound, BOTH, one).ends_with("at 90.4 requests/s the generator is the limit: shard 0 was busy 99 %"));

@@ -20,7 +20,7 @@ const BUSY_SHARE: f64 = 0.2;
 /// Why a machine cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
-    #[error("this machine is busy with other work ({:.0} % of its cores): what it can do is seen when it is quiet; end other programs and try again", share * 100.0)]
+    #[error("this machine is busy with other work ({:.0} % of its cores): calibrate when it is idle; end other programs and try again", share * 100.0)]
     Busy { share: f64 },
     #[error("the small run was no evidence: {0}")]
     Invalid(String),

@@ -118,7 +118,7 @@ impl Report {
     pub fn new(subject: &Subject<'_>, demand: &Demand) -> Self {
         let Subject { plan, roster, need, host, target_fault, quotas: sheet, prices, .. } = subject;
         let rows = quotas::rows(plan, &sheet.quotas, demand);
-        let breaks_first = first_passed(&rows).map(|row| row.quota.clone());
+        let breaks_first = first_exceeded(&rows).map(|row| row.quota.clone());
         let shortages = preflight::shortages(need, host);
         let policy = policy::judge(plan, roster, subject.policy);
         let denied = policy.as_ref().filter(|policy| policy.denied_things > 0);
@@ -187,9 +187,9 @@ impl Report {
     }
 }
 
-fn first_passed(rows: &[QuotaRow]) -> Option<&QuotaRow> {
-    let passed = rows.iter().filter(|row| row.state == QuotaState::Passed);
-    passed.min_by(|one, other| {
+fn first_exceeded(rows: &[QuotaRow]) -> Option<&QuotaRow> {
+    let exceeded = rows.iter().filter(|row| row.state == QuotaState::Exceeded);
+    exceeded.min_by(|one, other| {
         let at = |row: &QuotaRow| row.first_refused_s.unwrap_or(row.peak_at_s);
         at(one).total_cmp(&at(other))
     })
@@ -206,15 +206,15 @@ fn summary(shortages: &[ResourceShortage], target_fault: Option<&str>, denied: O
     if let Some(denied) = denied {
         let (some, all) = (grouped(denied.denied_things), grouped(denied.things));
         let why = denied.denials.first().map_or("", |denial| &denial.explanation);
-        return format!("the policy denies {some} of {all} things something that they need: {why}");
+        return format!("the policy denies {some} of {all} things an action that they need: {why}");
     }
-    if let Some(row) = first_passed(rows) {
+    if let Some(row) = first_exceeded(rows) {
         let at = clock(Duration::from_secs_f64(row.first_refused_s.unwrap_or(row.peak_at_s)));
         let limit = row.limit.map_or(0, u64::from);
         let cause = row.first_cause.as_ref().map(|cause| format!("; it comes from {}", cause.setting)).unwrap_or_default();
         let (peak, refused, total) = (grouped(row.peak), grouped(row.refused), grouped(row.total));
         return format!(
-            "it does not fit: {} breaks first, {at} min after the first connect arrival ({peak} {}, the quota is {}; past it {refused} of {total}){cause}",
+            "it does not fit: {} breaks first, {at} min after the first connect arrival ({peak} {}, the quota is {}; {refused} of {total} would be refused){cause}",
             row.quota,
             row.unit,
             grouped(limit)
@@ -222,8 +222,8 @@ fn summary(shortages: &[ResourceShortage], target_fault: Option<&str>, denied: O
     }
     let used = rows.iter().filter_map(|row| Some((row, row.used_share?))).filter(|(row, _)| row.peak > 0);
     match used.max_by(|(_, one), (_, other)| one.total_cmp(other)) {
-        Some((row, share)) => format!("it fits: no quota is passed; the closest is {} at {:.0} %", row.quota, share * 100.0),
-        None => "it fits: no quota is asked for anything".into(),
+        Some((row, share)) => format!("it fits: no quota is exceeded; the closest is {} at {:.0} %", row.quota, share * 100.0),
+        None => "it fits: no quota is used".into(),
     }
 }
 
@@ -238,7 +238,7 @@ fn assumptions(subject: &Subject<'_>, production: Option<&Production>, sizing: O
     let minute = loads::minute(subject.plan);
     if minute != Duration::from_secs(60) {
         list.push(format!(
-            "the endpoint's minute is {} long, so that roll-outs go faster in this run than in production",
+            "the endpoint's minute is {} long, so that rollouts go faster in this run than in production",
             sim_units::text::duration_text(minute)
         ));
     }

@@ -71,8 +71,8 @@ impl Production {
 fn assumptions(plan: &Plan, quotas: &Quotas, minutes: u64, connected: u64, polls: u64) -> Vec<String> {
     let mut list = vec![
         "in production every execution makes all the updates of its behavior and one that ends it; one that fails earlier makes fewer".to_owned(),
-        format!("in production the roll-outs last {} min: queued at their rates, but no faster than the quota rollout_per_minute ({}), and then worked through in the behaviors' mean times", grouped(minutes), quotas.rollout_per_minute.map_or("unlimited".into(), |quota| grouped(u64::from(quota)))),
-        format!("in production {} things stay connected all the while; their connects and telemetry are not counted", grouped(connected)),
+        format!("in production the rollouts last {} min: queued at their rates, but no faster than the quota rollout_per_minute ({}), and then worked through in the behaviors' mean times", grouped(minutes), quotas.rollout_per_minute.map_or("unlimited".into(), |quota| grouped(u64::from(quota)))),
+        format!("in production {} things stay connected throughout; their connects and telemetry are not counted", grouped(connected)),
         "things subscribe to notify and notify-next, and acknowledge all they get (QoS 1): 11 + 3n messages an execution with n updates (PROTOCOL 16, inferred)".to_owned(),
     ];
     let largest = plan.rollouts.iter().map(|rollout| rollout.document.as_json().len()).max().unwrap_or(0);

@@ -25,7 +25,7 @@ pub enum QuotaState {
     /// Nothing would be refused, but little is left.
     Tight,
     /// Something would be refused, discarded or delayed.
-    Passed,
+    Exceeded,
 }
 
 /// One quota.
@@ -119,7 +119,7 @@ fn facts(name: QuotaName) -> Facts {
         ),
         QuotaName::PublishesPerSecond => fixed(
             "messages a second of one connection",
-            "the message is discarded: whoever waits for it times out",
+            "the message is discarded: a thing that waits for it times out",
             "PROTOCOL 15.2",
         ),
         QuotaName::BytesPerSecond => but(
@@ -140,11 +140,9 @@ fn facts(name: QuotaName) -> Facts {
             adjustable("calls a second of each other jobs operation", THROTTLED_CALL, "PROTOCOL 15.3")
         }
         QuotaName::ActiveJobs => but(adjustable("jobs scheduled or in progress", LIMIT_EXCEEDED, "PROTOCOL 15.3"), "the answer"),
-        QuotaName::ConcurrentJobs => adjustable(
-            "jobs rolled out at once",
-            "the roll-out of the job waits until that of another one is over",
-            "PROTOCOL 15.3",
-        ),
+        QuotaName::ConcurrentJobs => {
+            adjustable("jobs rolled out at once", "the rollout of the job waits until that of another one is over", "PROTOCOL 15.3")
+        }
         QuotaName::JobsInDeletion => {
             fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "PROTOCOL 15.3")
         }
@@ -198,7 +196,7 @@ fn row(plan: &Plan, name: QuotaName, limit: Option<u32>, demand: &Demand) -> Quo
     let state = match limit {
         _ if asked.peak == 0 => QuotaState::Unused,
         None => QuotaState::Unlimited,
-        Some(_) if asked.refused > 0 => QuotaState::Passed,
+        Some(_) if asked.refused > 0 => QuotaState::Exceeded,
         Some(_) if used_share.is_some_and(|share| share >= TIGHT) => QuotaState::Tight,
         Some(_) => QuotaState::Fits,
     };
@@ -267,7 +265,7 @@ mod tests {
         for name in QuotaName::VARIANTS {
             let (facts, comment) = (facts(*name), comment(*name));
             match facts.source {
-                Some(source) => assert!(comment.contains(&source.replace("PROTOCOL ", "§")), "{name:?}: {comment}"),
+                Some(source) => assert!(comment.contains(&source.replace("PROTOCOL ", "\u{a7}")), "{name:?}: {comment}"),
                 None => assert!(!comment.contains('§'), "{name:?}: {comment}"),
             }
             let is_adjustable = comment.contains("adjustable") && !comment.contains("not adjustable");

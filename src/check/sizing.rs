@@ -97,7 +97,7 @@ fn performance(seconds: &[Second], usage: fn(&Second) -> Option<(f64, u64)>) -> 
         }
     };
     let memory: Vec<(u64, u64)> = seconds.iter().filter_map(|second| Some((second.connected, usage(second)?.1))).collect();
-    let (few, least) = memory.first().copied().ok_or("there is no second that tells of memory")?;
+    let (few, least) = memory.first().copied().ok_or("there is no second with a value of memory")?;
     let many = memory.iter().map(|(connected, _)| *connected).max().unwrap_or(0);
     let most = memory.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
     if many <= few {

@@ -14,7 +14,7 @@ pub(super) fn text(report: &Report) -> String {
     parts.extend(report.quotas.rows.iter().filter_map(remark));
     parts.push(cost(&report.cost));
     parts.extend(report.sizing.as_ref().map(sizing));
-    parts.push(format!("assumed:\n{}", lines(&report.assumptions)));
+    parts.push(format!("assumptions:\n{}", lines(&report.assumptions)));
     parts.join("\n\n") + "\n"
 }
 
@@ -41,7 +41,7 @@ fn policy(report: &PolicyReport) -> String {
         format!("{} things of {cohort}, {action} ({need}): {explanation}", grouped(*things))
     });
     format!(
-        "policy: {} denies {some} of {all} things something that they need\n{}",
+        "policy: {} denies {some} of {all} things an action that they need\n{}",
         report.source,
         lines(&denials.collect::<Vec<_>>())
     )
@@ -53,7 +53,7 @@ fn at(seconds: f64) -> String {
 
 fn quotas(report: &QuotaReport) -> String {
     let published = report.published.as_ref().map(|date| format!(", published {date}")).unwrap_or_default();
-    let mut table = table(&["quota", "", "peak", "at", "limit", "used", "past it", "of"]);
+    let mut table = table(&["quota", "", "peak", "at", "limit", "used", "refused", "of"]);
     for row in &report.rows {
         let is_used = row.state != QuotaState::Unused;
         table.add_row([
@@ -79,18 +79,18 @@ fn state(state: QuotaState) -> &'static str {
         QuotaState::Unused => "unused",
         QuotaState::Unlimited | QuotaState::Fits => "fits",
         QuotaState::Tight => "TIGHT",
-        QuotaState::Passed => "PASSED",
+        QuotaState::Exceeded => "EXCEEDED",
     }
 }
 
 /// More of what is passed, or nearly.
 fn remark(row: &QuotaRow) -> Option<String> {
-    if !matches!(row.state, QuotaState::Passed | QuotaState::Tight) {
+    if !matches!(row.state, QuotaState::Exceeded | QuotaState::Tight) {
         return None;
     }
     let source = row.source.map(|source| format!("{source}, ")).unwrap_or_default();
     let adjustable = if row.is_adjustable { "AWS raises it on request" } else { "not adjustable" };
-    let mut text = format!("! {}: {} ({source}{adjustable})\n  past it: {}", row.quota, row.unit, row.past_it);
+    let mut text = format!("! {}: {} ({source}{adjustable})\n  if exceeded: {}", row.quota, row.unit, row.past_it);
     if let Some(unverified) = row.unverified {
         text += &format!("\n  unverified: {unverified}");
     }
@@ -125,7 +125,7 @@ fn cost(cost: &CostReport) -> String {
         |pick: fn(&Bill) -> String| [pick(&cost.run), production.map_or_else(String::new, |production| pick(&production.bill))];
     for (label, [run, there]) in [
         ("total", totals(|bill| bill.total.to_string())),
-        ("of it free in the first year", totals(|bill| bill.free_tier.to_string())),
+        ("of it in the first year's free tier", totals(|bill| bill.free_tier.to_string())),
     ] {
         table.add_row([label.to_owned(), String::new(), run, String::new(), there]);
     }
@@ -159,5 +159,5 @@ fn sizing(sizing: &Sizing) -> String {
         1 => "one machine like this is enough".into(),
         count => format!("this scenario needs {} machines like this one", grouped(count)),
     };
-    format!("size: {machines}; what limits first is {}\n{}\n\n{}", sizing.limited_by, finish(of_machine, 1), finish(of_process, 1))
+    format!("size: {machines}; the first limit is {}\n{}\n\n{}", sizing.limited_by, finish(of_machine, 1), finish(of_process, 1))
 }

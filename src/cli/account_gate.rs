@@ -24,13 +24,13 @@ const COST_MAX: &str = "10";
 
 #[derive(Args)]
 pub(super) struct GateArgs {
-    /// Do not ask before things are let loose on an AWS account
+    /// Do not ask before a run against an AWS account
     #[arg(long, short)]
     yes: bool,
-    /// Say that so many things are meant, where they are more than a thousand on an AWS account
+    /// Confirm this number of things, where it is above 1,000 in an AWS account
     #[arg(long, value_name = "N")]
     allow_things: Option<u64>,
-    /// Say that a run on an AWS account may cost so much, where that is more than 10 USD
+    /// Confirm this cost of a run in an AWS account, where it is above 10 USD
     #[arg(long, value_name = "AMOUNT", value_parser = Money::parse)]
     allow_cost: Option<Money>,
 }
@@ -75,14 +75,14 @@ impl GateArgs {
         };
         let report = Report::new(&subject, &count_demand(plan, &quotas)?);
         let passed: Vec<&str> =
-            report.quotas.rows.iter().filter(|row| row.state == QuotaState::Passed).map(|row| row.quota.as_str()).collect();
-        let quotas = if passed.is_empty() { "none is passed".to_owned() } else { format!("PASSED: {}", passed.join(", ")) };
+            report.quotas.rows.iter().filter(|row| row.state == QuotaState::Exceeded).map(|row| row.quota.as_str()).collect();
+        let quotas = if passed.is_empty() { "none is exceeded".to_owned() } else { format!("exceeded: {}", passed.join(", ")) };
         let (total, currency) = (report.cost.run.total, &prices.currency);
         let most = Money::parse(COST_MAX).map_err(usage)?.max(self.allow_cost.unwrap_or_default());
         let all = (0..times).map(|_| total).sum::<Money>();
         if all > most {
             return Err(usage(format_args!(
-                "a run costs {total} {currency} ({times} in all {all}), more than {most}: say so with --allow-cost {all}"
+                "a run costs {total} {currency} ({times} in all {all}), more than {most}: confirm with --allow-cost {all}"
             )));
         }
         let each = if times > 1 { format!(", {times} runs {all} {currency}") } else { String::new() };

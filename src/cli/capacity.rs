@@ -18,7 +18,7 @@ const STEP_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct CapacityArgs {
     #[command(flatten)]
     scenario: ScenarioArgs,
-    /// What is varied, a path as --set takes it: a number (fleet.things), a rate (fleet.connect.rate, rollout.NAME.rate), or the `every` of
+    /// The path that is varied, as --set takes it: a number (fleet.things), a rate (fleet.connect.rate, rollout.NAME.rate), or the `every` of
     /// things (cohort.NAME.poll.every, telemetry.every), whose load is things/every a second
     #[arg(long, value_name = "PATH")]
     vary: String,
@@ -60,7 +60,7 @@ pub(super) struct CapacityArgs {
 
 const EXIT_CODES: &str = "Exit codes:
   0    a knee, or a lower bound of it, was found
-  1    the search could not be carried out, or --max-time was up before anything passed
+  1    the search could not be carried out, or --max-time was reached before anything passed
   2    wrong usage; --resume for another search
   98   the generator is the limit before anything passed
   99   not even the lowest load passes
@@ -77,7 +77,7 @@ pub(super) fn capacity_command(args: CapacityArgs) -> u8 {
         Ok(found) => found,
         Err(code) => return code,
     };
-    // A search with roll-outs is refused before anybody is asked.
+    // A search with rollouts is refused before anybody is asked.
     if let (true, Err(code)) = (plan.rollouts.is_empty(), args.gate.pass(&plan, 1)) {
         return code;
     }

@@ -30,7 +30,7 @@ pub(super) struct CheckArgs {
     /// Count with the prices of this file, like that of --print-prices
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Exit with 99 where a quota is passed, or the policy denies something that is needed
+    /// Exit with 99 where a quota is exceeded, or the policy denies something that is needed
     #[arg(long)]
     strict: bool,
     /// Measure this machine with a small run over loopback, and say how many like it the scenario needs; takes some ten seconds
@@ -42,10 +42,10 @@ pub(super) struct CheckArgs {
     /// The quotas as CSV, a row each
     #[arg(long)]
     csv: bool,
-    /// Print the scenario with every default filled in, as a scenario, and end
+    /// Print the scenario with every default filled in, as a scenario, and exit
     #[arg(long, conflicts_with_all = ["quotas", "prices", "strict", "calibrate", "json", "csv"])]
     print_scenario: bool,
-    /// Print AWS's prices as a TOML file for --prices, to be changed, and end
+    /// Print AWS's prices as a TOML file for --prices, to be changed, and exit
     #[arg(long, exclusive = true)]
     print_prices: bool,
 }
@@ -165,7 +165,7 @@ fn load_policy(plan: &Plan) -> Result<DevicePolicy, u8> {
 
 /// What the plan asks of its account, counted in virtual time; whoever waits is told how far that is.
 pub(super) fn count_demand(plan: &Plan, quotas: &QuotaSheet) -> Result<Demand, u8> {
-    let progress = |at: Duration| say(&format!("counting what is asked: {} of virtual time", duration_text(at)));
+    let progress = |at: Duration| say(&format!("counting quota use: {} of virtual time", duration_text(at)));
     demand(plan, &quotas.quotas, progress).map_err(|error| {
         complain(format_args!("failed to {error}"));
         exit::ERROR

@@ -10,16 +10,16 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = EXIT_CODES, override_usage = "fleetsim compare [OPTIONS] BASE... -- RUN...")]
 pub(super) struct CompareArgs {
-    /// Results folders of the runs that are the measure; a folder that is none stands for those in it, as `run --repeat` leaves them
+    /// Results folders of the baseline runs; any other folder stands for the runs in it, as `run --repeat` leaves them
     #[arg(required = true, value_name = "BASE")]
     base: Vec<PathBuf>,
-    /// Results folders of the runs that are held against them
+    /// Results folders of the runs that are compared with them
     #[arg(required = true, last = true, value_name = "RUN")]
     run: Vec<PathBuf>,
     /// Five or more earlier runs of BASE's scenario on its host: how much runs vary is taken from them, too, so that one run a side will do
     #[arg(long, value_name = "DIR", num_args = 1..)]
     noise: Vec<PathBuf>,
-    /// Seconds at the beginning of each run that do not count
+    /// What is left out at the beginning of each run
     #[arg(long, value_name = "D", default_value = "10s", value_parser = whole_seconds)]
     skip: u64,
     /// One JSON object instead of the text
@@ -31,7 +31,7 @@ pub(super) struct CompareArgs {
     /// Write the comparison as one page; - is standard output
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Exit with 99 where RUN is that
+    /// Exit with 99 where RUN has this outcome
     #[arg(long, value_enum, value_name = "OUTCOME")]
     fail_if: Option<FailIf>,
 }

@@ -38,7 +38,7 @@ struct Cli {
 
 #[derive(Args)]
 struct Logging {
-    /// More log lines on stderr (twice: even more); RUST_LOG says it in detail
+    /// More log output on stderr, -vv for even more; RUST_LOG selects by module
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Errors only
@@ -60,7 +60,7 @@ enum Command {
     Capacity(capacity::CapacityArgs),
     /// Run the local AWS IoT Jobs endpoint on its own
     Serve(serve::ServeArgs),
-    /// Print the summary of a results folder again, and compare its two ledgers once more; --exit-code tells how the run went
+    /// Print the summary of a results folder again, and reconcile it with the service ledger; --exit-code exits as the run did
     Report(report::ReportArgs),
     /// The shipped scenarios, embedded in the binary
     Scenarios(scenarios::ScenariosArgs),
@@ -74,7 +74,7 @@ enum Command {
     Compare(compare::CompareArgs),
     /// The shards of one run into one results folder
     Merge(merge::MergeArgs),
-    /// The account at AWS: where it is, a fleet of things in it, and out of it again
+    /// The AWS account: print its endpoint, provision a fleet in it, deprovision it
     Aws(aws::AwsArgs),
 }
 

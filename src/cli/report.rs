@@ -12,8 +12,8 @@ use std::path::PathBuf;
 pub(super) struct ReportArgs {
     /// A results folder, also one whose run was killed
     run: PathBuf,
-    /// Exit with the code of the run (1 where it was killed or still goes on), or 99 where its ledgers differ now; without it: 0, or
-    /// 99 where they differ; 1 where the files cannot be read
+    /// Exit with the code of the run (1 where it was killed or still goes on), or 99 where the reconciliation finds differences; without it: 0, or
+    /// 99 where it finds some; 1 where the files cannot be read
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]

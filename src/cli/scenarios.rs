@@ -21,9 +21,9 @@ enum ScenariosAction {
     List,
     /// Print one
     Show { name: String },
-    /// Write one to a file of its own (-: standard output), to be changed
+    /// Copy one to a file (-: standard output), to be edited
     Init { name: String, file: Option<PathBuf> },
-    /// Everything that [thresholds] can check
+    /// Every metric that [thresholds] can check
     Thresholds,
 }
 

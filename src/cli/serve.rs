@@ -46,19 +46,19 @@ pub(super) struct ServeArgs {
     /// Write one CSV row per data-plane request: when it came, when its answer left
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
-    /// Append one line of JSON for what a client is denied by its policies, the first time that it tries: what, and why
+    /// Append one line of JSON for each action that policies deny a client, the first time: what, and why
     #[arg(long, value_name = "FILE")]
     decisions: Option<PathBuf>,
     /// Keep jobs, executions and registrations in this file, across restarts and kill -9; answers wait for the disk
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// How the endpoint is shaped: a TOML file with the keys of a scenario's [target.emulator]; the flags below change single ones
+    /// Configuration of the endpoint: a TOML file with the keys of a scenario's [target.emulator]; the flags below override single keys
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print what --config and the flags make together, as a TOML file for --config, and end; what is not printed is as by default
+    /// Print what --config and the flags make together, as a TOML file for --config, and exit; what is not printed has its default
     #[arg(long)]
     print_config: bool,
-    /// Print AWS's quotas as a TOML file for --quotas, to be changed, and end
+    /// Print AWS's quotas as a TOML file for --quotas, to be changed, and exit
     #[arg(long, exclusive = true)]
     print_quotas: bool,
     #[command(flatten)]
@@ -70,15 +70,15 @@ pub(super) struct ServeArgs {
 
 /// What is laid over the file of `--config`.
 #[derive(Args)]
-#[command(next_help_heading = "Shape of the endpoint")]
+#[command(next_help_heading = "Behaviour of the endpoint")]
 struct ShapeFlags {
     /// Account and connection quotas: none, aws (the defaults of an account), or a TOML file [default: none]
     #[arg(long, value_name = "none|aws|FILE")]
     quotas: Option<String>,
-    /// Length of a minute, for every minute-unit (timers, roll-out rates): 100ms to 1h [default: 1m]
+    /// Length of a minute, for every minute-unit (timers, rollout rates): 100ms to 1h [default: 1m]
     #[arg(long, value_name = "DURATION")]
     minute: Option<String>,
-    /// Where in a minute the executions of a job are queued: evenly, or a minute's quota at once [default: smooth]
+    /// How the executions of a minute are queued: evenly, or all at once [default: smooth]
     #[arg(long, value_name = "SPREAD", value_parser = PossibleValuesParser::new(Spread::VARIANTS.iter().map(|spread| spread.as_str())))]
     rollout: Option<String>,
     /// How long an MQTT session may outlive its connection; AWS has 1h unless the account has more, up to 7d [default: 1h]
@@ -93,13 +93,13 @@ struct ShapeFlags {
     /// The policy of the certificates that are made for things; another account and region in its ARNs are read as this endpoint's
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
-    /// From a change of policies to when connected clients feel it; AWS takes 6 to 8 minutes [default: at once]
+    /// Delay from a change of policies to its effect on connected clients; AWS takes 6 to 8 minutes [default: at once]
     #[arg(long, value_name = "DURATION")]
     policy_delay: Option<String>,
     /// Give TLS tickets, so that clients that kept theirs resume their sessions
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     tls_resumption: Option<bool>,
-    /// Let every data-plane request wait before it is handled, as in 'uniform(2ms, 8ms)'
+    /// Delay every data-plane request before it is processed, as in 'uniform(2ms, 8ms)'
     #[arg(long, value_name = "DURATION")]
     latency: Option<String>,
     /// A queue in front of the service: how long a worker is busy with a request, as in 'exp(20ms)'
@@ -108,25 +108,25 @@ struct ShapeFlags {
     /// Workers that take requests out of the queue of --server [default: 1]
     #[arg(long, value_name = "N")]
     server_workers: Option<u32>,
-    /// Refuse this share of the data-plane requests without a look at them
+    /// Reject this share of the data-plane requests without processing them
     #[arg(long, value_name = "SHARE")]
     reject: Option<f64>,
-    /// Codes to refuse with, drawn with equal chances [default: RequestThrottled]
+    /// Error codes of these rejections, drawn with equal chances [default: RequestThrottled]
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     reject_codes: Option<Vec<String>>,
     /// Acknowledge this share of the data-plane requests and never answer them
     #[arg(long, value_name = "SHARE")]
     drop: Option<f64>,
-    /// End every connection after this time, drawn for each, as in 'exp(10m)'
+    /// Close every connection after this time, drawn for each, as in 'exp(10m)'
     #[arg(long, value_name = "DURATION")]
     disconnect: Option<String>,
-    /// Let every notification be this late, as in 'uniform(0s, 1s)'
+    /// Delay every notification by this, as in 'uniform(0s, 1s)'
     #[arg(long, value_name = "DURATION")]
     notification_delay: Option<String>,
-    /// Let notifications overtake each other and the answers to requests
+    /// Deliver notifications out of order, also with the answers to requests
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     notification_shuffle: Option<bool>,
-    /// For what --latency and the other faults draw [default: 0]
+    /// Seed of --latency and of the other faults [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     seed: Option<i64>,
 }

@@ -54,7 +54,7 @@ pub(super) struct Comparison {
     pub(super) not_compared: Vec<NotCompared>,
     /// What is too little to matter, as a share.
     pub(super) margin: f64,
-    /// Seconds at the beginning of each run that do not count.
+    /// What is left out at the beginning of each run.
     pub(super) skip_s: u64,
 }
 
@@ -199,10 +199,10 @@ fn outcome(rows: &[FigureRow]) -> Outcome {
 
 fn says(outcome: Outcome, rows: &[FigureRow], judgements: &[Judgement], settings: &Settings) -> String {
     let missing = |missing| judgements.iter().any(|judged| judged.verdict == Verdict::NotDecided(missing));
-    let by_turns = "made by turns (fleetsim run --repeat K)";
+    let by_turns = "made alternately (fleetsim run --repeat K)";
     if missing(Missing::Runs) {
         return format!(
-            "not decided: one run a side does not tell how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"
+            "not decided: one run a side does not show how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"
         );
     }
     if missing(Missing::RunsAgainstOne) {

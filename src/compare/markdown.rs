@@ -18,7 +18,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
 
 fn differences(comparison: &Comparison) -> String {
     if comparison.differences.is_empty() {
-        return "The sides differ in nothing that their folders tell.".into();
+        return "No difference between the sides is recorded in their folders.".into();
     }
     let rows = comparison
         .differences

@@ -41,7 +41,7 @@ fn colour(outcome: Outcome) -> &'static str {
 
 fn differences(comparison: &Comparison) -> Markup {
     if comparison.differences.is_empty() {
-        return html! { p { "The sides differ in nothing that their folders tell." } };
+        return html! { p { "No difference between the sides is recorded in their folders." } };
     }
     let rows = comparison.differences.iter().map(|difference| {
         vec![difference.about.as_str().to_owned(), difference.key.clone(), difference.base.clone(), difference.run.clone()]

@@ -24,7 +24,7 @@ pub(super) fn text(comparison: &Comparison, colour: bool) -> String {
 
 fn differences(comparison: &Comparison) -> String {
     if comparison.differences.is_empty() {
-        return "the sides differ in nothing that their folders tell".into();
+        return "no difference between the sides is recorded in their folders".into();
     }
     let mut table = table(&["what differs", "key", "BASE", "RUN"]);
     for difference in &comparison.differences {

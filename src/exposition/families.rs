@@ -77,7 +77,7 @@ fn verdict() -> Vec<Family> {
         Family::gauge(
             "invalid",
             &[],
-            "1 where the figures are no evidence: the generator was the bottleneck, or lost samples.",
+            "1 where the run is INVALID: the generator was the bottleneck, or lost samples.",
             |snapshot| one(flag(findings(snapshot).iter().any(Finding::is_invalidating))),
         ),
         Family::gauge(
@@ -135,7 +135,7 @@ fn jobs() -> Vec<Family> {
         Family::gauge(
             "executions",
             &["stage"],
-            "Executions of all jobs by stage; a stage that only the service knows is absent without its ledger.",
+            "Executions of all jobs by stage; a stage that only the service knows is absent without the service ledger.",
             |snapshot| {
                 let rows = snapshot.executions.iter();
                 rows.filter_map(|(stage, count)| Some(Row::new([stage.key()], count? as f64))).collect()
@@ -172,7 +172,7 @@ fn trouble() -> Vec<Family> {
         Family::counter(
             "errors",
             &["operation", "kind", "code"],
-            "What went wrong, as in errors.csv, but for faults.",
+            "Errors, as in errors.csv, without injected faults.",
             |snapshot| {
                 let errors = snapshot.errors.iter().filter(|(key, _)| key.fault().is_none());
                 errors.map(|(key, tally)| Row::new([key.operation.as_str(), key.kind, key.code], tally.count as f64)).collect()
@@ -181,13 +181,13 @@ fn trouble() -> Vec<Family> {
         Family::counter(
             "faults",
             &["operation", "fault"],
-            "Failures on purpose; what they bring about counts among the errors, too.",
+            "Injected faults; the errors that they cause count among the errors, too.",
             |snapshot| {
                 let strikes = snapshot.errors.iter().filter_map(|(key, tally)| Some((key, key.fault()?, tally)));
                 strikes.map(|(key, fault, tally)| Row::new([key.operation.as_str(), fault.key()], tally.count as f64)).collect()
             },
         ),
-        Family::gauge("anomalous_executions", &["anomaly"], "Executions that show what should never be, so far.", |snapshot| {
+        Family::gauge("anomalous_executions", &["anomaly"], "Executions with an anomaly, so far.", |snapshot| {
             snapshot.anomalies.iter().map(|(anomaly, count)| Row::new([anomaly.as_str()], *count as f64)).collect()
         }),
     ]
@@ -219,13 +219,13 @@ fn generator() -> Vec<Family> {
             "CPU time of a shard in the last second, as a part of one core.",
             |snapshot| snapshot.busy.iter().zip(0..).map(|(busy, shard): (_, u32)| Row::new([&shard.to_string()], *busy)).collect(),
         ),
-        Family::counter("lost_shard_seconds", &[], "Seconds of shards that never reached the collector.", |snapshot| {
+        Family::counter("lost_shard_seconds", &[], "Seconds of shards that were lost before the collector had them.", |snapshot| {
             one(snapshot.intervals_lost as f64)
         }),
         Family::counter(
             "lost_events",
             &[],
-            "What things told of executions and sessions beyond what is kept of a second.",
+            "Events of executions and sessions that were dropped, since more came in a second than are kept.",
             |snapshot| one(snapshot.events_lost as f64),
         ),
         Family::counter(

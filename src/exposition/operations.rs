@@ -48,7 +48,7 @@ pub(super) fn operations(breadth: Breadth) -> Vec<Family> {
         Family::counter(
             &name("operations_started"),
             &labels(&[]),
-            &help("Operations that were begun"),
+            &help("Operations that were started"),
             of_operations(breadth, |row| row.counts.started),
         ),
         Family::counter(&name("operations"), &labels(&["outcome"]), &help("Operations that ended, by outcome"), move |snapshot| {
@@ -57,17 +57,21 @@ pub(super) fn operations(breadth: Breadth) -> Vec<Family> {
         Family::counter(
             &name("lost_arrivals"),
             &labels(&[]),
-            &help("Planned operations that nobody was free to begin"),
+            &help("Planned operations that found their thing busy or away"),
             of_operations(breadth, |row| row.counts.lost_arrivals),
         ),
         Family::gauge(
             &name("open_operations"),
             &labels(&[]),
-            &help("Operations that were begun and have not ended"),
+            &help("Operations that were started and have not ended"),
             of_operations(breadth, |row| row.open),
         ),
-        times("service_seconds", "Service time, written to ended, of what did not break off", Measure::Service),
-        times("response_seconds", "Response time, meant to be written to ended, of what did not break off", Measure::Response),
+        times("service_seconds", "Service time, written to ended, without operations that failed with an error", Measure::Service),
+        times(
+            "response_seconds",
+            "Response time, intended start to ended, without operations that failed with an error",
+            Measure::Response,
+        ),
     ]
 }
 

@@ -93,14 +93,14 @@ impl fmt::Display for What {
             Self::Accepted(kind) => write!(f, "< {kind} accepted"),
             Self::Refused(kind, code) => write!(f, "< {kind} rejected: {}", code.as_str()),
             Self::NoAnswer(kind) => write!(f, "! {kind}: no answer in time"),
-            Self::Unreadable(kind) => write!(f, "! {kind}: an answer that makes no sense"),
+            Self::Unreadable(kind) => write!(f, "! {kind}: an answer that could not be parsed"),
             Self::Unanswered(kind) => write!(f, "! {kind}: the session ended first"),
-            Self::Late(kind) => write!(f, "< {kind}: an answer nobody waits for"),
-            Self::Fault(fault) => write!(f, "! on purpose: {}", fault.key()),
+            Self::Late(kind) => write!(f, "< {kind}: an unexpected answer"),
+            Self::Fault(fault) => write!(f, "! injected fault: {}", fault.key()),
             Self::Notified(job, number) => write!(f, "< notify-next: {job} #{number}"),
             Self::Started(job, number) => write!(f, "at work on {job} #{number}"),
             Self::Finished(status) => write!(f, "done: {status}"),
-            Self::Gone => f.write_str("the execution was taken away"),
+            Self::Gone => f.write_str("the execution was removed"),
         }
     }
 }

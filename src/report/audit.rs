@@ -127,7 +127,7 @@ pub fn audit(dir: &Path, origin: Mono) -> Result<Option<Vec<Difference>>, Report
             Some(side) => compare(&row, &side, origin, &mut |field, things, service| {
                 differences.push(difference(&key, field, things, service));
             }),
-            None => differences.push(difference(&key, "existence", "known".into(), "unknown, or told twice".into())),
+            None => differences.push(difference(&key, "existence", "known".into(), "unknown, or reported twice".into())),
         }
     }
     differences.extend(service.keys().map(|key| difference(key, "existence", "unknown".into(), "known".into())));

@@ -19,10 +19,10 @@ impl CheckSubject {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::CarriedOut => "the run was carried out",
-            Self::Completed => "the run ended as its scenario wants it",
+            Self::Completed => "the run ended as its scenario says",
             Self::Generator => "the generator kept up and lost no sample",
-            Self::Done => "everything that the run was there to do was done",
-            Self::Ledgers => "the ledgers of things and service agree",
+            Self::Done => "everything that the run was to do was done at least once",
+            Self::Ledgers => "the records of things and service agree",
         }
     }
 }

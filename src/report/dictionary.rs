@@ -18,7 +18,7 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 | `run.json` | the manifest: `name`, `mode` (`run`, `forecast` or `merged`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals` (with `billed`: `messages` of 5 KB, `connection_minutes` of connections that ended, `executions`, `registry_operations`, as AWS bills them), `thresholds`, `checks` (what the verdict rests on besides: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)); of a shard `shard`, of a merged run `merged`: its shards ([SHARDS.md](SHARDS.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
 | `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv` and `histograms.hlog` alone |
-| `service_ledger.csv` | the local endpoint's own ledger: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
+| `service_ledger.csv` | the service ledger of the local endpoint: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
 | `intervals.bin` | only in a shard: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
 | `scenario.toml` | the resolved scenario, every default filled in, whose SHA-256 is `scenario_sha256`: `fleetsim run` takes it |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
@@ -35,24 +35,24 @@ A search (`fleetsim capacity`, [CAPACITY.md](CAPACITY.md)) leaves a folder of it
 | `capacity.svg` | response times against the load, with the knee |
 | `steps/NN` | the results folder of step NN |
 
-Operations: `connect` (the whole of it, from the gate to the last SUBACK, over HTTPS to the end of TLS), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
+Operations: `connect` (all of it, from its start to the last SUBACK, over HTTPS to the end of TLS), `connect_tcp`, `connect_tls`, `connect_mqtt` (CONNECT to
 CONNACK, over a WebSocket with its upgrade), `subscribe`, `reconnect` (session lost to subscribed again), `get_pending`, `start_next`, `describe`, `update`, `notify_next`
-(head changed at the service while subscribed, to seen by the thing; without the service's ledger an upper bound, and
+(head changed at the service while subscribed, to seen by the thing; without the service ledger an upper bound, and
 `notify_next_at_least` the lower one), `first_notification` (subscribed to the session's first `notify-next`
-that names an execution), `execution` (first heard of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
-(the file of a job: begun to whole and found good; `errors.csv` tells what was found bad). **Service** time runs from the moment a request was written, **response** time from the moment it was meant to be written.
+that names an execution), `execution` (first notified of to terminal update accepted), `puback`, `telemetry` (PUBLISH to PUBACK; counted without a time at QoS 0), `download`
+(the file of a job: started to complete and verified; `errors.csv` has what did not verify). **Service** time runs from the moment a request was written, **response** time from its intended start.
 `docs/MEASUREMENT.md` says what each figure means and what it cannot mean.
 
 ## `report.html`
 
-One page that asks for nothing from elsewhere, under 1 MB: verdict, findings, thresholds, the capacity plan in words; then, as charts over time, latency, roll-outs, connections,
+One page that loads nothing else, under 1 MB: verdict, findings, thresholds, the capacity plan in words; then, as charts over time, latency, rollouts, connections,
 throughput, load of the host, stages of a connect and failures, percentile curves, and as tables events, errors, cohorts, transports, host and scenario. Every chart has a
 sentence and a table of its figures (`Figures`), and thresholds are lines in the chart of their metric, over the seconds that they are about. A script adds a cross-hair, by pointer and
 by the arrow keys; without it nothing else is missing. The page follows the light or dark setting of the browser, and prints.
 
 A line has at most 400 points and a table 40 rows. Seconds that share one are merged: of latencies the histograms, so that every percentile is one of all answers in its span; of counts the
 rate over its seconds; of gauges how they stood at its end; of `lateness_ms_p99`, which has no histogram in the files, the worst second. Of jobs the eight with the most targets are drawn, of events the first 20, of thresholds the first ten of a chart. Long
-tables and texts are cut, and say so. Rows that are damaged are left out, and told among the findings. The same files give the same page.
+tables and texts are cut, and say so. Damaged rows are left out, with a finding. The same files give the same page.
 ";
 
 /// The page.

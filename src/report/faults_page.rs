@@ -16,19 +16,19 @@ A behavior's `faults` make its things fail in the ways that bring real fleets do
 faults = { crash_in_progress = { share = 0.01, per = \"execution\", away = \"uniform(1s, 5s)\" }, stale_version = { rate = \"6/min\" } }
 ```
 
-- `share` is the part of the units that is struck, `rate` how often one is, by all things of the behavior together; a fault has one of the two, and
-  `rate` only where it strikes work. A rate makes each thing's own Poisson process; an arrival strikes the thing's next unit.
+- `share` is the part of the units that is affected, `rate` how often one is, over all things of the behavior together; a fault has one of the two, and
+  `rate` only where it affects work. A rate makes a Poisson process for each thing; an arrival affects the thing's next unit.
 - `per` says what a unit is: an `update` (a report or the end of an execution, however often it has to be sent), an `execution`, a `session` (one
-  connection), a `thing`. Within a unit that is struck, the fault takes every chance that it has: `duplicate_update` per execution doubles every update
-  of those executions. Where nothing is said, the first of the table's words holds.
-- What a share strikes is a function of the seed, the thing, the fault and the unit: the same for any number of shards, whatever happens on the way.
-  At most one fault strikes an update, the first of the table.
-- Each strike is counted in `errors.csv`, with kind `fault` and the fault's name as code, and in the findings of the summary; executions say in
-  the column `faults` of `executions.csv` what struck them. What the table excuses is no anomaly there, and anything else is.
+  connection), a `thing`. Within an affected unit the fault happens every time that it can: `duplicate_update` per execution doubles every update
+  of those executions. The default is the first one in the table.
+- What a share affects is a function of the seed, the thing, the fault and the unit: the same for any number of shards.
+  At most one fault affects an update, the first of the table.
+- Each injected fault is counted in `errors.csv`, with kind `fault` and the fault's name as code, and in the findings of the summary; executions say in
+  the column `faults` of `executions.csv` which faults they had. Anomalies that the table excuses are not reported there.
 - Over HTTPS there are no topics, acknowledgements and client ids, so `wrong_topic`, `foreign_topic`, `publish_flood`, `no_puback`, `slow_reader`,
   `no_notify_next`, `flapping` and `duplicate_client_id` are refused for cohorts that speak it; the others are the same as over MQTT, but for
   what the endpoint answers: HTTP has no name of its own for a version conflict and for bad JSON, and a certificate
-  that has expired is `refused` in the rows of `connect`, since nothing is said before.
+  that has expired is `rejected` in the rows of `connect`.
 - Faults of things at work may stand in the behavior of a rollout; those of connections and things belong to the behavior of a cohort.
 
 This page is made from the table that drives the scenario's words and the test (`crates/thing-faults/src/table.rs`, `tests/faults.rs`); a test fails when they differ.
@@ -98,7 +98,7 @@ fn counters(row: &Row) -> String {
             Where::Errors(kind, code) => format!("`{},{kind},{code}` in `errors.csv`", counter.operation),
         };
         match counter.times {
-            Times::Once => format!("{place}, once a strike"),
+            Times::Once => format!("{place}, once per fault"),
             Times::Some => format!("{place}, as often as it happens"),
         }
     };

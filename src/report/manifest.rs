@@ -36,12 +36,14 @@ impl Verdict {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Pass => "The run finished, and everything that was to hold holds.",
-            Self::Fail => "The run finished, and something that was to hold does not; findings and thresholds say what.",
+            Self::Pass => "The run finished, and every threshold and check passed.",
+            Self::Fail => "The run finished, and a threshold or check failed; findings and thresholds say which.",
             Self::Invalid => "The generator was the bottleneck or lost samples: these figures are no evidence of the endpoint.",
-            Self::Interrupted => "Somebody ended the run before it was done; these are the figures until then.",
+            Self::Interrupted => "The run was interrupted; these are the figures until then.",
             Self::Error => "The run could not be carried out; these are the figures until then.",
-            Self::Running => "There is no verdict: the run goes on, or its process was killed; these are the figures so far.",
+            Self::Running => {
+                "There is no verdict: the run is still going on, or its process was killed; these are the figures so far."
+            }
         }
     }
 

@@ -52,7 +52,7 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
             "the run is still going on; these are its numbers so far".into()
         } else {
             format!(
-                "the run never finished: its process ended after second {}; what it had written is all there",
+                "the run never finished: its process ended after second {}; what it had written is complete",
                 manifest.totals.run_s
             )
         });
@@ -63,11 +63,14 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
         let (outcome, told) = match audit(dir, Mono(manifest.totals.origin_mono_ns)) {
             Ok(found) => {
                 differences = found.unwrap_or_default();
-                (CheckOutcome::Fails, differences.iter().map(|difference| format!("the ledgers differ: {difference}")).collect())
+                (
+                    CheckOutcome::Fails,
+                    differences.iter().map(|difference| format!("the reconciliation found a difference: {difference}")).collect(),
+                )
             }
             Err(error) => {
                 has_ledgers = false;
-                (CheckOutcome::Error, vec![format!("the ledgers cannot be compared: failed to {error}")])
+                (CheckOutcome::Error, vec![format!("the reconciliation is not possible: failed to {error}")])
             }
         };
         manifest.findings.extend(told.iter().cloned());

@@ -35,7 +35,7 @@ fn part(latency: Option<Latency>, pick: fn(Latency) -> f64) -> String {
 /// Executions by stage.
 fn stage_columns<R: 'static>(stages: &'static [ExecutionStage], counts: fn(&R) -> StageCounts) -> impl Iterator<Item = Column<R>> {
     stages.iter().map(move |stage| {
-        let unknown = if stage.is_of_ledger() { "; empty without the service's ledger" } else { "" };
+        let unknown = if stage.is_of_ledger() { "; empty without the service ledger" } else { "" };
         let meaning = format!("executions {}{unknown}", stage.meaning());
         Column::new(format!("exec_{}", stage.key()), meaning, move |row: &R| optional(counts(row).get(*stage)))
     })
@@ -81,7 +81,7 @@ pub(super) fn timeseries_columns() -> Vec<Column<Snapshot>> {
             |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p50);
         "start_next_response_ms_p99", "the same, 99th percentile", |s| of_second(s, Operation::StartNext, |row| row.response, |l| l.p99);
         "update_response_ms_p99", "update: intended start to answer", |s| of_second(s, Operation::Update, |row| row.response, |l| l.p99);
-        "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service's ledger",
+        "notify_next_ms_p99", "head changed at the service to notify-next seen by the thing; empty without the service ledger",
             |s| of_second(s, Operation::NotifyNext, |row| row.service, |l| l.p99);
         "lateness_ms_p99", "generator's own delay: request runnable to request written", |s| part(s.lateness, |l| l.p99);
         "cpu_share", "cores the generator kept busy", 
@@ -110,23 +110,23 @@ pub(super) fn operations_columns() -> Vec<Column<OperationSecond>> {
         "t_s", "end of the second, in whole seconds from the first connect arrival", |o| count(o.t_s);
         "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
         "operation", "what was measured", |o| o.row.operation.as_str().into();
-        "started", "operations that began in this second", |o| count(o.row.counts.started);
-        "ok", "that ended well in this second", |o| count(o.row.counts.ok);
-        "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
-        "timeout", "that had no answer within their deadline", |o| count(o.row.counts.timeout);
-        "error", "that broke: connection lost, protocol error", |o| count(o.row.counts.error);
-        "lost_arrivals", "planned starts that nobody was free to take", |o| count(o.row.counts.lost_arrivals);
-        "open", "begun and not ended, at the end of the second", |o| count(o.row.open);
+        "started", "operations started in this second", |o| count(o.row.counts.started);
+        "ok", "that succeeded in this second", |o| count(o.row.counts.ok);
+        "rejected", "that the endpoint rejected", |o| count(o.row.counts.rejected);
+        "timeout", "that were not answered within their deadline", |o| count(o.row.counts.timeout);
+        "error", "that failed: connection lost, protocol error", |o| count(o.row.counts.error);
+        "lost_arrivals", "planned starts that found their thing busy or away", |o| count(o.row.counts.lost_arrivals);
+        "open", "started and not ended, at the end of the second", |o| count(o.row.open);
         "service_ms_p50", "sent to answer, of what ended in this second", |o| part(o.row.service, |l| l.p50);
         "service_ms_p90", "the same, 90th percentile", |o| part(o.row.service, |l| l.p90);
         "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
         "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
-        "response_ms_p50", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.p50);
+        "response_ms_p50", "intended start to answer; empty for operations without an intended start of their own", |o| part(o.row.response, |l| l.p50);
         "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
         "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
         "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
-        "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
-        "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
+        "late_answers", "answers that came after their deadline", |o| count(o.row.counts.late_answers);
+        "blocked", "starts that waited for a session or a free slot, which is not the generator's delay", |o| count(o.row.counts.blocked);
     }
 }
 
@@ -142,12 +142,12 @@ pub(super) fn summary_columns() -> Vec<Column<OperationTotal>> {
     columns! { OperationTotal:
         "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
         "operation", "what was measured", |o| o.row.operation.as_str().into();
-        "started", "operations begun: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
-        "ok", "that ended well", |o| count(o.row.counts.ok);
-        "rejected", "that the endpoint refused", |o| count(o.row.counts.rejected);
-        "timeout", "that had no answer within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
-        "error", "that broke: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
-        "open", "begun and not ended", |o| count(o.row.open);
+        "started", "operations started: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
+        "ok", "that succeeded", |o| count(o.row.counts.ok);
+        "rejected", "that the endpoint rejected", |o| count(o.row.counts.rejected);
+        "timeout", "that were not answered within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
+        "error", "that failed: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
+        "open", "started and not ended", |o| count(o.row.open);
         "rate_per_s", "ok over the seconds of the run", |o| format!("{:.3}", o.row.counts.ok as f64 / o.run_s.max(1) as f64);
         "service_ms_mean", "sent to answer", |o| part(o.row.service, |l| l.mean);
         "service_ms_p50", "the same, median", |o| part(o.row.service, |l| l.p50);
@@ -156,16 +156,16 @@ pub(super) fn summary_columns() -> Vec<Column<OperationTotal>> {
         "service_ms_p99", "the same, 99th percentile", |o| part(o.row.service, |l| l.p99);
         "service_ms_p999", "the same, 99.9th percentile", |o| part(o.row.service, |l| l.p999);
         "service_ms_max", "the same, longest", |o| part(o.row.service, |l| l.max);
-        "response_ms_mean", "intended start to answer; empty for operations where that is no different thing", |o| part(o.row.response, |l| l.mean);
+        "response_ms_mean", "intended start to answer; empty for operations without an intended start of their own", |o| part(o.row.response, |l| l.mean);
         "response_ms_p50", "the same, median", |o| part(o.row.response, |l| l.p50);
         "response_ms_p90", "the same, 90th percentile", |o| part(o.row.response, |l| l.p90);
         "response_ms_p95", "the same, 95th percentile", |o| part(o.row.response, |l| l.p95);
         "response_ms_p99", "the same, 99th percentile", |o| part(o.row.response, |l| l.p99);
         "response_ms_p999", "the same, 99.9th percentile", |o| part(o.row.response, |l| l.p999);
         "response_ms_max", "the same, longest", |o| part(o.row.response, |l| l.max);
-        "lost_arrivals", "planned starts that nobody was free to take; they are not among the started", |o| count(o.row.counts.lost_arrivals);
-        "late_answers", "answers that came after they had been given up", |o| count(o.row.counts.late_answers);
-        "blocked", "starts that waited for a session or a free slot: not the generator's delay", |o| count(o.row.counts.blocked);
+        "lost_arrivals", "planned starts that found their thing busy or away; they are not among the started", |o| count(o.row.counts.lost_arrivals);
+        "late_answers", "answers that came after their deadline", |o| count(o.row.counts.late_answers);
+        "blocked", "starts that waited for a session or a free slot, which is not the generator's delay", |o| count(o.row.counts.blocked);
     }
 }
 
@@ -215,19 +215,19 @@ pub(super) fn executions_columns() -> Vec<Column<ExecutionLine>> {
         "thing", "thing name", |e| e.thing.to_string();
         "cohort", "cohort of the thing", |e| e.cohort.to_string();
         "job", "job id", |e| e.execution.job.to_string();
-        "execution_number", "number of this run of the job on the thing", |e| e.execution.execution_number.to_string();
-        "queued_ms", "when the service queued it; empty without the service's ledger", |e| since_origin(e, e.execution.queued);
+        "execution_number", "number of this execution of the job on the thing", |e| e.execution.execution_number.to_string();
+        "queued_ms", "when the service queued it; empty without the service ledger", |e| since_origin(e, e.execution.queued);
         "notified_ms", "when the thing first saw a notify-next that named it", |e| since_origin(e, e.execution.notified);
         "started_ms", "when the thing got it from start-next", |e| since_origin(e, e.execution.started);
         "finished_ms", "when the thing's terminal update was accepted, or the thing learned that it is gone", |e| since_origin(e, e.execution.finished);
-        "status", "how it stands: the service's word, or the thing's where there is no service's ledger",
+        "status", "its status at the service, or the thing's where there is no service ledger",
             |e| e.execution.status.map_or_else(String::new, |status| status.to_string());
         "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
         "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
         "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
-        "anomaly", format!("what should never be: {}; several are joined by a semicolon", Anomaly::iter().map(Anomaly::as_str).collect::<Vec<_>>().join(", ")),
+        "anomaly", format!("anomalies: {}; several are joined by a semicolon", Anomaly::iter().map(Anomaly::as_str).collect::<Vec<_>>().join(", ")),
             |e| joined(e.execution.anomalies.iter().map(Anomaly::as_str));
-        "faults", "what went wrong with it on purpose, or with its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
+        "faults", "injected faults of the execution, or of its thing's connections until its end (docs/FAULTS.md); several are joined by a semicolon",
             |e| joined(e.execution.faults.iter().map(Fault::key));
     }
 }
@@ -243,13 +243,13 @@ pub(super) struct ErrorLine {
 
 pub(super) fn errors_columns() -> Vec<Column<ErrorLine>> {
     columns! { ErrorLine:
-        "operation", "what went wrong", |e| e.key.operation.as_str().into();
-        "kind", "where it went wrong: a stage of connecting, rejected, timeout, lost; unreadable: what came was not understood, and where the code is part the rest of it was used; denied: by a policy of the local endpoint, with the action as code; fault: on purpose", |e| e.key.kind.into();
-        "code", "how: an error code of the service, or a word for what the network said; the name of a fault", |e| e.key.code.into();
+        "operation", "the operation that failed", |e| e.key.operation.as_str().into();
+        "kind", "where it failed: a stage of connecting, rejected, timeout, lost; unreadable: a message could not be parsed, or with code part only partly; denied: by a policy of the local endpoint, with the action as code; fault: on purpose", |e| e.key.kind.into();
+        "code", "an error code of the service, a name for the error of the network, or the name of a fault", |e| e.key.code.into();
         "count", "how often", |e| count(e.tally.count);
         "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));
         "last_ms", "when it was last seen, from the origin", |e| ms(Some(e.tally.last.ms_since(e.origin)));
-        "example", "the first one in words", |e| e.tally.example.clone();
+        "example", "the first one as text", |e| e.tally.example.clone();
     }
 }
 
@@ -271,7 +271,7 @@ pub(super) fn events_columns() -> Vec<Column<EventLine>> {
         "kind", "disconnect, outage, reconnect-storm, endpoint-restart or endpoint-freeze", |e| e.totals.kind.clone();
         "at_ms", "when it was to happen, from the origin", |e| ms(Some(e.totals.at_s * 1e3));
         "lasts_ms", "how long it was to last", |e| ms(Some(e.totals.lasts_s * 1e3));
-        "over_ms", "when the way to the endpoint was free again, from the origin; empty before", |e| ms(e.totals.over_ms);
+        "over_ms", "when the endpoint could be reached again, from the origin; empty before", |e| ms(e.totals.over_ms);
         "affected", "things that lost their session by it", |e| count(e.totals.affected);
         "back", "of them, that were subscribed again; the others were not back when the run ended", |e| count(e.totals.back);
         "failures", "attempts of theirs to connect that failed before that", |e| count(e.totals.failures);
@@ -283,7 +283,7 @@ pub(super) fn events_columns() -> Vec<Column<EventLine>> {
         "recovery_ms_max", "the same, longest", |e| of_recovery(e, |times| times.max);
         "peak_connects_per_s", "the most of them that were subscribed again within one whole second after it was over",
             |e| count(e.totals.peak_connects_per_s);
-        "peak_attempts_per_s", "the most attempts that they planned within one whole second after it was over: what their policy wants of the endpoint",
+        "peak_attempts_per_s", "the most attempts that they planned within one second after it was over: the load that their reconnect policy asks for",
             |e| count(e.totals.peak_attempts_per_s);
     }
 }
@@ -298,15 +298,15 @@ pub(super) fn capacity_columns() -> Vec<Column<CapacityRow>> {
     columns! { CapacityRow:
         "step", "its number, from 1; its run is in `steps/NN`", |c| c.step.to_string();
         "offered", "the load, in the unit that `capacity.json` names", |c| c.offered.to_string();
-        "achieved", "what came about of it in the measured seconds, in the same unit; empty where that is not known of the path that is varied",
+        "achieved", "the load that was achieved in the measured seconds, in the same unit; empty where that is not known for the varied path",
             |c| c.achieved.map_or_else(String::new, |achieved| format!("{achieved:.3}"));
         "verdict", "PASS, FAIL, or INVALID where the generator was the limit, so that the step says nothing", |c| c.verdict.as_str().into();
-        "failed_threshold", "the first threshold that failed; `achieved` where less than 98 % of the planned load came about; empty where all held",
+        "failed_threshold", "the first threshold that failed; `achieved` where less than 98 % of the planned load was achieved; empty where all held",
             |c| c.failed_threshold.clone().unwrap_or_default();
         "response_ms_p50", "intended start to answer of the operation that `capacity.json` names, in the measured seconds: median", |c| ms(c.response_ms_p50);
         "response_ms_p90", "the same, 90th percentile", |c| ms(c.response_ms_p90);
         "response_ms_p99", "the same, 99th percentile", |c| ms(c.response_ms_p99);
-        "error_share", "of the same operation: refused, timed out and broken over ended, from 0 to 1", |c| share(c.error_share);
+        "error_share", "of the same operation: rejected, timed out and failed over ended, from 0 to 1", |c| share(c.error_share);
         "generator_cpu_share", "cores the generator kept busy in the measured seconds", |c| format!("{:.3}", c.generator_cpu_share);
         "endpoint_cpu_share", "cores the local endpoint kept busy; empty for other targets",
             |c| c.endpoint_cpu_share.map_or_else(String::new, |cores| format!("{cores:.3}"));

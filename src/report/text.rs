@@ -92,7 +92,7 @@ pub(super) fn rollouts(totals: &Totals) -> Grid {
     let mut grid = Grid::new(1, &head);
     for rollout in &totals.rollouts {
         let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();
-        // Without the service's ledger all that vanished has the same stage, so their sum is known.
+        // Without the service ledger all that vanished has the same stage, so their sum is known.
         let other =
             [ExecutionStage::TimedOut, ExecutionStage::Canceled, ExecutionStage::Removed].into_iter().filter_map(count).sum();
         let seconds =
@@ -129,7 +129,7 @@ fn by_transport(totals: &Totals) -> Vec<String> {
 
 pub(super) fn operations(totals: &Totals, scope: &str) -> Grid {
     let head =
-        ["operation", "ok", "refused", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
+        ["operation", "ok", "rejected", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
     let mut grid = Grid::new(1, &head);
     for row in totals.operations.iter().filter(|row| row.scope == scope) {
         grid.row(operation(row));

@@ -67,7 +67,7 @@ fn ledgers(evidence: &Evidence<'_>) -> Check {
     let why: Vec<String> = differences.chain(audit_in_words(&evidence.audit)).collect();
     match (&evidence.end, &evidence.audit) {
         (End::Failed(_), _) => skipped(subject, NOT_CARRIED_OUT),
-        (_, Ok(None)) if why.is_empty() => skipped(subject, "there is no ledger of the service to compare with"),
+        (_, Ok(None)) if why.is_empty() => skipped(subject, "there is no service ledger to reconcile with"),
         _ => check(subject, CheckOutcome::Fails, why),
     }
 }

@@ -184,7 +184,7 @@ impl Conductor<'_> {
                     None => {
                         draining = Some(self.drain(progress, Ending::Interrupted));
                         self.cancel_queued();
-                        self.ui.tell("interrupted: no new work, draining; once more to stop now");
+                        self.ui.tell("interrupted: no new work, draining; press again to stop now");
                     }
                     Some(_) => return Ok(Ending::Interrupted),
                 },

@@ -82,12 +82,12 @@ pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<Strin
     let kind = &plan.events[n].kind;
     let lasts = duration_text(kind.lasts());
     let what = match (step, kind) {
-        (Step::Begin(_), EventKind::EndpointFreeze { .. }) => format!("the endpoint stands still for {lasts}"),
+        (Step::Begin(_), EventKind::EndpointFreeze { .. }) => format!("the endpoint is frozen for {lasts}"),
         (Step::Begin(_), EventKind::EndpointRestart { .. }) => format!("the endpoint stops, and starts again after {lasts}"),
         (Step::Begin(_), _) => {
             let things = grouped(roster.affected_by(n).len() as u64);
             match kind {
-                EventKind::Outage { .. } => format!("{things} things are cut off for {lasts}"),
+                EventKind::Outage { .. } => format!("{things} things have no route to the endpoint for {lasts}"),
                 EventKind::Disconnect { .. } if !kind.lasts().is_zero() => {
                     format!("{things} things lose their connections and stay away for {lasts}")
                 }
@@ -95,9 +95,9 @@ pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<Strin
                 _ => format!("{things} things lose their connections"),
             }
         }
-        (Step::End(_), EventKind::EndpointFreeze { .. }) => "the endpoint goes on".into(),
+        (Step::End(_), EventKind::EndpointFreeze { .. }) => "the endpoint resumes".into(),
         (Step::End(_), EventKind::EndpointRestart { .. }) => return None,
-        (Step::End(_), _) => "it is over".into(),
+        (Step::End(_), _) => "the event is over".into(),
     };
     Some(format!("{}: {what}", title(n, kind.as_str())))
 }
@@ -171,11 +171,11 @@ mod tests {
         let plan = plan(EVENTS);
         let roster = Roster::new(&plan).unwrap();
         let words = |step| in_words(&plan, &roster, step).unwrap_or_default();
-        assert_eq!(words(Step::Begin(1)), "event 2 (outage): 200 things are cut off for 10s");
+        assert_eq!(words(Step::Begin(1)), "event 2 (outage): 200 things have no route to the endpoint for 10s");
         assert_eq!(words(Step::Begin(3)), "event 4 (reconnect-storm): 50 things lose their connections and try again at once");
         assert_eq!(words(Step::Begin(2)), "event 3 (endpoint-restart): the endpoint stops, and starts again after 1s");
         assert_eq!(words(Step::Begin(4)), "event 5 (disconnect): 1,000 things lose their connections");
-        assert_eq!(words(Step::End(0)), "event 1 (endpoint-freeze): the endpoint goes on");
+        assert_eq!(words(Step::End(0)), "event 1 (endpoint-freeze): the endpoint resumes");
         assert_eq!(words(Step::End(2)), "", "the endpoint itself says when it is back");
     }
 }

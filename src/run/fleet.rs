@@ -77,7 +77,7 @@ pub struct FleetSettings {
     pub origin: Mono,
     /// Whether somebody may want to look at single things.
     pub inspect: bool,
-    /// Whether the service's ledger will tell when it had news for a thing.
+    /// Whether the service ledger will tell when it had news for a thing.
     pub has_ledger: bool,
     /// In the order of time.
     pub cuts: Vec<Cut>,

@@ -73,7 +73,7 @@ pub(super) fn findings(predicted: &[PredictedRollout]) -> Vec<String> {
         };
         let (percent, predicted, measured) = milestones.filter_map(is_off).next_back()?;
         Some(format!(
-            "job {}: {percent} % were done after {measured:.0} s, and the forecast said {predicted:.0} s, which is more than its error of \
+            "job {}: {percent} % were done after {measured:.0} s, and the forecast predicted {predicted:.0} s, a deviation above its stated error of \
              {:.0} % ({FORECAST_FOLDER}/ has it in full)",
             rollout.job,
             ERROR_SHARE * 100.0
@@ -106,7 +106,11 @@ mod tests {
         assert!(findings(&close).is_empty());
         let off = compare(&predicted, &[job([100.0, 180.0, 198.0, 230.0])]);
         assert_eq!(findings(&off).len(), 1);
-        assert!(findings(&off)[0].contains("100 % were done after 230 s, and the forecast said 200 s"), "{:?}", findings(&off));
+        assert!(
+            findings(&off)[0].contains("100 % were done after 230 s, and the forecast predicted 200 s"),
+            "{:?}",
+            findings(&off)
+        );
         let short = compare(&[job([1.0, 2.0, 3.0, 4.0])], &[job([2.0, 3.0, 4.0, 5.9])]);
         assert!(findings(&short).is_empty(), "a second or two are no evidence");
     }

@@ -115,10 +115,11 @@ pub(super) fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
 pub(super) fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
     let differences = match audit {
         Ok(differences) => differences.as_deref().unwrap_or_default(),
-        Err(why) => return vec![format!("the audit failed to {why}")],
+        Err(why) => return vec![format!("the reconciliation failed to {why}")],
     };
     let more = differences.len().saturating_sub(DIFFERENCES_SHOWN);
-    let shown = differences.iter().take(DIFFERENCES_SHOWN).map(|difference| format!("the ledgers differ: {difference}"));
+    let shown =
+        differences.iter().take(DIFFERENCES_SHOWN).map(|difference| format!("the reconciliation found a difference: {difference}"));
     shown.chain((more > 0).then(|| format!("and {more} more differences: `fleetsim report` lists all"))).collect()
 }
 
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(told_away[1..3], [LOST.to_string(), DIFFERS.to_string()]);
         assert_eq!(
             told_away[3],
-            "the ledgers differ: t-0, job j, execution 1: status is FAILED for the things, SUCCEEDED for the service"
+            "the reconciliation found a difference: t-0, job j, execution 1: status is FAILED for the things, SUCCEEDED for the service"
         );
     }
 
@@ -258,7 +259,7 @@ mod tests {
         let failed = judged(Err("read executions.csv: line 2".into()));
         assert_eq!(
             (failed.differences, failed.findings),
-            (Some(1), vec!["the audit failed to read executions.csv: line 2".to_owned()])
+            (Some(1), vec!["the reconciliation failed to read executions.csv: line 2".to_owned()])
         );
         assert_eq!((judged(Ok(None)).differences, judged(Ok(Some(Vec::new()))).differences), (None, Some(0)));
     }

@@ -4,11 +4,13 @@
 mod list;
 pub mod plan;
 mod print;
+mod reference;
 mod resolve;
 mod shipped;
 mod thresholds;
 
 pub use config_text::{Code, Override, Place, Problem, Problems, Value};
+pub use reference::reference;
 pub use shipped::{SHIPPED, Shipped, shipped};
 
 use plan::Plan;

@@ -19,10 +19,10 @@ macro_rules! shipped {
 
 shipped! {
     "demo": "300 things roll out a firmware job in under a minute, with some trouble on the way: what does fleetsim show?",
-    "smoke": "50 things, a whole roll-out in under 15 seconds: is everything in place?",
+    "smoke": "50 things, a whole rollout in under 15 seconds: is everything in place?",
     "10k": "10,000 things roll out a firmware job at 12,000 executions a minute, in under 3 minutes",
     "flaky-fleet": "500 things of which many fail on purpose, in the ways real fleets do, in about a minute",
-    "10k-aws": "The same job at AWS's default roll-out rate of 1,000 executions a minute: 10 minutes and more",
+    "10k-aws": "The same job at AWS's default rollout rate of 1,000 executions a minute: 10 minutes and more",
     "reconnect-storm": "2,000 things lose their connections and come back as one, twice: with a policy that spreads them, and with one that does not",
     "several-jobs": "300 things with up to ten jobs each: in a row, on top of each other, with retries, and one that is aborted",
     "signed-firmware": "200 things fetch signed firmware under a bandwidth cap, verify it, and refuse what was tampered with",

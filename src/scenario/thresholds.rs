@@ -18,7 +18,9 @@ struct Wanted<'a> {
 }
 
 pub(super) fn thresholds(root: &Reader<'_>, cohorts: &[CohortPlan]) -> Vec<Threshold> {
-    let Some(table) = root.raw_table("thresholds") else { return Vec::new() };
+    let Some(table) = root.raw_table(("thresholds", "what must hold for the run to pass ([THRESHOLDS.md](THRESHOLDS.md))")) else {
+        return Vec::new();
+    };
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
     flatten(table, "", &mut |new| {
         match wanted.iter_mut().find(|known| known.name == new.name) {
@@ -61,13 +63,17 @@ fn threshold(root: &Reader<'_>, wanted: &Wanted<'_>, cohorts: &[CohortPlan]) -> 
         }
     };
     let reader = Reader::new(table, key_place.clone(), format!("thresholds.{}", wanted.name), root.gathered);
-    let check = reader.with(CHECK, "a check such as \"< 250\"", Check::parse);
+    let check = reader.with(
+        (CHECK, "the comparison; a threshold without the other keys is this string alone"),
+        "a check such as \"< 250\"",
+        Check::parse,
+    );
     if check.is_none() && !reader.has(CHECK) {
         reader.missing(CHECK, "say what must hold, as in check = \"< 250\"");
     }
-    let over = reader.with("over", "a span such as \"last 60s\"", last);
-    let phase = reader.variant("phase");
-    let cohort = reader.string("cohort").filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
+    let over = reader.with(("over", "only the last part of the run counts, at most an hour"), "a span such as \"last 60s\"", last);
+    let phase = reader.variant(("phase", "only this phase of the run counts"));
+    let cohort = reader.string(("cohort", "only this cohort counts")).filter(|cohort| is_known_cohort(&reader, cohort, cohorts));
     let metric = metric(root, &wanted.name, key_place);
     if let Some(metric) = metric {
         check_fit(&reader, metric, over.as_ref(), cohort.as_ref());
@@ -87,8 +93,8 @@ fn metric(root: &Reader<'_>, name: &str, place: &Place) -> Option<Metric> {
     if metric.is_none() {
         let known: Vec<String> = Metric::vocabulary().collect();
         let meant = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near:?}? "));
-        let help = format!("{}`fleetsim scenarios thresholds` lists everything", meant.unwrap_or_default());
-        root.gathered.push(Code::UnknownName, place, format!("{name:?} is nothing that can be checked"), Some(help));
+        let help = format!("{}`fleetsim scenarios thresholds` lists all metrics", meant.unwrap_or_default());
+        root.gathered.push(Code::UnknownName, place, format!("{name:?} is not a metric"), Some(help));
     }
     metric
 }
@@ -120,14 +126,14 @@ fn check_fit(reader: &Reader<'_>, metric: Metric, over: Option<&Located<Duration
     if let Some(over) = over
         && !metric.is_gathered()
     {
-        let help = "leave it out: this metric says how things stand at the end of a second";
-        reader.conflict(&over.place, format!("{metric} is not gathered over a span"), help);
+        let help = "leave it out: this metric describes a moment, the end of a second";
+        reader.conflict(&over.place, format!("{metric} is not measured over a span"), help);
     }
     if let Some(cohort) = cohort
         && !metric.operation().is_some_and(Operation::is_scoped)
     {
         let scoped: Vec<&str> = Operation::VARIANTS.iter().filter(|o| o.is_scoped()).map(|o| o.as_str()).collect();
-        let help = format!("told apart are: {}", scoped.join(", "));
-        reader.conflict(&cohort.place, format!("{metric} is not told apart by cohort"), &help);
+        let help = format!("broken down by cohort are: {}", scoped.join(", "));
+        reader.conflict(&cohort.place, format!("{metric} is not broken down by cohort"), &help);
     }
 }

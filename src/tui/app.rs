@@ -59,7 +59,7 @@ pub enum Tab {
     #[default]
     Overview,
     Latency,
-    #[strum(serialize = "Roll-outs")]
+    #[strum(serialize = "Rollouts")]
     Rollouts,
     Errors,
     Things,

@@ -92,9 +92,9 @@ macro_rules! bindings {
 }
 
 bindings! {
-    BROWSING, [key('1')] => Action::Show(Tab::Overview), "1", "the run at a glance", None;
+    BROWSING, [key('1')] => Action::Show(Tab::Overview), "1", "overview of the run", None;
     BROWSING, [key('2')] => Action::Show(Tab::Latency), "2", "latency of operations", None;
-    BROWSING, [key('3')] => Action::Show(Tab::Rollouts), "3", "roll-outs, one row a job", None;
+    BROWSING, [key('3')] => Action::Show(Tab::Rollouts), "3", "rollouts, one row a job", None;
     BROWSING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by kind and code", None;
     BROWSING, [key('5')] => Action::Show(Tab::Things), "5", "single things", None;
     BROWSING, [code(KeyCode::Tab), code(KeyCode::Right)] => Action::NextTab, "Tab Right", "next tab", None;
@@ -106,8 +106,8 @@ bindings! {
     BROWSING, [code(KeyCode::PageUp)] => Action::PageUp, "PgUp", "20 rows up", None;
     BROWSING, [code(KeyCode::Home), key('g')] => Action::First, "Home g", "first row", None;
     BROWSING, [code(KeyCode::End), key('G'), (KeyModifiers::SHIFT, KeyCode::Char('G'))] => Action::Last, "End G", "last row", None;
-    BROWSING, [code(KeyCode::Enter)] => Action::Open, "Enter", "into the selected thing", None;
-    BROWSING, [code(KeyCode::Esc)] => Action::Back, "Esc", "back; forget the search", None;
+    BROWSING, [code(KeyCode::Enter)] => Action::Open, "Enter", "open the selected thing", None;
+    BROWSING, [code(KeyCode::Esc)] => Action::Back, "Esc", "back; clear the search", None;
     BROWSING, [key('/')] => Action::Find, "/", "find by name or state", Some("find");
     BROWSING, [key('s')] => Action::Sort, "s", "sort by the next column", Some("sort");
     BROWSING, [key('m')] => Action::Measure, "m", "service or response times", None;
@@ -117,12 +117,12 @@ bindings! {
     BROWSING, [key('a')] => Action::WholeRun, "a", "charts over the whole run", None;
     BROWSING, [key('l')] => Action::Log, "l", "log", Some("log");
     BROWSING, [key('?'), (KeyModifiers::SHIFT, KeyCode::Char('?'))] => Action::Help, "?", "this help", Some("help");
-    BROWSING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "draw everything anew", None;
+    BROWSING, [(CTRL, KeyCode::Char('l'))] => Action::Redraw, "Ctrl-L", "redraw the screen", None;
     ANY, [(CTRL, KeyCode::Char('z'))] => Action::Suspend, "Ctrl-Z", "suspend; fg brings it back", None;
     &[Live], [key('q'), CTRL_C] => Action::Stop, "q Ctrl-C", "drain; again: abort now", Some("stop");
     &[Finished], [key('q'), key(' '), CTRL_C] => Action::Leave, "q", "leave; print the summary", Some("leave");
-    &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "look at what was found", Some("done");
-    &[Typing], [code(KeyCode::Esc)] => Action::Clear, "Esc", "forget what was typed", Some("clear");
+    &[Typing], [code(KeyCode::Enter)] => Action::Accept, "Enter", "show the matches", Some("done");
+    &[Typing], [code(KeyCode::Esc)] => Action::Clear, "Esc", "cancel the search", Some("clear");
     &[Typing], [code(KeyCode::Backspace)] => Action::Erase, "Backspace", "erase a character", None;
     &[Typing], [CTRL_C] => Action::Stop, "Ctrl-C", "stop the run", None;
     &[Question], [key('y'), CTRL_C] => Action::Abort, "y", "abort now", Some("abort now");

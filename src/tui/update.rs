@@ -130,7 +130,7 @@ fn open(app: &mut App) -> Option<Command> {
             app.finder.detail = app.finder.found().get(app.selected[Tab::Things.index()]).copied();
             app.finder.messages.clear();
         }
-        // The things most hit are one step away.
+        // The things with most errors are one step away.
         Tab::Errors => {
             let Some(position) = app.most_hit.first().map(|card| card.position) else { return leave_if_over(app) };
             app.tab = Tab::Things;

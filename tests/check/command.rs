@@ -38,7 +38,7 @@ fn a_scenario_is_reported_as_text_json_and_csv() {
     let report = with(&[]);
     assert!(report.starts_with("smoke: it fits: "), "{report}");
     for part in
-        ["host: this host can carry it", "quotas: aws, published 2026-11", "cost: us-east-1, prices of 2026-09-20", "assumed:"]
+        ["host: this host can carry it", "quotas: aws, published 2026-11", "cost: us-east-1, prices of 2026-09-20", "assumptions:"]
     {
         assert!(report.contains(part), "{part}: {report}");
     }

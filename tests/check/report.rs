@@ -103,7 +103,7 @@ fn the_json_has_the_figures_and_money_as_text() {
     let rows = json["quotas"]["rows"].as_array().unwrap();
     let row = |quota: &str| rows.iter().find(|row| row["quota"] == quota).unwrap_or_else(|| panic!("{quota}"));
     let writes = row("jobs.writes_per_second");
-    assert_eq!((&writes["state"], &writes["limit"], &writes["used_share"]), (&"passed".into(), &200.into(), &5.5.into()));
+    assert_eq!((&writes["state"], &writes["limit"], &writes["used_share"]), (&"exceeded".into(), &200.into(), &5.5.into()));
     assert_eq!(
         (&row("account.outbound_publishes_per_second")["state"], &row("jobs.reads_per_second")["state"]),
         (&"fits".into(), &"unused".into())
@@ -148,7 +148,7 @@ fn what_breaks_first_is_the_first_in_time_and_decides_only_where_it_is_to() {
     assert!(report.fits && report.summary.contains("the closest is jobs.writes_per_second at 95 %"), "{}", report.summary);
     assert_eq!([report.exit_code(false), report.exit_code(true)], [exit::PASS; 2]);
     let nothing = report_of(&slow, &Demand::default(), |_| ());
-    assert!(nothing.fits && nothing.summary.contains("no quota is asked"), "{}", nothing.summary);
+    assert!(nothing.fits && nothing.summary.contains("no quota is used"), "{}", nothing.summary);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn what_a_machine_can_do_says_how_many_are_needed() {
     // 540 x (1/1,200 + 1/900) + 2,950 x (1/24,000 + 1/12,000) = 1.42 cores, of 0.7.
     assert_eq!((sizing.machines, sizing.limited_by), (3, "cores"));
     let text = report.to_text();
-    assert!(text.contains("this scenario needs 3 machines like this one; what limits first is cores"), "{text}");
+    assert!(text.contains("this scenario needs 3 machines like this one; the first limit is cores"), "{text}");
     assert!(text.contains("generator and local endpoint together"), "{text}");
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["sizing"]["calibration"]["endpoint"]["things_per_gib"], (1 << 30) / 48_000);

@@ -277,22 +277,25 @@ fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
     let mut writer = run.writer();
     writer.second(&run.second()).unwrap();
     fs::write(run.path(report::SERVICE_LEDGER), format!("{HEADER}\n")).unwrap();
-    let told = ["the ledgers differ: once".to_owned(), "and 7 more differences: `fleetsim report` lists all".to_owned()];
+    let told = [
+        "the reconciliation found a difference: once".to_owned(),
+        "and 7 more differences: `fleetsim report` lists all".to_owned(),
+    ];
     let audit = Some(AuditTotals { differences: 8, findings: told.len() });
-    let all = std::iter::once("the ledgers differ: says somebody else".to_owned()).chain(told.clone()).collect();
+    let all = std::iter::once("the reconciliation found a difference: says somebody else".to_owned()).chain(told.clone()).collect();
     writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, audit).unwrap();
     let stored = writer.manifest().findings.clone();
     assert_eq!(stored[1..], told, "run.json has all");
     let record = report::load(&run.path("")).unwrap();
     let findings = &record.manifest().findings;
     assert!(findings.contains(&stored[0]) && !findings.iter().any(|finding| told.contains(finding)), "{findings:?}");
-    let differences = findings.iter().filter(|finding| finding.starts_with("the ledgers differ: sim-")).count();
+    let differences = findings.iter().filter(|finding| finding.starts_with("the reconciliation found a difference: sim-")).count();
     assert_eq!(differences, record.differences().len());
     assert!(differences > 0);
     assert!(record.has_ledgers());
     fs::write(run.path("executions.csv"), "thing,cohort\n\"").unwrap();
     let record = report::load(&run.path("")).unwrap();
-    assert!(record.summary(false).contains("the ledgers cannot be compared"), "{}", record.summary(false));
+    assert!(record.summary(false).contains("the reconciliation is not possible"), "{}", record.summary(false));
     assert!(!record.has_ledgers());
 }
 

@@ -161,7 +161,7 @@ fn a_fleet_without_jobs_says_so() {
     let timeseries = fs::read_to_string(run.path("timeseries.csv")).unwrap();
     fs::write(run.path("timeseries.csv"), timeseries.replace("exec_", "none_")).unwrap();
     run.edit(|manifest| manifest["totals"]["rollouts"] = json!([]));
-    assert!(run.page_again().by_id("rollouts").text.contains("Nobody had a job"));
+    assert!(run.page_again().by_id("rollouts").text.contains("No thing had a job"));
 }
 
 // ------------------------------------------------------------------------------------------------------------------- what it shows
@@ -224,7 +224,7 @@ fn a_roll_out_shows_when_its_shares_were_reached() {
 fn the_capacity_plan_says_what_breaks_first_what_is_left_and_what_it_costs() {
     let plan = Run::whole(true).page().by_id("capacity").text.clone();
     let says = [
-        "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its busiest, by 0:03 (5.0 %).",
+        "First bottleneckjobs.writes_per_second: 10 of the 200 that an AWS account has by default at its peak, by 0:03 (5.0 %).",
         "Headroomjobs.reads_per_second 1 of 200 (0.5 %, 99.5 % left); account.inbound_publishes_per_second 2 of 20,000 (0.0 %, 100.0 % left); ",
         "Cost0.04800096 USD at AWS (us-east-1, prices of 2026-09-20): 12 connection minutes, 12,000 messages of 5 KB, 12 remote actions",
     ];
@@ -244,7 +244,7 @@ fn quotas_that_are_passed_behind_the_first_are_no_headroom() {
     let plan = run.page_again().by_id("capacity").text.clone();
     for part in [
         "First bottleneckjobs.b: 400",
-        "Passed, toojobs.a 250 of 200 (125.0 %).",
+        "Also exceededjobs.a 250 of 200 (125.0 %).",
         "Headroomjobs.c 50 of 200 (25.0 %, 75.0 % left).",
     ] {
         assert!(plan.contains(part), "{part:?} is not in {plan:?}");
@@ -287,7 +287,7 @@ fn events_are_numbered_spans_on_every_chart_over_time() {
 fn errors_are_counted_by_code_and_drawn_as_a_share() {
     let page = Run::whole(true).page();
     let says = &page.by_id("failed-share-says").text;
-    assert_eq!(says, "update failed most: 75 % of what ended by 0:03 was refused, timed out or broke.");
+    assert_eq!(says, "update failed most: 75 % of what ended by 0:03 was rejected, timed out or failed with an error.");
     let errors = &page.by_id("errors").text;
     assert!(errors.contains("VersionMismatch") && errors.contains("said \"no\",\nthen no"), "{errors}");
 }

@@ -99,7 +99,7 @@ fn connects_are_a_load_of_their_own_and_a_fleet_has_only_so_many() {
     let record = record(&bench);
     assert_eq!(output.status.code(), Some(0), "{record}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((&record["holds"], &record["unit"], &record["setting"]), (&15.0.into(), &" connects/s".into(), &"\"15/s\"".into()));
-    assert!(record["text"].as_str().unwrap().contains("the 60 things that connect last for no more"), "{record}");
+    assert!(record["text"].as_str().unwrap().contains("the 60 things that connect suffice for no more"), "{record}");
     let achieved: f64 = rows(&bench, &["achieved"])[0][0].parse().unwrap();
     assert!((13.0..=16.0).contains(&achieved), "{achieved}");
     let stdout = String::from_utf8(output.stdout).unwrap();

@@ -31,7 +31,7 @@ fn a_run_that_was_carried_out_has_a_case_for_each_threshold_and_check() {
     let failed = case(&report, "executions.succeeded == 0");
     assert!(failed.contains("<failure") && failed.contains("and must be == 0"), "{failed}");
     assert!(case(&report, "download.ok &gt; 0").contains("has no sample"), "{report}");
-    for check in ["the run was carried out", "the ledgers of things and service agree"] {
+    for check in ["the run was carried out", "the records of things and service agree"] {
         assert!(!case(&report, check).contains('/'), "{check}: {report}");
     }
     for text in ["exit code", "| executions.succeeded | == 0 |", "| FAILS |", "`out`", "`report.html`"] {
@@ -49,7 +49,7 @@ fn a_run_that_was_carried_out_has_a_case_for_each_threshold_and_check() {
 fn a_run_that_cannot_go_on_or_is_interrupted_leaves_both() {
     for (ends, code, verdict, check) in [
         ("kill the endpoint", 1, "ERROR", "the run was carried out"),
-        ("interrupt", 105, "INTERRUPTED", "the run ended as its scenario wants it"),
+        ("interrupt", 105, "INTERRUPTED", "the run ended as its scenario says"),
     ] {
         let bench = Bench::new();
         let mut run = Guard(bench.command(&[CI, SLOW].concat()).stderr(Stdio::null()).spawn().unwrap());

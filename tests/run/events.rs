@@ -110,7 +110,7 @@ fn in_an_outage_every_attempt_fails_until_it_is_over() {
     assert_eq!((error(&bench, "outage"), error(&bench, "cut")), (row.failures, 10));
     assert!(row.back_ms.unwrap() >= 1_000.0 && row.recovery_ms_max.unwrap() < 20_000.0);
     assert!(row.attempts <= 40, "all of them want to come back, and none goes on once it is: {}", row.attempts);
-    assert!(told.contains("event 1 (outage): it is over"), "{told}");
+    assert!(told.contains("event 1 (outage): the event is over"), "{told}");
 }
 
 #[test]

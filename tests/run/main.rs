@@ -197,7 +197,7 @@ fn a_corrupted_row_of_either_ledger_is_found_and_named() {
         fs::write(bench.path(file), whole.replacen(row, &row.replace(from, to), 1)).unwrap();
         let (code, text) = told();
         assert_eq!(code, Some(99), "{text}");
-        assert!(text.contains("the ledgers differ") && text.contains(thing), "{text}");
+        assert!(text.contains("the reconciliation found a difference") && text.contains(thing), "{text}");
         fs::write(bench.path(file), whole).unwrap();
     }
     assert_eq!(told().0, Some(0));

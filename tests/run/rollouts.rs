@@ -45,7 +45,7 @@ fn last_row(bench: &Bench, job: &str, columns: &[&str]) -> Vec<String> {
     rows.iter().rfind(|row| row[0] == job).unwrap_or_else(|| panic!("no row of {job}"))[1..].to_vec()
 }
 
-/// Instants of this kind of row in the service's ledger, in milliseconds from the origin, by job.
+/// Instants of this kind of row in the service ledger, in milliseconds from the origin, by job.
 fn instants(bench: &Bench, event: &str) -> BTreeMap<String, Vec<f64>> {
     let origin = bench.manifest("out")["totals"]["origin_mono_ns"].as_u64().unwrap();
     let mut instants: BTreeMap<String, Vec<f64>> = BTreeMap::new();

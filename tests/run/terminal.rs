@@ -205,7 +205,7 @@ fn a_frame_says_what_the_files_say_of_the_same_second() {
     terminal.press("2");
     let latency = terminal.wait_for("operations over the run");
     terminal.press("3");
-    let rollouts = terminal.wait_for("roll-outs by");
+    let rollouts = terminal.wait_for("rollouts by");
     terminal.press("p");
     terminal.wait_for("PASS (exit 0)");
     terminal.press("q");
@@ -398,7 +398,7 @@ fn a_run_is_suspended_and_goes_on() {
     let shell = terminal.run.process_id().unwrap();
     terminal.wait_for("ROLLOUT");
     for (way, times, tab, shown) in
-        [("Ctrl-Z", "stopped 1 times", "3", "roll-outs by"), ("SIGTSTP", "stopped 2 times", "2", "operations over the run")]
+        [("Ctrl-Z", "stopped 1 times", "3", "rollouts by"), ("SIGTSTP", "stopped 2 times", "2", "operations over the run")]
     {
         match way {
             "Ctrl-Z" => terminal.press("\x1a"),

@@ -5,12 +5,16 @@
 
 #![warn(missing_docs)]
 
+mod description;
 mod problem;
 mod reader;
+mod sink;
 mod tree;
 
+pub use description::{Key, KeyDescription, Kind};
 pub use problem::{Code, Place, Problem, Problems, nearest};
-pub use reader::{Located, ProblemSink, Reader};
+pub use reader::{Located, Reader};
+pub use sink::ProblemSink;
 pub use tree::{ELEMENT_NAMES, Entry, Node, Override, Table, Value};
 
 /// Parses a text, lays `overrides` over it, later ones over earlier ones, and has it read by `read`.
@@ -29,6 +33,15 @@ pub fn load<T>(source_name: &str, text: &str, overrides: &[Override], read: impl
     }
     list.sort_by_key(|problem| (problem.place.source, problem.place.span.start));
     Err(Problems { sources, list })
+}
+
+/// What `read` knows of the keys of every table that the text has, in the order in which it reads them. The text may be wrong: a key is
+/// required where its absence is a problem.
+pub fn describe<T>(text: &str, read: impl FnOnce(Reader<'_>) -> T) -> Vec<KeyDescription> {
+    let (table, ..) = tree::parse("", text, &[]);
+    let gathered = ProblemSink::describing();
+    read(Reader::new(&table, Place { source: 0, span: 0..0 }, "", &gathered));
+    gathered.into_descriptions()
 }
 
 /// The value at a path as `--set` takes it, once the overrides are laid over the text; `Ok(None)` where there is none.
@@ -50,6 +63,7 @@ pub fn nearest_path(text: &str, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const TEXT: &str =
         "seed = 7\n[fleet]\nconnect = { rate = '5/s' }\n[[cohort]]\nname = 'a'\npoll.every = '9s'\n[[cohort]]\nname = 'b'\n";
@@ -75,6 +89,32 @@ mod tests {
         assert_eq!(lookup(text, &[set(path)], path).unwrap().unwrap().text(), "\"< 2\"");
         assert!(lookup(text, &[], "thresholds.\"").unwrap().is_none());
         assert!(load("x", text, &[set("thresholds.\"\".x")], |_| ()).is_err(), "an empty key");
+    }
+
+    #[test]
+    fn keys_are_described_by_what_reads_them() {
+        let described = describe("[fleet]\n", |root| {
+            let fleet = root.table(("fleet", "the things")).unwrap();
+            fleet.integer(("things", "how many"), 1..=1_000_000);
+            fleet.missing("things", "say how many");
+            let key = Key::from(("every", "how often"));
+            fleet.declare_default(key, || "5s".into());
+            fleet.duration(key, Duration::ZERO..=Duration::from_secs(60));
+            fleet.string("every");
+            fleet.word(("kind", "which"), &[("a", 1), ("b", 2)]);
+        });
+        let shown: Vec<_> = described
+            .iter()
+            .map(|key| (&*key.table, key.name, key.kind.clone(), key.is_required, key.default.as_deref(), key.meaning))
+            .collect();
+        let value = |text: &str| Kind::Value(text.into());
+        let wanted = [
+            ("", "fleet", Kind::Table, false, None, "the things"),
+            ("fleet", "things", value("integer, 1 to 1_000_000"), true, None, "how many"),
+            ("fleet", "every", value("duration, 0s to 1m"), false, Some("5s"), "how often"),
+            ("fleet", "kind", value("`a`, `b`"), false, None, "which"),
+        ];
+        assert_eq!(shown, wanted);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Reads typed values out of the tree and gathers what is wrong, instead of stopping at the first mistake.
 
-use crate::problem::{Code, Place, Problem, nearest};
+use crate::description::{Key, Kind};
+use crate::problem::{Code, Place, nearest};
+use crate::sink::ProblemSink;
 use crate::tree::{Node, Table, Value};
 use sim_units::distribution::Distribution;
 use sim_units::text;
@@ -12,22 +14,6 @@ use strum::VariantArray;
 
 /// The highest quota that is not `"unlimited"`.
 const QUOTA_MAX: i64 = 1_000_000_000;
-
-/// Gathers problems from everywhere.
-#[derive(Default)]
-pub struct ProblemSink(RefCell<Vec<Problem>>);
-
-impl ProblemSink {
-    /// Adds one problem.
-    pub fn push(&self, code: Code, place: &Place, message: impl Into<String>, help: Option<String>) {
-        self.0.borrow_mut().push(Problem { code, place: place.clone(), message: message.into(), help });
-    }
-
-    /// All problems so far, in the order in which they were found.
-    pub fn into_inner(self) -> Vec<Problem> {
-        self.0.into_inner()
-    }
-}
 
 /// A value with its place, for checks that come later.
 #[derive(Clone, Debug)]
@@ -56,9 +42,25 @@ impl<'a> Reader<'a> {
         Self { table, place, path: path.into(), gathered, known: RefCell::default() }
     }
 
-    fn node(&self, key: &'static str) -> Option<&'a Node> {
-        self.known.borrow_mut().push(key);
-        self.table.get(key)
+    /// What stands at a key, with the key's name.
+    fn node(&self, key: impl Into<Key>, kind: impl FnOnce() -> Kind) -> Option<(&'static str, &'a Node)> {
+        let key = key.into();
+        self.describe(key, kind);
+        self.know(key.name);
+        Some((key.name, self.table.get(key.name)?))
+    }
+
+    fn describe(&self, key: Key, kind: impl FnOnce() -> Kind) {
+        if let Some(keys) = &self.gathered.keys {
+            keys.add(&self.path, key, kind());
+        }
+    }
+
+    /// What holds where the key is left out, for pages that describe the format.
+    pub fn declare_default(&self, key: Key, default: impl FnOnce() -> String) {
+        if let Some(keys) = &self.gathered.keys {
+            keys.set_default(&self.path, key.name, default());
+        }
     }
 
     /// The full path of a key of this table, as messages show it.
@@ -87,8 +89,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A text; `None` when the key is absent, or has another type, which becomes a problem.
-    pub fn string(&self, key: &'static str) -> Option<Located<String>> {
-        let node = self.node(key)?;
+    pub fn string(&self, key: impl Into<Key>) -> Option<Located<String>> {
+        let (key, node) = self.node(key, || Kind::Value("string".into()))?;
         match &node.value {
             Value::String(text) => Some(Located { value: text.clone(), place: node.place.clone() }),
             _ => {
@@ -99,8 +101,8 @@ impl<'a> Reader<'a> {
     }
 
     /// `true` or `false`; `None` when the key is absent, or has another type, which becomes a problem.
-    pub fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
-        let node = self.node(key)?;
+    pub fn boolean(&self, key: impl Into<Key>) -> Option<Located<bool>> {
+        let (key, node) = self.node(key, || Kind::Value("`true` or `false`".into()))?;
         match node.value {
             Value::Boolean(value) => Some(Located { value, place: node.place.clone() }),
             _ => {
@@ -111,8 +113,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number within `range`; `None` when the key is absent, or when its value is another, which becomes a problem.
-    pub fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
-        let node = self.node(key)?;
+    pub fn integer(&self, key: impl Into<Key>, range: RangeInclusive<i64>) -> Option<Located<i64>> {
+        let (key, node) = self.node(key, || Kind::integer(&range))?;
         let Value::Integer(value) = node.value else {
             self.wrong_type(key, node, "an integer");
             return None;
@@ -121,8 +123,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A share: 0 to 1.
-    pub fn share(&self, key: &'static str) -> Option<Located<f64>> {
-        let node = self.node(key)?;
+    pub fn share(&self, key: impl Into<Key>) -> Option<Located<f64>> {
+        let (key, node) = self.node(key, || Kind::Value("number, 0 to 1".into()))?;
         let value = match node.value {
             Value::Float(value) => value,
             Value::Integer(value) => value as f64,
@@ -135,8 +137,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number of at least 1, or `"unlimited"`, which is `None`.
-    pub fn quota(&self, key: &'static str) -> Option<Option<u32>> {
-        let node = self.node(key)?;
+    pub fn quota(&self, key: impl Into<Key>) -> Option<Option<u32>> {
+        let (key, node) = self.node(key, || Kind::Value(format!("integer, 1 to {QUOTA_MAX}, or `\"unlimited\"`")))?;
         match &node.value {
             Value::Integer(value) if (1..=QUOTA_MAX).contains(value) => return Some(Some(*value as u32)),
             Value::String(text) if text == "unlimited" => return Some(None),
@@ -151,13 +153,13 @@ impl<'a> Reader<'a> {
     /// A whole number, or what a text says.
     pub fn integer_or<T>(
         &self,
-        key: &'static str,
+        key: impl Into<Key>,
         wanted: &str,
         range: RangeInclusive<i64>,
         of_integer: impl Fn(i64) -> T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let node = self.node(key)?;
+        let (key, node) = self.node(key, || Kind::Value(format!("{wanted}; {} to {}", range.start(), range.end())))?;
         match &node.value {
             Value::Integer(value) => self.check_range(key, node, *value, &range).then(|| of_integer(*value)),
             Value::String(_) => self.parsed(key, wanted, parse).map(|parsed| parsed.value),
@@ -177,8 +179,8 @@ impl<'a> Reader<'a> {
         fits
     }
 
-    fn parsed<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
-        let node = self.node(key)?;
+    fn parsed<T>(&self, key: impl Into<Key>, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+        let (key, node) = self.node(key, || Kind::Value(wanted.into()))?;
         let Value::String(text) = &node.value else {
             self.wrong_type(key, node, wanted);
             return None;
@@ -193,55 +195,59 @@ impl<'a> Reader<'a> {
     }
 
     /// A duration such as `"30s"` within `range`; `None` when the key is absent, or when its value is another, which becomes a problem.
-    pub fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Located<Duration>> {
+    pub fn duration(&self, key: impl Into<Key>, range: RangeInclusive<Duration>) -> Option<Located<Duration>> {
+        let key = key.into();
+        let text = text::duration_text;
+        let (from, to) = (text(*range.start()), text(*range.end()));
+        self.describe(key, || Kind::Value(format!("duration, {from} to {to}")));
         let located = self.parsed(key, "a duration such as \"30s\"", text::duration)?;
         if range.contains(&located.value) {
             return Some(located);
         }
-        let text = text::duration_text;
-        let (from, to) = (text(*range.start()), text(*range.end()));
-        let message = format!("{} must be {from} to {to}, not {}", self.name(key), text(located.value));
+        let message = format!("{} must be {from} to {to}, not {}", self.name(key.name), text(located.value));
         self.gathered.push(Code::OutOfRange, &located.place, message, None);
         None
     }
 
     /// A rate such as `"500/s"`, in events per second; `None` when the key is absent, or malformed, which becomes a problem.
-    pub fn rate(&self, key: &'static str) -> Option<Located<f64>> {
+    pub fn rate(&self, key: impl Into<Key>) -> Option<Located<f64>> {
         self.parsed(key, "a rate such as \"500/s\"", text::rate)
     }
 
     /// A distribution of durations such as `"exp(30s)"`; `None` when the key is absent, or malformed, which becomes a problem.
-    pub fn distribution(&self, key: &'static str) -> Option<Located<Distribution>> {
+    pub fn distribution(&self, key: impl Into<Key>) -> Option<Located<Distribution>> {
         self.parsed(key, "a distribution such as \"exp(30s)\"", text::distribution)
     }
 
     /// What `parse` makes of a text, its error being the problem; `wanted` says in a message of another type what the text should be.
-    pub fn with<T>(&self, key: &'static str, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
+    pub fn with<T>(&self, key: impl Into<Key>, wanted: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Located<T>> {
         self.parsed(key, wanted, parse)
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&self, key: &'static str, known: &[(&str, T)]) -> Option<Located<T>> {
+    pub fn word<T: Copy>(&self, key: impl Into<Key>, known: &[(&str, T)]) -> Option<Located<T>> {
+        let key = key.into();
+        let words = || known.iter().map(|(word, _)| *word);
+        self.describe(key, || Kind::Value(words().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")));
         let Located { value, place } = self.string(key)?;
         if let Some((_, meaning)) = known.iter().find(|(word, _)| *word == value) {
             return Some(Located { value: *meaning, place });
         }
-        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        let meant = nearest(&value, words.iter().copied()).map(|near| format!("did you mean {near:?}?"));
-        let message = format!("{} must be one of {}, not {value:?}", self.name(key), words.join(", "));
+        let meant = nearest(&value, words()).map(|near| format!("did you mean {near:?}?"));
+        let message = format!("{} must be one of {}, not {value:?}", self.name(key.name), words().collect::<Vec<_>>().join(", "));
         self.gathered.push(Code::BadValue, &place, message, meant);
         None
     }
 
     /// One of the variants of `T`, each by its name.
-    pub fn variant<T: VariantArray + Copy + Into<&'static str>>(&self, key: &'static str) -> Option<Located<T>> {
+    pub fn variant<T: VariantArray + Copy + Into<&'static str>>(&self, key: impl Into<Key>) -> Option<Located<T>> {
         let known: Vec<(&str, T)> = T::VARIANTS.iter().map(|variant| ((*variant).into(), *variant)).collect();
         self.word(key, &known)
     }
 
     /// The reader of a table below; `None` when the key is absent, or no table, which becomes a problem.
-    pub fn table(&self, key: &'static str) -> Option<Self> {
-        let node = self.node(key)?;
+    pub fn table(&self, key: impl Into<Key>) -> Option<Self> {
+        let (key, node) = self.node(key, || Kind::Table)?;
         match &node.value {
             Value::Table(table) => Some(Reader::new(table, node.place.clone(), self.name(key), self.gathered)),
             _ => {
@@ -252,8 +258,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A table as it stands.
-    pub fn raw_table(&self, key: &'static str) -> Option<&'a Table> {
-        let node = self.node(key)?;
+    pub fn raw_table(&self, key: impl Into<Key>) -> Option<&'a Table> {
+        let (key, node) = self.node(key, || Kind::Table)?;
         match &node.value {
             Value::Table(table) => Some(table),
             _ => {
@@ -264,8 +270,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A table whose keys are names.
-    pub fn named_tables(&self, key: &'static str) -> Vec<(String, Self)> {
-        let Some(node) = self.node(key) else { return Vec::new() };
+    pub fn named_tables(&self, key: impl Into<Key>) -> Vec<(String, Self)> {
+        let Some((key, node)) = self.node(key, || Kind::NamedTables) else { return Vec::new() };
         let Value::Table(table) = &node.value else {
             self.wrong_type(key, node, "a table");
             return Vec::new();
@@ -287,8 +293,8 @@ impl<'a> Reader<'a> {
     }
 
     /// An array of tables (`[[key]]`).
-    pub fn tables(&self, key: &'static str) -> Vec<Self> {
-        let Some(node) = self.node(key) else { return Vec::new() };
+    pub fn tables(&self, key: impl Into<Key>) -> Vec<Self> {
+        let Some((key, node)) = self.node(key, || Kind::Tables) else { return Vec::new() };
         let Value::Array(elements) = &node.value else {
             self.wrong_type(key, node, &format!("an array of tables ([[{key}]])"));
             return Vec::new();
@@ -304,8 +310,8 @@ impl<'a> Reader<'a> {
     }
 
     /// An array of texts.
-    pub fn strings(&self, key: &'static str) -> Option<Vec<Located<String>>> {
-        let node = self.node(key)?;
+    pub fn strings(&self, key: impl Into<Key>) -> Option<Vec<Located<String>>> {
+        let (key, node) = self.node(key, || Kind::Value("array of strings".into()))?;
         let texts: Option<Vec<Located<String>>> = match &node.value {
             Value::Array(elements) => elements
                 .iter()
@@ -323,8 +329,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Any value, as JSON.
-    pub fn json(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
-        let node = self.node(key)?;
+    pub fn json(&self, key: impl Into<Key>) -> Option<Located<serde_json::Value>> {
+        let (key, node) = self.node(key, || Kind::Value("any value".into()))?;
         if let Some(number) = node.infinite() {
             self.wrong_type(key, number, "JSON");
             return None;
@@ -333,7 +339,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A table, as a JSON object.
-    pub fn json_table(&self, key: &'static str) -> Option<Located<serde_json::Value>> {
+    pub fn json_table(&self, key: impl Into<Key>) -> Option<Located<serde_json::Value>> {
+        let key = key.into();
+        self.describe(key, || Kind::Value("table".into()));
         let located = self.json(key)?;
         if !located.value.is_object() {
             self.table(key);
@@ -355,6 +363,9 @@ impl<'a> Reader<'a> {
 
     /// Adds the problem that `key` is not there.
     pub fn missing(&self, key: &str, help: &str) {
+        if let Some(keys) = &self.gathered.keys {
+            keys.require(&self.path, key);
+        }
         let message = format!("{} is missing", self.name(key));
         self.gathered.push(Code::MissingKey, &self.place, message, Some(help.to_owned()));
     }

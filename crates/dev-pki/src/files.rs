@@ -113,7 +113,7 @@ impl AwsCredentials {
                 if let Some(credentials) = Self::parse(&text) {
                     return Ok(credentials);
                 }
-                tracing::warn!(path = %path.display(), "no usable credentials of profile [default]: made anew");
+                tracing::warn!(path = %path.display(), "no usable credentials of profile [default]: they are made again");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(PkiError::File { doing: "read", path: path.into(), source }),

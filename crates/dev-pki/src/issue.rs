@@ -46,7 +46,9 @@ impl Authority {
         if cert.exists() || key.exists() {
             match Self::load(&cert, &key) {
                 Ok(authority) => return Ok(authority),
-                Err(why) => tracing::warn!(ca = %cert.display(), %why, "the CA is unfit: it and all certificates are made anew"),
+                Err(why) => {
+                    tracing::warn!(ca = %cert.display(), %why, "the CA is not usable: it and all certificates are made again");
+                }
             }
         }
         let failed = |source| PkiError::Issue { subject: "the CA".into(), source };
@@ -92,7 +94,9 @@ impl Authority {
         if cert.exists() {
             match self.check(&cert, &key, |certificate| check_server_names(certificate, &wanted)) {
                 Ok(()) => return Ok(()),
-                Err(why) => tracing::warn!(certificate = %cert.display(), %why, "the server's certificate is unfit: made anew"),
+                Err(why) => {
+                    tracing::warn!(certificate = %cert.display(), %why, "the server's certificate is not usable: it is made again");
+                }
             }
         }
         let failed = |source| PkiError::Issue { subject: "the server".into(), source };

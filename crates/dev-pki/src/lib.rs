@@ -269,7 +269,7 @@ impl Unfit {
 
     fn tell(&self) {
         if let Some(example) = self.example.get() {
-            tracing::warn!(things = self.count.load(Ordering::Relaxed), %example, "certificates of things are unfit: made anew");
+            tracing::warn!(things = self.count.load(Ordering::Relaxed), %example, "certificates of things are not usable: they are made again");
         }
     }
 }

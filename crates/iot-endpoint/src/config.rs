@@ -2,7 +2,7 @@
 //! place that knows its keys, defaults, units and limits.
 
 use super::quotas::QuotasChoice;
-use config_text::{Code, Located, Override, Problems, Reader, nearest};
+use config_text::{Code, Key, Located, Override, Problems, Reader, nearest};
 use iot_jobs::{ErrorCode, Spread, limits};
 use jobs_engine::faults::{FaultConfig, NotificationConfig, RejectConfig, ServerConfig};
 use serde::{Serialize, Serializer};
@@ -81,26 +81,29 @@ impl EndpointConfig {
     #[must_use]
     pub fn read(reader: Reader<'_>) -> Self {
         let default = Self::default();
-        let duration = |key, range, default| reader.duration(key, range).map_or(default, |duration| duration.value);
+        let duration = |key: Key, range, default| {
+            reader.declare_default(key, || duration_text(default));
+            reader.duration(key, range).map_or(default, |duration| duration.value)
+        };
         let config = Self {
-            minute: duration("minute", MINUTE, default.minute),
-            spread: reader.variant("rollout").map_or(default.spread, |spread| spread.value),
-            quotas: reader.string("quotas").map_or(default.quotas, |quotas| quotas_choice(&reader, quotas)),
+            minute: duration(("minute", "length of a minute for timers and rollout rates, never for latencies").into(), MINUTE, default.minute),
+            spread: reader.variant(("rollout", "how the executions of a minute are queued: spread over it, or all at once")).map_or(default.spread, |spread| spread.value),
+            quotas: reader.string(("quotas", "`none`, `aws` (an account's defaults), or the path of a TOML file (`fleetsim serve --print-quotas`)")).map_or(default.quotas, |quotas| quotas_choice(&reader, quotas)),
             faults: FaultConfig {
-                latency: reader.distribution("latency").map(|latency| latency.value),
-                server: reader.table("server").and_then(server),
-                reject: reader.table("reject").and_then(reject),
-                drop: reader.table("drop").and_then(drop_share),
-                disconnect: reader.table("disconnect").and_then(disconnect),
-                notifications: reader.table("notifications").and_then(notifications),
+                latency: reader.distribution(("latency", "added to every answer, after the queue")).map(|latency| latency.value),
+                server: reader.table(("server", "a queue in front of the service, first come, first served")).and_then(server),
+                reject: reader.table(("reject", "requests that are refused")).and_then(reject),
+                drop: reader.table(("drop", "requests that are acknowledged and then lost")).and_then(drop_share),
+                disconnect: reader.table(("disconnect", "connections that the endpoint closes")).and_then(disconnect),
+                notifications: reader.table(("notifications", "late notifications")).and_then(notifications),
             },
-            session_expiry: duration("session_expiry", SESSION_EXPIRY, default.session_expiry),
-            keep_alive_min: duration("keep_alive_min", KEEP_ALIVE_MIN, default.keep_alive_min),
-            auto_register: reader.boolean("auto_register").map_or(default.auto_register, |auto_register| auto_register.value),
-            tls_resumption: reader.boolean("tls_resumption").map(|resumption| resumption.value),
-            policy: reader.string("policy").map(|policy| policy.value),
-            policy_delay: duration("policy_delay", POLICY_DELAY, default.policy_delay),
-            seed: reader.integer("seed", 0..=i64::MAX).map(|seed| seed.value as u64),
+            session_expiry: duration(("session_expiry", "how long an MQTT session may outlive its connection at most").into(), SESSION_EXPIRY, default.session_expiry),
+            keep_alive_min: duration(("keep_alive_min", "shorter keep-alives are raised to this").into(), KEEP_ALIVE_MIN, default.keep_alive_min),
+            auto_register: reader.boolean(("auto_register", "whether a certificate of this CA with an unknown thing name registers that thing")).map_or(default.auto_register, |auto_register| auto_register.value),
+            tls_resumption: reader.boolean(("tls_resumption", "whether TLS tickets are given; in a scenario what `target.tls.resumption` says")).map(|resumption| resumption.value),
+            policy: reader.string(("policy", "the policy of the things: its file, or the document itself ([POLICIES.md](POLICIES.md)); by default a built-in one")).map(|policy| policy.value),
+            policy_delay: duration(("policy_delay", "from a change of policies to its effect on connected clients; 6 to 8 minutes at AWS").into(), POLICY_DELAY, default.policy_delay),
+            seed: reader.integer(("seed", "for everything random in the endpoint; in a scenario the seed of the scenario"), 0..=i64::MAX).map(|seed| seed.value as u64),
         };
         reader.finish();
         config
@@ -157,8 +160,10 @@ fn quotas_choice(reader: &Reader<'_>, Located { value, place }: Located<String>)
 }
 
 fn server(reader: Reader<'_>) -> Option<ServerConfig> {
-    let workers = reader.integer("workers", 1..=SERVER_WORKERS_MAX).map_or(1, |workers| workers.value as u32);
-    let service = reader.distribution("service");
+    let workers = reader
+        .integer(("workers", "how many requests it works on at once"), 1..=SERVER_WORKERS_MAX)
+        .map_or(1, |workers| workers.value as u32);
+    let service = reader.distribution(("service", "how long a worker is busy with a request"));
     if service.is_none() && !reader.has("service") {
         reader.missing("service", "how long a worker is busy with a request, as in service = \"exp(20ms)\"");
     }
@@ -167,7 +172,7 @@ fn server(reader: Reader<'_>) -> Option<ServerConfig> {
 }
 
 fn drop_share(reader: Reader<'_>) -> Option<f64> {
-    let share = reader.share("share");
+    let share = reader.share(("share", "part of all requests that is never answered"));
     if share.is_none() && !reader.has("share") {
         reader.missing("share", "the part of all requests that is never answered, as in share = 0.01");
     }
@@ -176,7 +181,7 @@ fn drop_share(reader: Reader<'_>) -> Option<f64> {
 }
 
 fn disconnect(reader: Reader<'_>) -> Option<Distribution> {
-    let every = reader.distribution("every");
+    let every = reader.distribution(("every", "how long each connection lasts"));
     if every.is_none() && !reader.has("every") {
         reader.missing("every", "how long a connection lives until the server ends it, as in every = \"exp(10m)\"");
     }
@@ -191,8 +196,10 @@ fn disconnect(reader: Reader<'_>) -> Option<Distribution> {
 }
 
 fn notifications(reader: Reader<'_>) -> Option<NotificationConfig> {
-    let shuffle = reader.boolean("shuffle").is_some_and(|shuffle| shuffle.value);
-    let delay = reader.distribution("delay");
+    let shuffle = reader
+        .boolean(("shuffle", "whether each is late on its own, so that they come in any order, and answers too"))
+        .is_some_and(|shuffle| shuffle.value);
+    let delay = reader.distribution(("delay", "how late they are"));
     if delay.is_none() && !reader.has("delay") {
         reader.missing("delay", "how late notifications are, as in delay = \"uniform(0s, 1s)\"");
     }
@@ -205,11 +212,11 @@ fn notifications(reader: Reader<'_>) -> Option<NotificationConfig> {
 }
 
 fn reject(reader: Reader<'_>) -> Option<RejectConfig> {
-    let share = reader.share("share");
+    let share = reader.share(("share", "part of all requests that is refused"));
     if share.is_none() && !reader.has("share") {
         reader.missing("share", "the part of all requests that is refused, as in share = 0.01");
     }
-    let codes = reader.strings("codes").map(|codes| {
+    let codes = reader.strings(("codes", "the error codes, one drawn for each")).map(|codes| {
         let known = |code: Located<String>| match ErrorCode::parse(&code.value) {
             Some(known) => Some(known),
             None => {

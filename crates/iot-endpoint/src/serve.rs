@@ -62,7 +62,7 @@ pub struct ServeOptions {
     pub config: EndpointConfig,
     /// What `config.quotas` names.
     pub quotas: Quotas,
-    /// Where to append the service's ledger.
+    /// Where to append the service ledger.
     pub ledger: Option<PathBuf>,
     /// Where to write when each request came and its answer left.
     pub requests: Option<PathBuf>,

@@ -62,7 +62,7 @@ struct Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.failures.fail(&format_args!("the part \"{}\" has panicked, which is a fault of fleetsim", self.name));
+            self.failures.fail(&format_args!("the part \"{}\" has panicked, which is a bug in fleetsim", self.name));
         }
     }
 }

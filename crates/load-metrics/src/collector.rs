@@ -1,4 +1,4 @@
-//! Merges the seconds of all shards, and the service's ledger, into snapshots.
+//! Merges the seconds of all shards, and the service ledger, into snapshots.
 
 use super::executions::{ClosedExecution, ExecutionBook};
 use super::health::{Health, HealthSecond};
@@ -31,7 +31,7 @@ pub struct CollectorSettings {
     pub cohorts: Vec<String>,
     /// Names, in the order of the indices of [`Scope::transport`](crate::Scope::transport).
     pub transports: Vec<String>,
-    /// Whether the service's ledger will be fed in.
+    /// Whether the service ledger will be fed in.
     pub has_service: bool,
     /// In the order of the scenario.
     pub thresholds: Vec<Threshold>,

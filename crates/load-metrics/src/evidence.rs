@@ -219,7 +219,7 @@ mod tests {
             ask(recorder, Operation::Connect, A, Outcome::Ok);
             ask(recorder, Operation::Connect, B, Outcome::Error);
         });
-        assert_eq!(told, ["connect of transport:https-mtls: not one of 1 was done (1 broken off)"]);
+        assert_eq!(told, ["connect of transport:https-mtls: not one of 1 was done (1 failed with an error)"]);
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
             recorder.lost_arrivals(Operation::Describe, A, 1);
         });
         let silence = "without an answer within its deadline: 1 of 3 update (33.3 %); times above the deadline are not known";
-        assert_eq!(told, [silence, "planned, and nobody was free to begin it: 25 of 125 telemetry (20.0 %)"]);
+        assert_eq!(told, [silence, "lost arrivals, planned while the thing was busy or away: 25 of 125 telemetry (20.0 %)"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum ExecutionStage {
     TimedOut,
     /// Ended `CANCELED`, with its job or alone.
     Canceled,
-    /// Without the service's ledger: that vanished for whatever reason.
+    /// Without the service ledger: that vanished for any reason.
     Removed,
 }
 
@@ -67,11 +67,11 @@ impl ExecutionStage {
             Self::Rejected => "that ended REJECTED by their thing, so far",
             Self::TimedOut => "that ended TIMED_OUT, so far",
             Self::Canceled => "that ended CANCELED, so far",
-            Self::Removed => "that ended REMOVED, so far; without the service's ledger: that vanished for whatever reason",
+            Self::Removed => "that ended REMOVED, so far; without the service ledger: that vanished for any reason",
         }
     }
 
-    /// Whether a thing cannot tell it from other stages: without the service's ledger its count is unknown.
+    /// Whether a thing cannot tell it from other stages: without the service ledger its count is unknown.
     #[must_use]
     pub fn is_of_ledger(self) -> bool {
         matches!(self, Self::Queued | Self::TimedOut | Self::Canceled)
@@ -123,7 +123,7 @@ pub struct StageCounts {
 }
 
 impl StageCounts {
-    /// None so far. `has_ledger`: the service's ledger stands behind them, and so every stage is known.
+    /// None so far. `has_ledger`: the service ledger stands behind them, and so every stage is known.
     #[must_use]
     pub fn new(has_ledger: bool) -> Self {
         Self { counts: Default::default(), has_ledger }
@@ -147,13 +147,13 @@ impl StageCounts {
         }
     }
 
-    /// Whether the service's ledger stands behind the counts.
+    /// Whether the service ledger stands behind the counts.
     #[must_use]
     pub fn has_ledger(&self) -> bool {
         self.has_ledger
     }
 
-    /// `None`: only the service's ledger knows, and there is none.
+    /// `None`: only the service ledger knows, and there is none.
     #[must_use]
     pub fn get(&self, stage: ExecutionStage) -> Option<u64> {
         (self.has_ledger || !stage.is_of_ledger()).then_some(self.counts[stage as usize])
@@ -174,13 +174,13 @@ impl StageCounts {
         self.iter().filter(|(stage, _)| wanted(*stage)).filter_map(|(_, count)| count).sum()
     }
 
-    /// Whose end is to come, as far as known: without the service's ledger nobody tells what is queued.
+    /// Whose end is to come, as far as known: without the service ledger nobody tells what is queued.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.known(|stage| !stage.is_terminal())
     }
 
-    /// That have ended. Complete without the service's ledger too: what ended in a way that it alone knows has vanished for its thing, and
+    /// That have ended. Complete without the service ledger too: what ended in a way that it alone knows has vanished for its thing, and
     /// counts as [`ExecutionStage::Removed`].
     #[must_use]
     pub fn terminal(&self) -> u64 {

@@ -139,7 +139,7 @@ impl fmt::Display for Finding {
             Self::Beyond { events } => write!(
                 f,
                 "the endpoint announces more jobs or executions than are followed ({} jobs that the run did not create, {} executions a \
-                 thing, {} in all): what things told {} times of further ones is in no file",
+                 thing, {} in all): {} events of further ones are in no file",
                 grouped(JOBS_HEARD_MAX as u64),
                 grouped(HEARD_MAX_PER_THING as u64),
                 grouped(HEARD_MAX as u64),
@@ -149,13 +149,13 @@ impl fmt::Display for Finding {
             Self::Storm(storm) => write_storm(f, storm),
             Self::Undone(undone) => write_undone(f, undone),
             Self::Unheard { job, targets } => {
-                write!(f, "not one of {} things has heard of job {job}", grouped(*targets))
+                write!(f, "none of {} things was notified of job {job}", grouped(*targets))
             }
             Self::Unanswered(parts) => {
                 write!(f, "without an answer within its deadline: {}; times above the deadline are not known", in_words(parts))
             }
             Self::ArrivalsLost(parts) => {
-                write!(f, "planned, and nobody was free to begin it: {}", in_words(parts))
+                write!(f, "lost arrivals, planned while the thing was busy or away: {}", in_words(parts))
             }
             Self::NotBack { event, kind, away, affected } => {
                 write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
@@ -177,7 +177,7 @@ impl fmt::Display for Finding {
             Self::Injected(counts) => {
                 let counts: Vec<String> =
                     counts.iter().map(|(fault, count)| format!("{} {}", grouped(*count), fault.key())).collect();
-                write!(f, "injected on purpose: {}", counts.join(", "))
+                write!(f, "injected faults: {}", counts.join(", "))
             }
         }
     }
@@ -191,7 +191,12 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
         }
         Excess::Busy { shard, share } => write!(f, "shard {shard} was busy {:.0} %", 100.0 * share)?,
         Excess::Starved { shard, ran, waited } => {
-            write!(f, "shard {shard} had no time left: it ran {:.0} % and waited for a core {:.0} %", 100.0 * ran, 100.0 * waited)?;
+            write!(
+                f,
+                "shard {shard} was starved of CPU: it ran {:.0} % and waited for a core {:.0} %",
+                100.0 * ran,
+                100.0 * waited
+            )?;
         }
         Excess::Missed { achieved } => write!(f, "only {:.1} % of the starts that were due were made", 100.0 * achieved)?,
     }
@@ -214,7 +219,7 @@ fn write_breach(f: &mut fmt::Formatter<'_>, breach: &Breach) -> fmt::Result {
         }
         Cause::Elsewhere { busiest } => write!(
             f,
-            ", though no shard was busy for more than {:.0} %: something else held this machine up; stop it, or run elsewhere",
+            ", though no shard was busy for more than {:.0} %: something else slowed this machine down; stop it, or run elsewhere",
             100.0 * busiest
         ),
     }
@@ -229,7 +234,7 @@ fn in_words(parts: &[Part]) -> String {
     parts.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-/// `start_next of cohort:a: not one of 12 was done (3 refused, 9 without an answer): is there ...`.
+/// `start_next of cohort:a: not one of 12 was done (3 rejected, 9 timed out): is there ...`.
 fn write_undone(f: &mut fmt::Formatter<'_>, undone: &Undone) -> fmt::Result {
     let Undone { scope, operation, counts } = undone;
     let open = counts.open();
@@ -237,7 +242,8 @@ fn write_undone(f: &mut fmt::Formatter<'_>, undone: &Undone) -> fmt::Result {
     if *scope != ScopeName::All {
         write!(f, " of {scope}")?;
     }
-    let ends = [(counts.rejected, "refused"), (counts.timeout, "without an answer"), (counts.error, "broken off"), (open, "open")];
+    let ends =
+        [(counts.rejected, "rejected"), (counts.timeout, "timed out"), (counts.error, "failed with an error"), (open, "open")];
     let ends: Vec<String> =
         ends.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{} {word}", grouped(*count))).collect();
     write!(f, ": not one of {} was done ({})", grouped(counts.started), ends.join(", "))?;
@@ -248,13 +254,9 @@ fn write_undone(f: &mut fmt::Formatter<'_>, undone: &Undone) -> fmt::Result {
     Ok(())
 }
 
-/// `connects were a storm, ... it did not keep up for 42 s of it, late by up to 282ms at p99: ...`.
+/// `during a connect storm, ... it did not keep up for 42 s, late by up to 282ms at p99: ...`.
 fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm) -> fmt::Result {
-    write!(
-        f,
-        "connects were a storm, in which the generator is not judged, and it did not keep up for {} s of it",
-        grouped(storm.seconds)
-    )?;
+    write!(f, "during a connect storm, in which the generator is not judged, it did not keep up for {} s", grouped(storm.seconds))?;
     for excess in &storm.worst {
         match excess {
             Excess::Late { p99, .. } => write!(f, ", late by up to {} at p99", milliseconds(*p99))?,
@@ -394,7 +396,7 @@ mod tests {
         );
         assert!(
             breach(Excess::Starved { shard: 0, ran: 0.3, waited: 0.65 }, Cause::Elsewhere { busiest: 0.3 })
-                .starts_with("shard 0 had no time left: it ran 30 % and waited for a core 65 % in the 10 s"),
+                .starts_with("shard 0 was starved of CPU: it ran 30 % and waited for a core 65 % in the 10 s"),
         );
         assert!(
             breach(Excess::Missed { achieved: 0.9 }, Cause::Elsewhere { busiest: 0.3 })
@@ -408,7 +410,7 @@ mod tests {
         let storm = Finding::Storm(Storm { seconds: 42, worst });
         assert_eq!(
             storm.to_string(),
-            "connects were a storm, in which the generator is not judged, and it did not keep up for 42 s of it, late by up to 282ms at \
+            "during a connect storm, in which the generator is not judged, it did not keep up for 42 s, late by up to 282ms at \
              p99, with 90.0 % of the starts made that were due: times of these seconds have the generator's own delay in them"
         );
         assert!(!storm.is_invalidating() && !storm.is_failure());

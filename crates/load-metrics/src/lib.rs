@@ -1,5 +1,5 @@
 //! What was seen: samples of things, recorders of shards, intervals of seconds, one merged snapshot of all; and what follows from it:
-//! thresholds, findings, executions that are joined with the service's ledger.
+//! thresholds, findings, executions that are joined with the service ledger.
 //!
 //! Pure: it reads no clock and writes no file; `fleetsim` makes files, lines and the summary of a [`Snapshot`].
 //!

@@ -122,7 +122,7 @@ impl ExecutionCount {
         if text == OPEN { Some(Self::Open) } else { text.parse().ok().map(Self::Stage) }
     }
 
-    /// `None`: only the service's ledger knows, and there is none.
+    /// `None`: only the service ledger knows, and there is none.
     fn of(self, counts: &StageCounts) -> Option<u64> {
         match self {
             Self::Stage(stage) => counts.get(stage),

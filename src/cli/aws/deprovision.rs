@@ -58,7 +58,7 @@ pub(super) async fn deprovision(args: &DeprovisionArgs) -> Result<String, Failur
     let removing = Deprovision::new(&client, &journal, naming);
     let removed = removing.remove(&to_remove, |done| bar.set_position(done as u64), say, stop.next()).await;
     bar.finish_and_clear();
-    let again = "the same command goes on from here";
+    let again = "run the same command again to continue";
     match removed {
         Err(error) => Err(Failure::Error(format!("failed to {error}\n{again}"))),
         Ok(removal) if removal.ending == Ending::Stopped => Err(Failure::Interrupted(format!("interrupted; {again}"))),

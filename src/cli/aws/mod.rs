@@ -43,7 +43,7 @@ struct AccountArgs {
     /// [default: AWS_REGION, else that of the profile]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// Of the files of the AWS CLI [default: AWS_PROFILE, else the usual chain of credentials]
+    /// A profile of the AWS configuration files [default: AWS_PROFILE, else the usual chain of credentials]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 }
@@ -67,7 +67,7 @@ struct FleetArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
-    /// How fast to call: aws (the default quotas of an account), or none (as fast as the service takes it, where yours are higher)
+    /// Pace of the calls: aws (the default quotas of an account), or none (as fast as the service takes them, where your quotas are higher)
     #[arg(long, value_name = "aws|none", value_enum, default_value_t = Pace::Aws)]
     quotas: Pace,
     #[command(flatten)]

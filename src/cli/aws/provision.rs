@@ -40,7 +40,7 @@ pub(super) struct ProvisionArgs {
     /// Keep certificates and keys in one file (things.pem), not two for each thing
     #[arg(long)]
     bundle: bool,
-    /// Say that so many things are meant, where they are more than a thousand
+    /// Confirm this number of things, where it is above 1,000
     #[arg(long, value_name = "N")]
     allow_things: Option<u64>,
     #[command(flatten)]
@@ -137,7 +137,7 @@ impl ProvisionArgs {
         let bar = progress_bar(to_make.things.len(), "things made");
         let made = making.make(plan.naming.clone(), to_make, |done| bar.set_position(done as u64), stop.next()).await;
         bar.finish_and_clear();
-        let again = "the same command goes on from here, and `fleetsim aws deprovision` removes what is there";
+        let again = "run the same command again to continue, and `fleetsim aws deprovision` removes what is there";
         match made {
             Err(error) => Err(Failure::Error(format!("failed to {error}\n{again}"))),
             Ok(Ending::Stopped) => Err(Failure::Interrupted(format!("interrupted; {again}"))),

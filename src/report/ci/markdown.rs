@@ -28,7 +28,7 @@ pub(super) fn summary(manifest: &Manifest, dir: &Path) -> String {
         parts.push(format!("### Thresholds\n\n{}", text::thresholds(&manifest.thresholds).markdown(ROWS_MAX)));
     }
     let folded = [
-        ("Roll-outs", text::rollouts(totals), totals.rollouts.len()),
+        ("Rollouts", text::rollouts(totals), totals.rollouts.len()),
         ("Operations", text::operations(totals, "all"), totals.operations.len()),
         ("Events", text::events(&manifest.events), manifest.events.len()),
         ("Errors", text::errors(totals), totals.errors.len()),

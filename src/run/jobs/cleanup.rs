@@ -120,7 +120,7 @@ impl Cleanup {
 fn told(ui: &Ui, done: &str, outcome: Result<(), CallError>) -> bool {
     match &outcome {
         Ok(()) => ui.tell(done),
-        Err(error) => ui.announce(&format!("fleetsim: left in the account, not: {done}: {error}")),
+        Err(error) => ui.announce(&format!("fleetsim: not done, left in the account: {done}: {error}")),
     }
     outcome.is_ok()
 }

@@ -13,20 +13,33 @@ const MEMBERS: [&str; 2] = ["presign", "codesign"];
 const MEMBERS_BYTES: usize = 768;
 
 pub(super) fn artifact(rollout: &Reader<'_>, target: &TargetPlan, document: &JobDocument) -> Option<ArtifactPlan> {
-    let reader = rollout.table("artifact")?;
+    let reader = rollout.table((
+        "artifact",
+        "a file that the run makes, signs and serves, for the job's things to download; local endpoint only",
+    ))?;
     if !matches!(target, TargetPlan::Emulator(_)) {
         let help = "upload it yourself, and name it in the document: presign = \"${aws:iot:s3-presigned-url:...}\"";
         reader.conflict(&reader.place, "an artifact is put into the object store of the local endpoint, kind = \"emulator\"", help);
     }
-    let bytes = reader.integer("bytes", 1..=BYTES_MAX);
+    let bytes = reader.integer(("bytes", "its length in bytes"), 1..=BYTES_MAX);
     if bytes.is_none() && !reader.has("bytes") {
         reader.missing("bytes", "how long the file is, as in bytes = 262_144");
     }
-    let sign = reader.boolean("sign").is_none_or(|sign| sign.value);
-    let bandwidth = reader.with("bandwidth", "a rate such as \"1 MB/s\"", text::byte_rate).map(|bandwidth| bandwidth.value);
-    let tamper = reader.variant("tamper");
+    let sign = reader.boolean(("sign", "whether it is signed")).is_none_or(|sign| sign.value);
+    let bandwidth = reader
+        .with(
+            ("bandwidth", "how fast each thing downloads at most; by default as fast as it can"),
+            "a rate such as \"1 MB/s\"",
+            text::byte_rate,
+        )
+        .map(|bandwidth| bandwidth.value);
+    let tamper = reader.variant(("tamper", "a fault on purpose: a byte is changed, the end is missing, or another key signed it"));
     if let Some(tamper) = tamper.as_ref().filter(|_| !sign) {
-        reader.conflict(&tamper.place, "nobody could notice, the file is not signed", "leave out sign = false, or tamper");
+        reader.conflict(
+            &tamper.place,
+            "the file is not signed, so that nothing could detect it",
+            "leave out sign = false, or tamper",
+        );
     }
     check_document(rollout, document);
     reader.finish();

@@ -4,7 +4,7 @@ use super::super::plan::{CertificatesPlan, CohortPlan, FleetList, FleetPlan, Tar
 use super::faults::faults;
 use super::fleet::{connect, session};
 use super::{COHORTS_MAX, DAY, names, tables_at_most, things};
-use config_text::{Code, Located, Reader, nearest};
+use config_text::{Code, Key, Located, Reader, nearest};
 use iot_jobs::NamespaceId;
 use sim_units::distribution::Distribution;
 use std::collections::BTreeMap;
@@ -33,12 +33,18 @@ fn default_behavior() -> Behavior {
 
 pub(super) fn behaviors(root: &Reader<'_>) -> BTreeMap<String, Behavior> {
     let mut behaviors = BTreeMap::new();
-    for (name, reader) in root.named_tables("behavior") {
+    for (name, reader) in
+        root.named_tables(("behavior", "how things work through a job, by a name of yours; with none there is one of defaults"))
+    {
         let default = default_behavior();
         let behavior = Behavior {
-            reaction: reader.distribution("reaction").map_or(default.reaction, |reaction| reaction.value),
-            updates: reader.integer("updates", 0..=REPORTS_MAX).map_or(default.updates, |updates| updates.value as u32),
-            step: reader.distribution("step").map_or(default.step, |step| step.value),
+            reaction: reader
+                .distribution(("reaction", "time from being notified to the first request"))
+                .map_or(default.reaction, |reaction| reaction.value),
+            updates: reader
+                .integer(("updates", "`IN_PROGRESS` reports before the terminal one"), 0..=REPORTS_MAX)
+                .map_or(default.updates, |updates| updates.value as u32),
+            step: reader.distribution(("step", "time from one report to the next")).map_or(default.step, |step| step.value),
             outcome: outcome(&reader),
             faults: faults(&reader),
         };
@@ -54,9 +60,13 @@ pub(super) fn behaviors(root: &Reader<'_>) -> BTreeMap<String, Behavior> {
 /// Shares that are left out: the rest goes to `succeeded`.
 fn outcome(behavior: &Reader<'_>) -> OutcomeShares {
     let all = OutcomeShares { succeeded: 1.0, failed: 0.0, rejected: 0.0 };
-    let Some(reader) = behavior.table("outcome") else { return all };
-    let share = |key| reader.share(key).map(|share| share.value);
-    let (succeeded, failed, rejected) = (share("succeeded"), share("failed").unwrap_or(0.0), share("rejected").unwrap_or(0.0));
+    let Some(reader) = behavior.table(("outcome", "how executions end, as shares that sum to 1")) else { return all };
+    let share = |key: Key| reader.share(key).map(|share| share.value);
+    let (succeeded, failed, rejected) = (
+        share(("succeeded", "part that ends `SUCCEEDED`; left out, it takes the rest").into()),
+        share(("failed", "part that ends `FAILED`").into()).unwrap_or(0.0),
+        share(("rejected", "part that ends `REJECTED`").into()).unwrap_or(0.0),
+    );
     let shares = OutcomeShares { succeeded: succeeded.unwrap_or(1.0 - failed - rejected), failed, rejected };
     let sum = shares.succeeded + failed + rejected;
     if (sum - 1.0).abs() > SUM_TOLERANCE || shares.succeeded < 0.0 {
@@ -76,7 +86,7 @@ pub(super) fn cohorts(
     fleet: &FleetPlan,
     behaviors: &BTreeMap<String, Behavior>,
 ) -> Vec<CohortPlan> {
-    let readers = tables_at_most(root, "cohort", COHORTS_MAX);
+    let readers = tables_at_most(root, ("cohort", "parts of the fleet that differ; with none, one of all things"), COHORTS_MAX);
     let only_behavior = || behaviors.keys().next().cloned().unwrap_or_default();
     if readers.is_empty() {
         if behaviors.len() > 1 {
@@ -100,11 +110,14 @@ pub(super) fn cohorts(
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_cohorts);
     let mut shares_are_read = !is_listed;
     for reader in &readers {
-        let name = reader.string("name");
+        let name = reader.string(("name", "the name by which results, rollouts and events refer to it"));
         if name.is_none() && !reader.has("name") {
-            reader.missing("name", "cohorts are told apart by name");
+            reader.missing("name", "cohorts are distinguished by name");
         }
-        let share = match reader.share("share") {
+        let share = match reader.share((
+            "share",
+            "part of the fleet; all shares sum to 1. Left out where there is one cohort, or `things_from` has a column `cohort`",
+        )) {
             _ if is_listed => things::listed_share(reader, fleet, name.as_ref()),
             Some(share) => share.value,
             None if readers.len() == 1 && !reader.has("share") => 1.0,
@@ -120,7 +133,7 @@ pub(super) fn cohorts(
         let namespace = namespace(reader, session.transport);
         let workflow = workflow(reader, session.transport, namespace.is_some());
         let verify_signature = verify_signature(reader, target);
-        let behavior = match reader.string("behavior") {
+        let behavior = match reader.string(("behavior", "one of `[behavior.NAME]`; required where there are several")) {
             Some(behavior) => known_behavior(reader, behavior, behaviors),
             None if behaviors.len() > 1 && !reader.has("behavior") => {
                 reader.missing("behavior", &format!("say which one its things have: {}", names(behaviors.keys())));
@@ -148,10 +161,15 @@ pub(super) fn cohorts(
 
 /// The signer must be known: of the local endpoint's files that is the run itself.
 fn verify_signature(cohort: &Reader<'_>, target: &TargetPlan) -> bool {
-    let Some(verify) = cohort.boolean("verify_signature").filter(|verify| verify.value) else { return false };
+    let Some(verify) = cohort
+        .boolean(("verify_signature", "`true`: things verify the signature of a job's file, and reject what does not verify"))
+        .filter(|verify| verify.value)
+    else {
+        return false;
+    };
     if target.remote().is_some_and(|remote| remote.signer.is_none()) {
         let help = "say it in [target]: signer = \"signer.cert.pem\", a certificate or public key in PEM";
-        cohort.conflict(&verify.place, "nobody knows whose signatures count", help);
+        cohort.conflict(&verify.place, "no signer is given whose signatures are accepted", help);
     }
     true
 }
@@ -177,7 +195,8 @@ pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[Co
 
 /// `namespace`, of cohorts and of roll-outs.
 pub(super) fn namespace_id(reader: &Reader<'_>) -> Option<Located<NamespaceId>> {
-    let Located { value, place } = reader.string("namespace")?;
+    let Located { value, place } =
+        reader.string(("namespace", "the namespace of the jobs ([ROLLOUTS.md](ROLLOUTS.md#namespaces))"))?;
     match NamespaceId::new(&value) {
         Ok(value) => Some(Located { value, place }),
         Err(error) => {
@@ -191,7 +210,7 @@ pub(super) fn namespace_id(reader: &Reader<'_>) -> Option<Located<NamespaceId>> 
 fn namespace(cohort: &Reader<'_>, transport: Transport) -> Option<NamespaceId> {
     let Located { value, place } = namespace_id(cohort)?;
     if transport.is_http() {
-        let message = format!("things hear of jobs of a namespace over MQTT only, not over {}", transport.as_str());
+        let message = format!("jobs of a namespace are announced over MQTT only, not over {}", transport.as_str());
         cohort.conflict(&place, message, "give the cohort transport = \"mqtt\", or leave namespace out");
     }
     Some(value)
@@ -212,11 +231,11 @@ fn check_namespace_workflow(cohort: &Reader<'_>, said: Option<&Located<Workflow>
 fn workflow(cohort: &Reader<'_>, transport: Transport, has_namespace: bool) -> Workflow {
     let words = [Workflow::StartNext, Workflow::DescribeUpdate, Workflow::List, Workflow::Poll(POLL), Workflow::None]
         .map(|workflow| (workflow.as_str(), workflow));
-    let said = cohort.word("workflow", &words);
+    let said = cohort.word(("workflow", "how things learn of their jobs ([WORKFLOWS.md](WORKFLOWS.md))"), &words);
     if let Some(said) = said.as_ref().filter(|said| transport.is_http() && said.value.poll().is_none()) {
         let message = match said.value {
             Workflow::None => format!("a thing without jobs has nothing to do over {}", transport.as_str()),
-            _ => format!("nobody tells a thing of its jobs over {}", transport.as_str()),
+            _ => format!("there are no notifications of jobs over {}", transport.as_str()),
         };
         cohort.conflict(&said.place, message, "use workflow = \"poll\", or leave it out");
     }
@@ -225,9 +244,12 @@ fn workflow(cohort: &Reader<'_>, transport: Transport, has_namespace: bool) -> W
     }
     let default = if has_namespace { Workflow::DescribeUpdate } else { default_workflow(transport) };
     let workflow = said.map_or(default, |said| said.value);
-    let poll = cohort.table("poll").map(|reader| {
-        let every = reader.duration("every", POLL_MIN..=DAY).map_or(POLL.every, |every| every.value);
-        let jitter = reader.share("jitter").map_or(POLL.jitter, |jitter| jitter.value);
+    let poll = cohort.table(("poll", "for `workflow = \"poll\"`")).map(|reader| {
+        let every = reader
+            .duration(("every", "time from one poll of a thing to its next"), POLL_MIN..=DAY)
+            .map_or(POLL.every, |every| every.value);
+        let jitter =
+            reader.share(("jitter", "part of `every` by which a poll may be late")).map_or(POLL.jitter, |jitter| jitter.value);
         reader.finish();
         Poll { every, jitter }
     });

@@ -15,13 +15,19 @@ enum When {
 pub(super) fn end(root: &Reader<'_>, target: &TargetPlan, rollouts: &[RolloutPlan]) -> EndPlan {
     const LIMIT: Duration = Duration::from_secs(600);
     let empty = Table::default();
-    let reader = root.table("end").unwrap_or_else(|| Reader::new(&empty, root.place_of("end"), "end", root.gathered));
+    let reader =
+        root.table(("end", "when the run ends")).unwrap_or_else(|| Reader::new(&empty, root.place_of("end"), "end", root.gathered));
     let words = [("executions-done", When::ExecutionsDone), ("duration", When::Duration), ("idle", When::Idle)];
-    let when = reader.word("when", &words);
-    let duration = reader.duration("duration", SOME_DURATION);
-    let expect = reader.integer("expect", 1..=i64::MAX);
-    let idle = reader.duration("idle", SOME_DURATION);
-    let limit = reader.duration("limit", SOME_DURATION).map_or(LIMIT, |limit| limit.value);
+    let when = reader.word(("when", "what ends the run; by default what the other keys say, else `executions-done`"), &words);
+    let duration = reader.duration(("duration", "for `duration`: how long the run lasts"), SOME_DURATION);
+    let expect = reader.integer(
+        ("expect", "for `executions-done`, where jobs are created by others: how many executions to wait for"),
+        1..=i64::MAX,
+    );
+    let idle = reader.duration(("idle", "for `idle`: how long nothing must happen"), SOME_DURATION);
+    let limit = reader
+        .duration(("limit", "ends every run; executions that are still open make it FAIL"), SOME_DURATION)
+        .map_or(LIMIT, |limit| limit.value);
     // Left out: what the other keys say, else what there is to wait for.
     let chosen = when.map_or_else(
         || match (&duration, &idle) {

@@ -26,7 +26,7 @@ impl Kind {
 
 pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan], end: &EndPlan) -> Vec<EventPlan> {
     let mut events = Vec::new();
-    for reader in tables_at_most(root, "event", EVENTS_MAX) {
+    for reader in tables_at_most(root, ("event", "what happens to things or to the endpoint during the run"), EVENTS_MAX) {
         let plan = event(&reader, target, cohorts);
         if let Some(plan) = plan {
             check_end(&reader, plan.at, end);
@@ -39,11 +39,11 @@ pub(super) fn events(root: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPl
 }
 
 fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Option<EventPlan> {
-    let kind = reader.variant("kind").map(|kind| kind.value);
+    let kind = reader.variant(("kind", "what happens ([EVENTS.md](EVENTS.md))")).map(|kind| kind.value);
     if kind.is_none() && !reader.has("kind") {
         reader.missing("kind", "say what happens, as in kind = \"outage\"");
     }
-    let at = reader.duration("at", ANY_DURATION);
+    let at = reader.duration(("at", "when, from the first connect arrival"), ANY_DURATION);
     if at.is_none() && !reader.has("at") {
         reader.missing("at", "say when, counted from the first connect arrival, as in at = \"20s\"");
     }
@@ -51,7 +51,7 @@ fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Op
     let who = affected(reader, kind, cohorts);
     if target.remote().is_some() && kind.is_some_and(Kind::is_of_endpoint) {
         let help = "use it with target.kind = \"emulator\"; an outage or a reconnect-storm can happen with every target";
-        reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped, or made to stand still", help);
+        reader.conflict(&reader.place_of("kind"), "only the local endpoint can be stopped or frozen", help);
     }
     let kind = match kind? {
         Kind::Disconnect => EventKind::Disconnect { who, lasts: lasts.unwrap_or_default() },
@@ -64,10 +64,11 @@ fn event(reader: &Reader<'_>, target: &TargetPlan, cohorts: &[CohortPlan]) -> Op
 }
 
 fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
-    let lasts = reader.duration("for", SOME_DURATION);
+    let lasts =
+        reader.duration(("for", "how long; required for `outage`, `endpoint-restart` and `endpoint-freeze`"), SOME_DURATION);
     match (kind, &lasts) {
         (Some(Kind::ReconnectStorm), Some(lasts)) => {
-            let help = "leave it out; things that are to stay away for a while are a disconnect, or an outage";
+            let help = "leave it out; things that are to stay away for a while need a disconnect or an outage";
             reader.conflict(&lasts.place, "in a reconnect-storm things come back at once", help);
         }
         (Some(Kind::Outage | Kind::EndpointRestart | Kind::EndpointFreeze), None) if !reader.has("for") => {
@@ -80,15 +81,23 @@ fn lasts(reader: &Reader<'_>, kind: Option<Kind>) -> Option<Duration> {
 
 /// Without a word: all things.
 fn affected(reader: &Reader<'_>, kind: Option<Kind>, cohorts: &[CohortPlan]) -> Affected {
-    let (share, cohort) = (reader.share("share"), reader.string("cohort"));
+    let (share, cohort) = (
+        reader.share(("share", "part of the things that it happens to, chosen by the seed")),
+        reader.string(("cohort", "the cohort that it happens to; by default all things")),
+    );
     if kind.is_some_and(Kind::is_of_endpoint) {
         let places = share.iter().map(|share| &share.place).chain(cohort.iter().map(|cohort| &cohort.place));
         for place in places {
-            reader.conflict(place, "the endpoint is the same to all things", "leave it out, or make it an outage of a share");
+            reader.conflict(place, "an event of the endpoint concerns all things", "leave it out, or make it an outage of a share");
         }
     }
     if let Some(Located { value: 0.0, place }) = &share {
-        reader.gathered.push(Code::OutOfRange, place, "event.share must be more than 0", Some("say of how many things".into()));
+        reader.gathered.push(
+            Code::OutOfRange,
+            place,
+            "event.share must be more than 0",
+            Some("give the share of the things".into()),
+        );
     }
     if let Some(Located { value, place }) = &cohort
         && !cohorts.iter().any(|known| known.name == *value)

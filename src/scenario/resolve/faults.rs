@@ -8,8 +8,12 @@ use thing_agent::behavior::Behavior;
 use thing_faults::{Fault, FaultProbability, FaultSpec, Per, Row, Setting, TABLE};
 
 pub(super) fn faults(behavior: &Reader<'_>) -> Vec<FaultSpec> {
-    let Some(reader) = behavior.table("faults") else { return Vec::new() };
-    let specs = TABLE.iter().filter_map(|row| Some(spec(row, reader.table(row.key)?))).collect();
+    let Some(reader) = behavior
+        .table(("faults", "injected faults, each with how often it happens and its own parameters ([FAULTS.md](FAULTS.md))"))
+    else {
+        return Vec::new();
+    };
+    let specs = TABLE.iter().filter_map(|row| Some(spec(row, reader.table((row.key, row.thing))?))).collect();
     reader.finish();
     specs
 }
@@ -19,7 +23,7 @@ fn spec(row: &Row, reader: Reader<'_>) -> FaultSpec {
     let words: Vec<(&str, Per)> = row.per.iter().map(|per| (per.as_str(), *per)).collect();
     let per = reader.word("per", &words).map_or(row.per[0], |per| per.value);
     if matches!(probability, FaultProbability::Rate(_)) && per == Per::Thing {
-        let help = "strike updates or executions at a rate, or things with a share";
+        let help = "use a rate with per = update or execution, or a share with per = thing";
         reader.conflict(&reader.place_of("rate"), format!("{} has no rate per thing", row.key), help);
     }
     let settings = row.parameters.iter().map(|parameter| match parameter.default {
@@ -93,7 +97,7 @@ pub(super) fn check(
         if !matches!(target, TargetPlan::Emulator(_))
             && has(&cohort.behavior, &|spec| spec.fault == Fault::ExpiredCertificate).is_some()
         {
-            let message = format!("nobody here can make an expired certificate for cohort {:?}", cohort.name);
+            let message = format!("no expired certificate can be made for cohort {:?}", cohort.name);
             complain("behavior", message, "leave expired_certificate out, or use target.kind = \"emulator\", whose CA is at hand");
         }
         let transport = cohort.session.transport;

@@ -13,7 +13,7 @@ mod things;
 
 use super::plan::Plan;
 use super::thresholds::thresholds;
-use config_text::{Code, Located, Reader};
+use config_text::{Code, Key, Located, Reader};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ const SOME_DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 
 pub(super) fn resolve(root: Reader<'_>) -> Plan {
     let name = scenario_name(&root);
-    let seed = root.integer("seed", 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
+    let seed =
+        root.integer(("seed", "everything random in a run follows from it"), 0..=i64::MAX).map_or(0, |seed| seed.value as u64);
     let fleet = fleet::fleet(&root);
     let target = targets::target(&root, &fleet);
     let behaviors = cohorts::behaviors(&root);
@@ -48,7 +49,9 @@ pub(super) fn resolve(root: Reader<'_>) -> Plan {
 
 /// The name is part of paths.
 fn scenario_name(root: &Reader<'_>) -> String {
-    let Some(Located { value, place }) = root.string("name") else {
+    let Some(Located { value, place }) =
+        root.string(("name", "letters, digits, `-`, `_` and `.`: results and certificates are kept under it"))
+    else {
         if !root.has("name") {
             root.missing("name", "give the scenario a name, as in name = \"10k\"; results and certificates are kept under it");
         }
@@ -68,10 +71,11 @@ fn scenario_name(root: &Reader<'_>) -> String {
 }
 
 /// The tables `[[key]]`, of which there may be so many.
-fn tables_at_most<'a>(root: &Reader<'a>, key: &'static str, max: usize) -> Vec<Reader<'a>> {
+fn tables_at_most<'a>(root: &Reader<'a>, key: impl Into<Key>, max: usize) -> Vec<Reader<'a>> {
+    let key = key.into();
     let readers = root.tables(key);
     if let Some(first_over) = readers.get(max) {
-        let message = format!("there are {} of [[{key}]], and {max} are the most", readers.len());
+        let message = format!("there are {} of [[{}]], and {max} are the most", readers.len(), key.name);
         root.gathered.push(Code::OutOfRange, &first_over.place, message, None);
     }
     readers

@@ -37,7 +37,7 @@ pub(super) fn rollouts(
     behaviors: &BTreeMap<String, Behavior>,
 ) -> Vec<RolloutPlan> {
     let mut plans: Vec<RolloutPlan> = Vec::new();
-    for reader in root.tables("rollout") {
+    for reader in root.tables(("rollout", "jobs that the run creates")) {
         if matches!(target, TargetPlan::Mqtt(_)) {
             let help = "jobs of such a target are created by others; say in [end] what to wait for: expect = N or idle = \"30s\"";
             reader.conflict(&reader.place, "a [[rollout]] needs a control plane, which a target of kind mqtt does not have", help);
@@ -49,12 +49,15 @@ pub(super) fn rollouts(
             reader.gathered.push(Code::Duplicate, place, format!("there are two rollouts of job {job}"), None);
         }
         let start = rollout_start(&reader);
-        let delay = reader.duration("delay", ANY_DURATION).map_or(Duration::ZERO, |delay| delay.value);
+        let delay =
+            reader.duration(("delay", "added to `at` or `after`"), ANY_DURATION).map_or(Duration::ZERO, |delay| delay.value);
         let targets = rollout_targets(&reader, cohorts);
         let namespace = namespace_id(&reader).map(|namespace| namespace.value);
         check_workflows(&reader, cohorts, &targets, namespace.as_ref());
         let settings = settings(&reader);
-        let behavior = reader.string("behavior").map(|behavior| known_behavior(&reader, behavior, behaviors));
+        let behavior = reader
+            .string(("behavior", "how things work through these jobs; by default the behavior of each thing's cohort"))
+            .map(|behavior| known_behavior(&reader, behavior, behaviors));
         let template = template(&reader, target);
         let (template, document) = match template {
             Some((template, document)) => (Some(template), document),
@@ -91,12 +94,16 @@ struct Series {
 }
 
 fn series(reader: &Reader<'_>) -> Option<Series> {
-    let count = reader.integer("count", 1..=JOBS_MAX);
-    let every = reader.duration("every", ANY_DURATION);
+    let count = reader.integer(("count", "how many jobs a template makes"), 1..=JOBS_MAX);
+    let every = reader.duration(("every", "time from one of these jobs to the next"), ANY_DURATION);
     if !reader.has("job") {
         reader.missing("job", "give the job an id, as in job = \"fw-2-4-1\"");
     }
-    let Located { value: template, place } = reader.with("job", "a job id", job_template)?;
+    let Located { value: template, place } = reader.with(
+        ("job", "the job id, or a template with one `{n}` or `{n:0WIDTH}`, which counts from 1"),
+        "a job id",
+        job_template,
+    )?;
     let name = reader.string("job")?.value;
     let (numbers, every) = if template.index.is_some() {
         for (key, help) in [
@@ -127,8 +134,8 @@ fn series(reader: &Reader<'_>) -> Option<Series> {
 }
 
 fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
-    let at = reader.duration("at", ANY_DURATION);
-    let after = reader.word("after", &[("connected", ())]);
+    let at = reader.duration(("at", "when the first job is created, from the first connect arrival"), ANY_DURATION);
+    let after = reader.word(("after", "the same, once all things are connected"), &[("connected", ())]);
     if let (Some(_), Some(after)) = (&at, after) {
         reader.conflict(&after.place, "a rollout starts either at a time or after something", "keep one of at and after");
     }
@@ -136,8 +143,13 @@ fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
 }
 
 fn rollout_targets(reader: &Reader<'_>, cohorts: &[CohortPlan]) -> RolloutTargets {
-    let Some(targets) = reader.table("targets") else { return RolloutTargets::Share(1.0) };
-    let (share, cohort) = (targets.share("share"), targets.string("cohort"));
+    let Some(targets) = reader.table(("targets", "the things that the jobs are for; by default all. One of the two keys")) else {
+        return RolloutTargets::Share(1.0);
+    };
+    let (share, cohort) = (
+        targets.share(("share", "part of the fleet, chosen by seed and job")),
+        targets.string(("cohort", "the things of one cohort")),
+    );
     let plan = match (share, cohort) {
         (Some(_), Some(cohort)) => {
             targets.conflict(&cohort.place, "targets are either a share or a cohort", "keep one of the two");
@@ -164,7 +176,7 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         RolloutTargets::Cohort(name) => cohort.name == *name,
     };
     if let Some(cohort) = cohorts.iter().filter(is_target).find(|cohort| !cohort.workflow.has_jobs()) {
-        let message = format!("the rollout is for things of cohort {:?}, which ask for no jobs", cohort.name);
+        let message = format!("the rollout is for things of cohort {:?}, whose workflow has no jobs", cohort.name);
         let help = "give the cohort another workflow than \"none\", or the rollout other targets";
         reader.conflict(&reader.place_of("targets"), message, help);
     }
@@ -172,7 +184,7 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
         let of =
             |namespace: Option<&NamespaceId>| namespace.map_or("without a namespace".into(), |id| format!("of namespace {id}"));
         let (its, asked) = (of(namespace), of(cohort.namespace.as_ref()));
-        let message = format!("a job {its} is not seen by things of cohort {:?}, which ask for jobs {asked}", cohort.name);
+        let message = format!("a job {its} is not seen by things of cohort {:?}, whose jobs are {asked}", cohort.name);
         let help = "give rollout and cohort the same namespace, or the rollout other targets";
         reader.conflict(&reader.place_of("namespace"), message, help);
     }
@@ -182,7 +194,11 @@ fn check_workflows(reader: &Reader<'_>, cohorts: &[CohortPlan], targets: &Rollou
 fn settings(reader: &Reader<'_>) -> JobSettings {
     let mut members = Map::new();
     for name in SETTINGS {
-        let Some(Located { value, .. }) = reader.json(name) else { continue };
+        let Some(Located { value, .. }) =
+            reader.json((name, "CreateJob's own member, as AWS spells it ([ROLLOUTS.md](ROLLOUTS.md))"))
+        else {
+            continue;
+        };
         let member = Map::from_iter([(name.to_owned(), value)]);
         match parse_settings(member.clone()).and_then(|settings| settings.config.check()) {
             Ok(()) => members.extend(member),
@@ -193,9 +209,10 @@ fn settings(reader: &Reader<'_>) -> JobSettings {
         }
     }
     for (name, help) in NO_MEMBERS {
-        if reader.json(name).is_some() {
+        if reader.has(name) {
             reader.conflict(&reader.place_of(name), format!("{} is no member of a rollout", reader.name(name)), help);
         }
+        reader.know(name);
     }
     let is_given_twice = members.contains_key("jobExecutionsRolloutConfig") && reader.has("rate");
     // Each member was read before; together they are no other.
@@ -214,7 +231,9 @@ fn settings(reader: &Reader<'_>) -> JobSettings {
 /// `maintenance_windows`, a shorthand for those of `schedulingConfig`; and whether a job may have windows at all.
 fn windows(reader: &Reader<'_>, settings: &mut JobSettings) {
     let mut windows = Vec::new();
-    for window in reader.tables("maintenance_windows") {
+    for window in reader
+        .tables(("maintenance_windows", "when a continuous job may roll out; short for `schedulingConfig.maintenanceWindows`"))
+    {
         windows.extend(maintenance_window(&window));
         window.finish();
     }
@@ -243,8 +262,9 @@ fn maintenance_window(reader: &Reader<'_>) -> Option<MaintenanceWindow> {
             reader.missing(key, help);
         }
     }
-    let minutes = reader.integer("minutes", 1..=i64::from(limits::WINDOW_MINUTES_MAX));
-    let Located { value, place } = reader.string("start")?;
+    let minutes =
+        reader.integer(("minutes", "how long it is open, in minutes of the endpoint"), 1..=i64::from(limits::WINDOW_MINUTES_MAX));
+    let Located { value, place } = reader.string(("start", "when it opens: AWS's cron, as in `cron(0 22 ? * SAT *)`, in UTC"))?;
     match Cron::parse(&value) {
         Ok(start) => Some(MaintenanceWindow { start, minutes: minutes?.value as u32 }),
         Err(error) => {
@@ -256,7 +276,7 @@ fn maintenance_window(reader: &Reader<'_>) -> Option<MaintenanceWindow> {
 
 /// `template` and `parameters`: the template and its document, which of one of the account nobody here knows.
 fn template(reader: &Reader<'_>, target: &TargetPlan) -> Option<(TemplateUse, JobDocument)> {
-    let name = reader.string("template");
+    let name = reader.string(("template", "the job template that has the document, in place of `document`"));
     let parameters = parameters(reader);
     let Some(Located { value: name, place }) = name else {
         if reader.has("parameters") && !reader.has("template") {
@@ -299,7 +319,10 @@ fn template(reader: &Reader<'_>, target: &TargetPlan) -> Option<(TemplateUse, Jo
 }
 
 fn parameters(reader: &Reader<'_>) -> BTreeMap<String, String> {
-    let Some(Located { value, place }) = reader.json_table("parameters") else { return BTreeMap::new() };
+    let Some(Located { value, place }) = reader.json_table(("parameters", "the parameters of a managed template, as strings"))
+    else {
+        return BTreeMap::new();
+    };
     serde_json::from_value(value).unwrap_or_else(|_| {
         let message = format!("{} must be texts, as in parameters = {{ command = \"ls\" }}", reader.name("parameters"));
         reader.gathered.push(Code::WrongType, &place, message, None);
@@ -309,11 +332,12 @@ fn parameters(reader: &Reader<'_>) -> BTreeMap<String, String> {
 
 /// `rate`, per minute.
 fn rate(reader: &Reader<'_>) -> Option<u32> {
-    let Located { value, place } = reader.rate("rate")?;
+    let Located { value, place } =
+        reader.rate(("rate", "executions queued per minute; short for `jobExecutionsRolloutConfig.maximumPerMinute`"))?;
     let per_minute = value * 60.0;
     let whole = per_minute.round();
     if (per_minute - whole).abs() > 1e-6 || whole < 1.0 || whole > f64::from(u32::MAX) {
-        let message = format!("a roll-out rate must be a whole number of executions per minute, this is {per_minute}");
+        let message = format!("a rollout rate must be a whole number of executions per minute, this is {per_minute}");
         reader.gathered.push(Code::OutOfRange, &place, message, None);
         return None;
     }
@@ -321,7 +345,9 @@ fn rate(reader: &Reader<'_>) -> Option<u32> {
 }
 
 fn document(reader: &Reader<'_>) -> JobDocument {
-    let Some(Located { value, place }) = reader.json_table("document") else { return JobDocument::from_valid_json("{}") };
+    let Some(Located { value, place }) = reader.json_table(("document", "the job document; `{}` by default")) else {
+        return JobDocument::from_valid_json("{}");
+    };
     let text = value.to_string();
     if text.len() > limits::DOCUMENT_BYTES_MAX {
         let message = format!("a job document may have {} bytes as JSON, this has {}", limits::DOCUMENT_BYTES_MAX, text.len());

@@ -15,25 +15,26 @@ const DEFAULT_BYTES: PayloadBytes = PayloadBytes::Constant(256);
 fn payload_bytes(reader: &Reader<'_>) -> Option<PayloadBytes> {
     let range = 0..=limits::PAYLOAD_BYTES_MAX as i64;
     let wanted = "a number of bytes, or a distribution such as \"uniform(100, 400)\"";
-    reader.integer_or("bytes", wanted, range, |bytes| PayloadBytes::Constant(bytes as u32), PayloadBytes::parse)
+    reader.integer_or(("bytes", "payload"), wanted, range, |bytes| PayloadBytes::Constant(bytes as u32), PayloadBytes::parse)
 }
 
 /// None where the scenario has no such section.
 pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan, cohorts: &[CohortPlan]) -> Option<TelemetrySettings> {
-    let reader = root.table("telemetry")?;
-    let topic = reader.with("topic", "a topic such as \"dt/{thing}/state\"", |text| {
-        TopicTemplate::parse(text).map_err(|why| format!("{text:?} is not a topic of things: {why}"))
-    });
+    let reader = root.table(("telemetry", "what every thing publishes besides its jobs; without this table nothing"))?;
+    let topic =
+        reader.with(("topic", "where it publishes, with `{thing}` or `{index}`"), "a topic such as \"dt/{thing}/state\"", |text| {
+            TopicTemplate::parse(text).map_err(|why| format!("{text:?} is not a topic of things: {why}"))
+        });
     if topic.is_none() && !reader.has("topic") {
         reader.missing("topic", "say where things publish, as in topic = \"dt/{thing}/state\"");
     }
-    let every = reader.duration("every", EVERY_MIN..=DAY);
+    let every = reader.duration(("every", "time from one message of a thing to its next"), EVERY_MIN..=DAY);
     if every.is_none() && !reader.has("every") {
         reader.missing("every", "say how often each thing publishes, as in every = \"10s\"");
     }
-    let jitter = reader.share("jitter").map_or(0.0, |jitter| jitter.value);
+    let jitter = reader.share(("jitter", "part of `every` by which a message may be late")).map_or(0.0, |jitter| jitter.value);
     let bytes = payload_bytes(&reader).unwrap_or(DEFAULT_BYTES);
-    let qos = reader.integer("qos", 0..=1).map_or(1, |qos| qos.value);
+    let qos = reader.integer(("qos", "MQTT's quality of service"), 0..=1).map_or(1, |qos| qos.value);
     if let Some(topic) = &topic {
         check_length(&reader, topic, fleet);
     }

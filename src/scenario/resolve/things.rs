@@ -13,10 +13,16 @@ const INDEX_MAX: i64 = 1_000_000_000;
 
 /// Reads `things`, `things_from`, `thing_name` and `first_index`.
 pub(super) fn things(reader: &Reader<'_>, plan: &mut FleetPlan) {
-    let things = reader.integer("things", 1..=THINGS_MAX);
-    let file = reader.string("things_from");
-    plan.first_index = reader.integer("first_index", 0..=INDEX_MAX).map_or(0, |index| index.value as u64);
-    let template = reader.with("thing_name", "a name template such as \"sim-{index:06}\"", text::name_template);
+    let things = reader.integer(
+        ("things", "how many things there are; with `things_from` the first ones of the file. Required where there is no file"),
+        1..=THINGS_MAX,
+    );
+    let file = reader
+        .string(("things_from", "a CSV file that names the things: column `thing`, and `cert`, `key`, `cohort` where wanted"));
+    plan.first_index =
+        reader.integer(("first_index", "the `{index}` of the first thing"), 0..=INDEX_MAX).map_or(0, |index| index.value as u64);
+    let template =
+        reader.with(("thing_name", "the thing names"), "a name template such as \"sim-{index:06}\"", text::name_template);
     if let Some(things) = &things {
         plan.things = things.value as u64;
     }

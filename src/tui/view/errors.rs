@@ -39,7 +39,7 @@ struct Hit<'a> {
 
 fn hit_columns<'a>() -> Vec<Column<Hit<'a>>> {
     vec![
-        Column::text("things most hit", 24, 0, |hit| hit.name.into()),
+        Column::text("things with most errors", 24, 0, |hit| hit.name.into()),
         Column::number("errors", 7, 0, |hit| grouped(hit.card.errors.into())),
         Column::number("connects", 8, 1, |hit| grouped(hit.card.connects.into())),
         Column::text("state", 12, 0, |hit| hit.card.state().into()),
@@ -68,6 +68,6 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
         frame.render_widget(Paragraph::new(vec![first, last]).wrap(Wrap { trim: false }), inner);
     }
     let hits: Vec<Hit> = app.most_hit.iter().map(|card| Hit { name: app.finder.name(card.position), card }).collect();
-    let title = if app.unanswered { "the shards do not answer " } else { "things most hit (Enter: the first one) " };
+    let title = if app.unanswered { "no answer from the shards " } else { "things with most errors (Enter: the first one) " };
     table(frame, lower, app, Table { title: title.into(), columns: &hit_columns(), rows: &hits, selected: None }, |_| Style::new());
 }

@@ -89,7 +89,7 @@ fn help(frame: &mut Frame, area: Rect, app: &App) {
 fn question(frame: &mut Frame, area: Rect, app: &App) {
     let inner = popup(frame, area, 62, 6, " abort now? ");
     let counts = app.model().snapshot.as_ref().map_or_else(|| StageCounts::new(true), |snapshot| snapshot.executions);
-    // What is queued is not known without the service's ledger.
+    // What is queued is not known without the service ledger.
     let more = if counts.has_ledger() { "" } else { " or more" };
     let open = format!("{}{more} executions are open.", grouped(counts.open()));
     let first = match app.state {

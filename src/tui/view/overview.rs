@@ -137,7 +137,7 @@ fn phases(app: &App, snapshot: &Snapshot, width: u16) -> Line<'static> {
 
 fn render_funnel(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
     let counts = &snapshot.executions;
-    let inner = panel(frame, area, app, format!("roll-out funnel  {} executions ", grouped(counts.all())));
+    let inner = panel(frame, area, app, format!("rollout funnel  {} executions ", grouped(counts.all())));
     let all = counts.all().max(1) as f64;
     let mut lines = Vec::new();
     for (stage, count) in counts.iter().take(usize::from(inner.height)) {

@@ -40,7 +40,7 @@ fn stage_column(stage: ExecutionStage) -> Option<(&'static str, u16, u8)> {
     }
 }
 
-/// Executions at a stage that has no column. Without the service's ledger all that vanished has the same one, so the sum is known.
+/// Executions at a stage that has no column. Without the service ledger all that vanished has the same one, so the sum is known.
 fn other(row: &Row) -> u64 {
     let without = row.job.counts.iter().filter(|(stage, _)| stage_column(*stage).is_none());
     without.filter_map(|(_, count)| count).sum()
@@ -78,7 +78,7 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
         frame,
         upper,
         app,
-        Table { title: format!("roll-outs by {} ", app.sort()), columns: &columns(), rows: &shown, selected: Some(selected) },
+        Table { title: format!("rollouts by {} ", app.sort()), columns: &columns(), rows: &shown, selected: Some(selected) },
         |_| Style::new(),
     );
     let Some((place, job)) = rows.get(selected) else { return };

@@ -67,7 +67,7 @@ fn list(frame: &mut Frame, area: Rect, app: &App) {
     let title = if app.finder.is_typing {
         format!("{counted}, states: {} ", finder::states().collect::<Vec<_>>().join(" "))
     } else if app.unanswered {
-        format!("{counted}{looked_for}; the shards do not answer ")
+        format!("{counted}{looked_for}; no answer from the shards ")
     } else {
         format!("{counted}{looked_for} by {} ", app.sort())
     };
@@ -92,7 +92,7 @@ fn detail(frame: &mut Frame, area: Rect, app: &App, position: u32) {
     let [facts, recent] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(upper);
     let inner = panel(frame, facts, app, format!("{name}, cohort {cohort} "));
     let Some(card) = card else {
-        let text = if app.unanswered { "its shard does not answer" } else { "asking its shard" };
+        let text = if app.unanswered { "no answer from its shard" } else { "asking its shard" };
         frame.render_widget(Line::styled(text, app.theme.muted()), inner);
         return;
     };
@@ -112,11 +112,11 @@ fn detail(frame: &mut Frame, area: Rect, app: &App, position: u32) {
     }
     frame.render_widget(ratatui::text::Text::from(lines), inner);
 
-    let inner = panel(frame, recent, app, "what happened last (s of the run) ");
+    let inner = panel(frame, recent, app, "latest events (s of the run) ");
     let newest_first = card.recent.iter().rev().map(|moment| Line::raw(format!("{:>9}  {}", at(origin, moment.at), moment.what)));
     frame.render_widget(ratatui::text::Text::from(newest_first.collect::<Vec<_>>()), inner);
 
-    let inner = panel(frame, lower, app, "its messages since you look, the newest first ");
+    let inner = panel(frame, lower, app, "messages since this view was opened, newest first ");
     let mut lines = Vec::new();
     for message in app.finder.messages.iter().rev() {
         let (arrow, style) = if message.is_out { (">", app.theme.accent()) } else { ("<", app.theme.second()) };

@@ -105,7 +105,7 @@ pub(super) async fn handshake(
     };
     match why {
         Some(why) => refusals.note(refusals::Door::Handshake, &peer.to_string(), &why),
-        None => tracing::debug!(%peer, "a client went away amid its TLS handshake"),
+        None => tracing::debug!(%peer, "a client closed its connection during the TLS handshake"),
     }
     None
 }

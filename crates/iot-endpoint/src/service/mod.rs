@@ -81,7 +81,7 @@ impl Service {
 
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(|poisoned| {
-            self.files.fail(&"a call has panicked amid a change, which is a fault of fleetsim");
+            self.files.fail(&"a call has panicked during a change, which is a bug in fleetsim");
             PoisonError::into_inner(poisoned)
         })
     }

@@ -342,7 +342,7 @@ impl Sessions {
         for (client, entry) in &mut self.lock().by_client {
             let is_meant = entry.certificate.is_some_and(|certificate| is_meant(entry.thing.as_ref(), certificate));
             if is_meant && matches!(entry.link, Link::Up(_)) {
-                tracing::info!(%client, "its certificate has lost its standing: the session ends");
+                tracing::info!(%client, "its certificate is no longer valid: the session ends");
                 entry.link = Link::Dismissed(CloseReason::NotAuthorized);
             }
         }

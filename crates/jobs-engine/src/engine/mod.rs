@@ -180,7 +180,7 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<(Mono, &'static str)> {
         self.timers.first().map(|(at, timer)| match timer {
             Timer::Start(_) => (*at, "start of a job"),
-            Timer::RollOut(_) => (*at, "roll-out"),
+            Timer::RollOut(_) => (*at, "rollout"),
             Timer::Expire(..) => (*at, "execution timeout"),
             Timer::End(_) => (*at, "end of a job"),
             Timer::Window(_) => (*at, "maintenance window"),

@@ -261,7 +261,7 @@ fn a_job_aborts_when_enough_things_failed_and_only_what_is_queued_is_cancelled()
     assert_eq!(s.executions("t-1"), [(1, InProgress)]);
     assert_eq!(s.executions("t-3"), [(1, Canceled)]);
     s.run(MINUTE);
-    assert_eq!(s.queued_so_far(), 10, "the roll-out has ended");
+    assert_eq!(s.queued_so_far(), 10, "the rollout has ended");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_scheduled_job_is_not_to_be_seen_before_its_start() {
     s.run(Duration::from_millis(1));
     assert_eq!((s.status("A"), s.queued_so_far()), (JobStatus::InProgress, 1));
     s.run(MINUTE);
-    assert_eq!(s.queued_so_far(), 2, "its roll-out counts from its start");
+    assert_eq!(s.queued_so_far(), 2, "its rollout counts from its start");
 }
 
 #[test]

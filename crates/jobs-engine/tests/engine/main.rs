@@ -189,7 +189,7 @@ fn executions_are_queued_at_start_plus_n_over_rate_however_late_the_timer_is() {
     .unwrap();
     for n in 1..100u32 {
         let (due, name) = s.engine.poll_timeout().unwrap();
-        assert_eq!(name, "roll-out");
+        assert_eq!(name, "rollout");
         assert_eq!(due.since(start), MINUTE * n / 7, "execution {n}");
         // The timer fires late; the next execution is not.
         s.now.mono = due + Duration::from_millis(3);
@@ -277,7 +277,7 @@ fn cancel_takes_what_is_queued_and_with_force_what_runs() {
         assert_eq!(last(&s, "t-0"), Some(running));
         s.pass(MINUTE);
         s.timeout();
-        assert_eq!(last(&s, "t-2"), None, "the roll-out has ended");
+        assert_eq!(last(&s, "t-2"), None, "the rollout has ended");
     }
 }
 

@@ -4,7 +4,7 @@ use enumset::{EnumSet, EnumSetType};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use thing_faults::{Fault, FaultSet};
 
-/// What the things and the service's ledger, joined, show that should not be; its snake-case name stands in files and thresholds.
+/// What the things and the service ledger, joined, show that should not be; its snake-case name stands in files and thresholds.
 #[derive(Debug, PartialOrd, Ord, Hash, EnumSetType, Display, EnumIter, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Anomaly {

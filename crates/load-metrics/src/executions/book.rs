@@ -1,4 +1,4 @@
-//! Joins what the things saw with the service's ledger, execution by execution.
+//! Joins what the things saw with the service ledger, execution by execution.
 //!
 //! An execution is settled, and leaves the book as a row, once both sides have closed it. A side that never will is not waited for:
 //! what the service ends on its own (canceled, removed, timed out) while its thing does not work on it settles after a grace, and

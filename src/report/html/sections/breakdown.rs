@@ -14,9 +14,9 @@ const TABLES: [(&str, &str); 3] = [("all", "The whole fleet"), ("cohort:", "Coho
 pub(super) fn section(run: &Run<'_>) -> Section {
     let operations = &run.manifest.totals.operations;
     let lead = html! {
-        @if operations.is_empty() { p { "No operation began." } }
+        @if operations.is_empty() { p { "No operation was started." } }
         @else {
-            p { "Response times; service times for what has no moment at which it was meant to begin." }
+            p { "Response times; service times for operations without an intended start." }
             @for (prefix, caption) in TABLES { (scope(operations, prefix, caption)) }
         }
     };
@@ -24,7 +24,7 @@ pub(super) fn section(run: &Run<'_>) -> Section {
 }
 
 fn scope(operations: &[OperationTotals], prefix: &str, caption: &str) -> Markup {
-    let head = ["scope", "operation", "started", "ok", "refused", "timeout", "error", "open", "p50", "p90", "p99", "max"];
+    let head = ["scope", "operation", "started", "ok", "rejected", "timeout", "error", "open", "p50", "p90", "p99", "max"];
     let rows: Vec<&OperationTotals> = operations.iter().filter(|row| row.scope.starts_with(prefix)).collect();
     let names: BTreeSet<&str> = rows.iter().filter_map(|row| row.scope.strip_prefix(prefix)).collect();
     html! {

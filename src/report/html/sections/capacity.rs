@@ -57,9 +57,9 @@ fn rollout(job: &RolloutTotals) -> Fact {
         .zip(&job.seconds_to)
         .filter_map(|(share, seconds)| Some(format!("{share} had ended after {:.1} s", (*seconds)?)))
         .collect();
-    let reached = if reached.is_empty() { "not even half of the executions ended".into() } else { reached.join(", ") };
+    let reached = if reached.is_empty() { "less than half of the executions ended".into() } else { reached.join(", ") };
     let done = job.done_share.map_or_else(String::new, |share| format!("; {:.1} % of the targets are done", share * 100.0));
-    Fact { subject: format!("Roll-out {}", job.job), says: format!("{targets}: {reached}{done}.") }
+    Fact { subject: format!("Rollout {}", job.job), says: format!("{targets}: {reached}{done}.") }
 }
 
 /// How far the run was from its forecast.
@@ -67,8 +67,11 @@ fn predicted(run: &Run<'_>) -> Vec<Fact> {
     let of_job = |job: &PredictedRollout| {
         let (seconds, error) =
             job.seconds_to.iter().zip(&job.error_share).filter_map(|(seconds, error)| (*seconds).zip(*error)).next_back()?;
-        let says =
-            format!("The forecast said {seconds:.1} s, and it took {:.1} s ({:+.1} %).", seconds * (1.0 + error), error * 100.0);
+        let says = format!(
+            "The forecast predicted {seconds:.1} s, and it took {:.1} s ({:+.1} %).",
+            seconds * (1.0 + error),
+            error * 100.0
+        );
         Some(Fact { subject: format!("Forecast of {}", job.job), says })
     };
     run.manifest.predicted.iter().take(JOBS_MAX).filter_map(of_job).collect()
@@ -88,11 +91,11 @@ fn quotas(run: &Run<'_>) -> Vec<Fact> {
     let whose = if forecast.is_some() { "" } else { " that an AWS account has by default" };
     let refused = forecast.and_then(|forecast| forecast.quotas.iter().find(|quota| quota.quota == first.name && quota.refused > 0));
     let refused =
-        refused.map_or_else(String::new, |quota| format!("; {} of {} were over it", grouped(quota.refused), grouped(quota.total)));
+        refused.map_or_else(String::new, |quota| format!("; {} of {} exceeded it", grouped(quota.refused), grouped(quota.total)));
     let bottleneck = Fact {
         subject: "First bottleneck".into(),
         says: format!(
-            "{}: {} of the {}{whose} at its busiest, by {} ({:.1} %){refused}.",
+            "{}: {} of the {}{whose} at its peak, by {} ({:.1} %){refused}.",
             first.name,
             grouped(first.peak),
             grouped(first.limit),
@@ -105,7 +108,7 @@ fn quotas(run: &Run<'_>) -> Vec<Fact> {
         let says: Vec<String> = quotas.iter().map(|quota| in_words(quota)).collect();
         (!says.is_empty()).then(|| Fact { subject: subject.into(), says: format!("{}.", says.join("; ")) })
     };
-    std::iter::once(bottleneck).chain(listed("Passed, too", &passed)).chain(listed("Headroom", &within)).collect()
+    std::iter::once(bottleneck).chain(listed("Also exceeded", &passed)).chain(listed("Headroom", &within)).collect()
 }
 
 /// What was asked of a quota, and what is left of it.
@@ -150,7 +153,7 @@ fn sizing(run: &Run<'_>) -> Option<Fact> {
     (totals.things >= THINGS_MIN && cores > 0.0 && bytes > 0.0).then(|| Fact {
         subject: "Generator sizing".into(),
         says: format!(
-            "At its busiest the run kept {cores:.1} of {} cores busy. With this rhythm the host carries about {} things; its {what} end first.",
+            "At its peak the run kept {cores:.1} of {} cores busy. At this load the host carries about {} things; its {what} are the first limit.",
             host.cores,
             grouped(most)
         ),
@@ -164,7 +167,7 @@ fn rates(run: &Run<'_>) -> Option<Fact> {
     connects.is_some().then(|| Fact {
         subject: "Busiest second".into(),
         says: format!(
-            "At most {} things a second came up, {} messages a second went to the endpoint and {} came from it.",
+            "At most {} things a second connected, {} messages a second went to the endpoint and {} came from it.",
             rate(connects),
             rate(outward),
             rate(inward)

@@ -13,10 +13,10 @@ use load_metrics::{Measure, Operation};
 pub(super) fn section(run: &Run<'_>) -> Section {
     let stages: Vec<(String, &Times)> =
         STAGES.iter().filter_map(|stage| Some((name(*stage), run.times.get(&(*stage, Measure::Service))?))).collect();
-    let section = Section::new("connecting", "Connect anatomy");
+    let section = Section::new("connecting", "Connect stages");
     let medians: Vec<(&str, f64)> = stages.iter().filter_map(|(name, times)| Some((name.as_str(), times.whole()?.p50))).collect();
     let Some(longest) = medians.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a }) else {
-        return section.with_charts(Vec::new(), "Nobody came to a connection.");
+        return section.with_charts(Vec::new(), "No thing connected.");
     };
     let parts: Vec<String> = medians.iter().map(|(name, median)| format!("{name} {}", milliseconds(*median))).collect();
     let says = format!("The median connect spends most of its time in {}: {}.", longest.0, parts.join(", "));

@@ -36,12 +36,12 @@ fn failed(run: &Run<'_>) -> Option<Figure> {
         Some((place, share)) if share > 0.0 => {
             let at = clock(run.timeline.fine.ends().nth(place).unwrap_or_default());
             format!(
-                "{} failed most: {} % of what ended by {at} was refused, timed out or broke.",
+                "{} failed most: {} % of what ended by {at} was rejected, timed out or failed with an error.",
                 worst.name,
                 plain((share * 100.0).round() / 100.0)
             )
         }
-        _ => "Nothing that ended was refused, timed out or broke.".into(),
+        _ => "Nothing that ended was rejected, timed out or failed with an error.".into(),
     };
     Some(amounts(run, (FAILED_CHART, "Operations that failed"), "% of what ended", series, says))
 }

@@ -24,7 +24,7 @@ pub(super) fn operations() -> impl Iterator<Item = Operation> {
 pub(super) fn over_time(run: &Run<'_>) -> Section {
     let figures = operations().filter_map(|operation| percentiles(run, operation)).collect();
     let lead = html! { p {
-        "Response times, from the moment a request was meant to be written; for what has no such moment, service times. A point has all "
+        "Response times, from the intended start of a request; service times for operations without one. A point has all "
         "answers of its span: histograms are merged, percentiles never averaged."
     } };
     let section = Section { lead, ..Section::new("latency", "Latency over time") };
@@ -52,7 +52,7 @@ fn percentiles(run: &Run<'_>, operation: Operation) -> Option<Figure> {
 pub(super) fn service_against_response(run: &Run<'_>) -> Section {
     let figures = operations().filter_map(|operation| both(run, operation)).collect();
     let lead = html! { p {
-        "Service time counts from the moment a request was written, response time from the moment it was meant to be. Where they part, "
+        "Service time counts from the moment a request was written, response time from its intended start. Where they differ, "
         "requests had to wait: for a session, for a free slot, or for the generator itself."
     } };
     let section = Section { lead, ..Section::new("service", "Service against response") };

@@ -18,7 +18,7 @@ const NINES_MAX: i32 = 15;
 
 pub(super) fn section(run: &Run<'_>) -> Section {
     let figures = operations().filter_map(|operation| of_operation(run, operation)).collect();
-    let lead = html! { p { "Every answer of the run. The last point of a line is its longest answer." } };
+    let lead = html! { p { "Every answer of the run. The last point of a line is the slowest answer." } };
     let section = Section { lead, ..Section::new("percentiles", "Percentile curves") };
     section.with_charts(figures, "No operation ended: there is no distribution.")
 }

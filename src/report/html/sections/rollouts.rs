@@ -14,8 +14,8 @@ use strum::VariantArray;
 
 pub(super) fn section(run: &Run<'_>) -> Section {
     let figures = [curves(run), executions(run)].into_iter().flatten().collect();
-    let section = Section { rest: jobs(run), ..Section::new("rollouts", "Roll-outs") };
-    section.with_charts(figures, "Nobody had a job to do.")
+    let section = Section { rest: jobs(run), ..Section::new("rollouts", "Rollouts") };
+    section.with_charts(figures, "No thing had a job.")
 }
 
 fn curves(run: &Run<'_>) -> Option<Figure> {

@@ -25,7 +25,7 @@ pub(super) fn section(run: &Run<'_>) -> Section {
         ("descriptors a process", grouped(host.descriptors)),
         ("ephemeral ports", grouped(host.ephemeral_ports)),
         ("SHA-256 of the scenario", manifest.scenario_sha256.clone()),
-        ("differences between the ledgers", manifest.differences.map_or_else(|| "not compared".into(), grouped)),
+        ("reconciliation differences", manifest.differences.map_or_else(|| "not compared".into(), grouped)),
     ];
     let rows = facts.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
     // A manifest that somebody changed may hold what TOML does not know.

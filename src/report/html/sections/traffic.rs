@@ -12,7 +12,7 @@ use load_metrics::format::{grouped, milliseconds, plain};
 pub(super) fn section(run: &Run<'_>) -> Section {
     let figures = [connected(run), connects(run), messages(run), answers(run), lateness(run), cores(run), memory(run)];
     let section = Section::new("traffic", "Connections, throughput and load of the host");
-    section.with_charts(figures.into_iter().flatten().collect(), "Not one second was over: there is nothing to show.")
+    section.with_charts(figures.into_iter().flatten().collect(), "Not one second was completed: there is nothing to show.")
 }
 
 /// From 0 over the run.
@@ -44,9 +44,9 @@ fn connected(run: &Run<'_>) -> Option<Figure> {
 }
 
 fn connects(run: &Run<'_>) -> Option<Figure> {
-    let series = series(run, [("connects_per_s", "came up")], Merge::Mean, 1.0);
-    let says = format!("Most sessions a second came up: {}.", peak(run, &series.first()?.line));
-    Some(amounts(run, ("connects", "Sessions that came up"), "sessions a second", series, says))
+    let series = series(run, [("connects_per_s", "new sessions")], Merge::Mean, 1.0);
+    let says = format!("Most new sessions a second: {}.", peak(run, &series.first()?.line));
+    Some(amounts(run, ("connects", "New sessions"), "sessions a second", series, says))
 }
 
 fn messages(run: &Run<'_>) -> Option<Figure> {
@@ -67,8 +67,8 @@ fn answers(run: &Run<'_>) -> Option<Figure> {
     busiest.truncate(SERIES_MAX);
     let first = busiest.first()?;
     let rest = if more > 0 { format!(" {more} rarer operations are not drawn.") } else { String::new() };
-    let says = format!("The most frequent operation is {}: {} a second ended well.{rest}", first.name, peak(run, &first.line));
-    Some(amounts(run, (RATE_CHART, "Operations that ended well"), "operations a second", busiest, says))
+    let says = format!("The most frequent operation is {}: {} a second succeeded.{rest}", first.name, peak(run, &first.line));
+    Some(amounts(run, (RATE_CHART, "Operations that succeeded"), "operations a second", busiest, says))
 }
 
 fn lateness(run: &Run<'_>) -> Option<Figure> {

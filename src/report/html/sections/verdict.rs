@@ -36,7 +36,7 @@ pub(in crate::report::html) fn verdict(run: &Run<'_>, charts: &BTreeSet<&str>) -
         }
         section #thresholds aria-labelledby="thresholds-head" {
             h2 #thresholds-head { "Thresholds" }
-            @if manifest.thresholds.is_empty() { p { "The scenario has none: nothing was to hold." } }
+            @if manifest.thresholds.is_empty() { p { "The scenario has no thresholds." } }
             @else { (thresholds(&manifest.thresholds, charts)) }
         }
     }
@@ -54,7 +54,7 @@ fn findings(run: &Run<'_>) -> Markup {
     let all: Vec<&String> = run.manifest.findings.iter().chain(&run.notes).collect();
     let more = all.len().saturating_sub(FINDINGS_MAX);
     html! {
-        @if all.is_empty() { p { "Nothing out of the ordinary was found." } }
+        @if all.is_empty() { p { "No findings." } }
         @else { ul { @for finding in all.iter().take(FINDINGS_MAX) { li { (cut_to(finding, FINDING_MAX)) } } } }
         @if more > 0 { p.note { "and " (more) " more findings, in run.json" } }
     }
@@ -81,7 +81,7 @@ fn thresholds(thresholds: &[ThresholdTotals], charts: &BTreeSet<&str>) -> Markup
         ]
     };
     html! {
-        (table("What was to hold", head, thresholds.iter().map(row).collect(), 2))
+        (table("Thresholds", head, thresholds.iter().map(row).collect(), 2))
         @if !drawn.is_empty() {
             p.note { "Drawn as lines in " @for (n, chart) in drawn.iter().enumerate() { @if n > 0 { ", " } a href={ "#" (chart) } { (chart) } } "." }
         }

@@ -23,13 +23,13 @@ enum Kind {
 }
 
 pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
-    let Some(reader) = root.table("target") else {
+    let Some(reader) = root.table(("target", "the endpoint that the things talk to")) else {
         listed_files_are_for_others(root, fleet);
         return TargetPlan::Emulator(EmulatorPlan::default());
     };
     let words = [("emulator", Kind::Emulator), ("mqtt", Kind::Mqtt), ("aws", Kind::Aws)];
-    let kind = reader.word("kind", &words).map_or(Kind::Emulator, |kind| kind.value);
-    let tls = reader.table("tls");
+    let kind = reader.word(("kind", "the local endpoint that the run starts; any broker or service that speaks the AWS IoT Jobs protocol; an AWS account"), &words).map_or(Kind::Emulator, |kind| kind.value);
+    let tls = reader.table(("tls", "certificates; the local endpoint's are made by the run"));
     let link = link(&reader, tls.as_ref());
     if kind != Kind::Aws {
         refuse(&reader, "target", &AWS_KEYS, "targets of kind aws", "use kind = \"aws\", or leave it out");
@@ -43,7 +43,10 @@ pub(super) fn target(root: &Reader<'_>, fleet: &FleetPlan) -> TargetPlan {
                 refuse(tls, "target.tls", &REMOTE_TLS_KEYS, "targets of kind mqtt or aws", help);
             }
             listed_files_are_for_others(root, fleet);
-            let endpoint = reader.table("emulator").map(EndpointConfig::read).unwrap_or_default();
+            let endpoint = reader
+                .table(("emulator", "the shape of the local endpoint; the same keys as a file of `fleetsim serve --config`"))
+                .map(EndpointConfig::read)
+                .unwrap_or_default();
             TargetPlan::Emulator(EmulatorPlan { link, endpoint })
         }
         Kind::Mqtt | Kind::Aws => {
@@ -78,9 +81,19 @@ fn listed_files_are_for_others(root: &Reader<'_>, fleet: &FleetPlan) {
 }
 
 fn link(target: &Reader<'_>, tls: Option<&Reader<'_>>) -> LinkPlan {
-    let resumption = tls.and_then(|tls| tls.boolean("resumption")).is_some_and(|resumption| resumption.value);
+    let resumption = tls
+        .and_then(|tls| {
+            tls.boolean(("resumption", "whether a thing keeps a TLS ticket and resumes its session when it reconnects"))
+        })
+        .is_some_and(|resumption| resumption.value);
     let mut source_ips: Vec<IpRange> = Vec::new();
-    for Located { value, place } in target.strings("source_ips").unwrap_or_default() {
+    for Located { value, place } in target
+        .strings((
+            "source_ips",
+            "local addresses to connect from, in turn, as in `10.0.0.7-10.0.0.14`: each has about 28,000 ports",
+        ))
+        .unwrap_or_default()
+    {
         match ip_range(&value) {
             Ok(range) if source_ips.first().is_some_and(|first| first.first.is_ipv4() != range.first.is_ipv4()) => {
                 let message = "target.source_ips has addresses of IPv4 and of IPv6";

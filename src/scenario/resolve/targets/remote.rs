@@ -1,7 +1,7 @@
 //! `[target]` of the kinds mqtt and aws.
 
 use super::super::super::plan::{AwsPlan, CertificatesPlan, FleetList, FleetPlan, LinkPlan, RemotePlan};
-use config_text::{Code, Located, Reader};
+use config_text::{Code, Key, Located, Reader};
 
 const HOSTS_MAX: usize = 256;
 /// On this port AWS wants to be told that it is MQTT (PROTOCOL 12.2).
@@ -19,11 +19,15 @@ pub(super) fn mqtt(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetP
 }
 
 pub(super) fn aws(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link: LinkPlan) -> AwsPlan {
-    let region = target.with("region", "a region such as \"eu-central-1\"", |text| {
-        let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        fits.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is no region; write it like \"eu-central-1\""))
-    });
-    let profile = target.string("profile").map(|profile| profile.value);
+    let region = target.with(
+        ("region", "the AWS region; by default that of the environment, or of the profile"),
+        "a region such as \"eu-central-1\"",
+        |text| {
+            let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            fits.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is no region; write it like \"eu-central-1\""))
+        },
+    );
+    let profile = target.string(("profile", "a profile of the AWS configuration files")).map(|profile| profile.value);
     let mut remote = remote(target, tls, fleet, link);
     if remote.alpn.is_none() && remote.port == Some(ALPN_PORT) {
         remote.alpn = Some(ALPN_MQTT.into());
@@ -38,18 +42,27 @@ fn remote(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link
         port: mqtt,
         https_port: https.unwrap_or(RemotePlan::HTTPS_PORT),
         api_port: api.unwrap_or(RemotePlan::API_PORT),
-        server_name: target.string("server_name").map(|name| name.value),
-        alpn: target.string("alpn").map(|alpn| alpn.value),
-        ca: tls.and_then(|tls| path(tls, "ca", false)),
+        server_name: target.string(("server_name", "the name that TLS asks for; by default the host")).map(|name| name.value),
+        alpn: target
+            .string(("alpn", "the ALPN protocol; for `aws` on port 443 `x-amzn-mqtt-ca` by default"))
+            .map(|alpn| alpn.value),
+        ca: tls.and_then(|tls| path(tls, ("ca", "a PEM file with the CA to trust; by default the Amazon roots").into(), false)),
         certificates: certificates(target, tls, fleet),
-        signer: target.string("signer").map(|signer| signer.value),
+        signer: target
+            .string((
+                "signer",
+                "a PEM file with the certificate or public key whose signatures cohorts with `verify_signature` accept",
+            ))
+            .map(|signer| signer.value),
         link,
     }
 }
 
 fn hosts(target: &Reader<'_>) -> Vec<String> {
-    let host = target.string("host");
-    let Some(hosts) = target.strings("hosts") else { return host.map(|host| host.value).into_iter().collect() };
+    let host = target.string(("host", "name or address of the endpoint; required for `mqtt`, asked of the account for `aws`"));
+    let Some(hosts) = target.strings(("hosts", "several of them: things are spread over all")) else {
+        return host.map(|host| host.value).into_iter().collect();
+    };
     if host.is_some() {
         target.conflict(&target.place_of("hosts"), "the endpoint is given as host and as hosts", "keep one of the two");
     }
@@ -69,10 +82,14 @@ struct Ports {
 }
 
 fn ports(target: &Reader<'_>) -> Ports {
-    let port = |reader: &Reader<'_>, key| reader.integer(key, 1..=65_535).map(|port| port.value as u16);
-    let whole = port(target, "port");
-    let table = target.table("ports").map(|reader| {
-        let ports = Ports { mqtt: port(&reader, "mqtt"), https: port(&reader, "https"), api: port(&reader, "api") };
+    let port = |reader: &Reader<'_>, key: Key| reader.integer(key, 1..=65_535).map(|port| port.value as u16);
+    let whole = port(target, ("port", "short for `ports.mqtt`").into());
+    let table = target.table(("ports", "ports by protocol")).map(|reader| {
+        let ports = Ports {
+            mqtt: port(&reader, ("mqtt", "MQTT over TLS").into()),
+            https: port(&reader, ("https", "HTTPS with certificates").into()),
+            api: port(&reader, ("api", "what is signed: HTTPS and WebSocket").into()),
+        };
         reader.finish();
         ports
     });
@@ -84,8 +101,10 @@ fn ports(target: &Reader<'_>) -> Ports {
 }
 
 fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan) -> CertificatesPlan {
-    let read = |key: &'static str| tls.and_then(|tls| path(tls, key, key != "bundle"));
-    let (cert, key, bundle) = (read("cert"), read("key"), read("bundle"));
+    let read = |key: Key| tls.and_then(|tls| path(tls, key, key.name != "bundle"));
+    let cert = read(("cert", "the certificate: a PEM file for each thing, with `{thing}` or `{index}`, or one for all").into());
+    let key = read(("key", "its private key, likewise").into());
+    let bundle = read(("bundle", "all certificates and keys in one file, from `fleetsim certs pack`").into());
     let has = |key: &str| tls.is_some_and(|tls| tls.has(key));
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_files);
     let ways = [has("cert") || has("key"), has("bundle"), is_listed];
@@ -109,8 +128,9 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
     }
 }
 
-fn path(tls: &Reader<'_>, key: &'static str, is_templated: bool) -> Option<String> {
+fn path(tls: &Reader<'_>, key: Key, is_templated: bool) -> Option<String> {
     let Located { value, place } = tls.string(key)?;
+    let key = key.name;
     let fields = value.replace("{thing}", "").replace("{index}", "");
     if fields.contains(['{', '}']) || (!is_templated && fields != value) {
         let allowed = if is_templated { "{thing} and {index}" } else { "no field" };

@@ -97,7 +97,7 @@ pub(super) async fn run<C: Carrier>(mut stream: Box<C>, service: &Service, setti
     let Begun { epoch, deliveries, later, resumed, is_stored } = service.begin_session(&identity, &connect, expiry);
     if !service.settle(&identity) {
         service.end_session(&identity, epoch, expiry, None);
-        return End::Refused("the certificate has just lost its standing, or the thing was deleted".into());
+        return End::Refused("the certificate has just become invalid, or the thing was deleted".into());
     }
     let now = clock::mono();
     let admission = Admission {
