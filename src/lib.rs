@@ -24,3 +24,5 @@ pub mod scenario;
 pub mod slice;
 mod tail;
 pub mod tui;
+#[cfg(feature = "nats")]
+pub mod workers;

@@ -78,12 +78,13 @@ impl ResultsWriter {
         if entries.next().is_some() { Err(ReportError::NotEmpty { path: dir.into() }) } else { Ok(()) }
     }
 
-    /// Keeps what a shard's collector is about to take in, for the merge; of a run that is no shard's nothing is kept.
+    /// Keeps what a shard's collector is about to take in, for the merge, and gives it as it is kept; of a run that is no shard's nothing
+    /// is kept.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn shard_second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<(), ReportError> {
-        self.intervals.as_mut().map_or(Ok(()), |intervals| intervals.second(second))
+    pub fn shard_second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<Option<Vec<u8>>, ReportError> {
+        self.intervals.as_mut().map(|intervals| intervals.second(second)).transpose()
     }
 
     /// Appends what a second brought, and rewrites what sums up.
@@ -161,6 +162,13 @@ impl ResultsWriter {
     /// When the disk does not take it.
     pub fn keep_scenario(&self, resolved: &str) -> Result<(), ReportError> {
         self.rewrite(SCENARIO, resolved.as_bytes())
+    }
+
+    /// When a shard starts, where that was not known before.
+    pub fn set_shard_start(&mut self, start_at: String) {
+        if let Some(shard) = &mut self.manifest.shard {
+            shard.start_at = start_at;
+        }
     }
 
     /// How a shard came to its end, where its verdict does not say.

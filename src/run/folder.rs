@@ -90,7 +90,7 @@ pub(crate) fn fingerprint(resolved: &str) -> String {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
+pub(crate) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
     claim(Path::new(RESULTS), &format!("{prefix}{}", stamp())).map_err(|(path, source)| {
         let why = format!("{source}; --out DIR names another folder");
         ReportError::Write { path, source: io::Error::new(source.kind(), why) }

@@ -10,6 +10,7 @@ mod plot;
 mod rollouts;
 mod table;
 mod things;
+mod workers;
 
 use super::app::{App, RunState, Tab};
 use super::input::{self, Mode};
@@ -21,7 +22,6 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders};
 use std::time::Duration;
-use strum::VariantArray;
 
 /// Below this nothing readable fits.
 const WIDTH_MIN: u16 = 60;
@@ -55,6 +55,7 @@ pub fn render(frame: &mut Frame, app: &App) {
             Tab::Rollouts => rollouts::render(frame, body, app),
             Tab::Errors => errors::render(frame, body, app),
             Tab::Things => things::render(frame, body, app),
+            Tab::Workers => workers::render(frame, body, app),
         }
     }
     if app.shows_log {
@@ -99,7 +100,7 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     frame.render_widget(Line::from(status(app)).right_aligned(), title);
 
     let mut spans = vec![Span::raw(" ")];
-    for (n, tab) in Tab::VARIANTS.iter().copied().enumerate() {
+    for (n, tab) in app.tabs().iter().copied().enumerate() {
         let style = if tab == app.tab { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", n + 1, tab.title()), style));
     }

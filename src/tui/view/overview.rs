@@ -89,6 +89,10 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
         grouped(snapshot.connected),
         grouped(snapshot.things)
     );
+    let text = match app.run_info.workers {
+        0 => text,
+        workers => format!("{text}  {}/{workers} workers", app.workers_here()),
+    };
     frame.render_widget(labelled("things", share, theme.second(), text), connections);
 }
 

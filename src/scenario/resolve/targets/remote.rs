@@ -40,7 +40,7 @@ fn remote(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link
         api_port: api.unwrap_or(RemotePlan::API_PORT),
         server_name: target.string("server_name").map(|name| name.value),
         alpn: target.string("alpn").map(|alpn| alpn.value),
-        ca: tls.and_then(|tls| path(tls, "ca", false)),
+        ca: tls.and_then(|tls| path(tls, "ca", &[])),
         certificates: certificates(target, tls, fleet),
         signer: target.string("signer").map(|signer| signer.value),
         link,
@@ -84,7 +84,9 @@ fn ports(target: &Reader<'_>) -> Ports {
 }
 
 fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan) -> CertificatesPlan {
-    let read = |key: &'static str| tls.and_then(|tls| path(tls, key, key != "bundle"));
+    let read = |key: &'static str| {
+        tls.and_then(|tls| path(tls, key, if key == "bundle" { &["{slice}"] } else { &["{thing}", "{index}"] }))
+    };
     let (cert, key, bundle) = (read("cert"), read("key"), read("bundle"));
     let has = |key: &str| tls.is_some_and(|tls| tls.has(key));
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_files);
@@ -109,11 +111,11 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
     }
 }
 
-fn path(tls: &Reader<'_>, key: &'static str, is_templated: bool) -> Option<String> {
+fn path(tls: &Reader<'_>, key: &'static str, fields: &[&str]) -> Option<String> {
     let Located { value, place } = tls.string(key)?;
-    let fields = value.replace("{thing}", "").replace("{index}", "");
-    if fields.contains(['{', '}']) || (!is_templated && fields != value) {
-        let allowed = if is_templated { "{thing} and {index}" } else { "no field" };
+    let rest = fields.iter().fold(value.clone(), |text, field| text.replace(field, ""));
+    if rest.contains(['{', '}']) {
+        let allowed = if fields.is_empty() { "no field".to_owned() } else { fields.join(" and ") };
         let message = format!("target.tls.{key} = {value:?} has a field that is not known");
         tls.gathered.push(Code::BadValue, &place, message, Some(format!("a path of {key} may have {allowed}")));
     }

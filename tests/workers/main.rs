@@ -1,0 +1,11 @@
+//! Runs that NATS carries: a leader, its workers, and a server that is killed and comes back. With Debian's `nats-server`, or the one on the PATH.
+#![cfg(feature = "nats")]
+
+#[path = "../targets/bench.rs"]
+mod bench;
+mod failures;
+mod nats;
+mod refused;
+mod secured;
+#[cfg(feature = "aws")]
+mod whole;

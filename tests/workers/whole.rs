@@ -1,0 +1,83 @@
+//! What four workers do is what one process does.
+
+use crate::bench::{Bench, EACH_ITS_OWN, in_account};
+use crate::nats::{Fleet, Nats};
+use std::process::Stdio;
+
+const THINGS: usize = 2_000;
+
+fn scenario() -> String {
+    format!(
+        "name = 's'\nseed = 7\n[target]\nkind = 'aws'\nregion = 'us-east-1'\n[target.tls]\nca = 'pki/ca.cert.pem'\n{EACH_ITS_OWN}\n\
+         [fleet]\nthings = {THINGS}\nthing_name = 't-{{index}}'\nconnect = {{ rate = '200/s' }}\n\
+         [behavior.quick]\nreaction = 'uniform(0s, 2s)'\nstep = '50ms'\nupdates = 1\n\
+         outcome = {{ succeeded = 0.7, failed = 0.2, rejected = 0.1 }}\n\
+         [[cohort]]\nname = 'a'\nshare = 0.8\n[[cohort]]\nname = 'b'\nshare = 0.2\n\
+         [[rollout]]\njob = 'fw'\nrate = '30000/min'\ntargets = {{ share = 0.6 }}\ndocument = {{ operation = 'x' }}\n[end]\nlimit = '90s'\n"
+    )
+}
+
+/// Thing, cohort and status of every execution.
+fn outcomes(bench: &Bench, folder: &str) -> Vec<[String; 3]> {
+    let mut reader = csv::Reader::from_path(bench.path(folder).join("executions.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let place = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let places = ["thing", "cohort", "status"].map(place);
+    let mut rows: Vec<[String; 3]> =
+        reader.records().map(|row| places.map(|place| row.as_ref().unwrap()[place].to_owned())).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn four_workers_do_with_two_thousand_things_what_one_process_does() {
+    let bench = Bench::new(THINGS);
+    let things = THINGS.to_string();
+    bench.write("s.toml", &scenario());
+    let serve = bench.serve(&["--things", &things]);
+    let mut one = bench.command(&["run", "s.toml", "--ui", "none", "--yes", "--out", "one"]);
+    in_account(&mut one, &serve);
+    assert!(matches!(one.stderr(Stdio::inherit()).status().unwrap().code(), Some(0 | 98)), "{}", bench.text("one/run.json"));
+    drop(serve);
+
+    let (serve, nats) = (bench.serve(&["--things", &things]), Nats::start(&bench));
+    let fleet = Fleet::new(&bench, &nats, 4);
+    // Once all of the fleet is connected: only a leader can know.
+    let mut leader = fleet.lead_as(&[], |command| in_account(command, &serve));
+    let mut workers: Vec<_> =
+        (0..4).map(|index| fleet.worker_as(index, &format!("worker-{index}"), |command| in_account(command, &serve))).collect();
+    leader.assert_code(&[0, 98]);
+    workers.iter_mut().for_each(|worker| _ = worker.assert_code(&[0]));
+
+    let expected = outcomes(&bench, "one");
+    assert_eq!((expected.len(), outcomes(&bench, "whole") == expected), (THINGS * 6 / 10, true), "the same outcome on every thing");
+    let manifest = fleet.manifest("whole");
+    assert_eq!((&manifest["mode"], &manifest["totals"]["things"]), (&"merged".into(), &THINGS.into()));
+    assert!(manifest["merged"][3]["clock"]["uncertainty_ms"].as_f64().unwrap() < 1_000.0, "{}", manifest["merged"][3]);
+    // What came over the server is what the workers have, to the byte, and so is what is made of it.
+    let merged = fleet.merge("merged");
+    assert!(matches!(merged.status.code(), Some(0 | 98)), "{}", String::from_utf8_lossy(&merged.stderr));
+    for index in 0..4 {
+        let file = |folder: String| std::fs::read(bench.path(&folder).join("intervals.bin")).unwrap();
+        assert!(file(format!("worker-{index}")) == file(format!("whole/workers/slice-00{index}")), "slice {index}");
+    }
+    for file in ["histograms.hlog", "summary.csv", "operations.csv", "timeseries.csv", "executions.csv"] {
+        assert!(bench.text(&format!("merged/{file}")) == bench.text(&format!("whole/{file}")), "{file}");
+    }
+    assert!(bench.text("whole/report.html").contains("The workers of the run"));
+}
+
+#[test]
+fn a_run_on_this_host_alone_starts_server_endpoint_and_workers_by_itself() {
+    let bench = Bench::new(0);
+    let scenario = "name = 's'\n[fleet]\nthings = 40\nconnect = { rate = '40/s' }\n[behavior.quick]\nreaction = '0s'\nstep = '20ms'\n\
+        updates = 1\n[[rollout]]\njob = 'fw'\nrate = '6000/min'\ndocument = { operation = 'x' }\n[end]\nlimit = '60s'\n";
+    bench.write("s.toml", scenario);
+    let output = bench.run(&["run", "s.toml", "--ui", "plain", "--slices", "2", "--out", "whole"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(matches!(output.status.code(), Some(0 | 98)), "{told}");
+    let rows = outcomes(&bench, "whole");
+    assert!(rows.len() == 40 && rows.iter().all(|row| row[2] == "SUCCEEDED"), "{rows:?}");
+    assert!(told.contains("all 2 slices are ready") && String::from_utf8_lossy(&output.stdout).contains("2 shards"), "{told}");
+    assert!(!bench.path("whole/local").exists(), "what only the run itself needed is gone");
+}
