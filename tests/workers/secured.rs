@@ -64,7 +64,7 @@ fn certificates_are_asked_for_and_each_may_do_what_its_part_needs_and_no_more() 
     std::fs::remove_file(bench.path("slice-1.pem")).unwrap();
 
     let mut leader = over(&bench, &nats, "t-0").lead(&[]);
-    leader.wait_for("0 of 2 are there");
+    leader.wait_for("workers: fleetsim worker");
     let workers = over(&bench, &nats, "t-1");
     let stranger = over(&bench, &nats, "t-2");
     let args = |fleet: &Fleet<'_>| fleet.over.clone();
