@@ -55,6 +55,7 @@ fn a_worker_that_cannot_begin_says_why_and_the_leader_passes_it_on() {
     bench.write("s.toml", &telling(&serve, 4, 5));
     let fleet = Fleet::new(&bench, &nats, 2);
     let (mut leader, mut good) = (fleet.lead(&[]), fleet.worker(0));
+    leader.wait_for("1 of 2 are there, 1 ready");
     std::fs::create_dir(bench.path("elsewhere")).unwrap();
     // Another host, on which there are no certificates.
     let mut bad = fleet.worker_as(1, "worker-1", |command| _ = command.current_dir(bench.path("elsewhere")));

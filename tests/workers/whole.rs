@@ -35,7 +35,9 @@ fn four_workers_do_with_two_thousand_things_what_one_process_does() {
     let things = THINGS.to_string();
     bench.write("s.toml", &scenario());
     let serve = bench.serve(&["--things", &things]);
-    let mut one = bench.command(&["run", "s.toml", "--ui", "none", "--yes", "--out", "one"]);
+    // An account, as far as the run knows: so much is meant.
+    let meant = ["--allow-things", &things, "--allow-cost", "100"];
+    let mut one = bench.command(&[&["run", "s.toml", "--ui", "none", "--yes", "--out", "one"][..], &meant].concat());
     in_account(&mut one, &serve);
     assert!(matches!(one.stderr(Stdio::inherit()).status().unwrap().code(), Some(0 | 98)), "{}", bench.text("one/run.json"));
     drop(serve);
@@ -43,7 +45,7 @@ fn four_workers_do_with_two_thousand_things_what_one_process_does() {
     let (serve, nats) = (bench.serve(&["--things", &things]), Nats::start(&bench));
     let fleet = Fleet::new(&bench, &nats, 4);
     // Once all of the fleet is connected: only a leader can know.
-    let mut leader = fleet.lead_as(&[], |command| in_account(command, &serve));
+    let mut leader = fleet.lead_as(&meant, |command| in_account(command, &serve));
     let mut workers: Vec<_> =
         (0..4).map(|index| fleet.worker_as(index, &format!("worker-{index}"), |command| in_account(command, &serve))).collect();
     leader.assert_code(&[0, 98]);

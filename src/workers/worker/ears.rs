@@ -111,11 +111,17 @@ async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires
                     Ok(at) => {
                         state.has_started.store(true, Ordering::Relaxed);
                         let told = LedStart { at, clock_offset_us: state.offset_us.load(Ordering::Relaxed) };
-                        start.take().into_iter().for_each(|start| drop(start.send(told)));
+                        if let Some(start) = start.take() {
+                            let _ = start.send(told);
+                        }
                     }
                     Err(why) => tracing::warn!(%why, "a start that cannot be used"),
                 },
-                Act::Connected => connected.take().into_iter().for_each(|connected| drop(connected.send(()))),
+                Act::Connected => {
+                    if let Some(connected) = connected.take() {
+                        let _ = connected.send(());
+                    }
+                }
                 Act::Stop => drop(wires.stop.send(())),
                 Act::LeaderGone => state.is_gone.store(true, Ordering::Relaxed),
             }
