@@ -203,7 +203,19 @@ const DIRECTION: &[(&str, &[&str])] = &[
         ],
     ),
     ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare", "crate::merge", "crate::workers"]),
-    ("workers", &["crate::aws", "crate::capacity", "crate::check", "crate::cli", "crate::compare", "crate::inspect", "iot_endpoint", "thing_transport"]),
+    (
+        "workers",
+        &[
+            "crate::aws",
+            "crate::capacity",
+            "crate::check",
+            "crate::cli",
+            "crate::compare",
+            "crate::inspect",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
 ];
 
 /// What one file does for all others, and why: text that no other file has, and files that may.

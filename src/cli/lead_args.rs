@@ -9,20 +9,20 @@ pub(super) struct LeadArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["shard", "repeat", "keep_jobs"])]
     slices: Option<u32>,
     /// The NATS server that carries the run to its workers: tls://HOST:PORT, or nats://127.0.0.1:PORT
-    #[arg(long, value_name = "URL", env = "FLEETSIM_OVER", requires = "slices")]
+    #[arg(long, value_name = "URL", requires = "slices")]
     over: Option<String>,
     /// What the run is called, for its workers [default: by the time]
-    #[arg(long, value_name = "ID", env = "FLEETSIM_RUN_ID", requires = "slices")]
+    #[arg(long, value_name = "ID", requires = "slices")]
     run: Option<String>,
-    /// How long to wait until every slice has a worker that is ready
-    #[arg(long, value_name = "DURATION", default_value = "5m")]
-    wait: String,
-    /// How long the NATS server may be away before the leader gives up
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    nats_away: String,
-    /// What the others do when a worker is lost; the run is INVALID either way
-    #[arg(long, value_enum, default_value_t = LostChoice::Drain)]
-    on_lost: LostChoice,
+    /// How long to wait until every slice has a worker that is ready [default: 5m]
+    #[arg(long, value_name = "DURATION", requires = "slices")]
+    wait: Option<String>,
+    /// How long the NATS server may be away before the leader gives up [default: 10m]
+    #[arg(long, value_name = "DURATION", requires = "slices")]
+    nats_away: Option<String>,
+    /// What the others do when a worker is lost; the run is INVALID either way [default: drain]
+    #[arg(long, value_enum, requires = "slices")]
+    on_lost: Option<LostChoice>,
     #[command(flatten)]
     nats: NatsArgs,
 }
@@ -37,8 +37,16 @@ enum LostChoice {
 
 impl LeadArgs {
     /// Whether workers are wanted.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.slices.is_some()
+    ///
+    /// # Errors
+    /// When something is said of them that means nothing; for people.
+    pub(super) fn is_wanted(&self) -> Result<bool, &'static str> {
+        match (self.slices, &self.over) {
+            (None, _) | (Some(_), None) if self.nats.is_given() => {
+                Err("--nats-ca, --nats-cert, --nats-key and --nats-creds are for the server of --slices N --over URL")
+            }
+            (slices, _) => Ok(slices.is_some()),
+        }
     }
 }
 
@@ -58,6 +66,10 @@ mod leading {
     use crate::workers::address::NatsAddress;
     use crate::workers::{LeadOptions, OnLost, check_lead, lead};
 
+    /// Where nobody says otherwise.
+    const WAIT: &str = "5m";
+    const AWAY: &str = "10m";
+
     /// Leads a run with these options.
     pub(in crate::cli) fn lead_command(args: LeadArgs, options: RunOptions) -> u8 {
         match lead_options(args, options) {
@@ -75,17 +87,20 @@ mod leading {
             address.check(&identity)?;
         }
         check_lead(&options.plan, slices, address.is_none())?;
+        if address.is_some() && options.shards.is_some() {
+            return Err("--shards is for workers on this host; with --over each says its own, `fleetsim worker --shards N`".into());
+        }
         let RunOptions { plan, out, certs, ui, shards, outlets, .. } = options;
         Ok(LeadOptions {
             plan,
             slices,
             over: address.map(|address| (address, identity)),
             run: run.map(|run| run.parse()).transpose()?,
-            wait: wait_of("--wait", &wait)?,
-            away: wait_of("--nats-away", &nats_away)?,
+            wait: wait_of("--wait", wait.as_deref().unwrap_or(WAIT))?,
+            away: wait_of("--nats-away", nats_away.as_deref().unwrap_or(AWAY))?,
             on_lost: match on_lost {
-                LostChoice::Drain => OnLost::Drain,
-                LostChoice::Continue => OnLost::Continue,
+                None | Some(LostChoice::Drain) => OnLost::Drain,
+                Some(LostChoice::Continue) => OnLost::Continue,
             },
             out,
             certs,

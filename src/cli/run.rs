@@ -137,7 +137,10 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     let jobs_afterwards = if args.keep_jobs { JobsAfterwards::Kept } else { JobsAfterwards::Deleted };
     let shards = args.shards.map(usize::from);
     let outlets = Outlets { metrics: args.metrics, ci };
-    let is_led = args.lead.is_wanted();
+    let is_led = match args.lead.is_wanted() {
+        Ok(is_led) => is_led,
+        Err(message) => return usage(message),
+    };
     let options =
         RunOptions { plan, out: args.out, certs, ui, shards, title: None, shard, led: None, step: None, jobs_afterwards, outlets };
     match args.repeat {

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub(super) struct WorkerArgs {
     /// The NATS server that carries the run: tls://HOST:PORT, or nats://127.0.0.1:PORT
-    #[arg(long, value_name = "URL", env = "FLEETSIM_OVER")]
+    #[arg(long, value_name = "URL")]
     over: String,
     /// The run, as its leader says
-    #[arg(long, value_name = "ID", env = "FLEETSIM_RUN_ID")]
+    #[arg(long, value_name = "ID")]
     run: String,
     /// The slice to drive, from 0/N on [default: JOB_COMPLETION_INDEX, SLURM_ARRAY_TASK_ID or AWS_BATCH_JOB_ARRAY_INDEX]
     #[arg(long, value_name = "I/N")]

@@ -187,6 +187,7 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
         uncreated: &parts.parts[0].shard.uncreated,
         audit: Ok(None),
     });
+    writer.set_shard_seconds(replay.seconds());
     writer.set_checks(checks);
     let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
     writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, None)?;

@@ -97,7 +97,8 @@ impl Parts {
     /// As the manifest of the whole has them.
     pub(super) fn totals(&self, clocks: &BTreeMap<u32, ShardClock>) -> Vec<MergedShard> {
         let totals = |part: &Part| MergedShard {
-            run_s: part.manifest.totals.run_s,
+            // Known when all of it is read.
+            run_s: 0,
             generator: part.manifest.totals.generator,
             lateness_ms: part.manifest.totals.lateness_ms,
             clock: clocks.get(&part.shard.slice.index()).copied(),

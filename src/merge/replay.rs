@@ -51,9 +51,10 @@ impl WholeRun {
         }
     }
 
-    /// Takes in what the shards have to say of a second, each by its place.
-    pub(crate) fn take(&mut self, second: u64, parts: Vec<(usize, ShardSecond)>, is_last: bool) -> Arc<Snapshot> {
-        let joined = self.joiner.join(second, parts);
+    /// Takes in what the shards have to say of a second, each by its place; so many of them say nothing that should.
+    pub(crate) fn take(&mut self, second: u64, parts: Vec<(usize, ShardSecond)>, missing: u64, is_last: bool) -> Arc<Snapshot> {
+        let mut joined = self.joiner.join(second, parts);
+        joined.input.intervals_lost += missing;
         for (job, at) in joined.jobs {
             let targets = self.targets.get(&job).copied().unwrap_or_default();
             self.collector.job_created(&job, targets, at);
@@ -142,7 +143,7 @@ impl Replay {
             parts.extend(stream.take(second)?.map(|part| (shard, part)));
         }
         let is_last = self.streams.iter().all(|stream| stream.next.is_none());
-        let snapshot = self.whole.take(second, parts, is_last);
+        let snapshot = self.whole.take(second, parts, 0, is_last);
         Ok(Some((snapshot, is_last)))
     }
 

@@ -179,6 +179,11 @@ impl ResultsWriter {
         }
     }
 
+    /// How many seconds each shard of a merged run has told of.
+    pub fn set_shard_seconds(&mut self, seconds: impl Iterator<Item = u64>) {
+        self.manifest.merged.iter_mut().zip(seconds).for_each(|(shard, seconds)| shard.run_s = seconds);
+    }
+
     /// Second 0 began at this time since the epoch, by whatever clock.
     pub fn set_origin(&mut self, since_epoch: Duration) {
         self.hlog.set_origin(since_epoch);

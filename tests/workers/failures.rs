@@ -34,7 +34,8 @@ fn a_worker_that_is_killed_is_named_with_its_last_second_and_the_others_drain() 
     assert!(findings[0].starts_with("the run was ended early: shard 1/3 was lost"), "{findings:?}");
     let manifest = fleet.manifest("whole");
     assert_eq!((&manifest["verdict"], &manifest["merged"][1]["verdict"]), (&"INVALID".into(), &"RUNNING".into()));
-    assert!(manifest["merged"][1]["run_s"] == 0 && manifest["totals"]["run_s"].as_u64().unwrap() > 15, "{manifest}");
+    let seconds = |slice: usize| manifest["merged"][slice]["run_s"].as_u64().unwrap();
+    assert!((2..10).contains(&seconds(1)) && seconds(0) > 15 && manifest["totals"]["run_s"].as_u64().unwrap() > 15, "{manifest}");
 }
 
 #[test]

@@ -114,6 +114,7 @@ fn what_cannot_be_led_is_said_before_anything_is_there() {
     let bench = Bench::new(1);
     let emulator = "name = 's'\n[fleet]\nthings = 4\n[end]\nduration = '1s'";
     let expecting = "name = 's'\n[target]\nkind = 'mqtt'\nhost = 'h'\n[target.tls]\ncert = 'c'\nkey = 'k'\n[fleet]\nthings = 3\n[end]\nexpect = 3";
+    let idle = &expecting.replace("expect = 3", "duration = '1s'");
     let restart = emulator
         .replace("[end]\nduration = '1s'", "[[event]]\nat = '1s'\nkind = 'endpoint-restart'\nfor = '1s'\n[end]\nduration = '5s'");
     for (scenario, args, why) in [
@@ -127,6 +128,10 @@ fn what_cannot_be_led_is_said_before_anything_is_there() {
         (expecting, "--slices 2 --over nats://127.0.0.1:1", "use end.idle or end.duration"),
         (&restart, "--slices 2", "the event endpoint-restart is for an endpoint that one process starts"),
         (emulator, "--over nats://127.0.0.1:1", "--slices"),
+        (emulator, "--on-lost continue", "--slices"),
+        (emulator, "--slices 2 --nats-ca x", "--slices N --over URL"),
+        (emulator, "--slices 2 --shard 0/2 --start-at 2026-11-29T18:30:00Z", "--shard"),
+        (idle, "--slices 2 --shards 2 --over nats://127.0.0.1:1", "fleetsim worker --shards N"),
     ] {
         bench.write("s.toml", scenario);
         let args: Vec<&str> = ["run", "s.toml", "--out", "out"].into_iter().chain(args.split(' ')).collect();
@@ -134,9 +139,9 @@ fn what_cannot_be_led_is_said_before_anything_is_there() {
         assert!(told.contains(why) && !bench.path("out").exists(), "{args:?}: {told}");
     }
     bench.write("s.toml", emulator);
-    let mut command = bench.command(&["run", "s.toml", "--slices", "2", "--ui", "plain", "--out", "out"]);
-    let nowhere = ["/usr/sbin", "/usr/local/sbin"].iter().any(|folder| std::path::Path::new(folder).join("nats-server").exists());
-    if !nowhere {
+    // Only where packages have put none into the folders of servers.
+    if !["/usr/sbin", "/usr/local/sbin"].iter().any(|folder| std::path::Path::new(folder).join("nats-server").exists()) {
+        let mut command = bench.command(&["run", "s.toml", "--slices", "2", "--ui", "plain", "--out", "out"]);
         let told = assert_code(&command.env("PATH", "/nowhere").output().unwrap(), 2);
         assert!(told.contains("apt-get install nats-server"), "{told}");
     }

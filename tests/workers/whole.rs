@@ -1,8 +1,9 @@
 //! What four workers do is what one process does.
 
 use crate::bench::{Bench, EACH_ITS_OWN, in_account};
-use crate::nats::{Fleet, Nats};
-use std::process::Stdio;
+use crate::nats::{Fleet, Nats, Process};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const THINGS: usize = 2_000;
 
@@ -82,4 +83,28 @@ fn a_run_on_this_host_alone_starts_server_endpoint_and_workers_by_itself() {
     assert!(rows.len() == 40 && rows.iter().all(|row| row[2] == "SUCCEEDED"), "{rows:?}");
     assert!(told.contains("all 2 slices are ready") && String::from_utf8_lossy(&output.stdout).contains("2 shards"), "{told}");
     assert!(!bench.path("whole/local").exists(), "what only the run itself needed is gone");
+}
+
+#[test]
+fn a_leader_that_is_killed_leaves_no_process_on_its_host_and_the_folders_of_its_workers() {
+    let bench = Bench::new(0);
+    let scenario =
+        "name = 's'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'all'\nshare = 1.0\nworkflow = 'none'\n[end]\nduration = '100s'\n";
+    bench.write("s.toml", scenario);
+    let mut leader =
+        Process::spawn(&bench, "leader", &["run", "s.toml", "--ui", "plain", "--slices", "2", "--out", "whole"], |_| {});
+    leader.wait_for("t=2s");
+    leader.kill();
+    let folder = bench.path("whole").display().to_string();
+    let is_left = || {
+        let found = Command::new("pgrep").args(["-f", &folder]).output().expect("pgrep is installed");
+        !found.stdout.is_empty()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while is_left() {
+        assert!(Instant::now() < deadline, "something of it is left");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let merged = bench.run(&["merge", "merged", "whole/local/slice-000", "whole/local/slice-001"]);
+    assert_eq!(merged.status.code(), Some(105), "{}", String::from_utf8_lossy(&merged.stderr));
 }

@@ -75,7 +75,7 @@ pub(super) async fn conduct(
     let start = match barrier::pass(&mut site, &mut table, options.wait, faces, stop).await {
         Ok(start) => start,
         Err(error) => {
-            site.take_down(false).await;
+            site.take_down(false, false).await;
             return Err(error);
         }
     };
@@ -84,7 +84,7 @@ pub(super) async fn conduct(
         Ok(course) => course,
         Err(error) => {
             site.pulse.order(Order::Abort);
-            site.take_down(false).await;
+            site.take_down(false, false).await;
             return Err(error);
         }
     };
@@ -92,7 +92,8 @@ pub(super) async fn conduct(
     let is_complete = end.is_ok() && table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_)));
     let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
     let led = Led { end, findings: table.findings(), clocks: clocks(&table), folders };
-    site.take_down(is_complete).await;
+    let is_over = led.end.is_ok();
+    site.take_down(is_over, is_complete).await;
     Ok(led)
 }
 

@@ -57,8 +57,9 @@ impl Live {
     pub(super) fn poll(&mut self, table: &Table) -> Option<Arc<Snapshot>> {
         let rows = table.rows();
         let (second, parts) = self.seconds.poll(|slice| rows[slice].is_awaited())?;
-        let slices = parts.len();
-        let snapshot = self.whole.take(second, parts, false);
+        let (slices, running) = (parts.len(), rows.iter().filter(|row| row.stage == Stage::Running).count());
+        // A second without those who are silent is a part of one; what they say later is in the results.
+        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64, false);
         self.is_connected |= slices == rows.len() && snapshot.phase >= Phase::Steady;
         let late = self.seconds.take_late();
         if late > 0 {

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The server's program.
-pub(super) const PROGRAM: &str = "nats-server";
+const PROGRAM: &str = "nats-server";
 /// Where packages put servers, besides the PATH.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// From its start to the file that says where it listens.
@@ -34,12 +34,7 @@ impl NatsServer {
     /// # Errors
     /// When there is none, or it does not get ready; for people.
     pub(super) fn start(dir: &Path) -> Result<Self, String> {
-        let program = find(PROGRAM).ok_or_else(|| {
-            format!(
-                "--slices without --over needs {PROGRAM} on the PATH: `apt-get install nats-server` on Debian, or the program from \
-                 https://github.com/nats-io/nats-server/releases; with a server that runs already say --over nats://HOST:4222"
-            )
-        })?;
+        let program = program()?;
         let failed = |why: String| format!("start {}: {why}", program.display());
         fs::create_dir_all(dir).map_err(|error| failed(format!("make {}: {error}", dir.display())))?;
         let log = File::create(dir.join("nats-server.log")).map_err(|error| failed(error.to_string()))?;
@@ -224,6 +219,19 @@ fn end(process: &mut Child, limit: Duration) {
         let _ = process.kill();
         let _ = process.wait();
     }
+}
+
+/// The server that is found on the PATH.
+///
+/// # Errors
+/// When there is none: how to get one.
+pub(super) fn program() -> Result<PathBuf, String> {
+    find(PROGRAM).ok_or_else(|| {
+        format!(
+            "--slices without --over needs {PROGRAM} on the PATH: `apt-get install nats-server` on Debian, or the program from \
+             https://github.com/nats-io/nats-server/releases; with a server that runs already say --over nats://HOST:4222"
+        )
+    })
 }
 
 /// A program by its name.

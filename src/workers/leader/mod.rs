@@ -22,7 +22,7 @@ use super::names::RunId;
 use crate::exit;
 use crate::exposition::{Exposition, RunLabels};
 use crate::preflight;
-use crate::report::{CiFiles, Mode, ResultsWriter};
+use crate::report::{Mode, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::run::folder::{self, RunsOn};
 use crate::run::run_info::led_info;
@@ -100,7 +100,8 @@ pub fn check(plan: &Plan, slices: u32, is_local: bool) -> Result<(), String> {
     endpoint::check(plan)?;
     let slice: Slice = format!("0/{slices}").parse()?;
     let shard = ShardOptions { slice, start: ShardStart::Led { run_id: String::new() } };
-    shard.check_slices(plan)
+    shard.check_slices(plan)?;
+    if is_local { local::program().map(drop) } else { Ok(()) }
 }
 
 /// Leads; returns the exit code.
@@ -121,18 +122,11 @@ pub fn lead(options: LeadOptions) -> u8 {
 }
 
 async fn led(options: LeadOptions) -> u8 {
-    let (mut writer, roster, ci) = match begin(&options) {
+    let Begun { mut writer, roster, exposition } = match begin(&options) {
         Ok(begun) => begun,
         Err((code, why)) => {
             say(&format!("fleetsim: failed to {why}"));
             return code;
-        }
-    };
-    let exposition = match options.outlets.metrics.map(Exposition::start).transpose() {
-        Ok(exposition) => exposition,
-        Err(error) => {
-            say(&format!("fleetsim: failed to {error}"));
-            return exit::ERROR;
         }
     };
     let dir = writer.dir().to_owned();
@@ -165,7 +159,7 @@ async fn led(options: LeadOptions) -> u8 {
         ui.finished(&concluded.manifest, stop.next()).await;
     }
     let code = ui.conclude(&concluded.manifest, &dir, &concluded.failures, concluded.code);
-    match ci.write(&concluded.manifest, &dir) {
+    match options.outlets.ci.write(&concluded.manifest, &dir) {
         Ok(()) => code,
         Err(error) => {
             say(&format!("fleetsim: failed to {error}"));
@@ -174,21 +168,28 @@ async fn led(options: LeadOptions) -> u8 {
     }
 }
 
+/// What a run is shown and kept by.
+struct Begun {
+    writer: ResultsWriter,
+    roster: Roster,
+    exposition: Option<Exposition>,
+}
+
 /// Makes the results folder; the exit code and why not.
-fn begin(options: &LeadOptions) -> Result<(ResultsWriter, Roster, CiFiles), (u8, String)> {
+fn begin(options: &LeadOptions) -> Result<Begun, (u8, String)> {
     let failed = |error: &dyn std::fmt::Display| (exit::ERROR, error.to_string());
-    let ci = options.outlets.ci.clone();
-    ci.check().map_err(|error| failed(&error))?;
+    options.outlets.ci.check().map_err(|error| failed(&error))?;
+    let exposition = options.outlets.metrics.map(Exposition::start).transpose().map_err(|error| failed(&error))?;
     let roster = Roster::new(&options.plan).map_err(|error| failed(&format_args!("name a thing: {error}")))?;
     let on = RunsOn { mode: Mode::Merged, host: preflight::facts(), shards: options.slices as usize, shard: None };
     let writer = folder::create(options.out.as_deref(), &options.plan, &roster, &on).map_err(|error| match error {
-        crate::report::ReportError::NotEmpty { .. } => (exit::USAGE, error.to_string()),
+        ReportError::NotEmpty { .. } => (exit::USAGE, error.to_string()),
         error => failed(&error),
     })?;
     if options.out.is_none() {
         folder::point_latest(writer.dir());
     }
-    Ok((writer, roster, ci))
+    Ok(Begun { writer, roster, exposition })
 }
 
 /// By which a run is called that nobody has named, and what its jobs' ids end with.

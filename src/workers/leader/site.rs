@@ -106,11 +106,11 @@ impl Site {
         let _ = put(&self.keys, names::OVER, why.to_owned()).await;
     }
 
-    /// Takes it down; `is_complete`: nobody needs any more what the workers have on this host.
-    pub(super) async fn take_down(self, is_complete: bool) {
+    /// Takes it down. `is_over`: nobody comes any more; `is_complete`: nobody needs any more what the workers have on this host.
+    pub(super) async fn take_down(self, is_over: bool, is_complete: bool) {
         let Self { connection, inbox, pulse, local, endpoint, .. } = self;
         drop((inbox, pulse));
-        if is_complete {
+        if is_over {
             connection.remove().await;
         }
         if let Some(Local { mut workers, server, dir }) = local {

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Until the last word is acknowledged, where the server can be reached.
 const DELIVER_LIMIT: Duration = Duration::from_secs(120);
-/// The same where it could not be reached when the work was done, or nobody leads any more.
+/// The same where nobody leads any more.
 const PARTING_LIMIT: Duration = Duration::from_secs(10);
 
 /// What `fleetsim worker` was asked for.
@@ -90,7 +90,8 @@ async fn worked(options: WorkerOptions) -> u8 {
 async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
     let Joined { connection, plan, jobs_id, slice, wait, away } = joined;
     let outbox = Outbox::new(connection.clone(), slice.index());
-    outbox.say(&Told::Registered { host: preflight::facts(), pid: std::process::id() }).await;
+    // Where that does not get through nobody will begin: the leader misses this worker, and says so.
+    let _ = tokio::time::timeout(wait, outbox.say(&Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
     say(&format!("slice {slice} of run {}", connection.run));
 
     let prefix = format!("{}-shard-{}-of-{}-", plan.name, slice.index(), slice.count());
@@ -124,12 +125,23 @@ async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
     };
     let code = ears.with_deadline(wait, run_once(options)).await;
     announcing.abort();
-    let limit = if ears.leader_is_gone() || !connection.is_up() { PARTING_LIMIT.min(away) } else { DELIVER_LIMIT };
-    let delivered = tokio::time::timeout(limit, async {
+    let limit = match (ears.leader_is_gone(), connection.is_up()) {
+        (true, _) => PARTING_LIMIT,
+        (false, true) => DELIVER_LIMIT,
+        (false, false) => away,
+    };
+    let delivering = async {
         let _ = telling.await;
         deliver(&outbox, &out, code).await
-    });
-    let why = match delivered.await {
+    };
+    let delivered = match StopRequests::listen(None) {
+        Ok(mut stop) => tokio::select! {
+            delivered = tokio::time::timeout(limit, delivering) => delivered,
+            () = stop.next() => Ok(Err("somebody wanted it to end".into())),
+        },
+        Err(_) => tokio::time::timeout(limit, delivering).await,
+    };
+    let why = match delivered {
         Ok(Ok(())) => None,
         Ok(Err(why)) => Some(why),
         Err(_elapsed) => Some(format!("it was not acknowledged within {} s", limit.as_secs())),
