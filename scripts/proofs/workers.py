@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from .common import BINARY, ROOT, WORK, Serve, figure, manifest_of, results
+from .common import BINARY, ROOT, WORK, Process, Serve, figure, manifest_of, results
 from .control import Control
 from .slurm import slurm
 
@@ -204,9 +204,11 @@ def workers(verdict):
                 leader = Leader(scenario, WORKERS, nats, out)
                 leader.wait_for("workers: fleetsim worker")
                 with Watch({"nats": nats.process.pid, "leader": leader.process.pid}) as watch:
-                    started = by_hand(nats, folders) if what == "by hand" else None
-                    if started is not None:
+                    if what == "by hand":
+                        running = []
+                        started = by_hand(nats, folders, running)
                         judge(verdict, what, leader, out, folders, leader.wait_for(f"{WORKERS} of {WORKERS} are there") - started, watch)
+                        verdict.check("workers that did not end with 0", sum(process.wait(timeout=60) != 0 for process in running), 0)
                         continue
                     with slurm(WORKERS) as found:
                         if found is None:
@@ -218,10 +220,9 @@ def workers(verdict):
                         judge(verdict, what, leader, out, folders, leader.wait_for(f"{WORKERS} of {WORKERS} are there") - started, watch)
 
 
-def by_hand(nats, folders):
+def by_hand(nats, folders, running):
     """When the last one was started."""
-    for index, folder in enumerate(folders):
-        worker(nats, folder, index, WORKERS)
+    running.extend(worker(nats, folder, index, WORKERS) for index, folder in enumerate(folders))
     return time.monotonic()
 
 
@@ -241,8 +242,9 @@ def as_array(found, nats):
 
 def six_endpoints(stack, port):
     """On an address each, with one PKI."""
+    command = (BINARY, "serve", "--dir", WORK / "pki", "--https-port", "0", "--api-port", "0", "--things", str(HUNDRED_THOUSAND), "--mqtt-port", str(port))
     for n in range(1, SIX + 1):
-        yield stack.enter_context(Serve(HUNDRED_THOUSAND, "--bind", f"127.0.0.{n}", "--mqtt-port", str(port)))
+        yield stack.enter_context(Process(*command, "--bind", f"127.0.0.{n}"))
 
 
 @figure

@@ -187,6 +187,8 @@ impl App {
     #[must_use]
     pub fn new(run_info: RunInfo, theme: Theme) -> Self {
         let finder = Finder::new(Arc::clone(&run_info.things.names), run_info.slice);
+        // Things of workers are too far away to be asked.
+        let unanswered = run_info.workers > 0;
         Self {
             run_info,
             theme,
@@ -206,7 +208,7 @@ impl App {
             finder,
             most_hit: Vec::new(),
             workers: Vec::new(),
-            unanswered: false,
+            unanswered,
             leaves_in_s: None,
         }
     }
