@@ -427,7 +427,7 @@ fn workers_of_a_run_have_a_tab_and_the_overview_counts_them() {
     app.run_info.workers = 3;
     let row = |slice, state, is_here, second| WorkerRow {
         slice,
-        host: format!("host-{slice}"),
+        hostname: format!("host-{slice}"),
         state,
         is_here,
         connected: 3_333,
@@ -439,7 +439,8 @@ fn workers_of_a_run_have_a_tab_and_the_overview_counts_them() {
         clock_uncertainty_ms: 0.05,
     };
     app.workers = vec![row(0, "running", true, Some(59)), row(1, "silent", false, Some(55)), row(2, "running", true, Some(60))];
-    assert!(text(&app, (120, 40)).contains("2/3 workers"));
+    let overview = text(&app, (120, 40));
+    assert!(overview.contains("2/3 workers"), "{overview}");
     press(&mut app, "Left");
     assert_eq!(app.tab, Tab::Workers);
     press(&mut app, "s s");

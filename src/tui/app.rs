@@ -72,7 +72,7 @@ pub enum Tab {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerRow {
     pub slice: u32,
-    pub host: String,
+    pub hostname: String,
     /// How it stands, in a word.
     pub state: &'static str,
     /// Whether it is one of those that the run counts on, or that have ended.

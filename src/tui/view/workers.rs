@@ -11,7 +11,7 @@ use ratatui::style::Style;
 fn columns<'a>() -> Vec<Column<&'a WorkerRow>> {
     vec![
         Column::number("slice", 5, 0, |row| row.slice.to_string()),
-        Column::text("host", 16, 0, |row| row.host.clone()),
+        Column::text("hostname", 16, 0, |row| row.hostname.clone()),
         Column::text("state", 9, 0, |row| row.state.into()),
         Column::number("connected", 9, 0, |row| grouped(row.connected)),
         Column::number("messages/s", 10, 1, |row| grouped(row.messages_per_s)),

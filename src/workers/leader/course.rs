@@ -141,7 +141,7 @@ impl<'a> Course<'a> {
                 limit_reached: false,
                 uncreated: Vec::new(),
             };
-            let host = row.host.clone().unwrap_or_else(preflight::facts);
+            let host = row.facts.clone().unwrap_or_else(preflight::facts);
             let on = RunsOn { mode: Mode::Run, host, shards: row.threads, shard: Some(shard) };
             // What was told has no process, whatever becomes of the worker's.
             let manifest = Manifest { pid: 0, ..manifest(&site.plan, &on) };

@@ -94,7 +94,7 @@ fn worker_row(slice: u32, row: &Row, figures: Figures) -> WorkerRow {
     };
     WorkerRow {
         slice,
-        host: row.host.as_ref().map_or_else(String::new, |host| host.hostname.clone()),
+        hostname: row.facts.as_ref().map_or_else(String::new, |facts| facts.hostname.clone()),
         state,
         is_here: row.is_awaited() || matches!(row.stage, Stage::Ready | Stage::Registered | Stage::Closing | Stage::Ended(_)),
         connected: figures.connected,

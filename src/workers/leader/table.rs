@@ -44,7 +44,7 @@ pub(super) struct Ending {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub stage: Stage,
-    pub host: Option<HostFacts>,
+    pub facts: Option<HostFacts>,
     pub threads: usize,
     pub clock: ClockReading,
     /// The last second that it told of.
@@ -88,7 +88,7 @@ impl Table {
     pub(super) fn new(slices: u32, now: Mono) -> Self {
         let row = Row {
             stage: Stage::Awaited,
-            host: None,
+            facts: None,
             threads: 1,
             clock: ClockReading::default(),
             second: None,
@@ -111,9 +111,9 @@ impl Table {
     }
 
     /// Somebody has it.
-    pub(super) fn registered(&mut self, slice: u32, host: HostFacts, now: Mono) {
+    pub(super) fn registered(&mut self, slice: u32, facts: HostFacts, now: Mono) {
         let row = self.heard(slice, now);
-        row.host = Some(host);
+        row.facts = Some(facts);
         if row.stage == Stage::Awaited {
             row.stage = Stage::Registered;
         }
