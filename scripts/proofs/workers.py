@@ -256,6 +256,10 @@ def hundred_thousand(verdict):
         port = free_port("127.0.0.6")
         serves = list(six_endpoints(stack, port))
         pki = serves[0].ready["dir"]
+        # Things are dealt to the endpoints as they are to the workers, so each endpoint has a job for the things that it has.
+        controls = [Control(serve.ready["api"], pki) for serve in serves]
+        for n, control in enumerate(controls):
+            control.group("mine", range(n, HUNDRED_THOUSAND, SIX))
         hosts = ", ".join(f'"127.0.0.{n}"' for n in range(1, SIX + 1))
         scenario = WORK / "hundred-thousand.toml"
         scenario.write_text(WORKING.format(hosts=hosts, port=port, pki=pki, things=HUNDRED_THOUSAND))
@@ -267,10 +271,6 @@ def hundred_thousand(verdict):
         processes |= {f"worker {n}": process.pid for n, process in enumerate(running)}
         processes |= {f"endpoint {n}": serve.process.pid for n, serve in enumerate(serves)}
         watch = stack.enter_context(Watch(processes))
-        # Things are dealt to the endpoints as they are to the workers, so each endpoint has a job for the things that it has.
-        controls = [Control(serve.ready["api"], pki) for serve in serves]
-        for n, control in enumerate(controls):
-            control.group("mine", range(n, HUNDRED_THOUSAND, SIX))
         leader.wait_for(f"conn={HUNDRED_THOUSAND}/{HUNDRED_THOUSAND}", limit=600)
         connected_gb = watch.peak / 1e9
         for n, control in enumerate(controls):

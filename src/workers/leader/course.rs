@@ -5,7 +5,7 @@ use super::folders::SliceFolder;
 use super::inbox::Delivery;
 use super::live::{Live, Records};
 use super::local::folder_name;
-use super::outcome::Led;
+use super::outcome::Conducted;
 use super::site::Site;
 use super::table::{Change, Ending, Row, Stage, Table};
 use super::{LeadError, LeadOptions, OnLost};
@@ -65,7 +65,7 @@ pub(super) async fn conduct(
     writer: &mut ResultsWriter,
     faces: Faces<'_>,
     stop: &mut StopRequests,
-) -> Result<Led, LeadError> {
+) -> Result<Conducted, LeadError> {
     let dir = writer.dir().to_owned();
     let mut table = Table::new(options.slices, clock::mono());
     let mut site = tokio::select! {
@@ -91,10 +91,10 @@ pub(super) async fn conduct(
     let end = course.run(&mut site, &mut table, writer, faces, stop).await;
     let is_complete = end.is_ok() && table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_)));
     let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
-    let led = Led { end, findings: table.findings(), clocks: clocks(&table), folders };
-    let is_over = led.end.is_ok();
+    let conducted = Conducted { end, findings: table.findings(), clocks: clocks(&table), folders };
+    let is_over = conducted.end.is_ok();
     site.take_down(is_over, is_complete).await;
-    Ok(led)
+    Ok(conducted)
 }
 
 fn clocks(table: &Table) -> BTreeMap<u32, ShardClock> {

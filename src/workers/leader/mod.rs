@@ -148,10 +148,10 @@ async fn led(options: LeadOptions) -> u8 {
         });
         ui.announce(&format!("metrics: {}", exposition.url()));
     }
-    let led =
+    let conducted =
         course::conduct(&options, &roster, &mut writer, course::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop)
             .await;
-    let concluded = outcome::conclude(led, writer, &ui).await;
+    let concluded = outcome::conclude(conducted, writer, &ui).await;
     if let Some(exposition) = &exposition {
         exposition.conclude(concluded.manifest.verdict);
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A run that began.
-pub(super) struct Led {
+pub(super) struct Conducted {
     /// How it came to its end, where its slices do not tell.
     pub end: Result<Option<End>, LeadError>,
     pub findings: Vec<Finding>,
@@ -30,9 +30,9 @@ pub(super) struct Concluded {
 }
 
 /// Makes the results of a run that was led, and says how it went.
-pub(super) async fn conclude(led: Result<Led, LeadError>, mut writer: ResultsWriter, ui: &Ui) -> Concluded {
-    let Led { end, findings, clocks, folders } = match led {
-        Ok(led) => led,
+pub(super) async fn conclude(conducted: Result<Conducted, LeadError>, mut writer: ResultsWriter, ui: &Ui) -> Concluded {
+    let Conducted { end, findings, clocks, folders } = match conducted {
+        Ok(conducted) => conducted,
         Err(error) => return never_begun(&mut writer, &error),
     };
     let (end, failure) = match end {
