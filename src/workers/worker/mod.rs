@@ -155,11 +155,12 @@ fn last_word(connection: &Connection, out: &Path, slice: Slice, code: u8, undeli
     if is_leaderless {
         say(&format!("fleetsim: the leader of run {} is gone: slice {slice} was drained, and is in {folder}", connection.run));
     }
-    if let Some(why) = undelivered {
-        say(&format!(
+    say(&match undelivered {
+        None => format!("slice {slice} was handed over; its folder is {folder}"),
+        Some(why) => format!(
             "fleetsim: failed to hand slice {slice} over: {why}; it is in {folder}, for `fleetsim merge` with those of the other slices"
-        ));
-    }
+        ),
+    });
     match code {
         exit::PASS | exit::FAIL | exit::INVALID if undelivered.is_some() => exit::ERROR,
         // What thresholds and load make of the whole is the leader's to say.
