@@ -36,6 +36,9 @@ fn a_worker_that_is_killed_is_named_with_its_last_second_and_the_others_drain() 
     assert_eq!((&manifest["verdict"], &manifest["merged"][1]["verdict"]), (&"INVALID".into(), &"RUNNING".into()));
     let seconds = |slice: usize| manifest["merged"][slice]["run_s"].as_u64().unwrap();
     assert!((2..10).contains(&seconds(1)) && seconds(0) > 15 && manifest["totals"]["run_s"].as_u64().unwrap() > 15, "{manifest}");
+    let file = |folder: &str| std::fs::read(bench.path(folder).join("intervals.bin")).unwrap();
+    let (kept, told) = (file("worker-1"), file("whole/workers/slice-001"));
+    assert!(kept.starts_with(&told) && told.len() > 100, "what it had told stands in for it, to the byte");
 }
 
 #[test]
