@@ -133,7 +133,7 @@ pub fn check(plan: &Plan) -> Result<(), String> {
     if let Some(remote) = plan.target.remote() {
         match Roster::new(plan) {
             Ok(roster) => {
-                drop(certificates::read(&Wanted::new(plan, remote, &roster, Slice::WHOLE, None), &mut faults, &mut |_| {}))
+                drop(certificates::read(&Wanted::new(plan, remote, &roster, Slice::WHOLE, None), &mut faults, &mut |_| {}));
             }
             Err(error) => faults.add(error.to_string()),
         }

@@ -113,7 +113,7 @@ async fn check_time(keys: &Store, run: &str) -> Result<(), NotJoined> {
     }
     let start_at = get(keys, names::START).await.map_err(NotJoined::Failed)?.map(text);
     let Some(start_at) = start_at else { return Ok(()) };
-    let late = start_at.parse::<StartAt>().map_or(0.0, |start_at| run::late_s(start_at));
+    let late = start_at.parse::<StartAt>().map_or(0.0, run::late_s);
     Err(NotJoined::Refused(format!(
         "run {run} has all of its workers, and its start at {start_at} is {}: nothing is made up for, so nobody comes late",
         if late > 0.0 { format!("past, by {late:.1} s") } else { "near".into() }

@@ -7,8 +7,11 @@ use crate::report::{Manifest, MergedShard};
 use load_metrics::format::{bytes, grouped, milliseconds};
 use maud::html;
 
-/// What one of them was, and did, in the order of the columns.
-const COLUMNS: [(&str, fn(&MergedShard) -> String); 13] = [
+/// A column's title, and its cell.
+type Column = (&'static str, fn(&MergedShard) -> String);
+
+/// What one of them was, and did.
+const COLUMNS: [Column; 13] = [
     ("slice", |shard| shard.slice.to_string()),
     ("host", |shard| shard.host.hostname.clone()),
     ("verdict by itself", |shard| shard.verdict.as_str().to_owned()),
