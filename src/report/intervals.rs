@@ -70,7 +70,6 @@ impl IntervalsWriter {
     }
 
     /// Appends a record that another process made.
-    #[cfg(feature = "nats")]
     pub(crate) fn append(&mut self, record: &[u8]) -> Result<(), ReportError> {
         self.out.append(record)
     }
@@ -90,7 +89,6 @@ fn record(second: &ShardSecond<&[Interval]>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it is not what was written, or cannot be of such a run.
-#[cfg(feature = "nats")]
 pub(crate) fn decode_record(record: &[u8], bounds: &Bounds) -> Result<ShardSecond, String> {
     let (length, rest) = record.split_first_chunk::<4>().ok_or("it is too short")?;
     let (expected, content) = rest.split_first_chunk::<CHECKSUM_BYTES>().ok_or("it is too short")?;

@@ -39,7 +39,6 @@ pub(crate) use grid::{finish, table};
 pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
-#[cfg(feature = "nats")]
 pub(crate) use intervals::{IntervalsWriter, decode_record};
 pub use manifest::{
     EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardTotals, ThresholdTotals, Totals,

@@ -20,7 +20,6 @@ mod process;
 pub(crate) mod run_info;
 mod series;
 mod shard;
-#[cfg(feature = "nats")]
 pub(crate) mod shared_endpoint;
 mod sources;
 pub(crate) mod starts;
@@ -36,7 +35,6 @@ pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, Measured
 pub use needs::needs;
 pub use observe::Gauges;
 pub use series::run_series;
-#[cfg(feature = "nats")]
 pub(crate) use shard::late_s;
 pub use shard::{ShardOptions, ShardStart, StartAt};
 pub(crate) use stop::StopRequests;

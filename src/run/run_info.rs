@@ -1,12 +1,9 @@
 //! What a dashboard must know of a run besides its seconds.
 
 use super::Setup;
-#[cfg(feature = "nats")]
 use crate::preflight;
-#[cfg(feature = "nats")]
 use crate::roster::Roster;
 use crate::scenario::plan::{EndPlan, EndWhen, Plan};
-#[cfg(feature = "nats")]
 use crate::slice::Slice;
 use crate::tui::app::RunInfo;
 use iot_jobs::JobId;
@@ -37,7 +34,6 @@ pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
 }
 
 /// The same of a run whose things are driven by workers.
-#[cfg(feature = "nats")]
 pub(crate) fn led_info(plan: &Plan, roster: &Roster, slices: u32, dir: &Path) -> RunInfo {
     let host = preflight::facts();
     RunInfo {

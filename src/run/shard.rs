@@ -51,7 +51,6 @@ enum Left {
 }
 
 /// Seconds since the start; negative where it is to come.
-#[cfg(feature = "nats")]
 pub(crate) fn late_s(start_at: StartAt) -> f64 {
     -start_at.ms_from(clock::epoch_ms()) as f64 / 1e3
 }

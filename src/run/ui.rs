@@ -5,7 +5,6 @@ use crate::exit;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
-#[cfg(feature = "nats")]
 use crate::tui::app::WorkerRow;
 use crate::tui::app::{Conclusion, RunInfo, Step};
 use crate::tui::theme::Theme;
@@ -154,7 +153,6 @@ impl Ui {
     }
 
     /// How the workers of the run stand.
-    #[cfg(feature = "nats")]
     pub(crate) fn workers(&self, rows: &[WorkerRow]) {
         if let Self::Tui { dashboard, .. } = self {
             dashboard.workers(rows);
