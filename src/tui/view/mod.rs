@@ -104,9 +104,14 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
         let style = if tab == app.tab { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", n + 1, tab.title()), style));
     }
-    frame.render_widget(Line::from(spans), tabs);
+    let named = Line::from(spans);
     let window = app.window_s().map_or("whole run".to_owned(), |s| format!("last {}", clock(Duration::from_secs(s))));
-    frame.render_widget(Line::styled(format!("charts: {window} "), theme.muted()).right_aligned(), tabs);
+    let window = Line::styled(format!("charts: {window} "), theme.muted());
+    // Tabs come first where there is no room for both.
+    if named.width() + window.width() <= usize::from(tabs.width) {
+        frame.render_widget(window.right_aligned(), tabs);
+    }
+    frame.render_widget(named, tabs);
 }
 
 /// In a word or two, whether the run goes on and how it went.
