@@ -3,6 +3,8 @@
 //! This package is the program: command line, scenarios, runs, reports, dashboard. What it is made of are the libraries in `crates/`;
 //! `docs/ARCHITECTURE.md` is the map: which crate and module does what, and who may name whom.
 
+#![cfg_attr(not(feature = "nats"), allow(dead_code, unused_imports, reason = "some of it is for workers alone"))]
+
 pub mod aws;
 pub mod billing;
 pub mod capacity;
@@ -24,3 +26,5 @@ pub mod scenario;
 pub mod slice;
 mod tail;
 pub mod tui;
+#[cfg(feature = "nats")]
+pub mod workers;

@@ -4,7 +4,7 @@
 use fleetsim::inspect::{Card, Message, Question, Reply, What};
 use fleetsim::roster::Things;
 use fleetsim::slice::Slice;
-use fleetsim::tui::app::{App, Conclusion, Overlay, RunInfo, RunState, Step, Tab};
+use fleetsim::tui::app::{App, Conclusion, Overlay, RunInfo, RunState, Step, Tab, WorkerRow};
 use fleetsim::tui::input::action;
 use fleetsim::tui::theme::Theme;
 use fleetsim::tui::update::{Command, mode, update};
@@ -48,6 +48,7 @@ fn app(name: &str, things: usize) -> App {
         }),
         slice: Slice::WHOLE,
         shards: 2,
+        workers: 0,
         cores: 2,
         descriptors_max: 20_000,
         end: "executions done, 5m at most".into(),
@@ -336,7 +337,7 @@ fn text(app: &App, size: (u16, u16)) -> String {
 /// Every tab at every size.
 fn gallery(mut app: App) -> String {
     let mut pictures = Vec::new();
-    for tab in Tab::VARIANTS.iter().copied() {
+    for tab in app.tabs().iter().copied() {
         update(&mut app, fleetsim::tui::input::Action::Show(tab));
         for (width, height) in SIZES {
             pictures.push(format!("=== {} {width}x{height}\n{}", tab.title(), text(&app, (width, height))));
@@ -374,7 +375,7 @@ fn events_under_way_are_told_on_every_screen() {
     let mut app = app("10k", 10_000);
     let events = vec![event(1, 20, 20), event(2, 1_500, 300), event(8, 4_000, 0), event(30, 0, 0)];
     app.second(Arc::new(Snapshot { events, ..nothing(10, 10_000) }));
-    for tab in Tab::VARIANTS.iter().copied() {
+    for tab in app.tabs().iter().copied() {
         update(&mut app, fleetsim::tui::input::Action::Show(tab));
         let screen = text(&app, SIZES[0]);
         let told: Vec<&str> = screen.lines().filter(|line| line.contains("by it")).map(str::trim).collect();
@@ -418,6 +419,33 @@ fn what_lies_over_the_panels() {
     let screens = [preparing, help, question, log, detail];
     let pictures: Vec<String> = screens.iter().map(|app| text(app, (80, 24))).collect();
     insta::assert_snapshot!(pictures.join("\n================\n"));
+}
+
+#[test]
+fn workers_of_a_run_have_a_tab_and_the_overview_counts_them() {
+    let mut app = full();
+    app.run_info.workers = 3;
+    let row = |slice, state, is_here, second| WorkerRow {
+        slice,
+        hostname: format!("host-{slice}"),
+        state,
+        is_here,
+        connected: 3_333,
+        messages_per_s: 1_200,
+        busy: 0.25 * f64::from(slice + 1),
+        lateness_ms: (slice != 1).then_some(1.5),
+        second,
+        clock_offset_ms: -0.25,
+        clock_uncertainty_ms: 0.05,
+    };
+    app.workers = vec![row(0, "running", true, Some(59)), row(1, "silent", false, Some(55)), row(2, "running", true, Some(60))];
+    let overview = text(&app, (120, 40));
+    assert!(overview.contains("2/3 workers"), "{overview}");
+    press(&mut app, "Left");
+    assert_eq!(app.tab, Tab::Workers);
+    press(&mut app, "s s");
+    let sizes = [(80, 24), (120, 24)];
+    insta::assert_snapshot!(sizes.map(|size| text(&app, size)).join("\n================\n"));
 }
 
 // -------------------------------------------------------------------------------------------------------------------- keys
@@ -484,7 +512,9 @@ fn a_frozen_display_stands_still_and_the_run_goes_on() {
 fn tabs_wrap_around_and_rows_stay_in_range() {
     let mut app = full();
     press(&mut app, "Left");
-    assert_eq!(Some(&app.tab), Tab::VARIANTS.last());
+    assert_eq!(app.tab, Tab::Things, "a run without workers has no tab for them");
+    press(&mut app, "6");
+    assert_eq!(app.tab, Tab::Things);
     press(&mut app, "Right Right");
     assert_eq!(app.tab, Tab::Latency);
     press(&mut app, "Up Down Down");

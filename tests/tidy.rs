@@ -43,6 +43,11 @@ const PURE: &[&str] = &[
     "tui/theme.rs",
     "tui/update.rs",
     "tui/view",
+    "workers/leader/seconds.rs",
+    "workers/leader/table.rs",
+    "workers/names.rs",
+    "workers/place.rs",
+    "workers/worker/follower.rs",
 ];
 
 /// Words a pure module has no business with: runtimes, TLS, JSON, files, environment, clocks, threads.
@@ -192,11 +197,25 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "crate::cli",
             "crate::inspect",
             "crate::tui",
+            "crate::workers",
             "iot_endpoint",
             "thing_transport",
         ],
     ),
-    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare", "crate::merge"]),
+    ("run", &["crate::capacity", "crate::check", "crate::cli", "crate::compare", "crate::merge", "crate::workers"]),
+    (
+        "workers",
+        &[
+            "crate::aws",
+            "crate::capacity",
+            "crate::check",
+            "crate::cli",
+            "crate::compare",
+            "crate::inspect",
+            "iot_endpoint",
+            "thing_transport",
+        ],
+    ),
 ];
 
 /// What one file does for all others, and why: text that no other file has, and files that may.

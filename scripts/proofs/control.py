@@ -52,9 +52,9 @@ class Control:
         return {"host": self.address, "x-amz-date": moment, "authorization": authorization, "content-type": "application/json"}
 
     def group(self, name, things):
-        """A thing group with the endpoint's first things in it."""
+        """A thing group with the endpoint's things of these numbers in it."""
         self.call("POST", f"/thing-groups/{name}", {})
-        for n in range(things):
+        for n in things:
             self.call("PUT", "/thing-groups/addThingToThingGroup", {"thingGroupName": name, "thingName": f"sim-{n:06}"})
 
     def job(self, name, group, document):

@@ -52,7 +52,7 @@ def against_thin(request, things, load, seconds, job=False):
     with Serve(things) as serve:
         if job:
             control = serve.control()
-            control.group("all", things)
+            control.group("all", range(things))
             control.job("fw", "all", document())
         ours = serve.floor("bare", load, things, seconds, request=request)
     with Thin(ours["answer_bytes"]) as thin:
@@ -125,7 +125,7 @@ def notify_all(verdict, things=10_000, runs=3):
         ledger.unlink(missing_ok=True)
         with Serve(things, "--ledger", ledger) as serve:
             control = serve.control()
-            control.group("all", things)
+            control.group("all", range(things))
             with Notified(serve, things) as notified:
                 verdict.check("things subscribed", notified.subscribed, things, at_least=True)
                 control.job("fw", "all", document())
@@ -160,7 +160,7 @@ def endpoint_state(verdict, pairs=3, seconds=6):
             with tempfile.TemporaryDirectory(dir=WORK) as scratch:
                 with Serve(IN_FLIGHT, *(("--state", f"{scratch}/state") if with_state else ())) as serve:
                     control = serve.control()
-                    control.group("all", IN_FLIGHT)
+                    control.group("all", range(IN_FLIGHT))
                     control.job("fw", "all", document())
                     rows[with_state].append(serve.floor("bare", "pairs", IN_FLIGHT, seconds, request="update:fw"))
     for with_state, results in rows.items():

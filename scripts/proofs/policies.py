@@ -40,7 +40,7 @@ def with_groups(serve, things):
     for n in range(GROUPS):
         text = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "iot:Publish", "Resource": f"arn:aws:iot:*:*:topic/group/{n}/*"}}
         control.call("POST", f"/policies/group-{n}", {"policyDocument": json.dumps(text)})
-        control.group(f"g-{n}", things)
+        control.group(f"g-{n}", range(things))
         control.call("PUT", f"/target-policies/group-{n}", {"target": arn("thinggroup", f"g-{n}")})
 
 

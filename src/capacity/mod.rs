@@ -240,6 +240,7 @@ impl CapacitySearch {
             shards: self.shards,
             title: Some(title),
             shard: None,
+            led: None,
             step: Some(measure),
             jobs_afterwards: JobsAfterwards::Deleted,
             outlets: Outlets::default(),

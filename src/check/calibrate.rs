@@ -73,6 +73,7 @@ pub fn calibrate() -> Result<Calibration, CalibrateError> {
         shards: None,
         title: None,
         shard: None,
+        led: None,
         step: None,
         jobs_afterwards: JobsAfterwards::Deleted,
         outlets: Outlets::default(),

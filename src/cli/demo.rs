@@ -31,5 +31,17 @@ pub(super) fn demo_command(args: DemoArgs) -> u8 {
     };
     let (out, certs) = args.place.folders();
     let (jobs_afterwards, outlets) = (JobsAfterwards::Deleted, Outlets::default());
-    run(RunOptions { plan, out, certs, ui, shards: None, title: None, shard: None, step: None, jobs_afterwards, outlets })
+    run(RunOptions {
+        plan,
+        out,
+        certs,
+        ui,
+        shards: None,
+        title: None,
+        shard: None,
+        led: None,
+        step: None,
+        jobs_afterwards,
+        outlets,
+    })
 }

@@ -9,14 +9,19 @@ mod ci_args;
 mod compare;
 mod demo;
 mod forecast;
+mod lead_args;
 mod man;
 mod merge;
+mod nats_args;
 mod report;
 mod run;
 mod scenario_args;
 mod scenarios;
 mod serve;
 mod welcome;
+#[cfg(feature = "nats")]
+mod with_parent;
+mod worker;
 
 use crate::exit;
 use crate::logging::LogLine;
@@ -74,8 +79,14 @@ enum Command {
     Compare(compare::CompareArgs),
     /// The shards of one run into one results folder
     Merge(merge::MergeArgs),
+    /// One slice of a run that a leader (`run --slices N --over URL`) spreads over machines
+    Worker(worker::WorkerArgs),
     /// The AWS account: print its endpoint, provision a fleet in it, deprovision it
     Aws(aws::AwsArgs),
+    /// A program that ends when its parent does
+    #[cfg(feature = "nats")]
+    #[command(hide = true)]
+    WithParent(with_parent::WithParentArgs),
 }
 
 /// Parses the command line, does what it says, and returns the exit code.
@@ -120,6 +131,9 @@ pub fn main() -> u8 {
         Command::Certs(args) => certs::certs_command(&args),
         Command::Compare(args) => compare::compare_command(args),
         Command::Merge(args) => merge::merge_command(args),
+        Command::Worker(args) => worker::worker_command(args),
+        #[cfg(feature = "nats")]
+        Command::WithParent(args) => with_parent::with_parent_command(args),
         Command::Aws(args) => aws::aws_command(args),
     }
 }
@@ -175,6 +189,17 @@ fn complain(message: impl std::fmt::Display) {
 fn usage(message: impl std::fmt::Display) -> u8 {
     complain(message);
     exit::USAGE
+}
+
+/// A duration that an option was given.
+#[cfg(feature = "nats")]
+fn wait_of(option: &str, text: &str) -> Result<std::time::Duration, String> {
+    sim_units::text::duration(text).map_err(|why| format!("{option} {text}: {why}"))
+}
+
+#[cfg(not(feature = "nats"))]
+fn without_nats(what: &str) -> u8 {
+    usage(format_args!("{what} is not in this build of fleetsim: build it with the feature nats, which is on by default"))
 }
 
 #[cfg(test)]

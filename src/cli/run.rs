@@ -2,10 +2,13 @@
 
 use super::account_gate::GateArgs;
 use super::ci_args::CiArgs;
+use super::lead_args::{LeadArgs, lead_command};
 use super::scenario_args::ScenarioArgs;
 use super::usage;
 use crate::exposition::parse_address;
-use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, StartAt, UiKind, is_capable_terminal, run, run_series};
+use crate::run::{
+    JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, StartAt, UiKind, is_capable_terminal, run, run_series,
+};
 use crate::slice::Slice;
 use clap::Args;
 use host::environment;
@@ -42,6 +45,8 @@ pub(super) struct RunArgs {
     /// Leave jobs in an AWS account when the run is over, and the thing groups made for them
     #[arg(long)]
     keep_jobs: bool,
+    #[command(flatten)]
+    lead: LeadArgs,
     #[command(flatten)]
     gate: GateArgs,
     #[command(flatten)]
@@ -133,8 +138,8 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     if args.place.certs.is_some() && plan.target.remote().is_some() {
         return usage("--certs is for the certificates that a run makes for its own endpoint; target.tls names those for others");
     }
-    let shard = args.shard.zip(args.start_at).map(|(slice, start_at)| ShardOptions { slice, start_at });
-    if let Some(Err(message)) = shard.map(|shard| shard.check(&plan)) {
+    let shard = args.shard.zip(args.start_at).map(|(slice, start_at)| ShardOptions { slice, start: ShardStart::At(start_at) });
+    if let Some(Err(message)) = shard.as_ref().map(|shard| shard.check(&plan)) {
         return usage(message);
     }
     let (out, certs) = args.place.folders();
@@ -147,8 +152,13 @@ pub(super) fn run_command(args: RunArgs) -> u8 {
     let jobs_afterwards = if args.keep_jobs { JobsAfterwards::Kept } else { JobsAfterwards::Deleted };
     let shards = args.shards.map(usize::from);
     let outlets = Outlets { metrics: args.metrics, ci };
-    let options = RunOptions { plan, out, certs, ui, shards, title: None, shard, step: None, jobs_afterwards, outlets };
+    let is_led = match args.lead.is_wanted() {
+        Ok(is_led) => is_led,
+        Err(message) => return usage(message),
+    };
+    let options = RunOptions { plan, out, certs, ui, shards, title: None, shard, led: None, step: None, jobs_afterwards, outlets };
     match args.repeat {
+        _ if is_led => lead_command(args.lead, options),
         Some(repeat) => run_series(options, repeat),
         None => run(options),
     }

@@ -43,6 +43,9 @@ fn run() -> Vec<Family> {
             "Seconds from the first planned connect to the end of the last second in these figures.",
             |snapshot| one(snapshot.t_s as f64),
         ),
+        Family::new("workers", Kind::Gauge, &["state"], "Workers of a run with --slices, by how they stand.", |standing| {
+            standing.workers.iter().map(|(state, count)| Row::new([*state], *count as f64)).collect()
+        }),
         Family::gauge("phase", &["phase"], "1 for the phase that the run is in.", |snapshot| {
             state_set(Phase::VARIANTS.iter().map(|phase| phase.as_str()), snapshot.phase.as_str())
         }),
@@ -260,7 +263,7 @@ mod tests {
         Check as ThresholdCheck, Collector, CollectorSettings, FaultEvent, Metric as ThresholdMetric, Operation, Outcome,
         PlannedEvent, Recorder, Sample, Scope, SecondInput, ThingEvent, ThingEventKind, Threshold,
     };
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
     use std::time::Duration;
     use thing_faults::Fault;
@@ -327,6 +330,7 @@ mod tests {
         standing.run = Some(Arc::new(RunLabels { scenario: "x".into(), run: "x-1".into(), seed: 7, version: "1" }));
         standing.verdict = Some(Verdict::Fail);
         standing.snapshot = Some(snapshot);
+        standing.workers = BTreeMap::from([("running", 3), ("silent", 1)]);
         standing
     }
 
@@ -351,7 +355,7 @@ mod tests {
 
     #[test]
     fn before_the_first_second_only_the_run_is_known() {
-        let standing = Standing { snapshot: None, verdict: None, times: Arc::default(), ..standing() };
+        let standing = Standing { snapshot: None, verdict: None, workers: BTreeMap::new(), times: Arc::default(), ..standing() };
         let read: Vec<String> = families().iter().filter_map(|family| Some(family.read(&standing)?.name().to_owned())).collect();
         assert_eq!(read, ["fleetsim_run_info"]);
     }

@@ -18,6 +18,7 @@ use family::Family;
 use load_metrics::Snapshot;
 use prometheus::TextEncoder;
 use server::Server;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,8 @@ struct Standing {
     /// As it would be if the run ended now.
     verdict: Option<Verdict>,
     snapshot: Option<Arc<Snapshot>>,
+    /// How many workers are in each state; empty where the run has none.
+    workers: BTreeMap<&'static str, u64>,
     times: Arc<TimesOfRun>,
 }
 
@@ -100,6 +103,11 @@ impl Exposition {
         snapshot.times.iter().for_each(|tagged| times.add(tagged));
         standing.snapshot = Some(Arc::clone(snapshot));
         standing.verdict = Some(verdict);
+    }
+
+    /// How many workers of the run are in each state.
+    pub fn workers(&self, states: BTreeMap<&'static str, u64>) {
+        self.shared.lock().workers = states;
     }
 
     /// The last word on the run.

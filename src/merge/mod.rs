@@ -8,7 +8,7 @@ mod replay;
 mod tests;
 
 use crate::exit;
-use crate::report::{self, IntervalsError, Mode, ReportError, ResultsWriter, Verdict};
+use crate::report::{self, IntervalsError, MANIFEST, Mode, ReportError, ResultsWriter, ShardClock, Verdict};
 use crate::run::folder::{self, RunsOn};
 use crate::run::stop::StopFlag;
 use crate::run::timestamp::rfc3339;
@@ -19,6 +19,8 @@ use iot_jobs::NameError;
 use load_metrics::{EventRow, Finding, Snapshot};
 use parts::{Part, Parts};
 use replay::Replay;
+pub(crate) use replay::{WholeRun, bounds};
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -118,7 +120,7 @@ fn into_folder(out: &Path, runs: &[PathBuf], each: impl FnMut(&Snapshot) -> bool
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let mut builder = tempfile::Builder::new();
     let aside = builder.prefix(".merge-").permissions(Permissions::from_mode(0o777)).tempdir_in(parent).map_err(failed(parent))?;
-    let code = write(aside.path(), &parts, each).map_err(|error| match error {
+    let code = write(aside.path(), &parts, &LeaderNotes::default(), each).map_err(|error| match error {
         MergeError::Interrupted { .. } => MergeError::Interrupted { path: out.into() },
         error => error,
     })?;
@@ -128,9 +130,41 @@ fn into_folder(out: &Path, runs: &[PathBuf], each: impl FnMut(&Snapshot) -> bool
     Ok(code)
 }
 
-fn write(dir: &Path, parts: &Parts, mut each: impl FnMut(&Snapshot) -> bool) -> Result<u8, MergeError> {
+/// What whoever led a run knows of it besides what its shards have in their folders.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeaderNotes {
+    pub findings: Vec<Finding>,
+    /// Why the run was ended early, or could not be carried out; `None`: its shards tell.
+    pub end: Option<End>,
+    /// How far the leader's clock was ahead of a shard's, and to what exactness, in milliseconds; by slice.
+    pub clocks: BTreeMap<u32, ShardClock>,
+}
+
+/// Makes the files of the whole in a folder that its leader has written so far, each in place of the one that is there, the manifest last.
+///
+/// # Errors
+/// When the folders of the shards are not those of one run, or a file cannot be read or written.
+pub(crate) fn replace_folder(
+    out: &Path,
+    runs: &[PathBuf],
+    notes: &LeaderNotes,
+    each: impl FnMut(&Snapshot) -> bool,
+) -> Result<u8, MergeError> {
+    let failed = |source| MergeError::Report(ReportError::Write { path: out.into(), source });
+    let parts = Parts::read(runs)?;
+    let aside = tempfile::Builder::new().prefix(".merge-").tempdir_in(out).map_err(failed)?;
+    let code = write(aside.path(), &parts, notes, each)?;
+    let mut files: Vec<PathBuf> = fs::read_dir(aside.path())
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().into())).collect())
+        .map_err(failed)?;
+    files.sort_by_key(|file| file == Path::new(MANIFEST));
+    files.iter().try_for_each(|file| fs::rename(aside.path().join(file), out.join(file))).map_err(failed)?;
+    Ok(code)
+}
+
+fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&Snapshot) -> bool) -> Result<u8, MergeError> {
     let mut replay = Replay::open(parts)?;
-    let mut writer = create(dir, parts)?;
+    let mut writer = create(dir, parts, notes)?;
     let mut last: Option<Arc<Snapshot>> = None;
     while let Some((snapshot, is_last)) = replay.next()? {
         writer.append(&snapshot, true)?;
@@ -142,26 +176,28 @@ fn write(dir: &Path, parts: &Parts, mut each: impl FnMut(&Snapshot) -> bool) -> 
         }
         last = Some(snapshot);
     }
-    let findings: Vec<Finding> = writer.findings().iter().cloned().chain(of_shards(&parts.parts, replay.seconds())).collect();
+    let of_shards = of_shards(&parts.parts, replay.seconds()).filter(|finding| !is_told(finding, &notes.findings));
+    let findings: Vec<Finding> = writer.findings().iter().cloned().chain(notes.findings.iter().cloned()).chain(of_shards).collect();
     let last = last.as_deref();
     let Judgement { verdict, exit_code, findings, checks, .. } = judge(&Evidence {
-        end: end(parts, last),
+        end: notes.end.clone().unwrap_or_else(|| end(parts, last)),
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: &findings,
         remarks: &[],
         uncreated: &parts.parts[0].shard.uncreated,
         audit: Ok(None),
     });
+    writer.set_shard_seconds(replay.seconds());
     writer.set_checks(checks);
     let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
     writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, None)?;
     Ok(exit_code)
 }
 
-fn create(dir: &Path, parts: &Parts) -> Result<ResultsWriter, MergeError> {
+fn create(dir: &Path, parts: &Parts, notes: &LeaderNotes) -> Result<ResultsWriter, MergeError> {
     let on = RunsOn { mode: Mode::Merged, host: parts.host(), shards: parts.threads().iter().sum(), shard: None };
     let mut manifest = folder::manifest(&parts.plan, &on);
-    manifest.merged = parts.totals();
+    manifest.merged = parts.totals(&notes.clocks);
     let started_at = parts.parts.iter().map(|part| part.manifest.started_at.clone()).min();
     manifest.started_at = started_at.unwrap_or(manifest.started_at);
     let mut writer = ResultsWriter::create(dir, manifest, Arc::clone(parts.roster.things()))?;
@@ -187,6 +223,12 @@ fn end(parts: &Parts, last: Option<&Snapshot>) -> End {
         },
         false => End::Complete,
     }
+}
+
+/// Of a shard that was lost nobody needs to hear again that it has no end.
+fn is_told(finding: &Finding, notes: &[Finding]) -> bool {
+    let Finding::ShardCut { shard, .. } = finding else { return false };
+    notes.iter().any(|note| matches!(note, Finding::ShardLost { shard: lost, .. } if lost == shard))
 }
 
 /// What makes a shard, and so the whole, no evidence.

@@ -3,7 +3,7 @@
 use super::MergeError;
 use super::difference;
 use crate::preflight::HostFacts;
-use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardTotals, Verdict};
+use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardClock, ShardTotals, Verdict};
 use crate::roster::Roster;
 use crate::run::StartAt;
 use crate::run::folder::fingerprint;
@@ -95,8 +95,13 @@ impl Parts {
     }
 
     /// As the manifest of the whole has them.
-    pub(super) fn totals(&self) -> Vec<MergedShard> {
+    pub(super) fn totals(&self, clocks: &BTreeMap<u32, ShardClock>) -> Vec<MergedShard> {
         let totals = |part: &Part| MergedShard {
+            // Known when all of it is read.
+            run_s: 0,
+            generator: part.manifest.totals.generator,
+            lateness_ms: part.manifest.totals.lateness_ms,
+            clock: clocks.get(&part.shard.slice.index()).copied(),
             slice: part.shard.slice,
             dir: part.dir.display().to_string(),
             verdict: part.manifest.verdict,

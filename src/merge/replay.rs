@@ -3,8 +3,10 @@
 use super::MergeError;
 use super::parts::Parts;
 use crate::report::{IntervalsReader, ReportError};
+use crate::roster::Roster;
 use crate::run::events;
 use crate::run::jobs::run_id::{run_id, with_run_id};
+use crate::scenario::plan::Plan;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{Bounds, Collector, CollectorSettings, Joiner, ShardSecond, Snapshot};
@@ -14,10 +16,59 @@ use std::sync::Arc;
 
 pub(super) struct Replay {
     streams: Vec<Stream>,
+    whole: WholeRun,
+}
+
+/// The seconds of all shards of a run as one collector takes them in.
+pub(crate) struct WholeRun {
     joiner: Joiner,
     collector: Collector,
     /// Of the scenario's jobs, over the whole fleet.
     targets: BTreeMap<JobId, u64>,
+}
+
+impl WholeRun {
+    /// Of a plan whose jobs have the ids of their run; `threads` of each shard, and the cores of all hosts.
+    pub(crate) fn new(plan: &Plan, roster: &Roster, origin: Mono, threads: &[usize], cores: u64) -> Self {
+        let targets = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| {
+            let targets = roster.targets_of(n).len() as u64;
+            rollout.jobs.iter().map(move |job| (job.clone(), targets))
+        });
+        Self {
+            joiner: Joiner::new(origin, threads),
+            collector: Collector::new(CollectorSettings {
+                origin,
+                things: roster.names().to_vec(),
+                cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
+                transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
+                // Endpoints of somebody else's show no ledger.
+                has_service: false,
+                thresholds: plan.thresholds.clone(),
+                events: events::planned(plan, origin),
+                cores,
+            }),
+            targets: targets.collect(),
+        }
+    }
+
+    /// Takes in what the shards have to say of a second, each by its place; so many of them say nothing that should.
+    pub(crate) fn take(&mut self, second: u64, parts: Vec<(usize, ShardSecond)>, missing: u64, is_last: bool) -> Arc<Snapshot> {
+        let mut joined = self.joiner.join(second, parts);
+        joined.input.intervals_lost += missing;
+        for (job, at) in joined.jobs {
+            let targets = self.targets.get(&job).copied().unwrap_or_default();
+            self.collector.job_created(&job, targets, at);
+        }
+        match is_last {
+            true => self.collector.finish(joined.input, None),
+            false => self.collector.second(joined.input),
+        }
+    }
+}
+
+/// What a second of a shard of this plan can be about.
+pub(crate) fn bounds(plan: &Plan, threads: usize) -> Bounds {
+    Bounds { things: plan.fleet.things, cohorts_and_transports: plan.cohorts.len() + plan.transports().len(), threads }
 }
 
 /// A shard's seconds, with the next one at hand.
@@ -63,14 +114,12 @@ impl Replay {
     /// When one of them cannot be read.
     pub(super) fn open(parts: &Parts) -> Result<Self, MergeError> {
         let Parts { roster, .. } = parts;
-        let start_at = parts.parts.iter().find_map(|part| Some(part.manifest.shard.as_ref()?.start_at.as_str()));
-        let plan = &with_run_id(parts.plan.clone(), &run_id(start_at)).map_err(|error| MergeError::RunId(error.to_string()))?;
-        let transports = plan.transports();
-        let cohorts_and_transports = plan.cohorts.len() + transports.len();
+        let shard = &parts.parts[0].shard;
+        let run = shard.run_id.clone().unwrap_or_else(|| run_id(Some(&shard.start_at)));
+        let plan = &with_run_id(parts.plan.clone(), &run).map_err(|error| MergeError::RunId(error.to_string()))?;
         let mut streams = Vec::with_capacity(parts.parts.len());
         for part in &parts.parts {
-            let bounds = Bounds { things: plan.fleet.things, cohorts_and_transports, threads: part.manifest.shards };
-            let mut reader = IntervalsReader::open(&part.dir, bounds)?;
+            let mut reader = IntervalsReader::open(&part.dir, bounds(plan, part.manifest.shards))?;
             let next = reader.next_second()?;
             let expected = (!part.is_cut()).then_some(part.manifest.totals.run_s);
             let stream = Stream { dir: part.dir.clone(), reader, next, seconds: 0, expected };
@@ -78,26 +127,8 @@ impl Replay {
             streams.push(stream);
         }
         let origin = streams.iter().find_map(|stream| Some(stream.next.as_ref()?.origin)).unwrap_or(Mono(0));
-        let targets = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| {
-            let targets = roster.targets_of(n).len() as u64;
-            rollout.jobs.iter().map(move |job| (job.clone(), targets))
-        });
-        Ok(Self {
-            streams,
-            joiner: Joiner::new(origin, &parts.threads()),
-            collector: Collector::new(CollectorSettings {
-                origin,
-                things: roster.names().to_vec(),
-                cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
-                transports: transports.into_iter().map(|transport| transport.as_str().into()).collect(),
-                // Endpoints of somebody else's show no ledger.
-                has_service: false,
-                thresholds: plan.thresholds.clone(),
-                events: events::planned(plan, origin),
-                cores: parts.host().cores,
-            }),
-            targets: targets.collect(),
-        })
+        let whole = WholeRun::new(plan, roster, origin, &parts.threads(), parts.host().cores);
+        Ok(Self { streams, whole })
     }
 
     /// How things stand after the next second, and whether it is the last; `None` when there are no more.
@@ -111,16 +142,8 @@ impl Replay {
         for (shard, stream) in self.streams.iter_mut().enumerate() {
             parts.extend(stream.take(second)?.map(|part| (shard, part)));
         }
-        let joined = self.joiner.join(second, parts);
-        for (job, at) in joined.jobs {
-            let targets = self.targets.get(&job).copied().unwrap_or_default();
-            self.collector.job_created(&job, targets, at);
-        }
         let is_last = self.streams.iter().all(|stream| stream.next.is_none());
-        let snapshot = match is_last {
-            true => self.collector.finish(joined.input, None),
-            false => self.collector.second(joined.input),
-        };
+        let snapshot = self.whole.take(second, parts, 0, is_last);
         Ok(Some((snapshot, is_last)))
     }
 

@@ -124,7 +124,7 @@ impl World {
     fn record(&self, dir: &Path, slice: Slice, origin: Mono) {
         let is_shard = slice != Slice::WHOLE;
         let start_at = "2026-11-29T18:30:00Z".to_owned();
-        let shard = is_shard.then(|| ShardTotals { slice, start_at, limit_reached: false, uncreated: Vec::new() });
+        let shard = is_shard.then(|| ShardTotals { slice, start_at, run_id: None, limit_reached: false, uncreated: Vec::new() });
         let host = HostFacts { cores: 2, ..preflight::facts() };
         let mut writer =
             folder::create(Some(dir), &self.plan, &self.roster, &RunsOn { mode: Mode::Run, host, shards: 1, shard }).unwrap();
@@ -361,4 +361,34 @@ fn who_interrupts_a_merge_has_no_half_of_it() {
     assert_eq!(error.exit_code(), exit::INTERRUPTED);
     assert!(error.to_string().contains("out was not made") && !out.exists(), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), SLICES as usize, "nothing else is left");
+}
+
+#[test]
+fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let shards = world.shards(dir.path());
+    let out = dir.path().join("out");
+    fs::create_dir_all(out.join("workers")).unwrap();
+    fs::write(out.join("summary.csv"), "what the leader had shown").unwrap();
+    change(&shards[1], |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), 0.into()));
+    change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
+    let notes = LeaderNotes {
+        findings: vec![Finding::ShardLost { shard: "1/4".into(), second: Some(8) }],
+        end: Some(End::Early("shard 1/4 was lost".into())),
+        clocks: BTreeMap::from([(2, ShardClock { offset_ms: 0.5, uncertainty_ms: 0.25 })]),
+    };
+    assert_eq!(replace_folder(&out, &shards, &notes, |_| false).unwrap(), exit::INVALID, "nobody has interrupted it");
+    let whole = manifest(&out);
+    let findings: Vec<&str> = whole["findings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let lost = "shard 1/4 was lost: its worker was not heard of after second 8";
+    assert_eq!(findings, ["the run was ended early: shard 1/4 was lost", lost], "and not once more that it has no end");
+    assert_eq!(
+        (&whole["merged"][2]["clock"], &whole["merged"][1]["clock"]),
+        (&json!({ "offset_ms": 0.5, "uncertainty_ms": 0.25 }), &Value::Null)
+    );
+    assert!(text(&out, "summary.csv").starts_with("scope,") && text(&out, "report.html").contains("The workers of the run"));
+    assert!(
+        out.join("workers").is_dir()
+            && !fs::read_dir(&out).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'))
+    );
 }

@@ -49,22 +49,29 @@ fn checksum(length: [u8; 4], content: &[u8]) -> Checksum {
 }
 
 /// Writes a shard's seconds, each in one piece.
-pub(super) struct IntervalsWriter {
+pub(crate) struct IntervalsWriter {
     out: Appender,
     path: PathBuf,
 }
 
 impl IntervalsWriter {
-    pub(super) fn create(dir: &Path) -> Result<Self, ReportError> {
+    pub(crate) fn create(dir: &Path) -> Result<Self, ReportError> {
         let path = dir.join(INTERVALS);
         let mut out = Appender::create(path.clone())?;
         out.append(MAGIC)?;
         Ok(Self { out, path })
     }
 
-    pub(super) fn second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<(), ReportError> {
+    /// Gives what it has appended.
+    pub(super) fn second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<Vec<u8>, ReportError> {
         let record = record(second).map_err(|source| ReportError::write(&self.path, source))?;
-        self.out.append(&record)
+        self.out.append(&record)?;
+        Ok(record)
+    }
+
+    /// Appends a record that another process made.
+    pub(crate) fn append(&mut self, record: &[u8]) -> Result<(), ReportError> {
+        self.out.append(record)
     }
 }
 
@@ -76,6 +83,25 @@ fn record(second: &ShardSecond<&[Interval]>) -> io::Result<Vec<u8>> {
     let length = u32::try_from(content.len()).ok().filter(|length| *length <= RECORD_BYTES_MAX && !is_too_long);
     let length = length.ok_or(io::ErrorKind::FileTooLarge)?.to_le_bytes();
     Ok([&length[..], &checksum(length, &content), &content].concat())
+}
+
+/// The second of one whole record, of a run like this one.
+///
+/// # Errors
+/// When it is not what was written, or cannot be of such a run.
+pub(crate) fn decode_record(record: &[u8], bounds: &Bounds) -> Result<ShardSecond, String> {
+    let (length, rest) = record.split_first_chunk::<4>().ok_or("it is too short")?;
+    let (expected, content) = rest.split_first_chunk::<CHECKSUM_BYTES>().ok_or("it is too short")?;
+    if content.len() as u64 != u64::from(u32::from_le_bytes(*length)) || checksum(*length, content) != *expected {
+        return Err("it is not what was written".into());
+    }
+    let second = inflate(content)?;
+    second.check(bounds).map(|()| second)
+}
+
+fn inflate(content: &[u8]) -> Result<ShardSecond, String> {
+    let mut decoder = DeflateDecoder::new(content).take(CONTENT_BYTES_MAX);
+    ciborium::from_reader(&mut decoder).map_err(|error| format!("it cannot be read: {error}"))
 }
 
 /// Reads a shard's seconds back, one after the other.
@@ -112,7 +138,7 @@ impl IntervalsReader {
     /// When what stands there is not what was written.
     pub fn next_second(&mut self) -> Result<Option<ShardSecond>, IntervalsError> {
         let Some((length, content)) = self.record()? else { return Ok(None) };
-        let second = self.decode(&content)?;
+        let second = inflate(&content).map_err(|why| self.damaged(why))?;
         second.check(&self.bounds).map_err(|why| self.damaged(format!("a second that is none of this run: {why}")))?;
         if self.last.is_some_and(|last| second.second <= last) {
             return Err(self.damaged(format!("second {} comes behind a later one", second.second)));
@@ -139,11 +165,6 @@ impl IntervalsReader {
         }
         let stored = (length.len() + expected.len() + content.len()) as u64;
         Ok(Some((stored, content)))
-    }
-
-    fn decode(&self, content: &[u8]) -> Result<ShardSecond, IntervalsError> {
-        let mut decoder = DeflateDecoder::new(content).take(CONTENT_BYTES_MAX);
-        ciborium::from_reader(&mut decoder).map_err(|error| self.damaged(format!("it cannot be read: {error}")))
     }
 
     /// So many bytes; `None` where the file ends before.

@@ -122,8 +122,11 @@ pub struct Manifest {
 pub struct ShardTotals {
     /// As in `--shard`.
     pub slice: Slice,
-    /// As in `--start-at`; RFC 3339, UTC.
+    /// As in `--start-at`; RFC 3339, UTC. Empty until a leader has told it.
     pub start_at: String,
+    /// What the ids of its jobs end with in an account, where a leader says so; absent: `start_at` tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// Whether `end.limit` ended it.
     #[serde(default)]
     pub limit_reached: bool,
@@ -147,6 +150,26 @@ pub struct MergedShard {
     pub things: u64,
     pub started_at: String,
     pub finished_at: Option<String>,
+    /// Whole seconds of it.
+    #[serde(default)]
+    pub run_s: u64,
+    /// CPU time and memory of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<UsageTotals>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lateness_ms: Option<Percentiles>,
+    /// Where it had a leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ShardClock>,
+}
+
+/// How far the clock of a shard's host was from its leader's.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ShardClock {
+    /// The leader's less the shard's.
+    pub offset_ms: f64,
+    /// To what exactness that is known: half of the round trip.
+    pub uncertainty_ms: f64,
 }
 
 impl Manifest {

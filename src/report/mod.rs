@@ -40,8 +40,10 @@ pub(crate) use grid::{finish, table};
 pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
+pub(crate) use intervals::{IntervalsWriter, decode_record};
 pub use manifest::{
-    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardTotals, ThresholdTotals, Totals, Verdict,
+    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardTotals, ThresholdTotals, Totals,
+    Verdict,
 };
 pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};

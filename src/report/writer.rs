@@ -78,12 +78,13 @@ impl ResultsWriter {
         if entries.next().is_some() { Err(ReportError::NotEmpty { path: dir.into() }) } else { Ok(()) }
     }
 
-    /// Keeps what a shard's collector is about to take in, for the merge; of a run that is no shard's nothing is kept.
+    /// Keeps what a shard's collector is about to take in, for the merge, and gives it as it is kept; of a run that is no shard's nothing
+    /// is kept.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn shard_second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<(), ReportError> {
-        self.intervals.as_mut().map_or(Ok(()), |intervals| intervals.second(second))
+    pub fn shard_second(&mut self, second: &ShardSecond<&[Interval]>) -> Result<Option<Vec<u8>>, ReportError> {
+        self.intervals.as_mut().map(|intervals| intervals.second(second)).transpose()
     }
 
     /// Appends what a second brought, and rewrites what sums up.
@@ -163,12 +164,24 @@ impl ResultsWriter {
         self.rewrite(SCENARIO, resolved.as_bytes())
     }
 
+    /// When a shard starts, where that was not known before.
+    pub fn set_shard_start(&mut self, start_at: String) {
+        if let Some(shard) = &mut self.manifest.shard {
+            shard.start_at = start_at;
+        }
+    }
+
     /// How a shard came to its end, where its verdict does not say.
     pub fn set_shard_end(&mut self, limit_reached: bool, uncreated: &[JobId]) {
         if let Some(shard) = &mut self.manifest.shard {
             shard.limit_reached = limit_reached;
             shard.uncreated = uncreated.to_vec();
         }
+    }
+
+    /// How many seconds each shard of a merged run has told of.
+    pub fn set_shard_seconds(&mut self, seconds: impl Iterator<Item = u64>) {
+        self.manifest.merged.iter_mut().zip(seconds).for_each(|(shard, seconds)| shard.run_s = seconds);
     }
 
     /// Second 0 began at this time since the epoch, by whatever clock.

@@ -35,7 +35,9 @@ fn completed(evidence: &Evidence<'_>) -> Check {
     match &evidence.end {
         End::Failed(_) => skipped(subject, NOT_CARRIED_OUT),
         End::Interrupted => check(subject, CheckOutcome::Error, vec!["the run was interrupted".into()]),
-        End::Limit { .. } | End::Complete => check(subject, CheckOutcome::Fails, end_in_words(&evidence.end).into_iter().collect()),
+        End::Early(_) | End::Limit { .. } | End::Complete => {
+            check(subject, CheckOutcome::Fails, end_in_words(&evidence.end).into_iter().collect())
+        }
     }
 }
 
@@ -53,7 +55,7 @@ fn done(evidence: &Evidence<'_>) -> Check {
     match evidence.end {
         End::Failed(_) => skipped(subject, NOT_CARRIED_OUT),
         End::Interrupted => skipped(subject, "the run was interrupted"),
-        End::Limit { .. } | End::Complete => {
+        End::Early(_) | End::Limit { .. } | End::Complete => {
             let uncreated = uncreated_in_words(evidence.uncreated);
             let why = uncreated.into_iter().chain(told(evidence.findings, Finding::is_failure)).collect();
             check(subject, CheckOutcome::Fails, why)

@@ -7,6 +7,7 @@ use super::denials::DenialsError;
 use super::events::{self, EventSchedule, Step};
 use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
+use super::led::{Following, KeptSecond};
 use super::measure::{LoadBegins, Measured, Measuring};
 use super::progress::Progress;
 use super::sources::Sources;
@@ -109,6 +110,8 @@ pub(super) struct Conductor<'a> {
     pub measuring: Option<Measuring>,
     /// Planned first connects, from the origin, where those are measured.
     pub starts: Vec<Duration>,
+    /// Whoever leads, where somebody does.
+    pub following: Option<Following>,
     pub stop: &'a mut StopRequests,
 }
 
@@ -282,11 +285,16 @@ impl Conductor<'_> {
         let ever_connected = self.fleet.gauges.ever_connected.load(Ordering::Relaxed);
         if progress.connected_at.is_none() && ever_connected == self.things {
             progress.connected_at = Some(now);
-            rollouts.connected(now);
+            if self.following.is_none() {
+                rollouts.connected(now);
+            }
             self.load_begins(LoadBegins::Connected, now);
             if progress.phase == Phase::Connect {
                 progress.enter(Phase::Steady);
             }
+        }
+        if self.following.as_mut().is_some_and(|following| following.connected.try_recv().is_ok()) {
+            rollouts.connected(now);
         }
         while self.has_control()
             && let Some(Begun { job, targets }) = rollouts.poll(now)
@@ -385,7 +393,12 @@ impl Conductor<'_> {
 
     /// What the collector takes in, for the other shards' to be merged with.
     fn keep(&mut self, input: &SecondInput) -> Result<(), ReportError> {
-        self.writer.shard_second(&ShardSecond::of(input, self.origin, std::mem::take(&mut self.begun)))
+        let record = self.writer.shard_second(&ShardSecond::of(input, self.origin, std::mem::take(&mut self.begun)))?;
+        if let Some((following, record)) = self.following.as_ref().zip(record) {
+            // What nobody takes is in the folder.
+            let _ = following.seconds.try_send(KeptSecond { second: input.second, record });
+        }
+        Ok(())
     }
 
     fn show(&mut self, snapshot: &Arc<Snapshot>, progress: &mut Progress) -> Result<(), ConductError> {

@@ -98,7 +98,7 @@ pub(crate) fn results_root() -> Result<PathBuf, ReportError> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
+pub(crate) fn claim_default(prefix: &str) -> Result<PathBuf, ReportError> {
     claim(&results_root()?, &format!("{prefix}{}", stamp())).map_err(|(path, source)| {
         let why = format!("{source}; --out DIR names another folder");
         ReportError::Write { path, source: io::Error::new(source.kind(), why) }

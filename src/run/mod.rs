@@ -11,21 +11,23 @@ pub(crate) mod events;
 mod fleet;
 pub(crate) mod folder;
 pub(crate) mod jobs;
+pub(crate) mod led;
 mod measure;
 mod needs;
 pub(crate) mod observe;
 mod prediction;
 mod process;
 mod progress;
-mod run_info;
+pub(crate) mod run_info;
 mod series;
 mod shard;
+pub(crate) mod shared_endpoint;
 mod sources;
 pub(crate) mod starts;
 pub(crate) mod stop;
 mod targets;
 pub(crate) mod timestamp;
-mod ui;
+pub(crate) mod ui;
 mod user_folder;
 pub(crate) mod verdict;
 
@@ -36,7 +38,8 @@ pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, Measured
 pub use needs::needs;
 pub use observe::Gauges;
 pub use series::run_series;
-pub use shard::{ShardOptions, StartAt};
+pub(crate) use shard::late_s;
+pub use shard::{ShardOptions, ShardStart, StartAt};
 pub(crate) use stop::StopRequests;
 pub(crate) use targets::aws::needs_account;
 pub use targets::check as check_target;
@@ -57,11 +60,12 @@ use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, JobId, NameError};
 use jobs::run_id::{RunIdError, run_id, with_run_id};
+use led::{Following, Led, LedError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
 use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
-use shard::TooLate;
+use shard::{TooLate, preparing_took};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,7 +84,8 @@ pub struct RunOptions {
     pub plan: Plan,
     /// The results folder; default `results/<name>-<UTC stamp>`.
     pub out: Option<PathBuf>,
-    /// Where the certificates of local endpoints are kept; default: `certs/`, and where that cannot be written the user's data folder.
+    /// Where the certificates of local endpoints are kept; default: `certs/`, and where that cannot be written the user's data folder. For
+    /// other endpoints: where the things of a led slice have theirs from, in place of what the scenario says.
     pub certs: Option<PathBuf>,
     pub ui: UiKind,
     /// Default: the host's cores.
@@ -89,6 +94,8 @@ pub struct RunOptions {
     pub title: Option<String>,
     /// Where other processes drive the other things.
     pub shard: Option<ShardOptions>,
+    /// Whoever leads all of them.
+    pub led: Option<Led>,
     /// Of a run that is one step of a search.
     pub step: Option<MeasurePlan>,
     /// What becomes of jobs in an account.
@@ -130,7 +137,7 @@ struct Setup {
 impl Setup {
     /// What this process drives of the fleet.
     fn slice(&self) -> Slice {
-        self.shard.map_or(Slice::WHOLE, |shard| shard.slice)
+        self.shard.as_ref().map_or(Slice::WHOLE, |shard| shard.slice)
     }
 }
 
@@ -151,6 +158,8 @@ enum RunError {
     Exposition(#[from] ExpositionError),
     #[error("{0}")]
     TooLate(#[from] TooLate),
+    #[error("{0}")]
+    Led(#[from] LedError),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
     #[error("{0}")]
@@ -196,15 +205,17 @@ fn conducted(run: impl Future<Output = u8>) -> u8 {
     }
 }
 
-async fn run_once(options: RunOptions) -> u8 {
+/// Runs the plan within [`runtime`]; the exit code.
+pub(crate) async fn run_once(mut options: RunOptions) -> u8 {
     // Of several shards none is the newest run.
     let (ui, has_out, ci) = (options.ui, options.out.is_some() || options.shard.is_some(), options.outlets.ci.clone());
+    let led = options.led.take();
     match prepare(options) {
         Ok((setup, mut writer)) => {
             if !has_out {
                 folder::point_latest(writer.dir());
             }
-            let code = show(&setup, ui, &mut writer).await;
+            let code = show(&setup, ui, &mut writer, led).await;
             written(ci.write(writer.manifest(), writer.dir()), code)
         }
         Err(error) => refused(&error),
@@ -236,8 +247,8 @@ fn written(outcome: Result<(), ReportError>, code: u8) -> u8 {
 pub(crate) async fn run_step(options: RunOptions) -> Result<StepReport, String> {
     let ui = options.ui;
     let (setup, mut writer) = prepare(options).map_err(|error| error.refusal().1)?;
-    let (ui, mut stop) = start_showing(&setup, ui, &writer).map_err(|error| error.refusal().1)?;
-    let outcome = carry_out(&setup, &mut writer, &ui, &mut stop).await;
+    let (ui, mut stop) = start_showing(&setup, ui, &writer, None).map_err(|error| error.refusal().1)?;
+    let outcome = carry_out(&setup, &mut writer, &ui, &mut stop, None).await;
     let measured = outcome.as_ref().ok().and_then(|ended| ended.measured.clone());
     let (_, mut failures) = conclude(&setup, &mut writer, outcome);
     failures.extend(ui.close().map(|error| format!("failed to {error}")));
@@ -252,14 +263,18 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
     let RunOptions { plan, out, certs, shards, title, shard, step, jobs_afterwards, outlets, .. } = options;
     let Outlets { metrics, ci } = outlets;
-    let slice = shard.map_or(Slice::WHOLE, |shard| shard.slice);
+    let slice = shard.as_ref().map_or(Slice::WHOLE, |shard| shard.slice);
     let host = preflight::check(&needs(&plan, slice)).map_err(|shortages| RunError::Host(preflight::describe(&shortages)))?;
     let shards = shards.unwrap_or(host.cores as usize).max(1);
-    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards, shard: shard.map(|shard| shard.totals()) };
+    let on = RunsOn { mode: Mode::Run, host: host.clone(), shards, shard: shard.as_ref().map(ShardOptions::totals) };
     let roster = Roster::new(&plan)?;
     ci.check()?;
     let exposition = metrics.map(Exposition::start).transpose()?;
-    let run = run_id(shard.map(|shard| shard.start_at.rfc3339()).as_deref());
+    let run = match shard.as_ref().map(|shard| &shard.start) {
+        None => run_id(None),
+        Some(ShardStart::At(start_at)) => run_id(Some(&start_at.rfc3339())),
+        Some(ShardStart::Led { run_id }) => run_id.clone(),
+    };
     let plan_of_run = with_run_id(plan.clone(), &run)?;
     // Whoever compares runs looks at the scenario, which is the same for all of them.
     let writer = folder::create(out.as_deref(), &plan, &roster, &on)?;
@@ -275,9 +290,11 @@ fn run_labels(plan: &Plan, dir: &Path) -> RunLabels {
     RunLabels { scenario: plan.name.clone(), run, seed: plan.seed, version: env!("CARGO_PKG_VERSION") }
 }
 
-fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter) -> Result<(Ui, StopRequests), RunError> {
+fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter, led: Option<&mut Led>) -> Result<(Ui, StopRequests), RunError> {
     let (ui, stops) = Ui::start(ui, writer.dir(), || run_info(setup, writer.dir())).map_err(RunError::Terminal)?;
-    let stop = StopRequests::listen(stops).map_err(RunError::Signals)?;
+    // Whoever is led has no dashboard.
+    let of_leader = led.map(|led| std::mem::replace(&mut led.stops, tokio::sync::mpsc::unbounded_channel().1));
+    let stop = StopRequests::listen(stops.or(of_leader)).map_err(RunError::Signals)?;
     if let Some(exposition) = &setup.exposition {
         ui.announce(&format!("metrics: {}", exposition.url()));
     }
@@ -285,15 +302,15 @@ fn start_showing(setup: &Setup, ui: UiKind, writer: &ResultsWriter) -> Result<(U
 }
 
 /// The run, shown from its first moment to its last.
-async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
-    let (ui, mut stop) = match start_showing(setup, ui, writer) {
+async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter, mut led: Option<Led>) -> u8 {
+    let (ui, mut stop) = match start_showing(setup, ui, writer, led.as_mut()) {
         Ok(showing) => showing,
         Err(error) => {
             let (code, failures) = conclude(setup, writer, Err(error));
             return Ui::Plain.conclude(writer.manifest(), writer.dir(), &failures, code);
         }
     };
-    let outcome = carry_out(setup, writer, &ui, &mut stop).await;
+    let outcome = carry_out(setup, writer, &ui, &mut stop, led).await;
     let (code, failures) = conclude(setup, writer, outcome);
     // Who asked for the end, or never saw a beginning, does not need a last screen; of several runs the next one is waiting.
     if setup.title.is_none() && !stop.was_asked() && writer.manifest().totals.run_s > 0 {
@@ -302,7 +319,13 @@ async fn show(setup: &Setup, ui: UiKind, writer: &mut ResultsWriter) -> u8 {
     ui.conclude(writer.manifest(), writer.dir(), &failures, code)
 }
 
-async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mut StopRequests) -> Result<Ended, RunError> {
+async fn carry_out(
+    setup: &Setup,
+    writer: &mut ResultsWriter,
+    ui: &Ui,
+    stop: &mut StopRequests,
+    led: Option<Led>,
+) -> Result<Ended, RunError> {
     let Setup { plan, roster, host, shards, certs, shard, step, exposition, .. } = setup;
     let slice = setup.slice();
     let never_begun =
@@ -318,13 +341,22 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
     let predicted = prediction.made().await;
     ui.tell(&format!("results: {}", writer.dir().display()));
 
-    let origin = match shard {
-        Some(shard) => match shard.origin(ui, stop).await? {
-            Some(origin) => origin,
-            None => return Ok(never_begun()),
-        },
-        None => clock::mono() + START_LEAD,
+    let mut following = None;
+    let origin = match (shard.as_ref().map(|shard| &shard.start), led) {
+        (Some(ShardStart::At(start_at)), _) => {
+            start_at.wait(slice, ui, stop).await.map_err(|late| preparing_took(*start_at, late))?
+        }
+        (Some(ShardStart::Led { .. }), Some(Led { ready, start, connected, seconds, .. })) => {
+            following = Some(Following { connected, seconds });
+            led::start((ready, start), (slice, *shards), ui, stop).await?.map(|(start_at, origin)| {
+                writer.set_shard_start(start_at.rfc3339());
+                origin
+            })
+        }
+        (Some(ShardStart::Led { .. }), None) => return Err(LedError::NoStart.into()),
+        (None, _) => Some(clock::mono() + START_LEAD),
     };
+    let Some(origin) = origin else { return Ok(never_begun()) };
     let starts = starts::starts(plan, roster.cohorts());
     let measuring = step.as_ref().map(|measure| Measuring::new(measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
@@ -374,6 +406,7 @@ async fn carry_out(setup: &Setup, writer: &mut ResultsWriter, ui: &Ui, stop: &mu
         measuring,
         starts: measured_starts,
         stop,
+        following,
     };
     let outcome = conductor.conduct().await;
     if let Some(cleanup) = target.control.as_ref().and_then(|control| control.cleanup.as_ref()) {

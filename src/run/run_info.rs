@@ -1,7 +1,10 @@
 //! What a dashboard must know of a run besides its seconds.
 
 use super::Setup;
+use crate::preflight;
+use crate::roster::Roster;
 use crate::scenario::plan::{EndPlan, EndWhen, Plan};
+use crate::slice::Slice;
 use crate::tui::app::RunInfo;
 use iot_jobs::JobId;
 use load_metrics::format::grouped;
@@ -9,25 +12,51 @@ use sim_units::text::duration_text;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
     let Setup { plan, roster, host, shards, shard, title, .. } = setup;
     RunInfo {
-        name: shard.map_or_else(|| plan.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice)),
+        name: shard.as_ref().map_or_else(|| plan.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice)),
         seed: plan.seed,
         things: Arc::clone(roster.things()),
         slice: setup.slice(),
         shards: *shards,
+        workers: 0,
         cores: host.cores,
         descriptors_max: host.descriptors,
         end: end_in_words(&plan.end),
-        duration: match plan.end.when {
-            EndWhen::Duration(duration) => Some(duration.min(plan.end.limit)),
-            EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
-        },
+        duration: duration(&plan.end),
         results: dir.display().to_string(),
         rates: rates(plan),
         title: title.clone(),
+    }
+}
+
+/// The same of a run whose things are driven by workers.
+pub(crate) fn led_info(plan: &Plan, roster: &Roster, slices: u32, dir: &Path) -> RunInfo {
+    let host = preflight::facts();
+    RunInfo {
+        name: plan.name.clone(),
+        seed: plan.seed,
+        things: Arc::clone(roster.things()),
+        slice: Slice::WHOLE,
+        shards: slices as usize,
+        workers: slices as usize,
+        cores: host.cores,
+        descriptors_max: host.descriptors,
+        end: end_in_words(&plan.end),
+        duration: duration(&plan.end),
+        results: dir.display().to_string(),
+        rates: rates(plan),
+        title: None,
+    }
+}
+
+fn duration(end: &EndPlan) -> Option<Duration> {
+    match end.when {
+        EndWhen::Duration(duration) => Some(duration.min(end.limit)),
+        EndWhen::ExecutionsDone { .. } | EndWhen::Idle(_) => None,
     }
 }
 

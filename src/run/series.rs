@@ -53,6 +53,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
             shards,
             title: Some(title),
             shard: None,
+            led: None,
             step: None,
             jobs_afterwards,
             outlets: outlets.clone(),

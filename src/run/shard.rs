@@ -20,10 +20,19 @@ const LEAD: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The part of a run that this process drives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardOptions {
     pub slice: Slice,
-    pub start_at: StartAt,
+    pub start: ShardStart,
+}
+
+/// Who says when all shards start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShardStart {
+    /// The command line of each of them.
+    At(StartAt),
+    /// A leader, once all of them are ready; `run_id` is what the ids of jobs in an account end with.
+    Led { run_id: String },
 }
 
 /// The instant of the wall clock, in UTC, at which second 0 of all shards begins.
@@ -41,14 +50,24 @@ enum Left {
     Far(Duration),
 }
 
+/// Seconds since the start; negative where it is to come.
+pub(crate) fn late_s(start_at: StartAt) -> f64 {
+    -start_at.ms_from(clock::epoch_ms()) as f64 / 1e3
+}
+
 /// The start came before everything was ready.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "be ready by --start-at {start_at}: preparing took {late:.1} s longer, and the other shards have begun; give all of them a later instant"
+    "be ready by {start_at}: preparing took {late:.1} s longer, and the other shards have begun; give all of them a later instant"
 )]
 pub(super) struct TooLate {
     start_at: String,
     late: f64,
+}
+
+/// That the start is past, by so much.
+pub(super) fn preparing_took(start_at: StartAt, late: Duration) -> TooLate {
+    TooLate { start_at: start_at.rfc3339(), late: late.as_secs_f64() }
 }
 
 impl FromStr for StartAt {
@@ -83,6 +102,27 @@ impl StartAt {
         }
     }
 
+    /// The first whole millisecond that is so far from now.
+    #[must_use]
+    pub fn after(from_now: Duration) -> Self {
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(clock::epoch_ms());
+        Self(now + from_now)
+    }
+
+    /// The same instant by the monotonic clock, as the wall clock is now.
+    #[must_use]
+    pub(crate) fn origin(self) -> Mono {
+        let now = clock::now();
+        let left_ms = u64::try_from(self.ms_from(now.epoch_ms)).unwrap_or(0);
+        now.mono + Duration::from_millis(left_ms)
+    }
+
+    /// So many microseconds later.
+    #[must_use]
+    pub(super) fn moved(self, by_us: i64) -> Self {
+        Self(self.0.saturating_add(time::Duration::microseconds(by_us)))
+    }
+
     /// In UTC.
     #[must_use]
     pub fn rfc3339(self) -> String {
@@ -96,12 +136,23 @@ impl ShardOptions {
     /// # Errors
     /// With the first thing that is wrong, and its remedy.
     pub fn check(&self, plan: &Plan) -> Result<(), String> {
-        self.check_plan(plan)?;
-        self.check_start(clock::epoch_ms())
+        self.check_slices(plan)?;
+        match self.start {
+            ShardStart::At(start_at) => start_at.check(clock::epoch_ms()),
+            ShardStart::Led { .. } => Ok(()),
+        }
     }
 
-    fn check_plan(&self, plan: &Plan) -> Result<(), String> {
-        if let TargetPlan::Emulator(_) = &plan.target {
+    /// What the plan has against being cut into slices, for people.
+    ///
+    /// # Errors
+    /// With the first thing that is wrong, and its remedy.
+    pub(crate) fn check_slices(&self, plan: &Plan) -> Result<(), String> {
+        let is_led = matches!(self.start, ShardStart::Led { .. });
+        let option = if is_led { "--slices" } else { "--shard" };
+        if let TargetPlan::Emulator(_) = &plan.target
+            && !is_led
+        {
             return Err(
                 "--shard needs an endpoint that all shards share, and with target.kind = \"emulator\" each would start its own: \
                  start `fleetsim serve` once, and give the scenario [target] kind = \"mqtt\" or \"aws\" with its address"
@@ -110,9 +161,9 @@ impl ShardOptions {
         }
         let (things, count) = (plan.fleet.things, self.slice.count());
         if things < u64::from(count) {
-            return Err(format!("--shard {}: a fleet of {things} things cannot be cut into {count} slices", self.slice));
+            return Err(format!("{option}: a fleet of {things} things cannot be cut into {count} slices"));
         }
-        if let Some(rollout) = plan.rollouts.iter().find(|rollout| rollout.start == RolloutStart::Connected) {
+        if let Some(rollout) = plan.rollouts.iter().find(|rollout| rollout.start == RolloutStart::Connected && !is_led) {
             return Err(format!(
                 "--shard: no shard knows when the whole fleet is connected, so rollout {:?} needs a time: at = \"30s\"",
                 rollout.name
@@ -120,15 +171,27 @@ impl ShardOptions {
         }
         if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when {
             return Err(format!(
-                "--shard: no shard knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
+                "{option}: no shard knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
             ));
         }
         Ok(())
     }
 
-    fn check_start(&self, now_ms: i64) -> Result<(), String> {
-        let left_ms = self.start_at.ms_from(now_ms);
-        let start_at = self.start_at.rfc3339();
+    /// For the manifest of a run that begins.
+    #[must_use]
+    pub(super) fn totals(&self) -> ShardTotals {
+        let (start_at, run_id) = match &self.start {
+            ShardStart::At(start_at) => (start_at.rfc3339(), None),
+            ShardStart::Led { run_id } => (String::new(), Some(run_id.clone())),
+        };
+        ShardTotals { slice: self.slice, start_at, run_id, limit_reached: false, uncreated: Vec::new() }
+    }
+}
+
+impl StartAt {
+    fn check(self, now_ms: i64) -> Result<(), String> {
+        let left_ms = self.ms_from(now_ms);
+        let start_at = self.rfc3339();
         if left_ms <= 0 {
             return Err(format!(
                 "--start-at {start_at} is past, by {:.1} s: all shards need the same instant to come",
@@ -142,27 +205,21 @@ impl ShardOptions {
         Ok(())
     }
 
-    /// For the manifest of a run that begins.
-    #[must_use]
-    pub(super) fn totals(&self) -> ShardTotals {
-        ShardTotals { slice: self.slice, start_at: self.start_at.rfc3339(), limit_reached: false, uncreated: Vec::new() }
-    }
-
     /// Waits until the start is near, and gives the instant at which second 0 begins; `None` where somebody wants the run to stop first.
     ///
     /// # Errors
-    /// When it is past.
-    pub(super) async fn origin(&self, ui: &Ui, stop: &mut StopRequests) -> Result<Option<Mono>, TooLate> {
+    /// When it is past: by how much.
+    pub(super) async fn wait(self, slice: Slice, ui: &Ui, stop: &mut StopRequests) -> Result<Option<Mono>, Duration> {
         let seconds = |ms: i128| usize::try_from(ms / 1_000).unwrap_or(0);
-        let whole = self.start_at.ms_from(clock::epoch_ms());
-        ui.tell(&format!("shard {} begins at {}, in {} s", self.slice, self.start_at.rfc3339(), seconds(whole)));
+        let whole = self.ms_from(clock::epoch_ms());
+        ui.tell(&format!("shard {slice} begins at {}, in {} s", self.rfc3339(), seconds(whole)));
         let progress = ui.progress("seconds until the start", seconds(whole));
         loop {
             let now = clock::now();
-            let far = match self.start_at.left(now.epoch_ms) {
+            let far = match self.left(now.epoch_ms) {
                 Left::Past(late) => {
                     progress.finish();
-                    return Err(TooLate { start_at: self.start_at.rfc3339(), late: late.as_secs_f64() });
+                    return Err(late);
                 }
                 Left::Near(left) => {
                     progress.finish();
@@ -170,7 +227,7 @@ impl ShardOptions {
                 }
                 Left::Far(far) => far,
             };
-            progress.set(seconds(whole - self.start_at.ms_from(now.epoch_ms)));
+            progress.set(seconds(whole - self.ms_from(now.epoch_ms)));
             tokio::select! {
                 () = tokio::time::sleep(far.min(LOOK)) => {}
                 () = stop.next() => {
@@ -187,12 +244,12 @@ mod tests {
     use super::*;
 
     fn shard(slice: &str, start_at: &str) -> ShardOptions {
-        ShardOptions { slice: slice.parse().unwrap(), start_at: start_at.parse().unwrap() }
+        ShardOptions { slice: slice.parse().unwrap(), start: ShardStart::At(start_at.parse().unwrap()) }
     }
 
     #[test]
     fn a_start_is_to_come_and_not_in_days() {
-        let at = |ms: i64| shard("0/2", "2026-11-29T19:30:00.500+01:00").check_start(ms);
+        let at = |ms: i64| "2026-11-29T19:30:00.500+01:00".parse::<StartAt>().unwrap().check(ms);
         let start = 1_795_977_000_500;
         assert_eq!(at(start - 1), Ok(()));
         assert_eq!(at(start - AHEAD_MAX.as_millis() as i64), Ok(()));
@@ -238,7 +295,7 @@ mod tests {
             ("0/2", rollout("at = '5s'"), None),
         ] {
             let plan = crate::scenario::load("x.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-            let checked = shard(slice, "2026-11-29T18:30:00Z").check_plan(&plan);
+            let checked = shard(slice, "2026-11-29T18:30:00Z").check_slices(&plan);
             assert_eq!(checked.is_ok(), why.is_none(), "{text}: {checked:?}");
             assert!(why.is_none_or(|why| checked.as_ref().unwrap_err().contains(why)), "{checked:?}");
         }

@@ -5,6 +5,7 @@ use crate::exit;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
+use crate::tui::app::WorkerRow;
 use crate::tui::app::{Conclusion, RunInfo, Step};
 use crate::tui::theme::Theme;
 use crate::tui::{Dashboard, LineSink};
@@ -48,13 +49,13 @@ pub enum UiKind {
 
 impl UiKind {
     /// Whether people read what is said between two runs.
-    pub(super) fn has_lines(self) -> bool {
+    pub(crate) fn has_lines(self) -> bool {
         matches!(self, Self::Tui { .. } | Self::Plain)
     }
 }
 
 /// How a run is shown.
-pub(super) enum Ui {
+pub(crate) enum Ui {
     Tui {
         dashboard: Dashboard,
         /// Log lines would tear the screen.
@@ -68,7 +69,7 @@ pub(super) enum Ui {
 }
 
 /// Wishes of somebody at the dashboard to stop the run.
-pub(super) type Stops = mpsc::UnboundedReceiver<()>;
+pub(crate) type Stops = mpsc::UnboundedReceiver<()>;
 
 /// Whether text for this stream may have colours.
 pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {
@@ -89,7 +90,7 @@ impl Ui {
     ///
     /// # Errors
     /// When the terminal cannot be taken over.
-    pub(super) fn start(kind: UiKind, dir: &Path, run_info: impl FnOnce() -> RunInfo) -> io::Result<(Self, Option<Stops>)> {
+    pub(crate) fn start(kind: UiKind, dir: &Path, run_info: impl FnOnce() -> RunInfo) -> io::Result<(Self, Option<Stops>)> {
         Ok(match kind {
             UiKind::Tui { fps } => {
                 let theme = Theme { has_colour: has_colour() };
@@ -111,12 +112,12 @@ impl Ui {
     }
 
     /// Whether single things may be looked at.
-    pub(super) fn wants_cards(&self) -> bool {
+    pub(crate) fn wants_cards(&self) -> bool {
         matches!(self, Self::Tui { .. })
     }
 
     /// What people want to know while they wait.
-    pub(super) fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         match self {
             Self::Tui { dashboard, .. } if dashboard.is_alive() => drop(dashboard.line_sink().line(text)),
             Self::Tui { .. } | Self::Plain => say(text),
@@ -125,7 +126,7 @@ impl Ui {
     }
 
     /// What people need to know however the run is shown.
-    pub(super) fn announce(&self, text: &str) {
+    pub(crate) fn announce(&self, text: &str) {
         match self {
             Self::Tui { .. } => self.tell(text),
             Self::Plain | Self::Brief | Self::Json(_) | Self::None => say(text),
@@ -133,7 +134,7 @@ impl Ui {
     }
 
     /// Progress of something long.
-    pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
+    pub(crate) fn progress(&self, what: &'static str, of: usize) -> Progress {
         match self {
             Self::Tui { dashboard, .. } => {
                 let progress =
@@ -148,14 +149,21 @@ impl Ui {
     }
 
     /// The things live; they may be looked at.
-    pub(super) fn fleet(&self, inspector: Option<Inspector>) {
+    pub(crate) fn fleet(&self, inspector: Option<Inspector>) {
         if let (Self::Tui { dashboard, .. }, Some(inspector)) = (self, inspector) {
             dashboard.fleet(inspector);
         }
     }
 
+    /// How the workers of the run stand.
+    pub(crate) fn workers(&self, rows: &[WorkerRow]) {
+        if let Self::Tui { dashboard, .. } = self {
+            dashboard.workers(rows);
+        }
+    }
+
     /// A second is over.
-    pub(super) fn second(&self, snapshot: &Arc<Snapshot>) {
+    pub(crate) fn second(&self, snapshot: &Arc<Snapshot>) {
         match self {
             Self::Tui { dashboard, .. } => {
                 if dashboard.is_alive() {
@@ -179,7 +187,7 @@ impl Ui {
     }
 
     /// The run is over: the last screen stays until a key, or until `hurry` completes.
-    pub(super) async fn finished(&self, manifest: &Manifest, hurry: impl Future<Output = ()>) {
+    pub(crate) async fn finished(&self, manifest: &Manifest, hurry: impl Future<Output = ()>) {
         let Self::Tui { dashboard, .. } = self else { return };
         dashboard.finished(Conclusion {
             verdict: manifest.verdict.as_str(),
@@ -193,7 +201,7 @@ impl Ui {
     }
 
     /// Gives the terminal back and says nothing; what was lost on its way to stdout.
-    pub(super) fn close(self) -> Option<io::Error> {
+    pub(crate) fn close(self) -> Option<io::Error> {
         match self {
             Self::Json(lost) => lost.take(),
             Self::Tui { .. } | Self::Plain | Self::Brief | Self::None => None,
@@ -202,7 +210,7 @@ impl Ui {
 
     /// Gives the terminal back and says how it went: what failed on stderr, the summary on stdout. The exit code is `code`, unless what
     /// was to be on stdout is not there.
-    pub(super) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String], code: u8) -> u8 {
+    pub(crate) fn conclude(self, manifest: &Manifest, dir: &Path, failures: &[String], code: u8) -> u8 {
         let (lost, text) = match &self {
             Self::Brief | Self::None => (None, None),
             Self::Json(lost) => (lost.take(), Some(report::json::summary(manifest))),
@@ -237,7 +245,7 @@ fn panic_if_asked(dashboard: &Dashboard, t_s: u64) {
 }
 
 /// Progress of something long.
-pub(super) enum Progress {
+pub(crate) enum Progress {
     Bar(ProgressBar),
     Step {
         line_sink: LineSink,
@@ -256,7 +264,7 @@ pub(super) enum Progress {
 }
 
 impl Progress {
-    pub(super) fn set(&self, done: usize) {
+    pub(crate) fn set(&self, done: usize) {
         match self {
             Self::Bar(bar) => bar.set_position(done as u64),
             Self::Step { line_sink, what, of, begun, told } => {
@@ -276,7 +284,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         match self {
             Self::Bar(bar) => bar.finish_and_clear(),
             Self::Step { of, .. } => self.set(*of),

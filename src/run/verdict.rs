@@ -20,6 +20,8 @@ pub(crate) enum End {
     /// It could not be carried out: why, after "failed to".
     Failed(String),
     Interrupted,
+    /// Whoever led it ended it before it was done: why.
+    Early(String),
     /// The limit was reached first, with so many executions open and so many things away by an event.
     Limit {
         limit: Duration,
@@ -74,9 +76,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
     let (verdict, exit_code) = match end {
         End::Failed(_) => (Verdict::Error, exit::ERROR),
         End::Interrupted => (Verdict::Interrupted, exit::INTERRUPTED),
-        End::Limit { .. } | End::Complete if is_invalid => (Verdict::Invalid, exit::INVALID),
-        End::Limit { .. } | End::Complete if !thresholds_hold || checks.iter().any(is_against) => (Verdict::Fail, exit::FAIL),
-        End::Limit { .. } | End::Complete => (Verdict::Pass, exit::PASS),
+        End::Early(_) | End::Limit { .. } | End::Complete if is_invalid => (Verdict::Invalid, exit::INVALID),
+        End::Early(_) | End::Limit { .. } | End::Complete if !thresholds_hold || checks.iter().any(is_against) => {
+            (Verdict::Fail, exit::FAIL)
+        }
+        End::Early(_) | End::Limit { .. } | End::Complete => (Verdict::Pass, exit::PASS),
     };
     let told = findings.iter().map(ToString::to_string);
     let of_audit = audit_in_words(audit);
@@ -96,6 +100,7 @@ pub(crate) fn so_far(snapshot: &Snapshot, findings: &[Finding]) -> Verdict {
 pub(super) fn end_in_words(end: &End) -> Option<String> {
     match end {
         End::Failed(why) => Some(format!("failed to {why}")),
+        End::Early(why) => Some(format!("the run was ended early: {why}")),
         End::Limit { limit, open, away } => {
             let limit = duration_text(*limit);
             let away = if *away > 0 { format!(", {away} things are away by an event") } else { String::new() };

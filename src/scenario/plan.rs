@@ -160,7 +160,7 @@ impl RemotePlan {
 pub enum CertificatesPlan {
     /// Path templates: `{thing}`, `{index}`, or one shared file.
     Files { cert: String, key: String },
-    /// One packed file; see [`dev_pki::bundle`].
+    /// One packed file; see [`dev_pki::bundle`]. `{slice}` is the number of a worker's slice, for a file each.
     Bundle(String),
     /// Named by the list of things.
     Listed,

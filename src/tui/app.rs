@@ -31,6 +31,8 @@ pub struct RunInfo {
     /// What this process drives of it.
     pub slice: Slice,
     pub shards: usize,
+    /// Processes that drive its things for this one; 0 where it does so itself.
+    pub workers: usize,
     pub cores: u64,
     /// Descriptors this process may have open.
     pub descriptors_max: u64,
@@ -63,6 +65,30 @@ pub enum Tab {
     Rollouts,
     Errors,
     Things,
+    Workers,
+}
+
+/// A worker of the run, as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerRow {
+    pub slice: u32,
+    pub hostname: String,
+    /// How it stands, in a word.
+    pub state: &'static str,
+    /// Whether it is one of those that the run counts on, or that have ended.
+    pub is_here: bool,
+    pub connected: u64,
+    /// To and from the endpoint.
+    pub messages_per_s: u64,
+    /// CPU time of its busiest thread, as a share of a core.
+    pub busy: f64,
+    /// Of the last second, p99.
+    pub lateness_ms: Option<f64>,
+    /// The last second that it told of.
+    pub second: Option<u64>,
+    /// The leader's clock less its own.
+    pub clock_offset_ms: f64,
+    pub clock_uncertainty_ms: f64,
 }
 
 impl Tab {
@@ -79,7 +105,8 @@ impl Tab {
             Self::Rollouts => &["start", "done", "failed"],
             Self::Errors => &["count", "rate", "last seen"],
             Self::Things => &["name", "errors"],
-            _ => &[],
+            Self::Workers => &["slice", "lateness", "busy"],
+            Self::Overview => &[],
         }
     }
 
@@ -148,6 +175,8 @@ pub struct App {
     pub sorts: [usize; Tab::VARIANTS.len()],
     pub finder: Finder,
     pub most_hit: Vec<Card>,
+    /// Those of a run that has workers, by slice.
+    pub workers: Vec<WorkerRow>,
     /// The shards do not answer questions, or not any more.
     pub unanswered: bool,
     /// When the last screen goes, where nobody has touched a key.
@@ -158,6 +187,8 @@ impl App {
     #[must_use]
     pub fn new(run_info: RunInfo, theme: Theme) -> Self {
         let finder = Finder::new(Arc::clone(&run_info.things.names), run_info.slice);
+        // Things of workers are too far away to be asked.
+        let unanswered = run_info.workers > 0;
         Self {
             run_info,
             theme,
@@ -176,7 +207,8 @@ impl App {
             sorts: [0; Tab::VARIANTS.len()],
             finder,
             most_hit: Vec::new(),
-            unanswered: false,
+            workers: Vec::new(),
+            unanswered,
             leaves_in_s: None,
         }
     }
@@ -298,6 +330,31 @@ impl App {
         rows
     }
 
+    /// The tabs that this run has.
+    #[must_use]
+    pub fn tabs(&self) -> &'static [Tab] {
+        let all = Tab::VARIANTS;
+        if self.run_info.workers > 0 { all } else { &all[..all.len() - 1] }
+    }
+
+    /// The workers as their table lists them.
+    #[must_use]
+    pub fn sorted_workers(&self) -> Vec<&WorkerRow> {
+        let mut rows: Vec<&WorkerRow> = self.workers.iter().collect();
+        match self.sort_of(Tab::Workers) {
+            "lateness" => rows.sort_by(|a, b| b.lateness_ms.unwrap_or(0.0).total_cmp(&a.lateness_ms.unwrap_or(0.0))),
+            "busy" => rows.sort_by(|a, b| b.busy.total_cmp(&a.busy)),
+            _ => {}
+        }
+        rows
+    }
+
+    /// Workers that are there.
+    #[must_use]
+    pub fn workers_here(&self) -> usize {
+        self.workers.iter().filter(|row| row.is_here).count()
+    }
+
     /// Rows of the present tab's table.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -306,7 +363,8 @@ impl App {
             Tab::Rollouts => self.rollouts().len(),
             Tab::Errors => self.errors().len(),
             Tab::Things => self.finder.found().len(),
-            _ => 0,
+            Tab::Workers => self.workers.len(),
+            Tab::Overview => 0,
         }
     }
 

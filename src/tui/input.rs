@@ -97,6 +97,7 @@ bindings! {
     BROWSING, [key('3')] => Action::Show(Tab::Rollouts), "3", "rollouts, one row a job", None;
     BROWSING, [key('4')] => Action::Show(Tab::Errors), "4", "errors by kind and code", None;
     BROWSING, [key('5')] => Action::Show(Tab::Things), "5", "single things", None;
+    BROWSING, [key('6')] => Action::Show(Tab::Workers), "6", "workers, where it has some", None;
     BROWSING, [code(KeyCode::Tab), code(KeyCode::Right)] => Action::NextTab, "Tab Right", "next tab", None;
     BROWSING, [code(KeyCode::BackTab), (KeyModifiers::SHIFT, KeyCode::BackTab), code(KeyCode::Left)] => Action::PreviousTab,
         "S-Tab Left", "previous tab", None;

@@ -14,7 +14,7 @@ pub mod update;
 pub mod view;
 
 use crate::inspect::{Inspector, Pending, Question};
-use app::{App, Conclusion, RunInfo, Step};
+use app::{App, Conclusion, RunInfo, Step, WorkerRow};
 use load_metrics::Snapshot;
 use ratatui::crossterm::event::{self, Event};
 use std::io;
@@ -47,6 +47,7 @@ enum Message {
     Step(Step),
     Fleet(Inspector),
     Second(Arc<Snapshot>),
+    Workers(Vec<WorkerRow>),
     Finished(Conclusion),
     /// The process is to stop, and somebody may continue it.
     Suspend,
@@ -141,6 +142,11 @@ impl Dashboard {
 
     pub fn second(&self, snapshot: &Arc<Snapshot>) {
         self.tell(Message::Second(Arc::clone(snapshot)));
+    }
+
+    /// How the workers of the run stand.
+    pub fn workers(&self, rows: &[WorkerRow]) {
+        self.tell(Message::Workers(rows.to_vec()));
     }
 
     /// The run is over; the last screen stays until [`Self::left`].
@@ -312,6 +318,7 @@ impl DashboardLoop {
                     self.app.second(snapshot);
                     self.ask();
                 }
+                Ok(Message::Workers(rows)) => self.app.workers = rows,
                 Ok(Message::Finished(conclusion)) => {
                     self.app.finished(conclusion);
                     self.finished_at = Some(Instant::now());

@@ -3,7 +3,6 @@
 use super::app::{App, Overlay, RunState, Tab, WINDOWS};
 use super::input::{Action, Mode};
 use load_metrics::Measure;
-use strum::VariantArray;
 
 /// Rows of a page.
 const PAGE: usize = 20;
@@ -39,8 +38,8 @@ pub fn update(app: &mut App, action: Action) -> Option<Command> {
     let row = app.selected[app.tab.index()];
     match action {
         Action::Show(tab) => return show(app, tab),
-        Action::NextTab => return show(app, Tab::VARIANTS[(app.tab.index() + 1) % Tab::VARIANTS.len()]),
-        Action::PreviousTab => return show(app, Tab::VARIANTS[(app.tab.index() + Tab::VARIANTS.len() - 1) % Tab::VARIANTS.len()]),
+        Action::NextTab => return step(app, 1),
+        Action::PreviousTab => return step(app, app.tabs().len() - 1),
         Action::Up => return select(app, row.saturating_sub(1)),
         Action::Down => return select(app, row + 1),
         Action::PageUp => return select(app, row.saturating_sub(PAGE)),
@@ -100,7 +99,16 @@ pub fn update(app: &mut App, action: Action) -> Option<Command> {
     None
 }
 
+/// So many tabs further.
+fn step(app: &mut App, by: usize) -> Option<Command> {
+    let tabs = app.tabs();
+    show(app, tabs[(app.tab.index() + by) % tabs.len()])
+}
+
 fn show(app: &mut App, tab: Tab) -> Option<Command> {
+    if !app.tabs().contains(&tab) {
+        return None;
+    }
     app.tab = tab;
     app.keep_selection();
     Some(Command::Look)

@@ -24,6 +24,11 @@ def pytest_addoption(parser):
         parser.addoption(f"--{name}", required=True, help=what)
 
 
+@pytest.fixture(scope="session")
+def binary(pytestconfig):
+    return Path(pytestconfig.getoption("binary")).resolve()
+
+
 @dataclass(frozen=True)
 class Site:
     """An endpoint that runs, and the certificates that go with it."""

@@ -22,11 +22,6 @@ PATIENCE_S = 60
 
 
 @pytest.fixture(scope="session")
-def binary(pytestconfig):
-    return Path(pytestconfig.getoption("binary")).resolve()
-
-
-@pytest.fixture(scope="session")
 def tools(pytestconfig):
     return Path(pytestconfig.getoption("tools")).resolve()
 

@@ -1,6 +1,6 @@
 //! `kind = "aws"`, with the local endpoint as the account; and jobs that others create.
 
-use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
+use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, in_account, mqtt};
 use aws_signing::keyring::Keyring;
 use fleetsim::aws::client::ControlEndpoint;
 use fleetsim::aws::control::{ControlClient, provision};
@@ -31,16 +31,6 @@ pub(crate) fn run(bench: &Bench, serve: &Serve, scenario: &str, change: impl FnO
     in_account(&mut command, serve);
     change(&mut command);
     command.output().unwrap()
-}
-
-/// The account that `serve` is, for a command in the folder of a bench.
-pub(crate) fn in_account(command: &mut std::process::Command, serve: &Serve) {
-    command
-        .env("AWS_ENDPOINT_URL_IOT", format!("https://{}", serve.api))
-        .env("AWS_CA_BUNDLE", "pki/ca.cert.pem")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "pki/aws-credentials")
-        .env("AWS_CONFIG_FILE", "no-config")
-        .env("AWS_EC2_METADATA_DISABLED", "true");
 }
 
 #[cfg(feature = "aws")]

@@ -148,6 +148,16 @@ pub(crate) fn mqtt(port: &str, things: usize, tls: &str, rest: &str) -> String {
 
 pub(crate) const EACH_ITS_OWN: &str = "cert = 'pki/things/{thing}.cert.pem'\nkey = 'pki/things/{thing}.key.pem'";
 
+/// The account that `serve` is, for a command in the folder of a bench.
+pub(crate) fn in_account(command: &mut Command, serve: &Serve) {
+    command
+        .env("AWS_ENDPOINT_URL_IOT", format!("https://{}", serve.api))
+        .env("AWS_CA_BUNDLE", "pki/ca.cert.pem")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "pki/aws-credentials")
+        .env("AWS_CONFIG_FILE", "no-config")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+}
+
 #[track_caller]
 pub(crate) fn assert_code(output: &Output, code: i32) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,8 +1,7 @@
 //! `fleetsim aws provision` and `deprovision`, with the local endpoint as the account: the whole story, killed and resumed, throttled, and
 //! with its secrets kept.
 
-use crate::account::in_account;
-use crate::bench::{Bench, Guard, Serve, assert_code};
+use crate::bench::{Bench, Guard, Serve, assert_code, in_account};
 use aws_signing::keyring::Keyring;
 use fleetsim::aws::calls::Call;
 use fleetsim::aws::client::{Client, ControlEndpoint};

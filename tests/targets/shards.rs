@@ -1,7 +1,7 @@
 //! One run of several processes, at an endpoint that they share.
 
-use crate::account::{aws, in_account, run};
-use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
+use crate::account::{aws, run};
+use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, in_account, mqtt};
 use serde_json::Value;
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@
 
 use super::files::{self, Access, Lock};
 use super::issue::Authority;
-use super::{LOCK_TIMEOUT, Made, PkiError, cert_path, ensure_things, key_path};
+use super::{LOCK_TIMEOUT, Made, Pair, PkiError, cert_path, ensure_things, key_path};
 use iot_jobs::ThingName;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,21 @@ fn issue_with(
     let made = ensure_things(&folder, &authority(dir)?, things, progress)?;
     sync(dir)?;
     Ok(made)
+}
+
+/// Certificates by the CA that is in `dir` (`ca.cert.pem`, `ca.key.pem`), each with a key of its own, in the order of the things; nothing
+/// is written. `progress` is told how many there are.
+///
+/// # Errors
+/// When there is no CA, or it cannot be used.
+pub fn issue_things(dir: &Path, things: &[ThingName], progress: &mut dyn FnMut(usize)) -> Result<Vec<Pair>, PkiError> {
+    let authority = Authority::open(dir)?;
+    let mut pairs = Vec::with_capacity(things.len());
+    for thing in things {
+        pairs.push(authority.issue_pair(thing)?);
+        progress(pairs.len());
+    }
+    Ok(pairs)
 }
 
 /// Certificate and key of a device.
@@ -112,6 +127,22 @@ mod tests {
         fs::write(dir.join("ca.key.pem"), "none").unwrap();
         assert!(ensure_ca(dir).unwrap_err().to_string().contains("ca.cert.pem"));
         assert_eq!(fs::read_to_string(dir.join("ca.key.pem")).unwrap(), "none", "nothing is replaced");
+    }
+
+    #[test]
+    fn certificates_of_a_ca_that_is_there_need_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let things = ["a", "b"].map(|name| ThingName::new(name).unwrap());
+        assert!(issue_things(dir.path(), &things, &mut |_| {}).unwrap_err().to_string().contains("ca.cert.pem"));
+        assert!(!dir.path().join("ca.cert.pem").exists(), "no CA is made by the way");
+        ensure_devices(dir.path(), &[], &mut |_, _| {}).unwrap();
+        let pairs = issue_things(dir.path(), &things, &mut |_| {}).unwrap();
+        let (first, ca) = (&pairs[0], fs::read(dir.path().join("ca.cert.pem")).unwrap());
+        assert!(pairs.len() == 2 && host::tls::certified_key(first.chain.clone(), first.key.clone_key()).is_ok());
+        assert_eq!(
+            (fs::read(dir.path().join("ca.cert.pem")).unwrap(), fs::read_dir(dir.path().join("things")).unwrap().count()),
+            (ca, 0)
+        );
     }
 
     #[test]

@@ -127,10 +127,19 @@ impl Authority {
 
     /// A pair that was good for a day, until [`EXPIRED_SINCE`] ago.
     pub(super) fn issue_expired(&self, name: &ThingName) -> Result<Pair, PkiError> {
-        let failed = |source| PkiError::Issue { subject: name.to_string(), source };
         let mut params = thing_params(name);
         params.not_after = wall_clock() - EXPIRED_SINCE;
         params.not_before = params.not_after - Duration::days(1);
+        self.pair(name, params)
+    }
+
+    /// A thing's pair that is in no file.
+    pub(super) fn issue_pair(&self, name: &ThingName) -> Result<Pair, PkiError> {
+        self.pair(name, thing_params(name))
+    }
+
+    fn pair(&self, name: &ThingName, params: CertificateParams) -> Result<Pair, PkiError> {
+        let failed = |source| PkiError::Issue { subject: name.to_string(), source };
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let certificate = params.signed_by(&pair, &self.issuer).map_err(failed)?;
         Ok(Pair { chain: vec![certificate.der().clone()], key: PrivatePkcs8KeyDer::from(pair.serialize_der()).into() })

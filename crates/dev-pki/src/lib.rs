@@ -27,7 +27,7 @@ mod signer;
 mod signing_request;
 
 pub use device::{DeviceAuthority, DeviceCertificate, DeviceKeys};
-pub use devices::{device_paths, ensure_ca, ensure_devices, issue_devices, keep_device};
+pub use devices::{device_paths, ensure_ca, ensure_devices, issue_devices, issue_things, keep_device};
 pub use files::AwsCredentials;
 pub use mark::MadeFor;
 pub use signer::signer_key;

@@ -34,6 +34,12 @@ pub fn epoch_ms() -> i64 {
     (nanos(ClockId::Realtime) / 1_000_000) as i64
 }
 
+/// Nanoseconds since the Unix epoch.
+#[must_use]
+pub fn epoch_ns() -> i64 {
+    nanos(ClockId::Realtime) as i64
+}
+
 /// Both clocks, read one after the other.
 #[must_use]
 pub fn now() -> Now {

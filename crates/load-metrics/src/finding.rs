@@ -89,6 +89,22 @@ pub enum Finding {
         /// So many seconds of it are there.
         seconds: u64,
     },
+    /// A worker of the run was not heard of any more.
+    ShardLost {
+        /// Its slice, as in `--shard`.
+        shard: String,
+        /// The last second that it told of; `None`: not even the first.
+        second: Option<u64>,
+    },
+    /// The clock of a worker's host and that of the leader's are far apart, or nobody knows how far.
+    ClocksApart {
+        /// Its slice, as in `--shard`.
+        shard: String,
+        /// The leader's clock less the worker's.
+        offset_ms: f64,
+        /// Half of the round trip by which it was found.
+        uncertainty_ms: f64,
+    },
     /// What policies of the endpoint denied: how often each action, and the first of the most frequent one in words.
     Denied {
         /// Actions, the most frequent first.
@@ -111,6 +127,7 @@ impl Finding {
                 | Self::Bottleneck(_)
                 | Self::ShardInvalid { .. }
                 | Self::ShardCut { .. }
+                | Self::ShardLost { .. }
         )
     }
 
@@ -165,6 +182,18 @@ impl fmt::Display for Finding {
             Self::ShardCut { shard, seconds } => write!(
                 f,
                 "shard {shard} never finished: its process ended after second {seconds}, and what its things did from then on is missing"
+            ),
+            Self::ShardLost { shard, second } => {
+                write!(f, "shard {shard} was lost: its worker was not heard of ")?;
+                match second {
+                    Some(second) => write!(f, "after second {second}"),
+                    None => write!(f, "from the start on"),
+                }
+            }
+            Self::ClocksApart { shard, offset_ms, uncertainty_ms } => write!(
+                f,
+                "the clock of shard {shard} was {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: its start was put right \
+                 by as much, and is as uncertain; keep clocks in step (NTP)"
             ),
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))

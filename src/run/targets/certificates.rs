@@ -43,6 +43,8 @@ pub(super) struct Wanted {
     ca: Option<PathBuf>,
     signer: Option<PathBuf>,
     certificates: CertificatesPlan,
+    /// The folder of a CA that makes them, in place of all else.
+    issuer: Option<PathBuf>,
     list: Option<FleetList>,
     things: Arc<[ThingName]>,
     /// Whether the thing at that place shows a certificate.
@@ -51,13 +53,22 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Those of the things of a slice.
-    pub(super) fn new(plan: &Plan, remote: &RemotePlan, roster: &Roster, slice: Slice) -> Self {
+    /// Those of the things of a slice; `given` is a packed file, or the folder of a CA, in place of what the scenario says.
+    pub(super) fn new(plan: &Plan, remote: &RemotePlan, roster: &Roster, slice: Slice, given: Option<&Path>) -> Self {
         let shows = roster.shows_certificate(plan).into_iter().zip(0..);
+        let issuer = given.filter(|given| given.is_dir()).map(Path::to_owned);
+        let bundle = given.filter(|_| issuer.is_none()).map(|given| CertificatesPlan::Bundle(given.display().to_string()));
+        let certificates = match bundle.unwrap_or_else(|| remote.certificates.clone()) {
+            CertificatesPlan::Bundle(path) if slice.count() > 1 => {
+                CertificatesPlan::Bundle(path.replace("{slice}", &slice.index().to_string()))
+            }
+            certificates => certificates,
+        };
         Self {
             ca: remote.ca.as_ref().map(PathBuf::from),
             signer: remote.signer.as_ref().map(PathBuf::from),
-            certificates: remote.certificates.clone(),
+            certificates,
+            issuer,
             list: plan.fleet.list.clone(),
             things: Arc::clone(roster.names()),
             shows: shows.map(|(shows, place)| shows && slice.has(place)).collect(),
@@ -106,6 +117,7 @@ pub(super) fn read(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMu
         RootCertStore::empty()
     });
     let credentials = match &wanted.certificates {
+        _ if wanted.issuer.is_some() => issued(wanted, faults, progress),
         CertificatesPlan::None => vec![None; wanted.things.len()],
         CertificatesPlan::Bundle(path) => of_bundle(Path::new(path), wanted, faults, progress),
         CertificatesPlan::Files { .. } | CertificatesPlan::Listed => of_files(wanted, faults, progress),
@@ -142,6 +154,22 @@ fn of_files(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize
         progress(position + 1);
     }
     credentials
+}
+
+fn issued(wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {
+    let Some(issuer) = &wanted.issuer else { return Vec::new() };
+    let shown: Vec<ThingName> =
+        wanted.things.iter().zip(&wanted.shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
+    let pairs = dev_pki::issue_things(issuer, &shown, progress).unwrap_or_else(|error| {
+        faults.add(error);
+        Vec::new()
+    });
+    let mut pairs = pairs.into_iter();
+    let mut of_thing = |shows: &bool| {
+        let pair = if *shows { pairs.next() } else { None }?;
+        Credentials::new(pair.chain, pair.key).map_err(|why| faults.add(format!("{}: {why}", issuer.display()))).ok()
+    };
+    wanted.shows.iter().map(&mut of_thing).collect()
 }
 
 fn of_bundle(path: &Path, wanted: &Wanted, faults: &mut Faults, progress: &mut dyn FnMut(usize)) -> Vec<Option<Credentials>> {

@@ -84,7 +84,7 @@ pub(super) struct Target {
 #[derive(Clone, Copy)]
 pub(super) struct Folders<'a> {
     pub results: &'a Path,
-    /// Of the certificates of local endpoints, where somebody says so.
+    /// Of the certificates of local endpoints, where somebody says so; of other endpoints what the things of a slice have theirs from.
     pub certs: Option<&'a Path>,
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn bring_up(
             local::bring_up(plan, emulator, roster, folders, ui).await
         }
         TargetPlan::Mqtt(remote) => {
-            let files = certificates::load(Wanted::new(plan, remote, roster, slice), faults, ui).await?;
+            let files = certificates::load(Wanted::new(plan, remote, roster, slice, folders.certs), faults, ui).await?;
             let account = match plan.transports().into_iter().any(Transport::is_signed) {
                 true => Some(Account::find(AccountChoice::default()).await.map_err(TargetError::Account)?),
                 false => None,
@@ -116,7 +116,7 @@ pub(super) async fn bring_up(
             Ok(files.into_target(endpoints, None)?)
         }
         TargetPlan::Aws(aws) => {
-            let files = certificates::load(Wanted::new(plan, &aws.remote, roster, slice), faults, ui).await?;
+            let files = certificates::load(Wanted::new(plan, &aws.remote, roster, slice, folders.certs), faults, ui).await?;
             aws::bring_up(plan, aws, files, roster, slice, ui).await
         }
     }
@@ -131,7 +131,9 @@ pub fn check(plan: &Plan) -> Result<(), String> {
     check_sources(plan.target.link(), &mut faults);
     if let Some(remote) = plan.target.remote() {
         match Roster::new(plan) {
-            Ok(roster) => drop(certificates::read(&Wanted::new(plan, remote, &roster, Slice::WHOLE), &mut faults, &mut |_| {})),
+            Ok(roster) => {
+                drop(certificates::read(&Wanted::new(plan, remote, &roster, Slice::WHOLE, None), &mut faults, &mut |_| {}));
+            }
             Err(error) => faults.add(error.to_string()),
         }
     }

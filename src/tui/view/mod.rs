@@ -10,6 +10,7 @@ mod plot;
 mod rollouts;
 mod table;
 mod things;
+mod workers;
 
 use super::app::{App, RunState, Tab};
 use super::input::{self, Mode};
@@ -21,7 +22,6 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Borders};
 use std::time::Duration;
-use strum::VariantArray;
 
 /// Below this nothing readable fits.
 const WIDTH_MIN: u16 = 60;
@@ -55,6 +55,7 @@ pub fn render(frame: &mut Frame, app: &App) {
             Tab::Rollouts => rollouts::render(frame, body, app),
             Tab::Errors => errors::render(frame, body, app),
             Tab::Things => things::render(frame, body, app),
+            Tab::Workers => workers::render(frame, body, app),
         }
     }
     if app.shows_log {
@@ -99,13 +100,18 @@ fn render_header(frame: &mut Frame, area: Rect, app: &App) {
     frame.render_widget(Line::from(status(app)).right_aligned(), title);
 
     let mut spans = vec![Span::raw(" ")];
-    for (n, tab) in Tab::VARIANTS.iter().copied().enumerate() {
+    for (n, tab) in app.tabs().iter().copied().enumerate() {
         let style = if tab == app.tab { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", n + 1, tab.title()), style));
     }
-    frame.render_widget(Line::from(spans), tabs);
+    let named = Line::from(spans);
     let window = app.window_s().map_or("whole run".to_owned(), |s| format!("last {}", clock(Duration::from_secs(s))));
-    frame.render_widget(Line::styled(format!("charts: {window} "), theme.muted()).right_aligned(), tabs);
+    let window = Line::styled(format!("charts: {window} "), theme.muted());
+    // Tabs come first where there is no room for both.
+    if named.width() + window.width() <= usize::from(tabs.width) {
+        frame.render_widget(window.right_aligned(), tabs);
+    }
+    frame.render_widget(named, tabs);
 }
 
 /// In a word or two, whether the run goes on and how it went.

@@ -58,7 +58,8 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
 }
 
 fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) {
-    let [timeline, goal, connections, thresholds] = Layout::vertical([Constraint::Length(1); 4]).areas(area);
+    let judged = u16::from(!snapshot.thresholds.is_empty());
+    let [timeline, goal, connections, thresholds] = Layout::vertical([1, 1, 1, judged].map(Constraint::Length)).areas(area);
     frame.render_widget(threshold_line(app, snapshot), thresholds);
     frame.render_widget(phases(app, snapshot, timeline.width), timeline);
 
@@ -89,6 +90,10 @@ fn render_progress(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot
         grouped(snapshot.connected),
         grouped(snapshot.things)
     );
+    let text = match app.run_info.workers {
+        0 => text,
+        workers => format!("{text}  {}/{workers} workers", app.workers_here()),
+    };
     frame.render_widget(labelled("things", share, theme.second(), text), connections);
 }
 

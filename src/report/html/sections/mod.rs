@@ -9,6 +9,7 @@ mod latency;
 mod percentiles;
 mod rollouts;
 mod setup;
+mod shards;
 mod traffic;
 mod verdict;
 
@@ -58,7 +59,7 @@ impl Section {
 
 /// All that follows the verdict.
 pub(super) fn sections(run: &Run<'_>) -> Vec<Section> {
-    vec![
+    let sections = [
         capacity::section(run),
         latency::over_time(run),
         percentiles::section(run),
@@ -70,5 +71,6 @@ pub(super) fn sections(run: &Run<'_>) -> Vec<Section> {
         errors::section(run),
         breakdown::section(run),
         setup::section(run),
-    ]
+    ];
+    sections.into_iter().chain(shards::section(run)).collect()
 }

@@ -30,17 +30,7 @@ pub(super) fn section(run: &Run<'_>) -> Section {
     let rows = facts.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
     // A manifest that somebody changed may hold what TOML does not know.
     let scenario = toml::to_string(&manifest.scenario).unwrap_or_else(|_| format!("{:#}", manifest.scenario));
-    let shards = manifest.merged.iter().map(|shard| {
-        let exit_code = shard.exit_code.map_or_else(String::new, |code| code.to_string());
-        let of_run = [grouped(shard.things), shard.shards.to_string(), shard.verdict.as_str().to_owned(), exit_code];
-        [shard.slice.to_string(), shard.host.hostname.clone(), shard.dir.clone()].into_iter().chain(of_run).collect()
-    });
-    let shards: Vec<Vec<String>> = shards.collect();
-    let columns = ["shard", "host", "folder", "things", "threads", "verdict by itself", "exit code"];
     let rest = html! {
-        @if !shards.is_empty() {
-            (table("The shards of the run", columns.map(String::from).to_vec(), shards, 3))
-        }
         h3 { "The scenario with every default filled in" }
         div.scroll tabindex="0" role="group" aria-label="The resolved scenario" { pre { code { (cut_to(&scenario, SCENARIO_MAX)) } } }
     };

@@ -46,7 +46,7 @@ fn remote(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan, link
         alpn: target
             .string(("alpn", "the ALPN protocol; for `aws` on port 443 `x-amzn-mqtt-ca` by default"))
             .map(|alpn| alpn.value),
-        ca: tls.and_then(|tls| path(tls, ("ca", "a PEM file with the CA to trust; by default the Amazon roots").into(), false)),
+        ca: tls.and_then(|tls| path(tls, ("ca", "a PEM file with the CA to trust; by default the Amazon roots").into(), &[])),
         certificates: certificates(target, tls, fleet),
         signer: target
             .string((
@@ -101,10 +101,13 @@ fn ports(target: &Reader<'_>) -> Ports {
 }
 
 fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan) -> CertificatesPlan {
-    let read = |key: Key| tls.and_then(|tls| path(tls, key, key.name != "bundle"));
+    let read =
+        |key: Key| tls.and_then(|tls| path(tls, key, if key.name == "bundle" { &["{slice}"] } else { &["{thing}", "{index}"] }));
     let cert = read(("cert", "the certificate: a PEM file for each thing, with `{thing}` or `{index}`, or one for all").into());
     let key = read(("key", "its private key, likewise").into());
-    let bundle = read(("bundle", "all certificates and keys in one file, from `fleetsim certs pack`").into());
+    let bundle = read(
+        ("bundle", "all certificates and keys in one file, from `fleetsim certs pack`; with `{slice}`, one for each slice").into(),
+    );
     let has = |key: &str| tls.is_some_and(|tls| tls.has(key));
     let is_listed = fleet.list.as_ref().is_some_and(FleetList::has_files);
     let ways = [has("cert") || has("key"), has("bundle"), is_listed];
@@ -128,12 +131,12 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
     }
 }
 
-fn path(tls: &Reader<'_>, key: Key, is_templated: bool) -> Option<String> {
+fn path(tls: &Reader<'_>, key: Key, fields: &[&str]) -> Option<String> {
     let Located { value, place } = tls.string(key)?;
     let key = key.name;
-    let fields = value.replace("{thing}", "").replace("{index}", "");
-    if fields.contains(['{', '}']) || (!is_templated && fields != value) {
-        let allowed = if is_templated { "{thing} and {index}" } else { "no field" };
+    let rest = fields.iter().fold(value.clone(), |text, field| text.replace(field, ""));
+    if rest.contains(['{', '}']) {
+        let allowed = if fields.is_empty() { "no field".to_owned() } else { fields.join(" and ") };
         let message = format!("target.tls.{key} = {value:?} has a field that is not known");
         tls.gathered.push(Code::BadValue, &place, message, Some(format!("a path of {key} may have {allowed}")));
     }

@@ -1,0 +1,140 @@
+//! From the first worker to the start: all slices have to be ready by then, or nobody begins.
+
+use super::LeadError;
+use super::course::Faces;
+use super::inbox::Delivery;
+use super::live::{self, Figures};
+use super::site::Site;
+use super::table::Table;
+use crate::run::{StartAt, StopRequests};
+use crate::workers::TICK;
+use crate::workers::connection::put;
+use crate::workers::message::{Order, Told};
+use crate::workers::names;
+use host::clock;
+use iot_jobs::instant::Mono;
+use load_metrics::format::grouped;
+use std::time::{Duration, Instant};
+
+/// From the word to the start: every worker hears it in time, and looks at its clock.
+const START_LEAD: Duration = Duration::from_secs(5);
+/// Slices named in one message.
+const NAMED_MAX: usize = 20;
+/// For an order to get through before the connection goes.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// When second 0 begins, for the workers and by this host's monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub at: StartAt,
+    pub origin: Mono,
+}
+
+/// Waits until all slices are ready, and says when they start.
+///
+/// # Errors
+/// When somebody is missing after `wait`, a worker says that it cannot, or somebody wants the run to stop; the workers that are there are told.
+pub(super) async fn pass(
+    site: &mut Site,
+    table: &mut Table,
+    wait: Duration,
+    faces: Faces<'_>,
+    stop: &mut StopRequests,
+) -> Result<Start, LeadError> {
+    let passed = assemble(site, table, wait, faces, stop).await;
+    if let Err(error) = &passed {
+        let why = match error {
+            LeadError::Interrupted => "it was interrupted before its start".to_owned(),
+            LeadError::Usage(why) | LeadError::Failed(why) => why.clone(),
+        };
+        site.pulse.order(Order::Abort);
+        let _ = tokio::time::timeout(PARTING, site.give_up(&why)).await;
+        tokio::time::sleep(TICK).await;
+    }
+    passed?;
+    let at = StartAt::after(START_LEAD);
+    put(&site.keys, names::START, at.rfc3339()).await.map_err(LeadError::Failed)?;
+    let origin = at.origin();
+    site.pulse.start_at(at.rfc3339());
+    table.begin(origin);
+    faces.ui.tell(&format!("all {} slices are ready: they start at {}", table.rows().len(), at.rfc3339()));
+    Ok(Start { at, origin })
+}
+
+async fn assemble(
+    site: &mut Site,
+    table: &mut Table,
+    wait: Duration,
+    faces: Faces<'_>,
+    stop: &mut StopRequests,
+) -> Result<(), LeadError> {
+    let deadline = Instant::now() + wait;
+    let slices = table.rows().len();
+    let progress = faces.ui.progress("slices ready", slices);
+    let mut told = (0, 0);
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            delivery = site.inbox.next() => {
+                take(table, &delivery)?;
+                delivery.done().await;
+            }
+            () = stop.next() => return Err(LeadError::Interrupted),
+            _ = tick.tick() => {}
+        }
+        let (registered, ready) = table.count();
+        progress.set(ready);
+        if told != (registered, ready) {
+            told = (registered, ready);
+            faces.ui.tell(&format!("workers: {registered} of {slices} are there, {ready} ready"));
+            faces.workers(&live::workers(table, |_| Figures::default()));
+        }
+        if ready == slices {
+            progress.finish();
+            return Ok(());
+        }
+        if let Some(local) = &mut site.local
+            && let Some((slice, status)) = local.workers.poll().into_iter().next()
+        {
+            let words = local.workers.last_words(slice);
+            return Err(LeadError::Failed(format!("begin: the worker of slice {slice}/{slices} ended ({status}): {words}")));
+        }
+        if Instant::now() >= deadline {
+            return Err(LeadError::Failed(missing(table, wait)));
+        }
+    }
+}
+
+fn take(table: &mut Table, delivery: &Delivery) -> Result<(), LeadError> {
+    let (slices, now) = (table.rows().len(), clock::mono());
+    if delivery.slice as usize >= slices {
+        return Ok(());
+    }
+    match &delivery.told {
+        Told::Registered { host, .. } => table.registered(delivery.slice, host.clone(), now),
+        Told::Ready { clock, threads } => table.ready(delivery.slice, *clock, *threads, now),
+        Told::Failed { why } => {
+            return Err(LeadError::Failed(format!("begin: the worker of slice {}/{slices} cannot: {why}", delivery.slice)));
+        }
+        Told::Ended { exit_code, .. } => {
+            return Err(LeadError::Failed(format!(
+                "begin: the worker of slice {}/{slices} ended before the start, with exit code {exit_code}",
+                delivery.slice
+            )));
+        }
+        Told::Second { .. } | Told::Closing | Told::File { .. } => {}
+    }
+    Ok(())
+}
+
+fn missing(table: &Table, wait: Duration) -> String {
+    let slices = table.rows().len();
+    let mut names: Vec<String> = table
+        .unready()
+        .map(|(slice, is_there)| format!("{slice}/{slices}{}", if is_there { " (there, and not ready)" } else { "" }))
+        .collect();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    let more = if more > 0 { format!(" and {} more", grouped(more as u64)) } else { String::new() };
+    format!("begin: after {} s the worker is missing of slice {}{more}; --wait gives them longer", wait.as_secs(), names.join(", "))
+}

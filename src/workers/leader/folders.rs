@@ -1,0 +1,183 @@
+//! What the leader has of each slice on its own disk: a shard's folder, made of what the worker tells while it runs, and replaced by the
+//! worker's own files when those have come whole.
+
+use crate::report::{self, INTERVALS, IntervalsWriter, MANIFEST, Manifest, ReportError, SCENARIO};
+use crate::workers::PART_BYTES;
+use crate::workers::message::{Part, SentFile};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// The files of a worker's folder that its leader needs.
+pub(in crate::workers) const SENT: [&str; 3] = [SCENARIO, INTERVALS, MANIFEST];
+
+/// Parts of a file that have come.
+#[derive(Default)]
+struct Incoming {
+    of: u32,
+    parts: BTreeSet<u32>,
+}
+
+/// The folder of a slice.
+pub(super) struct SliceFolder {
+    dir: PathBuf,
+    intervals: IntervalsWriter,
+    incoming: BTreeMap<&'static str, Incoming>,
+}
+
+impl SliceFolder {
+    /// Makes it, as that of a shard without an end.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn create(dir: &Path, manifest: &Manifest, scenario: &str) -> Result<Self, ReportError> {
+        let failed = |source| ReportError::Write { path: dir.into(), source };
+        fs::create_dir_all(dir).map_err(failed)?;
+        let manifest = serde_json::to_vec_pretty(manifest).expect("a manifest has string keys and finite numbers");
+        report::replace(&dir.join(SCENARIO), scenario.as_bytes())?;
+        report::replace(&dir.join(MANIFEST), &manifest)?;
+        Ok(Self { dir: dir.into(), intervals: IntervalsWriter::create(dir)?, incoming: BTreeMap::new() })
+    }
+
+    #[must_use]
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Appends a second as it was told.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn append(&mut self, record: &[u8]) -> Result<(), ReportError> {
+        self.intervals.append(record)
+    }
+
+    /// A part of one of the worker's files; what comes twice is the same.
+    ///
+    /// # Errors
+    /// When it is none that a worker sends, or the disk does not take it.
+    pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), ReportError> {
+        let path = self.aside(name);
+        let failed = |source| ReportError::Write { path: path.clone(), source };
+        let known = SENT.into_iter().find(|known| *known == name && part.part < part.of && body.len() <= PART_BYTES);
+        let known = known.ok_or_else(|| failed(io::Error::other("no worker sends such a file")))?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        file.write_all_at(body, u64::from(part.part) * PART_BYTES as u64).map_err(failed)?;
+        let incoming = self.incoming.entry(known).or_default();
+        incoming.of = part.of;
+        incoming.parts.insert(part.part);
+        Ok(())
+    }
+
+    /// Puts the worker's own files in place of what it told, once all of them are here and are what it has; says whether they are.
+    ///
+    /// # Errors
+    /// When they are not what the worker has, or the disk does not do it.
+    pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, ReportError> {
+        let is_whole = |name: &str| self.incoming.get(name).is_some_and(|file| file.parts.len() == file.of as usize);
+        let is_sent = |name: &&str| files.iter().any(|file| file.name == *name);
+        if !SENT.iter().all(|name| is_sent(name) && is_whole(name)) {
+            return Ok(false);
+        }
+        for file in files {
+            let path = self.aside(&file.name);
+            let there = digest(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
+            if there != *file {
+                return Err(ReportError::Damaged { path, why: "it is not what its worker has".into() });
+            }
+        }
+        // The manifest comes last: with it the folder has an end.
+        for name in SENT {
+            let path = self.dir.join(name);
+            fs::rename(self.aside(name), &path).map_err(|source| ReportError::Write { path, source })?;
+        }
+        Ok(true)
+    }
+
+    fn aside(&self, name: &str) -> PathBuf {
+        self.dir.join(format!(".{}.part", name.replace('/', "_")))
+    }
+}
+
+/// A file as it is sent.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::workers) fn digest(path: &Path) -> io::Result<SentFile> {
+    let (mut sha256, mut bytes) = (Sha256::new(), 0);
+    let mut file = BufReader::with_capacity(PART_BYTES, File::open(path)?);
+    loop {
+        let piece = file.fill_buf()?;
+        let length = piece.len();
+        if length == 0 {
+            break;
+        }
+        sha256.update(piece);
+        file.consume(length);
+        bytes += length as u64;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_prefix('.').and_then(|name| name.strip_suffix(".part")).unwrap_or(&name).to_owned();
+    Ok(SentFile { name, bytes, sha256: hex::encode(sha256.finalize()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight;
+    use crate::report::Mode;
+    use crate::run::folder::{RunsOn, manifest};
+
+    fn folder(dir: &Path) -> SliceFolder {
+        let plan = crate::scenario::load("x", "name = 'x'\nfleet.things = 2\nend.duration = '1s'", &[]).ok().unwrap();
+        let on = RunsOn { mode: Mode::Run, host: preflight::facts(), shards: 1, shard: None };
+        SliceFolder::create(dir, &manifest(&plan, &on), &plan.to_toml()).unwrap()
+    }
+
+    #[test]
+    fn files_take_their_place_when_all_of_them_are_whole_and_in_whatever_order_they_come() {
+        let (dir, worker) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut folder = folder(dir.path());
+        let long = vec![7u8; PART_BYTES + 5];
+        for (name, text) in [(SCENARIO, &b"s"[..]), (MANIFEST, b"m"), (INTERVALS, &long)] {
+            fs::write(worker.path().join(name), text).unwrap();
+        }
+        let files: Vec<SentFile> = SENT.iter().map(|name| digest(&worker.path().join(name)).unwrap()).collect();
+        let part = |part, of| Part { part, of };
+        folder.take(INTERVALS, part(1, 2), &long[PART_BYTES..]).unwrap();
+        folder.take(MANIFEST, part(0, 1), b"m").unwrap();
+        folder.take(SCENARIO, part(0, 1), b"s").unwrap();
+        assert!(!folder.complete(&files).unwrap());
+        assert!(fs::read_to_string(dir.path().join(MANIFEST)).unwrap().contains("RUNNING"));
+        for _ in 0..2 {
+            folder.take(INTERVALS, part(0, 2), &long[..PART_BYTES]).unwrap();
+        }
+        assert!(folder.complete(&files).unwrap());
+        assert_eq!(fs::read(dir.path().join(INTERVALS)).unwrap(), long);
+        assert_eq!(fs::read(dir.path().join(MANIFEST)).unwrap(), b"m");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing else is left");
+    }
+
+    #[test]
+    fn what_is_not_what_the_worker_has_is_refused_and_so_is_what_no_worker_sends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = folder(dir.path());
+        for (name, part, body) in [
+            ("../run.json", Part { part: 0, of: 1 }, &b"x"[..]),
+            ("report.html", Part { part: 0, of: 1 }, b"x"),
+            (MANIFEST, Part { part: 1, of: 1 }, b"x"),
+            (MANIFEST, Part { part: 0, of: 1 }, &vec![0; PART_BYTES + 1]),
+        ] {
+            assert!(folder.take(name, part, body).unwrap_err().to_string().contains("no worker sends"), "{name}");
+        }
+        for name in SENT {
+            folder.take(name, Part { part: 0, of: 1 }, b"x").unwrap();
+        }
+        let told: Vec<SentFile> = SENT.iter().map(|name| SentFile { name: (*name).into(), bytes: 1, sha256: "0".into() }).collect();
+        assert!(folder.complete(&told).unwrap_err().to_string().contains("not what its worker has"));
+        assert!(fs::read_to_string(dir.path().join(MANIFEST)).unwrap().contains("RUNNING"));
+    }
+}

@@ -1,0 +1,152 @@
+//! How the run stands while it goes on: the seconds that workers tell, taken in by one collector, for the screen, the files and the metrics.
+
+use super::seconds::Seconds;
+use super::table::{Row, Stage, Table};
+use crate::merge::WholeRun;
+use crate::tui::app::WorkerRow;
+use crate::workers::message::Part;
+use load_metrics::{Distribution, Phase, Resolution, ShardSecond, Snapshot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a worker's last second says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    connected: u64,
+    messages_per_s: u64,
+    busy: f64,
+    lateness_ms: Option<f64>,
+}
+
+impl Figures {
+    fn of(second: &ShardSecond) -> Self {
+        let mut lateness = Distribution::default();
+        second.intervals.iter().for_each(|interval| lateness.merge(&interval.lateness));
+        let connected: i64 = second.intervals.iter().map(|interval| interval.connected).sum();
+        Self {
+            connected: u64::try_from(connected).unwrap_or(0),
+            messages_per_s: second.intervals.iter().map(|interval| interval.messages_in + interval.messages_out).sum(),
+            busy: second.intervals.iter().map(|interval| interval.busy.as_secs_f64()).fold(0.0, f64::max),
+            lateness_ms: lateness.latency(Resolution::SHORT).map(|latency| latency.p99),
+        }
+    }
+}
+
+/// The run as a whole.
+pub(super) struct Live {
+    seconds: Seconds<ShardSecond>,
+    whole: WholeRun,
+    figures: Vec<Figures>,
+    /// Whether every thing of the whole fleet has been connected.
+    pub is_connected: bool,
+}
+
+impl Live {
+    #[must_use]
+    pub(super) fn new(whole: WholeRun, slices: usize) -> Self {
+        Self { seconds: Seconds::new(slices), whole, figures: vec![Figures::default(); slices], is_connected: false }
+    }
+
+    /// A worker tells of a second.
+    pub(super) fn take(&mut self, slice: usize, second: ShardSecond) {
+        self.figures[slice] = Figures::of(&second);
+        self.seconds.take(slice, second.second, second);
+    }
+
+    /// How the run stands after the next second, once all who are waited for have told of it.
+    pub(super) fn poll(&mut self, table: &Table) -> Option<Arc<Snapshot>> {
+        let rows = table.rows();
+        let (second, parts) = self.seconds.poll(|slice| rows[slice].is_awaited())?;
+        let (slices, running) = (parts.len(), rows.iter().filter(|row| row.stage == Stage::Running).count());
+        // A second without those who are silent is a part of one; what they say later is in the results.
+        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64, false);
+        self.is_connected |= slices == rows.len() && snapshot.phase >= Phase::Steady;
+        let late = self.seconds.take_late();
+        if late > 0 {
+            tracing::info!(late, "seconds of workers came after the run had gone on; they are in the results, and were not shown");
+        }
+        Some(snapshot)
+    }
+
+    /// How each worker stands, for the screen.
+    #[must_use]
+    pub(super) fn workers(&self, table: &Table) -> Vec<WorkerRow> {
+        workers(table, |slice| self.figures[slice])
+    }
+}
+
+/// How each worker stands, with such figures.
+#[must_use]
+pub(super) fn workers(table: &Table, figures: impl Fn(usize) -> Figures) -> Vec<WorkerRow> {
+    table.rows().iter().enumerate().map(|(slice, row)| worker_row(slice as u32, row, figures(slice))).collect()
+}
+
+fn worker_row(slice: u32, row: &Row, figures: Figures) -> WorkerRow {
+    let state = match &row.stage {
+        Stage::Awaited => "missing",
+        Stage::Registered => "preparing",
+        Stage::Ready => "ready",
+        Stage::Running if row.is_silent => "silent",
+        Stage::Running => "running",
+        Stage::Closing => "closing",
+        Stage::Ended(_) => "ended",
+        Stage::Lost => "lost",
+    };
+    WorkerRow {
+        slice,
+        hostname: row.facts.as_ref().map_or_else(String::new, |facts| facts.hostname.clone()),
+        state,
+        is_here: row.is_awaited() || matches!(row.stage, Stage::Ready | Stage::Registered | Stage::Closing | Stage::Ended(_)),
+        connected: figures.connected,
+        messages_per_s: figures.messages_per_s,
+        busy: figures.busy,
+        lateness_ms: figures.lateness_ms,
+        second: row.second,
+        clock_offset_ms: row.clock.offset_us as f64 / 1e3,
+        clock_uncertainty_ms: row.clock.uncertainty_us as f64 / 1e3,
+    }
+}
+
+/// Parts of records that are not whole yet, by slice and second.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    parts: BTreeMap<(u32, u64), BTreeMap<u32, Vec<u8>>>,
+}
+
+impl Records {
+    /// The record, once all of its parts are there.
+    pub(super) fn take(&mut self, slice: u32, second: u64, part: Part, body: &[u8]) -> Option<Vec<u8>> {
+        if part.of == 1 {
+            return Some(body.to_vec());
+        }
+        let parts = self.parts.entry((slice, second)).or_default();
+        parts.insert(part.part, body.to_vec());
+        if parts.len() < part.of as usize {
+            return None;
+        }
+        let parts = self.parts.remove(&(slice, second))?;
+        // What came twice of earlier seconds will never be whole.
+        self.parts.retain(|(other, earlier), _| *other != slice || *earlier > second);
+        Some(parts.into_values().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_whole_when_all_of_its_parts_are_there_however_they_come() {
+        let mut records = Records::default();
+        let part = |part, of| Part { part, of };
+        assert_eq!(records.take(0, 7, part(0, 1), b"ab"), Some(b"ab".to_vec()));
+        assert_eq!(records.take(0, 8, part(1, 2), b"d"), None);
+        assert_eq!(records.take(0, 8, part(1, 2), b"d"), None, "the same once more");
+        assert_eq!(records.take(1, 8, part(0, 2), b"x"), None, "of another slice");
+        assert_eq!(records.take(0, 8, part(0, 2), b"c"), Some(b"cd".to_vec()));
+        assert_eq!(records.take(0, 8, part(0, 2), b"c"), None, "once more when it was whole");
+        assert_eq!(records.take(0, 9, part(0, 2), b"e"), None);
+        assert_eq!(records.take(0, 9, part(1, 2), b"f"), Some(b"ef".to_vec()));
+        assert_eq!(records.parts.len(), 1, "only what may still become whole is kept");
+    }
+}

@@ -1,0 +1,199 @@
+//! `fleetsim worker`: one slice of a run that a leader spreads over machines. It takes its slice for itself, drives it as `run --shard` does,
+//! tells its leader every second, and hands its folder over at the end. Its own folder is the truth; what was sent can be lost.
+
+mod ears;
+mod follower;
+mod join;
+mod outbox;
+
+use super::address::{NatsAddress, NatsIdentity};
+use super::connection::Connection;
+use super::message::Told;
+use super::names::RunId;
+use crate::report::{self, Verdict};
+use crate::run::folder::claim_default;
+use crate::run::led::{Led, SECONDS_WAITING_MAX};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, StopRequests, UiKind, run_once, runtime};
+use crate::slice::Slice;
+use crate::{exit, preflight};
+use ears::Ears;
+use host::stdio::say;
+use join::{Joined, NotJoined};
+use outbox::Outbox;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Until the last word is acknowledged, where the server can be reached.
+const DELIVER_LIMIT: Duration = Duration::from_secs(120);
+/// The same where nobody leads any more.
+const PARTING_LIMIT: Duration = Duration::from_secs(10);
+
+/// What `fleetsim worker` was asked for.
+pub struct WorkerOptions {
+    pub address: NatsAddress,
+    pub identity: NatsIdentity,
+    pub run: RunId,
+    /// `None`: what the scheduler says.
+    pub slice: Option<Slice>,
+    /// The results folder.
+    pub out: Option<PathBuf>,
+    /// A packed file of certificates, or the folder of a CA, in place of what the scenario says.
+    pub certs: Option<PathBuf>,
+    /// Threads that drive things.
+    pub threads: Option<usize>,
+    /// Until the run is there, and its plan.
+    pub wait: Duration,
+    /// The leader's process, where it has started this one.
+    pub parent: Option<u32>,
+}
+
+/// Works; returns the exit code: 0 where the slice was driven and handed over, whatever its leader makes of it.
+#[must_use]
+pub fn work(options: WorkerOptions) -> u8 {
+    match runtime() {
+        Ok(runtime) => {
+            let code = runtime.block_on(worked(options));
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            say(&format!("fleetsim: failed to start the runtime: {error}"));
+            exit::ERROR
+        }
+    }
+}
+
+async fn worked(options: WorkerOptions) -> u8 {
+    let joined = match StopRequests::listen(None) {
+        Ok(mut stop) => tokio::select! {
+            joined = join::join(&options) => joined,
+            () = stop.next() => Err(NotJoined::Interrupted),
+        },
+        Err(error) => Err(NotJoined::Failed(format!("listen for signals: {error}"))),
+    };
+    match joined {
+        Ok(joined) => drive(options, joined).await,
+        Err(NotJoined::Interrupted) => exit::INTERRUPTED,
+        Err(NotJoined::Refused(why)) => {
+            say(&format!("fleetsim: {why}"));
+            exit::USAGE
+        }
+        Err(NotJoined::Failed(why)) => {
+            say(&format!("fleetsim: failed to {why}"));
+            exit::ERROR
+        }
+    }
+}
+
+/// Drives the slice that this process has.
+async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
+    let Joined { connection, plan, jobs_id, slice, wait, away } = joined;
+    let outbox = Outbox::new(connection.clone(), slice.index());
+    // Where that does not get through nobody will begin: the leader misses this worker, and says so.
+    let _ = tokio::time::timeout(wait, outbox.say(&Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
+    say(&format!("slice {slice} of run {}", connection.run));
+
+    let prefix = format!("{}-shard-{}-of-{}-", plan.name, slice.index(), slice.count());
+    let out = match options.out.map_or_else(|| claim_default(&prefix), Ok) {
+        Ok(out) => out,
+        Err(error) => return not_begun(&outbox, error.to_string()).await,
+    };
+    let (ready, when_ready) = oneshot::channel();
+    let (start, when_started) = oneshot::channel();
+    let (connected, when_connected) = oneshot::channel();
+    let (stop, stops) = mpsc::unbounded_channel();
+    let (seconds, when_over) = mpsc::channel(SECONDS_WAITING_MAX);
+    let ears = match Ears::open(&connection, ears::Wires { start, connected, stop }, options.parent).await {
+        Ok(ears) => ears,
+        Err(why) => return not_begun(&outbox, why).await,
+    };
+    let announcing = tokio::spawn(ears::announce(outbox.clone(), connection.clone(), ears.clock_offset(), when_ready));
+    let telling = tokio::spawn(outbox.clone().seconds(when_over));
+    let options = RunOptions {
+        plan,
+        out: Some(out.clone()),
+        certs: options.certs,
+        ui: UiKind::Brief,
+        shards: options.threads,
+        title: None,
+        shard: Some(ShardOptions { slice, start: ShardStart::Led { run_id: jobs_id } }),
+        led: Some(Led { ready, start: when_started, connected: when_connected, stops, seconds }),
+        step: None,
+        jobs_afterwards: JobsAfterwards::Kept,
+        outlets: Outlets::default(),
+    };
+    let code = ears.with_deadline(wait, run_once(options)).await;
+    announcing.abort();
+    let limit = match (ears.leader_is_gone(), connection.is_up()) {
+        (true, _) => PARTING_LIMIT,
+        (false, true) => DELIVER_LIMIT,
+        (false, false) => away,
+    };
+    let delivering = async {
+        let _ = telling.await;
+        deliver(&outbox, &out, code).await
+    };
+    let delivered = match StopRequests::listen(None) {
+        Ok(mut stop) => tokio::select! {
+            delivered = tokio::time::timeout(limit, delivering) => delivered,
+            () = stop.next() => Ok(Err("somebody wanted it to end".into())),
+        },
+        Err(_) => tokio::time::timeout(limit, delivering).await,
+    };
+    let why = match delivered {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why),
+        Err(_elapsed) => Some(format!("it was not acknowledged within {} s", limit.as_secs())),
+    };
+    last_word(&connection, &out, slice, code, why.as_deref(), ears.leader_is_gone())
+}
+
+/// The exit code, and what is to be known of it.
+fn last_word(connection: &Connection, out: &Path, slice: Slice, code: u8, undelivered: Option<&str>, is_leaderless: bool) -> u8 {
+    let folder = out.display();
+    if is_leaderless {
+        say(&format!("fleetsim: the leader of run {} is gone: slice {slice} was drained, and is in {folder}", connection.run));
+    }
+    say(&match undelivered {
+        None => format!("slice {slice} was handed over; its folder is {folder}"),
+        Some(why) => format!(
+            "fleetsim: failed to hand slice {slice} over: {why}; it is in {folder}, for `fleetsim merge` with those of the other slices"
+        ),
+    });
+    match code {
+        exit::PASS | exit::FAIL | exit::INVALID if undelivered.is_some() => exit::ERROR,
+        // What thresholds and load make of the whole is the leader's to say.
+        exit::PASS | exit::FAIL | exit::INVALID => exit::PASS,
+        code => code,
+    }
+}
+
+/// Tells the leader that there will be nothing, and people why.
+async fn not_begun(outbox: &Outbox, why: String) -> u8 {
+    say(&format!("fleetsim: failed to {why}"));
+    let _ = tokio::time::timeout(PARTING_LIMIT, outbox.say(&Told::Failed { why })).await;
+    exit::ERROR
+}
+
+/// Hands the folder over: its files, and then the last word.
+async fn deliver(outbox: &Outbox, out: &Path, code: u8) -> Result<(), String> {
+    outbox.say(&Told::Closing).await;
+    let Ok(manifest) = report::load_manifest(out) else {
+        outbox.say(&Told::Failed { why: format!("its run ended with exit code {code} before it had a folder") }).await;
+        return Ok(());
+    };
+    let mut files = Vec::new();
+    // What never began has no start that others could share.
+    if manifest.shard.as_ref().is_some_and(|shard| !shard.start_at.is_empty()) {
+        for name in super::leader::SENT {
+            files.push(outbox.file(&out.join(name)).await?);
+        }
+    } else if manifest.verdict == Verdict::Error {
+        let why = manifest.findings.first().cloned().unwrap_or_default();
+        outbox.say(&Told::Failed { why: why.strip_prefix("failed to ").unwrap_or(&why).to_owned() }).await;
+        return Ok(());
+    }
+    outbox.say(&Told::Ended { verdict: manifest.verdict, exit_code: code, files }).await;
+    Ok(())
+}

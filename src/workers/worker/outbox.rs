@@ -1,0 +1,60 @@
+//! What a worker tells, one word after the other, each until it is acknowledged.
+
+use crate::run::led::KeptSecond;
+use crate::workers::PART_BYTES;
+use crate::workers::connection::Connection;
+use crate::workers::leader::digest;
+use crate::workers::message::{Part, SentFile, Told, pack};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use tokio::sync::mpsc;
+
+#[derive(Clone)]
+pub(super) struct Outbox {
+    connection: Connection,
+    slice: u32,
+}
+
+impl Outbox {
+    pub(super) fn new(connection: Connection, slice: u32) -> Self {
+        Self { connection, slice }
+    }
+
+    /// Without anything behind it.
+    pub(super) async fn say(&self, told: &Told) {
+        self.send(told, &[]).await;
+    }
+
+    async fn send(&self, told: &Told, body: &[u8]) {
+        let subject = self.connection.run.of_slice(self.slice);
+        self.connection.send(subject, &told.id(self.slice), pack(told, body)).await;
+    }
+
+    /// Tells of every second, until there are no more.
+    pub(super) async fn seconds(self, mut seconds: mpsc::Receiver<KeptSecond>) {
+        while let Some(KeptSecond { second, record }) = seconds.recv().await {
+            let of = record.len().div_ceil(PART_BYTES).max(1) as u32;
+            for (body, part) in record.chunks(PART_BYTES).zip(0..) {
+                self.send(&Told::Second { second, part: Part { part, of } }, body).await;
+            }
+        }
+    }
+
+    /// A file, in parts.
+    ///
+    /// # Errors
+    /// When it cannot be read; for people.
+    pub(super) async fn file(&self, path: &Path) -> Result<SentFile, String> {
+        let failed = |error: std::io::Error| format!("read {}: {error}", path.display());
+        let sent = digest(path).map_err(failed)?;
+        let of = sent.bytes.div_ceil(PART_BYTES as u64).max(1) as u32;
+        let mut file = File::open(path).map_err(failed)?;
+        for part in 0..of {
+            let mut body = Vec::with_capacity(PART_BYTES);
+            (&mut file).take(PART_BYTES as u64).read_to_end(&mut body).map_err(failed)?;
+            self.send(&Told::File { name: sent.name.clone(), part: Part { part, of } }, &body).await;
+        }
+        Ok(sent)
+    }
+}
