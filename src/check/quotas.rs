@@ -266,7 +266,7 @@ mod tests {
             let (facts, comment) = (facts(*name), comment(*name));
             match facts.source {
                 Some(source) => assert!(comment.contains(&source.replace("PROTOCOL ", "\u{a7}")), "{name:?}: {comment}"),
-                None => assert!(!comment.contains('§'), "{name:?}: {comment}"),
+                None => assert!(!comment.contains('\u{a7}'), "{name:?}: {comment}"),
             }
             let is_adjustable = comment.contains("adjustable") && !comment.contains("not adjustable");
             assert_eq!(facts.is_adjustable, is_adjustable, "{name:?}: {comment}");

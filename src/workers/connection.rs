@@ -182,9 +182,14 @@ async fn options(address: &NatsAddress, identity: &NatsIdentity, run: &RunId, na
         .custom_inbox_prefix(run.inbox())
         .connection_timeout(REQUEST_LIMIT)
         .request_timeout(Some(REQUEST_LIMIT))
-        .ping_interval(Duration::from_secs(5))
+        // A server that does not answer three of them is gone, which is told before any worker counts as lost.
+        .ping_interval(Duration::from_secs(2))
         .reconnect_delay_callback(|attempts| (RETRY * u32::try_from(attempts).unwrap_or(u32::MAX).min(4)).min(RETRY_MAX))
         .require_tls(address.is_tls);
+    if !address.is_tls {
+        // Others that it names may be on other hosts.
+        options = options.ignore_discovered_servers();
+    }
     if let Some(ca) = &identity.ca {
         options = options.add_root_certificates(ca.clone());
     }

@@ -247,8 +247,12 @@ impl<'a> Course<'a> {
                 self.endings.insert(slice, Ending { verdict: *verdict, exit_code: *exit_code, files: files.clone() });
                 self.complete(slice, table)?;
             }
+            Told::Failed { why } => {
+                faces.ui.announce(&format!("fleetsim: worker {slice} failed: {why}"));
+                table.failed(slice, now);
+            }
             // Told again, though it was taken in.
-            Told::Registered { .. } | Told::Ready { .. } | Told::Failed { .. } => {}
+            Told::Registered { .. } | Told::Ready { .. } => {}
         }
         Ok(())
     }

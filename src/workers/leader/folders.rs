@@ -26,6 +26,8 @@ pub(super) struct SliceFolder {
     dir: PathBuf,
     intervals: IntervalsWriter,
     incoming: BTreeMap<&'static str, Incoming>,
+    /// The worker's own files are in their place: what is delivered again changes nothing.
+    is_complete: bool,
 }
 
 impl SliceFolder {
@@ -39,7 +41,7 @@ impl SliceFolder {
         let manifest = serde_json::to_vec_pretty(manifest).expect("a manifest has string keys and finite numbers");
         report::replace(&dir.join(SCENARIO), scenario.as_bytes())?;
         report::replace(&dir.join(MANIFEST), &manifest)?;
-        Ok(Self { dir: dir.into(), intervals: IntervalsWriter::create(dir)?, incoming: BTreeMap::new() })
+        Ok(Self { dir: dir.into(), intervals: IntervalsWriter::create(dir)?, incoming: BTreeMap::new(), is_complete: false })
     }
 
     #[must_use]
@@ -55,11 +57,14 @@ impl SliceFolder {
         self.intervals.append(record)
     }
 
-    /// A part of one of the worker's files; what comes twice is the same.
+    /// A part of one of the worker's files; what comes twice is the same, also once all are in their place.
     ///
     /// # Errors
     /// When it is none that a worker sends, or the disk does not take it.
     pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), ReportError> {
+        if self.is_complete {
+            return Ok(());
+        }
         let path = self.aside(name);
         let failed = |source| ReportError::Write { path: path.clone(), source };
         let known = SENT.into_iter().find(|known| *known == name && part.part < part.of && body.len() <= PART_BYTES);
@@ -77,6 +82,9 @@ impl SliceFolder {
     /// # Errors
     /// When they are not what the worker has, or the disk does not do it.
     pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, ReportError> {
+        if self.is_complete {
+            return Ok(true);
+        }
         let is_whole = |name: &str| self.incoming.get(name).is_some_and(|file| file.parts.len() == file.of as usize);
         let is_sent = |name: &&str| files.iter().any(|file| file.name == *name);
         if !SENT.iter().all(|name| is_sent(name) && is_whole(name)) {
@@ -94,6 +102,7 @@ impl SliceFolder {
             let path = self.dir.join(name);
             fs::rename(self.aside(name), &path).map_err(|source| ReportError::Write { path, source })?;
         }
+        self.is_complete = true;
         Ok(true)
     }
 
@@ -158,6 +167,8 @@ mod tests {
         assert!(folder.complete(&files).unwrap());
         assert_eq!(fs::read(dir.path().join(INTERVALS)).unwrap(), long);
         assert_eq!(fs::read(dir.path().join(MANIFEST)).unwrap(), b"m");
+        folder.take(MANIFEST, part(0, 1), b"m").unwrap();
+        assert!(folder.complete(&files).unwrap(), "delivered again");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing else is left");
     }
 

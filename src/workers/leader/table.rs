@@ -177,6 +177,12 @@ impl Table {
         }
     }
 
+    /// It has said that it will have no end: it is lost as soon as states are looked at.
+    pub(super) fn failed(&mut self, slice: u32, now: Mono) {
+        let row = &mut self.rows[slice as usize];
+        row.heard = row.heard.min(Mono(now.0.saturating_sub(CLOSING_LIMIT.as_nanos() as u64)));
+    }
+
     /// Its process is gone: what it has told is still on its way for a moment.
     pub(super) fn process_ended(&mut self, slice: u32, now: Mono) {
         let row = &mut self.rows[slice as usize];
@@ -279,6 +285,14 @@ mod tests {
 
     fn ending(verdict: Verdict) -> Ending {
         Ending { verdict, exit_code: 0, files: Vec::new() }
+    }
+
+    #[test]
+    fn who_says_that_it_failed_is_lost_at_once() {
+        let mut table = running(2);
+        table.closing(1, at(6_000));
+        table.failed(1, at(6_100));
+        assert_eq!(table.poll(at(6_200)), [Change::Lost { slice: 1, second: table.rows()[1].second }]);
     }
 
     #[test]
