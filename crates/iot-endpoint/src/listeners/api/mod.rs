@@ -103,6 +103,8 @@ struct Call<'a> {
     method: &'a str,
     /// Segments, each percent-decoded.
     path: &'a [&'a str],
+    /// What they ask for; `None`: AWS's model has nothing of it.
+    operation: Option<&'static model::Operation>,
     query: Query,
     headers: &'a HeaderMap,
     body: &'a [u8],
@@ -118,7 +120,7 @@ impl Call<'_> {
 
     /// Whether path, query and headers are as AWS's model has them.
     fn check_head(&self) -> Result<(), ControlError> {
-        let Some(operation) = model::find(self.method, self.path) else { return Ok(()) };
+        let Some(operation) = self.operation else { return Ok(()) };
         operation.check_head(self.path, |name| self.query.get(name), |name| self.header(name))
     }
 }
@@ -239,7 +241,8 @@ fn operation(head: &Parts, body: &[u8], service: &Service, settings: &ApiSetting
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let query = Query::parse(head.uri.query().unwrap_or_default());
     let method = head.method.as_str();
-    let call = Call { method, path: &path, query, headers: &head.headers, body, service, settings };
+    let operation = model::find(method, &path);
+    let call = Call { method, path: &path, operation, query, headers: &head.headers, body, service, settings };
     throttle::check(&call)?;
     call.check_head()?;
     jobs::operation(&call)

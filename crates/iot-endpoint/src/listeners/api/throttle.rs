@@ -1,14 +1,14 @@
 //! Calls per second: which quota a call counts for (PROTOCOL 15.3, PROTOCOL-CORE 4.5), and AWS's answer to one too many.
 
 use super::{Call, Refused};
-use iot_jobs::wire::model::{JOBS, Operation, TEMPLATES, find};
+use iot_jobs::wire::model::{JOBS, Operation, TEMPLATES};
 
 /// # Errors
 /// `ThrottlingException`, status 400 (PROTOCOL 2 fact 16).
 pub(super) fn check(call: &Call<'_>) -> Result<(), Refused> {
     let shape = &call.service.shape;
     // What is no operation at all is refused as that.
-    let is_admitted = find(call.method, call.path).is_none_or(|operation| {
+    let is_admitted = call.operation.is_none_or(|operation| {
         if is_of_jobs(operation) { shape.admits_jobs_call(operation.name) } else { shape.admits_registry_call(operation.name) }
     });
     if is_admitted {
@@ -24,6 +24,7 @@ fn is_of_jobs(operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iot_jobs::wire::model::find;
 
     #[test]
     fn calls_are_told_apart_by_method_and_path() {
