@@ -3,7 +3,7 @@
 //! This package is the program: command line, scenarios, runs, reports, dashboard. What it is made of are the libraries in `crates/`;
 //! `docs/ARCHITECTURE.md` is the map: which crate and module does what, and who may name whom.
 
-#![cfg_attr(not(feature = "nats"), allow(dead_code, unused_imports, reason = "some of it is for workers alone"))]
+#![cfg_attr(not(feature = "nats"), expect(dead_code, unused_imports, reason = "some of it is for workers alone"))]
 
 pub mod aws;
 pub mod billing;

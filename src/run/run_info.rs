@@ -1,7 +1,7 @@
 //! What a dashboard must know of a run besides its seconds.
 
 use super::Setup;
-use crate::preflight;
+use crate::preflight::{self, HostFacts};
 use crate::roster::Roster;
 use crate::scenario::plan::{EndPlan, EndWhen, Plan};
 use crate::slice::Slice;
@@ -16,33 +16,26 @@ use std::time::Duration;
 
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
     let Setup { plan, roster, host, shards, shard, title, .. } = setup;
-    RunInfo {
-        name: shard.as_ref().map_or_else(|| plan.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice)),
-        seed: plan.seed,
-        things: Arc::clone(roster.things()),
-        slice: setup.slice(),
-        shards: *shards,
-        workers: 0,
-        cores: host.cores,
-        descriptors_max: host.descriptors,
-        end: end_in_words(&plan.end),
-        duration: duration(&plan.end),
-        results: dir.display().to_string(),
-        rates: rates(plan),
-        title: title.clone(),
-    }
+    let whole = whole(plan, roster, host, dir);
+    let name = shard.as_ref().map_or_else(|| whole.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice));
+    RunInfo { name, slice: setup.slice(), shards: *shards, title: title.clone(), ..whole }
 }
 
 /// The same of a run whose things are driven by workers.
 pub(crate) fn led_info(plan: &Plan, roster: &Roster, slices: u32, dir: &Path) -> RunInfo {
-    let host = preflight::facts();
+    let (shards, workers) = (slices as usize, slices as usize);
+    RunInfo { shards, workers, ..whole(plan, roster, &preflight::facts(), dir) }
+}
+
+/// Of a run that nobody shares, without its threads.
+fn whole(plan: &Plan, roster: &Roster, host: &HostFacts, dir: &Path) -> RunInfo {
     RunInfo {
         name: plan.name.clone(),
         seed: plan.seed,
         things: Arc::clone(roster.things()),
         slice: Slice::WHOLE,
-        shards: slices as usize,
-        workers: slices as usize,
+        shards: 0,
+        workers: 0,
         cores: host.cores,
         descriptors_max: host.descriptors,
         end: end_in_words(&plan.end),
