@@ -248,7 +248,8 @@ impl<'a> Course<'a> {
                 self.complete(slice, table)?;
             }
             Told::Failed { why } => {
-                faces.ui.announce(&format!("fleetsim: worker {slice} failed: {why}"));
+                let slices = table.rows().len();
+                faces.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
                 table.failed(slice, now);
             }
             // Told again, though it was taken in.
