@@ -1,5 +1,5 @@
 //! What keeping books costs: `books record` measures the recording of request and answer pairs, `books day DIR` a day of a busy run, as
-//! fast as it goes, with the folder it leaves, `books roster` who is in a run of a million things. One JSON object on stdout. Driven by `scripts/prove`.
+//! fast as it goes, with the folder it leaves, `books roster` who is in a run of a million things, or of as many as told. One JSON object on stdout. Driven by `scripts/prove`.
 
 use fleetsim::preflight;
 use fleetsim::report::{Manifest, Mode, ResultsWriter, Totals, Verdict};
@@ -33,7 +33,8 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["record"] => record(),
         ["day", dir] => day(Path::new(dir)),
-        ["roster"] => roster(),
+        ["roster"] => roster("1_000_000"),
+        ["roster", things] => roster(things),
         _ => {}
     }
 }
@@ -54,9 +55,8 @@ fn pair(recorder: &mut Recorder, n: u64, at: Mono, operation: Operation) {
 }
 
 /// Half of the roll-outs and events have a part of the fleet drawn by lot.
-const MILLION: &str = "
-    name = 'million'
-    fleet.things = 1_000_000
+const DRAWN: &str = "
+    name = 'drawn'
     end.duration = '60s'
     cohort = [{ name = 'a', share = 0.5 }, { name = 'b', share = 0.3 }, { name = 'c', share = 0.2 }]
     rollout = [{ job = 'all' }, { job = 'b', targets = { cohort = 'b' } }, { job = 'half', targets = { share = 0.5 } }]
@@ -64,8 +64,9 @@ const MILLION: &str = "
 ";
 
 /// Beside what it takes to make the names alone.
-fn roster() {
-    let plan = scenario::load("million.toml", MILLION, &[]).expect("a scenario without problems");
+fn roster(things: &str) {
+    let plan =
+        scenario::load("drawn.toml", &format!("fleet.things = {things}\n{DRAWN}"), &[]).expect("a scenario without problems");
     let start = clock::mono();
     let names = (0..plan.fleet.things).map(|place| plan.fleet.name_of(place)).collect::<Result<Vec<_>, _>>();
     let named = clock::mono();

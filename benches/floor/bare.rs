@@ -80,9 +80,9 @@ async fn measure(options: &Options, streams: Vec<Stream>, shared: &Rc<Shared>, m
         .into_iter()
         .enumerate()
         .map(|(n, stream)| {
-            let (shared, load) = (Rc::clone(shared), options.load);
-            let phase = Duration::from_secs_f64(n as f64 / count as f64);
-            tokio::task::spawn_local(async move { session(n, stream, load, phase, &shared).await })
+            let (shared, load, every) = (Rc::clone(shared), options.load, options.every);
+            let phase = every.mul_f64(n as f64 / count as f64);
+            tokio::task::spawn_local(async move { session(n, stream, load, (phase, every), &shared).await })
         })
         .collect();
     tokio::time::sleep(SETTLE).await;
@@ -177,7 +177,13 @@ async fn ask(
     }
 }
 
-async fn session(n: usize, mut stream: Stream, load: Load, phase: Duration, shared: &Shared) -> io::Result<()> {
+async fn session(
+    n: usize,
+    mut stream: Stream,
+    load: Load,
+    (phase, every): (Duration, Duration),
+    shared: &Shared,
+) -> io::Result<()> {
     let (mut bytes, mut out) = (BytesMut::new(), BytesMut::new());
     let mut next = tokio::time::Instant::now() + phase;
     if load == Load::Idle {
@@ -187,7 +193,7 @@ async fn session(n: usize, mut stream: Stream, load: Load, phase: Duration, shar
     for number in 0u64.. {
         if load == Load::Rate {
             tokio::time::sleep_until(next).await;
-            next += Duration::from_secs(1);
+            next += every;
         }
         if shared.stop.get() {
             break;

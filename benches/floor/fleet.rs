@@ -25,8 +25,8 @@ pub(crate) fn run(options: &Options) -> Measured {
     // The load of the bare loop, by the agent's own means: an idle thing asks again.
     let ask_again = match options.load {
         Load::Pairs => Duration::ZERO,
-        // Uniform from half of it to all of it: once a second on average.
-        Load::Rate => Duration::from_secs_f64(4.0 / 3.0),
+        // Uniform from half of it to all of it.
+        Load::Rate => options.every.mul_f64(4.0 / 3.0),
         Load::Connect | Load::Ask | Load::Idle | Load::Round => AgentSettings::ASK_AGAIN,
     };
     let behavior = Behavior {
@@ -99,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         }
         pairs
     };
-    let (mut mine, mut before, mut after, mut measured_seconds) = (Usage::default(), 0, 0, 0.0);
+    let (mut mine, mut theirs, mut before, mut after, mut measured_seconds) = (Usage::default(), Usage::default(), 0, 0, 0.0);
     if !matches!(options.load, Load::Connect | Load::Ask) {
         std::thread::sleep(seconds(2));
         // Intervals come at whole seconds after the origin: measure from one border to another.
@@ -109,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Measured {
             take(fleet)
         };
         before = border(&mut fleet);
-        mine = Usage::mine();
+        (mine, theirs) = (Usage::mine(), options.look_at_endpoint());
         let began = clock::mono();
         std::thread::sleep(seconds(options.seconds - 1));
         after = border(&mut fleet);
@@ -120,6 +120,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         pairs: after - before,
         seconds: measured_seconds,
         generator: Usage::mine().since(mine),
+        endpoint: options.look_at_endpoint().since(theirs),
         failures: options.things as u64 - connected(&fleet),
         ..Measured::default()
     };

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! floor (bare|fleet) (connect|ask|pairs|rate|idle|round) --address A --dir DIR --things N --seconds S
-//!       [--request start-next|next|update:JOB] [--filters ours|sdk] [--transport mqtt|mqtt5] [--endpoint PID]
+//!       [--request start-next|next|update:JOB] [--filters ours|sdk] [--transport mqtt|mqtt5] [--every SECONDS]
+//!       [--endpoint PID]
 //! ```
 //! One line of JSON on stdout.
 
@@ -16,6 +17,7 @@ mod fleet;
 use client::Store;
 use procfs::process::Process;
 use std::net::SocketAddr;
+use std::time::Duration;
 use thing_transport::mqtt::Version;
 
 /// Of both generators.
@@ -29,7 +31,7 @@ enum Load {
     Ask,
     /// Connect, then ask again as soon as an answer is there: as many requests in flight as things.
     Pairs,
-    /// Connect, then ask once a second.
+    /// Connect, then ask once a second, or as seldom as told.
     Rate,
     /// Connect, then stay.
     Idle,
@@ -72,6 +74,8 @@ struct Options {
     store: Store,
     things: usize,
     seconds: u64,
+    /// Between two requests of a thing, where it is not the answer that brings the next one.
+    every: Duration,
     /// Whose processor and memory are to be looked at, too.
     endpoint: Option<i32>,
 }
@@ -111,6 +115,7 @@ impl Options {
             store: Store(flag("--dir")?.into()),
             things: flag("--things")?.parse().ok()?,
             seconds: flag("--seconds").map_or(Some(8), |seconds| seconds.parse().ok())?,
+            every: Duration::from_secs_f64(flag("--every").map_or(Some(1.0), |seconds| seconds.parse().ok())?),
             endpoint: match flag("--endpoint") {
                 Some(pid) => Some(pid.parse().ok()?),
                 None => None,

@@ -14,7 +14,7 @@ use iot_jobs::instant::Mono;
 use iot_jobs::wire::control;
 use rustls::ClientConfig;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,8 +32,8 @@ pub type Stream = Either<TlsStream<TcpStream>, Box<FrameStream<TlsStream<TcpStre
 
 /// An accepted connection, its CONNACK, and what was read behind that.
 pub struct Connection {
-    /// Behind the CONNACK, and what was read ahead.
-    pub stream: Stream,
+    /// Behind the CONNACK, and what was read ahead. On the heap: a future that holds it by value has room for it twice.
+    pub stream: Box<Stream>,
     /// What the endpoint promised.
     pub ack: ConnAck,
     /// Bytes of packets behind the CONNACK.
@@ -44,7 +44,7 @@ impl Connection {
     /// The socket below it.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
-        match &self.stream {
+        match &*self.stream {
             Either::Left(stream) => stream.get_ref().0,
             Either::Right(frames) => frames.get_ref().get_ref().0,
         }
@@ -61,32 +61,36 @@ pub async fn connect<O: Observer>(
     settings: &MqttSettings,
     deadline: Mono,
     cut: Option<usize>,
-) -> Result<Box<Connection>, Failure> {
+) -> Result<Connection, Failure> {
     let dial = Dial { thing, deadline, cut: cut.filter(|_| thing.shard.cuts.is_planned()) };
     let stream = dial.secure(tls).await?;
+    dial.staged(Stage::Mqtt, pin!(open(thing, stream, settings))).await
+}
+
+/// The upgrade to a WebSocket, where the thing signs, and CONNECT.
+async fn open<O: Observer>(
+    thing: Member<'_, O>,
+    stream: TlsStream<TcpStream>,
+    settings: &MqttSettings,
+) -> Result<Connection, Failure> {
     let endpoint = thing.endpoint();
-    let mqtt = async {
-        let mut stream = match &endpoint.signing {
-            None => Either::Left(stream),
-            Some(signing) => {
-                let authority = &endpoint.route(thing.id.position).destination.authority;
-                Either::Right(Box::new(upgrade(stream, authority, signing).await?))
-            }
-        };
-        let mut out = BytesMut::new();
-        let MqttSettings { keep_alive, clean, .. } = *settings;
-        let connect = Connect { client_id: thing.id.client_id(), keep_alive, clean };
-        settings.version.write_connect(&connect, &mut out);
-        stream.write_all(&out).await?;
-        stream.flush().await?;
-        let (ack, read_ahead) = read_connack(&mut stream, settings.version).await?;
-        if clean && ack.session_present {
-            return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
+    let mut stream = Box::new(match &endpoint.signing {
+        None => Either::Left(stream),
+        Some(signing) => {
+            let authority = &endpoint.route(thing.id.position).destination.authority;
+            Either::Right(Box::new(Box::pin(upgrade(stream, authority, signing)).await?))
         }
-        // On the heap: a future that holds it by value has room for it twice.
-        Ok(Box::new(Connection { stream, ack, read_ahead }))
-    };
-    dial.staged(Stage::Mqtt, mqtt).await
+    });
+    let mut out = BytesMut::new();
+    let MqttSettings { keep_alive, clean, .. } = *settings;
+    settings.version.write_connect(&Connect { client_id: thing.id.client_id(), keep_alive, clean }, &mut out);
+    stream.write_all(&out).await?;
+    stream.flush().await?;
+    let (ack, read_ahead) = read_connack(&mut stream, settings.version).await?;
+    if clean && ack.session_present {
+        return Err(Failure::Protocol("a CONNACK with an old session, though a clean one was asked for".into()));
+    }
+    Ok(Connection { stream, ack, read_ahead })
 }
 
 /// The same to the point where HTTP may be spoken.
@@ -156,38 +160,35 @@ impl<O: Observer> Dial<'_, O> {
     /// TCP, then TLS.
     async fn secure(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Failure> {
         let route = self.thing.endpoint().route(self.thing.id.position);
-        let tcp = async { if self.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
-        let tcp = self.staged(Stage::Tcp, tcp).await?;
+        let dialled = async { if self.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
+        let tcp = self.staged(Stage::Tcp, pin!(dialled)).await?;
         let name = route.destination.server_name.clone();
-        self.staged(Stage::Tls, async { Ok(TlsConnector::from(tls).connect(name, tcp).await?) }).await
+        let shaken = async { Ok(TlsConnector::from(tls).connect(name, tcp).await?) };
+        self.staged(Stage::Tls, pin!(shaken)).await
     }
 
-    async fn staged<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let Self { thing, deadline, cut } = *self;
+    /// Where the work is pinned it stays: to hand it over by value would make room for it in every future that it passes.
+    async fn staged<T>(&self, stage: Stage, work: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> Result<T, Failure> {
         let started = clock::mono();
-        thing.emit(SessionEvent::StageStarted(stage));
-        let timely = tokio::time::timeout(deadline.since(started), work);
-        let work = async { timely.await.unwrap_or(Err(Failure::Timeout(stage.as_str()))) };
-        let result = match cut {
-            Some(slot) => self.or_cut(slot, work).await,
-            None => work.await,
-        };
+        self.thing.emit(SessionEvent::StageStarted(stage));
+        let timely = tokio::time::timeout(self.deadline.since(started), self.or_cut(work)).await;
+        let result = timely.unwrap_or(Err(Failure::Timeout(stage.as_str())));
         let failure = result.as_ref().err();
-        thing.emit(SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
+        self.thing.emit(SessionEvent::StageEnded { stage, started, at: clock::mono(), failure });
         result
     }
 
     /// The work, until an event of the scenario cuts the connection it is for.
-    async fn or_cut<T>(&self, slot: usize, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let mut work = pin!(work);
-        std::future::poll_fn(|cx| {
-            if let Some(event) = self.thing.shard.cuts.struck(slot) {
-                return Poll::Ready(Err(Failure::Cut { event }));
+    fn or_cut<T>(&self, mut work: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> impl Future<Output = Result<T, Failure>> {
+        std::future::poll_fn(move |cx| {
+            if let Some(slot) = self.cut {
+                if let Some(event) = self.thing.shard.cuts.struck(slot) {
+                    return Poll::Ready(Err(Failure::Cut { event }));
+                }
+                self.thing.shard.pacer.wake_at(slot, self.deadline, cx);
             }
-            self.thing.shard.pacer.wake_at(slot, self.deadline, cx);
             work.as_mut().poll(cx)
         })
-        .await
     }
 
     /// Whether there is no way to the endpoint.
