@@ -373,7 +373,7 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     change(&shards[1], |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), 0.into()));
     change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
     let notes = LeaderNotes {
-        findings: vec![Finding::ShardLost { shard: "1/4".into(), second: Some(8) }],
+        findings: vec![Finding::ShardsLost { shards: Shards::new([1], 4), seconds: LastSeconds::new([8]) }],
         end: Some(End::Early("shard 1/4 was lost".into())),
         clocks: BTreeMap::from([(2, ShardClock { offset_ms: 0.5, uncertainty_ms: 0.25 })]),
     };

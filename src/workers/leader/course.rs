@@ -250,7 +250,7 @@ impl<'a> Course<'a> {
             Told::Failed { why } => {
                 let slices = table.rows().len();
                 faces.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
-                table.failed(slice, now);
+                table.failed(slice, why.clone(), now);
             }
             // Told again, though it was taken in.
             Told::Registered { .. } | Told::Ready { .. } => {}

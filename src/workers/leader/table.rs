@@ -5,7 +5,7 @@ use crate::preflight::HostFacts;
 use crate::report::Verdict;
 use crate::workers::message::{ClockReading, SentFile};
 use iot_jobs::instant::Mono;
-use load_metrics::Finding;
+use load_metrics::{Finding, LastSeconds, ShardReasons, Shards};
 use std::time::Duration;
 
 /// A worker that tells nothing for so long is not waited for.
@@ -52,6 +52,8 @@ pub(super) struct Row {
     /// When something of it was last heard.
     pub heard: Mono,
     pub is_silent: bool,
+    /// Why there will be nothing of it, where it is known.
+    pub why: Option<String>,
 }
 
 impl Row {
@@ -94,6 +96,7 @@ impl Table {
             second: None,
             heard: now,
             is_silent: false,
+            why: None,
         };
         Self { rows: vec![row; slices as usize], is_up: true }
     }
@@ -178,8 +181,9 @@ impl Table {
     }
 
     /// It has said that it will have no end: it is lost as soon as states are looked at.
-    pub(super) fn failed(&mut self, slice: u32, now: Mono) {
+    pub(super) fn failed(&mut self, slice: u32, why: String, now: Mono) {
         let row = &mut self.rows[slice as usize];
+        row.why.get_or_insert(why);
         row.heard = row.heard.min(Mono(now.0.saturating_sub(CLOSING_LIMIT.as_nanos() as u64)));
     }
 
@@ -247,19 +251,31 @@ impl Table {
     /// What a reader must know of the workers.
     #[must_use]
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let shard = |slice: usize| format!("{slice}/{}", self.rows.len());
-        let lost = self.rows.iter().enumerate().filter(|(_, row)| row.stage == Stage::Lost);
-        let lost = lost.map(|(slice, row)| Finding::ShardLost { shard: shard(slice), second: row.second });
+        let of = self.rows.len() as u32;
+        let lost = || self.rows.iter().zip(0..).filter(|(row, _)| row.stage == Stage::Lost);
+        let silent = lost().filter(|(row, _)| row.why.is_none());
+        let (told, untold): (Vec<_>, Vec<_>) =
+            silent.map(|(row, slice)| (slice, row.second)).partition(|(_, second): &(u32, Option<u64>)| second.is_some());
+        let lost_after = |lost: Vec<(u32, Option<u64>)>| {
+            let (slices, seconds): (Vec<u32>, Vec<Option<u64>>) = lost.into_iter().unzip();
+            let seconds = LastSeconds::new(seconds.into_iter().flatten());
+            (!slices.is_empty()).then(|| Finding::ShardsLost { shards: Shards::new(slices, of), seconds })
+        };
+        let failed: Vec<(u32, String)> = lost().filter_map(|(row, slice)| Some((slice, row.why.clone()?))).collect();
+        let failed = ShardReasons::new(&failed, of).map(Finding::ShardsFailed);
         let micros = |duration: Duration| duration.as_micros() as u64;
         let is_apart = |clock: &ClockReading| {
             clock.offset_us.unsigned_abs() > micros(OFFSET_TOLD) || clock.uncertainty_us.unsigned_abs() > micros(UNCERTAINTY_TOLD)
         };
-        let apart = self.rows.iter().enumerate().filter(|(_, row)| is_apart(&row.clock)).map(|(slice, row)| Finding::ClocksApart {
-            shard: shard(slice),
-            offset_ms: row.clock.offset_us as f64 / 1e3,
-            uncertainty_ms: row.clock.uncertainty_us as f64 / 1e3,
+        let apart: Vec<(u32, ClockReading)> =
+            self.rows.iter().zip(0..).filter(|(row, _)| is_apart(&row.clock)).map(|(row, slice)| (slice, row.clock)).collect();
+        let furthest = apart.iter().map(|(_, clock)| clock.offset_us).max_by_key(|offset| offset.unsigned_abs());
+        let apart = furthest.map(|offset_us| Finding::ClocksApart {
+            shards: Shards::new(apart.iter().map(|(slice, _)| *slice), of),
+            offset_ms: offset_us as f64 / 1e3,
+            uncertainty_ms: apart.iter().map(|(_, clock)| clock.uncertainty_us).max().unwrap_or(0) as f64 / 1e3,
         });
-        lost.chain(apart).collect()
+        failed.into_iter().chain(lost_after(told)).chain(lost_after(untold)).chain(apart).collect()
     }
 }
 
@@ -291,7 +307,7 @@ mod tests {
     fn who_says_that_it_failed_is_lost_at_once() {
         let mut table = running(2);
         table.closing(1, at(6_000));
-        table.failed(1, at(6_100));
+        table.failed(1, "its disk is full".into(), at(6_100));
         assert_eq!(table.poll(at(6_200)), [Change::Lost { slice: 1, second: table.rows()[1].second }]);
     }
 
@@ -373,7 +389,7 @@ mod tests {
         }
         let told: Vec<String> = table.findings().iter().map(ToString::to_string).collect();
         assert!(
-            told.len() == 2 && told[0].starts_with("the clock of shard 1/4 was -101.0 ms from the leader's, to 0.0 ms"),
+            told.len() == 1 && told[0].starts_with("the clocks of shards 1-2 of 4 were up to -101.0 ms from the leader's, to 21.0 ms"),
             "{told:?}"
         );
     }
