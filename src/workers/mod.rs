@@ -21,6 +21,11 @@ use std::time::Duration;
 
 /// What one request of JetStream may take, and one message its acknowledgement.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// What no other process, and no other moment of this one, has.
+fn unique() -> String {
+    format!("{}-{}-{}", crate::preflight::facts().hostname, std::process::id(), host::clock::epoch_ns())
+}
+
 /// How often states are looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How often a leader tells how the run stands.

@@ -78,7 +78,7 @@ pub enum Finding {
     },
     /// Shards of a merged run are no evidence by themselves, as they say.
     ShardsInvalid(ShardReasons),
-    /// Workers have told why there are no results of them, or nothing can be made of what they sent.
+    /// Workers have told why they have no results, or nothing can be made of what they sent.
     ShardsFailed(ShardReasons),
     /// Shards of a merged run have no end.
     ShardsCut {
@@ -178,11 +178,14 @@ impl fmt::Display for Finding {
             }
             Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
             Self::ShardsInvalid(reasons) => reasons.write(f, "is INVALID by itself", "are INVALID by themselves"),
-            Self::ShardsFailed(reasons) => reasons.write(f, "has no results", "have no results"),
+            Self::ShardsFailed(reasons) => reasons.write(f, "was given up", "were given up"),
             Self::ShardsCut { shards, seconds } => {
                 let (processes, things) =
                     if shards.is_one() { ("its process", "its things") } else { ("their processes", "their things") };
-                write!(f, "{shards} never finished: {processes} ended after {seconds}, and what {things} did from then on is missing")
+                write!(
+                    f,
+                    "{shards} never finished: {processes} ended after {seconds}, and what {things} did from then on is missing"
+                )
             }
             Self::ShardsLost { shards, seconds } => {
                 match shards.is_one() {

@@ -151,7 +151,10 @@ mod tests {
         let reasons = [(0, "busy 99 %"), (1, "late by 3.2 ms"), (2, "late by 70 ms"), (5, "late by 1 ms")];
         let reasons: Vec<(u32, String)> = reasons.map(|(shard, why)| (shard, why.to_owned())).to_vec();
         let told = ShardReasons::new(&reasons, 6).unwrap();
-        assert_eq!((told.shards.to_string(), told.example, told.alike, &*told.why), ("shards 0-2, 5 of 6".into(), 1, 3, "late by 3.2 ms"));
+        assert_eq!(
+            (told.shards.to_string(), told.example, told.alike, &*told.why),
+            ("shards 0-2, 5 of 6".into(), 1, 3, "late by 3.2 ms")
+        );
         assert_eq!(ShardReasons::new(&[], 6), None);
     }
 
