@@ -42,15 +42,25 @@ fn over<'a>(bench: &'a Bench, nats: &Nats, name: &str) -> Fleet<'a> {
 #[test]
 fn who_has_the_credentials_of_a_user_takes_part_and_who_has_others_does_not() {
     let bench = Bench::new(4);
-    let (operator, account, other) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
-    let limits = json!({
+    let operator = KeyPair::new_operator();
+    let [account, system, other] = std::array::from_fn(|_| KeyPair::new_account());
+    let without_streams = json!({
         "subs": -1, "conn": -1, "leaf": -1, "imports": -1, "exports": -1, "data": -1, "payload": -1, "wildcards": true,
-        "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
     });
+    let mut limits = without_streams.clone();
+    ["mem_storage", "disk_storage", "streams", "consumer"].into_iter().for_each(|limit| limits[limit] = json!(-1));
     let of_operator = jwt(&operator, &operator, "operator", json!({ "type": "operator", "version": 2 }));
-    let of_account = jwt(&operator, &account, "account", json!({ "type": "account", "version": 2, "limits": limits }));
-    let config =
-        format!("operator: {of_operator}\nresolver: MEMORY\nresolver_preload: {{ {}: {of_account} }}\n", account.public_key());
+    let of_account = |account: &KeyPair, limits: &Value| {
+        jwt(&operator, account, "account", json!({ "type": "account", "version": 2, "limits": limits }))
+    };
+    let config = format!(
+        "operator: {of_operator}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}, {}: {} }}\n",
+        system.public_key(),
+        account.public_key(),
+        of_account(&account, &limits),
+        system.public_key(),
+        of_account(&system, &without_streams),
+    );
     let (serve, nats) = (bench.serve(&["--things", "4"]), Nats::with(&bench, Some(&config)));
     let rest = "[[cohort]]\nname = 'all'\nshare = 1.0\nworkflow = 'none'\n[end]\nduration = '3s'";
     bench.write("s.toml", &mqtt(&serve.mqtt_port, 4, EACH_ITS_OWN, rest));

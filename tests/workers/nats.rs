@@ -57,10 +57,11 @@ impl Nats {
         if let Some(config) = config {
             command.arg("-c").arg(config).current_dir(config.parent().unwrap());
         }
-        let process = Guard(command.stderr(log).spawn().unwrap());
+        let mut process = Guard(command.stderr(log).spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "it does not listen: {}", fs::read_to_string(dir.join("log")).unwrap());
+            let goes_on = process.0.try_wait().unwrap().is_none() && Instant::now() < deadline;
+            assert!(goes_on, "it does not listen: {}", fs::read_to_string(dir.join("log")).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
         process

@@ -79,6 +79,8 @@ mod tests {
         assert_eq!(seconds.poll(all), Some((1, vec![(0, 'g'), (2, 'd')])), "who tells of a much later one has lost this one");
         assert_eq!(seconds.poll(all), None);
         assert_eq!(seconds.poll(|_| false), Some((2, vec![(0, 'e'), (1, 'f')])), "at the end nobody is waited for");
+        assert_eq!(seconds.poll(|_| false), Some((3, vec![])));
+        assert_eq!(seconds.poll(|_| false), Some((4, vec![(1, 'h')])));
         assert_eq!(seconds.poll(|_| false), None);
     }
 }

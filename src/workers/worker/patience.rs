@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn time_without_a_server_is_counted_apart() {
         let away_for =
-            |lasts: u64| move |s: u64| Standing { is_up: !(100..100 + lasts).contains(&s), acknowledged: s / 700, ..GOING };
+            |lasts: u64| move |s: u64| Standing { is_up: !(100..100 + lasts).contains(&s), acknowledged: s / 1_000, ..GOING };
         assert_eq!(given_up(away_for(3_000)), Some((700, "the NATS server was not back within 600 s".into())));
         assert_eq!(given_up(away_for(500)).unwrap().0, 599 + 120, "since it is back");
     }
