@@ -2,8 +2,8 @@
 //! scheduler there is. NATS with JetStream carries all that is between them; what a worker does is a run of a slice, and what the leader
 //! makes of all of them is what `fleetsim merge` makes.
 //!
-//! Deciding is apart from doing: [`address`], [`message`], [`names`], [`place`], `leader/table.rs`, `leader/seconds.rs` and
-//! `worker/follower.rs` know no clock and no socket.
+//! Deciding is apart from doing: [`address`], [`message`], [`names`], [`place`], `leader/table.rs`, `leader/seconds.rs`,
+//! `leader/records.rs`, `worker/follower.rs` and `worker/patience.rs` know no clock and no socket.
 
 pub mod address;
 mod clock;

@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn the_grace_ends_before_the_kill_of_a_scheduler() {
+        let seconds_after = |text: &str, key: &str| {
+            let (_, rest) = text.split_once(key).unwrap();
+            rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        let kubernetes = include_str!("../../../deploy/kubernetes.yaml");
+        assert!(GRACE.as_secs() < seconds_after(kubernetes, "terminationGracePeriodSeconds: "));
+        assert!(GRACE.as_secs() < seconds_after(include_str!("../../../deploy/slurm.sh"), "--signal=B:TERM@"));
+    }
+
+    #[test]
     fn whoever_wants_an_end_gets_one_after_a_grace() {
         let acknowledged = |s| Standing { acknowledged: s, ..GOING };
         let stopped = |s| Standing { stopped: (s >= 20).then(|| at(20)), ..acknowledged(s) };
