@@ -16,7 +16,7 @@ use crate::run::verdict::{End, Evidence, Judgement, judge};
 use crate::scenario::Problems;
 use host::stdio;
 use iot_jobs::NameError;
-use load_metrics::{EventRow, Finding, Snapshot};
+use load_metrics::{EventRow, Finding, LastSeconds, ShardReasons, Shards, Snapshot};
 use parts::{Part, Parts};
 use replay::Replay;
 pub(crate) use replay::{WholeRun, bounds};
@@ -176,7 +176,7 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
         }
         last = Some(snapshot);
     }
-    let of_shards = of_shards(&parts.parts, replay.seconds()).filter(|finding| !is_told(finding, &notes.findings));
+    let of_shards = of_shards(&parts.parts, replay.seconds(), &notes.findings);
     let findings: Vec<Finding> = writer.findings().iter().cloned().chain(notes.findings.iter().cloned()).chain(of_shards).collect();
     let last = last.as_deref();
     let Judgement { verdict, exit_code, findings, checks, .. } = judge(&Evidence {
@@ -225,22 +225,29 @@ fn end(parts: &Parts, last: Option<&Snapshot>) -> End {
     }
 }
 
-/// Of a shard that was lost nobody needs to hear again that it has no end.
-fn is_told(finding: &Finding, notes: &[Finding]) -> bool {
-    let Finding::ShardCut { shard, .. } = finding else { return false };
-    notes.iter().any(|note| matches!(note, Finding::ShardLost { shard: lost, .. } if lost == shard))
-}
-
-/// What makes a shard, and so the whole, no evidence.
-fn of_shards(parts: &[Part], seconds: impl Iterator<Item = u64>) -> impl Iterator<Item = Finding> {
-    parts.iter().zip(seconds).filter_map(|(part, seconds)| {
-        let shard = part.shard.slice.to_string();
+/// What makes shards, and so the whole, no evidence. Of one that was lost nobody needs to hear again that it has no end.
+fn of_shards(parts: &[Part], seconds: impl Iterator<Item = u64>, notes: &[Finding]) -> impl Iterator<Item = Finding> {
+    let of = parts[0].shard.slice.count();
+    let is_lost = |index: u32| {
+        notes.iter().any(|note| match note {
+            Finding::ShardsLost { shards, .. } => shards.has(index),
+            Finding::ShardsFailed(reasons) => reasons.shards().has(index),
+            _ => false,
+        })
+    };
+    let (mut invalid, mut cut) = (Vec::new(), Vec::new());
+    for (part, seconds) in parts.iter().zip(seconds) {
+        let index = part.shard.slice.index();
         match part.manifest.verdict {
-            Verdict::Invalid => Some(Finding::ShardInvalid { shard, why: first_finding(part) }),
-            _ if part.is_cut() => Some(Finding::ShardCut { shard, seconds }),
-            _ => None,
+            Verdict::Invalid => invalid.push((index, first_finding(part))),
+            _ if part.is_cut() && !is_lost(index) => cut.push((index, seconds)),
+            _ => {}
         }
-    })
+    }
+    let invalid = ShardReasons::new(&invalid, of).map(Finding::ShardsInvalid);
+    let cut = LastSeconds::new(cut.iter().map(|(_, seconds)| *seconds))
+        .map(|seconds| Finding::ShardsCut { shards: Shards::new(cut.iter().map(|(index, _)| *index), of), seconds });
+    invalid.into_iter().chain(cut)
 }
 
 fn first_finding(part: &Part) -> String {

@@ -337,6 +337,10 @@ fn the_whole_is_as_good_as_the_worst_of_its_shards() {
     });
     let (code, verdict, finding) = merged();
     assert_eq!((code, &*verdict, &*finding), (98, "INVALID", "shard 1/4 is INVALID by itself: shard 0 was busy 99 %"));
+    change(third, |run| (run["verdict"], run["findings"]) = ("INVALID".into(), json!(["shard 0 was busy 97 %"])));
+    let (_, _, finding) = merged();
+    assert_eq!(finding, "shards 1-2 of 4 are INVALID by themselves, 2 of them like shard 1/4: shard 0 was busy 99 %");
+    change(third, |run| run["verdict"] = "PASS".into());
     change(second, |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), u32::MAX.into()));
     let bytes = fs::read(second.join(INTERVALS)).unwrap();
     fs::write(second.join(INTERVALS), &bytes[..bytes.len() - 7]).unwrap();
@@ -373,7 +377,7 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     change(&shards[1], |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), 0.into()));
     change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
     let notes = LeaderNotes {
-        findings: vec![Finding::ShardLost { shard: "1/4".into(), second: Some(8) }],
+        findings: vec![Finding::ShardsLost { shards: Shards::new([1], 4), seconds: LastSeconds::new([8]) }],
         end: Some(End::Early("shard 1/4 was lost".into())),
         clocks: BTreeMap::from([(2, ShardClock { offset_ms: 0.5, uncertainty_ms: 0.25 })]),
     };

@@ -2,10 +2,11 @@
 
 use super::ReportError;
 use super::column::Appender;
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use host::clock;
-use load_metrics::Snapshot;
+use load_metrics::{Resolution, Snapshot};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,8 @@ const UNITS: &str =
 pub(super) struct IntervalLog {
     out: Appender,
     serializer: V2DeflateSerializer,
+    /// One of each resolution, empty: they are large, and there are many lines.
+    scratch: Vec<(Resolution, Histogram<u64>)>,
     is_begun: bool,
     /// Where the origin is on the wall clock, since the epoch; `None`: it is of this host's clock, and near.
     origin: Option<Duration>,
@@ -22,7 +25,8 @@ pub(super) struct IntervalLog {
 
 impl IntervalLog {
     pub(super) fn create(path: PathBuf) -> Result<Self, ReportError> {
-        Ok(Self { out: Appender::create(path)?, serializer: V2DeflateSerializer::new(), is_begun: false, origin: None })
+        let (out, serializer) = (Appender::create(path)?, V2DeflateSerializer::new());
+        Ok(Self { out, serializer, scratch: Vec::new(), is_begun: false, origin: None })
     }
 
     /// The origin was at this time since the epoch.
@@ -47,13 +51,22 @@ impl IntervalLog {
         let span = Duration::from_secs(snapshot.span_s);
         let start = Duration::from_secs(snapshot.t_s).saturating_sub(span);
         for times in snapshot.fleet_times() {
-            let mut histogram = times.resolution().histogram();
+            let histogram = empty_of(&mut self.scratch, times.resolution());
             for (value, count) in times.distribution.buckets() {
                 histogram.record_n(*value, *count).expect("a value that was counted is within its bounds");
             }
             let tag = format!("{}.{}", times.operation.as_str(), times.measure.as_str());
-            log.write_histogram(&histogram, start, span, Tag::new(&tag)).expect("a histogram serializes into memory");
+            log.write_histogram(histogram, start, span, Tag::new(&tag)).expect("a histogram serializes into memory");
+            histogram.reset();
         }
         self.out.append(&lines)
     }
+}
+
+fn empty_of(scratch: &mut Vec<(Resolution, Histogram<u64>)>, resolution: Resolution) -> &mut Histogram<u64> {
+    let place = scratch.iter().position(|(known, _)| *known == resolution).unwrap_or_else(|| {
+        scratch.push((resolution, resolution.histogram()));
+        scratch.len() - 1
+    });
+    &mut scratch[place].1
 }

@@ -11,6 +11,7 @@ use super::led::{Following, KeptSecond};
 use super::measure::{LoadBegins, Measured, Measuring};
 use super::progress::Progress;
 use super::sources::Sources;
+use super::stagger::Stagger;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
@@ -85,6 +86,13 @@ pub(super) struct Ended {
     pub measured: Option<Measured>,
 }
 
+/// A second that is over, as it was then.
+pub(super) struct OverSecond {
+    input: SecondInput,
+    /// Jobs that were begun in it.
+    begun: Vec<(JobId, Mono)>,
+}
+
 /// What the conductor needs.
 pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
@@ -104,6 +112,8 @@ pub(super) struct Conductor<'a> {
     pub exposition: Option<&'a Exposition>,
     /// Jobs that were begun since the last second.
     pub begun: Vec<(JobId, Mono)>,
+    /// Seconds that are over, and are not taken in yet.
+    pub over: Stagger<OverSecond>,
     /// The event for which the endpoint is away.
     pub restarting: Option<usize>,
     /// Of a run that is one step of a search.
@@ -172,10 +182,7 @@ impl Conductor<'_> {
                 Some(interval) = self.fleet.intervals.recv() => {
                     assembly.take(interval);
                     while let Some((second, intervals)) = assembly.poll() {
-                        self.second(second, intervals, assembly, sources, progress)?;
-                    }
-                    if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
-                        rollouts.look(&snapshot.rollouts, clock::mono());
+                        self.second_over(second, intervals, assembly, sources, progress)?;
                     }
                 }
                 called = rollouts.called() => {
@@ -207,9 +214,16 @@ impl Conductor<'_> {
                     }
                 }
                 () = sleep_until(due) => {}
+                () = sleep_until(self.over.next()) => {}
                 _ = tick.tick() => {}
             }
             let now = clock::mono();
+            while let Some(second) = self.over.poll(now) {
+                self.take_in(second, progress)?;
+                if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
+                    rollouts.look(&snapshot.rollouts, now);
+                }
+            }
             if let Some((since, status)) = &endpoint_gone
                 && now >= *since + ENDPOINT_GONE_GRACE
             {
@@ -357,7 +371,7 @@ impl Conductor<'_> {
         self.fleet.gauges.working.load(Ordering::Relaxed) == 0
     }
 
-    fn second(
+    fn second_over(
         &mut self,
         second: u64,
         mut intervals: Vec<Interval>,
@@ -380,7 +394,13 @@ impl Conductor<'_> {
             generator: Some(generator),
             endpoint,
         };
-        self.keep(&input)?;
+        let begun = std::mem::take(&mut self.begun);
+        self.over.push(OverSecond { input, begun }, clock::mono());
+        Ok(())
+    }
+
+    fn take_in(&mut self, OverSecond { input, begun }: OverSecond, progress: &mut Progress) -> Result<(), ConductError> {
+        self.keep(&input, begun)?;
         let snapshot = self.collector.second(input);
         let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
         for (n, row) in snapshot.events.iter().enumerate() {
@@ -391,9 +411,16 @@ impl Conductor<'_> {
         self.show(&snapshot, progress)
     }
 
+    fn take_in_all(&mut self, progress: &mut Progress) -> Result<(), ConductError> {
+        while let Some(second) = self.over.pop() {
+            self.take_in(second, progress)?;
+        }
+        Ok(())
+    }
+
     /// What the collector takes in, for the other shards' to be merged with.
-    fn keep(&mut self, input: &SecondInput) -> Result<(), ReportError> {
-        let record = self.writer.shard_second(&ShardSecond::of(input, self.origin, std::mem::take(&mut self.begun)))?;
+    fn keep(&mut self, input: &SecondInput, begun: Vec<(JobId, Mono)>) -> Result<(), ReportError> {
+        let record = self.writer.shard_second(&ShardSecond::of(input, self.origin, begun))?;
         if let Some((following, record)) = self.following.as_ref().zip(record) {
             // What nobody takes is in the folder.
             let _ = following.seconds.try_send(KeptSecond { second: input.second, record });
@@ -439,6 +466,7 @@ impl Conductor<'_> {
     ) -> Result<(), ConductError> {
         progress.enter(Phase::Done);
         self.fleet.order(Order::Close);
+        self.take_in_all(progress)?;
         let deadline = clock::mono() + CLOSE_LIMIT;
         while !assembly.is_over() {
             let wait = deadline.since(clock::mono());
@@ -453,7 +481,8 @@ impl Conductor<'_> {
         while let Some(second) = assembly.drain() {
             let (number, intervals) = std::mem::replace(&mut last, second);
             if !intervals.is_empty() {
-                self.second(number, intervals, assembly, sources, progress)?;
+                self.second_over(number, intervals, assembly, sources, progress)?;
+                self.take_in_all(progress)?;
             }
         }
         let (generator, endpoint) = usage;
@@ -470,7 +499,8 @@ impl Conductor<'_> {
             endpoint,
         };
         let lost_after = (ending == Some(Ending::Limit)).then_some(LOST_AFTER);
-        self.keep(&input)?;
+        let begun = std::mem::take(&mut self.begun);
+        self.keep(&input, begun)?;
         let snapshot = self.collector.finish(input, lost_after);
         self.show(&snapshot, progress)
     }

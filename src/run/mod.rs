@@ -23,6 +23,7 @@ mod series;
 mod shard;
 pub(crate) mod shared_endpoint;
 mod sources;
+mod stagger;
 pub(crate) mod starts;
 pub(crate) mod stop;
 mod targets;
@@ -66,6 +67,7 @@ use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
 use shard::{TooLate, preparing_took};
+use stagger::Stagger;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -402,6 +404,7 @@ async fn carry_out(
         ui,
         exposition: exposition.as_ref(),
         begun: Vec::new(),
+        over: Stagger::new(slice),
         restarting: None,
         measuring,
         starts: measured_starts,

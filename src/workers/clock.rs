@@ -47,7 +47,7 @@ fn best(exchanges: &[Exchange]) -> Option<ClockReading> {
     let round_trip = |exchange: &Exchange| exchange.answered.since(exchange.asked);
     let fastest = exchanges.iter().min_by_key(|exchange| round_trip(exchange))?;
     let half_ns = i64::try_from(round_trip(fastest).as_nanos() / 2).ok()?;
-    let offset_ns = fastest.leader_epoch_ns - (fastest.asked_epoch_ns + half_ns);
+    let offset_ns = fastest.leader_epoch_ns.checked_sub(fastest.asked_epoch_ns.checked_add(half_ns)?)?;
     Some(ClockReading { offset_us: offset_ns / 1_000, uncertainty_us: half_ns / 1_000 })
 }
 
@@ -66,5 +66,6 @@ mod tests {
         assert_eq!(best(&[]), None);
         let reading = best(&[exchange(90, 400), exchange(10, 105), exchange(30, 115)]).unwrap();
         assert_eq!(reading, ClockReading { offset_us: 100_000, uncertainty_us: 5_000 });
+        assert_eq!(best(&[Exchange { leader_epoch_ns: i64::MIN, ..exchange(10, 0) }]), None, "no clock is there");
     }
 }

@@ -3,7 +3,7 @@
 //! The bucket is made as the stream that it is: servers before 2.10 refuse the request by which the client would make it.
 
 use super::address::{NatsAddress, NatsIdentity};
-use super::names::RunId;
+use super::names::{self, RunId};
 use super::{ENVELOPE_BYTES, PART_BYTES, REQUEST_LIMIT};
 use async_nats::connection::State;
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
@@ -76,7 +76,7 @@ impl Connection {
         self.client.connection_state() == State::Connected
     }
 
-    /// Makes bucket and stream of a new run.
+    /// Makes bucket and stream of a new run, in place of those of one that is over.
     ///
     /// # Errors
     /// When the server refuses, as one without JetStream does.
@@ -84,6 +84,11 @@ impl Connection {
         let failed = |what: &str, why: String| {
             format!("make the {what} of run {}: {why}; is JetStream on, as with nats-server -js?", self.run)
         };
+        if let Ok(keys) = self.keys().await
+            && get(&keys, names::OVER).await?.is_some()
+        {
+            self.remove().await;
+        }
         let bucket = stream::Config {
             name: self.run.bucket_stream(),
             subjects: vec![format!("$KV.{}.>", self.run.bucket())],
@@ -120,7 +125,7 @@ impl Connection {
     pub(super) async fn remove(&self) {
         for stream in [self.run.stream(), self.run.bucket_stream()] {
             if let Err(error) = self.jetstream.delete_stream(&stream).await {
-                tracing::warn!(%error, %stream, "what the run had on the NATS server is still there, and goes by itself in a day");
+                tracing::warn!(%error, %stream, "what the run had on the NATS server is still there");
             }
         }
     }

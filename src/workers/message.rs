@@ -3,13 +3,22 @@
 //! The plan is JSON, so that anybody can read it with the tools of NATS, and its first two fields are read before all others. All else is
 //! CBOR: a header, and behind it the bytes that it is about, if any.
 
+use super::PART_BYTES;
 use crate::preflight::HostFacts;
-use crate::report::Verdict;
+use crate::report::{INTERVALS, MANIFEST, SCENARIO, Verdict};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Whoever speaks another version is not of this run.
-pub const WIRE: u32 = 1;
+pub const WIRE: u32 = 2;
+/// The files of a worker's folder that its leader needs; with the last one a folder has an end.
+pub const SENT: [&str; 3] = [SCENARIO, INTERVALS, MANIFEST];
+/// Threads of a worker.
+const THREADS_MAX: usize = 256;
+/// Of a record of `intervals.bin`.
+const SECOND_PARTS_MAX: u32 = 512;
+/// Of a file.
+const FILE_PARTS_MAX: u32 = 65_536;
 
 /// What a run is, for its workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +26,8 @@ pub struct RunPlan {
     pub wire: u32,
     /// Of fleetsim.
     pub version: String,
+    /// Of this attempt at the run: who has joined an earlier one of the same id is not of it.
+    pub nonce: String,
     pub slices: u32,
     pub seed: u64,
     /// The resolved scenario, as TOML.
@@ -85,6 +96,55 @@ pub struct Part {
     pub of: u32,
 }
 
+impl Part {
+    fn check(self, of_max: u32, body: usize) -> Result<(), String> {
+        let Self { part, of } = self;
+        let is_last = of.checked_sub(1) == Some(part);
+        let is_sent = part < of && of <= of_max && body <= PART_BYTES && (is_last || body == PART_BYTES);
+        match is_sent {
+            true => Ok(()),
+            false => Err(format!("part {part} of {of} ({body} bytes) is none that a worker sends")),
+        }
+    }
+}
+
+impl SentFile {
+    fn check(&self) -> Result<(), String> {
+        check_name(&self.name)?;
+        match self.bytes <= u64::from(FILE_PARTS_MAX) * PART_BYTES as u64 {
+            true => Ok(()),
+            false => Err(format!("{} of {} bytes is too long", self.name, self.bytes)),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    match SENT.contains(&name) {
+        true => Ok(()),
+        false => Err(format!("{name:?} is no file that a worker sends")),
+    }
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// Of the attempt at the run that it has joined.
+    pub nonce: String,
+    pub told: Told,
+}
+
+impl Word {
+    /// A word, and what is behind it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none that a worker says.
+    pub fn read(bytes: &[u8]) -> Result<(Self, &[u8]), String> {
+        let (word, body) = unpack::<Self>(bytes)?;
+        word.told.check(body.len())?;
+        Ok((word, body))
+    }
+}
+
 /// What a worker tells, in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Told {
@@ -118,6 +178,20 @@ impl Told {
             Self::Ended { .. } => format!("{slice}.ended"),
         }
     }
+
+    /// Whether a worker would say so, with so many bytes behind it.
+    fn check(&self, body: usize) -> Result<(), String> {
+        match self {
+            Self::Ready { threads, .. } if !(1..=THREADS_MAX).contains(threads) => {
+                Err(format!("a worker has 1 to {THREADS_MAX} threads, not {threads}"))
+            }
+            Self::Second { part, .. } => part.check(SECOND_PARTS_MAX, body),
+            Self::File { name, part } => check_name(name).and_then(|()| part.check(FILE_PARTS_MAX, body)),
+            Self::Ended { files, .. } if files.len() > SENT.len() => Err(format!("it sends {} files", files.len())),
+            Self::Ended { files, .. } => files.iter().try_for_each(SentFile::check),
+            Self::Registered { .. } | Self::Ready { .. } | Self::Failed { .. } | Self::Closing => Ok(()),
+        }
+    }
 }
 
 /// What workers are to do.
@@ -133,6 +207,8 @@ pub enum Order {
 /// What a leader tells once a second, and when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
+    /// Of the attempt at the run that it leads.
+    pub nonce: String,
     pub order: Order,
     /// When all slices start; RFC 3339, by the leader's clock.
     pub start_at: Option<String>,
@@ -167,6 +243,7 @@ mod tests {
         RunPlan {
             wire: WIRE,
             version: "1.2.3".into(),
+            nonce: "h-1-2".into(),
             slices: 4,
             seed: u64::MAX,
             scenario: "name = 'x'".into(),
@@ -181,10 +258,75 @@ mod tests {
     fn a_plan_of_another_version_is_refused_whatever_else_it_says() {
         let json = serde_json::to_vec(&plan()).unwrap();
         assert_eq!(RunPlan::read(&json, "1.2.3"), Ok(plan()));
-        assert!(RunPlan::read(&json, "1.2.4").unwrap_err().contains("fleetsim 1.2.3 (protocol 1), and this is 1.2.4"));
-        let later = br#"{"wire":2,"version":"1.2.3","what":"else"}"#;
-        assert!(RunPlan::read(later, "1.2.3").unwrap_err().contains("protocol 2"));
+        assert!(RunPlan::read(&json, "1.2.4").unwrap_err().contains("fleetsim 1.2.3 (protocol 2), and this is 1.2.4"));
+        let later = br#"{"wire":3,"version":"1.2.3","what":"else"}"#;
+        assert!(RunPlan::read(later, "1.2.3").unwrap_err().contains("protocol 3"));
         assert!(RunPlan::read(b"{}", "1.2.3").unwrap_err().contains("cannot be read"));
+    }
+
+    fn word(told: Told) -> Word {
+        Word { nonce: "n".into(), told }
+    }
+
+    #[test]
+    fn what_no_worker_says_is_refused_with_what_is_wrong() {
+        let file = |name: &str, bytes| SentFile { name: name.into(), bytes, sha256: "0".into() };
+        let ended = |files| Told::Ended { verdict: Verdict::Pass, exit_code: 0, files };
+        let second = |part, of| Told::Second { second: 1, part: Part { part, of } };
+        let ready = |threads| Told::Ready { clock: ClockReading::default(), threads };
+        let full = PART_BYTES;
+        for (told, body, why) in [
+            (ready(0), 0, "1 to 256 threads, not 0"),
+            (ready(usize::MAX), 0, "1 to 256 threads"),
+            (second(0, 0), 1, "part 0 of 0"),
+            (second(2, 2), 1, "part 2 of 2"),
+            (second(0, 2), 1, "part 0 of 2 (1 bytes)"),
+            (second(0, SECOND_PARTS_MAX + 1), full, "part 0 of 513"),
+            (second(u32::MAX, u32::MAX), full, "none that a worker sends"),
+            (second(0, 1), full + 1, "none that a worker sends"),
+            (Told::File { name: "../run.json".into(), part: Part { part: 0, of: 1 } }, 1, "\"../run.json\" is no file"),
+            (Told::File { name: MANIFEST.into(), part: Part { part: 0, of: u32::MAX } }, full, "none that a worker sends"),
+            (ended(vec![file("x", 1)]), 0, "\"x\" is no file"),
+            (ended(vec![file(MANIFEST, u64::MAX)]), 0, "too long"),
+            (ended(vec![file(MANIFEST, 1); 4]), 0, "4 files"),
+        ] {
+            let told = Word::read(&pack(&word(told), &vec![0; body])).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        for (told, body) in [(second(0, 1), 0), (second(0, 2), full), (second(1, 2), 3), (ready(256), 0)] {
+            assert!(Word::read(&pack(&word(told), &vec![0; body])).is_ok());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_word_never_do_more_than_be_refused() {
+        let words = [
+            Told::Second { second: 7, part: Part { part: 0, of: 1 } },
+            Told::Ended {
+                verdict: Verdict::Pass,
+                exit_code: 0,
+                files: vec![SentFile { name: MANIFEST.into(), bytes: 1, sha256: "ab".into() }],
+            },
+            Told::Registered { host: crate::preflight::facts(), pid: 1 },
+        ];
+        for told in words {
+            let good = pack(&word(told), b"body");
+            for cut in 0..good.len() - 4 {
+                assert!(Word::read(&good[..cut]).is_err(), "cut at {cut}");
+            }
+            let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+            for _ in 0..20_000 {
+                let mut bytes = good.clone();
+                for _ in 0..3 {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let at = (random >> 33) as usize % bytes.len();
+                    bytes[at] = (random >> 20) as u8;
+                }
+                if let Ok((word, body)) = Word::read(&bytes) {
+                    assert_eq!(Word::read(&pack(&word, body)).unwrap().0, word);
+                }
+            }
+        }
     }
 
     #[test]
@@ -200,11 +342,13 @@ mod tests {
         ];
         let mut ids = std::collections::BTreeSet::new();
         for told in &told {
-            let bytes = pack(told, b"body");
-            assert_eq!(unpack::<Told>(&bytes).unwrap(), (told.clone(), &b"body"[..]));
+            let told = word(told.clone());
+            let bytes = pack(&told, b"");
+            assert_eq!(unpack::<Word>(&bytes).unwrap(), (told.clone(), &b""[..]));
+            let told = told.told;
             assert!(ids.insert(told.id(3)) && told.id(3) != told.id(4));
         }
-        assert!(unpack::<Told>(b"").is_err() && unpack::<Told>(b"\xff\x00").is_err());
+        assert!(Word::read(b"").is_err() && Word::read(b"\xff\x00").is_err());
         assert!(Order::Drain > Order::GoOn && Order::Abort > Order::Drain);
     }
 }

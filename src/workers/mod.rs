@@ -2,8 +2,8 @@
 //! scheduler there is. NATS with JetStream carries all that is between them; what a worker does is a run of a slice, and what the leader
 //! makes of all of them is what `fleetsim merge` makes.
 //!
-//! Deciding is apart from doing: [`address`], [`message`], [`names`], [`place`], `leader/table.rs`, `leader/seconds.rs` and
-//! `worker/follower.rs` know no clock and no socket.
+//! Deciding is apart from doing: [`address`], [`message`], [`names`], [`place`], `leader/table.rs`, `leader/seconds.rs`,
+//! `leader/records.rs`, `worker/follower.rs` and `worker/patience.rs` know no clock and no socket.
 
 pub mod address;
 mod clock;
@@ -21,6 +21,11 @@ use std::time::Duration;
 
 /// What one request of JetStream may take, and one message its acknowledgement.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// What no other process, and no other moment of this one, has.
+fn unique() -> String {
+    format!("{}-{}-{}", crate::preflight::facts().hostname, std::process::id(), host::clock::epoch_ns())
+}
+
 /// How often states are looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How often a leader tells how the run stands.

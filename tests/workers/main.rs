@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "every test target uses its part")]
 #[path = "../targets/bench.rs"]
 mod bench;
+mod creds;
 mod failures;
 mod nats;
 mod refused;

@@ -1,6 +1,7 @@
 //! A NATS server, and a run over it.
 
 use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, mqtt};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -56,10 +57,11 @@ impl Nats {
         if let Some(config) = config {
             command.arg("-c").arg(config).current_dir(config.parent().unwrap());
         }
-        let process = Guard(command.stderr(log).spawn().unwrap());
+        let mut process = Guard(command.stderr(log).spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "it does not listen: {}", fs::read_to_string(dir.join("log")).unwrap());
+            let goes_on = process.0.try_wait().unwrap().is_none() && Instant::now() < deadline;
+            assert!(goes_on, "it does not listen: {}", fs::read_to_string(dir.join("log")).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
         process
@@ -87,6 +89,26 @@ pub(crate) fn telling(serve: &Serve, things: usize, seconds: u64) -> String {
          [end]\nduration = '{seconds}s'"
     );
     mqtt(&serve.mqtt_port, things, EACH_ITS_OWN, &rest)
+}
+
+/// An endpoint, a server, and a scenario `s.toml` whose things publish for so many seconds.
+pub(crate) struct Stage {
+    pub(crate) bench: Bench,
+    _serve: Serve,
+    pub(crate) nats: Nats,
+}
+
+impl Stage {
+    pub(crate) fn telling(things: usize, seconds: u64) -> Self {
+        let bench = Bench::new(things);
+        let (serve, nats) = (bench.serve(&["--things", &things.to_string()]), Nats::start(&bench));
+        bench.write("s.toml", &telling(&serve, things, seconds));
+        Self { bench, _serve: serve, nats }
+    }
+
+    pub(crate) fn fleet(&self, slices: usize) -> Fleet<'_> {
+        Fleet::new(&self.bench, &self.nats, slices)
+    }
 }
 
 /// A process of a run, with what it says in a file.
@@ -144,9 +166,8 @@ impl Process {
         self.guard.0.wait().unwrap();
     }
 
-    pub(crate) fn interrupt(&self) {
-        let pid = rustix::process::Pid::from_child(&self.guard.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.guard.0), signal).unwrap();
     }
 }
 
@@ -186,6 +207,13 @@ impl<'a> Fleet<'a> {
             command.env("JOB_COMPLETION_INDEX", index.to_string());
             change(command);
         })
+    }
+
+    /// A leader with these options, and all of its workers, once it has shown so many seconds.
+    pub(crate) fn begin(&self, more: &[&str], seconds: u64) -> (Process, Vec<Process>) {
+        let (mut leader, workers) = (self.lead(more), self.workers());
+        leader.wait_for(&format!("t={seconds}s"));
+        (leader, workers)
     }
 
     pub(crate) fn workers(&self) -> Vec<Process> {

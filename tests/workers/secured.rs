@@ -23,6 +23,18 @@ fn config() -> String {
     })
 }
 
+/// What the user of this common name may publish and subscribe to.
+pub(crate) fn permissions(user: &str) -> (Vec<String>, Vec<String>) {
+    let config = config().replace("CN=t-0", "CN=leader").replace("CN=t-1", "CN=worker");
+    let (_, of_user) = config.split_once(&format!("CN={user}")).unwrap();
+    let list = |key: &str| {
+        let (_, rest) = of_user.split_once(&format!("{key}: [")).unwrap();
+        let (list, _) = rest.split_once(']').unwrap();
+        list.split(',').map(|subject| subject.trim().trim_matches('"').to_owned()).collect()
+    };
+    (list("publish"), list("subscribe"))
+}
+
 /// Over TLS, as this thing.
 fn over<'a>(bench: &'a Bench, nats: &Nats, thing: &str) -> Fleet<'a> {
     let (cert, key) = (format!("pki/things/{thing}.cert.pem"), format!("pki/things/{thing}.key.pem"));

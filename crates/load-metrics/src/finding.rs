@@ -5,6 +5,7 @@ use super::executions::{Anomaly, HEARD_MAX, HEARD_MAX_PER_THING, JOBS_HEARD_MAX}
 use super::health::{Breach, Cause, Excess, Storm};
 use super::interval::DENIED_KIND;
 use super::sample::Operation;
+use super::shards::{LastSeconds, ShardReasons, Shards};
 use super::snapshot::{ScopeName, Snapshot};
 use crate::Phase;
 use crate::format::{grouped, milliseconds};
@@ -75,34 +76,31 @@ pub enum Finding {
         /// Its word in a scenario.
         kind: &'static str,
     },
-    /// A shard of a merged run is no evidence by itself.
-    ShardInvalid {
-        /// Which, as in `--shard`.
-        shard: String,
-        /// What it says of itself.
-        why: String,
+    /// Shards of a merged run are no evidence by themselves, as they say.
+    ShardsInvalid(ShardReasons),
+    /// Workers have told why they have no results, or nothing can be made of what they sent.
+    ShardsFailed(ShardReasons),
+    /// Shards of a merged run have no end.
+    ShardsCut {
+        /// Which.
+        shards: Shards,
+        /// The last ones that are there.
+        seconds: LastSeconds,
     },
-    /// A shard of a merged run has no end.
-    ShardCut {
-        /// Which, as in `--shard`.
-        shard: String,
-        /// So many seconds of it are there.
-        seconds: u64,
+    /// Workers of the run were not heard of any more.
+    ShardsLost {
+        /// Their slices.
+        shards: Shards,
+        /// The last ones that they told of; `None`: not even the first.
+        seconds: Option<LastSeconds>,
     },
-    /// A worker of the run was not heard of any more.
-    ShardLost {
-        /// Its slice, as in `--shard`.
-        shard: String,
-        /// The last second that it told of; `None`: not even the first.
-        second: Option<u64>,
-    },
-    /// The clock of a worker's host and that of the leader's are far apart, or nobody knows how far.
+    /// The clocks of workers' hosts and that of the leader's are far apart, or nobody knows how far.
     ClocksApart {
-        /// Its slice, as in `--shard`.
-        shard: String,
-        /// The leader's clock less the worker's.
+        /// Their slices.
+        shards: Shards,
+        /// The leader's clock less the worker's, where that is most.
         offset_ms: f64,
-        /// Half of the round trip by which it was found.
+        /// Half of the round trip by which it was found, where that is most.
         uncertainty_ms: f64,
     },
     /// What policies of the endpoint denied: how often each action, and the first of the most frequent one in words.
@@ -125,9 +123,10 @@ impl Finding {
             Self::SamplesLost { .. }
                 | Self::Beyond { .. }
                 | Self::Bottleneck(_)
-                | Self::ShardInvalid { .. }
-                | Self::ShardCut { .. }
-                | Self::ShardLost { .. }
+                | Self::ShardsInvalid(_)
+                | Self::ShardsFailed(_)
+                | Self::ShardsCut { .. }
+                | Self::ShardsLost { .. }
         )
     }
 
@@ -178,23 +177,38 @@ impl fmt::Display for Finding {
                 write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
             }
             Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
-            Self::ShardInvalid { shard, why } => write!(f, "shard {shard} is INVALID by itself: {why}"),
-            Self::ShardCut { shard, seconds } => write!(
-                f,
-                "shard {shard} never finished: its process ended after second {seconds}, and what its things did from then on is missing"
-            ),
-            Self::ShardLost { shard, second } => {
-                write!(f, "shard {shard} was lost: its worker was not heard of ")?;
-                match second {
-                    Some(second) => write!(f, "after second {second}"),
+            Self::ShardsInvalid(reasons) => reasons.write(f, "is INVALID by itself", "are INVALID by themselves"),
+            Self::ShardsFailed(reasons) => reasons.write(f, "was given up", "were given up"),
+            Self::ShardsCut { shards, seconds } => {
+                let (processes, things) =
+                    if shards.is_one() { ("its process", "its things") } else { ("their processes", "their things") };
+                write!(
+                    f,
+                    "{shards} never finished: {processes} ended after {seconds}, and what {things} did from then on is missing"
+                )
+            }
+            Self::ShardsLost { shards, seconds } => {
+                match shards.is_one() {
+                    true => write!(f, "{shards} was lost: its worker was not heard of ")?,
+                    false => write!(f, "{shards} were lost: their workers were not heard of ")?,
+                }
+                match seconds {
+                    Some(seconds) => write!(f, "after {seconds}"),
                     None => write!(f, "from the start on"),
                 }
             }
-            Self::ClocksApart { shard, offset_ms, uncertainty_ms } => write!(
-                f,
-                "the clock of shard {shard} was {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: its start was put right \
-                 by as much, and is as uncertain; keep clocks in step (NTP)"
-            ),
+            Self::ClocksApart { shards, offset_ms, uncertainty_ms } => match shards.is_one() {
+                true => write!(
+                    f,
+                    "the clock of {shards} was {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: its start was put right by \
+                     as much, and is as uncertain; keep clocks in step (NTP)"
+                ),
+                false => write!(
+                    f,
+                    "the clocks of {shards} were up to {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: their starts were \
+                     put right by as much, and are as uncertain; keep clocks in step (NTP)"
+                ),
+            },
             Self::Anomalous { anomaly, count } => {
                 write!(f, "{count} executions with anomaly {} ({}): see executions.csv", anomaly.as_str(), meaning(*anomaly))
             }
@@ -431,6 +445,25 @@ mod tests {
             breach(Excess::Missed { achieved: 0.9 }, Cause::Elsewhere { busiest: 0.3 })
                 .contains("no shard was busy for more than 30 %")
         );
+    }
+
+    #[test]
+    fn what_is_so_of_many_shards_is_one_line() {
+        let reasons: Vec<(u32, String)> = (0..54).map(|shard| (shard, format!("starts ran {shard}.1ms late"))).collect();
+        let told = |finding: Finding| finding.to_string();
+        let invalid = |from| Finding::ShardsInvalid(ShardReasons::new(&reasons[from..], 54).unwrap());
+        assert_eq!(
+            told(invalid(0)),
+            "shards 0-53 of 54 are INVALID by themselves, 54 of them like shard 0/54: starts ran 0.1ms late"
+        );
+        assert_eq!(told(invalid(53)), "shard 53/54 is INVALID by itself: starts ran 53.1ms late");
+        let lost = |indices: &[u32], seconds: &[u64]| {
+            let (shards, seconds) = (Shards::new(indices.iter().copied(), 4), LastSeconds::new(seconds.iter().copied()));
+            told(Finding::ShardsLost { shards, seconds })
+        };
+        assert_eq!(lost(&[1], &[8]), "shard 1/4 was lost: its worker was not heard of after second 8");
+        assert_eq!(lost(&[0, 1, 3], &[8, 7]), "shards 0-1, 3 of 4 were lost: their workers were not heard of after seconds 7 to 8");
+        assert_eq!(lost(&[0, 1], &[]), "shards 0-1 of 4 were lost: their workers were not heard of from the start on");
     }
 
     #[test]

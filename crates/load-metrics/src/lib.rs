@@ -27,6 +27,7 @@ mod recovery;
 mod sample;
 mod scope;
 mod shard_second;
+mod shards;
 mod snapshot;
 mod threshold;
 
@@ -48,5 +49,6 @@ pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
 pub use scope::{SCOPES_MAX, ScopeId};
 pub use shard_second::{Bounds, ShardSecond};
+pub use shards::{LastSeconds, ShardReasons, Shards};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
 pub use threshold::{Check, Comparison, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};

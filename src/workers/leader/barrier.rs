@@ -20,8 +20,6 @@ use std::time::{Duration, Instant};
 const START_LEAD: Duration = Duration::from_secs(5);
 /// Slices named in one message.
 const NAMED_MAX: usize = 20;
-/// For an order to get through before the connection goes.
-const PARTING: Duration = Duration::from_secs(2);
 
 /// When second 0 begins, for the workers and by this host's monotonic clock.
 #[derive(Clone, Copy, Debug)]
@@ -43,17 +41,15 @@ pub(super) async fn pass(
 ) -> Result<Start, LeadError> {
     let passed = assemble(site, table, wait, faces, stop).await;
     if let Err(error) = &passed {
-        let why = match error {
-            LeadError::Interrupted => "it was interrupted before its start".to_owned(),
-            LeadError::Usage(why) | LeadError::Failed(why) => why.clone(),
-        };
-        site.pulse.order(Order::Abort);
-        let _ = tokio::time::timeout(PARTING, site.give_up(&why)).await;
-        tokio::time::sleep(TICK).await;
+        site.give_up(Order::Abort, error).await;
     }
     passed?;
     let at = StartAt::after(START_LEAD);
-    put(&site.keys, names::START, at.rfc3339()).await.map_err(LeadError::Failed)?;
+    if let Err(why) = put(&site.keys, names::START, at.rfc3339()).await {
+        let error = LeadError::Failed(why);
+        site.give_up(Order::Abort, &error).await;
+        return Err(error);
+    }
     let origin = at.origin();
     site.pulse.start_at(at.rfc3339());
     table.begin(origin);
@@ -93,6 +89,7 @@ async fn assemble(
             progress.finish();
             return Ok(());
         }
+        site.check_server()?;
         if let Some(local) = &mut site.local
             && let Some((slice, status)) = local.workers.poll().into_iter().next()
         {
@@ -110,7 +107,14 @@ fn take(table: &mut Table, delivery: &Delivery) -> Result<(), LeadError> {
     if delivery.slice as usize >= slices {
         return Ok(());
     }
-    match &delivery.told {
+    let told = match &delivery.told {
+        Ok((told, _)) => told,
+        Err(why) => {
+            let slice = delivery.slice;
+            return Err(LeadError::Failed(format!("begin: what the worker of slice {slice}/{slices} sends cannot be used: {why}")));
+        }
+    };
+    match told {
         Told::Registered { host, .. } => table.registered(delivery.slice, host.clone(), now),
         Told::Ready { clock, threads } => table.ready(delivery.slice, *clock, *threads, now),
         Told::Failed { why } => {

@@ -1,12 +1,13 @@
 //! The run from its start to the last word of its last worker.
 
 use super::barrier::{self, Start};
-use super::folders::SliceFolder;
+use super::folders::{SliceFolder, Untaken};
 use super::inbox::Delivery;
-use super::live::{Live, Records};
+use super::live::Live;
 use super::local::folder_name;
 use super::outcome::Conducted;
-use super::site::Site;
+use super::records::Records;
+use super::site::{Fate, Ground, Site};
 use super::table::{Change, Ending, Row, Stage, Table};
 use super::{LeadError, LeadOptions, OnLost};
 use crate::exposition::Exposition;
@@ -24,12 +25,14 @@ use crate::slice::Slice;
 use crate::tui::app::WorkerRow;
 use crate::workers::TICK;
 use crate::workers::message::{Order, SentFile, Told};
+use bytes::Bytes;
 use host::clock;
 use load_metrics::Snapshot;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
 /// Below the results folder: those of the slices.
 const WORKERS: &str = "workers";
@@ -68,14 +71,15 @@ pub(super) async fn conduct(
 ) -> Result<Conducted, LeadError> {
     let dir = writer.dir().to_owned();
     let mut table = Table::new(options.slices, clock::mono());
-    let mut site = tokio::select! {
-        site = Site::bring_up(options, roster, &dir, faces.ui) => site?,
+    let ground = tokio::select! {
+        ground = Ground::find(options, &dir, faces.ui) => ground?,
         () = stop.next() => return Err(LeadError::Interrupted),
     };
+    let mut site = Site::bring_up(ground, options, roster, &dir, faces.ui).await?;
     let start = match barrier::pass(&mut site, &mut table, options.wait, faces, stop).await {
         Ok(start) => start,
         Err(error) => {
-            site.take_down(false, false).await;
+            site.take_down(Fate::NotBegun).await;
             return Err(error);
         }
     };
@@ -83,17 +87,26 @@ pub(super) async fn conduct(
     let mut course = match began {
         Ok(course) => course,
         Err(error) => {
-            site.pulse.order(Order::Abort);
-            site.take_down(false, false).await;
+            site.give_up(Order::Abort, &error).await;
+            site.take_down(Fate::NotBegun).await;
             return Err(error);
         }
     };
-    let end = course.run(&mut site, &mut table, writer, faces, stop).await;
-    let is_complete = end.is_ok() && table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_)));
+    let mut end = course.run(&mut site, &mut table, writer, faces, stop).await;
+    if let Err(error) = &end {
+        faces.ui.tell("the workers drain");
+        site.give_up(Order::Drain, error).await;
+    }
+    let flushed = course.folders.iter_mut().try_for_each(SliceFolder::flush);
+    end = end.and_then(|end| flushed.map(|()| end).map_err(LeadError::failed));
+    let fate = match &end {
+        Err(_) => Fate::Failed,
+        Ok(_) if table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_))) => Fate::Complete,
+        Ok(_) => Fate::Over,
+    };
     let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
     let conducted = Conducted { end, findings: table.findings(), clocks: clocks(&table), folders };
-    let is_over = conducted.end.is_ok();
-    site.take_down(is_over, is_complete).await;
+    site.take_down(fate).await;
     Ok(conducted)
 }
 
@@ -174,13 +187,12 @@ impl<'a> Course<'a> {
         stop: &mut StopRequests,
     ) -> Result<Option<End>, LeadError> {
         let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_asked = false;
         while !table.is_over() {
             tokio::select! {
-                delivery = site.inbox.next() => {
-                    self.take(&delivery, table, faces).map_err(LeadError::failed)?;
-                    delivery.done().await;
-                }
+                // What waits to be taken in comes before anybody is judged by what was heard of them.
+                biased;
                 () = stop.next() => {
                     if std::mem::replace(&mut was_asked, true) {
                         site.pulse.order(Order::Abort);
@@ -189,6 +201,10 @@ impl<'a> Course<'a> {
                         faces.ui.tell("interrupted: the workers drain; once more to stop now");
                         site.pulse.order(Order::Drain);
                     }
+                }
+                delivery = site.inbox.next() => {
+                    self.take(&delivery, table, faces).map_err(LeadError::failed)?;
+                    delivery.done().await;
                 }
                 _ = tick.tick() => self.look(site, table, faces)?,
             }
@@ -224,22 +240,44 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Takes in what a worker tells.
+    /// Takes in what a worker tells. What is not as a worker tells it is the end of its slice, and of nothing else.
     fn take(&mut self, delivery: &Delivery, table: &mut Table, faces: Faces<'_>) -> Result<(), ReportError> {
-        let (slice, now) = (delivery.slice, clock::mono());
-        if slice as usize >= self.folders.len() {
-            return Ok(());
+        let slice = delivery.slice;
+        let Some(row) = table.rows().get(slice as usize).filter(|row| row.is_heeded()) else { return Ok(()) };
+        let has_ended = row.is_over();
+        let taken = match &delivery.told {
+            Ok((told, body)) => self.take_word(slice, (told, body), table, faces),
+            Err(why) => Err(Untaken::Unfit(format!("what it sends cannot be used: {why}"))),
+        };
+        match taken {
+            Ok(()) => Ok(()),
+            Err(Untaken::Disk(error)) => Err(error),
+            Err(Untaken::Unfit(_)) if has_ended => Ok(()),
+            Err(Untaken::Unfit(why)) => {
+                let slices = table.rows().len();
+                faces.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
+                self.records.forget(slice);
+                self.folders[slice as usize].discard();
+                table.failed(slice, why);
+                Ok(())
+            }
         }
-        match &delivery.told {
+    }
+
+    fn take_word(&mut self, slice: u32, (told, body): (&Told, &Bytes), table: &mut Table, faces: Faces<'_>) -> Result<(), Untaken> {
+        let now = clock::mono();
+        match told {
             Told::Second { second, part } => {
-                if let Some(record) = self.records.take(slice, *second, *part, &delivery.body) {
-                    self.take_second(slice, *second, &record, table, faces)?;
+                if table.wants(slice, *second, now).map_err(Untaken::Unfit)?
+                    && let Some(record) = self.records.take(slice, *second, *part, body).map_err(Untaken::Unfit)?
+                {
+                    self.take_second(slice, *second, record, table, faces)?;
                 }
             }
             Told::Closing => table.closing(slice, now),
             Told::File { name, part } => {
                 table.sending(slice, now);
-                self.folders[slice as usize].take(name, *part, &delivery.body)?;
+                self.folders[slice as usize].take(name, *part, body)?;
                 self.complete(slice, table)?;
             }
             Told::Ended { verdict, exit_code, files } => {
@@ -247,11 +285,7 @@ impl<'a> Course<'a> {
                 self.endings.insert(slice, Ending { verdict: *verdict, exit_code: *exit_code, files: files.clone() });
                 self.complete(slice, table)?;
             }
-            Told::Failed { why } => {
-                let slices = table.rows().len();
-                faces.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
-                table.failed(slice, now);
-            }
+            Told::Failed { why } => return Err(Untaken::Unfit(why.clone())),
             // Told again, though it was taken in.
             Told::Registered { .. } | Told::Ready { .. } => {}
         }
@@ -262,33 +296,24 @@ impl<'a> Course<'a> {
         &mut self,
         slice: u32,
         second: u64,
-        record: &[u8],
+        record: Vec<u8>,
         table: &mut Table,
         faces: Faces<'_>,
-    ) -> Result<(), ReportError> {
+    ) -> Result<(), Untaken> {
         let place = slice as usize;
-        let decoded = match decode_record(record, &bounds(&self.plan, table.rows()[place].threads)) {
-            Ok(decoded) if decoded.second == second => decoded,
-            Ok(decoded) => {
-                tracing::warn!(slice, second, told = decoded.second, "a second that is another one");
-                return Ok(());
-            }
-            Err(why) => {
-                tracing::warn!(slice, second, %why, "a second that cannot be used");
-                return Ok(());
-            }
-        };
-        let (is_new, change) = table.second(slice, second, clock::mono());
-        change.into_iter().for_each(|change| tell(&change, table, faces));
-        if is_new {
-            self.folders[place].append(record)?;
-            self.live.take(place, decoded);
+        let unfit = |why: String| Untaken::Unfit(format!("its second {second} cannot be used: {why}"));
+        let decoded = decode_record(&record, &bounds(&self.plan, table.rows()[place].threads)).map_err(unfit)?;
+        if decoded.second != second {
+            return Err(unfit(format!("it is second {}", decoded.second)));
         }
+        table.second(slice, second, clock::mono()).into_iter().for_each(|change| tell(&change, table, faces));
+        self.folders[place].append(second, record)?;
+        self.live.take(place, decoded);
         Ok(())
     }
 
     /// A worker has ended when its last word is here and all of its files are.
-    fn complete(&mut self, slice: u32, table: &mut Table) -> Result<(), ReportError> {
+    fn complete(&mut self, slice: u32, table: &mut Table) -> Result<(), Untaken> {
         let Some(ending) = self.endings.get(&slice) else { return Ok(()) };
         let files: &[SentFile] = &ending.files;
         // Who never had a folder has nothing to send.
@@ -301,8 +326,8 @@ impl<'a> Course<'a> {
 
     /// What time has changed, and processes that have ended.
     fn look(&mut self, site: &mut Site, table: &mut Table, faces: Faces<'_>) -> Result<(), LeadError> {
-        let (now, is_up) = (clock::mono(), site.connection.is_up());
-        table.link(is_up, now);
+        let (now, is_up) = (clock::mono(), site.is_up());
+        site.check_server()?;
         match (is_up, self.away_since) {
             (true, Some(since)) => {
                 faces.ui.tell(&format!("the NATS server is back after {:.1} s", since.elapsed().as_secs_f64()));
@@ -323,7 +348,7 @@ impl<'a> Course<'a> {
         if let Some(local) = &mut site.local {
             local.workers.poll().into_iter().for_each(|(slice, _status)| table.process_ended(slice, now));
         }
-        for change in table.poll(now) {
+        for change in table.poll(is_up, now) {
             tell(&change, table, faces);
             if let Change::Lost { slice, .. } = change
                 && self.options.on_lost == OnLost::Drain

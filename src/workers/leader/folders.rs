@@ -1,9 +1,9 @@
 //! What the leader has of each slice on its own disk: a shard's folder, made of what the worker tells while it runs, and replaced by the
 //! worker's own files when those have come whole.
 
-use crate::report::{self, INTERVALS, IntervalsWriter, MANIFEST, Manifest, ReportError, SCENARIO};
+use crate::report::{self, IntervalsWriter, MANIFEST, Manifest, ReportError, SCENARIO};
 use crate::workers::PART_BYTES;
-use crate::workers::message::{Part, SentFile};
+use crate::workers::message::{Part, SENT, SentFile};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -11,11 +11,25 @@ use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// The files of a worker's folder that its leader needs.
-pub(in crate::workers) const SENT: [&str; 3] = [SCENARIO, INTERVALS, MANIFEST];
+/// Seconds that wait for an earlier one before they are written without it.
+const HELD_MAX: usize = 30;
+
+/// Why something of a worker was not taken.
+#[derive(Debug)]
+pub(super) enum Untaken {
+    /// It is not as a worker sends it: what is wrong.
+    Unfit(String),
+    /// The leader's own disk.
+    Disk(ReportError),
+}
+
+impl From<ReportError> for Untaken {
+    fn from(error: ReportError) -> Self {
+        Self::Disk(error)
+    }
+}
 
 /// Parts of a file that have come.
-#[derive(Default)]
 struct Incoming {
     of: u32,
     parts: BTreeSet<u32>,
@@ -25,6 +39,9 @@ struct Incoming {
 pub(super) struct SliceFolder {
     dir: PathBuf,
     intervals: IntervalsWriter,
+    /// The second that is to be written next, and later ones that have come.
+    next: u64,
+    held: BTreeMap<u64, Vec<u8>>,
     incoming: BTreeMap<&'static str, Incoming>,
     /// The worker's own files are in their place: what is delivered again changes nothing.
     is_complete: bool,
@@ -41,7 +58,14 @@ impl SliceFolder {
         let manifest = serde_json::to_vec_pretty(manifest).expect("a manifest has string keys and finite numbers");
         report::replace(&dir.join(SCENARIO), scenario.as_bytes())?;
         report::replace(&dir.join(MANIFEST), &manifest)?;
-        Ok(Self { dir: dir.into(), intervals: IntervalsWriter::create(dir)?, incoming: BTreeMap::new(), is_complete: false })
+        Ok(Self {
+            dir: dir.into(),
+            intervals: IntervalsWriter::create(dir)?,
+            next: 0,
+            held: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            is_complete: false,
+        })
     }
 
     #[must_use]
@@ -49,39 +73,62 @@ impl SliceFolder {
         &self.dir
     }
 
-    /// Appends a second as it was told.
+    /// Appends a second as it was told, in the order of seconds.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub(super) fn append(&mut self, record: &[u8]) -> Result<(), ReportError> {
-        self.intervals.append(record)
+    pub(super) fn append(&mut self, second: u64, record: Vec<u8>) -> Result<(), ReportError> {
+        if second >= self.next && !self.is_complete {
+            self.held.insert(second, record);
+        }
+        while self.held.contains_key(&self.next) || self.held.len() > HELD_MAX {
+            self.write_held()?;
+        }
+        Ok(())
+    }
+
+    /// Appends what still waits for an earlier second.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn flush(&mut self) -> Result<(), ReportError> {
+        while !self.held.is_empty() {
+            self.write_held()?;
+        }
+        Ok(())
+    }
+
+    fn write_held(&mut self) -> Result<(), ReportError> {
+        let Some((second, record)) = self.held.pop_first() else { return Ok(()) };
+        self.next = second + 1;
+        match self.is_complete {
+            true => Ok(()),
+            false => self.intervals.append(&record),
+        }
     }
 
     /// A part of one of the worker's files; what comes twice is the same, also once all are in their place.
     ///
     /// # Errors
-    /// When it is none that a worker sends, or the disk does not take it.
-    pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), ReportError> {
-        if self.is_complete {
-            return Ok(());
-        }
-        let path = self.aside(name);
+    /// When it does not go with the other parts, or the disk does not take it.
+    pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), Untaken> {
+        let Some(known) = SENT.into_iter().find(|known| *known == name).filter(|_| !self.is_complete) else { return Ok(()) };
+        let path = self.aside(known);
         let failed = |source| ReportError::Write { path: path.clone(), source };
-        let known = SENT.into_iter().find(|known| *known == name && part.part < part.of && body.len() <= PART_BYTES);
-        let known = known.ok_or_else(|| failed(io::Error::other("no worker sends such a file")))?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        file.write_all_at(body, u64::from(part.part) * PART_BYTES as u64).map_err(failed)?;
-        let incoming = self.incoming.entry(known).or_default();
-        incoming.of = part.of;
+        let incoming = self.incoming.entry(known).or_insert(Incoming { of: part.of, parts: BTreeSet::new() });
+        if incoming.of != part.of {
+            return Err(Untaken::Unfit(format!("{name} comes in {} parts and in {}", incoming.of, part.of)));
+        }
         incoming.parts.insert(part.part);
-        Ok(())
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        Ok(file.write_all_at(body, u64::from(part.part) * PART_BYTES as u64).map_err(failed)?)
     }
 
     /// Puts the worker's own files in place of what it told, once all of them are here and are what it has; says whether they are.
     ///
     /// # Errors
     /// When they are not what the worker has, or the disk does not do it.
-    pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, ReportError> {
+    pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, Untaken> {
         if self.is_complete {
             return Ok(true);
         }
@@ -94,7 +141,7 @@ impl SliceFolder {
             let path = self.aside(&file.name);
             let there = digest(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
             if there != *file {
-                return Err(ReportError::Damaged { path, why: "it is not what its worker has".into() });
+                return Err(Untaken::Unfit(format!("{} came as other bytes than its worker has", file.name)));
             }
         }
         // The manifest comes last: with it the folder has an end.
@@ -104,6 +151,14 @@ impl SliceFolder {
         }
         self.is_complete = true;
         Ok(true)
+    }
+
+    /// Removes what has come of files that will not be whole.
+    pub(super) fn discard(&mut self) {
+        for (name, _) in std::mem::take(&mut self.incoming) {
+            // It may not even be there.
+            let _ = fs::remove_file(self.aside(name));
+        }
     }
 
     fn aside(&self, name: &str) -> PathBuf {
@@ -137,6 +192,7 @@ pub(in crate::workers) fn digest(path: &Path) -> io::Result<SentFile> {
 mod tests {
     use super::*;
     use crate::preflight;
+    use crate::report::INTERVALS;
     use crate::report::Mode;
     use crate::run::folder::{RunsOn, manifest};
 
@@ -173,22 +229,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_the_worker_has_is_refused_and_so_is_what_no_worker_sends() {
+    fn what_is_not_what_the_worker_has_is_refused_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = folder(dir.path());
-        for (name, part, body) in [
-            ("../run.json", Part { part: 0, of: 1 }, &b"x"[..]),
-            ("report.html", Part { part: 0, of: 1 }, b"x"),
-            (MANIFEST, Part { part: 1, of: 1 }, b"x"),
-            (MANIFEST, Part { part: 0, of: 1 }, &vec![0; PART_BYTES + 1]),
-        ] {
-            assert!(folder.take(name, part, body).unwrap_err().to_string().contains("no worker sends"), "{name}");
-        }
+        let unfit = |taken: Result<(), Untaken>| match taken {
+            Err(Untaken::Unfit(why)) => why,
+            other => panic!("{other:?}"),
+        };
         for name in SENT {
             folder.take(name, Part { part: 0, of: 1 }, b"x").unwrap();
         }
+        assert_eq!(unfit(folder.take(MANIFEST, Part { part: 0, of: 2 }, b"x")), "run.json comes in 1 parts and in 2");
         let told: Vec<SentFile> = SENT.iter().map(|name| SentFile { name: (*name).into(), bytes: 1, sha256: "0".into() }).collect();
-        assert!(folder.complete(&told).unwrap_err().to_string().contains("not what its worker has"));
+        assert!(unfit(folder.complete(&told).map(drop)).contains("other bytes than its worker has"));
+        folder.discard();
         assert!(fs::read_to_string(dir.path().join(MANIFEST)).unwrap().contains("RUNNING"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing else is left");
+    }
+
+    #[test]
+    fn seconds_are_written_in_their_order_and_none_is_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = folder(dir.path());
+        let written = || {
+            let bytes = fs::read(dir.path().join(INTERVALS)).unwrap();
+            String::from_utf8_lossy(&bytes).replace("fleetsim ivals 1", "")
+        };
+        for second in [1, 0, 3] {
+            folder.append(second, format!("{second} ").into_bytes()).unwrap();
+        }
+        assert_eq!(written(), "0 1 ");
+        folder.append(2, b"2 ".to_vec()).unwrap();
+        assert_eq!(written(), "0 1 2 3 ");
+        for second in 5..5 + HELD_MAX as u64 {
+            folder.append(second, b"x".to_vec()).unwrap();
+        }
+        assert_eq!(written(), "0 1 2 3 ", "the fourth may still come");
+        folder.append(90, b"y".to_vec()).unwrap();
+        assert_eq!(written().len(), 8 + HELD_MAX, "it will not");
+        folder.append(4, b"late".to_vec()).unwrap();
+        folder.flush().unwrap();
+        assert!(written().ends_with("xy"), "{}", written());
     }
 }

@@ -3,11 +3,13 @@
 
 use crate::workers::REQUEST_LIMIT;
 use crate::workers::connection::Connection;
-use crate::workers::message::{Told, unpack};
+use crate::workers::message::{Told, Word};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -26,8 +28,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// A word of a worker.
 pub(super) struct Delivery {
     pub slice: u32,
-    pub told: Told,
-    pub body: Bytes,
+    /// What it says, and what is behind it; or why that cannot be used.
+    pub told: Result<(Told, Bytes), String>,
     acker: Acker,
 }
 
@@ -40,18 +42,26 @@ impl Delivery {
     }
 }
 
-/// Everything that workers tell, in the order of each of them. Dropping it ends it.
+/// Everything that workers of this attempt at the run tell. Dropping it ends it.
 pub(super) struct Inbox {
     deliveries: mpsc::Receiver<Delivery>,
+    is_open: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
 impl Inbox {
     /// Must be called within a runtime.
-    pub(in crate::workers) fn open(connection: Connection) -> Self {
+    pub(in crate::workers) fn open(connection: Connection, nonce: String) -> Self {
         let (sender, deliveries) = mpsc::channel(WAITING_MAX);
-        let task = tokio::spawn(listen(connection, sender)).abort_handle();
-        Self { deliveries, task }
+        let is_open = Arc::new(AtomicBool::new(true));
+        let source = Source { connection, nonce, sender, is_open: Arc::clone(&is_open) };
+        let task = tokio::spawn(source.listen()).abort_handle();
+        Self { deliveries, is_open, task }
+    }
+
+    /// Whether the server can be heard: two heartbeats without one mean that it cannot, whatever the connection seems to be.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
     }
 
     /// The next one. Nothing is lost when this is dropped before.
@@ -69,43 +79,58 @@ impl Drop for Inbox {
     }
 }
 
-async fn listen(connection: Connection, sender: mpsc::Sender<Delivery>) {
-    while !sender.is_closed() {
-        if let Err(why) = consume(&connection, &sender).await {
-            tracing::debug!(%why, "the consumer is asked for again");
-        }
-        tokio::time::sleep(RETRY).await;
-    }
+struct Source {
+    connection: Connection,
+    nonce: String,
+    sender: mpsc::Sender<Delivery>,
+    is_open: Arc<AtomicBool>,
 }
 
-/// Until something is wrong with the consumer.
-async fn consume(connection: &Connection, sender: &mpsc::Sender<Delivery>) -> Result<(), async_nats::Error> {
-    let stream = connection.jetstream.get_stream(connection.run.stream()).await?;
-    let config = pull::Config {
-        durable_name: Some(DURABLE.into()),
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
-        ..pull::Config::default()
-    };
-    let consumer = tokio::time::timeout(REQUEST_LIMIT, stream.get_or_create_consumer(DURABLE, config)).await??;
-    let messages = consumer.stream().heartbeat(HEARTBEAT).expires(EXPIRES).max_messages_per_batch(WAITING_MAX);
-    let mut messages = messages.messages().await?;
-    while let Some(message) = messages.next().await {
-        let (message, acker) = message?.split();
-        let slice = message.subject.rsplit('.').next().and_then(|slice| slice.parse().ok());
-        match (slice, unpack::<Told>(&message.payload)) {
-            (Some(slice), Ok((told, body))) => {
-                let body = message.payload.slice_ref(body);
-                if sender.send(Delivery { slice, told, body, acker }).await.is_err() {
-                    return Ok(());
-                }
+impl Source {
+    async fn listen(self) {
+        while !self.sender.is_closed() {
+            if let Err(why) = self.consume().await {
+                tracing::debug!(%why, "the consumer is made anew");
             }
-            (_, understood) => {
-                let why = understood.err().unwrap_or_default();
-                tracing::warn!(subject = %message.subject, %why, "what somebody tells on a subject of the run is no word of a worker");
-                acker.ack().await?;
-            }
+            self.is_open.store(false, Ordering::Relaxed);
+            tokio::time::sleep(RETRY).await;
         }
     }
-    Ok(())
+
+    /// Until something is wrong with the consumer.
+    async fn consume(&self) -> Result<(), async_nats::Error> {
+        let stream = self.connection.jetstream.get_stream(self.connection.run.stream()).await?;
+        let config = pull::Config {
+            durable_name: Some(DURABLE.into()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            ..pull::Config::default()
+        };
+        // One that is left keeps what it has delivered for as long as it waits for acknowledgements; a new one delivers it first, in order.
+        if let Err(error) = tokio::time::timeout(REQUEST_LIMIT, stream.delete_consumer(DURABLE)).await? {
+            tracing::debug!(%error, "there is no consumer to remove");
+        }
+        let consumer = tokio::time::timeout(REQUEST_LIMIT, stream.create_consumer(config)).await??;
+        let messages = consumer.stream().heartbeat(HEARTBEAT).expires(EXPIRES).max_messages_per_batch(WAITING_MAX);
+        let mut messages = messages.messages().await?;
+        self.is_open.store(true, Ordering::Relaxed);
+        while let Some(message) = messages.next().await {
+            let (message, acker) = message?.split();
+            let slice: Option<u32> = message.subject.rsplit('.').next().and_then(|slice| slice.parse().ok());
+            let told = match Word::read(&message.payload) {
+                Ok((word, body)) if word.nonce == self.nonce => Some(Ok((word.told, message.payload.slice_ref(body)))),
+                Ok(_of_an_earlier_attempt) => None,
+                Err(why) => Some(Err(why)),
+            };
+            let Some((slice, told)) = slice.zip(told) else {
+                tracing::debug!(subject = %message.subject, "what is told there is not of this run");
+                acker.ack().await?;
+                continue;
+            };
+            if self.sender.send(Delivery { slice, told, acker }).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }

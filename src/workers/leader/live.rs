@@ -4,9 +4,7 @@ use super::seconds::Seconds;
 use super::table::{Row, Stage, Table};
 use crate::merge::WholeRun;
 use crate::tui::app::WorkerRow;
-use crate::workers::message::Part;
 use load_metrics::{Distribution, Phase, Resolution, ShardSecond, Snapshot};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a worker's last second says of it.
@@ -104,49 +102,5 @@ fn worker_row(slice: u32, row: &Row, figures: Figures) -> WorkerRow {
         second: row.second,
         clock_offset_ms: row.clock.offset_us as f64 / 1e3,
         clock_uncertainty_ms: row.clock.uncertainty_us as f64 / 1e3,
-    }
-}
-
-/// Parts of records that are not whole yet, by slice and second.
-#[derive(Debug, Default)]
-pub(super) struct Records {
-    parts: BTreeMap<(u32, u64), BTreeMap<u32, Vec<u8>>>,
-}
-
-impl Records {
-    /// The record, once all of its parts are there.
-    pub(super) fn take(&mut self, slice: u32, second: u64, part: Part, body: &[u8]) -> Option<Vec<u8>> {
-        if part.of == 1 {
-            return Some(body.to_vec());
-        }
-        let parts = self.parts.entry((slice, second)).or_default();
-        parts.insert(part.part, body.to_vec());
-        if parts.len() < part.of as usize {
-            return None;
-        }
-        let parts = self.parts.remove(&(slice, second))?;
-        // What came twice of earlier seconds will never be whole.
-        self.parts.retain(|(other, earlier), _| *other != slice || *earlier > second);
-        Some(parts.into_values().flatten().collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_whole_when_all_of_its_parts_are_there_however_they_come() {
-        let mut records = Records::default();
-        let part = |part, of| Part { part, of };
-        assert_eq!(records.take(0, 7, part(0, 1), b"ab"), Some(b"ab".to_vec()));
-        assert_eq!(records.take(0, 8, part(1, 2), b"d"), None);
-        assert_eq!(records.take(0, 8, part(1, 2), b"d"), None, "the same once more");
-        assert_eq!(records.take(1, 8, part(0, 2), b"x"), None, "of another slice");
-        assert_eq!(records.take(0, 8, part(0, 2), b"c"), Some(b"cd".to_vec()));
-        assert_eq!(records.take(0, 8, part(0, 2), b"c"), None, "once more when it was whole");
-        assert_eq!(records.take(0, 9, part(0, 2), b"e"), None);
-        assert_eq!(records.take(0, 9, part(1, 2), b"f"), Some(b"ef".to_vec()));
-        assert_eq!(records.parts.len(), 1, "only what may still become whole is kept");
     }
 }

@@ -18,8 +18,10 @@ const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// From its start to the file that says where it listens.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
-/// From SIGTERM to SIGKILL.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// From SIGTERM to SIGKILL, of a server.
+const SERVER_STOP_LIMIT: Duration = Duration::from_secs(5);
+/// The same of workers, all of them together: they drain, and hand over what they have for as long as they may (`worker::GRACE`).
+const WORKERS_STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A NATS server of the run's own, and its folder.
 pub(super) struct NatsServer {
@@ -69,7 +71,7 @@ impl NatsServer {
                 return Ok(port);
             }
             if let Ok(Some(status)) = self.process.try_wait() {
-                return Err(format!("it ended ({status}); see {}", self.dir.join("nats-server.log").display()));
+                return Err(format!("it ended ({status}); see {}", self.log().display()));
             }
             if Instant::now() >= deadline {
                 return Err(format!("it did not say within {} s where it listens", READY_LIMIT.as_secs()));
@@ -78,9 +80,19 @@ impl NatsServer {
         }
     }
 
+    /// How it has ended, where it has.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let status = self.process.try_wait().ok().flatten()?;
+        Some(format!("{PROGRAM}, process {}: {status}; see {}", self.process.id(), self.log().display()))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("nats-server.log")
+    }
+
     /// Stops it, and removes what it kept.
     pub(super) fn stop(mut self) {
-        end(&mut self.process, STOP_LIMIT);
+        end([&mut self.process], SERVER_STOP_LIMIT);
         if let Err(error) = fs::remove_dir_all(&self.dir) {
             tracing::warn!(%error, dir = %self.dir.display(), "what the NATS server kept is still there");
         }
@@ -89,7 +101,7 @@ impl NatsServer {
 
 impl Drop for NatsServer {
     fn drop(&mut self) {
-        end(&mut self.process, STOP_LIMIT);
+        end([&mut self.process], SERVER_STOP_LIMIT);
     }
 }
 
@@ -164,15 +176,14 @@ impl LocalWorkers {
             self.poll();
             std::thread::sleep(LOOK);
         }
-        for (process, _) in self.processes.iter_mut().filter(|(_, status)| status.is_none()) {
-            end(process, STOP_LIMIT);
-        }
+        let left = self.processes.iter_mut().filter(|(_, status)| status.is_none());
+        end(left.map(|(process, _)| process), WORKERS_STOP_LIMIT);
     }
 }
 
 impl Drop for LocalWorkers {
     fn drop(&mut self) {
-        self.finish(STOP_LIMIT);
+        self.finish(Duration::ZERO);
     }
 }
 
@@ -205,18 +216,23 @@ fn start_one(own: &Path, settings: &WorkerSettings, slice: u32) -> io::Result<Ch
         .spawn()
 }
 
-/// SIGTERM, and SIGKILL for what does not heed it.
-fn end(process: &mut Child, limit: Duration) {
+/// SIGTERM to all at once, and SIGKILL for those that have not ended by the limit, which is one for all.
+fn end<'a>(processes: impl IntoIterator<Item = &'a mut Child>, limit: Duration) {
     let deadline = Instant::now() + limit;
-    let has_ended = |process: &mut Child| !matches!(process.try_wait(), Ok(None));
-    if !has_ended(process) {
+    let is_left = |process: &mut &mut Child| matches!(process.try_wait(), Ok(None));
+    let mut left: Vec<&mut Child> =
+        processes.into_iter().filter_map(|mut process| is_left(&mut process).then_some(process)).collect();
+    for process in &left {
         let _ = rustix::process::kill_process(rustix::process::Pid::from_child(process), rustix::process::Signal::TERM);
     }
-    while !has_ended(process) && Instant::now() < deadline {
+    while !left.is_empty() && Instant::now() < deadline {
         std::thread::sleep(LOOK);
+        left.retain_mut(is_left);
     }
-    if !has_ended(process) {
+    for process in &mut left {
         let _ = process.kill();
+    }
+    for process in left {
         let _ = process.wait();
     }
 }
@@ -239,4 +255,25 @@ fn find(program: &str) -> Option<PathBuf> {
     let path = environment::variable("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from));
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(Stdio::null()).spawn().unwrap()
+    }
+
+    #[test]
+    fn processes_are_ended_together_within_one_limit() {
+        let deaf = "trap '' TERM; while :; do sleep 0.05; done";
+        let mut processes: Vec<Child> = [deaf, deaf, deaf, "exec sleep 600", "exit 3"].map(shell).into();
+        std::thread::sleep(Duration::from_millis(300));
+        let (begun, limit) = (Instant::now(), Duration::from_secs(1));
+        end(&mut processes, limit);
+        let took = begun.elapsed();
+        assert!(processes.iter_mut().all(|process| process.try_wait().unwrap().is_some()));
+        assert!(took >= limit && took < 3 * limit, "three that do not listen take as long as one: {took:?}");
+    }
 }

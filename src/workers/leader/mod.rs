@@ -10,11 +10,12 @@ mod live;
 mod local;
 mod outcome;
 mod pulse;
+mod records;
 mod seconds;
 mod site;
 mod table;
 
-pub(super) use folders::{SENT, digest};
+pub(super) use folders::digest;
 pub(super) use site::fleet_sha256;
 
 use super::address::{NatsAddress, NatsIdentity};

@@ -19,8 +19,8 @@ impl Pulse {
     ///
     /// # Errors
     /// When the server does not take the subscription; for people.
-    pub(in crate::workers) async fn start(connection: &Connection) -> Result<Self, String> {
-        let (beat, beats) = watch::channel(Beat::default());
+    pub(in crate::workers) async fn start(connection: &Connection, nonce: String) -> Result<Self, String> {
+        let (beat, beats) = watch::channel(Beat { nonce, ..Beat::default() });
         let clocks = connection.client.subscribe(connection.run.clock()).await;
         let mut clocks = clocks.map_err(|error| format!("answer for the time: {error}"))?;
         let client = connection.client.clone();

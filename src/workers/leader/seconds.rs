@@ -1,9 +1,12 @@
 //! What workers tell of their seconds, put together to the seconds of the run. Pure.
 //!
-//! A second is complete when every slice that is waited for has told of it or of a later one. What comes later than that is missing in what
-//! the leader shows, and in its folder when the folders of the workers are merged.
+//! A second is complete when every slice that is waited for has told of it, or of one that is so much later that it will not. What comes
+//! later than that is missing in what the leader shows, and in its folder when the folders of the workers are merged.
 
 use std::collections::BTreeMap;
+
+/// Seconds may overtake each other by so many.
+const OVERTAKEN_MAX: u64 = 3;
 
 #[derive(Debug)]
 pub(super) struct Seconds<T> {
@@ -38,7 +41,11 @@ impl<T> Seconds<T> {
     /// The next second with what the slices tell of it, once it is complete.
     pub(super) fn poll(&mut self, is_awaited: impl Fn(usize) -> bool) -> Option<(u64, Vec<(usize, T)>)> {
         let newest = *self.waiting.keys().next_back()?;
-        let has_told = |slice: usize| self.newest[slice].is_some_and(|newest| newest >= self.next);
+        let told = self.waiting.get(&self.next);
+        let has_told = |slice: usize| {
+            told.is_some_and(|told| told.contains_key(&slice))
+                || self.newest[slice].is_some_and(|newest| newest >= self.next + OVERTAKEN_MAX)
+        };
         let is_complete = (0..self.newest.len()).all(|slice| has_told(slice) || !is_awaited(slice));
         if !is_complete || newest < self.next {
             return None;
@@ -65,15 +72,15 @@ mod tests {
         assert_eq!((seconds.take_late(), seconds.take_late()), (1, 0));
         seconds.take(2, 1, 'd');
         seconds.take(0, 2, 'e');
-        assert_eq!(seconds.poll(all), None, "one is behind");
         seconds.take(1, 2, 'f');
-        assert_eq!(
-            seconds.poll(all),
-            Some((1, vec![(2, 'd')])),
-            "who tells of a later second has nothing more to tell of this one"
-        );
+        assert_eq!(seconds.poll(all), None, "two have told of a later one, and may have been overtaken by it");
+        seconds.take(0, 1, 'g');
+        seconds.take(1, 4, 'h');
+        assert_eq!(seconds.poll(all), Some((1, vec![(0, 'g'), (2, 'd')])), "who tells of a much later one has lost this one");
         assert_eq!(seconds.poll(all), None);
         assert_eq!(seconds.poll(|_| false), Some((2, vec![(0, 'e'), (1, 'f')])), "at the end nobody is waited for");
+        assert_eq!(seconds.poll(|_| false), Some((3, vec![])));
+        assert_eq!(seconds.poll(|_| false), Some((4, vec![(1, 'h')])));
         assert_eq!(seconds.poll(|_| false), None);
     }
 }

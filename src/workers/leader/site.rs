@@ -9,10 +9,10 @@ use crate::roster::Roster;
 use crate::run::ui::Ui;
 use crate::scenario;
 use crate::scenario::plan::{Plan, TargetPlan};
-use crate::workers::address::NatsIdentity;
+use crate::workers::address::{NatsAddress, NatsIdentity};
 use crate::workers::connection::{Connection, create, put};
-use crate::workers::message::{RunPlan, WIRE};
-use crate::workers::names;
+use crate::workers::message::{Order, RunPlan, WIRE};
+use crate::workers::{TICK, names, unique};
 use async_nats::jetstream::kv::Store;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -22,8 +22,18 @@ use std::time::Duration;
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// Below the results folder: what a run on this host alone has besides.
 const LOCAL: &str = "local";
-/// From the end of the run to the end of its local workers.
+/// From the end of the run to the end of its local workers, before they are asked to end.
 const WORKERS_LIMIT: Duration = Duration::from_secs(30);
+/// For an order to get through before the connection goes.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// What is there before anything of the run is on the server.
+pub(super) struct Ground {
+    connection: Connection,
+    address: NatsAddress,
+    server: Option<NatsServer>,
+    endpoint: Option<SharedEndpoint>,
+}
 
 /// All of it.
 pub(super) struct Site {
@@ -46,19 +56,31 @@ pub(super) struct Local {
     dir: PathBuf,
 }
 
-impl Site {
-    /// Brings all of it up.
+/// How a run came to its end, as far as its surroundings go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nobody has begun.
+    NotBegun,
+    /// The leader cannot go on; workers drain.
+    Failed,
+    /// Nobody comes any more, and not every worker has handed over.
+    Over,
+    /// The same, and nobody needs any more what the workers have on this host.
+    Complete,
+}
+
+impl Ground {
+    /// Finds the server, or starts one, and starts the endpoint where the scenario wants one.
     ///
     /// # Errors
     /// With what is missing.
-    pub(super) async fn bring_up(options: &LeadOptions, roster: &Roster, dir: &Path, ui: &Ui) -> Result<Self, LeadError> {
-        let (default, jobs_id) = default_run();
-        let run = options.run.clone().unwrap_or(default);
-        let own_server = match &options.over {
+    pub(super) async fn find(options: &LeadOptions, dir: &Path, ui: &Ui) -> Result<Self, LeadError> {
+        let run = options.run.clone().unwrap_or_else(|| default_run().0);
+        let server = match &options.over {
             Some(_) => None,
             None => Some(NatsServer::start(&dir.join(LOCAL).join("nats")).map_err(LeadError::Usage)?),
         };
-        let (address, identity) = match (&options.over, &own_server) {
+        let (address, identity) = match (&options.over, &server) {
             (Some((address, identity)), _) => (address.clone(), identity.clone()),
             (None, Some(server)) => (server.address.clone(), NatsIdentity::default()),
             (None, None) => unreachable!("without --over there is a server of the run's own"),
@@ -73,54 +95,103 @@ impl Site {
             }
             TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => None,
         };
+        Ok(Self { connection, address, server, endpoint })
+    }
+}
+
+impl Site {
+    /// Brings all of it up; where that fails nothing of the run is left on the server.
+    ///
+    /// # Errors
+    /// With what is missing.
+    pub(super) async fn bring_up(
+        ground: Ground,
+        options: &LeadOptions,
+        roster: &Roster,
+        dir: &Path,
+        ui: &Ui,
+    ) -> Result<Self, LeadError> {
+        let Ground { connection, address, server, endpoint } = ground;
         let plan = endpoint.as_ref().map_or_else(|| options.plan.clone(), |endpoint| endpoint.target_of(&options.plan));
-        let keys = announce(&connection, options, &plan, roster, &jobs_id).await?;
-        let pulse = Pulse::start(&connection).await.map_err(LeadError::Failed)?;
-        let inbox = Inbox::open(connection.clone());
-        let local = match own_server {
-            None => {
-                ui.announce(&format!(
-                    "workers: fleetsim worker --over {address} --run {run}   (slices 0 to {})",
-                    options.slices - 1
-                ));
-                None
-            }
-            Some(server) => {
-                let settings = WorkerSettings {
-                    address,
-                    run: run.clone(),
-                    slices: options.slices,
-                    dir: dir.join(LOCAL),
-                    threads: options.threads.unwrap_or_else(|| cores_dealt(options.slices)),
-                    environment: endpoint.as_ref().map_or_else(Vec::new, SharedEndpoint::environment),
-                };
-                let workers = LocalWorkers::start(&settings).map_err(LeadError::Failed)?;
-                Some(Local { workers, server, dir: settings.dir })
+        let announced = Announced { nonce: unique(), jobs_id: default_run().1 };
+        let keys = announce(&connection, options, &plan, roster, &announced).await?;
+        let environment = endpoint.as_ref().map_or_else(Vec::new, SharedEndpoint::environment);
+        let begun = async {
+            let pulse = Pulse::start(&connection, announced.nonce.clone()).await.map_err(LeadError::Failed)?;
+            let inbox = Inbox::open(connection.clone(), announced.nonce.clone());
+            let Some(server) = server else { return Ok((pulse, inbox, None)) };
+            let settings = WorkerSettings {
+                address: address.clone(),
+                run: connection.run.clone(),
+                slices: options.slices,
+                dir: dir.join(LOCAL),
+                threads: options.threads.unwrap_or_else(|| cores_dealt(options.slices)),
+                environment,
+            };
+            let workers = LocalWorkers::start(&settings).map_err(LeadError::Failed)?;
+            Ok((pulse, inbox, Some(Local { workers, server, dir: settings.dir })))
+        };
+        let (pulse, inbox, local) = match begun.await {
+            Ok(begun) => begun,
+            Err(error) => {
+                connection.remove().await;
+                return Err(error);
             }
         };
-        Ok(Self { connection, keys, inbox, pulse, jobs_id, plan, local, endpoint })
-    }
-
-    /// Tells whoever comes now that there is no run.
-    pub(super) async fn give_up(&self, why: &str) {
-        let _ = put(&self.keys, names::OVER, why.to_owned()).await;
-    }
-
-    /// Takes it down. `is_over`: nobody comes any more; `is_complete`: nobody needs any more what the workers have on this host.
-    pub(super) async fn take_down(self, is_over: bool, is_complete: bool) {
-        let Self { connection, inbox, pulse, local, endpoint, .. } = self;
-        drop((inbox, pulse));
-        if is_over {
-            connection.remove().await;
+        if local.is_none() {
+            let run = &connection.run;
+            ui.announce(&format!("workers: fleetsim worker --over {address} --run {run}   (slices 0 to {})", options.slices - 1));
         }
+        Ok(Self { connection, keys, inbox, pulse, jobs_id: announced.jobs_id, plan, local, endpoint })
+    }
+
+    /// Whether the server can be reached and heard.
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.is_up() && self.inbox.is_open()
+    }
+
+    /// Whether the server of a run on this host alone still runs.
+    ///
+    /// # Errors
+    /// With how it ended.
+    pub(super) fn check_server(&mut self) -> Result<(), LeadError> {
+        match self.local.as_mut().and_then(|local| local.server.ended()) {
+            None => Ok(()),
+            Some(how) => Err(LeadError::Failed(format!("go on: the NATS server of this run ended by itself: {how}"))),
+        }
+    }
+
+    /// Tells the workers what to do now that nobody leads any more, and whoever comes now that there is no run.
+    pub(super) async fn give_up(&self, order: Order, error: &LeadError) {
+        let why = match error {
+            LeadError::Interrupted => "it was interrupted before its start",
+            LeadError::Usage(why) | LeadError::Failed(why) => why,
+        };
+        self.pulse.order(order);
+        if self.is_up() {
+            let _ = tokio::time::timeout(PARTING, put(&self.keys, names::OVER, why.to_owned())).await;
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Takes it down.
+    pub(super) async fn take_down(self, fate: Fate) {
+        let Self { connection, inbox, pulse, local, endpoint, .. } = self;
+        drop(inbox);
         if let Some(Local { mut workers, server, dir }) = local {
-            workers.finish(WORKERS_LIMIT);
+            // They hear the order, or get a signal, which says the same.
+            workers.finish(if fate == Fate::Failed { Duration::ZERO } else { WORKERS_LIMIT });
             drop(workers);
             server.stop();
-            if is_complete && let Err(error) = std::fs::remove_dir_all(&dir) {
+            if fate == Fate::Complete
+                && let Err(error) = std::fs::remove_dir_all(&dir)
+            {
                 tracing::warn!(%error, dir = %dir.display(), "what the workers had is still there");
             }
+        } else if fate != Fate::Failed {
+            connection.remove().await;
         }
+        drop(pulse);
         if let Some(endpoint) = endpoint {
             endpoint.stop().await;
         }
@@ -132,13 +203,20 @@ fn cores_dealt(slices: u32) -> usize {
     (cores / slices as usize).max(1)
 }
 
+/// What is known of a run besides what it was asked for.
+struct Announced {
+    /// Of this attempt at it.
+    nonce: String,
+    jobs_id: String,
+}
+
 /// Makes what the run has on the server; whoever asks for its plan gets it from then on.
 async fn announce(
     connection: &Connection,
     options: &LeadOptions,
     plan: &Plan,
     roster: &Roster,
-    jobs_id: &str,
+    announced: &Announced,
 ) -> Result<Store, LeadError> {
     let text = plan.to_toml();
     // What its workers would refuse is better told here.
@@ -148,20 +226,24 @@ async fn announce(
     let plan = RunPlan {
         wire: WIRE,
         version: env!("CARGO_PKG_VERSION").into(),
+        nonce: announced.nonce.clone(),
         slices: options.slices,
         seed: plan.seed,
         scenario: text,
         fleet_sha256: fleet_sha256(roster),
-        jobs_id: jobs_id.to_owned(),
+        jobs_id: announced.jobs_id.clone(),
         wait_s: options.wait.as_secs(),
         away_s: options.away.as_secs(),
     };
     let json = serde_json::to_vec_pretty(&plan).expect("a plan has string keys");
+    let run = &connection.run;
     match create(&keys, names::PLAN, json).await.map_err(LeadError::Failed)? {
         None => Ok(keys),
         Some(_) => Err(LeadError::Usage(format!(
-            "lead run {}: there is one of that name already; say another one with --run, or none",
-            connection.run
+            "lead run {run}: there is one of that name already; say another one with --run, or none. Where its leader was killed, \
+             `nats stream rm` takes away {} and {}",
+            run.stream(),
+            run.bucket_stream()
         ))),
     }
 }

@@ -24,6 +24,8 @@ const WAIT_MORE: Duration = Duration::from_secs(60);
 
 /// Where what was heard goes.
 pub(super) struct Wires {
+    /// Of the attempt at the run that this worker has joined: others are not listened to.
+    pub nonce: String,
     pub start: oneshot::Sender<LedStart>,
     pub connected: oneshot::Sender<()>,
     pub stop: mpsc::UnboundedSender<()>,
@@ -91,7 +93,7 @@ impl Drop for Ears {
 }
 
 async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires: Wires, parent: Option<u32>, state: Arc<State>) {
-    let mut follower = Follower::new(clock::mono());
+    let mut follower = Follower::new(wires.nonce, clock::mono());
     let mut tick = tokio::time::interval(TICK);
     let (mut start, mut connected) = (Some(wires.start), Some(wires.connected));
     loop {
@@ -140,13 +142,13 @@ pub(super) async fn announce(outbox: Outbox, connection: Connection, offset: Clo
     let Ok(threads) = ready.await else { return };
     let reading = match clocks::read(&connection.client, connection.run.clock()).await {
         Ok(reading) => reading,
-        Err(why) => return outbox.say(&Told::Failed { why }).await,
+        Err(why) => return outbox.say(Told::Failed { why }).await,
     };
     if let Some(why) = too_far(reading) {
-        return outbox.say(&Told::Failed { why }).await;
+        return outbox.say(Told::Failed { why }).await;
     }
     offset.0.offset_us.store(reading.offset_us, Ordering::Relaxed);
-    outbox.say(&Told::Ready { clock: reading, threads }).await;
+    outbox.say(Told::Ready { clock: reading, threads }).await;
 }
 
 fn too_far(reading: ClockReading) -> Option<String> {

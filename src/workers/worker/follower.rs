@@ -23,6 +23,8 @@ pub(super) enum Act {
 /// Follows the leader of a run.
 #[derive(Debug)]
 pub(super) struct Follower {
+    /// Of the attempt at the run that this worker has joined.
+    nonce: String,
     heard: Mono,
     is_up: bool,
     has_started: bool,
@@ -34,12 +36,15 @@ pub(super) struct Follower {
 
 impl Follower {
     #[must_use]
-    pub(super) fn new(now: Mono) -> Self {
-        Self { heard: now, is_up: true, has_started: false, is_connected: false, stops: 0, is_gone: false }
+    pub(super) fn new(nonce: String, now: Mono) -> Self {
+        Self { nonce, heard: now, is_up: true, has_started: false, is_connected: false, stops: 0, is_gone: false }
     }
 
     /// The leader has spoken.
     pub(super) fn take(&mut self, beat: Beat, now: Mono) -> Vec<Act> {
+        if beat.nonce != self.nonce {
+            return self.leaderless();
+        }
         self.heard = now;
         let mut acts = Vec::new();
         if let Some(start_at) = beat.start_at.filter(|_| !self.has_started) {
@@ -68,10 +73,14 @@ impl Follower {
         }
         self.is_up = is_up;
         let is_gone = !has_parent || (is_up && now.since(self.heard) >= GONE_AFTER);
-        if !is_gone || self.is_gone {
+        if is_gone { self.leaderless() } else { Vec::new() }
+    }
+
+    /// Nobody leads this attempt any more.
+    fn leaderless(&mut self) -> Vec<Act> {
+        if std::mem::replace(&mut self.is_gone, true) {
             return Vec::new();
         }
-        self.is_gone = true;
         let stop = (self.stops == 0).then_some(Act::Stop);
         self.stops = self.stops.max(1);
         [Act::LeaderGone].into_iter().chain(stop).collect()
@@ -86,13 +95,17 @@ mod tests {
         Mono(1_000_000_000_000 + s * 1_000_000_000)
     }
 
+    fn follower_at(s: u64) -> Follower {
+        Follower::new("n".into(), at(s))
+    }
+
     fn beat(order: Order, start: Option<&str>, connected: bool) -> Beat {
-        Beat { order, start_at: start.map(Into::into), connected }
+        Beat { nonce: "n".into(), order, start_at: start.map(Into::into), connected }
     }
 
     #[test]
     fn each_word_of_the_leader_counts_once_however_often_it_is_told() {
-        let mut follower = Follower::new(at(0));
+        let mut follower = follower_at(0);
         assert_eq!(follower.take(beat(Order::GoOn, None, false), at(1)), []);
         assert_eq!(follower.take(beat(Order::GoOn, Some("t"), false), at(2)), [Act::Start("t".into())]);
         assert_eq!(follower.take(beat(Order::GoOn, Some("t"), true), at(3)), [Act::Connected]);
@@ -100,14 +113,14 @@ mod tests {
         assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(5)), []);
         assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(6)), [Act::Stop]);
         assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(7)), []);
-        let mut late = Follower::new(at(0));
+        let mut late = follower_at(0);
         let at_once = late.take(beat(Order::Abort, Some("t"), true), at(1));
         assert_eq!(at_once, [Act::Start("t".into()), Act::Connected, Act::Stop, Act::Stop], "who heard none of it hears all of it");
     }
 
     #[test]
     fn a_leader_that_is_gone_ends_the_work_and_a_server_that_is_away_does_not() {
-        let mut follower = Follower::new(at(0));
+        let mut follower = follower_at(0);
         follower.take(beat(Order::GoOn, None, false), at(10));
         assert_eq!(follower.poll(true, true, at(39)), []);
         assert_eq!(follower.poll(false, true, at(400)), []);
@@ -115,9 +128,17 @@ mod tests {
         assert_eq!(follower.poll(true, true, at(430)), []);
         assert_eq!(follower.poll(true, true, at(431)), [Act::LeaderGone, Act::Stop]);
         assert_eq!(follower.poll(true, true, at(500)), []);
-        let mut child = Follower::new(at(0));
+        let mut child = follower_at(0);
         assert_eq!(child.poll(false, false, at(1)), [Act::LeaderGone, Act::Stop], "a child knows at once");
-        let mut drained = Follower::new(at(0));
+        let mut replaced = follower_at(0);
+        let other = Beat { nonce: "of another attempt".into(), ..beat(Order::Abort, Some("t"), true) };
+        assert_eq!(
+            replaced.take(other.clone(), at(1)),
+            [Act::LeaderGone, Act::Stop],
+            "nobody starts by the word of another leader"
+        );
+        assert_eq!(replaced.take(other, at(2)), []);
+        let mut drained = follower_at(0);
         drained.take(beat(Order::Drain, None, false), at(1));
         assert_eq!(drained.poll(true, true, at(31)), [Act::LeaderGone], "it drains already");
     }

@@ -9,10 +9,10 @@ use crate::slice::Slice;
 use crate::workers::connection::{Connection, create, get};
 use crate::workers::leader::fleet_sha256;
 use crate::workers::message::{Owner, RunPlan};
-use crate::workers::{TICK, names, place};
+use crate::workers::{TICK, names, place, unique};
 use crate::{preflight, run};
 use async_nats::jetstream::kv::Store;
-use host::{clock, environment};
+use host::environment;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub(super) struct Joined {
     pub connection: Connection,
     pub plan: Plan,
     pub jobs_id: String,
+    /// Of the attempt at the run.
+    pub nonce: String,
     pub slice: Slice,
     /// Until the start is told.
     pub wait: Duration,
@@ -46,11 +48,7 @@ pub(super) async fn join(options: &WorkerOptions) -> Result<Joined, NotJoined> {
     let slice = place::place(options.slice, of_run.slices, environment::variable).map_err(NotJoined::Refused)?;
     let plan = resolved(&of_run)?;
     check_time(&keys, run.as_str()).await?;
-    let owner = Owner {
-        token: format!("{}-{}-{}", preflight::facts().hostname, std::process::id(), clock::epoch_ns()),
-        host: preflight::facts().hostname,
-        pid: std::process::id(),
-    };
+    let owner = Owner { token: unique(), host: preflight::facts().hostname, pid: std::process::id() };
     let mine = serde_json::to_vec(&owner).expect("an owner has string keys");
     if let Some(there) = create(&keys, &names::owner(slice.index()), mine).await.map_err(NotJoined::Failed)? {
         let who = serde_json::from_slice::<Owner>(&there);
@@ -63,6 +61,7 @@ pub(super) async fn join(options: &WorkerOptions) -> Result<Joined, NotJoined> {
         connection,
         plan,
         jobs_id: of_run.jobs_id,
+        nonce: of_run.nonce,
         slice,
         wait: Duration::from_secs(of_run.wait_s),
         away: Duration::from_secs(of_run.away_s),

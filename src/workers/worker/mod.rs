@@ -5,28 +5,32 @@ mod ears;
 mod follower;
 mod join;
 mod outbox;
+mod patience;
+mod signals;
 
+use super::TICK;
 use super::address::{NatsAddress, NatsIdentity};
 use super::connection::Connection;
-use super::message::Told;
+use super::message::{SENT, Told};
 use super::names::RunId;
 use crate::report::{self, Verdict};
 use crate::run::folder::claim_default;
 use crate::run::led::{Led, SECONDS_WAITING_MAX};
-use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, StopRequests, UiKind, run_once, runtime};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, UiKind, run_once, runtime};
 use crate::slice::Slice;
 use crate::{exit, preflight};
 use ears::Ears;
+use host::clock;
 use host::stdio::say;
 use join::{Joined, NotJoined};
 use outbox::Outbox;
+use patience::{Patience, Standing};
+use signals::Asked;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Until the last word is acknowledged, where the server can be reached.
-const DELIVER_LIMIT: Duration = Duration::from_secs(120);
-/// The same where nobody leads any more.
+/// For the word that nothing will begin.
 const PARTING_LIMIT: Duration = Duration::from_secs(10);
 
 /// What `fleetsim worker` was asked for.
@@ -65,15 +69,19 @@ pub fn work(options: WorkerOptions) -> u8 {
 }
 
 async fn worked(options: WorkerOptions) -> u8 {
-    let joined = match StopRequests::listen(None) {
-        Ok(mut stop) => tokio::select! {
-            joined = join::join(&options) => joined,
-            () = stop.next() => Err(NotJoined::Interrupted),
-        },
-        Err(error) => Err(NotJoined::Failed(format!("listen for signals: {error}"))),
+    let asked = match Asked::listen() {
+        Ok(asked) => asked,
+        Err(error) => {
+            say(&format!("fleetsim: failed to listen for signals: {error}"));
+            return exit::ERROR;
+        }
+    };
+    let joined = tokio::select! {
+        joined = join::join(&options) => joined,
+        () = asked.after(0) => Err(NotJoined::Interrupted),
     };
     match joined {
-        Ok(joined) => drive(options, joined).await,
+        Ok(joined) => drive(options, joined, &asked).await,
         Err(NotJoined::Interrupted) => exit::INTERRUPTED,
         Err(NotJoined::Refused(why)) => {
             say(&format!("fleetsim: {why}"));
@@ -87,11 +95,11 @@ async fn worked(options: WorkerOptions) -> u8 {
 }
 
 /// Drives the slice that this process has.
-async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
-    let Joined { connection, plan, jobs_id, slice, wait, away } = joined;
-    let outbox = Outbox::new(connection.clone(), slice.index());
+async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
+    let Joined { connection, plan, jobs_id, nonce, slice, wait, away } = joined;
+    let outbox = Outbox::new(connection.clone(), slice.index(), &nonce);
     // Where that does not get through nobody will begin: the leader misses this worker, and says so.
-    let _ = tokio::time::timeout(wait, outbox.say(&Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
+    let _ = tokio::time::timeout(wait, outbox.say(Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
     say(&format!("slice {slice} of run {}", connection.run));
 
     let prefix = format!("{}-shard-{}-of-{}-", plan.name, slice.index(), slice.count());
@@ -104,7 +112,7 @@ async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
     let (connected, when_connected) = oneshot::channel();
     let (stop, stops) = mpsc::unbounded_channel();
     let (seconds, when_over) = mpsc::channel(SECONDS_WAITING_MAX);
-    let ears = match Ears::open(&connection, ears::Wires { start, connected, stop }, options.parent).await {
+    let ears = match Ears::open(&connection, ears::Wires { nonce, start, connected, stop }, options.parent).await {
         Ok(ears) => ears,
         Err(why) => return not_begun(&outbox, why).await,
     };
@@ -125,26 +133,35 @@ async fn drive(options: WorkerOptions, joined: Joined) -> u8 {
     };
     let code = ears.with_deadline(wait, run_once(options)).await;
     announcing.abort();
-    let limit = match (ears.leader_is_gone(), connection.is_up()) {
-        (true, _) => PARTING_LIMIT,
-        (false, true) => DELIVER_LIMIT,
-        (false, false) => away,
+    let asked_before = asked.times();
+    let given_up = async {
+        let mut patience = Patience::new(away, clock::mono());
+        loop {
+            let standing = Standing {
+                acknowledged: outbox.acknowledged(),
+                is_up: connection.is_up(),
+                is_leaderless: ears.leader_is_gone(),
+                stopped: asked.first(),
+            };
+            if let Some(why) = patience.poll(standing, clock::mono()) {
+                return why;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    let told_twice = async {
+        asked.after(asked_before).await;
+        say("interrupted: handing over what was measured; once more to stop now");
+        asked.after(asked_before + 1).await;
     };
     let delivering = async {
         let _ = telling.await;
         deliver(&outbox, &out, code).await
     };
-    let delivered = match StopRequests::listen(None) {
-        Ok(mut stop) => tokio::select! {
-            delivered = tokio::time::timeout(limit, delivering) => delivered,
-            () = stop.next() => Ok(Err("somebody wanted it to end".into())),
-        },
-        Err(_) => tokio::time::timeout(limit, delivering).await,
-    };
-    let why = match delivered {
-        Ok(Ok(())) => None,
-        Ok(Err(why)) => Some(why),
-        Err(_elapsed) => Some(format!("it was not acknowledged within {} s", limit.as_secs())),
+    let why = tokio::select! {
+        delivered = delivering => delivered.err(),
+        why = given_up => Some(why),
+        () = told_twice => Some("somebody wanted it to end at once".into()),
     };
     last_word(&connection, &out, slice, code, why.as_deref(), ears.leader_is_gone())
 }
@@ -172,28 +189,28 @@ fn last_word(connection: &Connection, out: &Path, slice: Slice, code: u8, undeli
 /// Tells the leader that there will be nothing, and people why.
 async fn not_begun(outbox: &Outbox, why: String) -> u8 {
     say(&format!("fleetsim: failed to {why}"));
-    let _ = tokio::time::timeout(PARTING_LIMIT, outbox.say(&Told::Failed { why })).await;
+    let _ = tokio::time::timeout(PARTING_LIMIT, outbox.say(Told::Failed { why })).await;
     exit::ERROR
 }
 
 /// Hands the folder over: its files, and then the last word.
 async fn deliver(outbox: &Outbox, out: &Path, code: u8) -> Result<(), String> {
-    outbox.say(&Told::Closing).await;
+    outbox.say(Told::Closing).await;
     let Ok(manifest) = report::load_manifest(out) else {
-        outbox.say(&Told::Failed { why: format!("its run ended with exit code {code} before it had a folder") }).await;
+        outbox.say(Told::Failed { why: format!("its run ended with exit code {code} before it had a folder") }).await;
         return Ok(());
     };
     let mut files = Vec::new();
     // What never began has no start that others could share.
     if manifest.shard.as_ref().is_some_and(|shard| !shard.start_at.is_empty()) {
-        for name in super::leader::SENT {
+        for name in SENT {
             files.push(outbox.file(&out.join(name)).await?);
         }
     } else if manifest.verdict == Verdict::Error {
         let why = manifest.findings.first().cloned().unwrap_or_default();
-        outbox.say(&Told::Failed { why: why.strip_prefix("failed to ").unwrap_or(&why).to_owned() }).await;
+        outbox.say(Told::Failed { why: why.strip_prefix("failed to ").unwrap_or(&why).to_owned() }).await;
         return Ok(());
     }
-    outbox.say(&Told::Ended { verdict: manifest.verdict, exit_code: code, files }).await;
+    outbox.say(Told::Ended { verdict: manifest.verdict, exit_code: code, files }).await;
     Ok(())
 }

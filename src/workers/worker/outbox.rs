@@ -4,31 +4,43 @@ use crate::run::led::KeptSecond;
 use crate::workers::PART_BYTES;
 use crate::workers::connection::Connection;
 use crate::workers::leader::digest;
-use crate::workers::message::{Part, SentFile, Told, pack};
+use crate::workers::message::{Part, SentFile, Told, Word, pack};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 #[derive(Clone)]
 pub(super) struct Outbox {
     connection: Connection,
     slice: u32,
+    nonce: Arc<str>,
+    acknowledged: Arc<AtomicU64>,
 }
 
 impl Outbox {
-    pub(super) fn new(connection: Connection, slice: u32) -> Self {
-        Self { connection, slice }
+    /// Of a worker that has joined this attempt at the run.
+    pub(super) fn new(connection: Connection, slice: u32, nonce: &str) -> Self {
+        Self { connection, slice, nonce: nonce.into(), acknowledged: Arc::default() }
+    }
+
+    /// Messages that the server has acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Without anything behind it.
-    pub(super) async fn say(&self, told: &Told) {
+    pub(super) async fn say(&self, told: Told) {
         self.send(told, &[]).await;
     }
 
-    async fn send(&self, told: &Told, body: &[u8]) {
+    async fn send(&self, told: Told, body: &[u8]) {
         let subject = self.connection.run.of_slice(self.slice);
-        self.connection.send(subject, &told.id(self.slice), pack(told, body)).await;
+        let id = told.id(self.slice);
+        self.connection.send(subject, &id, pack(&Word { nonce: self.nonce.to_string(), told }, body)).await;
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells of every second, until there are no more.
@@ -36,7 +48,7 @@ impl Outbox {
         while let Some(KeptSecond { second, record }) = seconds.recv().await {
             let of = record.len().div_ceil(PART_BYTES).max(1) as u32;
             for (body, part) in record.chunks(PART_BYTES).zip(0..) {
-                self.send(&Told::Second { second, part: Part { part, of } }, body).await;
+                self.send(Told::Second { second, part: Part { part, of } }, body).await;
             }
         }
     }
@@ -53,7 +65,7 @@ impl Outbox {
         for part in 0..of {
             let mut body = Vec::with_capacity(PART_BYTES);
             (&mut file).take(PART_BYTES as u64).read_to_end(&mut body).map_err(failed)?;
-            self.send(&Told::File { name: sent.name.clone(), part: Part { part, of } }, &body).await;
+            self.send(Told::File { name: sent.name.clone(), part: Part { part, of } }, &body).await;
         }
         Ok(sent)
     }
