@@ -168,7 +168,7 @@ impl World {
             transports: vec!["mqtt".into()],
             has_service: false,
             thresholds: self.plan.thresholds.clone(),
-            events: events::planned(&self.plan, origin),
+            events: events::planned(&self.plan, origin, false),
             cores: 2,
         });
         collector.drives(slice.things(u64::from(THINGS)));

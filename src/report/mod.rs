@@ -7,6 +7,7 @@ mod ci;
 mod column;
 mod dictionary;
 mod differences;
+mod endpoint_seconds;
 mod faults_page;
 mod forecast_totals;
 mod grid;
@@ -34,6 +35,7 @@ pub use ci::CiFiles;
 pub(crate) use column::replace;
 pub use dictionary::dictionary;
 pub(crate) use differences::{KeyDifference, differences};
+pub(crate) use endpoint_seconds::{ENDPOINT_SECONDS, EndpointSecond, EndpointSecondsTail, EndpointSecondsWriter};
 pub use faults_page::faults_page;
 pub use forecast_totals::{ForecastTotals, QuotaTotals};
 pub(crate) use grid::{finish, table};
@@ -54,6 +56,9 @@ pub use writer::{ResultsWriter, SCENARIO};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How the endpoint that a run has started was shaped, and what it wrote to stderr.
+pub(crate) const ENDPOINT_CONFIG: &str = "endpoint.toml";
+pub(crate) const ENDPOINT_LOG: &str = "endpoint.log";
 /// Below a run's folder: the results folder of its own forecast.
 pub const FORECAST_FOLDER: &str = "forecast";
 

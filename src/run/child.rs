@@ -119,11 +119,6 @@ impl EndpointChild {
         }
     }
 
-    /// Where its certificates are.
-    pub(super) fn dir(&self) -> &Path {
-        &self.settings.dir
-    }
-
     /// Whether it runs, if only to stand still.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.life, Life::Up { .. })

@@ -64,14 +64,14 @@ pub(crate) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
     cuts
 }
 
-/// What is to be watched.
-pub(crate) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
+/// What is to be watched. `tells_return`: somebody tells when an endpoint that was restarted is back; otherwise it counts as back in time.
+pub(crate) fn planned(plan: &Plan, origin: Mono, tells_return: bool) -> Vec<PlannedEvent> {
     let planned = |event: &EventPlan| PlannedEvent {
         kind: event.kind.as_str(),
         at: origin + event.at,
         lasts: event.kind.lasts(),
         is_of_endpoint: event.kind.who().is_none(),
-        ends_on_time: !matches!(event.kind, EventKind::EndpointRestart { .. }),
+        ends_on_time: !tells_return || !matches!(event.kind, EventKind::EndpointRestart { .. }),
     };
     plan.events.iter().map(planned).collect()
 }
@@ -109,8 +109,13 @@ pub(super) fn back_in_words(event: usize, before: Option<&EventRow>, now: &Event
     Some(format!("{}: all {things} things are back, {:.1} s after it began", title(event, now.kind), after.as_secs_f64()))
 }
 
+/// That an endpoint that was restarted is back, as another process.
+pub(super) fn back_again(plan: &Plan, event: usize, pid: u32) -> String {
+    format!("{}: the endpoint is back, pid {pid}", title(event, plan.events[event].kind.as_str()))
+}
+
 /// People count from 1.
-pub(super) fn title(event: usize, kind: &str) -> String {
+fn title(event: usize, kind: &str) -> String {
     format!("event {} ({kind})", event + 1)
 }
 

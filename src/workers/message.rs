@@ -5,11 +5,13 @@
 
 use crate::preflight::HostFacts;
 use crate::report::Verdict;
+use crate::run::SharedEndpoint;
+use iot_jobs::instant::Mono;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Whoever speaks another version is not of this run.
-pub const WIRE: u32 = 1;
+pub const WIRE: u32 = 2;
 
 /// What a run is, for its workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct RunPlan {
     pub wait_s: u64,
     /// How long NATS may be away.
     pub away_s: u64,
+    /// Where the leader has started the endpoint: workers and leader are on one host then.
+    #[serde(default)]
+    pub endpoint: Option<SharedEndpoint>,
 }
 
 #[derive(Deserialize)]
@@ -136,8 +141,12 @@ pub struct Beat {
     pub order: Order,
     /// When all slices start; RFC 3339, by the leader's clock.
     pub start_at: Option<String>,
+    /// The same instant by the monotonic clock, where workers and leader are on one host.
+    pub origin: Option<Mono>,
     /// Whether every thing of the whole fleet has been connected.
     pub connected: bool,
+    /// Whether as many executions have ended as `end.expect` waits for.
+    pub met: bool,
 }
 
 /// Header, and what is behind it.
@@ -174,6 +183,7 @@ mod tests {
             jobs_id: "20261129T183000Z".into(),
             wait_s: 300,
             away_s: 600,
+            endpoint: None,
         }
     }
 
@@ -181,9 +191,9 @@ mod tests {
     fn a_plan_of_another_version_is_refused_whatever_else_it_says() {
         let json = serde_json::to_vec(&plan()).unwrap();
         assert_eq!(RunPlan::read(&json, "1.2.3"), Ok(plan()));
-        assert!(RunPlan::read(&json, "1.2.4").unwrap_err().contains("fleetsim 1.2.3 (protocol 1), and this is 1.2.4"));
-        let later = br#"{"wire":2,"version":"1.2.3","what":"else"}"#;
-        assert!(RunPlan::read(later, "1.2.3").unwrap_err().contains("protocol 2"));
+        assert!(RunPlan::read(&json, "1.2.4").unwrap_err().contains("fleetsim 1.2.3 (protocol 2), and this is 1.2.4"));
+        let later = br#"{"wire":3,"version":"1.2.3","what":"else"}"#;
+        assert!(RunPlan::read(later, "1.2.3").unwrap_err().contains("protocol 3"));
         assert!(RunPlan::read(b"{}", "1.2.3").unwrap_err().contains("cannot be read"));
     }
 

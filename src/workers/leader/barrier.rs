@@ -55,7 +55,7 @@ pub(super) async fn pass(
     let at = StartAt::after(START_LEAD);
     put(&site.keys, names::START, at.rfc3339()).await.map_err(LeadError::Failed)?;
     let origin = at.origin();
-    site.pulse.start_at(at.rfc3339());
+    site.pulse.start_at(at.rfc3339(), site.endpoint.is_some().then_some(origin));
     table.begin(origin);
     faces.ui.tell(&format!("all {} slices are ready: they start at {}", table.rows().len(), at.rfc3339()));
     Ok(Start { at, origin })

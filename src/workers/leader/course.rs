@@ -8,18 +8,20 @@ use super::local::folder_name;
 use super::outcome::Conducted;
 use super::site::Site;
 use super::table::{Change, Ending, Row, Stage, Table};
-use super::{LeadError, LeadOptions, OnLost};
+use super::{LeadError, LeadOptions, OnLost, default_run};
 use crate::exposition::Exposition;
-use crate::merge::{WholeRun, bounds};
+use crate::merge::{Service, WORKERS_FOLDER, WholeRun, bounds};
 use crate::preflight;
 use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardClock, ShardTotals, decode_record};
 use crate::roster::Roster;
 use crate::run::StopRequests;
 use crate::run::folder::{RunsOn, manifest};
+use crate::run::hosting::Hosting;
 use crate::run::jobs::run_id::with_run_id;
+use crate::run::prediction::Prediction;
 use crate::run::ui::Ui;
 use crate::run::verdict::{End, so_far};
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{EndWhen, Plan};
 use crate::slice::Slice;
 use crate::tui::app::WorkerRow;
 use crate::workers::TICK;
@@ -31,8 +33,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Below the results folder: those of the slices.
-const WORKERS: &str = "workers";
 /// Who was told to abort has ended by then.
 const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
@@ -68,8 +68,14 @@ pub(super) async fn conduct(
 ) -> Result<Conducted, LeadError> {
     let dir = writer.dir().to_owned();
     let mut table = Table::new(options.slices, clock::mono());
+    let (default, jobs_id) = default_run();
+    let run = options.run.clone().unwrap_or(default);
+    let plan = &with_run_id(options.plan.clone(), &jobs_id).map_err(LeadError::failed)?;
+    let prediction = Prediction::start(plan, roster, &dir, true);
+    // What is predicted is in the folder, from where it is compared with the whole run.
+    let predicted = async { Ok(prediction.made().await) };
     let mut site = tokio::select! {
-        site = Site::bring_up(options, roster, &dir, faces.ui) => site?,
+        brought = async { tokio::try_join!(Site::bring_up(options, roster, (run, &jobs_id), &dir, faces.ui), predicted) } => brought?.0,
         () = stop.next() => return Err(LeadError::Interrupted),
     };
     let start = match barrier::pass(&mut site, &mut table, options.wait, faces, stop).await {
@@ -79,22 +85,26 @@ pub(super) async fn conduct(
             return Err(error);
         }
     };
-    let began = Course::begin(options, roster, &site, &table, &dir, start);
-    let mut course = match began {
-        Ok(course) => course,
+    let mut endpoint = site.endpoint.take();
+    let hosting =
+        endpoint.as_mut().map(|endpoint| endpoint.host(plan, roster, start.origin)).transpose().map_err(LeadError::Failed);
+    let led = Led { options, plan, roster, jobs_id: &jobs_id };
+    let conducted = match hosting.and_then(|hosting| Course::begin(led, hosting, &table, &dir, start)) {
+        Ok(mut course) => {
+            let end = course.run(&mut site, &mut table, writer, faces, stop).await;
+            let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
+            Ok(Conducted { end, findings: table.findings(), clocks: clocks(&table), folders })
+        }
         Err(error) => {
             site.pulse.order(Order::Abort);
-            site.take_down(false, false).await;
-            return Err(error);
+            Err(error)
         }
     };
-    let end = course.run(&mut site, &mut table, writer, faces, stop).await;
-    let is_complete = end.is_ok() && table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_)));
-    let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
-    let conducted = Conducted { end, findings: table.findings(), clocks: clocks(&table), folders };
-    let is_over = conducted.end.is_ok();
+    let is_over = conducted.as_ref().is_ok_and(|conducted| conducted.end.is_ok());
+    let is_complete = is_over && table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_)));
+    site.endpoint = endpoint;
     site.take_down(is_over, is_complete).await;
-    Ok(conducted)
+    conducted
 }
 
 fn clocks(table: &Table) -> BTreeMap<u32, ShardClock> {
@@ -105,9 +115,21 @@ fn clocks(table: &Table) -> BTreeMap<u32, ShardClock> {
     (0..).zip(table.rows().iter().map(reading)).collect()
 }
 
+/// What is led.
+#[derive(Clone, Copy)]
+struct Led<'a> {
+    options: &'a LeadOptions,
+    /// With the ids that its jobs have in this run.
+    plan: &'a Plan,
+    roster: &'a Roster,
+    jobs_id: &'a str,
+}
+
 struct Course<'a> {
     options: &'a LeadOptions,
-    plan: Plan,
+    plan: &'a Plan,
+    /// Of an endpoint of the run's own.
+    hosting: Option<Hosting<'a>>,
     folders: Vec<SliceFolder>,
     live: Live,
     records: Records,
@@ -119,41 +141,38 @@ struct Course<'a> {
     aborted: Option<Instant>,
     /// Why the run is ended early, where nobody asked for it.
     early: Option<String>,
+    /// Why it cannot go on.
+    failed: Option<String>,
 }
 
 impl<'a> Course<'a> {
-    fn begin(
-        options: &'a LeadOptions,
-        roster: &Roster,
-        site: &Site,
-        table: &Table,
-        dir: &Path,
-        start: Start,
-    ) -> Result<Self, LeadError> {
-        let scenario = site.plan.to_toml();
+    fn begin(led: Led<'a>, hosting: Option<Hosting<'a>>, table: &Table, dir: &Path, start: Start) -> Result<Self, LeadError> {
+        let Led { options, plan, roster, jobs_id } = led;
+        let scenario = options.plan.to_toml();
         let mut folders = Vec::new();
         for (row, index) in table.rows().iter().zip(0..) {
             let slice: Slice = format!("{index}/{}", options.slices).parse().map_err(LeadError::Failed)?;
             let shard = ShardTotals {
                 slice,
                 start_at: start.at.rfc3339(),
-                run_id: Some(site.jobs_id.clone()),
+                run_id: Some(jobs_id.to_owned()),
                 limit_reached: false,
                 uncreated: Vec::new(),
             };
             let host = row.facts.clone().unwrap_or_else(preflight::facts);
             let on = RunsOn { mode: Mode::Run, host, shards: row.threads, shard: Some(shard) };
             // What was told has no process, whatever becomes of the worker's.
-            let manifest = Manifest { pid: 0, ..manifest(&site.plan, &on) };
-            let folder = SliceFolder::create(&dir.join(WORKERS).join(folder_name(index)), &manifest, &scenario);
+            let manifest = Manifest { pid: 0, ..manifest(&options.plan, &on) };
+            let folder = SliceFolder::create(&dir.join(WORKERS_FOLDER).join(folder_name(index)), &manifest, &scenario);
             folders.push(folder.map_err(LeadError::failed)?);
         }
-        let plan = with_run_id(site.plan.clone(), &site.jobs_id).map_err(LeadError::failed)?;
         let threads: Vec<usize> = table.rows().iter().map(|row| row.threads).collect();
-        let whole = WholeRun::new(&plan, roster, start.origin, &threads, preflight::facts().cores);
+        let service = hosting.as_ref().map(|_| Service::open(dir));
+        let whole = WholeRun::new(plan, roster, start.origin, (&threads, preflight::facts().cores), service);
         Ok(Self {
             options,
             plan,
+            hosting,
             folders,
             live: Live::new(whole, options.slices as usize),
             records: Records::default(),
@@ -161,6 +180,7 @@ impl<'a> Course<'a> {
             away_since: None,
             aborted: None,
             early: None,
+            failed: None,
         })
     }
 
@@ -187,25 +207,56 @@ impl<'a> Course<'a> {
                         self.aborted.get_or_insert_with(Instant::now);
                     } else {
                         faces.ui.tell("interrupted: the workers drain; once more to stop now");
-                        site.pulse.order(Order::Drain);
+                        self.order_drain(site);
+                    }
+                }
+                hosted = hosted(self.hosting.as_mut(), faces.ui) => {
+                    if let Err(why) = hosted {
+                        self.fail(site, why, faces);
                     }
                 }
                 _ = tick.tick() => self.look(site, table, faces)?,
             }
-            while let Some(snapshot) = self.live.poll(table) {
+            while let Some(snapshot) = self.live.poll(table).map_err(LeadError::failed)? {
                 self.show(&snapshot, table, writer, faces).map_err(LeadError::failed)?;
-                if self.live.is_connected {
-                    site.pulse.connected();
-                }
+                self.pass_on(&snapshot, site);
             }
             if self.aborted.is_some_and(|aborted| aborted.elapsed() >= ABORT_LIMIT) {
                 table.give_up();
             }
         }
-        Ok(match (was_asked, self.early.take()) {
-            (true, _) => Some(End::Interrupted),
-            (false, early) => early.map(End::Early),
+        Ok(match (self.failed.take(), was_asked, self.early.take()) {
+            (Some(why), ..) => Some(End::Failed(why)),
+            (None, true, _) => Some(End::Interrupted),
+            (None, false, early) => early.map(End::Early),
         })
+    }
+
+    /// What only the whole shows, and each worker waits for.
+    fn pass_on(&mut self, snapshot: &Snapshot, site: &Site) {
+        if self.live.is_connected {
+            site.pulse.connected();
+            self.hosting.iter_mut().for_each(Hosting::connected);
+        }
+        if let EndWhen::ExecutionsDone { expect: Some(expect) } = self.plan.end.when
+            && snapshot.executions.terminal() >= expect
+        {
+            site.pulse.met();
+        }
+    }
+
+    fn order_drain(&mut self, site: &Site) {
+        site.pulse.order(Order::Drain);
+        self.hosting.iter_mut().for_each(Hosting::drain);
+    }
+
+    /// The run cannot go on: its workers end at once.
+    fn fail(&mut self, site: &Site, why: String, faces: Faces<'_>) {
+        faces.ui.tell(&format!("the run cannot {why}"));
+        site.pulse.order(Order::Abort);
+        self.aborted.get_or_insert_with(Instant::now);
+        self.hosting = None;
+        self.failed = Some(why);
     }
 
     fn show(
@@ -267,7 +318,7 @@ impl<'a> Course<'a> {
         faces: Faces<'_>,
     ) -> Result<(), ReportError> {
         let place = slice as usize;
-        let decoded = match decode_record(record, &bounds(&self.plan, table.rows()[place].threads)) {
+        let decoded = match decode_record(record, &bounds(self.plan, table.rows()[place].threads)) {
             Ok(decoded) if decoded.second == second => decoded,
             Ok(decoded) => {
                 tracing::warn!(slice, second, told = decoded.second, "a second that is another one");
@@ -342,9 +393,17 @@ impl<'a> Course<'a> {
     fn drain(&mut self, site: &Site, why: String, faces: Faces<'_>) {
         if site.pulse.ordered() == Order::GoOn {
             faces.ui.tell(&format!("{why}: the other workers drain"));
-            site.pulse.order(Order::Drain);
+            self.order_drain(site);
             self.early = Some(why);
         }
+    }
+}
+
+/// Never returns where there is no endpoint of the run's own.
+async fn hosted(hosting: Option<&mut Hosting<'_>>, ui: &Ui) -> Result<(), String> {
+    match hosting {
+        Some(hosting) => hosting.next(ui).await,
+        None => std::future::pending().await,
     }
 }
 

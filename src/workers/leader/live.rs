@@ -2,7 +2,7 @@
 
 use super::seconds::Seconds;
 use super::table::{Row, Stage, Table};
-use crate::merge::WholeRun;
+use crate::merge::{ServiceError, WholeRun};
 use crate::tui::app::WorkerRow;
 use crate::workers::message::Part;
 use load_metrics::{Distribution, Phase, Resolution, ShardSecond, Snapshot};
@@ -54,18 +54,21 @@ impl Live {
     }
 
     /// How the run stands after the next second, once all who are waited for have told of it.
-    pub(super) fn poll(&mut self, table: &Table) -> Option<Arc<Snapshot>> {
+    ///
+    /// # Errors
+    /// When what the endpoint of the run's own tells cannot be read.
+    pub(super) fn poll(&mut self, table: &Table) -> Result<Option<Arc<Snapshot>>, ServiceError> {
         let rows = table.rows();
-        let (second, parts) = self.seconds.poll(|slice| rows[slice].is_awaited())?;
+        let Some((second, parts)) = self.seconds.poll(|slice| rows[slice].is_awaited()) else { return Ok(None) };
         let (slices, running) = (parts.len(), rows.iter().filter(|row| row.stage == Stage::Running).count());
         // A second without those who are silent is a part of one; what they say later is in the results.
-        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64, false);
+        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64)?;
         self.is_connected |= slices == rows.len() && snapshot.phase >= Phase::Steady;
         let late = self.seconds.take_late();
         if late > 0 {
             tracing::info!(late, "seconds of workers came after the run had gone on; they are in the results, and were not shown");
         }
-        Some(snapshot)
+        Ok(Some(snapshot))
     }
 
     /// How each worker stands, for the screen.

@@ -1,18 +1,19 @@
 //! What a run needs before its workers: the server, on it bucket, stream and plan, and where the scenario wants it an endpoint.
 
-use super::endpoint::{EndpointFolders, SharedEndpoint};
 use super::inbox::Inbox;
 use super::local::{LocalWorkers, NatsServer, WorkerSettings};
 use super::pulse::Pulse;
-use super::{LeadError, LeadOptions, default_run};
+use super::{LeadError, LeadOptions};
 use crate::roster::Roster;
+use crate::run::SharedEndpoint;
+use crate::run::hosting::HostedEndpoint;
 use crate::run::ui::Ui;
 use crate::scenario;
-use crate::scenario::plan::{Plan, TargetPlan};
+use crate::scenario::plan::TargetPlan;
 use crate::workers::address::NatsIdentity;
 use crate::workers::connection::{Connection, create, put};
 use crate::workers::message::{RunPlan, WIRE};
-use crate::workers::names;
+use crate::workers::names::{self, RunId};
 use async_nats::jetstream::kv::Store;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -31,12 +32,9 @@ pub(super) struct Site {
     pub keys: Store,
     pub inbox: Inbox,
     pub pulse: Pulse,
-    /// What the ids of jobs end with.
-    pub jobs_id: String,
-    /// As the workers have it, but for the ids of jobs.
-    pub plan: Plan,
     pub local: Option<Local>,
-    endpoint: Option<SharedEndpoint>,
+    /// That of the run's own.
+    pub endpoint: Option<HostedEndpoint>,
 }
 
 /// Server and workers of a run on this host alone.
@@ -47,13 +45,17 @@ pub(super) struct Local {
 }
 
 impl Site {
-    /// Brings all of it up.
+    /// Brings all of it up; `jobs_id` is what the ids of jobs end with.
     ///
     /// # Errors
     /// With what is missing.
-    pub(super) async fn bring_up(options: &LeadOptions, roster: &Roster, dir: &Path, ui: &Ui) -> Result<Self, LeadError> {
-        let (default, jobs_id) = default_run();
-        let run = options.run.clone().unwrap_or(default);
+    pub(super) async fn bring_up(
+        options: &LeadOptions,
+        roster: &Roster,
+        (run, jobs_id): (RunId, &str),
+        dir: &Path,
+        ui: &Ui,
+    ) -> Result<Self, LeadError> {
         let own_server = match &options.over {
             Some(_) => None,
             None => Some(NatsServer::start(&dir.join(LOCAL).join("nats")).map_err(LeadError::Usage)?),
@@ -68,13 +70,13 @@ impl Site {
             Connection::open(&address, &identity, &run, "fleetsim leader", CONNECT_LIMIT).await.map_err(LeadError::Failed)?;
         let endpoint = match &options.plan.target {
             TargetPlan::Emulator(_) => {
-                let folders = EndpointFolders { results: dir, certs: options.certs.as_deref() };
-                Some(SharedEndpoint::start(&options.plan, folders, ui).await.map_err(LeadError::Failed)?)
+                let folders = (dir, options.certs.as_deref());
+                Some(HostedEndpoint::bring_up(&options.plan, roster, folders, ui).await.map_err(LeadError::Failed)?)
             }
             TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => None,
         };
-        let plan = endpoint.as_ref().map_or_else(|| options.plan.clone(), |endpoint| endpoint.target_of(&options.plan));
-        let keys = announce(&connection, options, &plan, roster, &jobs_id).await?;
+        let shared = endpoint.as_ref().map(|endpoint| endpoint.shared().clone());
+        let keys = announce(&connection, options, roster, jobs_id, shared).await?;
         let pulse = Pulse::start(&connection).await.map_err(LeadError::Failed)?;
         let inbox = Inbox::open(connection.clone());
         let local = match own_server {
@@ -92,13 +94,12 @@ impl Site {
                     slices: options.slices,
                     dir: dir.join(LOCAL),
                     threads: options.threads.unwrap_or_else(|| cores_dealt(options.slices)),
-                    environment: endpoint.as_ref().map_or_else(Vec::new, SharedEndpoint::environment),
                 };
                 let workers = LocalWorkers::start(&settings).map_err(LeadError::Failed)?;
                 Some(Local { workers, server, dir: settings.dir })
             }
         };
-        Ok(Self { connection, keys, inbox, pulse, jobs_id, plan, local, endpoint })
+        Ok(Self { connection, keys, inbox, pulse, local, endpoint })
     }
 
     /// Tells whoever comes now that there is no run.
@@ -136,11 +137,11 @@ fn cores_dealt(slices: u32) -> usize {
 async fn announce(
     connection: &Connection,
     options: &LeadOptions,
-    plan: &Plan,
     roster: &Roster,
     jobs_id: &str,
+    endpoint: Option<SharedEndpoint>,
 ) -> Result<Store, LeadError> {
-    let text = plan.to_toml();
+    let text = options.plan.to_toml();
     // What its workers would refuse is better told here.
     scenario::load("the scenario of the workers", &text, &[])
         .map_err(|problems| LeadError::Usage(format!("give the workers this scenario:\n{}", problems.render(false))))?;
@@ -149,12 +150,13 @@ async fn announce(
         wire: WIRE,
         version: env!("CARGO_PKG_VERSION").into(),
         slices: options.slices,
-        seed: plan.seed,
+        seed: options.plan.seed,
         scenario: text,
         fleet_sha256: fleet_sha256(roster),
         jobs_id: jobs_id.to_owned(),
         wait_s: options.wait.as_secs(),
         away_s: options.away.as_secs(),
+        endpoint,
     };
     let json = serde_json::to_vec_pretty(&plan).expect("a plan has string keys");
     match create(&keys, names::PLAN, json).await.map_err(LeadError::Failed)? {
