@@ -186,7 +186,7 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
         leader.copy_to(dir)?;
     }
     let mut last: Option<Arc<Snapshot>> = None;
-    while let Some((snapshot, is_last)) = replay.next()? {
+    while let Some((snapshot, is_last)) = replay.next(|place, second| writer.of_shard(place, second))? {
         writer.append(&snapshot, true)?;
         if is_last {
             writer.sum_up(&snapshot)?;
@@ -210,7 +210,7 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
         audit: report::audit(dir, last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     });
     writer.set_predicted(predicted);
-    writer.set_shard_seconds(replay.seconds());
+    writer.finish_shards(|place| parts.parts[place].is_cut())?;
     writer.set_checks(checks);
     let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
     let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });

@@ -4,7 +4,7 @@ use super::MergeError;
 use super::difference;
 use super::leader::Leader;
 use crate::preflight::HostFacts;
-use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardClock, ShardTotals, Verdict};
+use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardClock, ShardMeasured, ShardTotals, Verdict};
 use crate::roster::Roster;
 use crate::run::StartAt;
 use crate::run::folder::fingerprint;
@@ -118,10 +118,12 @@ impl Parts {
     /// As the manifest of the whole has them.
     pub(super) fn totals(&self, clocks: &BTreeMap<u32, ShardClock>) -> Vec<MergedShard> {
         let totals = |part: &Part| MergedShard {
+            pid: part.manifest.pid,
+            version: part.manifest.version.clone(),
+            findings: if part.is_cut() { Vec::new() } else { part.manifest.findings.clone() },
             // Known when all of it is read.
-            run_s: 0,
+            measured: ShardMeasured::default(),
             generator: part.manifest.totals.generator,
-            lateness_ms: part.manifest.totals.lateness_ms,
             clock: clocks.get(&part.shard.slice.index()).copied(),
             slice: part.shard.slice,
             dir: part.dir.display().to_string(),

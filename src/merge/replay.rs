@@ -181,16 +181,19 @@ impl Replay {
         Ok(Self { streams, whole, lost_after })
     }
 
-    /// How things stand after the next second, and whether it is the last; `None` when there are no more.
+    /// How things stand after the next second, and whether it is the last; `None` when there are no more. `each` hears of what each shard has to say
+    /// of it.
     ///
     /// # Errors
     /// When a file cannot be read further.
-    pub(super) fn next(&mut self) -> Result<Option<(Arc<Snapshot>, bool)>, MergeError> {
+    pub(super) fn next(&mut self, mut each: impl FnMut(usize, &ShardSecond)) -> Result<Option<(Arc<Snapshot>, bool)>, MergeError> {
         let seconds = self.streams.iter().filter_map(|stream| Some(stream.next.as_ref()?.second));
         let Some(second) = seconds.min() else { return Ok(None) };
         let mut parts = Vec::with_capacity(self.streams.len());
         for (shard, stream) in self.streams.iter_mut().enumerate() {
-            parts.extend(stream.take(second)?.map(|part| (shard, part)));
+            let Some(part) = stream.take(second)? else { continue };
+            each(shard, &part);
+            parts.push((shard, part));
         }
         let is_last = self.streams.iter().all(|stream| stream.next.is_none());
         let snapshot = match is_last {

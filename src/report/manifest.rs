@@ -150,17 +150,51 @@ pub struct MergedShard {
     pub things: u64,
     pub started_at: String,
     pub finished_at: Option<String>,
-    /// Whole seconds of it.
+    /// Its process; 0 where nobody knows.
     #[serde(default)]
-    pub run_s: u64,
+    pub pid: u32,
+    /// Of fleetsim.
+    #[serde(default)]
+    pub version: String,
+    /// What it said of itself, in plain words.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    #[serde(flatten)]
+    pub measured: ShardMeasured,
     /// CPU time and memory of its process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<UsageTotals>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lateness_ms: Option<Percentiles>,
     /// Where it had a leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ShardClock>,
+}
+
+/// What the seconds of a shard come to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct ShardMeasured {
+    /// Whole seconds of it.
+    #[serde(default)]
+    pub run_s: u64,
+    /// Those of which it has told nothing: up to its own end, or up to that of the run where it has none.
+    #[serde(default)]
+    pub silent_s: u64,
+    /// PUBLISH packets to and from its things.
+    #[serde(default)]
+    pub messages: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Busy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lateness_ms: Option<Percentiles>,
+    /// Service times of its connects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<Percentiles>,
+}
+
+/// CPU time of the busiest thread of a second, as a share of one core.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Busy {
+    pub mean: f64,
+    pub max: f64,
 }
 
 /// How far the clock of a shard's host was from its leader's.

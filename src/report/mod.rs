@@ -22,6 +22,7 @@ mod next;
 pub mod plain;
 mod record;
 mod seconds;
+mod shard_rows;
 mod sheet;
 mod tables;
 mod text;
@@ -44,8 +45,8 @@ pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
 pub(crate) use intervals::{IntervalsWriter, decode_record};
 pub use manifest::{
-    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardTotals, ThresholdTotals, Totals,
-    Verdict,
+    Busy, EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardMeasured, ShardTotals,
+    ThresholdTotals, Totals, Verdict,
 };
 pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};

@@ -3,7 +3,7 @@
 use super::LeadError;
 use super::course::Faces;
 use super::inbox::Delivery;
-use super::live::{self, Figures};
+use super::live;
 use super::site::Site;
 use super::table::Table;
 use crate::run::{StartAt, StopRequests};
@@ -13,6 +13,7 @@ use crate::workers::message::{Order, Told};
 use crate::workers::names;
 use host::clock;
 use iot_jobs::instant::Mono;
+use load_metrics::ShardFigures;
 use load_metrics::format::grouped;
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ async fn assemble(
         if told != (registered, ready) {
             told = (registered, ready);
             faces.ui.tell(&format!("workers: {registered} of {slices} are there, {ready} ready"));
-            faces.workers(&live::workers(table, |_| Figures::default()));
+            faces.workers(&live::workers(table, |_| ShardFigures::default()));
         }
         if ready == slices {
             progress.finish();
