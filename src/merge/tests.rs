@@ -378,7 +378,8 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let shards = world.shards(dir.path());
     let out = dir.path().join("out");
-    fs::create_dir_all(out.join("workers")).unwrap();
+    fs::create_dir_all(out.join(WORKERS_FOLDER)).unwrap();
+    fs::copy(shards[0].join(MANIFEST), out.join(MANIFEST)).unwrap();
     fs::write(out.join("summary.csv"), "what the leader had shown").unwrap();
     change(&shards[1], |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), 0.into()));
     change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
@@ -398,7 +399,7 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     );
     assert!(text(&out, "summary.csv").starts_with("scope,") && text(&out, "report.html").contains("The workers of the run"));
     assert!(
-        out.join("workers").is_dir()
+        out.join(WORKERS_FOLDER).is_dir()
             && !fs::read_dir(&out).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'))
     );
 }

@@ -244,6 +244,7 @@ mod tests {
     #[test]
     fn a_second_comes_to_few_numbers() {
         let mut second = second();
+        second.intervals.truncate(1);
         (second.intervals[0].messages_in, second.intervals[0].busy) = (3, Duration::from_millis(250));
         let more = Interval { connected: 2, messages_out: 4, busy: Duration::from_millis(500), ..Interval::default() };
         second.intervals.push(more);
