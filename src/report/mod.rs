@@ -23,6 +23,7 @@ pub mod plain;
 mod record;
 mod seconds;
 mod shard_rows;
+mod shard_totals;
 mod sheet;
 mod tables;
 mod text;
@@ -44,12 +45,10 @@ pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
 pub(crate) use intervals::{IntervalsWriter, decode_record};
-pub use manifest::{
-    Busy, EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardMeasured, ShardTotals,
-    ThresholdTotals, Totals, Verdict,
-};
+pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
 pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};
+pub use shard_totals::{Busy, MergedShard, ShardClock, ShardMeasured, ShardTotals};
 pub use text::summary;
 pub(crate) use writer::MANIFEST;
 pub use writer::{ResultsWriter, SCENARIO};

@@ -2,7 +2,8 @@
 
 use super::ReportError;
 use super::column::GrowingFile;
-use super::manifest::{Busy, Percentiles, ShardMeasured};
+use super::manifest::Percentiles;
+use super::shard_totals::{Busy, ShardMeasured};
 use super::tables::{self, ShardLine};
 use super::widen::{NARROW, SPAN};
 use crate::slice::Slice;

@@ -2,9 +2,9 @@
 //! here, on the main thread.
 
 use super::assembly::Assembly;
-use super::child::ChildEvent;
+use super::child::{ChildEvent, GONE_GRACE};
 use super::denials::DenialsError;
-use super::events::{self, EventSchedule, Step};
+use super::events::{self, EventSchedule, Step, sleep_until};
 use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::led::{Following, KeptSecond};
@@ -15,7 +15,6 @@ use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
 use super::verdict;
-use super::{ENDPOINT_GONE_GRACE, sleep_until};
 use crate::exposition::Exposition;
 use crate::ledger::LedgerError;
 use crate::report::{ReportError, ResultsWriter, RolloutTotals};
@@ -210,7 +209,7 @@ impl Conductor<'_> {
             }
             let now = clock::mono();
             if let Some((since, status)) = &endpoint_gone
-                && now >= *since + ENDPOINT_GONE_GRACE
+                && now >= *since + GONE_GRACE
             {
                 return Err(ConductError::EndpointGone(status.clone()));
             }
@@ -386,11 +385,7 @@ impl Conductor<'_> {
         self.keep(&input)?;
         let snapshot = self.collector.second(input);
         let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
-        for (n, row) in snapshot.events.iter().enumerate() {
-            if let Some(words) = events::back_in_words(n, before.get(n), row) {
-                self.ui.tell(&words);
-            }
-        }
+        events::back_since(before, &snapshot.events).for_each(|words| self.ui.tell(&words));
         self.show(&snapshot, progress)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, EventPlan, Plan};
+use host::clock;
 use iot_jobs::instant::Mono;
 use load_metrics::format::grouped;
 use load_metrics::{EventRow, PlannedEvent};
@@ -42,6 +43,14 @@ impl EventSchedule {
     /// The next step, once it is due.
     pub(super) fn poll(&mut self, now: Mono) -> Option<Step> {
         self.steps.pop_front_if(|(at, _)| *at <= now).map(|(_, step)| step)
+    }
+}
+
+/// Never, where there is nothing to wait for.
+pub(super) async fn sleep_until(at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -102,8 +111,12 @@ pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<Strin
     Some(format!("{}: {what}", title(n, kind.as_str())))
 }
 
-/// That all things are back, once they are.
-pub(super) fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Option<String> {
+/// Of which events all things are back that were not `before`, in words.
+pub(crate) fn back_since<'a>(before: &'a [EventRow], now: &'a [EventRow]) -> impl Iterator<Item = String> + 'a {
+    now.iter().enumerate().filter_map(|(n, row)| back_in_words(n, before.get(n), row))
+}
+
+fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Option<String> {
     let after = now.back_after.filter(|_| now.is_done && !before.is_some_and(|before| before.is_done))?;
     let things = grouped(now.affected);
     Some(format!("{}: all {things} things are back, {:.1} s after it began", title(event, now.kind), after.as_secs_f64()))

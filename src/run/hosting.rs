@@ -1,14 +1,13 @@
 //! What a process does that has started the endpoint of a run, while others drive the things: it carries out the events of the endpoint, creates
 //! the jobs, and writes down what the endpoint takes of its host.
 
-use super::child::ChildEvent;
-use super::events::{self, EventSchedule, Step};
+use super::child::{ChildEvent, GONE_GRACE};
+use super::events::{self, EventSchedule, Step, sleep_until};
 use super::jobs::rollouts::{Called, Rollouts, check_schedules};
 use super::process::EndpointWatch;
 use super::shared_endpoint::SharedEndpoint;
 use super::targets::{self, Folders, Served};
 use super::ui::Ui;
-use super::{ENDPOINT_GONE_GRACE, sleep_until};
 use crate::report::{EndpointSecond, EndpointSecondsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, Plan, TargetPlan};
@@ -117,7 +116,7 @@ impl Hosting<'_> {
     /// When the run cannot go on: why, for people.
     pub(crate) async fn next(&mut self, ui: &Ui) -> Result<(), String> {
         let (due, gone_at) =
-            (self.rollouts.next().filter(|_| self.can_create()), self.gone.as_ref().map(|(at, _)| *at + ENDPOINT_GONE_GRACE));
+            (self.rollouts.next().filter(|_| self.can_create()), self.gone.as_ref().map(|(at, _)| *at + GONE_GRACE));
         let wake = [Some(self.border()), self.schedule.next(), due, gone_at].into_iter().flatten().min();
         tokio::select! {
             called = self.rollouts.called() => {
@@ -149,7 +148,7 @@ impl Hosting<'_> {
 
     fn advance(&mut self, now: Mono, ui: &Ui) -> Result<(), String> {
         if let Some((since, status)) = &self.gone
-            && now >= *since + ENDPOINT_GONE_GRACE
+            && now >= *since + GONE_GRACE
         {
             return Err(format!("go on: the endpoint ended unexpectedly ({status}); see endpoint.log in the results"));
         }

@@ -82,8 +82,6 @@ use verdict::{End, Evidence, Judgement, judge};
 
 /// Between the last preparation and the first connect arrival.
 const START_LEAD: Duration = Duration::from_millis(200);
-/// A run goes on for a while when its endpoint has died, so that the files show how the things took it.
-const ENDPOINT_GONE_GRACE: Duration = Duration::from_secs(5);
 
 /// What `fleetsim run` was asked for.
 pub struct RunOptions {
@@ -424,14 +422,6 @@ async fn carry_out(
         cleanup.finish(is_complete && step.is_none(), afterwards, ui, stop).await;
     }
     Ok(Ended { predicted, ..outcome? })
-}
-
-/// Never, where there is nothing to wait for.
-async fn sleep_until(at: Option<Mono>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn planned<'a>(

@@ -136,7 +136,12 @@ fn a_run_on_this_host_alone_has_all_that_an_endpoint_of_its_own_can_do() {
     let rows_of = outcomes(&bench, "whole");
     assert!(rows_of.len() == 40 && rows_of.iter().all(|row| row[2] == "SUCCEEDED"), "{rows_of:?}");
     assert!(told.contains("all 2 slices are ready") && String::from_utf8_lossy(&output.stdout).contains("2 shards"), "{told}");
-    assert!(told.contains("the endpoint is back, pid") && told.contains("the endpoint resumes"), "{told}");
+    assert!(
+        told.contains("the endpoint is back, pid")
+            && told.contains("all 40 things are back")
+            && told.contains("the endpoint resumes"),
+        "{told}"
+    );
     assert_reconciled(&bench, "whole");
     let summary = rows(&bench, "whole/summary.csv", ["scope", "operation", "ok"]);
     assert!(summary.contains(&["all".into(), "download".into(), "40".into()]), "{summary:?}");
@@ -248,4 +253,11 @@ fn a_leader_that_is_killed_leaves_no_process_on_its_host_and_the_folders_of_its_
     }
     let merged = bench.run(&["merge", "merged", "whole/local/slice-000", "whole/local/slice-001"]);
     assert_eq!(merged.status.code(), Some(105), "{}", String::from_utf8_lossy(&merged.stderr));
+    // The endpoint has died with its leader; what it had committed until then is in the leader's folder.
+    let merged = bench.run(&["merge", "with-ledger", "whole", "whole/local/slice-000", "whole/local/slice-001"]);
+    assert_eq!(merged.status.code(), Some(105), "{}", String::from_utf8_lossy(&merged.stderr));
+    assert_eq!(
+        (&manifest(&bench, "merged")["differences"], &manifest(&bench, "with-ledger")["differences"]),
+        (&Value::Null, &0.into())
+    );
 }

@@ -1,7 +1,7 @@
 //! From the first worker to the start: all slices have to be ready by then, or nobody begins.
 
 use super::LeadError;
-use super::course::Faces;
+use super::faces::Faces;
 use super::inbox::Delivery;
 use super::live;
 use super::site::Site;

@@ -1,6 +1,7 @@
 //! The run from its start to the last word of its last worker.
 
 use super::barrier::{self, Start};
+use super::faces::Faces;
 use super::folders::SliceFolder;
 use super::inbox::Delivery;
 use super::live::{Live, Records};
@@ -9,12 +10,12 @@ use super::outcome::Conducted;
 use super::site::Site;
 use super::table::{Change, Ending, Row, Stage, Table};
 use super::{LeadError, LeadOptions, OnLost, default_run};
-use crate::exposition::Exposition;
 use crate::merge::{Service, WORKERS_FOLDER, WholeRun, bounds};
 use crate::preflight;
 use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardClock, ShardTotals, decode_record};
 use crate::roster::Roster;
 use crate::run::StopRequests;
+use crate::run::events::back_since;
 use crate::run::folder::{RunsOn, manifest};
 use crate::run::hosting::Hosting;
 use crate::run::jobs::run_id::with_run_id;
@@ -23,7 +24,6 @@ use crate::run::ui::Ui;
 use crate::run::verdict::{End, so_far};
 use crate::scenario::plan::{EndWhen, Plan};
 use crate::slice::Slice;
-use crate::tui::app::WorkerRow;
 use crate::workers::TICK;
 use crate::workers::message::{Order, SentFile, Told};
 use host::clock;
@@ -35,25 +35,6 @@ use std::time::{Duration, Instant};
 
 /// Who was told to abort has ended by then.
 const ABORT_LIMIT: Duration = Duration::from_secs(15);
-
-/// Whoever shows the run.
-#[derive(Clone, Copy)]
-pub(super) struct Faces<'a> {
-    pub ui: &'a Ui,
-    pub exposition: Option<&'a Exposition>,
-}
-
-impl Faces<'_> {
-    /// How the workers stand.
-    pub(super) fn workers(&self, rows: &[WorkerRow]) {
-        self.ui.workers(rows);
-        if let Some(exposition) = self.exposition {
-            let mut states = BTreeMap::new();
-            rows.iter().for_each(|row| *states.entry(row.state).or_default() += 1);
-            exposition.workers(states);
-        }
-    }
-}
 
 /// Leads the run from its workers' first word to their last.
 ///
@@ -133,6 +114,8 @@ struct Course<'a> {
     folders: Vec<SliceFolder>,
     live: Live,
     records: Records,
+    /// How the run stood after its last second.
+    last: Option<Arc<Snapshot>>,
     /// Last words whose files are not all here.
     endings: BTreeMap<u32, Ending>,
     /// Since when the server has been away.
@@ -176,6 +159,7 @@ impl<'a> Course<'a> {
             folders,
             live: Live::new(whole, options.slices as usize),
             records: Records::default(),
+            last: None,
             endings: BTreeMap::new(),
             away_since: None,
             aborted: None,
@@ -219,7 +203,7 @@ impl<'a> Course<'a> {
             }
             while let Some(snapshot) = self.live.poll(table).map_err(LeadError::failed)? {
                 self.show(&snapshot, table, writer, faces).map_err(LeadError::failed)?;
-                self.pass_on(&snapshot, site);
+                self.pass_on(snapshot, site, faces);
             }
             if self.aborted.is_some_and(|aborted| aborted.elapsed() >= ABORT_LIMIT) {
                 table.give_up();
@@ -232,8 +216,10 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// What only the whole shows, and each worker waits for.
-    fn pass_on(&mut self, snapshot: &Snapshot, site: &Site) {
+    /// What only the whole shows: that everybody is back from an event, and what each worker waits for.
+    fn pass_on(&mut self, snapshot: Arc<Snapshot>, site: &Site, faces: Faces<'_>) {
+        let before = self.last.as_ref().map_or(&[][..], |last| &last.events);
+        back_since(before, &snapshot.events).for_each(|words| faces.ui.tell(&words));
         if self.live.is_connected {
             site.pulse.connected();
             self.hosting.iter_mut().for_each(Hosting::connected);
@@ -243,6 +229,7 @@ impl<'a> Course<'a> {
         {
             site.pulse.met();
         }
+        self.last = Some(snapshot);
     }
 
     fn order_drain(&mut self, site: &Site) {

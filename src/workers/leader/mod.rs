@@ -3,6 +3,7 @@
 
 mod barrier;
 mod course;
+mod faces;
 mod folders;
 mod inbox;
 mod live;
@@ -147,8 +148,7 @@ async fn led(options: LeadOptions) -> u8 {
         ui.announce(&format!("metrics: {}", exposition.url()));
     }
     let conducted =
-        course::conduct(&options, &roster, &mut writer, course::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop)
-            .await;
+        course::conduct(&options, &roster, &mut writer, faces::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop).await;
     let concluded = outcome::conclude(conducted, writer, &ui).await;
     if let Some(exposition) = &exposition {
         exposition.conclude(concluded.manifest.verdict);

@@ -102,6 +102,7 @@ mod tests {
         assert!(signer.public().verifies(&digest(b"firmware"), &signature));
         assert!(!signer.public().verifies(&digest(b"firmwarf"), &signature));
         assert!(!other.public().verifies(&digest(b"firmware"), &signature));
+        assert_eq!(SignerKey::from_sec1(&other.public().to_sec1()), Ok(other.public()));
         for broken in [&b""[..], b"MEUC", &[0x30; 72], &signature[1..], &signature[..signature.len() - 1]] {
             assert!(!signer.public().verifies(&digest(b"firmware"), broken));
         }

@@ -21,17 +21,17 @@ type Fact = (&'static str, fn(&MergedShard) -> String);
 const COLUMNS: [Fact; 14] = [
     ("slice", |shard| shard.slice.to_string()),
     ("host", |shard| shard.host.hostname.clone()),
-    ("verdict by itself", |shard| shard.verdict.as_str().to_owned()),
+    ("verdict", |shard| shard.verdict.as_str().to_owned()),
     ("things", |shard| grouped(shard.things)),
     ("seconds", |shard| grouped(shard.measured.run_s)),
     ("without word", |shard| format!("{} s", grouped(shard.measured.silent_s))),
     ("messages/s", messages_per_s),
     ("busy", |shard| shard.measured.busy.map_or_else(unknown, |busy| percent(busy.mean))),
-    ("busy at most", |shard| shard.measured.busy.map_or_else(unknown, |busy| percent(busy.max))),
+    ("busy max", |shard| shard.measured.busy.map_or_else(unknown, |busy| percent(busy.max))),
     ("lateness p50", |shard| shard.measured.lateness_ms.map_or_else(unknown, |lateness| milliseconds(lateness.p50))),
     ("lateness p99", |shard| shard.measured.lateness_ms.map_or_else(unknown, |lateness| milliseconds(lateness.p99))),
     ("connect p99", |shard| shard.measured.connect_ms.map_or_else(unknown, |connect| milliseconds(connect.p99))),
-    ("clock from the leader's", |shard| {
+    ("clock", |shard| {
         shard.clock.map_or_else(unknown, |clock| format!("{:+.2} ± {:.2} ms", clock.offset_ms, clock.uncertainty_ms))
     }),
     ("findings", |shard| grouped(shard.findings.len() as u64)),
@@ -80,7 +80,8 @@ pub(super) fn section(run: &Run<'_>) -> Option<Section> {
     let more = merged.len().saturating_sub(SHARDS_SHOWN);
     let lead = html! {
         p { "Each of them drove a slice of the fleet. All other figures of this page are those of the whole: histograms are merged, percentiles never averaged." }
-        p { "Busy is the CPU time of the busiest thread, as a share of one core: the mean of all seconds, and the highest." }
+        p { "The verdict is that of each by itself. Busy is the CPU time of the busiest thread, as a share of one core: the mean of all seconds, and the highest."
+            @if is_led { " The clock is how far the leader's was ahead, to that exactness." } }
     };
     let rest = html! {
         (table(caption, head, rows, TEXT_COLUMNS))
