@@ -38,6 +38,13 @@ fn a_store_is_made_once_and_then_used_again() {
     assert_eq!(before, files.map(|file| bytes(dir.path(), file)));
     assert_eq!(store.credentials(), again.credentials());
     assert_eq!(store.ca_cert(), again.ca_cert());
+    let opened = Store::open(dir.path()).unwrap();
+    assert_eq!((opened.credentials(), opened.ca_cert()), (store.credentials(), store.ca_cert()));
+    assert_eq!(opened.thing(&names(1)[0]).unwrap().chain, store.thing(&names(1)[0]).unwrap().chain);
+    fs::write(dir.path().join("aws-credentials"), "[other]").unwrap();
+    let told = Store::open(dir.path()).unwrap_err().to_string();
+    assert!(told.contains("aws-credentials: it has no credentials of profile [default]"), "{told}");
+    assert!(Store::open(&dir.path().join("things")).unwrap_err().to_string().contains("ca.cert.pem"));
 }
 
 #[test]

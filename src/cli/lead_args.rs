@@ -86,7 +86,7 @@ mod leading {
         if let Some(address) = &address {
             address.check(&identity)?;
         }
-        check_lead(&options.plan, slices, address.is_none())?;
+        check_lead(&options.plan, slices, address.as_ref())?;
         if address.is_some() && options.shards.is_some() {
             return Err("--shards is for workers on this host; with --over each says its own, `fleetsim worker --shards N`".into());
         }

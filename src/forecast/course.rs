@@ -55,7 +55,7 @@ impl Course {
                 transports: transports.into_iter().map(|transport| transport.as_str().into()).collect(),
                 has_service: true,
                 thresholds: plan.thresholds.clone(),
-                events: events::planned(plan, origin),
+                events: events::planned(plan, origin, true),
                 cores: 1,
             }),
             simulation: Simulation::new(settings, recording),

@@ -2,24 +2,32 @@
 //! collector, on the way of every run: the same joins, thresholds, verdict and files. So the whole is what one process would have seen.
 
 mod difference;
+mod leader;
 mod parts;
 mod replay;
+mod service;
 #[cfg(test)]
 mod tests;
 
 use crate::exit;
-use crate::report::{self, IntervalsError, MANIFEST, Mode, ReportError, ResultsWriter, ShardClock, Verdict};
+use crate::report::{self, AuditTotals, IntervalsError, MANIFEST, Mode, ReportError, ResultsWriter, ShardClock, Verdict};
 use crate::run::folder::{self, RunsOn};
+use crate::run::prediction;
 use crate::run::stop::StopFlag;
 use crate::run::timestamp::rfc3339;
 use crate::run::verdict::{End, Evidence, Judgement, judge};
 use crate::scenario::Problems;
 use host::stdio;
 use iot_jobs::NameError;
+use iot_jobs::instant::Mono;
+use leader::Leader;
+pub(crate) use leader::WORKERS_FOLDER;
 use load_metrics::{EventRow, Finding, LastSeconds, ShardReasons, Shards, Snapshot};
 use parts::{Part, Parts};
 use replay::Replay;
 pub(crate) use replay::{WholeRun, bounds};
+pub(crate) use service::Service;
+pub use service::ServiceError;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
@@ -49,6 +57,8 @@ pub enum MergeError {
     Report(#[from] ReportError),
     #[error("{0}")]
     Intervals(#[from] IntervalsError),
+    #[error("{0}")]
+    Service(#[from] ServiceError),
     #[error("merge these folders: they are not the shards of one run:\n{}", .0.iter().map(|why| format!("  - {why}")).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<String>),
     #[error("write {path}: it is not empty; name a new or empty folder for the whole run")]
@@ -71,7 +81,9 @@ impl MergeError {
             Self::Refused(_) | Self::NotEmpty { .. } => exit::USAGE,
             Self::Interrupted { .. } => exit::INTERRUPTED,
             Self::Scenario(_) => exit::SCENARIO,
-            Self::Report(_) | Self::Intervals(_) | Self::Name(_) | Self::RunId(_) | Self::Signals(_) => exit::ERROR,
+            Self::Report(_) | Self::Intervals(_) | Self::Service(_) | Self::Name(_) | Self::RunId(_) | Self::Signals(_) => {
+                exit::ERROR
+            }
         }
     }
 }
@@ -116,11 +128,13 @@ fn into_folder(out: &Path, runs: &[PathBuf], each: impl FnMut(&Snapshot) -> bool
         return Err(MergeError::NotEmpty { path: out.into() });
     }
     let parts = Parts::read(runs)?;
+    let clocks = parts.leader.as_ref().map_or_else(BTreeMap::new, |leader| leader.clocks.clone());
+    let notes = LeaderNotes { clocks, ..LeaderNotes::default() };
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let mut builder = tempfile::Builder::new();
     let aside = builder.prefix(".merge-").permissions(Permissions::from_mode(0o777)).tempdir_in(parent).map_err(failed(parent))?;
-    let code = write(aside.path(), &parts, &LeaderNotes::default(), each).map_err(|error| match error {
+    let code = write(aside.path(), &parts, &notes, each).map_err(|error| match error {
         MergeError::Interrupted { .. } => MergeError::Interrupted { path: out.into() },
         error => error,
     })?;
@@ -151,12 +165,15 @@ pub(crate) fn replace_folder(
     each: impl FnMut(&Snapshot) -> bool,
 ) -> Result<u8, MergeError> {
     let failed = |source| MergeError::Report(ReportError::Write { path: out.into(), source });
-    let parts = Parts::read(runs)?;
+    let leader = Leader::new(out, &report::load_manifest(out)?);
+    let parts = Parts { leader: Some(leader), ..Parts::read(runs)? };
     let aside = tempfile::Builder::new().prefix(".merge-").tempdir_in(out).map_err(failed)?;
     let code = write(aside.path(), &parts, notes, each)?;
     let mut files: Vec<PathBuf> = fs::read_dir(aside.path())
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().into())).collect())
         .map_err(failed)?;
+    // The folder of its forecast is there.
+    files.retain(|file| !aside.path().join(file).is_dir());
     files.sort_by_key(|file| file == Path::new(MANIFEST));
     files.iter().try_for_each(|file| fs::rename(aside.path().join(file), out.join(file))).map_err(failed)?;
     Ok(code)
@@ -165,8 +182,11 @@ pub(crate) fn replace_folder(
 fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&Snapshot) -> bool) -> Result<u8, MergeError> {
     let mut replay = Replay::open(parts)?;
     let mut writer = create(dir, parts, notes)?;
+    if let Some(leader) = &parts.leader {
+        leader.copy_to(dir)?;
+    }
     let mut last: Option<Arc<Snapshot>> = None;
-    while let Some((snapshot, is_last)) = replay.next()? {
+    while let Some((snapshot, is_last)) = replay.next(|place, second| writer.of_shard(place, second))? {
         writer.append(&snapshot, true)?;
         if is_last {
             writer.sum_up(&snapshot)?;
@@ -179,18 +199,22 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
     let of_shards = of_shards(&parts.parts, replay.seconds(), &notes.findings);
     let findings: Vec<Finding> = writer.findings().iter().cloned().chain(notes.findings.iter().cloned()).chain(of_shards).collect();
     let last = last.as_deref();
-    let Judgement { verdict, exit_code, findings, checks, .. } = judge(&Evidence {
+    let predicted = parts.leader.as_ref().map_or_else(Vec::new, Leader::predicted);
+    let predicted = prediction::compare(&predicted, &writer.manifest().totals.rollouts);
+    let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = judge(&Evidence {
         end: notes.end.clone().unwrap_or_else(|| end(parts, last)),
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: &findings,
-        remarks: &[],
+        remarks: &prediction::findings(&predicted),
         uncreated: &parts.parts[0].shard.uncreated,
-        audit: Ok(None),
+        audit: report::audit(dir, last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     });
-    writer.set_shard_seconds(replay.seconds());
+    writer.set_predicted(predicted);
+    writer.finish_shards(|place| parts.parts[place].is_cut())?;
     writer.set_checks(checks);
     let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
-    writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, None)?;
+    let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
+    writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, audit)?;
     Ok(exit_code)
 }
 

@@ -2,8 +2,9 @@
 
 use super::MergeError;
 use super::difference;
+use super::leader::Leader;
 use crate::preflight::HostFacts;
-use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardClock, ShardTotals, Verdict};
+use crate::report::{self, Manifest, MergedShard, Mode, ReportError, SCENARIO, ShardClock, ShardMeasured, ShardTotals, Verdict};
 use crate::roster::Roster;
 use crate::run::StartAt;
 use crate::run::folder::fingerprint;
@@ -34,6 +35,8 @@ pub(super) struct Parts {
     pub start_at: StartAt,
     /// In the order of their slices; at least one.
     pub parts: Vec<Part>,
+    /// Of whoever led them, where it is known.
+    pub leader: Option<Leader>,
 }
 
 impl Parts {
@@ -43,12 +46,17 @@ impl Parts {
     /// When one of them cannot be read, or they are not the shards of one run: with everything that is wrong.
     pub(super) fn read(dirs: &[PathBuf]) -> Result<Self, MergeError> {
         let mut refused = Vec::new();
-        let mut parts = Vec::new();
+        let (mut parts, mut leaders) = (Vec::new(), Vec::new());
         for dir in dirs {
             let manifest = report::load_manifest(dir)?;
             if manifest.shards > THREADS_MAX {
                 let why = format!("its run.json has {} threads", manifest.shards);
                 return Err(MergeError::Report(ReportError::Damaged { path: dir.clone(), why }));
+            }
+            if Leader::is_of(dir, &manifest) {
+                refused.extend(going_on(dir, &manifest));
+                leaders.push(Leader::new(dir, &manifest));
+                continue;
             }
             match shard_of(dir, &manifest) {
                 Ok(shard) => parts.push(Part { dir: dir.clone(), manifest, shard }),
@@ -58,6 +66,13 @@ impl Parts {
         if let Some((first, others)) = parts.split_first() {
             refused.extend(others.iter().flat_map(|other| differences(first, other)));
             refused.extend(slices(&parts));
+            refused.extend(leaders.iter().filter_map(|leader| leader.differs(first)));
+        }
+        if let [first, second, ..] = &leaders[..] {
+            refused.push(format!("two leaders: {} and {}", first.dir.display(), second.dir.display()));
+        }
+        if parts.is_empty() && refused.is_empty() {
+            refused.push("there are no shards among them: name the folders of all slices".into());
         }
         if !refused.is_empty() {
             return Err(MergeError::Refused(refused));
@@ -65,7 +80,7 @@ impl Parts {
         parts.sort_by_key(|part| part.shard.slice.index());
         let plan = plan(&parts[0])?;
         let start_at = parts[0].shard.start_at.parse().map_err(|why: String| damaged(&parts[0], why))?;
-        Ok(Self { roster: Roster::new(&plan)?, plan, start_at, parts })
+        Ok(Self { roster: Roster::new(&plan)?, plan, start_at, parts, leader: leaders.pop() })
     }
 
     /// Of the hosts of all shards, each counted once: what they have together, and of limits the lowest.
@@ -89,6 +104,12 @@ impl Parts {
         }
     }
 
+    /// The folder of a shard is none of what its leader has led.
+    pub(super) fn of_another_run(&self, dir: &Path) -> MergeError {
+        let leader = self.leader.as_ref().map_or_else(String::new, |leader| leader.dir.display().to_string());
+        MergeError::Refused(vec![format!("different runs: {} began at another instant than what {leader} has led", dir.display())])
+    }
+
     /// Of each shard.
     pub(super) fn threads(&self) -> Vec<usize> {
         self.parts.iter().map(|part| part.manifest.shards).collect()
@@ -97,10 +118,12 @@ impl Parts {
     /// As the manifest of the whole has them.
     pub(super) fn totals(&self, clocks: &BTreeMap<u32, ShardClock>) -> Vec<MergedShard> {
         let totals = |part: &Part| MergedShard {
+            pid: part.manifest.pid,
+            version: part.manifest.version.clone(),
+            findings: if part.is_cut() { Vec::new() } else { part.manifest.findings.clone() },
             // Known when all of it is read.
-            run_s: 0,
+            measured: ShardMeasured::default(),
             generator: part.manifest.totals.generator,
-            lateness_ms: part.manifest.totals.lateness_ms,
             clock: clocks.get(&part.shard.slice.index()).copied(),
             slice: part.shard.slice,
             dir: part.dir.display().to_string(),
@@ -116,15 +139,15 @@ impl Parts {
     }
 }
 
+fn going_on(dir: &Path, manifest: &Manifest) -> Option<String> {
+    report::is_going_on(manifest).then(|| format!("{} still goes on, as process {}: wait for its end", dir.display(), manifest.pid))
+}
+
 fn shard_of(dir: &Path, manifest: &Manifest) -> Result<ShardTotals, String> {
-    let dir = dir.display();
     match &manifest.shard {
-        Some(_) if report::is_going_on(manifest) => {
-            Err(format!("{dir} still goes on, as process {}: wait for its end", manifest.pid))
-        }
-        Some(shard) => Ok(shard.clone()),
-        None if manifest.mode == Mode::Merged => Err(format!("{dir} is a merged run already: name its shards instead")),
-        None => Err(format!("{dir} is no shard of a run: `fleetsim run --shard I/N --start-at TIME` makes those")),
+        Some(shard) => going_on(dir, manifest).map_or_else(|| Ok(shard.clone()), Err),
+        None if manifest.mode == Mode::Merged => Err(format!("{} is a merged run already: name its shards instead", dir.display())),
+        None => Err(format!("{} is no shard of a run: `fleetsim run --shard I/N --start-at TIME` makes those", dir.display())),
     }
 }
 

@@ -2,39 +2,52 @@
 
 use super::MergeError;
 use super::parts::Parts;
+use super::service::{Service, ServiceError};
 use crate::report::{IntervalsReader, ReportError};
 use crate::roster::Roster;
-use crate::run::events;
 use crate::run::jobs::run_id::{run_id, with_run_id};
+use crate::run::{LOST_AFTER, events};
 use crate::scenario::plan::Plan;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
-use load_metrics::{Bounds, Collector, CollectorSettings, Joiner, ShardSecond, Snapshot};
+use load_metrics::{Bounds, Collector, CollectorSettings, Joined, Joiner, SecondInput, ShardSecond, Snapshot};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct Replay {
     streams: Vec<Stream>,
     whole: WholeRun,
+    /// At the end: what the service had queued for longer is lost.
+    lost_after: Option<Duration>,
 }
 
-/// The seconds of all shards of a run as one collector takes them in.
+/// The seconds of all shards of a run, and of its endpoint where that is the run's own, as one collector takes them in.
 pub(crate) struct WholeRun {
+    origin: Mono,
     joiner: Joiner,
     collector: Collector,
     /// Of the scenario's jobs, over the whole fleet.
     targets: BTreeMap<JobId, u64>,
+    service: Option<Service>,
 }
 
 impl WholeRun {
     /// Of a plan whose jobs have the ids of their run; `threads` of each shard, and the cores of all hosts.
-    pub(crate) fn new(plan: &Plan, roster: &Roster, origin: Mono, threads: &[usize], cores: u64) -> Self {
+    pub(crate) fn new(
+        plan: &Plan,
+        roster: &Roster,
+        origin: Mono,
+        (threads, cores): (&[usize], u64),
+        service: Option<Service>,
+    ) -> Self {
         let targets = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| {
             let targets = roster.targets_of(n).len() as u64;
             rollout.jobs.iter().map(move |job| (job.clone(), targets))
         });
         Self {
+            origin,
             joiner: Joiner::new(origin, threads),
             collector: Collector::new(CollectorSettings {
                 origin,
@@ -42,27 +55,54 @@ impl WholeRun {
                 cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
                 transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
                 // Endpoints of somebody else's show no ledger.
-                has_service: false,
+                has_service: service.is_some(),
                 thresholds: plan.thresholds.clone(),
-                events: events::planned(plan, origin),
+                events: events::planned(plan, origin, service.is_some()),
                 cores,
             }),
             targets: targets.collect(),
+            service,
         }
     }
 
     /// Takes in what the shards have to say of a second, each by its place; so many of them say nothing that should.
-    pub(crate) fn take(&mut self, second: u64, parts: Vec<(usize, ShardSecond)>, missing: u64, is_last: bool) -> Arc<Snapshot> {
-        let mut joined = self.joiner.join(second, parts);
-        joined.input.intervals_lost += missing;
-        for (job, at) in joined.jobs {
+    ///
+    /// # Errors
+    /// When what the endpoint tells cannot be read.
+    pub(crate) fn take(
+        &mut self,
+        second: u64,
+        parts: Vec<(usize, ShardSecond)>,
+        missing: u64,
+    ) -> Result<Arc<Snapshot>, ServiceError> {
+        let mut input = self.input(second, parts, false)?;
+        input.intervals_lost += missing;
+        Ok(self.collector.second(input))
+    }
+
+    /// The same of the last second; what the service had queued longer ago than `lost_after` is lost.
+    fn finish(
+        &mut self,
+        second: u64,
+        parts: Vec<(usize, ShardSecond)>,
+        lost_after: Option<Duration>,
+    ) -> Result<Arc<Snapshot>, ServiceError> {
+        let input = self.input(second, parts, true)?;
+        Ok(self.collector.finish(input, lost_after.filter(|_| self.service.is_some())))
+    }
+
+    fn input(&mut self, second: u64, parts: Vec<(usize, ShardSecond)>, is_last: bool) -> Result<SecondInput, ServiceError> {
+        let Joined { mut input, jobs } = self.joiner.join(second, parts);
+        for (job, at) in jobs {
             let targets = self.targets.get(&job).copied().unwrap_or_default();
             self.collector.job_created(&job, targets, at);
         }
-        match is_last {
-            true => self.collector.finish(joined.input, None),
-            false => self.collector.second(joined.input),
+        if let Some(service) = &mut self.service {
+            let told = service.second((self.origin, second), is_last, &mut input.intervals)?;
+            told.events_over.into_iter().for_each(|(event, at)| self.collector.event_over(event, at));
+            (input.ledger, input.endpoint) = (told.ledger, told.usage);
         }
+        Ok(input)
     }
 }
 
@@ -126,24 +166,40 @@ impl Replay {
             stream.check_end()?;
             streams.push(stream);
         }
-        let origin = streams.iter().find_map(|stream| Some(stream.next.as_ref()?.origin)).unwrap_or(Mono(0));
-        let whole = WholeRun::new(plan, roster, origin, &parts.threads(), parts.host().cores);
-        Ok(Self { streams, whole })
+        let mut origins = streams.iter().filter_map(|stream| Some((&stream.dir, stream.next.as_ref()?.origin)));
+        let mut service =
+            parts.leader.as_ref().filter(|leader| Service::is_in(&leader.dir)).map(|leader| Service::open(&leader.dir));
+        let origin = match service.as_mut().map(Service::origin).transpose()?.flatten() {
+            Some(origin) => match origins.find(|(_, other)| *other != origin) {
+                Some((dir, _)) => return Err(parts.of_another_run(dir)),
+                None => origin,
+            },
+            None => origins.next().map_or(Mono(0), |(_, origin)| origin),
+        };
+        let whole = WholeRun::new(plan, roster, origin, (&parts.threads(), parts.host().cores), service);
+        let lost_after = parts.parts.iter().any(|part| part.shard.limit_reached).then_some(LOST_AFTER);
+        Ok(Self { streams, whole, lost_after })
     }
 
-    /// How things stand after the next second, and whether it is the last; `None` when there are no more.
+    /// How things stand after the next second, and whether it is the last; `None` when there are no more. `each` hears of what each shard has to say
+    /// of it.
     ///
     /// # Errors
     /// When a file cannot be read further.
-    pub(super) fn next(&mut self) -> Result<Option<(Arc<Snapshot>, bool)>, MergeError> {
+    pub(super) fn next(&mut self, mut each: impl FnMut(usize, &ShardSecond)) -> Result<Option<(Arc<Snapshot>, bool)>, MergeError> {
         let seconds = self.streams.iter().filter_map(|stream| Some(stream.next.as_ref()?.second));
         let Some(second) = seconds.min() else { return Ok(None) };
         let mut parts = Vec::with_capacity(self.streams.len());
         for (shard, stream) in self.streams.iter_mut().enumerate() {
-            parts.extend(stream.take(second)?.map(|part| (shard, part)));
+            let Some(part) = stream.take(second)? else { continue };
+            each(shard, &part);
+            parts.push((shard, part));
         }
         let is_last = self.streams.iter().all(|stream| stream.next.is_none());
-        let snapshot = self.whole.take(second, parts, 0, is_last);
+        let snapshot = match is_last {
+            true => self.whole.finish(second, parts, self.lost_after)?,
+            false => self.whole.take(second, parts, 0)?,
+        };
         Ok(Some((snapshot, is_last)))
     }
 

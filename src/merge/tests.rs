@@ -1,5 +1,7 @@
 //! Shards that were recorded apart, merged from their files, against the same samples recorded jointly; and what is refused.
 
+mod leader;
+
 use super::*;
 use crate::preflight::{self, HostFacts};
 use crate::report::{INTERVALS, SCENARIO, ShardTotals};
@@ -168,7 +170,7 @@ impl World {
             transports: vec!["mqtt".into()],
             has_service: false,
             thresholds: self.plan.thresholds.clone(),
-            events: events::planned(&self.plan, origin),
+            events: events::planned(&self.plan, origin, false),
             cores: 2,
         });
         collector.drives(slice.things(u64::from(THINGS)));
@@ -236,7 +238,13 @@ fn four_shards_are_to_the_byte_what_one_process_records() {
     assert_eq!((&whole["mode"], &whole["shards"], &whole["shard"]), (&json!("merged"), &json!(4), &Value::Null));
     let slices: Vec<&Value> = whole["merged"].as_array().unwrap().iter().map(|shard| &shard["slice"]).collect();
     assert_eq!(slices, ["0/4", "1/4", "2/4", "3/4"]);
-    assert!(text(&out, "report.html").contains("The shards of the run") && !out.join(INTERVALS).exists());
+    let page = text(&out, "report.html");
+    assert!(page.contains("The shards of the run") && page.contains("Slice 2/4: 500 things on") && !out.join(INTERVALS).exists());
+    assert_eq!(text(&out, "shards.csv").lines().count(), 1 + 4 * SECONDS as usize);
+    let shard = &whole["merged"][3];
+    assert_eq!((&shard["run_s"], &shard["silent_s"], &shard["messages"]), (&json!(9), &json!(0), &json!(500 * SECONDS)));
+    assert!(shard["connect_ms"]["p99"].as_f64().unwrap() > 0.0 && shard["lateness_ms"]["p50"].is_f64(), "{shard}");
+    assert_eq!(shard["version"], env!("CARGO_PKG_VERSION"));
 }
 
 /// What is wrong with a folder, for the message, the exit code, and how it comes to be so.
@@ -349,6 +357,8 @@ fn the_whole_is_as_good_as_the_worst_of_its_shards() {
         code == 98 && verdict == "INVALID" && finding.starts_with("shard 1/4 never finished: its process ended after second 8"),
         "{finding}"
     );
+    let cut = &self::manifest(&dir.path().join("out-5"))["merged"][1];
+    assert_eq!((&cut["run_s"], &cut["silent_s"]), (&json!(8), &json!(1)), "the run went on for a second without its word");
     change(third, |run| run["verdict"] = "INTERRUPTED".into());
     assert_eq!(merged().0, 105);
     change(first, |run| (run["verdict"], run["findings"]) = ("ERROR".into(), json!(["failed to reach the endpoint"])));
@@ -372,7 +382,8 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let shards = world.shards(dir.path());
     let out = dir.path().join("out");
-    fs::create_dir_all(out.join("workers")).unwrap();
+    fs::create_dir_all(out.join(WORKERS_FOLDER)).unwrap();
+    fs::copy(shards[0].join(MANIFEST), out.join(MANIFEST)).unwrap();
     fs::write(out.join("summary.csv"), "what the leader had shown").unwrap();
     change(&shards[1], |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), 0.into()));
     change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
@@ -392,7 +403,7 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     );
     assert!(text(&out, "summary.csv").starts_with("scope,") && text(&out, "report.html").contains("The workers of the run"));
     assert!(
-        out.join("workers").is_dir()
+        out.join(WORKERS_FOLDER).is_dir()
             && !fs::read_dir(&out).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.'))
     );
 }

@@ -2,11 +2,10 @@
 
 use super::check::{Check, CheckOutcome, CheckSubject};
 use super::forecast_totals::ForecastTotals;
+use super::shard_totals::{MergedShard, ShardTotals};
 use crate::billing::BilledUnits;
 use crate::exit;
 use crate::preflight::HostFacts;
-use crate::slice::Slice;
-use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
 use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, Snapshot, StageCounts, ThresholdRow};
 use serde::{Deserialize, Serialize};
@@ -115,61 +114,6 @@ pub struct Manifest {
     /// The shards of a merged run, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<MergedShard>,
-}
-
-/// Which part of a run a folder holds, and what its verdict does not say of its end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct ShardTotals {
-    /// As in `--shard`.
-    pub slice: Slice,
-    /// As in `--start-at`; RFC 3339, UTC. Empty until a leader has told it.
-    pub start_at: String,
-    /// What the ids of its jobs end with in an account, where a leader says so; absent: `start_at` tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
-    /// Whether `end.limit` ended it.
-    #[serde(default)]
-    pub limit_reached: bool,
-    /// Jobs of the scenario that were not due, or not created, by its end.
-    #[serde(default)]
-    pub uncreated: Vec<JobId>,
-}
-
-/// A shard, as a merged run has it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct MergedShard {
-    pub slice: Slice,
-    /// The folder as it was named.
-    pub dir: String,
-    /// That of the shard by itself, as its exit code.
-    pub verdict: Verdict,
-    pub exit_code: Option<u8>,
-    pub host: HostFacts,
-    /// Its threads.
-    pub shards: usize,
-    pub things: u64,
-    pub started_at: String,
-    pub finished_at: Option<String>,
-    /// Whole seconds of it.
-    #[serde(default)]
-    pub run_s: u64,
-    /// CPU time and memory of its process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generator: Option<UsageTotals>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lateness_ms: Option<Percentiles>,
-    /// Where it had a leader.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock: Option<ShardClock>,
-}
-
-/// How far the clock of a shard's host was from its leader's.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-pub struct ShardClock {
-    /// The leader's less the shard's.
-    pub offset_ms: f64,
-    /// To what exactness that is known: half of the round trip.
-    pub uncertainty_ms: f64,
 }
 
 impl Manifest {

@@ -7,6 +7,7 @@ mod ci;
 mod column;
 mod dictionary;
 mod differences;
+mod endpoint_seconds;
 mod faults_page;
 mod forecast_totals;
 mod grid;
@@ -21,6 +22,8 @@ mod next;
 pub mod plain;
 mod record;
 mod seconds;
+mod shard_rows;
+mod shard_totals;
 mod sheet;
 mod tables;
 mod text;
@@ -34,6 +37,7 @@ pub use ci::CiFiles;
 pub(crate) use column::replace;
 pub use dictionary::dictionary;
 pub(crate) use differences::{KeyDifference, differences};
+pub(crate) use endpoint_seconds::{ENDPOINT_SECONDS, EndpointSecond, EndpointSecondsTail, EndpointSecondsWriter};
 pub use faults_page::faults_page;
 pub use forecast_totals::{ForecastTotals, QuotaTotals};
 pub(crate) use grid::{finish, table};
@@ -41,12 +45,10 @@ pub use hlog_reader::{ServiceTimes, service_times};
 pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
 pub(crate) use intervals::{IntervalsWriter, decode_record};
-pub use manifest::{
-    EventTotals, Manifest, MergedShard, Mode, PredictedRollout, RolloutTotals, ShardClock, ShardTotals, ThresholdTotals, Totals,
-    Verdict,
-};
+pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
 pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};
+pub use shard_totals::{Busy, MergedShard, ShardClock, ShardMeasured, ShardTotals};
 pub use text::summary;
 pub(crate) use writer::MANIFEST;
 pub use writer::{ResultsWriter, SCENARIO};
@@ -54,6 +56,9 @@ pub use writer::{ResultsWriter, SCENARIO};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How the endpoint that a run has started was shaped, and what it wrote to stderr.
+pub(crate) const ENDPOINT_CONFIG: &str = "endpoint.toml";
+pub(crate) const ENDPOINT_LOG: &str = "endpoint.log";
 /// Below a run's folder: the results folder of its own forecast.
 pub const FORECAST_FOLDER: &str = "forecast";
 

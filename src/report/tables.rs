@@ -3,11 +3,12 @@
 use super::capacity::CapacityRow;
 use super::column::{Column, Described, describe, ms};
 use super::manifest::{EventTotals, Percentiles};
+use crate::slice::Slice;
 use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
 use load_metrics::{
-    Anomaly, ClosedExecution, ErrorKey, ErrorTally, ExecutionStage, Latency, Operation, OperationRow, RolloutRow, Snapshot,
-    StageCounts,
+    Anomaly, ClosedExecution, ErrorKey, ErrorTally, ExecutionStage, Latency, Operation, OperationRow, RolloutRow, ShardFigures,
+    Snapshot, StageCounts,
 };
 use std::sync::Arc;
 use strum::{IntoEnumIterator, VariantArray};
@@ -53,6 +54,7 @@ pub(super) const ROLLOUTS: &str = "rollouts.csv";
 pub(super) const EXECUTIONS: &str = "executions.csv";
 pub(super) const ERRORS: &str = "errors.csv";
 pub(super) const EVENTS: &str = "events.csv";
+pub(super) const SHARDS: &str = "shards.csv";
 pub(super) const CAPACITY: &str = "capacity.csv";
 
 // ------------------------------------------------------------------------------------------------------------ timeseries
@@ -315,6 +317,36 @@ pub(super) fn capacity_columns() -> Vec<Column<CapacityRow>> {
         "setting", "the value at the varied path that makes the load, as `--set` takes it", |c| c.setting.clone();
         "reason", "why the step did not pass, in words; empty where it passed", |c| c.reason.clone().unwrap_or_default();
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- shards
+
+/// What a shard of a merged run did in a second.
+pub(super) struct ShardLine {
+    pub(super) t_s: u64,
+    pub(super) slice: Slice,
+    pub(super) figures: ShardFigures,
+}
+
+pub(super) fn shards_columns() -> Vec<Column<ShardLine>> {
+    columns! { ShardLine:
+        "t_s", "end of the second, in whole seconds from the first connect arrival", |s| count(s.t_s);
+        "slice", "the slice that the shard drove", |s| s.slice.to_string();
+        "connected", "its things whose session is subscribed, at the end of the second", |s| count(s.figures.connected);
+        "messages_in_per_s", "PUBLISH packets its things received", |s| count(s.figures.messages_in);
+        "messages_out_per_s", "PUBLISH packets its things sent", |s| count(s.figures.messages_out);
+        "busy", "CPU time of its busiest thread, as a share of one core", |s| format!("{:.3}", s.figures.busy);
+        "lateness_ms_p99", "its own delay: request runnable to request written", |s| ms(s.figures.lateness_ms);
+    }
+}
+
+/// The files of a merged run besides those of every run, for the dictionary.
+pub(super) fn of_merged() -> Vec<Described> {
+    vec![describe(
+        SHARDS,
+        "one second of one shard of a merged run; a second that a shard did not tell of has none",
+        shards_columns(),
+    )]
 }
 
 /// The files of a search, for the dictionary.

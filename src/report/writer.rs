@@ -9,6 +9,8 @@ use super::hlog::IntervalLog;
 use super::html::write_page;
 use super::intervals::IntervalsWriter;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
+use super::shard_rows::ShardRows;
+use super::shard_totals::ShardMeasured;
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
 use super::widen::RowAggregator;
 use crate::billing::BilledUnits;
@@ -38,6 +40,8 @@ pub struct ResultsWriter {
     hlog: IntervalLog,
     /// Of a shard alone.
     intervals: Option<IntervalsWriter>,
+    /// Of a merged run alone.
+    shards: Option<ShardRows>,
     widening: RowAggregator,
 }
 
@@ -51,6 +55,10 @@ impl ResultsWriter {
         let writer = Self {
             dir: dir.into(),
             intervals: manifest.shard.as_ref().map(|_| IntervalsWriter::create(dir)).transpose()?,
+            shards: match &manifest.merged[..] {
+                [] => None,
+                shards => Some(ShardRows::create(dir, shards.iter().map(|shard| shard.slice))?),
+            },
             manifest,
             findings: Vec::new(),
             things,
@@ -113,6 +121,7 @@ impl ResultsWriter {
                 execution: execution.clone(),
             });
         }
+        self.shards.as_mut().map_or(Ok(()), ShardRows::flush)?;
         self.executions.flush()
     }
 
@@ -179,9 +188,25 @@ impl ResultsWriter {
         }
     }
 
-    /// How many seconds each shard of a merged run has told of.
-    pub fn set_shard_seconds(&mut self, seconds: impl Iterator<Item = u64>) {
-        self.manifest.merged.iter_mut().zip(seconds).for_each(|(shard, seconds)| shard.run_s = seconds);
+    /// A second of the shard of a merged run that is at this place.
+    pub(crate) fn of_shard(&mut self, place: usize, second: &ShardSecond) {
+        if let Some(shards) = &mut self.shards {
+            shards.second(place, second);
+        }
+    }
+
+    /// There are no more seconds of shards; those of which it `is_cut` are missing until the end of the run.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(crate) fn finish_shards(&mut self, is_cut: impl Fn(usize) -> bool) -> Result<(), ReportError> {
+        let Some(shards) = &mut self.shards else { return Ok(()) };
+        let run_s = self.manifest.totals.run_s;
+        for (place, (shard, measured)) in self.manifest.merged.iter_mut().zip(shards.finish()?).enumerate() {
+            let missing = if is_cut(place) { run_s.saturating_sub(measured.run_s) } else { 0 };
+            shard.measured = ShardMeasured { silent_s: measured.silent_s + missing, ..measured };
+        }
+        Ok(())
     }
 
     /// Second 0 began at this time since the epoch, by whatever clock.

@@ -24,6 +24,8 @@ use tokio::process::{Child, Command};
 
 /// A start includes making or checking the endpoint's certificates.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A run goes on for a while when its endpoint has died, so that the files show how the things took it.
+pub(super) const GONE_GRACE: Duration = Duration::from_secs(5);
 /// From SIGTERM to SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -117,11 +119,6 @@ impl EndpointChild {
             }
             other => self.life = other,
         }
-    }
-
-    /// Where its certificates are.
-    pub(super) fn dir(&self) -> &Path {
-        &self.settings.dir
     }
 
     /// Whether it runs, if only to stand still.

@@ -2,9 +2,9 @@
 //! here, on the main thread.
 
 use super::assembly::Assembly;
-use super::child::ChildEvent;
+use super::child::{ChildEvent, GONE_GRACE};
 use super::denials::DenialsError;
-use super::events::{self, EventSchedule, Step};
+use super::events::{self, EventSchedule, Step, sleep_until};
 use super::fleet::{Fleet, FleetError};
 use super::jobs::rollouts::{Begun, Called, CreateError, Rollouts};
 use super::led::{Following, KeptSecond};
@@ -37,12 +37,10 @@ const TICK: Duration = Duration::from_millis(50);
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// From the order to close to the last interval of the last shard.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
-/// A run goes on for a while when its endpoint has died, so that the files show how the things took it.
-const ENDPOINT_GONE_GRACE: Duration = Duration::from_secs(5);
 /// When not one thing could connect for this long, nobody will.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 /// At the limit, what the service had queued longer ago than this, with its thing not at work on it, is lost.
-const LOST_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const LOST_AFTER: Duration = Duration::from_secs(30);
 
 /// A run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -225,7 +223,7 @@ impl Conductor<'_> {
                 }
             }
             if let Some((since, status)) = &endpoint_gone
-                && now >= *since + ENDPOINT_GONE_GRACE
+                && now >= *since + GONE_GRACE
             {
                 return Err(ConductError::EndpointGone(status.clone()));
             }
@@ -290,8 +288,7 @@ impl Conductor<'_> {
         let ready = &local.child.ready;
         sources.follow_endpoint(ready.pid);
         self.collector.event_over(event, clock::mono());
-        let title = events::title(event, self.plan.events[event].kind.as_str());
-        self.ui.tell(&format!("{title}: the endpoint is back, pid {}", ready.pid));
+        self.ui.tell(&events::back_again(self.plan, event, ready.pid));
     }
 
     /// Phases and jobs that are due.
@@ -307,8 +304,11 @@ impl Conductor<'_> {
                 progress.enter(Phase::Steady);
             }
         }
-        if self.following.as_mut().is_some_and(|following| following.connected.try_recv().is_ok()) {
-            rollouts.connected(now);
+        if let Some(following) = &mut self.following {
+            if following.connected.try_recv().is_ok() {
+                rollouts.connected(now);
+            }
+            following.is_met |= following.met.try_recv().is_ok();
         }
         while self.has_control()
             && let Some(Begun { job, targets }) = rollouts.poll(now)
@@ -339,6 +339,8 @@ impl Conductor<'_> {
             }
             EndWhen::ExecutionsDone { expect } => {
                 let are_done = match expect {
+                    // Of all slices together.
+                    Some(_) if let Some(following) = &self.following => following.is_met,
                     Some(expect) => progress.last.as_ref().is_some_and(|snapshot| snapshot.executions.terminal() >= expect),
                     None => rollouts.are_over(),
                 };
@@ -403,11 +405,7 @@ impl Conductor<'_> {
         self.keep(&input, begun)?;
         let snapshot = self.collector.second(input);
         let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
-        for (n, row) in snapshot.events.iter().enumerate() {
-            if let Some(words) = events::back_in_words(n, before.get(n), row) {
-                self.ui.tell(&words);
-            }
-        }
+        events::back_since(before, &snapshot.events).for_each(|words| self.ui.tell(&words));
         self.show(&snapshot, progress)
     }
 
@@ -512,14 +510,6 @@ fn unreachable(things: u64, progress: &Progress, elapsed: Duration) -> ConductEr
     let most = errors.filter(|(key, _)| key.operation.is_connecting()).max_by_key(|(_, tally)| tally.count);
     let example = most.map_or_else(|| "no error was seen".into(), |(_, tally)| tally.example.clone());
     ConductError::Unreachable { things, seconds: elapsed.as_secs(), example }
-}
-
-/// Never, where there is nothing to wait for.
-async fn sleep_until(at: Option<Mono>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn news(local: Option<&mut LocalEndpoint>) -> ChildEvent {

@@ -6,7 +6,7 @@ use iot_jobs::RequestKind;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::topic::{RequestTopic, Topic, TopicKind};
 use iot_policy::Action;
-use load_metrics::{DENIED_KIND, ErrorKey, ErrorTally, Operation};
+use load_metrics::{DENIED_KIND, ErrorKey, ErrorTally, Interval, Operation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -16,7 +16,7 @@ use strum::IntoEnumIterator as _;
 /// Why the log cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("read the log of decisions: {0}")]
-pub(super) struct DenialsError(#[from] io::Error);
+pub struct DenialsError(#[from] io::Error);
 
 /// A line of the log, as far as it matters here.
 #[derive(Deserialize)]
@@ -31,20 +31,34 @@ struct Line<'a> {
 }
 
 /// The log, followed while the endpoint writes it.
-pub(super) struct Denials(LineTail);
+pub(crate) struct Denials {
+    log: LineTail,
+    /// Of a second without an interval to tell of them.
+    untold: Vec<(ErrorKey, ErrorTally)>,
+}
 
 impl Denials {
-    pub(super) fn new(path: &Path) -> Self {
-        Self(LineTail::new(path))
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { log: LineTail::new(path), untold: Vec::new() }
     }
 
-    /// What was denied since the last call, by what was wanted.
+    /// Adds what was denied since the last call to the errors of a second.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub(super) fn read_new(&mut self) -> Result<Vec<(ErrorKey, ErrorTally)>, DenialsError> {
+    pub(crate) fn add_to(&mut self, intervals: &mut [Interval]) -> Result<(), DenialsError> {
+        let denied = self.read_new()?;
+        self.untold.extend(denied);
+        if let Some(interval) = intervals.first_mut() {
+            interval.errors.append(&mut self.untold);
+        }
+        Ok(())
+    }
+
+    /// What was denied since the last call, by what was wanted.
+    fn read_new(&mut self) -> Result<Vec<(ErrorKey, ErrorTally)>, DenialsError> {
         let mut found: BTreeMap<ErrorKey, ErrorTally> = BTreeMap::new();
-        self.0.read_new(|line| {
+        self.log.read_new(|line| {
             // The last line counts what was left out, and names nothing.
             if let Ok(line) = serde_json::from_slice::<Line<'_>>(line)
                 && let Some(key) = key(&line)

@@ -2,6 +2,7 @@
 
 use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, EventPlan, Plan};
+use host::clock;
 use iot_jobs::instant::Mono;
 use load_metrics::format::grouped;
 use load_metrics::{EventRow, PlannedEvent};
@@ -45,6 +46,14 @@ impl EventSchedule {
     }
 }
 
+/// Never, where there is nothing to wait for.
+pub(super) async fn sleep_until(at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The orders to the things, in the order of time.
 pub(crate) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
     let cut = |(n, event): (usize, &EventPlan)| {
@@ -64,14 +73,14 @@ pub(crate) fn cuts(plan: &Plan, roster: &Roster, origin: Mono) -> Vec<Cut> {
     cuts
 }
 
-/// What is to be watched.
-pub(crate) fn planned(plan: &Plan, origin: Mono) -> Vec<PlannedEvent> {
+/// What is to be watched. `tells_return`: somebody tells when an endpoint that was restarted is back; otherwise it counts as back in time.
+pub(crate) fn planned(plan: &Plan, origin: Mono, tells_return: bool) -> Vec<PlannedEvent> {
     let planned = |event: &EventPlan| PlannedEvent {
         kind: event.kind.as_str(),
         at: origin + event.at,
         lasts: event.kind.lasts(),
         is_of_endpoint: event.kind.who().is_none(),
-        ends_on_time: !matches!(event.kind, EventKind::EndpointRestart { .. }),
+        ends_on_time: !tells_return || !matches!(event.kind, EventKind::EndpointRestart { .. }),
     };
     plan.events.iter().map(planned).collect()
 }
@@ -102,15 +111,24 @@ pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<Strin
     Some(format!("{}: {what}", title(n, kind.as_str())))
 }
 
-/// That all things are back, once they are.
-pub(super) fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Option<String> {
+/// Of which events all things are back that were not `before`, in words.
+pub(crate) fn back_since<'a>(before: &'a [EventRow], now: &'a [EventRow]) -> impl Iterator<Item = String> + 'a {
+    now.iter().enumerate().filter_map(|(n, row)| back_in_words(n, before.get(n), row))
+}
+
+fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Option<String> {
     let after = now.back_after.filter(|_| now.is_done && !before.is_some_and(|before| before.is_done))?;
     let things = grouped(now.affected);
     Some(format!("{}: all {things} things are back, {:.1} s after it began", title(event, now.kind), after.as_secs_f64()))
 }
 
+/// That an endpoint that was restarted is back, as another process.
+pub(super) fn back_again(plan: &Plan, event: usize, pid: u32) -> String {
+    format!("{}: the endpoint is back, pid {pid}", title(event, plan.events[event].kind.as_str()))
+}
+
 /// People count from 1.
-pub(super) fn title(event: usize, kind: &str) -> String {
+fn title(event: usize, kind: &str) -> String {
     format!("event {} ({kind})", event + 1)
 }
 

@@ -26,6 +26,8 @@ pub struct LedStart {
     pub at: StartAt,
     /// The leader's clock less this host's.
     pub clock_offset_us: i64,
+    /// The same instant by the monotonic clock, where that is the leader's, too.
+    pub origin: Option<Mono>,
 }
 
 /// What goes back and forth between a run and its leader.
@@ -35,6 +37,8 @@ pub struct Led {
     pub start: oneshot::Receiver<LedStart>,
     /// Every thing of the whole fleet has been connected.
     pub connected: oneshot::Receiver<()>,
+    /// What `end.expect` waits for is done, over the whole fleet.
+    pub met: oneshot::Receiver<()>,
     pub stops: Stops,
     pub seconds: mpsc::Sender<KeptSecond>,
 }
@@ -42,6 +46,8 @@ pub struct Led {
 /// The same once the run goes on.
 pub(super) struct Following {
     pub connected: oneshot::Receiver<()>,
+    pub met: oneshot::Receiver<()>,
+    pub is_met: bool,
     pub seconds: mpsc::Sender<KeptSecond>,
 }
 
@@ -73,5 +79,5 @@ pub(super) async fn start(
     };
     let here = told.at.moved(-told.clock_offset_us);
     let origin = here.wait(slice, ui, stop).await.map_err(|late: Duration| preparing_took(told.at, late))?;
-    Ok(origin.map(|origin| (told.at, origin)))
+    Ok(origin.map(|origin| (told.at, told.origin.unwrap_or(origin))))
 }

@@ -6,22 +6,23 @@ mod checks;
 mod child;
 pub(crate) mod cohorts;
 mod conductor;
-mod denials;
+pub(crate) mod denials;
 pub(crate) mod events;
 mod fleet;
 pub(crate) mod folder;
+pub(crate) mod hosting;
 pub(crate) mod jobs;
 pub(crate) mod led;
 mod measure;
 mod needs;
 pub(crate) mod observe;
-mod prediction;
+pub(crate) mod prediction;
 mod process;
 mod progress;
 pub(crate) mod run_info;
 mod series;
 mod shard;
-pub(crate) mod shared_endpoint;
+mod shared_endpoint;
 mod sources;
 mod stagger;
 pub(crate) mod starts;
@@ -32,6 +33,7 @@ pub(crate) mod ui;
 mod user_folder;
 pub(crate) mod verdict;
 
+pub(crate) use conductor::LOST_AFTER;
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
 pub(crate) use folder::results_root;
 pub use jobs::cleanup::JobsAfterwards;
@@ -41,6 +43,7 @@ pub use observe::Gauges;
 pub use series::run_series;
 pub(crate) use shard::late_s;
 pub use shard::{ShardOptions, ShardStart, StartAt};
+pub use shared_endpoint::SharedEndpoint;
 pub(crate) use stop::StopRequests;
 pub(crate) use targets::aws::needs_account;
 pub use targets::check as check_target;
@@ -58,8 +61,9 @@ use crate::slice::Slice;
 use conductor::{ConductError, Conductor, Ended, Ending};
 use folder::RunsOn;
 use host::clock;
+use iot_jobs::NameError;
 use iot_jobs::instant::Mono;
-use iot_jobs::{ControlError, JobId, NameError};
+use jobs::rollouts::ScheduleError;
 use jobs::run_id::{RunIdError, run_id, with_run_id};
 use led::{Following, Led, LedError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
@@ -72,7 +76,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use targets::{Folders, TargetError};
+use targets::{Driver, Folders, TargetError};
 use thing_transport::credentials::Credentials;
 use tokio::runtime::Runtime;
 use ui::{Ui, say};
@@ -166,8 +170,8 @@ enum RunError {
     Name(#[from] NameError),
     #[error("{0}")]
     RunId(#[from] RunIdError),
-    #[error("schedule job {job}: {why}")]
-    Schedule { job: JobId, why: ControlError },
+    #[error("{0}")]
+    Schedule(#[from] ScheduleError),
     #[error("start the runtime: {0}")]
     Runtime(#[source] std::io::Error),
     #[error("listen for signals: {0}")]
@@ -275,7 +279,7 @@ fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
     let run = match shard.as_ref().map(|shard| &shard.start) {
         None => run_id(None),
         Some(ShardStart::At(start_at)) => run_id(Some(&start_at.rfc3339())),
-        Some(ShardStart::Led { run_id }) => run_id.clone(),
+        Some(ShardStart::Led { run_id, .. }) => run_id.clone(),
     };
     let plan_of_run = with_run_id(plan.clone(), &run)?;
     // Whoever compares runs looks at the scenario, which is the same for all of them.
@@ -332,12 +336,14 @@ async fn carry_out(
     let slice = setup.slice();
     let never_begun =
         || Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None };
-    if let TargetPlan::Emulator(emulator) = &plan.target {
-        jobs::rollouts::check_schedules(plan, emulator, clock::epoch_ms()).map_err(|(job, why)| RunError::Schedule { job, why })?;
+    let shared = shard.as_ref().and_then(ShardOptions::endpoint);
+    if shared.is_none() {
+        jobs::rollouts::check_schedules(plan, clock::epoch_ms())?;
     }
     let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none() && shard.is_none());
+    let folders = Folders { results: writer.dir(), certs: certs.as_deref() };
     let mut target = tokio::select! {
-        target = targets::bring_up(plan, roster, slice, Folders { results: writer.dir(), certs: certs.as_deref() }, ui) => target?,
+        target = targets::bring_up(plan, roster, Driver { slice, shared }, folders, ui) => target?,
         () = stop.next() => return Ok(never_begun()),
     };
     let predicted = prediction.made().await;
@@ -348,8 +354,8 @@ async fn carry_out(
         (Some(ShardStart::At(start_at)), _) => {
             start_at.wait(slice, ui, stop).await.map_err(|late| preparing_took(*start_at, late))?
         }
-        (Some(ShardStart::Led { .. }), Some(Led { ready, start, connected, seconds, .. })) => {
-            following = Some(Following { connected, seconds });
+        (Some(ShardStart::Led { .. }), Some(Led { ready, start, connected, met, seconds, .. })) => {
+            following = Some(Following { connected, met, is_met: false, seconds });
             led::start((ready, start), (slice, *shards), ui, stop).await?.map(|(start_at, origin)| {
                 writer.set_shard_start(start_at.rfc3339());
                 origin
@@ -363,7 +369,8 @@ async fn carry_out(
     let measuring = step.as_ref().map(|measure| Measuring::new(measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
-    let expired = target.local.as_mut().map_or_else(BTreeMap::new, |local| std::mem::take(&mut local.expired));
+    let expired = std::mem::take(&mut target.expired);
+    let has_endpoint = target.local.is_some();
     let planned = planned(plan, roster, credentials, expired, starts).filter(|thing| slice.has(thing.position));
     let settings = FleetSettings {
         endpoints: std::mem::take(&mut target.endpoints),
@@ -384,9 +391,9 @@ async fn carry_out(
         things: roster.names().to_vec(),
         cohorts: plan.cohorts.iter().map(|cohort| cohort.name.clone()).collect(),
         transports: plan.transports().into_iter().map(|transport| transport.as_str().into()).collect(),
-        has_service: matches!(plan.target, TargetPlan::Emulator(_)),
+        has_service: has_endpoint,
         thresholds: plan.thresholds.clone(),
-        events: events::planned(plan, origin),
+        events: events::planned(plan, origin, has_endpoint),
         cores: host.cores,
     });
     collector.drives(things);

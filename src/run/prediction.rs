@@ -24,11 +24,11 @@ fn is_worth_it(plan: &Plan) -> bool {
 }
 
 /// A forecast in the making, beside the preparations of the run.
-pub(super) struct Prediction(Option<JoinHandle<Result<Vec<RolloutTotals>, ForecastError>>>);
+pub(crate) struct Prediction(Option<JoinHandle<Result<Vec<RolloutTotals>, ForecastError>>>);
 
 impl Prediction {
     /// Only where it `is_wanted`, and worth it. Must be called within a runtime.
-    pub(super) fn start(plan: &Plan, roster: &Roster, results: &Path, is_wanted: bool) -> Self {
+    pub(crate) fn start(plan: &Plan, roster: &Roster, results: &Path, is_wanted: bool) -> Self {
         let (plan, roster, dir): (Plan, Roster, PathBuf) = (plan.clone(), roster.clone(), results.join(FORECAST_FOLDER));
         Self(
             (is_wanted && is_worth_it(&plan)).then(|| tokio::task::spawn_blocking(move || forecast::predict(&plan, &roster, &dir))),
@@ -36,7 +36,7 @@ impl Prediction {
     }
 
     /// The jobs of the forecast; none where it is not worth it, or could not be made, which the log tells: a run does without.
-    pub(super) async fn made(self) -> Vec<RolloutTotals> {
+    pub(crate) async fn made(self) -> Vec<RolloutTotals> {
         let Some(making) = self.0 else { return Vec::new() };
         match making.await {
             Ok(Ok(rollouts)) => rollouts,
@@ -50,7 +50,7 @@ impl Prediction {
 }
 
 /// How far the jobs of a run are from those of its forecast.
-pub(super) fn compare(predicted: &[RolloutTotals], measured: &[RolloutTotals]) -> Vec<PredictedRollout> {
+pub(crate) fn compare(predicted: &[RolloutTotals], measured: &[RolloutTotals]) -> Vec<PredictedRollout> {
     let of_job = |rollout: &RolloutTotals| {
         let is = measured.iter().find(|is| is.job == rollout.job)?;
         let errors = rollout.seconds_to.iter().zip(&is.seconds_to).map(|pair| match pair {
@@ -63,7 +63,7 @@ pub(super) fn compare(predicted: &[RolloutTotals], measured: &[RolloutTotals]) -
 }
 
 /// What differs by more than the error that a forecast states, in words.
-pub(super) fn findings(predicted: &[PredictedRollout]) -> Vec<String> {
+pub(crate) fn findings(predicted: &[PredictedRollout]) -> Vec<String> {
     let of_job = |rollout: &PredictedRollout| {
         let milestones = MILESTONES.iter().zip(rollout.seconds_to.iter().zip(&rollout.error_share));
         let is_off = |(percent, (seconds, error)): (&u64, (&Option<f64>, &Option<f64>))| {

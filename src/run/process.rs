@@ -38,3 +38,31 @@ impl ProcessWatch {
         if told > 0 { told } else { self.process.fd_count().map_or(0, |count| count as u64) }
     }
 }
+
+/// Watches an endpoint that may be stopped and started again.
+pub(super) struct EndpointWatch {
+    process: Option<ProcessWatch>,
+    /// CPU seconds as they were last seen, and of the processes that were there before.
+    cpu_seconds: f64,
+    cpu_seconds_before: f64,
+}
+
+impl EndpointWatch {
+    #[must_use]
+    pub(super) fn new(pid: u32) -> Self {
+        Self { process: ProcessWatch::new(pid), cpu_seconds: 0.0, cpu_seconds_before: 0.0 }
+    }
+
+    /// CPU since the last look, memory now; `None` while there is no process.
+    pub(super) fn look(&mut self) -> Option<ProcessUsage> {
+        let usage = self.process.as_mut().and_then(ProcessWatch::look)?;
+        self.cpu_seconds = self.cpu_seconds_before + usage.cpu_seconds;
+        Some(ProcessUsage { cpu_seconds: self.cpu_seconds, ..usage })
+    }
+
+    /// It is another process from now on; CPU seconds go on from those of the one before.
+    pub(super) fn follow(&mut self, pid: u32) {
+        self.process = ProcessWatch::new(pid);
+        self.cpu_seconds_before = self.cpu_seconds;
+    }
+}

@@ -1,5 +1,6 @@
 //! A run of which this process drives one slice: what such a run cannot be, and the moment at which all of its processes begin.
 
+use super::shared_endpoint::SharedEndpoint;
 use super::stop::StopRequests;
 use super::ui::Ui;
 use crate::report::ShardTotals;
@@ -31,8 +32,9 @@ pub struct ShardOptions {
 pub enum ShardStart {
     /// The command line of each of them.
     At(StartAt),
-    /// A leader, once all of them are ready; `run_id` is what the ids of jobs in an account end with.
-    Led { run_id: String },
+    /// A leader, once all of them are ready; `run_id` is what the ids of jobs in an account end with, and `endpoint` is there where the leader
+    /// has started it.
+    Led { run_id: String, endpoint: Option<SharedEndpoint> },
 }
 
 /// The instant of the wall clock, in UTC, at which second 0 of all shards begins.
@@ -169,12 +171,23 @@ impl ShardOptions {
                 rollout.name
             ));
         }
-        if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when {
+        if let EndWhen::ExecutionsDone { expect: Some(expect) } = plan.end.when
+            && !is_led
+        {
             return Err(format!(
-                "{option}: no shard knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
+                "--shard: no shard knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
             ));
         }
         Ok(())
+    }
+
+    /// The endpoint of the run's own, where a leader has started it.
+    #[must_use]
+    pub(super) fn endpoint(&self) -> Option<&SharedEndpoint> {
+        match &self.start {
+            ShardStart::Led { endpoint, .. } => endpoint.as_ref(),
+            ShardStart::At(_) => None,
+        }
     }
 
     /// For the manifest of a run that begins.
@@ -182,7 +195,7 @@ impl ShardOptions {
     pub(super) fn totals(&self) -> ShardTotals {
         let (start_at, run_id) = match &self.start {
             ShardStart::At(start_at) => (start_at.rfc3339(), None),
-            ShardStart::Led { run_id } => (String::new(), Some(run_id.clone())),
+            ShardStart::Led { run_id, .. } => (String::new(), Some(run_id.clone())),
         };
         ShardTotals { slice: self.slice, start_at, run_id, limit_reached: false, uncreated: Vec::new() }
     }

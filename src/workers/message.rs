@@ -6,6 +6,8 @@
 use super::PART_BYTES;
 use crate::preflight::HostFacts;
 use crate::report::{INTERVALS, MANIFEST, SCENARIO, Verdict};
+use crate::run::SharedEndpoint;
+use iot_jobs::instant::Mono;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,9 @@ pub struct RunPlan {
     pub wait_s: u64,
     /// How long NATS may be away.
     pub away_s: u64,
+    /// Where the leader has started the endpoint: workers and leader are on one host then.
+    #[serde(default)]
+    pub endpoint: Option<SharedEndpoint>,
 }
 
 #[derive(Deserialize)]
@@ -212,8 +217,12 @@ pub struct Beat {
     pub order: Order,
     /// When all slices start; RFC 3339, by the leader's clock.
     pub start_at: Option<String>,
+    /// The same instant by the monotonic clock, where workers and leader are on one host.
+    pub origin: Option<Mono>,
     /// Whether every thing of the whole fleet has been connected.
     pub connected: bool,
+    /// Whether as many executions have ended as `end.expect` waits for.
+    pub met: bool,
 }
 
 /// Header, and what is behind it.
@@ -251,6 +260,7 @@ mod tests {
             jobs_id: "20261129T183000Z".into(),
             wait_s: 300,
             away_s: 600,
+            endpoint: None,
         }
     }
 

@@ -368,6 +368,67 @@ fn figures_that_are_none_are_told_and_break_nothing() {
 
 // ------------------------------------------------------------------------------------------------------------------------- how large
 
+/// A run of so many workers, of which the last one was lost.
+fn workers(run: &Run, count: usize) {
+    let second = json!({ "p50": 0.1, "p90": 0.2, "p99": 0.75, "max": 1.0 });
+    let worker = |n: usize| {
+        let is_lost = n + 1 == count;
+        json!({
+            "slice": format!("{n}/{count}"), "dir": format!("workers/slice-{n:03}"), "verdict": if is_lost { "RUNNING" } else { "PASS" },
+            "exit_code": (!is_lost).then_some(0), "shards": 1, "things": 200, "started_at": "2026-01-01T00:00:00Z", "finished_at": null,
+            "host": { "hostname": format!("node-{n}"), "kernel": "6.1", "cores": 2, "memory_available_bytes": 1, "descriptors": 1,
+                "ephemeral_ports": 1 },
+            "pid": 4_000 + n, "version": "1.2.3", "run_s": if is_lost { 3 } else { 7 }, "silent_s": if is_lost { 4 } else { 0 },
+            "messages": 70, "busy": { "mean": 0.25, "max": 0.5 }, "lateness_ms": second, "connect_ms": second,
+            "clock": { "offset_ms": -0.5, "uncertainty_ms": 0.25 },
+            "findings": if n == 1 { vec!["shard 0 was busy <99 %>"] } else { Vec::new() },
+        })
+    };
+    run.edit(|manifest| {
+        manifest["mode"] = "merged".into();
+        manifest["merged"] = (0..count).map(worker).collect();
+    });
+    let mut rows = "t_s,slice,connected,messages_in_per_s,messages_out_per_s,busy,lateness_ms_p99\n".to_owned();
+    for t_s in 1..=7 {
+        (0..count).for_each(|n| writeln!(rows, "{t_s},{n}/{count},200,{},{},0.25,0.75", t_s * n, t_s).unwrap());
+    }
+    fs::write(run.path("shards.csv"), rows).unwrap();
+}
+
+#[test]
+fn each_worker_has_a_row_and_a_part_of_its_own_with_its_figures() {
+    let run = Run::whole(true);
+    workers(&run, 54);
+    let page = run.page_again();
+    let section = &page.by_id("shards").text;
+    for part in [
+        "The workers of the run",
+        "Slice 53/54: 200 things on node-53, RUNNING",
+        "4053",
+        "shard 0 was busy <99 %>",
+        "-0.50 ± 0.25 ms",
+    ] {
+        assert!(section.contains(part), "{part}: {section}");
+    }
+    let details = page.all("details").filter(|details| details.get("class") == Some("shard")).count();
+    assert_eq!((details, page.all("figure").filter(|figure| figure.get("id").unwrap().starts_with("shard-")).count()), (54, 54));
+    let chart = page.table("shard-3");
+    assert_eq!(
+        (&chart[0][..], &chart[7][..]),
+        (&["until", "to things", "from things"].map(str::to_owned)[..], &["0:07", "21", "7"].map(str::to_owned)[..])
+    );
+    workers(&run, 900);
+    let page = run.page_again();
+    let section = &page.by_id("shards").text;
+    assert!(section.contains("and 836 more, in run.json and shards.csv") && section.contains("and 800 more rows"), "it is bounded");
+    fs::remove_file(run.path("shards.csv")).unwrap();
+    let page = run.page_again();
+    assert!(
+        page.by_id("shards").text.contains("Slice 3/900") && !page.text.contains("Messages of slice"),
+        "without the file no chart"
+    );
+}
+
 #[test]
 fn a_page_is_bounded_however_much_there_is_to_tell() {
     let run = Run::whole(true);

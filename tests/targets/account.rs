@@ -1,15 +1,7 @@
 //! `kind = "aws"`, with the local endpoint as the account; and jobs that others create.
 
-use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, in_account, mqtt};
-use aws_signing::keyring::Keyring;
-use fleetsim::aws::client::ControlEndpoint;
-use fleetsim::aws::control::{ControlClient, provision};
-use host::tls;
-use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, create_job, in_account, mqtt};
 use std::process::{Output, Stdio};
-use std::sync::Arc;
 
 pub(crate) const WORK: &str = "[behavior.quick]\nreaction = '0s'\nstep = '20ms'\nupdates = 1\n";
 
@@ -117,30 +109,6 @@ fn a_build_without_the_feature_refuses_with_the_remedy() {
     let serve = bench.serve(&["--things", "5"]);
     let told = assert_code(&run(&bench, &serve, &aws(5, "region = 'us-east-1'", ROLLOUT), |_| {}), 1);
     assert!(told.contains("--features aws"), "{told}");
-}
-
-/// Creates a job for all things through the API listener, as somebody else would.
-pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str, document: &str) {
-    let ca = CertificateDer::from_pem_file(bench.path("pki/ca.cert.pem")).unwrap();
-    let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
-    let file = bench.text("pki/aws-credentials");
-    let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
-    let door = ControlEndpoint {
-        addresses: vec![serve.api.parse().unwrap()],
-        authority: serve.api.clone(),
-        region: "us-east-1".into(),
-        tls: Some((tls, ServerName::try_from("localhost").unwrap())),
-    };
-    let client = ControlClient::new(door, Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key"))));
-    let group = GroupName::new("all").unwrap();
-    let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
-    let document = JobDocument::from_valid_json(document);
-    let create = CreateJob::new(JobId::new(job).unwrap(), vec![JobTarget::Group(group.clone())], document);
-    let work = async {
-        provision(&client, &[], &[(group, members)], |_, _| {}).await?;
-        client.create_job(&create).await
-    };
-    tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap();
 }
 
 fn jobs_of_others(end: &str) -> Vec<Vec<String>> {

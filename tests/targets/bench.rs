@@ -1,13 +1,20 @@
 //! What these tests have in common: a folder with certificates, runs in it, and certificates of every kind.
 
 use assert_cmd::cargo::cargo_bin;
+use aws_signing::keyring::Keyring;
 use dev_pki::{Store, StoreSpec};
-use iot_jobs::ThingName;
+use fleetsim::aws::client::ControlEndpoint;
+use fleetsim::aws::control::{ControlClient, provision};
+use host::tls;
+use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A folder of its own, with a store in `pki`.
@@ -147,6 +154,30 @@ pub(crate) fn mqtt(port: &str, things: usize, tls: &str, rest: &str) -> String {
 }
 
 pub(crate) const EACH_ITS_OWN: &str = "cert = 'pki/things/{thing}.cert.pem'\nkey = 'pki/things/{thing}.key.pem'";
+
+/// Creates a job for all things through the API listener, as somebody else would.
+pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str, document: &str) {
+    let ca = CertificateDer::from_pem_file(bench.path("pki/ca.cert.pem")).unwrap();
+    let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
+    let file = bench.text("pki/aws-credentials");
+    let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
+    let door = ControlEndpoint {
+        addresses: vec![serve.api.parse().unwrap()],
+        authority: serve.api.clone(),
+        region: "us-east-1".into(),
+        tls: Some((tls, ServerName::try_from("localhost").unwrap())),
+    };
+    let client = ControlClient::new(door, Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key"))));
+    let group = GroupName::new("all").unwrap();
+    let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
+    let document = JobDocument::from_valid_json(document);
+    let create = CreateJob::new(JobId::new(job).unwrap(), vec![JobTarget::Group(group.clone())], document);
+    let work = async {
+        provision(&client, &[], &[(group, members)], |_, _| {}).await?;
+        client.create_job(&create).await
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(work).unwrap();
+}
 
 /// The account that `serve` is, for a command in the folder of a bench.
 pub(crate) fn in_account(command: &mut Command, serve: &Serve) {

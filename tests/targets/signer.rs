@@ -1,7 +1,6 @@
 //! Files that somebody else has signed.
 
-use crate::account::create_job;
-use crate::bench::{Bench, EACH_ITS_OWN, assert_code, mqtt};
+use crate::bench::{Bench, EACH_ITS_OWN, assert_code, create_job, mqtt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Every way in at an endpoint that is not the run's own: ports, certificates where they are shown, keys where they sign.
 
-use crate::account::{ROLLOUT, WORK, aws, create_job, run};
-use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, mqtt};
+use crate::account::{ROLLOUT, WORK, aws, run};
+use crate::bench::{Bench, EACH_ITS_OWN, Guard, Serve, assert_code, create_job, mqtt};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 

@@ -9,5 +9,4 @@ mod failures;
 mod nats;
 mod refused;
 mod secured;
-#[cfg(feature = "aws")]
 mod whole;

@@ -231,8 +231,13 @@ impl<'a> Fleet<'a> {
     }
 
     pub(crate) fn merge(&self, out: &str) -> std::process::Output {
+        self.merge_with(out, &[])
+    }
+
+    /// The folders of the workers, and others.
+    pub(crate) fn merge_with(&self, out: &str, more: &[&str]) -> std::process::Output {
         let folders: Vec<String> = (0..self.slices).map(|index| format!("worker-{index}")).collect();
         let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
-        self.bench.run(&[&["merge", out][..], &folders].concat())
+        self.bench.run(&[&["merge", out][..], more, &folders].concat())
     }
 }

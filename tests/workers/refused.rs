@@ -125,18 +125,15 @@ fn what_cannot_be_led_is_said_before_anything_is_there() {
     let emulator = "name = 's'\n[fleet]\nthings = 4\n[end]\nduration = '1s'";
     let expecting = "name = 's'\n[target]\nkind = 'mqtt'\nhost = 'h'\n[target.tls]\ncert = 'c'\nkey = 'k'\n[fleet]\nthings = 3\n[end]\nexpect = 3";
     let idle = &expecting.replace("expect = 3", "duration = '1s'");
-    let restart = emulator
-        .replace("[end]\nduration = '1s'", "[[event]]\nat = '1s'\nkind = 'endpoint-restart'\nfor = '1s'\n[end]\nduration = '5s'");
     for (scenario, args, why) in [
-        (emulator, "--slices 2 --over nats://127.0.0.1:1", "needs an endpoint that all workers reach"),
+        (emulator, "--slices 2 --over tls://nats.example:4222 --nats-creds c", "needs an endpoint that all workers reach"),
         (emulator, "--slices 5", "a fleet of 4 things cannot be cut into 5 slices"),
         (emulator, "--slices 2 --over nats://nats.example:4222", "without TLS only on this host"),
         (emulator, "--slices 2 --over tls://nats.example:4222", "--nats-creds FILE"),
         (emulator, "--slices 2 --over http://127.0.0.1", "http:// is not spoken"),
         (emulator, "--slices 2 --run a.b", "no id of a run"),
         (emulator, "--slices 2 --wait soon", "--wait soon"),
-        (expecting, "--slices 2 --over nats://127.0.0.1:1", "use end.idle or end.duration"),
-        (&restart, "--slices 2", "the event endpoint-restart is for an endpoint that one process starts"),
+        (expecting, "--shard 0/2 --start-at 2099-11-29T18:30:00Z", "use end.idle or end.duration"),
         (emulator, "--over nats://127.0.0.1:1", "--slices"),
         (emulator, "--on-lost continue", "--slices"),
         (emulator, "--slices 2 --nats-ca x", "--slices N --over URL"),

@@ -127,6 +127,13 @@ impl AwsCredentials {
         Ok(credentials)
     }
 
+    /// Those that are there.
+    pub(super) fn open(path: &Path) -> Result<Self, PkiError> {
+        let text = fs::read_to_string(path).map_err(|source| PkiError::File { doing: "read", path: path.into(), source })?;
+        let broken = || PkiError::Broken { path: path.into(), why: "it has no credentials of profile [default]".into() };
+        Self::parse(&text).ok_or_else(broken)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let profile =
             text.lines().map(str::trim).skip_while(|line| *line != "[default]").skip(1).take_while(|line| !line.starts_with('['));

@@ -139,6 +139,15 @@ impl Store {
         Ok((Self { dir: dir.into(), ca: authority.certificate(), credentials }, made))
     }
 
+    /// The store that another maker has made in this folder, as it is.
+    ///
+    /// # Errors
+    /// When there is none, or its CA or credentials cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, PkiError> {
+        let authority = Authority::open(dir)?;
+        Ok(Self { dir: dir.into(), ca: authority.certificate(), credentials: AwsCredentials::open(&dir.join("aws-credentials"))? })
+    }
+
     /// The folder of the store.
     #[must_use]
     pub fn dir(&self) -> &Path {

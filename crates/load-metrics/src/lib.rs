@@ -48,7 +48,7 @@ pub use recorder::Recorder;
 pub use recovery::{EventRow, PlannedEvent};
 pub use sample::{Measure, Operation, Outcome, Sample, Scope, ThingEvent, ThingEventKind};
 pub use scope::{SCOPES_MAX, ScopeId};
-pub use shard_second::{Bounds, ShardSecond};
+pub use shard_second::{Bounds, ShardFigures, ShardSecond};
 pub use shards::{LastSeconds, ShardReasons, Shards};
 pub use snapshot::{OperationRow, ProcessUsage, ScopeName, Snapshot, TaggedTimes};
 pub use threshold::{Check, Comparison, ExecutionCount, Metric, OperationCount, Statistic, Threshold, ThresholdRow};

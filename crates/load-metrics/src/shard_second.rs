@@ -4,6 +4,7 @@
 use super::collector::SecondInput;
 use super::histogram::{COUNT_MAX, Distribution, Resolution};
 use super::interval::{Counts, ErrorTally, Interval, Metered, OperationInterval, SessionChangeKind};
+use super::sample::Operation;
 use super::scope::ScopeId;
 use super::snapshot::ProcessUsage;
 use crate::Phase;
@@ -46,6 +47,21 @@ pub struct Bounds {
     pub threads: usize,
 }
 
+/// What a shard did in a second, in few numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ShardFigures {
+    /// Things whose session is subscribed, at its end.
+    pub connected: u64,
+    /// PUBLISH packets that its things received.
+    pub messages_in: u64,
+    /// PUBLISH packets that its things sent.
+    pub messages_out: u64,
+    /// CPU time of its busiest thread, as a share of one core.
+    pub busy: f64,
+    /// The generator's own delay, 99th percentile; `None` where nothing was sent.
+    pub lateness_ms: Option<f64>,
+}
+
 impl<'a> ShardSecond<&'a [Interval]> {
     /// The second that the shard's own collector is about to take in.
     #[must_use]
@@ -78,6 +94,36 @@ impl ShardSecond {
         }
         small(self.intervals_lost)?;
         self.intervals.iter().try_for_each(|interval| check_interval(interval, bounds))
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub fn figures(&self) -> ShardFigures {
+        let connected: i64 = self.intervals.iter().map(|interval| interval.connected).sum();
+        ShardFigures {
+            connected: u64::try_from(connected).unwrap_or(0),
+            messages_in: self.intervals.iter().map(|interval| interval.messages_in).sum(),
+            messages_out: self.intervals.iter().map(|interval| interval.messages_out).sum(),
+            busy: self.intervals.iter().map(|interval| interval.busy.as_secs_f64()).fold(0.0, f64::max),
+            lateness_ms: self.lateness().latency(Resolution::SHORT).map(|latency| latency.p99),
+        }
+    }
+
+    /// The generator's own delay.
+    #[must_use]
+    pub fn lateness(&self) -> Distribution {
+        let mut lateness = Distribution::default();
+        self.intervals.iter().for_each(|interval| lateness.merge(&interval.lateness));
+        lateness
+    }
+
+    /// Service times of an operation of all its things.
+    #[must_use]
+    pub fn times(&self, operation: Operation) -> Distribution {
+        let mut times = Distribution::default();
+        let parts = self.intervals.iter().flat_map(|interval| &interval.operations);
+        parts.filter(|part| part.operation == operation && part.scope == ScopeId::ALL).for_each(|part| times.merge(&part.service));
+        times
     }
 
     /// The same with its instants counted from another origin.
@@ -150,7 +196,7 @@ fn check_distribution(distribution: &Distribution, resolution: Resolution) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+    use crate::{Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
     use std::time::Duration;
 
     const ORIGIN: Mono = Mono(7_000_000_000);
@@ -193,6 +239,19 @@ mod tests {
         assert_eq!(interval.operations, second.intervals[0].operations);
         assert_eq!(moved.from_origin(ORIGIN), second, "and back");
         assert_eq!(second.from_origin(Mono(0)).jobs[0].1, Mono(7_000_000));
+    }
+
+    #[test]
+    fn a_second_comes_to_few_numbers() {
+        let mut second = second();
+        second.intervals.truncate(1);
+        (second.intervals[0].messages_in, second.intervals[0].busy) = (3, Duration::from_millis(250));
+        let more = Interval { connected: 2, messages_out: 4, busy: Duration::from_millis(500), ..Interval::default() };
+        second.intervals.push(more);
+        let expected = ShardFigures { connected: 3, messages_in: 3, messages_out: 4, busy: 0.5, lateness_ms: None };
+        assert_eq!(second.figures(), expected);
+        let update = second.times(Operation::Update).latency(Resolution::of(Operation::Update, false)).unwrap();
+        assert!((update.p50 - 10.0).abs() < 0.1 && second.times(Operation::StartNext).is_empty(), "{update:?}");
     }
 
     type Spoil = fn(&mut ShardSecond);

@@ -8,6 +8,7 @@ mod limits;
 mod run;
 mod scale;
 mod sections;
+mod shard_lines;
 mod text;
 mod timeline;
 

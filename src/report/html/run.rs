@@ -5,6 +5,7 @@ use super::demand::{QuotaUse, quota_uses};
 use super::histograms::{self, AllTimes};
 use super::limits;
 use super::scale::Scale;
+use super::shard_lines::{self, ShardLines};
 use super::timeline::{Line, Merge, Timeline};
 use crate::check;
 use crate::report::hlog_reader;
@@ -55,6 +56,8 @@ pub(super) struct Run<'a> {
     pub(super) predicted: Vec<Job>,
     pub(super) errors: Vec<ErrorRow>,
     pub(super) quota_uses: Vec<QuotaUse>,
+    /// Of a merged run, by slice.
+    pub(super) shards: BTreeMap<String, ShardLines>,
     /// What could not be read.
     pub(super) notes: Notes,
     seconds: BTreeMap<String, Vec<Row>>,
@@ -116,12 +119,13 @@ impl<'a> Run<'a> {
             sheet.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect()
         });
         let errors = errors(&Sheet::read(dir, tables::ERRORS, None, &mut notes));
+        let shards = shard_lines::read(dir, manifest, &timeline, &mut notes);
         let events = manifest.events.iter().take(MOMENTS_MAX).map(span).collect();
         let moments = Moments { phases: phases(&timeseries), events };
         let more = notes.len().saturating_sub(NOTES_MAX);
         notes.truncate(NOTES_MAX);
         notes.extend((more > 0).then(|| format!("and {more} more places cannot be read")));
-        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, quota_uses, notes, seconds }
+        Self { manifest, timeline, moments, times, operations, jobs, predicted, errors, quota_uses, shards, notes, seconds }
     }
 
     /// A figure of `timeseries.csv`; `None` where no second has it.

@@ -6,7 +6,7 @@ use super::super::targets::ControlPlane;
 use crate::aws::client::CallError;
 use crate::aws::control::JobState;
 use crate::aws::journal::JournalError;
-use crate::scenario::plan::{EmulatorPlan, Plan, RolloutPlan, RolloutStart};
+use crate::scenario::plan::{Plan, RolloutPlan, RolloutStart, TargetPlan};
 use iot_jobs::instant::Mono;
 use iot_jobs::{ControlError, CreateJob, JobConfig, JobDocument, JobId, JobTarget};
 use load_metrics::RolloutRow;
@@ -126,7 +126,7 @@ impl<'a> Rollouts<'a> {
         let create = create_job(self.plan, rollout, place.n, target, control.documents.get(&place.rollout));
         let (client, job) = (Arc::clone(&control.client), create.job_id.clone());
         let begun = Begun { job: job.clone(), targets: control.groups.targets_in(place.rollout, control.slice) };
-        if !control.creates() {
+        if !control.creates {
             self.open.insert(job, OpenJob { targets, is_seen: false });
             return Some(begun);
         }
@@ -244,15 +244,24 @@ pub(crate) fn create_job(
     }
 }
 
-/// Refuses what the endpoint would refuse of schedules if the jobs were created at `now_ms`: later they are no better.
+/// A job that the endpoint would refuse for its times.
+#[derive(Debug, thiserror::Error)]
+#[error("schedule job {job}: {why}")]
+pub(crate) struct ScheduleError {
+    job: JobId,
+    why: ControlError,
+}
+
+/// Refuses what the endpoint of a run's own would refuse of schedules if the jobs were created at `now_ms`: later they are no better.
 ///
 /// # Errors
 /// With the first job whose times are out of their limits.
-pub(crate) fn check_schedules(plan: &Plan, emulator: &EmulatorPlan, now_ms: i64) -> Result<(), (JobId, ControlError)> {
+pub(crate) fn check_schedules(plan: &Plan, now_ms: i64) -> Result<(), ScheduleError> {
+    let TargetPlan::Emulator(emulator) = &plan.target else { return Ok(()) };
     plan.rollouts.iter().try_for_each(|rollout| match &rollout.settings.scheduling {
         Some(scheduling) => scheduling
             .check(rollout.settings.target_selection, now_ms, emulator.endpoint.minute)
-            .map_err(|error| (rollout.jobs[0].clone(), error)),
+            .map_err(|why| ScheduleError { job: rollout.jobs[0].clone(), why }),
         None => Ok(()),
     })
 }

@@ -12,7 +12,7 @@ use host::tls::{self, PairError};
 use iot_jobs::ThingName;
 use iot_jobs::wire::signature::SignerKey;
 use rustls::RootCertStore;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thing_transport::credentials::Credentials;
@@ -34,7 +34,15 @@ impl Files {
     /// When the provider lacks what TLS needs.
     pub(super) fn into_target(self, endpoints: Vec<Endpoint>, control: Option<ControlPlane>) -> Result<Target, rustls::Error> {
         let tls = Arc::new(tls::client_config(self.roots, None)?);
-        Ok(Target { endpoints, tls, credentials: self.credentials, signer: self.signer, control, local: None })
+        Ok(Target {
+            endpoints,
+            tls,
+            credentials: self.credentials,
+            expired: BTreeMap::new(),
+            signer: self.signer,
+            control,
+            local: None,
+        })
     }
 }
 

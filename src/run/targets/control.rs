@@ -16,8 +16,10 @@ pub(in crate::run) struct ControlPlane {
     pub client: Arc<ControlClient>,
     /// Who the rollouts are for.
     pub groups: Arc<TargetGroups>,
-    /// What this process drives of the fleet: the first of several creates the jobs, the others look how they stand.
+    /// What this process drives of the fleet.
     pub slice: Slice,
+    /// Whether it creates the jobs; who does not looks how they stand.
+    pub creates: bool,
     /// In place of the plan's, by place of the rollout: documents that name a file.
     pub documents: BTreeMap<usize, JobDocument>,
     /// What becomes of jobs and groups when the run is over; absent where they end with their endpoint, or another process sees to it.
@@ -25,13 +27,9 @@ pub(in crate::run) struct ControlPlane {
 }
 
 impl ControlPlane {
+    /// Of several processes the first one creates the jobs.
     pub(super) fn new(client: Arc<ControlClient>, groups: TargetGroups, slice: Slice) -> Self {
-        Self { client, groups: Arc::new(groups), slice, documents: BTreeMap::new(), cleanup: None }
-    }
-
-    /// Whether this process creates the jobs.
-    pub(in crate::run) fn creates(&self) -> bool {
-        self.slice.index() == 0
+        Self { client, groups: Arc::new(groups), slice, creates: slice.index() == 0, documents: BTreeMap::new(), cleanup: None }
     }
 }
 

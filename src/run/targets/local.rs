@@ -3,6 +3,7 @@
 use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::jobs::artifacts::{self, Artifacts};
 use super::super::jobs::groups::{GroupNames, TargetGroups};
+use super::super::shared_endpoint::SharedEndpoint;
 use super::super::ui::Ui;
 use super::super::user_folder::here_or_users;
 use super::control::{ControlPlane, Register, register};
@@ -10,9 +11,10 @@ use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::client::ControlEndpoint;
 use crate::aws::control::ControlClient;
 use crate::aws::upload::ObjectStore;
-use crate::report::{DECISIONS, SERVICE_LEDGER};
+use crate::report::{DECISIONS, ENDPOINT_CONFIG, ENDPOINT_LOG, SERVICE_LEDGER};
 use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
+use crate::slice::Slice;
 use aws_signing::keyring::Keyring;
 use aws_signing::request::Signing;
 use aws_signing::sigv4::AccessKey;
@@ -21,8 +23,11 @@ use host::tls;
 use iot_endpoint::config::EndpointConfig;
 use iot_jobs::ThingName;
 use iot_jobs::wire::control;
+use iot_jobs::wire::signature::SignerKey;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thing_transport::credentials::Credentials;
@@ -36,66 +41,108 @@ pub(in crate::run) struct LocalEndpoint {
     pub child: EndpointChild,
     pub ledger: PathBuf,
     pub decisions: PathBuf,
-    /// Expired certificates, by place, of the things that are to show one.
-    pub expired: BTreeMap<u32, Credentials>,
 }
 
-pub(super) async fn bring_up(
+/// An endpoint that accepts connections, knows the fleet, and has the files of its jobs.
+pub(in crate::run) struct Served {
+    pub local: LocalEndpoint,
+    pub control: ControlPlane,
+    pub shared: SharedEndpoint,
+    store: Store,
+}
+
+/// Starts the endpoint with all that the fleet needs there. Must be called on the main thread: the child dies with the thread that starts it.
+///
+/// # Errors
+/// With what is missing.
+pub(in crate::run) async fn serve(
     plan: &Plan,
     emulator: &EmulatorPlan,
     roster: &Roster,
     Folders { results: out, certs }: Folders<'_>,
     ui: &Ui,
-) -> Result<Target, TargetError> {
+) -> Result<Served, TargetError> {
     let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, GroupNames::default())?);
     let dir = pki_folder(certs, &plan.name)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);
-    let shown = things.iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
-    let (store, made, credentials) = certificates(dir, shown, ui).await?;
+    let shown = things.iter().zip(shows).filter(|(_, shows)| *shows).map(|(thing, _)| thing.clone()).collect();
+    let (store, made) = certificates(dir, shown, ui).await?;
     ui.tell(&format!("certificates: {} made, {} used again", made.issued, made.reused));
 
-    let expired = expired(plan, roster, &store)?;
     let (ledger, decisions) = (out.join(SERVICE_LEDGER), out.join(DECISIONS));
     let settings = ChildSettings {
         dir: store.dir().into(),
         config: endpoint_config(plan.seed, emulator),
-        config_file: out.join("endpoint.toml"),
+        config_file: out.join(ENDPOINT_CONFIG),
         ledger: ledger.clone(),
         decisions: decisions.clone(),
-        log: out.join("endpoint.log"),
+        log: out.join(ENDPOINT_LOG),
         state: plan.restarts_endpoint().then(|| out.join("endpoint.state")),
     };
     let child = EndpointChild::start(settings).await?;
     let Ready { mqtt, https, api, pid } = child.ready.clone();
     ui.tell(&format!("endpoint: mqtt {mqtt}, https {https}, api {api}, pid {pid}"));
 
-    let tls = Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?);
-    let server_name = ServerName::try_from("localhost").expect("localhost is a host name");
-    let control_plane = ControlEndpoint {
-        addresses: vec![api],
-        authority: api.to_string(),
-        region: control::REGION.into(),
-        tls: Some((Arc::clone(&tls), server_name.clone())),
-    };
-    let keys = store.credentials();
-    let keyring = Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key));
-    let client = Arc::new(ControlClient::new(control_plane, Arc::clone(&keyring)));
-    let control = register(things, groups, client, Register::Things, ui).await?;
-    let store = ObjectStore {
+    let client = control_client(&store, api)?;
+    let objects = ObjectStore {
         address: api,
-        server_name: server_name.clone(),
-        tls: Arc::clone(&tls),
-        key: AccessKey::lasting(&keys.access_key_id, &keys.secret_access_key),
+        server_name: server_name(),
+        tls: trust(&store)?,
+        key: AccessKey::lasting(&store.credentials().access_key_id, &store.credentials().secret_access_key),
     };
-    let Artifacts { documents, signer } = artifacts::publish(plan, &store).await?;
+    let control = register(things, groups, client, Register::Things, ui).await?;
+    let Artifacts { documents, signer } = artifacts::publish(plan, &objects).await?;
+    let control = ControlPlane { documents, ..control };
+    let dir = std::path::absolute(store.dir()).map_err(|error| TargetError::PkiFolder(error.to_string()))?;
+    let shared = SharedEndpoint { mqtt, https, api, dir, signer: hex::encode(signer.to_sec1()) };
+    Ok(Served { local: LocalEndpoint { child, ledger, decisions }, control, shared, store })
+}
+
+pub(super) async fn bring_up(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    roster: &Roster,
+    folders: Folders<'_>,
+    ui: &Ui,
+) -> Result<Target, TargetError> {
+    let Served { local, control, shared, store } = serve(plan, emulator, roster, folders, ui).await?;
+    let target = reach(plan, emulator, roster, (Slice::WHOLE, &shared), (store, ui)).await?;
+    Ok(Target { control: Some(control), local: Some(local), ..target })
+}
+
+/// What the things of a slice need of an endpoint that another process of this host has started, and creates the jobs at.
+pub(super) async fn join(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    roster: &Roster,
+    (slice, shared): (Slice, &SharedEndpoint),
+    ui: &Ui,
+) -> Result<Target, TargetError> {
+    let store = Store::open(&shared.dir)?;
+    let groups = TargetGroups::of(plan, roster, GroupNames::default())?;
+    let control = ControlPlane { creates: false, ..ControlPlane::new(control_client(&store, shared.api)?, groups, slice) };
+    let target = reach(plan, emulator, roster, (slice, shared), (store, ui)).await?;
+    Ok(Target { control: Some(control), ..target })
+}
+
+/// The way of a slice's things to the endpoint, and what they show there.
+async fn reach(
+    plan: &Plan,
+    emulator: &EmulatorPlan,
+    roster: &Roster,
+    (slice, shared): (Slice, &SharedEndpoint),
+    (store, ui): (Store, &Ui),
+) -> Result<Target, TargetError> {
+    let SharedEndpoint { mqtt, https, api, .. } = *shared;
+    let (tls, keyring) = (trust(&store)?, keyring(&store));
     let endpoint = |transport: Transport| {
         let address = match transport {
             Transport::Mqtt | Transport::Mqtt5 => mqtt,
             Transport::HttpsMtls => https,
             Transport::MqttWs | Transport::HttpsSigv4 => api,
         };
-        let destination = Destination::new(address, [].into(), server_name.clone(), address.to_string().into());
+        let destination = Destination::new(address, [].into(), server_name(), address.to_string().into());
         let (sources, resumption) = (sources(&emulator.link).collect(), emulator.link.resumption);
         let endpoint = Endpoint::new(vec![destination], sources, Arc::clone(&tls), resumption).expect("there is a destination");
         match transport.is_signed() {
@@ -104,10 +151,39 @@ pub(super) async fn bring_up(
         }
     };
     let endpoints = plan.transports().into_iter().map(endpoint).collect();
-    let (control, local) = (ControlPlane { documents, ..control }, LocalEndpoint { child, ledger, decisions, expired });
-    let mut credentials = credentials.into_iter();
-    let credentials = shows.into_iter().map(|shows| if shows { credentials.next() } else { None }).collect();
-    Ok(Target { endpoints, tls, credentials, signer: Some(signer), control: Some(control), local: Some(local) })
+    let signer = hex::decode(&shared.signer).map_err(|error| error.to_string()).and_then(|point| SignerKey::from_sec1(&point));
+    let signer = signer.map_err(TargetError::Shared)?;
+    let expired = expired(plan, roster, slice, &store)?;
+    let shows: Vec<bool> =
+        roster.shows_certificate(plan).into_iter().zip(0..).map(|(shows, place)| shows && slice.has(place)).collect();
+    let shown = roster.names().iter().zip(&shows).filter(|(_, shows)| **shows).map(|(thing, _)| thing.clone()).collect();
+    let mut read = read(store, shown, ui).await?.into_iter();
+    let credentials = shows.into_iter().map(|shows| if shows { read.next() } else { None }).collect();
+    Ok(Target { endpoints, tls, credentials, expired, signer: Some(signer), control: None, local: None })
+}
+
+/// Whom things trust, with nothing to show.
+fn trust(store: &Store) -> Result<Arc<ClientConfig>, TargetError> {
+    Ok(Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?))
+}
+
+fn server_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("localhost is a host name")
+}
+
+fn keyring(store: &Store) -> Arc<Keyring> {
+    let keys = store.credentials();
+    Arc::new(Keyring::of(&keys.access_key_id, &keys.secret_access_key))
+}
+
+fn control_client(store: &Store, api: SocketAddr) -> Result<Arc<ControlClient>, TargetError> {
+    let endpoint = ControlEndpoint {
+        addresses: vec![api],
+        authority: api.to_string(),
+        region: control::REGION.into(),
+        tls: Some((trust(store)?, server_name())),
+    };
+    Ok(Arc::new(ControlClient::new(endpoint, keyring(store))))
 }
 
 /// The folder of the scenario `name`: below `said`, if somebody says so.
@@ -127,23 +203,27 @@ fn endpoint_config(seed: u64, emulator: &EmulatorPlan) -> EndpointConfig {
 }
 
 /// What things show that are to have missed the renewal of their certificate.
-fn expired(plan: &Plan, roster: &Roster, store: &Store) -> Result<BTreeMap<u32, Credentials>, TargetError> {
-    let places = roster.expired(plan);
+fn expired(plan: &Plan, roster: &Roster, slice: Slice, store: &Store) -> Result<BTreeMap<u32, Credentials>, TargetError> {
+    let places: Vec<u32> = roster.expired(plan).into_iter().filter(|place| slice.has(*place)).collect();
     let names: Vec<ThingName> = places.iter().map(|place| roster.names()[*place as usize].clone()).collect();
     let pairs = store.expired(&names)?;
     places.into_iter().zip(pairs).map(|(place, pair)| Ok((place, Credentials::new(pair.chain, pair.key)?))).collect()
 }
 
-/// Makes or finds the certificates and reads them, off this thread: a wish to stop is heard meanwhile.
-async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made, Vec<Credentials>), TargetError> {
+/// Makes or finds the certificates, off this thread: a wish to stop is heard meanwhile.
+async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made), TargetError> {
     let progress = ui.progress("device certificates", things.len());
-    let (store, made, things) = off_thread(move || {
+    off_thread(move || {
         let spec = StoreSpec { things, server_names: vec![] };
-        let (store, made) = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;
+        let made = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;
         progress.finish();
-        Ok::<_, TargetError>((store, made, spec.things))
+        Ok(made)
     })
-    .await?;
+    .await
+}
+
+/// Reads what these things show, off this thread.
+async fn read(store: Store, things: Vec<ThingName>, ui: &Ui) -> Result<Vec<Credentials>, TargetError> {
     let progress = ui.progress("keys read", things.len());
     off_thread(move || {
         let mut credentials = Vec::with_capacity(things.len());
@@ -153,7 +233,7 @@ async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(
             progress.set(credentials.len());
         }
         progress.finish();
-        Ok((store, made, credentials))
+        Ok(credentials)
     })
     .await
 }

@@ -7,10 +7,11 @@ mod local;
 mod remote;
 
 pub(super) use control::ControlPlane;
-pub(super) use local::LocalEndpoint;
+pub(super) use local::{LocalEndpoint, Served, serve};
 
 use super::child::ChildError;
 use super::jobs::groups::GroupsError;
+use super::shared_endpoint::SharedEndpoint;
 use super::ui::Ui;
 use crate::aws::account::{Account, AccountChoice};
 use crate::aws::client::CallError;
@@ -24,6 +25,7 @@ use dev_pki::PkiError;
 use host::tls::PairError;
 use iot_jobs::wire::signature::SignerKey;
 use rustls::ClientConfig;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub(super) enum TargetError {
     PkiFolder(String),
     #[error("{0}")]
     Child(#[from] ChildError),
+    #[error("reach the endpoint of the run: {0}")]
+    Shared(String),
     #[error("register the fleet: {0}")]
     Provision(#[source] CallError),
     #[error("{0}")]
@@ -72,11 +76,13 @@ pub(super) struct Target {
     pub tls: Arc<ClientConfig>,
     /// Of each thing, by place; of none that signs.
     pub credentials: Vec<Option<Credentials>>,
+    /// Expired certificates, by place, of the things that are to show one.
+    pub expired: BTreeMap<u32, Credentials>,
     /// Whose signatures of files count, where that is known.
     pub signer: Option<SignerKey>,
     /// Where jobs are created; absent where others do.
     pub control: Option<ControlPlane>,
-    /// Present with the local endpoint.
+    /// Present with an endpoint that this process has started.
     pub local: Option<LocalEndpoint>,
 }
 
@@ -88,6 +94,14 @@ pub(super) struct Folders<'a> {
     pub certs: Option<&'a Path>,
 }
 
+/// Who is to reach a target.
+#[derive(Clone, Copy)]
+pub(super) struct Driver<'a> {
+    pub slice: Slice,
+    /// Where the endpoint of the run's own was started by another process.
+    pub shared: Option<&'a SharedEndpoint>,
+}
+
 /// Brings the target up. Must be called on the main thread: the child dies with the thread that starts it.
 ///
 /// # Errors
@@ -95,16 +109,20 @@ pub(super) struct Folders<'a> {
 pub(super) async fn bring_up(
     plan: &Plan,
     roster: &Roster,
-    slice: Slice,
+    driver: Driver<'_>,
     folders: Folders<'_>,
     ui: &Ui,
 ) -> Result<Target, TargetError> {
+    let Driver { slice, shared } = driver;
     let mut faults = Faults::default();
     check_sources(plan.target.link(), &mut faults);
     match &plan.target {
         TargetPlan::Emulator(emulator) => {
             faults.into_result()?;
-            local::bring_up(plan, emulator, roster, folders, ui).await
+            match shared {
+                Some(shared) => local::join(plan, emulator, roster, (slice, shared), ui).await,
+                None => local::bring_up(plan, emulator, roster, folders, ui).await,
+            }
         }
         TargetPlan::Mqtt(remote) => {
             let files = certificates::load(Wanted::new(plan, remote, roster, slice, folders.certs), faults, ui).await?;

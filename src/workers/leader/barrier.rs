@@ -1,9 +1,9 @@
 //! From the first worker to the start: all slices have to be ready by then, or nobody begins.
 
 use super::LeadError;
-use super::course::Faces;
+use super::faces::Faces;
 use super::inbox::Delivery;
-use super::live::{self, Figures};
+use super::live;
 use super::site::Site;
 use super::table::Table;
 use crate::run::{StartAt, StopRequests};
@@ -13,6 +13,7 @@ use crate::workers::message::{Order, Told};
 use crate::workers::names;
 use host::clock;
 use iot_jobs::instant::Mono;
+use load_metrics::ShardFigures;
 use load_metrics::format::grouped;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,7 @@ pub(super) async fn pass(
         return Err(error);
     }
     let origin = at.origin();
-    site.pulse.start_at(at.rfc3339());
+    site.pulse.start_at(at.rfc3339(), site.endpoint.is_some().then_some(origin));
     table.begin(origin);
     faces.ui.tell(&format!("all {} slices are ready: they start at {}", table.rows().len(), at.rfc3339()));
     Ok(Start { at, origin })
@@ -83,7 +84,7 @@ async fn assemble(
         if told != (registered, ready) {
             told = (registered, ready);
             faces.ui.tell(&format!("workers: {registered} of {slices} are there, {ready} ready"));
-            faces.workers(&live::workers(table, |_| Figures::default()));
+            faces.workers(&live::workers(table, |_| ShardFigures::default()));
         }
         if ready == slices {
             progress.finish();

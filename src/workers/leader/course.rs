@@ -1,6 +1,7 @@
 //! The run from its start to the last word of its last worker.
 
 use super::barrier::{self, Start};
+use super::faces::Faces;
 use super::folders::{SliceFolder, Untaken};
 use super::inbox::Delivery;
 use super::live::Live;
@@ -9,20 +10,21 @@ use super::outcome::Conducted;
 use super::records::Records;
 use super::site::{Fate, Ground, Site};
 use super::table::{Change, Ending, Row, Stage, Table};
-use super::{LeadError, LeadOptions, OnLost};
-use crate::exposition::Exposition;
-use crate::merge::{WholeRun, bounds};
+use super::{LeadError, LeadOptions, OnLost, default_run};
+use crate::merge::{Service, WORKERS_FOLDER, WholeRun, bounds};
 use crate::preflight;
 use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardClock, ShardTotals, decode_record};
 use crate::roster::Roster;
 use crate::run::StopRequests;
+use crate::run::events::back_since;
 use crate::run::folder::{RunsOn, manifest};
+use crate::run::hosting::Hosting;
 use crate::run::jobs::run_id::with_run_id;
+use crate::run::prediction::Prediction;
 use crate::run::ui::Ui;
 use crate::run::verdict::{End, so_far};
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{EndWhen, Plan};
 use crate::slice::Slice;
-use crate::tui::app::WorkerRow;
 use crate::workers::TICK;
 use crate::workers::message::{Order, SentFile, Told};
 use bytes::Bytes;
@@ -34,29 +36,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
-/// Below the results folder: those of the slices.
-const WORKERS: &str = "workers";
 /// Who was told to abort has ended by then.
 const ABORT_LIMIT: Duration = Duration::from_secs(15);
-
-/// Whoever shows the run.
-#[derive(Clone, Copy)]
-pub(super) struct Faces<'a> {
-    pub ui: &'a Ui,
-    pub exposition: Option<&'a Exposition>,
-}
-
-impl Faces<'_> {
-    /// How the workers stand.
-    pub(super) fn workers(&self, rows: &[WorkerRow]) {
-        self.ui.workers(rows);
-        if let Some(exposition) = self.exposition {
-            let mut states = BTreeMap::new();
-            rows.iter().for_each(|row| *states.entry(row.state).or_default() += 1);
-            exposition.workers(states);
-        }
-    }
-}
 
 /// Leads the run from its workers' first word to their last.
 ///
@@ -71,11 +52,17 @@ pub(super) async fn conduct(
 ) -> Result<Conducted, LeadError> {
     let dir = writer.dir().to_owned();
     let mut table = Table::new(options.slices, clock::mono());
+    let (default, jobs_id) = default_run();
+    let run = options.run.clone().unwrap_or(default);
+    let plan = &with_run_id(options.plan.clone(), &jobs_id).map_err(LeadError::failed)?;
+    let prediction = Prediction::start(plan, roster, &dir, true);
+    // What is predicted is in the folder, from where it is compared with the whole run.
+    let predicted = async { Ok(prediction.made().await) };
     let ground = tokio::select! {
-        ground = Ground::find(options, &dir, faces.ui) => ground?,
+        found = async { tokio::try_join!(Ground::find(options, run, roster, &dir, faces.ui), predicted) } => found?.0,
         () = stop.next() => return Err(LeadError::Interrupted),
     };
-    let mut site = Site::bring_up(ground, options, roster, &dir, faces.ui).await?;
+    let mut site = Site::bring_up(ground, options, roster, &jobs_id, &dir, faces.ui).await?;
     let start = match barrier::pass(&mut site, &mut table, options.wait, faces, stop).await {
         Ok(start) => start,
         Err(error) => {
@@ -83,31 +70,35 @@ pub(super) async fn conduct(
             return Err(error);
         }
     };
-    let began = Course::begin(options, roster, &site, &table, &dir, start);
-    let mut course = match began {
-        Ok(course) => course,
+    let mut endpoint = site.endpoint.take();
+    let hosting =
+        endpoint.as_mut().map(|endpoint| endpoint.host(plan, roster, start.origin)).transpose().map_err(LeadError::Failed);
+    let led = Led { options, plan, roster, jobs_id: &jobs_id };
+    let (conducted, fate) = match hosting.and_then(|hosting| Course::begin(led, hosting, &table, &dir, start)) {
+        Ok(mut course) => {
+            let mut end = course.run(&mut site, &mut table, writer, faces, stop).await;
+            if let Err(error) = &end {
+                faces.ui.tell("the workers drain");
+                site.give_up(Order::Drain, error).await;
+            }
+            let flushed = course.folders.iter_mut().try_for_each(SliceFolder::flush);
+            end = end.and_then(|end| flushed.map(|()| end).map_err(LeadError::failed));
+            let fate = match &end {
+                Err(_) => Fate::Failed,
+                Ok(_) if table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_))) => Fate::Complete,
+                Ok(_) => Fate::Over,
+            };
+            let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
+            (Ok(Conducted { end, findings: table.findings(), clocks: clocks(&table), folders }), fate)
+        }
         Err(error) => {
             site.give_up(Order::Abort, &error).await;
-            site.take_down(Fate::NotBegun).await;
-            return Err(error);
+            (Err(error), Fate::NotBegun)
         }
     };
-    let mut end = course.run(&mut site, &mut table, writer, faces, stop).await;
-    if let Err(error) = &end {
-        faces.ui.tell("the workers drain");
-        site.give_up(Order::Drain, error).await;
-    }
-    let flushed = course.folders.iter_mut().try_for_each(SliceFolder::flush);
-    end = end.and_then(|end| flushed.map(|()| end).map_err(LeadError::failed));
-    let fate = match &end {
-        Err(_) => Fate::Failed,
-        Ok(_) if table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_))) => Fate::Complete,
-        Ok(_) => Fate::Over,
-    };
-    let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
-    let conducted = Conducted { end, findings: table.findings(), clocks: clocks(&table), folders };
+    site.endpoint = endpoint;
     site.take_down(fate).await;
-    Ok(conducted)
+    conducted
 }
 
 fn clocks(table: &Table) -> BTreeMap<u32, ShardClock> {
@@ -118,12 +109,26 @@ fn clocks(table: &Table) -> BTreeMap<u32, ShardClock> {
     (0..).zip(table.rows().iter().map(reading)).collect()
 }
 
+/// What is led.
+#[derive(Clone, Copy)]
+struct Led<'a> {
+    options: &'a LeadOptions,
+    /// With the ids that its jobs have in this run.
+    plan: &'a Plan,
+    roster: &'a Roster,
+    jobs_id: &'a str,
+}
+
 struct Course<'a> {
     options: &'a LeadOptions,
-    plan: Plan,
+    plan: &'a Plan,
+    /// Of an endpoint of the run's own.
+    hosting: Option<Hosting<'a>>,
     folders: Vec<SliceFolder>,
     live: Live,
     records: Records,
+    /// How the run stood after its last second.
+    last: Option<Arc<Snapshot>>,
     /// Last words whose files are not all here.
     endings: BTreeMap<u32, Ending>,
     /// Since when the server has been away.
@@ -132,48 +137,47 @@ struct Course<'a> {
     aborted: Option<Instant>,
     /// Why the run is ended early, where nobody asked for it.
     early: Option<String>,
+    /// Why it cannot go on.
+    failed: Option<String>,
 }
 
 impl<'a> Course<'a> {
-    fn begin(
-        options: &'a LeadOptions,
-        roster: &Roster,
-        site: &Site,
-        table: &Table,
-        dir: &Path,
-        start: Start,
-    ) -> Result<Self, LeadError> {
-        let scenario = site.plan.to_toml();
+    fn begin(led: Led<'a>, hosting: Option<Hosting<'a>>, table: &Table, dir: &Path, start: Start) -> Result<Self, LeadError> {
+        let Led { options, plan, roster, jobs_id } = led;
+        let scenario = options.plan.to_toml();
         let mut folders = Vec::new();
         for (row, index) in table.rows().iter().zip(0..) {
             let slice: Slice = format!("{index}/{}", options.slices).parse().map_err(LeadError::Failed)?;
             let shard = ShardTotals {
                 slice,
                 start_at: start.at.rfc3339(),
-                run_id: Some(site.jobs_id.clone()),
+                run_id: Some(jobs_id.to_owned()),
                 limit_reached: false,
                 uncreated: Vec::new(),
             };
             let host = row.facts.clone().unwrap_or_else(preflight::facts);
             let on = RunsOn { mode: Mode::Run, host, shards: row.threads, shard: Some(shard) };
             // What was told has no process, whatever becomes of the worker's.
-            let manifest = Manifest { pid: 0, ..manifest(&site.plan, &on) };
-            let folder = SliceFolder::create(&dir.join(WORKERS).join(folder_name(index)), &manifest, &scenario);
+            let manifest = Manifest { pid: 0, ..manifest(&options.plan, &on) };
+            let folder = SliceFolder::create(&dir.join(WORKERS_FOLDER).join(folder_name(index)), &manifest, &scenario);
             folders.push(folder.map_err(LeadError::failed)?);
         }
-        let plan = with_run_id(site.plan.clone(), &site.jobs_id).map_err(LeadError::failed)?;
         let threads: Vec<usize> = table.rows().iter().map(|row| row.threads).collect();
-        let whole = WholeRun::new(&plan, roster, start.origin, &threads, preflight::facts().cores);
+        let service = hosting.as_ref().map(|_| Service::open(dir));
+        let whole = WholeRun::new(plan, roster, start.origin, (&threads, preflight::facts().cores), service);
         Ok(Self {
             options,
             plan,
+            hosting,
             folders,
             live: Live::new(whole, options.slices as usize),
             records: Records::default(),
+            last: None,
             endings: BTreeMap::new(),
             away_since: None,
             aborted: None,
             early: None,
+            failed: None,
         })
     }
 
@@ -199,7 +203,12 @@ impl<'a> Course<'a> {
                         self.aborted.get_or_insert_with(Instant::now);
                     } else {
                         faces.ui.tell("interrupted: the workers drain; once more to stop now");
-                        site.pulse.order(Order::Drain);
+                        self.order_drain(site);
+                    }
+                }
+                hosted = hosted(self.hosting.as_mut(), faces.ui) => {
+                    if let Err(why) = hosted {
+                        self.fail(site, why, faces);
                     }
                 }
                 delivery = site.inbox.next() => {
@@ -208,20 +217,49 @@ impl<'a> Course<'a> {
                 }
                 _ = tick.tick() => self.look(site, table, faces)?,
             }
-            while let Some(snapshot) = self.live.poll(table) {
+            while let Some(snapshot) = self.live.poll(table).map_err(LeadError::failed)? {
                 self.show(&snapshot, table, writer, faces).map_err(LeadError::failed)?;
-                if self.live.is_connected {
-                    site.pulse.connected();
-                }
+                self.pass_on(snapshot, site, faces);
             }
             if self.aborted.is_some_and(|aborted| aborted.elapsed() >= ABORT_LIMIT) {
                 table.give_up();
             }
         }
-        Ok(match (was_asked, self.early.take()) {
-            (true, _) => Some(End::Interrupted),
-            (false, early) => early.map(End::Early),
+        Ok(match (self.failed.take(), was_asked, self.early.take()) {
+            (Some(why), ..) => Some(End::Failed(why)),
+            (None, true, _) => Some(End::Interrupted),
+            (None, false, early) => early.map(End::Early),
         })
+    }
+
+    /// What only the whole shows: that everybody is back from an event, and what each worker waits for.
+    fn pass_on(&mut self, snapshot: Arc<Snapshot>, site: &Site, faces: Faces<'_>) {
+        let before = self.last.as_ref().map_or(&[][..], |last| &last.events);
+        back_since(before, &snapshot.events).for_each(|words| faces.ui.tell(&words));
+        if self.live.is_connected {
+            site.pulse.connected();
+            self.hosting.iter_mut().for_each(Hosting::connected);
+        }
+        if let EndWhen::ExecutionsDone { expect: Some(expect) } = self.plan.end.when
+            && snapshot.executions.terminal() >= expect
+        {
+            site.pulse.met();
+        }
+        self.last = Some(snapshot);
+    }
+
+    fn order_drain(&mut self, site: &Site) {
+        site.pulse.order(Order::Drain);
+        self.hosting.iter_mut().for_each(Hosting::drain);
+    }
+
+    /// The run cannot go on: its workers end at once.
+    fn fail(&mut self, site: &Site, why: String, faces: Faces<'_>) {
+        faces.ui.tell(&format!("the run cannot {why}"));
+        site.pulse.order(Order::Abort);
+        self.aborted.get_or_insert_with(Instant::now);
+        self.hosting = None;
+        self.failed = Some(why);
     }
 
     fn show(
@@ -302,7 +340,7 @@ impl<'a> Course<'a> {
     ) -> Result<(), Untaken> {
         let place = slice as usize;
         let unfit = |why: String| Untaken::Unfit(format!("its second {second} cannot be used: {why}"));
-        let decoded = decode_record(&record, &bounds(&self.plan, table.rows()[place].threads)).map_err(unfit)?;
+        let decoded = decode_record(&record, &bounds(self.plan, table.rows()[place].threads)).map_err(unfit)?;
         if decoded.second != second {
             return Err(unfit(format!("it is second {}", decoded.second)));
         }
@@ -367,9 +405,17 @@ impl<'a> Course<'a> {
     fn drain(&mut self, site: &Site, why: String, faces: Faces<'_>) {
         if site.pulse.ordered() == Order::GoOn {
             faces.ui.tell(&format!("{why}: the other workers drain"));
-            site.pulse.order(Order::Drain);
+            self.order_drain(site);
             self.early = Some(why);
         }
+    }
+}
+
+/// Never returns where there is no endpoint of the run's own.
+async fn hosted(hosting: Option<&mut Hosting<'_>>, ui: &Ui) -> Result<(), String> {
+    match hosting {
+        Some(hosting) => hosting.next(ui).await,
+        None => std::future::pending().await,
     }
 }
 

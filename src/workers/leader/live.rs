@@ -2,39 +2,17 @@
 
 use super::seconds::Seconds;
 use super::table::{Row, Stage, Table};
-use crate::merge::WholeRun;
+use crate::merge::{ServiceError, WholeRun};
 use crate::tui::app::WorkerRow;
-use load_metrics::{Distribution, Phase, Resolution, ShardSecond, Snapshot};
+use load_metrics::{Phase, ShardFigures, ShardSecond, Snapshot};
 use std::sync::Arc;
-
-/// What a worker's last second says of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
-    connected: u64,
-    messages_per_s: u64,
-    busy: f64,
-    lateness_ms: Option<f64>,
-}
-
-impl Figures {
-    fn of(second: &ShardSecond) -> Self {
-        let mut lateness = Distribution::default();
-        second.intervals.iter().for_each(|interval| lateness.merge(&interval.lateness));
-        let connected: i64 = second.intervals.iter().map(|interval| interval.connected).sum();
-        Self {
-            connected: u64::try_from(connected).unwrap_or(0),
-            messages_per_s: second.intervals.iter().map(|interval| interval.messages_in + interval.messages_out).sum(),
-            busy: second.intervals.iter().map(|interval| interval.busy.as_secs_f64()).fold(0.0, f64::max),
-            lateness_ms: lateness.latency(Resolution::SHORT).map(|latency| latency.p99),
-        }
-    }
-}
 
 /// The run as a whole.
 pub(super) struct Live {
     seconds: Seconds<ShardSecond>,
     whole: WholeRun,
-    figures: Vec<Figures>,
+    /// Of each worker's last second.
+    figures: Vec<ShardFigures>,
     /// Whether every thing of the whole fleet has been connected.
     pub is_connected: bool,
 }
@@ -42,28 +20,31 @@ pub(super) struct Live {
 impl Live {
     #[must_use]
     pub(super) fn new(whole: WholeRun, slices: usize) -> Self {
-        Self { seconds: Seconds::new(slices), whole, figures: vec![Figures::default(); slices], is_connected: false }
+        Self { seconds: Seconds::new(slices), whole, figures: vec![ShardFigures::default(); slices], is_connected: false }
     }
 
     /// A worker tells of a second.
     pub(super) fn take(&mut self, slice: usize, second: ShardSecond) {
-        self.figures[slice] = Figures::of(&second);
+        self.figures[slice] = second.figures();
         self.seconds.take(slice, second.second, second);
     }
 
     /// How the run stands after the next second, once all who are waited for have told of it.
-    pub(super) fn poll(&mut self, table: &Table) -> Option<Arc<Snapshot>> {
+    ///
+    /// # Errors
+    /// When what the endpoint of the run's own tells cannot be read.
+    pub(super) fn poll(&mut self, table: &Table) -> Result<Option<Arc<Snapshot>>, ServiceError> {
         let rows = table.rows();
-        let (second, parts) = self.seconds.poll(|slice| rows[slice].is_awaited())?;
+        let Some((second, parts)) = self.seconds.poll(|slice| rows[slice].is_awaited()) else { return Ok(None) };
         let (slices, running) = (parts.len(), rows.iter().filter(|row| row.stage == Stage::Running).count());
         // A second without those who are silent is a part of one; what they say later is in the results.
-        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64, false);
+        let snapshot = self.whole.take(second, parts, running.saturating_sub(slices) as u64)?;
         self.is_connected |= slices == rows.len() && snapshot.phase >= Phase::Steady;
         let late = self.seconds.take_late();
         if late > 0 {
             tracing::info!(late, "seconds of workers came after the run had gone on; they are in the results, and were not shown");
         }
-        Some(snapshot)
+        Ok(Some(snapshot))
     }
 
     /// How each worker stands, for the screen.
@@ -75,11 +56,11 @@ impl Live {
 
 /// How each worker stands, with such figures.
 #[must_use]
-pub(super) fn workers(table: &Table, figures: impl Fn(usize) -> Figures) -> Vec<WorkerRow> {
+pub(super) fn workers(table: &Table, figures: impl Fn(usize) -> ShardFigures) -> Vec<WorkerRow> {
     table.rows().iter().enumerate().map(|(slice, row)| worker_row(slice as u32, row, figures(slice))).collect()
 }
 
-fn worker_row(slice: u32, row: &Row, figures: Figures) -> WorkerRow {
+fn worker_row(slice: u32, row: &Row, figures: ShardFigures) -> WorkerRow {
     let state = match &row.stage {
         Stage::Awaited => "missing",
         Stage::Registered => "preparing",
@@ -96,7 +77,7 @@ fn worker_row(slice: u32, row: &Row, figures: Figures) -> WorkerRow {
         state,
         is_here: row.is_awaited() || matches!(row.stage, Stage::Ready | Stage::Registered | Stage::Closing | Stage::Ended(_)),
         connected: figures.connected,
-        messages_per_s: figures.messages_per_s,
+        messages_per_s: figures.messages_in + figures.messages_out,
         busy: figures.busy,
         lateness_ms: figures.lateness_ms,
         second: row.second,

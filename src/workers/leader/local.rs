@@ -115,8 +115,6 @@ pub(super) struct WorkerSettings {
     pub dir: PathBuf,
     /// Threads that drive things.
     pub threads: usize,
-    /// What it is told by its environment.
-    pub environment: Vec<(&'static str, Option<String>)>,
 }
 
 /// The workers of this host, by slice.
@@ -195,12 +193,6 @@ fn start_one(own: &Path, settings: &WorkerSettings, slice: u32) -> io::Result<Ch
     use std::os::unix::process::CommandExt as _;
     let log = File::create(log_of(&settings.dir, slice))?;
     let mut command = Command::new(own);
-    for (name, value) in &settings.environment {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
     command
         .arg("worker")
         .args(["--over", &settings.address.to_string(), "--run", settings.run.as_str()])

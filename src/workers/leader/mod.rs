@@ -3,7 +3,7 @@
 
 mod barrier;
 mod course;
-mod endpoint;
+mod faces;
 mod folders;
 mod inbox;
 mod live;
@@ -91,18 +91,17 @@ impl LeadError {
 ///
 /// # Errors
 /// With it, and what would be right; for people.
-pub fn check(plan: &Plan, slices: u32, is_local: bool) -> Result<(), String> {
-    if !is_local && matches!(plan.target, TargetPlan::Emulator(_)) {
-        return Err("--over needs an endpoint that all workers reach, and with target.kind = \"emulator\" it is on this host alone: start \
-                    `fleetsim serve` where they reach it, and give the scenario [target] kind = \"mqtt\" or \"aws\" with its address; or \
-                    leave --over out, and the workers run on this host"
+pub fn check(plan: &Plan, slices: u32, over: Option<&NatsAddress>) -> Result<(), String> {
+    if over.is_some_and(|over| !over.is_loopback()) && matches!(plan.target, TargetPlan::Emulator(_)) {
+        return Err("--over with a server elsewhere needs an endpoint that all workers reach, and with target.kind = \"emulator\" it listens \
+                    on this host alone, and the keys of its things are here: start `fleetsim serve` where the workers reach it, and give the \
+                    scenario [target] kind = \"mqtt\" or \"aws\" with its address; or leave --over out, and the workers run on this host"
             .into());
     }
-    endpoint::check(plan)?;
     let slice: Slice = format!("0/{slices}").parse()?;
-    let shard = ShardOptions { slice, start: ShardStart::Led { run_id: String::new() } };
+    let shard = ShardOptions { slice, start: ShardStart::Led { run_id: String::new(), endpoint: None } };
     shard.check_slices(plan)?;
-    if is_local { local::program().map(drop) } else { Ok(()) }
+    over.map_or_else(|| local::program().map(drop), |_| Ok(()))
 }
 
 /// Leads; returns the exit code.
@@ -150,8 +149,7 @@ async fn led(options: LeadOptions) -> u8 {
         ui.announce(&format!("metrics: {}", exposition.url()));
     }
     let conducted =
-        course::conduct(&options, &roster, &mut writer, course::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop)
-            .await;
+        course::conduct(&options, &roster, &mut writer, faces::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop).await;
     let concluded = outcome::conclude(conducted, writer, &ui).await;
     if let Some(exposition) = &exposition {
         exposition.conclude(concluded.manifest.verdict);

@@ -2,7 +2,7 @@
 
 use super::LeadError;
 use crate::exit;
-use crate::merge::{LeaderNotes, replace_folder};
+use crate::merge::{LeaderNotes, WORKERS_FOLDER, replace_folder};
 use crate::report::{self, Manifest, ResultsWriter, ShardClock, Verdict};
 use crate::run::rfc3339;
 use crate::run::ui::Ui;
@@ -36,6 +36,7 @@ pub(super) async fn conclude(conducted: Result<Conducted, LeadError>, mut writer
         Err(error) => return never_begun(&mut writer, &error),
     };
     let (end, failure) = match end {
+        Ok(Some(End::Failed(why))) => (Some(End::Failed(why.clone())), Some(format!("failed to {why}"))),
         Ok(end) => (end, None),
         Err(LeadError::Interrupted) => (Some(End::Interrupted), None),
         Err(LeadError::Usage(why) | LeadError::Failed(why)) => (Some(End::Failed(why.clone())), Some(format!("failed to {why}"))),
@@ -55,7 +56,7 @@ pub(super) async fn conclude(conducted: Result<Conducted, LeadError>, mut writer
     match loaded {
         Ok((code, manifest)) => Concluded { manifest, code, failures },
         Err(why) => {
-            failures.insert(0, format!("failed to {why}; the folders of the slices are in {}", dir.join("workers").display()));
+            failures.insert(0, format!("failed to {why}; the folders of the slices are in {}", dir.join(WORKERS_FOLDER).display()));
             Concluded { manifest: so_far, code: exit::ERROR, failures }
         }
     }

@@ -5,6 +5,7 @@ use crate::workers::connection::Connection;
 use crate::workers::message::{Beat, Order, pack};
 use futures_util::StreamExt as _;
 use host::clock;
+use iot_jobs::instant::Mono;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -45,14 +46,19 @@ impl Pulse {
         });
     }
 
-    /// When all slices start.
-    pub(super) fn start_at(&self, start_at: String) {
-        self.beat.send_modify(|beat| beat.start_at = Some(start_at));
+    /// When all slices start; `origin`: by the monotonic clock, where that is theirs, too.
+    pub(super) fn start_at(&self, start_at: String, origin: Option<Mono>) {
+        self.beat.send_modify(|beat| (beat.start_at, beat.origin) = (Some(start_at), origin));
     }
 
     /// The whole fleet is connected.
     pub(super) fn connected(&self) {
         self.beat.send_if_modified(|beat| !std::mem::replace(&mut beat.connected, true));
+    }
+
+    /// What `end.expect` waits for is done.
+    pub(super) fn met(&self) {
+        self.beat.send_if_modified(|beat| !std::mem::replace(&mut beat.met, true));
     }
 
     /// What was last ordered.

@@ -1,17 +1,19 @@
 //! What a run needs before its workers: the server, on it bucket, stream and plan, and where the scenario wants it an endpoint.
 
-use super::endpoint::{EndpointFolders, SharedEndpoint};
 use super::inbox::Inbox;
 use super::local::{LocalWorkers, NatsServer, WorkerSettings};
 use super::pulse::Pulse;
-use super::{LeadError, LeadOptions, default_run};
+use super::{LeadError, LeadOptions};
 use crate::roster::Roster;
+use crate::run::SharedEndpoint;
+use crate::run::hosting::HostedEndpoint;
 use crate::run::ui::Ui;
 use crate::scenario;
-use crate::scenario::plan::{Plan, TargetPlan};
+use crate::scenario::plan::TargetPlan;
 use crate::workers::address::{NatsAddress, NatsIdentity};
 use crate::workers::connection::{Connection, create, put};
 use crate::workers::message::{Order, RunPlan, WIRE};
+use crate::workers::names::RunId;
 use crate::workers::{TICK, names, unique};
 use async_nats::jetstream::kv::Store;
 use sha2::{Digest as _, Sha256};
@@ -32,7 +34,7 @@ pub(super) struct Ground {
     connection: Connection,
     address: NatsAddress,
     server: Option<NatsServer>,
-    endpoint: Option<SharedEndpoint>,
+    endpoint: Option<HostedEndpoint>,
 }
 
 /// All of it.
@@ -41,12 +43,9 @@ pub(super) struct Site {
     pub keys: Store,
     pub inbox: Inbox,
     pub pulse: Pulse,
-    /// What the ids of jobs end with.
-    pub jobs_id: String,
-    /// As the workers have it, but for the ids of jobs.
-    pub plan: Plan,
     pub local: Option<Local>,
-    endpoint: Option<SharedEndpoint>,
+    /// That of the run's own.
+    pub endpoint: Option<HostedEndpoint>,
 }
 
 /// Server and workers of a run on this host alone.
@@ -74,8 +73,7 @@ impl Ground {
     ///
     /// # Errors
     /// With what is missing.
-    pub(super) async fn find(options: &LeadOptions, dir: &Path, ui: &Ui) -> Result<Self, LeadError> {
-        let run = options.run.clone().unwrap_or_else(|| default_run().0);
+    pub(super) async fn find(options: &LeadOptions, run: RunId, roster: &Roster, dir: &Path, ui: &Ui) -> Result<Self, LeadError> {
         let server = match &options.over {
             Some(_) => None,
             None => Some(NatsServer::start(&dir.join(LOCAL).join("nats")).map_err(LeadError::Usage)?),
@@ -90,8 +88,8 @@ impl Ground {
             Connection::open(&address, &identity, &run, "fleetsim leader", CONNECT_LIMIT).await.map_err(LeadError::Failed)?;
         let endpoint = match &options.plan.target {
             TargetPlan::Emulator(_) => {
-                let folders = EndpointFolders { results: dir, certs: options.certs.as_deref() };
-                Some(SharedEndpoint::start(&options.plan, folders, ui).await.map_err(LeadError::Failed)?)
+                let folders = (dir, options.certs.as_deref());
+                Some(HostedEndpoint::bring_up(&options.plan, roster, folders, ui).await.map_err(LeadError::Failed)?)
             }
             TargetPlan::Mqtt(_) | TargetPlan::Aws(_) => None,
         };
@@ -100,7 +98,7 @@ impl Ground {
 }
 
 impl Site {
-    /// Brings all of it up; where that fails nothing of the run is left on the server.
+    /// Brings all of it up, where the ids of jobs end with `jobs_id`; where that fails nothing of the run is left on the server.
     ///
     /// # Errors
     /// With what is missing.
@@ -108,14 +106,14 @@ impl Site {
         ground: Ground,
         options: &LeadOptions,
         roster: &Roster,
+        jobs_id: &str,
         dir: &Path,
         ui: &Ui,
     ) -> Result<Self, LeadError> {
         let Ground { connection, address, server, endpoint } = ground;
-        let plan = endpoint.as_ref().map_or_else(|| options.plan.clone(), |endpoint| endpoint.target_of(&options.plan));
-        let announced = Announced { nonce: unique(), jobs_id: default_run().1 };
-        let keys = announce(&connection, options, &plan, roster, &announced).await?;
-        let environment = endpoint.as_ref().map_or_else(Vec::new, SharedEndpoint::environment);
+        let shared = endpoint.as_ref().map(|endpoint| endpoint.shared().clone());
+        let announced = Announced { nonce: unique(), jobs_id: jobs_id.to_owned(), endpoint: shared };
+        let keys = announce(&connection, options, roster, &announced).await?;
         let begun = async {
             let pulse = Pulse::start(&connection, announced.nonce.clone()).await.map_err(LeadError::Failed)?;
             let inbox = Inbox::open(connection.clone(), announced.nonce.clone());
@@ -126,7 +124,6 @@ impl Site {
                 slices: options.slices,
                 dir: dir.join(LOCAL),
                 threads: options.threads.unwrap_or_else(|| cores_dealt(options.slices)),
-                environment,
             };
             let workers = LocalWorkers::start(&settings).map_err(LeadError::Failed)?;
             Ok((pulse, inbox, Some(Local { workers, server, dir: settings.dir })))
@@ -142,7 +139,7 @@ impl Site {
             let run = &connection.run;
             ui.announce(&format!("workers: fleetsim worker --over {address} --run {run}   (slices 0 to {})", options.slices - 1));
         }
-        Ok(Self { connection, keys, inbox, pulse, jobs_id: announced.jobs_id, plan, local, endpoint })
+        Ok(Self { connection, keys, inbox, pulse, local, endpoint })
     }
 
     /// Whether the server can be reached and heard.
@@ -208,17 +205,18 @@ struct Announced {
     /// Of this attempt at it.
     nonce: String,
     jobs_id: String,
+    /// Where the leader has started one.
+    endpoint: Option<SharedEndpoint>,
 }
 
 /// Makes what the run has on the server; whoever asks for its plan gets it from then on.
 async fn announce(
     connection: &Connection,
     options: &LeadOptions,
-    plan: &Plan,
     roster: &Roster,
     announced: &Announced,
 ) -> Result<Store, LeadError> {
-    let text = plan.to_toml();
+    let text = options.plan.to_toml();
     // What its workers would refuse is better told here.
     scenario::load("the scenario of the workers", &text, &[])
         .map_err(|problems| LeadError::Usage(format!("give the workers this scenario:\n{}", problems.render(false))))?;
@@ -228,12 +226,13 @@ async fn announce(
         version: env!("CARGO_PKG_VERSION").into(),
         nonce: announced.nonce.clone(),
         slices: options.slices,
-        seed: plan.seed,
+        seed: options.plan.seed,
         scenario: text,
         fleet_sha256: fleet_sha256(roster),
         jobs_id: announced.jobs_id.clone(),
         wait_s: options.wait.as_secs(),
         away_s: options.away.as_secs(),
+        endpoint: announced.endpoint.clone(),
     };
     let json = serde_json::to_vec_pretty(&plan).expect("a plan has string keys");
     let run = &connection.run;

@@ -28,6 +28,7 @@ pub(super) struct Wires {
     pub nonce: String,
     pub start: oneshot::Sender<LedStart>,
     pub connected: oneshot::Sender<()>,
+    pub met: oneshot::Sender<()>,
     pub stop: mpsc::UnboundedSender<()>,
 }
 
@@ -95,7 +96,7 @@ impl Drop for Ears {
 async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires: Wires, parent: Option<u32>, state: Arc<State>) {
     let mut follower = Follower::new(wires.nonce, clock::mono());
     let mut tick = tokio::time::interval(TICK);
-    let (mut start, mut connected) = (Some(wires.start), Some(wires.connected));
+    let (mut start, mut connected, mut met) = (Some(wires.start), Some(wires.connected), Some(wires.met));
     loop {
         let acts = tokio::select! {
             Some(message) = beats.next() => match unpack::<Beat>(&message.payload) {
@@ -109,26 +110,28 @@ async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires
         };
         for act in acts {
             match act {
-                Act::Start(start_at) => match start_at.parse::<StartAt>() {
+                Act::Start(start_at, origin) => match start_at.parse::<StartAt>() {
                     Ok(at) => {
                         state.has_started.store(true, Ordering::Relaxed);
-                        let told = LedStart { at, clock_offset_us: state.offset_us.load(Ordering::Relaxed) };
+                        let told = LedStart { at, clock_offset_us: state.offset_us.load(Ordering::Relaxed), origin };
                         if let Some(start) = start.take() {
                             let _ = start.send(told);
                         }
                     }
                     Err(why) => tracing::warn!(%why, "a start that cannot be used"),
                 },
-                Act::Connected => {
-                    if let Some(connected) = connected.take() {
-                        let _ = connected.send(());
-                    }
-                }
+                Act::Connected => pass_on(&mut connected),
+                Act::Met => pass_on(&mut met),
                 Act::Stop => drop(wires.stop.send(())),
                 Act::LeaderGone => state.is_gone.store(true, Ordering::Relaxed),
             }
         }
     }
+}
+
+/// Whoever does not wait for it any more needs it no more.
+fn pass_on(wire: &mut Option<oneshot::Sender<()>>) {
+    let _ = wire.take().map(|wire| wire.send(()));
 }
 
 fn has_parent(parent: u32) -> bool {

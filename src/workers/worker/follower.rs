@@ -10,10 +10,12 @@ pub(super) const GONE_AFTER: Duration = Duration::from_secs(30);
 /// What is to be done, once each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// All slices start then; RFC 3339.
-    Start(String),
+    /// All slices start then; RFC 3339, and by the monotonic clock where the leader's is this host's.
+    Start(String, Option<Mono>),
     /// The whole fleet is connected.
     Connected,
+    /// What `end.expect` waits for is done.
+    Met,
     /// One wish to stop: the first drains, the second aborts.
     Stop,
     /// There is nobody who leads.
@@ -29,6 +31,7 @@ pub(super) struct Follower {
     is_up: bool,
     has_started: bool,
     is_connected: bool,
+    is_met: bool,
     /// Wishes to stop that were passed on.
     stops: u8,
     is_gone: bool,
@@ -37,7 +40,7 @@ pub(super) struct Follower {
 impl Follower {
     #[must_use]
     pub(super) fn new(nonce: String, now: Mono) -> Self {
-        Self { nonce, heard: now, is_up: true, has_started: false, is_connected: false, stops: 0, is_gone: false }
+        Self { nonce, heard: now, is_up: true, has_started: false, is_connected: false, is_met: false, stops: 0, is_gone: false }
     }
 
     /// The leader has spoken.
@@ -49,11 +52,15 @@ impl Follower {
         let mut acts = Vec::new();
         if let Some(start_at) = beat.start_at.filter(|_| !self.has_started) {
             self.has_started = true;
-            acts.push(Act::Start(start_at));
+            acts.push(Act::Start(start_at, beat.origin));
         }
         if beat.connected && !self.is_connected {
             self.is_connected = true;
             acts.push(Act::Connected);
+        }
+        if beat.met && !self.is_met {
+            self.is_met = true;
+            acts.push(Act::Met);
         }
         let wished = match beat.order {
             Order::GoOn => 0,
@@ -100,22 +107,30 @@ mod tests {
     }
 
     fn beat(order: Order, start: Option<&str>, connected: bool) -> Beat {
-        Beat { nonce: "n".into(), order, start_at: start.map(Into::into), connected }
+        Beat {
+            nonce: "n".into(),
+            order,
+            start_at: start.map(Into::into),
+            origin: Some(at(9)),
+            connected,
+            met: order != Order::GoOn,
+        }
     }
 
     #[test]
     fn each_word_of_the_leader_counts_once_however_often_it_is_told() {
         let mut follower = follower_at(0);
         assert_eq!(follower.take(beat(Order::GoOn, None, false), at(1)), []);
-        assert_eq!(follower.take(beat(Order::GoOn, Some("t"), false), at(2)), [Act::Start("t".into())]);
+        assert_eq!(follower.take(beat(Order::GoOn, Some("t"), false), at(2)), [Act::Start("t".into(), Some(at(9)))]);
         assert_eq!(follower.take(beat(Order::GoOn, Some("t"), true), at(3)), [Act::Connected]);
-        assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(4)), [Act::Stop]);
+        assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(4)), [Act::Met, Act::Stop]);
         assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(5)), []);
         assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(6)), [Act::Stop]);
         assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(7)), []);
         let mut late = follower_at(0);
         let at_once = late.take(beat(Order::Abort, Some("t"), true), at(1));
-        assert_eq!(at_once, [Act::Start("t".into()), Act::Connected, Act::Stop, Act::Stop], "who heard none of it hears all of it");
+        let start = Act::Start("t".into(), Some(at(9)));
+        assert_eq!(at_once, [start, Act::Connected, Act::Met, Act::Stop, Act::Stop], "who heard none of it hears all of it");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::WorkerOptions;
 use crate::roster::Roster;
-use crate::run::StartAt;
+use crate::run::{SharedEndpoint, StartAt};
 use crate::scenario;
 use crate::scenario::plan::Plan;
 use crate::slice::Slice;
@@ -23,6 +23,8 @@ pub(super) struct Joined {
     pub jobs_id: String,
     /// Of the attempt at the run.
     pub nonce: String,
+    /// Where the leader has started it.
+    pub endpoint: Option<SharedEndpoint>,
     pub slice: Slice,
     /// Until the start is told.
     pub wait: Duration,
@@ -46,6 +48,12 @@ pub(super) async fn join(options: &WorkerOptions) -> Result<Joined, NotJoined> {
     let (keys, json) = plan(&connection, options, deadline).await?;
     let of_run = RunPlan::read(&json, env!("CARGO_PKG_VERSION")).map_err(NotJoined::Refused)?;
     let slice = place::place(options.slice, of_run.slices, environment::variable).map_err(NotJoined::Refused)?;
+    if of_run.endpoint.is_some() && options.certs.is_some() {
+        return Err(NotJoined::Refused(
+            "--certs is for endpoints of somebody else; here the leader has started one, and made the certificates of the things"
+                .into(),
+        ));
+    }
     let plan = resolved(&of_run)?;
     check_time(&keys, run.as_str()).await?;
     let owner = Owner { token: unique(), host: preflight::facts().hostname, pid: std::process::id() };
@@ -62,6 +70,7 @@ pub(super) async fn join(options: &WorkerOptions) -> Result<Joined, NotJoined> {
         plan,
         jobs_id: of_run.jobs_id,
         nonce: of_run.nonce,
+        endpoint: of_run.endpoint,
         slice,
         wait: Duration::from_secs(of_run.wait_s),
         away: Duration::from_secs(of_run.away_s),

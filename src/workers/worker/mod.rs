@@ -96,7 +96,7 @@ async fn worked(options: WorkerOptions) -> u8 {
 
 /// Drives the slice that this process has.
 async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
-    let Joined { connection, plan, jobs_id, nonce, slice, wait, away } = joined;
+    let Joined { connection, plan, jobs_id, nonce, endpoint, slice, wait, away } = joined;
     let outbox = Outbox::new(connection.clone(), slice.index(), &nonce);
     // Where that does not get through nobody will begin: the leader misses this worker, and says so.
     let _ = tokio::time::timeout(wait, outbox.say(Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
@@ -110,9 +110,10 @@ async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
     let (ready, when_ready) = oneshot::channel();
     let (start, when_started) = oneshot::channel();
     let (connected, when_connected) = oneshot::channel();
+    let (met, when_met) = oneshot::channel();
     let (stop, stops) = mpsc::unbounded_channel();
     let (seconds, when_over) = mpsc::channel(SECONDS_WAITING_MAX);
-    let ears = match Ears::open(&connection, ears::Wires { nonce, start, connected, stop }, options.parent).await {
+    let ears = match Ears::open(&connection, ears::Wires { nonce, start, connected, met, stop }, options.parent).await {
         Ok(ears) => ears,
         Err(why) => return not_begun(&outbox, why).await,
     };
@@ -125,8 +126,8 @@ async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
         ui: UiKind::Brief,
         shards: options.threads,
         title: None,
-        shard: Some(ShardOptions { slice, start: ShardStart::Led { run_id: jobs_id } }),
-        led: Some(Led { ready, start: when_started, connected: when_connected, stops, seconds }),
+        shard: Some(ShardOptions { slice, start: ShardStart::Led { run_id: jobs_id, endpoint } }),
+        led: Some(Led { ready, start: when_started, connected: when_connected, met: when_met, stops, seconds }),
         step: None,
         jobs_afterwards: JobsAfterwards::Kept,
         outlets: Outlets::default(),

@@ -66,6 +66,12 @@ impl SignerKey {
         VerifyingKey::from_sec1_bytes(point).map(Self).map_err(|_other| "its key is not one of ECDSA on P-256".to_owned())
     }
 
+    /// The point of this key as SEC1 writes it, compressed: [`Self::from_sec1`] takes it.
+    #[must_use]
+    pub fn to_sec1(&self) -> Vec<u8> {
+        self.0.to_sec1_point(true).as_bytes().to_vec()
+    }
+
     /// Whether `signature`, DER, is of this key over `digest`.
     #[must_use]
     pub fn verifies(&self, digest: &FileDigest, signature: &[u8]) -> bool {
@@ -96,6 +102,7 @@ mod tests {
         assert!(signer.public().verifies(&digest(b"firmware"), &signature));
         assert!(!signer.public().verifies(&digest(b"firmwarf"), &signature));
         assert!(!other.public().verifies(&digest(b"firmware"), &signature));
+        assert_eq!(SignerKey::from_sec1(&other.public().to_sec1()), Ok(other.public()));
         for broken in [&b""[..], b"MEUC", &[0x30; 72], &signature[1..], &signature[..signature.len() - 1]] {
             assert!(!signer.public().verifies(&digest(b"firmware"), broken));
         }

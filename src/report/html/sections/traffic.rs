@@ -30,10 +30,14 @@ fn series<const N: usize>(run: &Run<'_>, figures: [(&str, &str); N], merge: Merg
     figures.into_iter().filter_map(one).collect()
 }
 
-/// `12,345 at 1:23`.
 fn peak(run: &Run<'_>, line: &Line) -> String {
+    peak_of(line, &run.timeline.fine.ends().collect::<Vec<_>>())
+}
+
+/// `12,345 at 1:23`, of a line whose spans end there.
+pub(super) fn peak_of(line: &Line, ends: &[f64]) -> String {
     let Some((place, value)) = line.peak() else { return "none".into() };
-    format!("{} at {}", plain((value * 100.0).round() / 100.0), clock(run.timeline.fine.ends().nth(place).unwrap_or_default()))
+    format!("{} at {}", plain((value * 100.0).round() / 100.0), clock(ends.get(place).copied().unwrap_or_default()))
 }
 
 fn connected(run: &Run<'_>) -> Option<Figure> {
