@@ -357,7 +357,7 @@ fn the_whole_is_as_good_as_the_worst_of_its_shards() {
         code == 98 && verdict == "INVALID" && finding.starts_with("shard 1/4 never finished: its process ended after second 8"),
         "{finding}"
     );
-    let cut = &self::manifest(&dir.path().join("out-5"))["merged"][1];
+    let cut = &self::manifest(&dir.path().join("out-6"))["merged"][1];
     assert_eq!((&cut["run_s"], &cut["silent_s"]), (&json!(8), &json!(1)), "the run went on for a second without its word");
     change(third, |run| run["verdict"] = "INTERRUPTED".into());
     assert_eq!(merged().0, 105);
