@@ -19,6 +19,8 @@ use thing_transport::thing::{Protocol, SessionSettings};
 
 /// From making the shards to the first connect arrival.
 const LEAD: Duration = Duration::from_millis(500);
+/// From a whole second to the last of its intervals: one that comes later would count as of the next second.
+const BORDER_SLACK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(options: &Options) -> Measured {
     let seconds = Duration::from_secs;
@@ -105,7 +107,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         // Intervals come at whole seconds after the origin: measure from one border to another.
         let mut border = |fleet: &mut Fleet| {
             let into = clock::mono().since(settings.origin).subsec_nanos();
-            std::thread::sleep(Duration::from_nanos(u64::from(1_000_000_000 - into)) + Duration::from_millis(5));
+            std::thread::sleep(Duration::from_nanos(u64::from(1_000_000_000 - into)) + BORDER_SLACK);
             take(fleet)
         };
         before = border(&mut fleet);

@@ -124,8 +124,8 @@ class Process:
 class Serve(Process):
     """The local endpoint; a fresh one has a fresh port, without old connections."""
 
-    def __init__(self, things, *options, binary=None, **pipes):
-        command = (binary or BINARY, "serve", "--dir", WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things))
+    def __init__(self, things, *options, binary=None, dir=None, **pipes):
+        command = (binary or BINARY, "serve", "--dir", dir or WORK / "pki", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", str(things))
         super().__init__(*command, *options, **pipes)
 
     def target(self):

@@ -125,12 +125,12 @@ duration = "{duration}s"
 """
 
 
-def storm_back_s(resumption):
+def storm_back_s(verdict, resumption):
     """Seconds until every thing of a fleet is back that has lost its connections in one moment, and tries again in that moment."""
     file, out = WORK / "storm.toml", results("storm")
     at = THINGS // 1_000 + 5
     file.write_text(STORM.format(things=THINGS, at=at, duration=at + 20, resumption=str(resumption).lower()))
-    subprocess.run([BINARY, "run", file, "--ui", "none", "--out", out], cwd=WORK)
+    verdict.check("exit code", subprocess.run([BINARY, "run", file, "--ui", "none", "--out", out], cwd=WORK).returncode, 0)
     with open(out / "events.csv", newline="") as rows:
         return float(next(csv.DictReader(rows))["back_ms"]) / 1e3
 
@@ -138,7 +138,7 @@ def storm_back_s(resumption):
 @figure
 def resumed_storm(verdict, pairs=3):
     """10,000 things come back at once: with TLS tickets at least 1.7 times as fast as with full handshakes."""
-    rows = [(storm_back_s(False), storm_back_s(True)) for _ in range(pairs)]
+    rows = [(storm_back_s(verdict, False), storm_back_s(verdict, True)) for _ in range(pairs)]
     full, resumed = (THINGS / statistics.median(row[n] for row in rows) for n in (0, 1))
     verdict.note(f"connects a second: {full:.0f} with full handshakes, {resumed:.0f} resumed")
     verdict.check("resumed against full", statistics.median(full / resumed for full, resumed in rows), 1.7, at_least=True)

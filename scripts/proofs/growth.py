@@ -21,7 +21,7 @@ def start_up(things):
     seconds = {}
     for what in ("certificates and registry", "registry alone"):
         began = time.monotonic()
-        with Serve(things, "--dir", WORK / "growth-pki"):
+        with Serve(things, dir=WORK / "growth-pki"):
             seconds[what] = time.monotonic() - began
     roster = json.loads(subprocess.check_output([bench_binary("books"), "roster", str(things)], text=True))
     seconds["roster"] = roster["names_seconds"] + roster["seconds"]

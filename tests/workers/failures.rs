@@ -1,7 +1,7 @@
 //! What becomes of a run when a part of it fails.
 
 use crate::bench::{Bench, assert_code};
-use crate::nats::{Fleet, Process, RUN, Stage};
+use crate::nats::{Fleet, RUN, Stage, on_this_host};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -150,14 +150,9 @@ fn what_no_worker_says_ends_the_slice_that_it_is_said_of_and_not_the_leader() {
 #[test]
 fn a_server_of_the_runs_own_that_ends_is_named_and_nothing_is_left_of_the_run() {
     let bench = Bench::new(0);
-    let scenario =
-        "name = 's'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'all'\nshare = 1.0\nworkflow = 'none'\n[end]\nduration = '100s'\n";
-    bench.write("s.toml", scenario);
     // By which its processes are known.
     let folder = bench.path("whole").display().to_string();
-    let mut leader =
-        Process::spawn(&bench, "leader", &["run", "s.toml", "--ui", "plain", "--slices", "2", "--out", &folder], |_| {});
-    leader.wait_for("t=2s");
+    let mut leader = on_this_host(&bench, &folder);
     let of_run = |what: &str| {
         let found = Command::new("pgrep").args(["-f", &format!("{what}{folder}")]).output().expect("pgrep is installed");
         String::from_utf8(found.stdout).unwrap()

@@ -241,3 +241,13 @@ impl<'a> Fleet<'a> {
         self.bench.run(&[&["merge", out][..], more, &folders].concat())
     }
 }
+
+/// A leader with two workers and a server of the run's own, two seconds after the start.
+pub(crate) fn on_this_host(bench: &Bench, folder: &str) -> Process {
+    let scenario =
+        "name = 's'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'all'\nshare = 1.0\nworkflow = 'none'\n[end]\nduration = '100s'\n";
+    bench.write("s.toml", scenario);
+    let mut leader = Process::spawn(bench, "leader", &["run", "s.toml", "--ui", "plain", "--slices", "2", "--out", folder], |_| {});
+    leader.wait_for("t=2s");
+    leader
+}

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, create_job, mqtt};
 #[cfg(feature = "aws")]
 use crate::bench::{EACH_ITS_OWN, in_account};
-use crate::nats::{Fleet, Nats, Process};
+use crate::nats::{Fleet, Nats, Process, on_this_host};
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -236,14 +236,9 @@ fn an_endpoint_that_dies_ends_the_run_with_its_reason_and_what_was_done_is_kept(
 #[test]
 fn a_leader_that_is_killed_leaves_no_process_on_its_host_and_the_folders_of_its_workers() {
     let bench = Bench::new(0);
-    let scenario =
-        "name = 's'\n[fleet]\nthings = 10\n[[cohort]]\nname = 'all'\nshare = 1.0\nworkflow = 'none'\n[end]\nduration = '100s'\n";
-    bench.write("s.toml", scenario);
     // By which its processes are known.
     let folder = bench.path("whole").display().to_string();
-    let mut leader =
-        Process::spawn(&bench, "leader", &["run", "s.toml", "--ui", "plain", "--slices", "2", "--out", &folder], |_| {});
-    leader.wait_for("t=2s");
+    let mut leader = on_this_host(&bench, &folder);
     leader.kill();
     let is_left = || {
         let found = Command::new("pgrep").args(["-f", &folder]).output().expect("pgrep is installed");

@@ -262,6 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn deadlines_near_a_wake_up_share_the_next_and_a_lone_one_is_not_held_back() {
+        let slot = || Slot { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, waker: None };
+        let woke = Mono(1_000_000_000);
+        let mut schedule = Schedule { heap: BinaryHeap::new(), slots: vec![slot()], armed: Mono::FAR_FUTURE, woke };
+        assert_eq!(schedule.next(), Mono::FAR_FUTURE);
+        let (near, lone) = (woke + BETWEEN_WAKE_UPS / 5, woke + BETWEEN_WAKE_UPS * 5);
+        schedule.heap.push(Reverse((lone, 0)));
+        assert_eq!(schedule.next(), lone);
+        schedule.heap.push(Reverse((near, 0)));
+        assert_eq!(schedule.next(), woke + BETWEEN_WAKE_UPS);
+    }
+
+    #[test]
     fn wake_all_ends_a_sleep_early() {
         on_shard(async |pacer| {
             let stop = Rc::new(std::cell::Cell::new(false));
