@@ -83,6 +83,7 @@ pub(crate) fn run(options: &Options) -> Measured {
         has_ledger: true,
         cuts: Vec::new(),
         has_events: false,
+        lag: Duration::ZERO,
     };
     let started = settings.origin;
     let mut fleet = Fleet::start(things, &settings).expect("the host gives a thread");

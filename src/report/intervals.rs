@@ -17,7 +17,7 @@ use flate2::write::DeflateEncoder;
 use load_metrics::{Bounds, Interval, ShardSecond};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 /// Its name in a results folder.
@@ -76,8 +76,10 @@ impl IntervalsWriter {
 }
 
 fn record(second: &ShardSecond<&[Interval]>) -> io::Result<Vec<u8>> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    ciborium::into_writer(second, &mut encoder).map_err(|error| io::Error::other(error.to_string()))?;
+    // CBOR comes byte by byte, and every write to the encoder costs.
+    let mut pieces = BufWriter::new(DeflateEncoder::new(Vec::new(), Compression::fast()));
+    ciborium::into_writer(second, &mut pieces).map_err(|error| io::Error::other(error.to_string()))?;
+    let encoder = pieces.into_inner()?;
     let is_too_long = encoder.total_in() > CONTENT_BYTES_MAX;
     let content = encoder.finish()?;
     let length = u32::try_from(content.len()).ok().filter(|length| *length <= RECORD_BYTES_MAX && !is_too_long);
@@ -100,7 +102,7 @@ pub(crate) fn decode_record(record: &[u8], bounds: &Bounds) -> Result<ShardSecon
 }
 
 fn inflate(content: &[u8]) -> Result<ShardSecond, String> {
-    let mut decoder = DeflateDecoder::new(content).take(CONTENT_BYTES_MAX);
+    let mut decoder = BufReader::new(DeflateDecoder::new(content).take(CONTENT_BYTES_MAX));
     ciborium::from_reader(&mut decoder).map_err(|error| format!("it cannot be read: {error}"))
 }
 

@@ -17,6 +17,7 @@ use crate::billing::BilledUnits;
 use crate::roster::Things;
 use iot_jobs::JobId;
 use load_metrics::{Finding, Interval, Phase, ShardSecond, Snapshot, findings};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct ResultsWriter {
     /// Of a merged run alone.
     shards: Option<ShardRows>,
     widening: RowAggregator,
+    /// What the tables that sum up hold: most seconds most of them stay as they are.
+    rewritten: BTreeMap<&'static str, Vec<u8>>,
 }
 
 impl ResultsWriter {
@@ -52,7 +55,7 @@ impl ResultsWriter {
     /// When the folder holds anything already, or cannot be written.
     pub fn create(dir: &Path, manifest: Manifest, things: Arc<Things>) -> Result<Self, ReportError> {
         Self::claim(dir)?;
-        let writer = Self {
+        let mut writer = Self {
             dir: dir.into(),
             intervals: manifest.shard.as_ref().map(|_| IntervalsWriter::create(dir)).transpose()?,
             shards: match &manifest.merged[..] {
@@ -68,10 +71,11 @@ impl ResultsWriter {
             executions: GrowingFile::create(dir, tables::EXECUTIONS, tables::executions_columns())?,
             hlog: IntervalLog::create(dir.join(HLOG))?,
             widening: RowAggregator::default(),
+            rewritten: BTreeMap::new(),
         };
-        writer.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), std::iter::empty()))?;
-        writer.rewrite(tables::ERRORS, &to_csv(&tables::errors_columns(), std::iter::empty()))?;
-        writer.rewrite(tables::EVENTS, &to_csv(&tables::events_columns(), std::iter::empty()))?;
+        writer.rewrite(tables::SUMMARY, to_csv(&tables::summary_columns(), std::iter::empty()))?;
+        writer.rewrite(tables::ERRORS, to_csv(&tables::errors_columns(), std::iter::empty()))?;
+        writer.rewrite(tables::EVENTS, to_csv(&tables::events_columns(), std::iter::empty()))?;
         writer.write_manifest()?;
         Ok(writer)
     }
@@ -131,13 +135,13 @@ impl ResultsWriter {
     /// When the disk does not take it.
     pub fn sum_up(&mut self, snapshot: &Snapshot) -> Result<(), ReportError> {
         let totals = snapshot.totals.iter().map(|row| OperationTotal { run_s: snapshot.t_s, row: row.clone() });
-        self.rewrite(tables::SUMMARY, &to_csv(&tables::summary_columns(), totals))?;
+        self.rewrite(tables::SUMMARY, to_csv(&tables::summary_columns(), totals))?;
         let errors =
             snapshot.errors.iter().map(|(key, tally)| ErrorLine { origin: snapshot.origin, key: *key, tally: tally.clone() });
-        self.rewrite(tables::ERRORS, &to_csv(&tables::errors_columns(), errors))?;
+        self.rewrite(tables::ERRORS, to_csv(&tables::errors_columns(), errors))?;
         self.manifest.events = snapshot.events.iter().map(|row| EventTotals::new(row, snapshot.origin)).collect();
         let events = self.manifest.events.iter().zip(1..).map(|(totals, event)| EventLine { event, totals: totals.clone() });
-        self.rewrite(tables::EVENTS, &to_csv(&tables::events_columns(), events))?;
+        self.rewrite(tables::EVENTS, to_csv(&tables::events_columns(), events))?;
         self.manifest.totals.update(snapshot);
         self.manifest.thresholds = snapshot.thresholds.iter().map(ThresholdTotals::from).collect();
         self.findings = findings(snapshot);
@@ -170,7 +174,7 @@ impl ResultsWriter {
     /// # Errors
     /// When the disk does not take it.
     pub fn keep_scenario(&self, resolved: &str) -> Result<(), ReportError> {
-        self.rewrite(SCENARIO, resolved.as_bytes())
+        replace(&self.dir.join(SCENARIO), resolved.as_bytes())
     }
 
     /// When a shard starts, where that was not known before.
@@ -270,10 +274,14 @@ impl ResultsWriter {
 
     fn write_manifest(&self) -> Result<(), ReportError> {
         let text = serde_json::to_vec_pretty(&self.manifest).expect("a manifest has string keys and finite numbers");
-        self.rewrite(MANIFEST, &text)
+        replace(&self.dir.join(MANIFEST), &text)
     }
 
-    fn rewrite(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
-        replace(&self.dir.join(name), bytes)
+    fn rewrite(&mut self, name: &'static str, bytes: Vec<u8>) -> Result<(), ReportError> {
+        if self.rewritten.get(name) != Some(&bytes) {
+            replace(&self.dir.join(name), &bytes)?;
+            self.rewritten.insert(name, bytes);
+        }
+        Ok(())
     }
 }

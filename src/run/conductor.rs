@@ -11,7 +11,6 @@ use super::led::{Following, KeptSecond};
 use super::measure::{LoadBegins, Measured, Measuring};
 use super::progress::Progress;
 use super::sources::Sources;
-use super::stagger::Stagger;
 use super::stop::StopRequests;
 use super::targets::{ControlPlane, LocalEndpoint};
 use super::ui::Ui;
@@ -84,13 +83,6 @@ pub(super) struct Ended {
     pub measured: Option<Measured>,
 }
 
-/// A second that is over, as it was then.
-pub(super) struct OverSecond {
-    input: SecondInput,
-    /// Jobs that were begun in it.
-    begun: Vec<(JobId, Mono)>,
-}
-
 /// What the conductor needs.
 pub(super) struct Conductor<'a> {
     pub plan: &'a Plan,
@@ -110,8 +102,6 @@ pub(super) struct Conductor<'a> {
     pub exposition: Option<&'a Exposition>,
     /// Jobs that were begun since the last second.
     pub begun: Vec<(JobId, Mono)>,
-    /// Seconds that are over, and are not taken in yet.
-    pub over: Stagger<OverSecond>,
     /// The event for which the endpoint is away.
     pub restarting: Option<usize>,
     /// Of a run that is one step of a search.
@@ -181,6 +171,9 @@ impl Conductor<'_> {
                     assembly.take(interval);
                     while let Some((second, intervals)) = assembly.poll() {
                         self.second_over(second, intervals, assembly, sources, progress)?;
+                        if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
+                            rollouts.look(&snapshot.rollouts, clock::mono());
+                        }
                     }
                 }
                 called = rollouts.called() => {
@@ -212,16 +205,9 @@ impl Conductor<'_> {
                     }
                 }
                 () = sleep_until(due) => {}
-                () = sleep_until(self.over.next()) => {}
                 _ = tick.tick() => {}
             }
             let now = clock::mono();
-            while let Some(second) = self.over.poll(now) {
-                self.take_in(second, progress)?;
-                if let Some(snapshot) = progress.last.as_ref().filter(|_| self.has_control()) {
-                    rollouts.look(&snapshot.rollouts, now);
-                }
-            }
             if let Some((since, status)) = &endpoint_gone
                 && now >= *since + GONE_GRACE
             {
@@ -397,23 +383,11 @@ impl Conductor<'_> {
             endpoint,
         };
         let begun = std::mem::take(&mut self.begun);
-        self.over.push(OverSecond { input, begun }, clock::mono());
-        Ok(())
-    }
-
-    fn take_in(&mut self, OverSecond { input, begun }: OverSecond, progress: &mut Progress) -> Result<(), ConductError> {
         self.keep(&input, begun)?;
         let snapshot = self.collector.second(input);
         let before = progress.last.as_ref().map_or(&[][..], |last| &last.events);
         events::back_since(before, &snapshot.events).for_each(|words| self.ui.tell(&words));
         self.show(&snapshot, progress)
-    }
-
-    fn take_in_all(&mut self, progress: &mut Progress) -> Result<(), ConductError> {
-        while let Some(second) = self.over.pop() {
-            self.take_in(second, progress)?;
-        }
-        Ok(())
     }
 
     /// What the collector takes in, for the other shards' to be merged with.
@@ -464,7 +438,6 @@ impl Conductor<'_> {
     ) -> Result<(), ConductError> {
         progress.enter(Phase::Done);
         self.fleet.order(Order::Close);
-        self.take_in_all(progress)?;
         let deadline = clock::mono() + CLOSE_LIMIT;
         while !assembly.is_over() {
             let wait = deadline.since(clock::mono());
@@ -480,7 +453,6 @@ impl Conductor<'_> {
             let (number, intervals) = std::mem::replace(&mut last, second);
             if !intervals.is_empty() {
                 self.second_over(number, intervals, assembly, sources, progress)?;
-                self.take_in_all(progress)?;
             }
         }
         let (generator, endpoint) = usage;

@@ -1,5 +1,6 @@
 //! The fleet: shards that share nothing, each an OS thread with a runtime, a slice of the things and a recorder of its own.
 
+use super::observe::samples::Samples;
 use super::observe::{Gauges, ShardObserver};
 use crate::inspect::{Ask, Cards, Inspector};
 use host::clock;
@@ -83,6 +84,8 @@ pub struct FleetSettings {
     pub cuts: Vec<Cut>,
     /// Whether the scenario has events: then attempts to connect that fail are told one by one.
     pub has_events: bool,
+    /// From the end of a second to when the shards hand it over.
+    pub lag: Duration,
 }
 
 /// A second of one shard.
@@ -147,6 +150,7 @@ impl Fleet {
                 has_ledger: settings.has_ledger,
                 cuts: cuts_of(&settings.cuts, &slice),
                 has_events: settings.has_events,
+                lag: settings.lag,
                 asks: asks.next().filter(|_| settings.inspect),
             };
             let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || setup.run(slice));
@@ -199,6 +203,7 @@ struct ShardSetup {
     /// `things` of each are slots.
     cuts: Vec<Cut>,
     has_events: bool,
+    lag: Duration,
     /// Questions about single things, where they are allowed.
     asks: Option<mpsc::Receiver<Ask>>,
 }
@@ -206,7 +211,7 @@ struct ShardSetup {
 impl ShardSetup {
     fn run(mut self, slice: Vec<(u32, PlannedThing)>) -> io::Result<()> {
         let runtime = shard_runtime()?;
-        let (shard, origin, out) = (self.shard, self.origin, self.out.clone());
+        let (shard, origin, lag, out) = (self.shard, self.origin, self.lag, self.out.clone());
         runtime.block_on(async move {
             let context = self.context(&slice)?;
             let answering = self.asks.take().map(|asks| {
@@ -217,7 +222,7 @@ impl ShardSetup {
             let pacing = tokio::task::spawn_local(async move { pacer.pacer.run().await });
             tokio::task::spawn_local(follow_orders(Rc::clone(&context), self.orders.clone()));
             let cutting = tokio::task::spawn_local(cut(Rc::clone(&context), slice.len() + 1, std::mem::take(&mut self.cuts)));
-            let ticking = tokio::task::spawn_local(tick(Rc::clone(&context), shard, slice.len(), origin, out.clone()));
+            let ticking = tokio::task::spawn_local(tick(Rc::clone(&context), shard, slice.len(), origin + lag, out.clone()));
             for (slot, (position, thing)) in slice.into_iter().enumerate() {
                 let thing = Box::new(self.thing(slot, position, thing));
                 tokio::task::spawn_local(thing.live(Rc::clone(&context)));
@@ -246,6 +251,7 @@ impl ShardSetup {
         let things = slice.len();
         let transports = self.cohorts.iter().map(|cohort| usize::from(cohort.transport) + 1).max().unwrap_or(1);
         let recorder = Recorder::new(self.origin, self.cohorts.len(), transports);
+        let samples = Samples::new(recorder, Arc::clone(&self.gauges), self.has_ledger, self.has_events);
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
             endpoints: self.endpoints.clone(),
@@ -255,7 +261,7 @@ impl ShardSetup {
             scratch: RefCell::new(Scratch::default()),
             order: Cell::new(Order::Run),
             cuts: Cuts::new(things, !self.cuts.is_empty()),
-            observer: ShardObserver::new(recorder, Arc::clone(&self.gauges), cards, self.has_ledger, self.has_events),
+            observer: ShardObserver::new(samples, cards, self.lag),
             files: self.cohorts.iter().map(|cohort| cohort.files.clone()).collect(),
             alive: Cell::new(things),
             all_ended: Notify::new(),
@@ -366,12 +372,12 @@ impl Usage {
     }
 }
 
-/// Hands over every whole second as it ends.
-async fn tick(context: Rc<ShardContext<ShardObserver>>, shard: usize, slot: usize, origin: Mono, out: mpsc::Sender<ShardInterval>) {
+/// Hands over whole seconds that have ended, one after another, each as long after `begin`.
+async fn tick(context: Rc<ShardContext<ShardObserver>>, shard: usize, slot: usize, begin: Mono, out: mpsc::Sender<ShardInterval>) {
     let mut lost = 0;
     let mut usage = Usage::now();
     for second in 1u64.. {
-        context.pacer.sleep_until(slot, origin + Duration::from_secs(second), || false).await;
+        context.pacer.sleep_until(slot, begin + Duration::from_secs(second), || false).await;
         let (busy, waited) = usage.take();
         context.observer.with_recorder(|recorder| {
             recorder.advance(clock::mono());

@@ -71,7 +71,6 @@ use measure::Measuring;
 use prediction::Prediction;
 use run_info::run_info;
 use shard::{TooLate, preparing_took};
-use stagger::Stagger;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -382,6 +381,7 @@ async fn carry_out(
         has_ledger: matches!(plan.target, TargetPlan::Emulator(_)),
         cuts: events::cuts(plan, roster, origin),
         has_events: !plan.events.is_empty(),
+        lag: stagger::lag(slice),
     };
     let fleet = Fleet::start(planned, &settings)?;
     ui.fleet(fleet.inspector.clone());
@@ -411,7 +411,6 @@ async fn carry_out(
         ui,
         exposition: exposition.as_ref(),
         begun: Vec::new(),
-        over: Stagger::new(slice),
         restarting: None,
         measuring,
         starts: measured_starts,

@@ -5,11 +5,12 @@ mod metering;
 pub(crate) mod samples;
 
 use crate::inspect::Cards;
+use host::clock;
 use load_metrics::Recorder;
 use samples::Samples;
 use std::cell::{RefCell, RefMut};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use thing_agent::Event;
 use thing_transport::{Observer, SessionEvent, ThingId};
 
@@ -26,12 +27,23 @@ pub struct Gauges {
 pub(super) struct ShardObserver {
     samples: RefCell<Samples>,
     cards: RefCell<Option<Cards>>,
+    /// Seconds are handed over later than they end: what happens closes them meanwhile.
+    is_late: bool,
 }
 
 impl ShardObserver {
+    /// `lag` is from the end of a second to when it is handed over.
     #[must_use]
-    pub(super) fn new(recorder: Recorder, gauges: Arc<Gauges>, cards: Option<Cards>, has_ledger: bool, has_events: bool) -> Self {
-        Self { samples: RefCell::new(Samples::new(recorder, gauges, has_ledger, has_events)), cards: RefCell::new(cards) }
+    pub(super) fn new(samples: Samples, cards: Option<Cards>, lag: Duration) -> Self {
+        Self { samples: RefCell::new(samples), cards: RefCell::new(cards), is_late: !lag.is_zero() }
+    }
+
+    fn samples(&self) -> RefMut<'_, Samples> {
+        let mut samples = self.samples.borrow_mut();
+        if self.is_late {
+            samples.recorder.advance(clock::mono());
+        }
+        samples
     }
 
     /// The cards, between two events.
@@ -55,13 +67,13 @@ impl Observer for ShardObserver {
         if let Some(mut cards) = self.cards() {
             cards::note_session(&mut cards, thing.slot, &event);
         }
-        self.samples.borrow_mut().session(thing, event);
+        self.samples().session(thing, event);
     }
 
     fn agent(&self, thing: &ThingId, event: Event) {
         if let Some(mut cards) = self.cards() {
             cards::note_agent(&mut cards, thing.slot, &event);
         }
-        self.samples.borrow_mut().agent(thing, event);
+        self.samples().agent(thing, event);
     }
 }
