@@ -54,7 +54,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("aws-signing", &["host", "iot-jobs"]),
     ("dev-pki", &["host", "iot-jobs"]),
     ("iot-endpoint", &["aws-signing", "config-text", "dev-pki", "host", "iot-jobs", "iot-policy", "jobs-engine", "sim-units"]),
-    ("thing-transport", &["aws-signing", "host", "iot-jobs", "thing-agent", "thing-faults"]),
+    ("thing-transport", &["aws-signing", "host", "iot-jobs", "sim-units", "thing-agent", "thing-faults"]),
 ];
 
 /// Packages by name, each with the names of what it is built with; tests of a package may use more.

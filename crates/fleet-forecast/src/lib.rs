@@ -6,7 +6,6 @@
 
 #![warn(missing_docs)]
 
-mod agenda;
 mod demand;
 mod meter;
 mod network;

@@ -185,7 +185,7 @@ impl<O: Observer> Dial<'_, O> {
                 if let Some(event) = self.thing.shard.cuts.struck(slot) {
                     return Poll::Ready(Err(Failure::Cut { event }));
                 }
-                self.thing.shard.pacer.wake_at(slot, self.deadline, cx);
+                self.thing.shard.pacer.wake_at(slot, self.deadline, clock::mono(), cx);
             }
             work.as_mut().poll(cx)
         })

@@ -138,7 +138,7 @@ fn emit_events<O: Observer>(
 /// anew in another session.
 fn wait_for_file<O>(turn: &Turn<'_, '_, O>, closed: Closed) -> Result<Poll<End>, Failure> {
     if turn.agent.is_fetching() {
-        turn.thing.shard.pacer.wake_at(turn.thing.id.slot, turn.now + IDLE, turn.cx);
+        turn.thing.shard.pacer.wake_at(turn.thing.id.slot, turn.now + IDLE, turn.now, turn.cx);
         return Ok(Poll::Pending);
     }
     Err(match closed {
@@ -152,6 +152,6 @@ fn rest<O: Observer>(wire: &impl Wire<O>, turn: &Turn<'_, '_, O>) -> Poll<End> {
     // Without room the agent's plans wait for an acknowledgement, or for its deadline.
     let planned = turn.agent.poll_timeout().filter(|_| wire.has_room()).map(|(at, _)| at);
     let deadline = [wire.poll_timeout(turn.now), planned].into_iter().flatten().min().unwrap_or(turn.now + IDLE);
-    turn.thing.shard.pacer.wake_at(turn.thing.id.slot, deadline, turn.cx);
+    turn.thing.shard.pacer.wake_at(turn.thing.id.slot, deadline, turn.now, turn.cx);
     Poll::Pending
 }

@@ -1,7 +1,7 @@
 //! A shard's own schedule: many deadlines, one precise wake-up.
 //!
 //! tokio's timer has ticks of 1 ms, rounded up, which would add about 1.2 ms to every response time. Here the deadlines of a
-//! shard's things sit in one heap. While the shard is awake, what is due is woken whenever a thing goes to rest; a timerfd on
+//! shard's things sit in one queue. While the shard is awake, what is due is woken whenever a thing goes to rest; a timerfd on
 //! `CLOCK_MONOTONIC` is set only when the shard goes to sleep. To wake up costs more than all else here, so that deadlines that are
 //! dense share a wake-up.
 
@@ -9,9 +9,8 @@ use host::clock;
 use iot_jobs::instant::Mono;
 use rustix::fd::OwnedFd;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
+use sim_units::agenda::Agenda;
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -22,6 +21,9 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 /// A timer that has just woken the shard does not wake it again for as long: a deadline may be late by this, where others are as near.
 /// A lone one is not held back.
 const BETWEEN_WAKE_UPS: Duration = Duration::from_micros(250);
+
+/// Deadlines this near are in order, the others lie apart: of 10,000 things that speak once a second, 670 are.
+const BUCKET: Duration = Duration::from_millis(67);
 
 thread_local! {
     /// The pacer of this thread's shard.
@@ -48,8 +50,8 @@ pub struct Pacer {
 }
 
 struct Schedule {
-    /// At most one live entry a slot; an entry earlier than its slot's deadline is put back when it comes up.
-    heap: BinaryHeap<Reverse<(Mono, usize)>>,
+    /// A slot knows two of its entries, and heeds no other; one that is earlier than its slot's deadline is put back when it comes up.
+    entries: Agenda<usize>,
     slots: Vec<Slot>,
     /// What the timer is set to.
     armed: Mono,
@@ -59,8 +61,35 @@ struct Schedule {
 
 struct Slot {
     deadline: Mono,
+    /// The next of its entries.
     queued: Mono,
+    /// The one after it: an answer's deadline stays there while request after request comes and goes before it.
+    queued_later: Mono,
     waker: Option<Waker>,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, queued_later: Mono::FAR_FUTURE, waker: None }
+    }
+
+    /// Takes note of an entry that has come up; of one that it does not know it knows nothing.
+    fn comes_up(&mut self, at: Mono) -> bool {
+        let is_known = self.queued == at;
+        if is_known {
+            self.queued = std::mem::replace(&mut self.queued_later, Mono::FAR_FUTURE);
+        }
+        is_known
+    }
+
+    /// Whether the deadline needs an entry of its own: what comes up before it will do.
+    fn queue(&mut self) -> bool {
+        let is_first = self.deadline < self.queued;
+        if is_first {
+            self.queued_later = std::mem::replace(&mut self.queued, self.deadline);
+        }
+        is_first
+    }
 }
 
 impl Pacer {
@@ -70,12 +99,11 @@ impl Pacer {
     /// When the kernel gives no timer descriptor.
     pub fn new(slots: usize) -> io::Result<Rc<Self>> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let slot = || Slot { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, waker: None };
         let pacer = Rc::new(Self {
             timer: register(fd)?,
             schedule: RefCell::new(Schedule {
-                heap: BinaryHeap::with_capacity(slots),
-                slots: std::iter::repeat_with(slot).take(slots).collect(),
+                entries: Agenda::new(BUCKET),
+                slots: std::iter::repeat_with(Slot::new).take(slots).collect(),
                 armed: Mono::FAR_FUTURE,
                 woke: Mono(0),
             }),
@@ -84,30 +112,30 @@ impl Pacer {
         Ok(pacer)
     }
 
-    /// Wakes the task of `cx` at `deadline`, in place of whatever `slot` waited for before.
-    pub fn wake_at(&self, slot: usize, deadline: Mono, cx: &Context<'_>) {
+    /// Wakes the task of `cx` at `deadline`, in place of whatever `slot` waited for before; and, as it is about `now`, whoever is due.
+    pub fn wake_at(&self, slot: usize, deadline: Mono, now: Mono, cx: &Context<'_>) {
         let mut schedule = self.schedule.borrow_mut();
-        let Schedule { heap, slots, .. } = &mut *schedule;
+        let Schedule { entries, slots, .. } = &mut *schedule;
         let slot_state = &mut slots[slot];
         slot_state.deadline = deadline;
         match &mut slot_state.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        if deadline < slot_state.queued {
-            slot_state.queued = deadline;
-            heap.push(Reverse((deadline, slot)));
+        if slot_state.queue() {
+            entries.add(deadline, slot);
         }
-        schedule.fire(clock::mono());
+        schedule.fire(now);
     }
 
     /// Completes at `at`, or as soon as `early` says so when the task is woken for another reason.
     pub async fn sleep_until(&self, slot: usize, at: Mono, early: impl Fn() -> bool) {
         std::future::poll_fn(|cx| {
-            if early() || clock::mono() >= at {
+            let now = clock::mono();
+            if early() || now >= at {
                 return Poll::Ready(());
             }
-            self.wake_at(slot, at, cx);
+            self.wake_at(slot, at, now, cx);
             Poll::Pending
         })
         .await;
@@ -172,29 +200,27 @@ impl Schedule {
     /// Wakes who is due. Says whether there was anyone.
     fn fire(&mut self, now: Mono) -> bool {
         let mut woke = false;
-        while let Some(&Reverse((at, slot))) = self.heap.peek().filter(|entry| entry.0.0 <= now) {
-            self.heap.pop();
+        while let Some((at, slot)) = self.entries.pop(now) {
             let state = &mut self.slots[slot];
-            if state.queued != at {
+            if !state.comes_up(at) {
                 continue;
             }
-            state.queued = Mono::FAR_FUTURE;
             if state.deadline <= now {
+                state.deadline = Mono::FAR_FUTURE;
                 if let Some(waker) = &state.waker {
                     waker.wake_by_ref();
                     woke = true;
                 }
-            } else if state.deadline != Mono::FAR_FUTURE {
-                state.queued = state.deadline;
-                self.heap.push(Reverse((state.deadline, slot)));
+            } else if state.queue() {
+                self.entries.add(state.deadline, slot);
             }
         }
         woke
     }
 
     /// When the timer is to wake the shard.
-    fn next(&self) -> Mono {
-        self.heap.peek().map_or(Mono::FAR_FUTURE, |entry| entry.0.0.max(self.woke + BETWEEN_WAKE_UPS))
+    fn next(&mut self) -> Mono {
+        self.entries.peek().map_or(Mono::FAR_FUTURE, |at| at.max(self.woke + BETWEEN_WAKE_UPS))
     }
 }
 
@@ -250,7 +276,7 @@ mod tests {
             // Each poll before the last replaces the deadline of the same slot; only the last one, 25 ms, counts.
             std::future::poll_fn(|cx| {
                 for deadline in deadlines.by_ref() {
-                    moved.wake_at(3, deadline, cx);
+                    moved.wake_at(3, deadline, start, cx);
                     last = deadline;
                 }
                 if clock::mono() >= last { Poll::Ready(()) } else { Poll::Pending }
@@ -263,15 +289,31 @@ mod tests {
 
     #[test]
     fn deadlines_near_a_wake_up_share_the_next_and_a_lone_one_is_not_held_back() {
-        let slot = || Slot { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, waker: None };
         let woke = Mono(1_000_000_000);
-        let mut schedule = Schedule { heap: BinaryHeap::new(), slots: vec![slot()], armed: Mono::FAR_FUTURE, woke };
+        let mut schedule = Schedule { entries: Agenda::new(BUCKET), slots: vec![Slot::new()], armed: Mono::FAR_FUTURE, woke };
         assert_eq!(schedule.next(), Mono::FAR_FUTURE);
         let (near, lone) = (woke + BETWEEN_WAKE_UPS / 5, woke + BETWEEN_WAKE_UPS * 5);
-        schedule.heap.push(Reverse((lone, 0)));
+        schedule.entries.add(lone, 0);
         assert_eq!(schedule.next(), lone);
-        schedule.heap.push(Reverse((near, 0)));
+        schedule.entries.add(near, 0);
         assert_eq!(schedule.next(), woke + BETWEEN_WAKE_UPS);
+    }
+
+    #[test]
+    fn requests_that_come_and_go_before_a_far_deadline_leave_no_entries() {
+        on_shard(async |pacer| {
+            let cx = Context::from_waker(Waker::noop());
+            let begin = clock::mono();
+            for request in 0..100 {
+                let at = begin + Duration::from_secs(request);
+                let (request, answer, next) = (at, at + Duration::from_secs(30), at + Duration::from_millis(500));
+                for deadline in [request, answer, next] {
+                    pacer.wake_at(0, deadline, begin, &cx);
+                    pacer.schedule.borrow_mut().fire(deadline.min(next));
+                }
+                assert!(pacer.schedule.borrow().entries.len() <= 2);
+            }
+        });
     }
 
     #[test]

@@ -6,7 +6,6 @@ mod outages;
 mod requests;
 mod thing;
 
-use crate::agenda::Agenda;
 use crate::demand::Demand;
 use crate::network::Delays;
 use crate::observer::{Observer, Reason, SessionEvent};
@@ -18,6 +17,7 @@ use iot_jobs::ledger::LedgerEvent;
 use iot_jobs::{ControlError, JobId, Notification, Rejection, Reply, Request, RequestKind, Subscription};
 use jobs::Jobs;
 use outages::Outages;
+use sim_units::agenda::Agenda;
 use std::time::Duration;
 use thing::Thing;
 use thing_agent::Fetched;
@@ -25,6 +25,8 @@ use thing_agent::cut::Cuts;
 
 /// How often it is looked whether everything is over.
 const LOOK: Duration = Duration::from_secs(1);
+/// Of the agenda.
+const AGENDA_BUCKET: Duration = Duration::from_secs(1);
 
 /// How a simulation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +163,7 @@ impl<O: Observer> Simulation<O> {
         let things = (0..fleet.names.len()).map(|place| Thing::new(&settings, place)).collect();
         let mut first: Vec<u32> = (0..fleet.names.len() as u32).collect();
         first.sort_by_key(|place| std::cmp::Reverse((fleet.arrivals[*place as usize], *place)));
-        let mut agenda = Agenda::default();
+        let mut agenda = Agenda::new(AGENDA_BUCKET);
         for (number, cut) in settings.cuts.iter().enumerate() {
             agenda.add(cut.at, Happening::Cut(number));
         }
@@ -202,7 +204,7 @@ impl<O: Observer> Simulation<O> {
         while self.progress == Progress::Running {
             let timeout = self.service.poll_timeout().map(|at| self.outages.answers_at(at));
             let arrival = self.first.last().map(|place| self.arrival(*place));
-            let next = [timeout, arrival, self.agenda.next()].into_iter().flatten().min();
+            let next = [timeout, arrival, self.agenda.peek()].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= until) else { break };
             self.now = self.now.max(next);
             if timeout == Some(next) {

@@ -51,7 +51,7 @@ impl<O: Observer> Simulation<O> {
     /// Messages that arrive at one instant are one read of the thing: it looks at all of them before it says anything.
     fn drive_after_all_of_now(&mut self, place: u32) {
         let now = self.now;
-        if self.agenda.next() == Some(now) {
+        if self.agenda.peek() == Some(now) {
             self.things[place as usize].armed = now;
             self.agenda.add(now, Happening::Wake(place));
         } else {

@@ -1,15 +1,16 @@
 //! What is to happen, in the order of time; of what happens at the same time, what was added first.
 //!
-//! What happens soon is in a heap, the rest in buckets: a million things that will ask again tomorrow cost nothing today.
+//! What happens soon is in a heap, the rest in buckets: a million things that will ask again tomorrow cost nothing today, and the heap
+//! stays as small as a core's cache.
 
 use iot_jobs::instant::Mono;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
 
-/// Length of a bucket.
-const BUCKET_NS: u64 = 1_000_000_000;
-
-pub(crate) struct Agenda<E> {
+/// Events of type `E`, each at its time.
+pub struct Agenda<E> {
+    bucket_ns: u64,
     near: BinaryHeap<Entry<E>>,
     far: BTreeMap<u64, Vec<Entry<E>>>,
     /// The first bucket whose entries are far.
@@ -23,17 +24,19 @@ struct Entry<E> {
     event: E,
 }
 
-impl<E> Default for Agenda<E> {
-    fn default() -> Self {
-        Self { near: BinaryHeap::new(), far: BTreeMap::new(), horizon: 0, number: 0 }
-    }
-}
-
 impl<E> Agenda<E> {
-    pub(crate) fn add(&mut self, at: Mono, event: E) {
+    /// One whose heap holds the events of about one `bucket`, a nanosecond at least.
+    #[must_use]
+    pub fn new(bucket: Duration) -> Self {
+        let bucket_ns = u64::try_from(bucket.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self { bucket_ns, near: BinaryHeap::new(), far: BTreeMap::new(), horizon: 0, number: 0 }
+    }
+
+    /// Adds an event, which may be over already.
+    pub fn add(&mut self, at: Mono, event: E) {
         self.number += 1;
         let entry = Entry { at, number: self.number, event };
-        let bucket = at.0 / BUCKET_NS;
+        let bucket = at.0 / self.bucket_ns;
         if bucket < self.horizon {
             self.near.push(entry);
         } else {
@@ -42,7 +45,7 @@ impl<E> Agenda<E> {
     }
 
     /// When the next event happens.
-    pub(crate) fn next(&mut self) -> Option<Mono> {
+    pub fn peek(&mut self) -> Option<Mono> {
         if self.near.is_empty() {
             let (bucket, entries) = self.far.pop_first()?;
             self.horizon = bucket + 1;
@@ -51,9 +54,21 @@ impl<E> Agenda<E> {
         self.near.peek().map(|entry| entry.at)
     }
 
+    /// How many events there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.near.len() + self.far.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.near.is_empty() && self.far.is_empty()
+    }
+
     /// The next event, if it happens by `until`.
-    pub(crate) fn pop(&mut self, until: Mono) -> Option<(Mono, E)> {
-        if self.next()? > until {
+    pub fn pop(&mut self, until: Mono) -> Option<(Mono, E)> {
+        if self.peek()? > until {
             return None;
         }
         self.near.pop().map(|entry| (entry.at, entry.event))
@@ -90,7 +105,7 @@ mod tests {
         /// Against a sorted list, while more is added on the way.
         #[test]
         fn events_come_in_the_order_of_time_and_then_of_their_number(times in prop::collection::vec((0u64..5, 0u64..4_000_000_000), 1..200)) {
-            let mut agenda = Agenda::default();
+            let mut agenda = Agenda::new(Duration::from_secs(1));
             let mut expected: Vec<(u64, usize)> = Vec::new();
             let mut now = 0;
             for (number, (pops, ahead)) in times.into_iter().enumerate() {
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_later_than_asked_for_stays() {
-        let mut agenda = Agenda::default();
+        let mut agenda = Agenda::new(Duration::from_secs(1));
         agenda.add(Mono(10), "a");
         assert_eq!((agenda.pop(Mono(9)), agenda.pop(Mono(10)), agenda.pop(Mono::FAR_FUTURE)), (None, Some((Mono(10), "a")), None));
     }
