@@ -19,6 +19,9 @@ pub const WINDOW: usize = 10;
 const REPORT_DELAY_S: usize = 10;
 /// Fewer starts than that say nothing of a percentile, or of a share.
 const STARTS_MIN: u64 = 100;
+/// So many of them are to be late: of a few hundred starts the 99th percentile is one or two, and any host holds a process up for some
+/// milliseconds now and then.
+const LATE_STARTS_MIN: u64 = 10;
 /// Of the starts of a window, at p99.
 pub const LATENESS_MAX_MS: f64 = 10.0;
 /// The same as a part of the latency that is to be held.
@@ -314,6 +317,7 @@ impl Health {
         let late = lateness
             .latency(Resolution::SHORT)
             .filter(|latency| lateness.count() >= STARTS_MIN && latency.p99 > limit)
+            .filter(|_| lateness.count_above(limit, Resolution::SHORT) >= LATE_STARTS_MIN)
             .map(|latency| Excess::Late { p99: latency.p99, limit });
         let (shard, share) = busiest(&window);
         let busy = (share > BUSY_MAX).then_some(Excess::Busy { shard, share });
@@ -481,6 +485,23 @@ mod tests {
         let breach = story.health.breaches()[0];
         assert_eq!((breach.until_s, breach.phase), (15, Phase::Rollout));
         assert!(matches!(breach.cause, Cause::Elsewhere { busiest } if busiest < 0.21), "{breach:?}");
+    }
+
+    #[test]
+    fn of_few_starts_ten_are_late_before_it_counts() {
+        let late = |late: u64| {
+            let mut health = Health::new(Vec::new(), 1_000, 4);
+            for second in 0..10 {
+                let mut histogram = Histogram::new(Resolution::SHORT);
+                let late = if second == 3 { late } else { 0 };
+                (0..20).for_each(|n| histogram.record(Duration::from_millis(if n < late { 40 } else { 1 })));
+                let (busy, waited, starts) = (vec![0.1], vec![0.0], vec![(second, 20)]);
+                let (lateness, phase, machine) = (histogram.take(), Phase::Steady, 0.1);
+                health.second(HealthSecond { second, phase, lateness: &lateness, busy, waited, starts, connects: 0, machine });
+            }
+            health.breaches().len()
+        };
+        assert_eq!([late(3), late(9), late(10)], [0, 0, 1], "of 200 starts 3 are more than 1 %");
     }
 
     #[test]
