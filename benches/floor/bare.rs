@@ -81,7 +81,7 @@ async fn measure(options: &Options, streams: Vec<Stream>, shared: &Rc<Shared>, m
         .enumerate()
         .map(|(n, stream)| {
             let (shared, load, every) = (Rc::clone(shared), options.load, options.every);
-            let phase = every.mul_f64(n as f64 / count as f64);
+            let phase = every.mul_f64((options.turn)(n, count));
             tokio::task::spawn_local(async move { session(n, stream, load, (phase, every), &shared).await })
         })
         .collect();

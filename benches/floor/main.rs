@@ -5,7 +5,7 @@
 //! ```text
 //! floor (bare|fleet) (connect|ask|pairs|rate|idle|round) --address A --dir DIR --things N --seconds S
 //!       [--request start-next|next|update:JOB] [--filters ours|sdk] [--transport mqtt|mqtt5] [--every SECONDS]
-//!       [--endpoint PID]
+//!       [--turns made|scattered] [--endpoint PID]
 //! ```
 //! One line of JSON on stdout.
 
@@ -22,6 +22,8 @@ use thing_transport::mqtt::Version;
 
 /// Of both generators.
 const CONNECTS_IN_PROGRESS: usize = 64;
+/// The parts of a whole that its multiples make are even, and neighbours are far apart.
+const GOLDEN_SECTION: f64 = 0.618_033_988_749_894_8;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Load {
@@ -76,6 +78,8 @@ struct Options {
     seconds: u64,
     /// Between two requests of a thing, where it is not the answer that brings the next one.
     every: Duration,
+    /// Of the bare loop: when in that time the thing of a number, out of so many, has its turn, as a share of it.
+    turn: fn(usize, usize) -> f64,
     /// Whose processor and memory are to be looked at, too.
     endpoint: Option<i32>,
 }
@@ -116,6 +120,12 @@ impl Options {
             things: flag("--things")?.parse().ok()?,
             seconds: flag("--seconds").map_or(Some(8), |seconds| seconds.parse().ok())?,
             every: Duration::from_secs_f64(flag("--every").map_or(Some(1.0), |seconds| seconds.parse().ok())?),
+            turn: match flag("--turns").as_deref() {
+                // One after the other as they lie in memory; a fleet's things have no such order.
+                None | Some("made") => |n, count| n as f64 / count as f64,
+                Some("scattered") => |n, _| (n as f64 * GOLDEN_SECTION).fract(),
+                Some(_) => return None,
+            },
             endpoint: match flag("--endpoint") {
                 Some(pid) => Some(pid.parse().ok()?),
                 None => None,
