@@ -116,7 +116,7 @@ name = "storm"
 tls = {{ resumption = {resumption} }}
 [fleet]
 things = {things}
-connect = {{ rate = "1000/s" }}
+connect = {{ rate = "{rate}/s" }}
 [[event]]
 at = "{at}s"
 kind = "reconnect-storm"
@@ -128,8 +128,8 @@ duration = "{duration}s"
 def storm_back_s(verdict, resumption):
     """Seconds until every thing of a fleet is back that has lost its connections in one moment, and tries again in that moment."""
     file, out = WORK / "storm.toml", results("storm")
-    at = THINGS // 1_000 + 5
-    file.write_text(STORM.format(things=THINGS, at=at, duration=at + 20, resumption=str(resumption).lower()))
+    at = THINGS // CONNECTS_PER_S + 5
+    file.write_text(STORM.format(things=THINGS, rate=CONNECTS_PER_S, at=at, duration=at + 20, resumption=str(resumption).lower()))
     verdict.check("exit code", subprocess.run([BINARY, "run", file, "--ui", "none", "--out", out], cwd=WORK).returncode, 0)
     with open(out / "events.csv", newline="") as rows:
         return float(next(csv.DictReader(rows))["back_ms"]) / 1e3

@@ -13,18 +13,26 @@ pub use signed::Signed;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 use std::sync::Arc;
 
-/// ring, and the keys that it does not know; X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs.
+/// ring, and the keys that it does not know; X25519 first, then P-256, which TLS 1.2 with P-256 certificates needs. AES-128 comes before
+/// AES-256: its hash is SHA-256, for which processors have instructions; with SHA-384 a resumed handshake costs an eighth more.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| !AES_128.contains(&suite.suite()));
     provider.kx_groups = vec![rustls::crypto::ring::kx_group::X25519, rustls::crypto::ring::kx_group::SECP256R1];
     provider.signature_verification_algorithms = algorithms::supported();
     provider.key_provider = &algorithms::Keys;
     Arc::new(provider)
 }
+
+const AES_128: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+];
 
 /// Common names of the roots of Amazon Trust Services, which AWS's endpoints chain to (PROTOCOL 12.2).
 const AMAZON_ROOTS: [&str; 5] = [
@@ -69,6 +77,13 @@ pub fn client_config(roots: RootCertStore, alpn: Option<&str>) -> Result<ClientC
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn aes_128_is_preferred_and_no_cipher_suite_is_lost() {
+        let suites: Vec<CipherSuite> = provider().cipher_suites.iter().map(|suite| suite.suite()).collect();
+        assert_eq!(suites[..AES_128.len()], AES_128);
+        assert_eq!(suites.len(), rustls::crypto::ring::default_provider().cipher_suites.len());
+    }
 
     #[test]
     fn every_root_of_amazon_is_there() {

@@ -82,10 +82,8 @@ impl<'a> Topic<'a> {
     /// # Errors
     /// When the topic is outside the Jobs namespace, or inside it without meaning.
     pub fn parse(topic: &'a str) -> Result<Self, TopicError<'a>> {
-        let (thing, rest) = topic.strip_prefix(PREFIX).and_then(|t| t.split_once("/jobs/")).ok_or(TopicError::NotJobs)?;
-        if thing.is_empty() || thing.contains('/') {
-            return Err(TopicError::NotJobs);
-        }
+        let (thing, rest) = topic.strip_prefix(PREFIX).and_then(|topic| topic.split_once('/')).ok_or(TopicError::NotJobs)?;
+        let rest = rest.strip_prefix("jobs/").filter(|_| !thing.is_empty()).ok_or(TopicError::NotJobs)?;
         let (namespace, kind) = match rest {
             "notify" => (None, TopicKind::Notify),
             "notify-next" => (None, TopicKind::NotifyNext),
