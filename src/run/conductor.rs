@@ -436,8 +436,8 @@ impl Conductor<'_> {
         progress: &mut Progress,
         ending: Option<Ending>,
     ) -> Result<(), ConductError> {
-        progress.enter(Phase::Done);
         self.fleet.order(Order::Close);
+        let over = clock::mono().since(self.origin).as_secs();
         let deadline = clock::mono() + CLOSE_LIMIT;
         while !assembly.is_over() {
             let wait = deadline.since(clock::mono());
@@ -452,9 +452,14 @@ impl Conductor<'_> {
         while let Some(second) = assembly.drain() {
             let (number, intervals) = std::mem::replace(&mut last, second);
             if !intervals.is_empty() {
+                // A second that was over by then, and comes late, is one of the run.
+                if number >= over {
+                    progress.enter(Phase::Done);
+                }
                 self.second_over(number, intervals, assembly, sources, progress)?;
             }
         }
+        progress.enter(Phase::Done);
         let (generator, endpoint) = usage;
         sources.add_denials(&mut last.1)?;
         let input = SecondInput {
