@@ -77,10 +77,11 @@ pub fn client_config(roots: RootCertStore, alpn: Option<&str>) -> Result<ClientC
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::SupportedCipherSuite;
 
     #[test]
     fn aes_128_is_preferred_and_no_cipher_suite_is_lost() {
-        let suites: Vec<CipherSuite> = provider().cipher_suites.iter().map(|suite| suite.suite()).collect();
+        let suites: Vec<CipherSuite> = provider().cipher_suites.iter().map(SupportedCipherSuite::suite).collect();
         assert_eq!(suites[..AES_128.len()], AES_128);
         assert_eq!(suites.len(), rustls::crypto::ring::default_provider().cipher_suites.len());
     }
