@@ -54,18 +54,6 @@ impl<E> Agenda<E> {
         self.near.peek().map(|entry| entry.at)
     }
 
-    /// How many events there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.near.len() + self.far.values().map(Vec::len).sum::<usize>()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.near.is_empty() && self.far.is_empty()
-    }
-
     /// The next event, if it happens by `until`.
     pub fn pop(&mut self, until: Mono) -> Option<(Mono, E)> {
         if self.peek()? > until {

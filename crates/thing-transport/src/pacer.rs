@@ -311,8 +311,9 @@ mod tests {
                     pacer.wake_at(0, deadline, begin, &cx);
                     pacer.schedule.borrow_mut().fire(deadline.min(next));
                 }
-                assert!(pacer.schedule.borrow().entries.len() <= 2);
             }
+            let mut schedule = pacer.schedule.borrow_mut();
+            assert!(std::iter::from_fn(|| schedule.entries.pop(Mono::FAR_FUTURE)).count() <= 2);
         });
     }
 
