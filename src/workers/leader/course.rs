@@ -225,6 +225,8 @@ impl<'a> Course<'a> {
                 table.give_up();
             }
         }
+        // The end of the last one came without a second.
+        faces.workers(&self.live.workers(table));
         Ok(match (self.failed.take(), was_asked, self.early.take()) {
             (Some(why), ..) => Some(End::Failed(why)),
             (None, true, _) => Some(End::Interrupted),
