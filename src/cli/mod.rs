@@ -29,7 +29,9 @@ use crate::run::{UiKind, use_colour};
 use clap::builder::Resettable;
 use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use host::{environment, stdio};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Fleet load-testing simulator for AWS IoT Jobs
 #[derive(Parser)]
@@ -140,15 +142,16 @@ pub fn main() -> u8 {
 
 fn start_logging(logging: &Logging, to_dashboard: bool) {
     let level = match (logging.quiet, logging.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
-        (false, _) => "debug",
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
     };
-    let said = environment::variable(EnvFilter::DEFAULT_ENV).and_then(|directives| EnvFilter::try_new(directives).ok());
-    let filter = said.unwrap_or_else(|| EnvFilter::new(level));
+    let said = environment::variable("RUST_LOG").and_then(|directives| directives.parse::<Targets>().ok());
+    let filter = said.unwrap_or_else(|| Targets::new().with_default(level));
     let colour = use_colour(&std::io::stderr()) && !to_dashboard;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogLine::new(colour)).with_ansi(colour).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || LogLine::new(colour)).with_ansi(colour);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 /// A core would hold the keys of the CA, of things and of the account. The hard limit stays: `prlimit` lifts the soft one where somebody
