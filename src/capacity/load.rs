@@ -108,10 +108,12 @@ impl Load {
             Written::Integer(value) => (Form::Count, value as f64),
             Written::Number(value) => (Form::Number, value),
             Written::Text(value) => match (text::rate(value), text::duration(value)) {
-                (Ok(per_s), _) => {
-                    let unit = value.split_once('/').map_or("s", |(_, unit)| unit.trim()).to_owned();
+                (Ok(_), _) => {
+                    let (amount, unit) = value.split_once('/').unwrap_or((value, "s"));
+                    let unit = unit.trim().to_owned();
                     let seconds = 1.0 / text::rate(&format!("1/{unit}"))?;
-                    (Form::Rate { unit, seconds }, per_s * seconds)
+                    // As it is written: a rate per second and back would be another number in its last bit.
+                    (Form::Rate { unit, seconds }, text::rate(&format!("{}/s", amount.trim()))?)
                 }
                 (_, Ok(every)) if segments.last() == Some(&"every") && !every.is_zero() => {
                     let of = things_in_turn(driver, &segments, plan);
@@ -258,6 +260,13 @@ mod tests {
         assert_eq!((load.start, load.per_s(600.0), load.of_events(600, 60.0)), (600.0, Some(10.0), Some(600.0)));
         assert_eq!((load.text(612.5), load.setting(612.5)), ("612.5 connects/min".into(), "\"612.5/min\"".into()));
         assert_eq!(load.driver.operation(), Some(Operation::Connect));
+        for unit in ["s", "min", "h"] {
+            for start in 1..=2_000_u16 {
+                // Else `--to 1000` would be below the first load of "1000/min".
+                let load = of("fleet.connect.rate", &Written::Text(&format!("{start}/{unit}")));
+                assert_eq!(load.start.to_bits(), f64::from(start).to_bits(), "{start}/{unit}");
+            }
+        }
     }
 
     #[test]
