@@ -370,6 +370,23 @@ fn a_key_keeps_the_last_screen() {
     assert_eq!(terminal.exit_code(), 0);
 }
 
+/// The last end comes without a second that would show it.
+#[cfg(feature = "nats")]
+#[test]
+fn every_worker_has_ended_on_the_last_screen() {
+    let bench = Bench::new();
+    let args = [TUI, &["--slices", "2"]].concat();
+    let mut terminal = Terminal::start(&bench, (120, 30), &args, &[]);
+    terminal.wait_for("ROLLOUT");
+    terminal.press("6");
+    terminal.wait_for("running");
+    let text = terminal.wait_for("(exit ");
+    assert!(!text.contains("running") && text.matches("ended").count() == 2, "{text}");
+    terminal.press("q");
+    assert!([0, 98].contains(&terminal.exit_code()), "{text}");
+    terminal.assert_usable();
+}
+
 #[test]
 fn a_terminal_that_does_not_know_its_size_has_the_usual_one() {
     let bench = Bench::new();
