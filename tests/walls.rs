@@ -57,6 +57,9 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("thing-transport", &["aws-signing", "host", "iot-jobs", "sim-units", "thing-agent", "thing-faults"]),
 ];
 
+/// Libraries that no request and no second of a run goes through.
+const FOR_SIZE: [&str; 2] = ["config-text", "dev-pki"];
+
 /// Packages by name, each with the names of what it is built with; tests of a package may use more.
 struct Graph {
     dependencies: BTreeMap<String, BTreeSet<String>>,
@@ -139,6 +142,21 @@ fn every_library_names_only_those_below_it() {
     assert_eq!(members, known, "a crate came or went: give it its row here, and its line in docs/ARCHITECTURE.md");
     let found: Vec<String> = MAY_NAME.iter().flat_map(|(package, may_name)| graph.trespasses(package, may_name)).collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn what_carries_load_is_optimized_for_speed() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a Cargo.toml");
+    let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
+    let packages = manifest["profile"]["release"]["package"].as_table().expect("[profile.release.package]");
+    let for_speed: BTreeSet<&str> =
+        packages.iter().filter(|(_, package)| package["opt-level"].as_integer() == Some(3)).map(|(name, _)| name.as_str()).collect();
+    for (name, _) in MAY_NAME {
+        assert_eq!(for_speed.contains(name), !FOR_SIZE.contains(&name), "{name}: [profile.release.package], or FOR_SIZE here");
+    }
+    let known = Graph::of_this_workspace().dependencies;
+    let gone: Vec<&&str> = for_speed.iter().filter(|name| !known.contains_key(**name)).collect();
+    assert!(gone.is_empty(), "[profile.release.package] names what nothing is built with: {gone:?}");
 }
 
 #[test]
