@@ -146,11 +146,15 @@ fn every_library_names_only_those_below_it() {
 
 #[test]
 fn what_carries_load_is_optimized_for_speed() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a Cargo.toml");
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a Cargo.toml");
     let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
     let packages = manifest["profile"]["release"]["package"].as_table().expect("[profile.release.package]");
-    let for_speed: BTreeSet<&str> =
-        packages.iter().filter(|(_, package)| package["opt-level"].as_integer() == Some(3)).map(|(name, _)| name.as_str()).collect();
+    let for_speed: BTreeSet<&str> = packages
+        .iter()
+        .filter(|(_, package)| package["opt-level"].as_integer() == Some(3))
+        .map(|(name, _)| name.as_str())
+        .collect();
     for (name, _) in MAY_NAME {
         assert_eq!(for_speed.contains(name), !FOR_SIZE.contains(&name), "{name}: [profile.release.package], or FOR_SIZE here");
     }
