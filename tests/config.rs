@@ -2,7 +2,6 @@
 
 mod common;
 
-use assert_cmd::cargo::cargo_bin;
 use common::Endpoint;
 use serde_json::json;
 use std::path::Path;
@@ -10,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 fn fleetsim(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(cargo_bin("fleetsim")).args(arguments).current_dir(dir).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fleetsim")).args(arguments).current_dir(dir).output().unwrap()
 }
 
 fn printed(dir: &Path, arguments: &[&str]) -> String {

@@ -11,7 +11,6 @@
 #[path = "../benches/client/mod.rs"]
 mod client;
 
-use assert_cmd::cargo::cargo_bin;
 use aws_signing::sigv4::{AccessKey, sign_request};
 use bytes::BytesMut;
 use client::{Store, Stream, read_packet};
@@ -155,7 +154,7 @@ impl Place {
     fn spawn(&self) -> Child {
         let port = |address: SocketAddr| address.port().to_string();
         let state = self.dir.path().join("state");
-        let mut command = Command::new(cargo_bin("fleetsim"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
         command.args([
             "serve",
             "--mqtt-port",

@@ -1,6 +1,5 @@
 //! What the pages show works as it stands there: every block of TOML is read, every block of commands is run.
 
-use assert_cmd::cargo::cargo_bin;
 use iot_endpoint::config::EndpointConfig;
 use serde_json::Value as Json;
 use std::fs;
@@ -236,8 +235,13 @@ struct Serve {
 impl Serve {
     fn start(dir: &Path, pki: &str) -> Self {
         let ports = ["--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--things", "6", "--dir", pki];
-        let mut process =
-            Command::new(cargo_bin("fleetsim")).arg("serve").args(ports).current_dir(dir).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+            .arg("serve")
+            .args(ports)
+            .current_dir(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { process, ready: serde_json::from_str(&line).unwrap() }
@@ -273,7 +277,7 @@ fn run(dir: &Path, place: &str, commands: &str) {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.starts_with("FLEETSIM_")) {
         bash.env_remove(name);
     }
-    let output = bash.env("FLEETSIM", cargo_bin("fleetsim")).env("PATH", path).output().expect("bash is installed");
+    let output = bash.env("FLEETSIM", env!("CARGO_BIN_EXE_fleetsim")).env("PATH", path).output().expect("bash is installed");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{place}: {}\n{commands}\n{stderr}", output.status);
     eprint!("{stderr}");

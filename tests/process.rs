@@ -2,7 +2,6 @@
 
 mod common;
 
-use assert_cmd::cargo::cargo_bin;
 use common::{Client, Endpoint, PATIENCE, connect_packet};
 use dev_pki::{Store, StoreSpec};
 use iot_jobs::ThingName;
@@ -157,7 +156,7 @@ fn a_damaged_state_is_refused_and_left_as_it_is() {
         }
         std::fs::write(&state, &bytes).unwrap();
         let start = Instant::now();
-        let output = Command::new(cargo_bin("fleetsim"))
+        let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
             .args(["serve", "--mqtt-port", "0", "--https-port", "0", "--api-port", "0", "--dir"])
             .arg(pki.path())
             .arg("--state")
@@ -179,7 +178,7 @@ fn no_process_leaves_a_core() {
     let dir = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -c unlimited; exec \"$0\" serve --dir pki --mqtt-port 0 --https-port 0 --api-port 0"]);
-    let mut process = shell.arg(cargo_bin("fleetsim")).current_dir(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut process = shell.arg(env!("CARGO_BIN_EXE_fleetsim")).current_dir(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 1];
     process.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
     let proc = Path::new("/proc").join(process.id().to_string());

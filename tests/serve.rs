@@ -2,7 +2,6 @@
 
 mod common;
 
-use assert_cmd::cargo::cargo_bin;
 use aws_signing::sigv4::{AccessKey, sign_request};
 use common::{Client, Endpoint, Tls, connect_packet, field, packet, publish_packet, subscribe_packet};
 use serde_json::json;
@@ -316,7 +315,7 @@ fn things_of_an_endpoint_without_a_ledger_say_what_a_notification_took_at_least_
          [end]\nexpect = 8\nlimit = '30s'\n"
     );
     std::fs::write(dir.join("bounds.toml"), scenario).unwrap();
-    let mut run = Command::new(cargo_bin("fleetsim"))
+    let mut run = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
         .args(["run", "bounds.toml", "--ui", "none", "--out", "out"])
         .current_dir(dir)
         .stdin(Stdio::null())

@@ -1,13 +1,18 @@
 //! The command: options, files, exit codes.
 
-use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn fleetsim(dir: &Path, args: &[&str]) -> Output {
-    Command::new(cargo_bin("fleetsim")).args(args).current_dir(dir).env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+        .args(args)
+        .current_dir(dir)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// At a rate that AWS's quotas take.

@@ -4,7 +4,6 @@
 pub(crate) mod authority;
 pub(crate) mod http;
 
-use assert_cmd::cargo::cargo_bin;
 use aws_signing::sigv4::{AccessKey, sign_request};
 use host::tls;
 use rustls::pki_types::pem::PemObject;
@@ -69,11 +68,11 @@ impl Endpoint {
     pub(crate) fn with_descriptors(count: u32) -> Self {
         let limited = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::spawn(Command::new("sh").args(["-c", &limited]).arg(cargo_bin("fleetsim")), dir, &[])
+        Self::spawn(Command::new("sh").args(["-c", &limited]).arg(env!("CARGO_BIN_EXE_fleetsim")), dir, &[])
     }
 
     fn in_dir(dir: Arc<tempfile::TempDir>, more: &[&str]) -> Self {
-        Self::spawn(&mut Command::new(cargo_bin("fleetsim")), dir, more)
+        Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_fleetsim")), dir, more)
     }
 
     fn spawn(command: &mut Command, dir: Arc<tempfile::TempDir>, more: &[&str]) -> Self {

@@ -1,7 +1,6 @@
 //! Results folders made by hand, with what a comparison reads of them.
 
 use crate::manifest;
-use assert_cmd::cargo::cargo_bin;
 use fleetsim::report::{Manifest, Verdict};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -60,7 +59,7 @@ impl Bench {
 
     /// Exit code, standard output and standard error.
     pub(crate) fn compare(&self, args: &[&str]) -> (i32, String, String) {
-        let mut command = Command::new(cargo_bin("fleetsim"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
         let output = command.arg("compare").args(args).current_dir(self.dir.path()).stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))

@@ -3,7 +3,6 @@
 #[path = "../common/verdict.rs"]
 mod verdict;
 
-use assert_cmd::cargo::cargo_bin;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -24,7 +23,7 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(cargo_bin("fleetsim"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
         command.args(args).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
         command
     }

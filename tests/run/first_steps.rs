@@ -1,8 +1,8 @@
 //! The first five minutes: what the program says by itself, the demo, and what to do after a run.
 
 use crate::bench::{Bench, SMALL};
-use assert_cmd::cargo::cargo_bin;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn stdout(output: &Output) -> String {
@@ -15,14 +15,14 @@ fn stderr(output: &Output) -> String {
 
 /// The commands that a summary ends with. They name the program as it was started: here by its path.
 fn next_commands(summary: &str) -> Vec<String> {
-    let summary = summary.replace(&cargo_bin("fleetsim").display().to_string(), "fleetsim");
+    let summary = summary.replace(env!("CARGO_BIN_EXE_fleetsim"), "fleetsim");
     let (_, next) = summary.split_once("\nnext:\n").unwrap_or_else(|| panic!("nothing is next in\n{summary}"));
     next.lines().map(|line| line.trim().split_once("  ").unwrap().0.to_owned()).collect()
 }
 
 /// Runs what the program told somebody to type.
 fn type_in(bench: &Bench, command: &str) -> Output {
-    let program = cargo_bin("fleetsim");
+    let program = Path::new(env!("CARGO_BIN_EXE_fleetsim"));
     let folder = program.parent().unwrap().display().to_string();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
@@ -46,7 +46,7 @@ fn alone_it_says_what_to_do_next_and_each_of_it_works() {
         assert!(done.status.success(), "{command}: {}", stderr(&done));
     }
     let by_path = stdout(&bench.run(&[]));
-    assert!(by_path.contains(&format!("{} demo  ", cargo_bin("fleetsim").display())), "who has it not on the PATH, too: {by_path}");
+    assert!(by_path.contains(&format!("{} demo  ", env!("CARGO_BIN_EXE_fleetsim"))), "who has it not on the PATH, too: {by_path}");
     let wrong = bench.run(&["--nothing"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", stderr(&wrong));
 }
@@ -65,7 +65,7 @@ fn the_demo_ends_by_itself_and_says_how_to_go_on() {
     assert!(ended.iter().sum::<u64>() == 300 && ended[1] > 0, "all end, and not all well: {ended:?}");
     if bench.manifest("out")["verdict"] == "PASS" {
         assert_eq!(next_commands(&stdout(&output))[0], "fleetsim run 10k");
-        assert!(stdout(&output).contains(&format!("{} run 10k  ", cargo_bin("fleetsim").display())));
+        assert!(stdout(&output).contains(&format!("{} run 10k  ", env!("CARGO_BIN_EXE_fleetsim"))));
     }
 }
 

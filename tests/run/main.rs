@@ -16,7 +16,6 @@ mod shipped;
 mod terminal;
 mod transports;
 
-use assert_cmd::cargo::cargo_bin;
 use bench::{Bench, Guard, SLOW, SMALL, endpoint_pid, in_progress, is_alive, seconds, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
@@ -500,7 +499,7 @@ fn ctrl_c_on_a_terminal_reaches_the_run_and_not_its_endpoint() {
     // among them: the trap keeps every kind of shell alive to print the code, and resets to the default in the run.
     let command = format!(
         "trap : INT; {} {} --set behavior.quick.step='\"1s\"'; echo rc=$?",
-        cargo_bin("fleetsim").display(),
+        env!("CARGO_BIN_EXE_fleetsim"),
         SMALL.join(" ")
     );
     let mut script = Command::new("script");

@@ -1,7 +1,6 @@
 //! The dashboard on a terminal: what it shows is what the files say, and whatever happens the terminal is usable afterwards.
 
 use crate::bench::{Bench, SLOW, endpoint_pid, in_progress, is_alive, wait_until};
-use assert_cmd::cargo::cargo_bin;
 use load_metrics::format::milliseconds;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,7 +39,7 @@ fn size((cols, rows): (u16, u16)) -> PtySize {
 
 impl Terminal {
     fn start(bench: &Bench, columns_rows: (u16, u16), args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = CommandBuilder::new(cargo_bin("fleetsim"));
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_fleetsim"));
         command.args(args);
         Self::with(bench, columns_rows, command, env)
     }
@@ -49,7 +48,7 @@ impl Terminal {
     fn start_in_shell(bench: &Bench, script: &str, args: &[&str]) -> Self {
         let mut command = CommandBuilder::new("sh");
         command.args(["-c", script]);
-        command.arg(cargo_bin("fleetsim"));
+        command.arg(env!("CARGO_BIN_EXE_fleetsim"));
         command.args(args);
         Self::with(bench, (100, 30), command, &[])
     }

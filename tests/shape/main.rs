@@ -6,7 +6,6 @@ mod common;
 #[path = "../common/verdict.rs"]
 mod verdict;
 
-use assert_cmd::cargo::cargo_bin;
 use common::{Endpoint, Message, PATIENCE, publish_packet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -215,7 +214,7 @@ fn a_job_over_a_quota_is_refused_and_one_without_a_rate_has_the_services() {
 }
 
 fn fleetsim(dir: &std::path::Path, arguments: &[&str]) -> Output {
-    Command::new(cargo_bin("fleetsim")).args(arguments).current_dir(dir).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fleetsim")).args(arguments).current_dir(dir).output().unwrap()
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What these tests have in common: a folder with certificates, runs in it, and certificates of every kind.
 
-use assert_cmd::cargo::cargo_bin;
 use aws_signing::keyring::Keyring;
 use dev_pki::{Store, StoreSpec};
 use fleetsim::aws::client::ControlEndpoint;
@@ -65,7 +64,7 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(cargo_bin("fleetsim"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
         command.args(args).current_dir(self.dir.path()).env_remove("RUST_LOG").stdin(Stdio::null());
         for name in ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IOT", "AWS_CA_BUNDLE"]
         {

@@ -1,6 +1,5 @@
 //! An endpoint of our own making, for each test another one, and a run of two things against it.
 
-use assert_cmd::cargo::cargo_bin;
 use dev_pki::{Store, StoreSpec};
 use host::tls;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, server::WebPkiClientVerifier};
@@ -92,7 +91,7 @@ pub(crate) fn meet_as(sets: &[&str], behaviour: impl Fn(Tls) + Send + Sync + 'st
         duration = "3s"
     "#;
     std::fs::write(dir.path().join("odd.toml"), scenario).unwrap();
-    let output = Command::new(cargo_bin("fleetsim"))
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
         .args([
             "run",
             "odd.toml",
