@@ -23,6 +23,7 @@ use thing_transport::endpoint::Endpoint;
 use thing_transport::faults::ThingFaults;
 use thing_transport::gates::Gates;
 use thing_transport::shard::{Order, Scratch, ShardContext};
+use thing_transport::socket::Arrivals;
 use thing_transport::thing::{SessionSettings, Thing};
 use thing_transport::{Pacer, ThingId, shard_runtime};
 use tokio::sync::{Notify, mpsc, watch};
@@ -254,6 +255,7 @@ impl ShardSetup {
         let samples = Samples::new(recorder, Arc::clone(&self.gauges), self.has_ledger, self.has_events);
         let cards = self.asks.is_some().then(|| Cards::new(slice.iter().map(|(position, _)| *position)));
         Ok(Rc::new(ShardContext {
+            arrivals: Arrivals::default(),
             endpoints: self.endpoints.clone(),
             // One slot a thing, one for the ticker, and one for the cuts.
             pacer: Pacer::new(things + 2)?,

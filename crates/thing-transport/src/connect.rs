@@ -4,6 +4,7 @@ use crate::error::{Failure, Stage};
 use crate::mqtt::{ConnAck, Connect, MqttSettings, Packet, Version};
 use crate::observer::{Observer, SessionEvent};
 use crate::shard::Member;
+use crate::socket::Socket;
 use aws_signing::request::{self, Signing, SigningError};
 use aws_signing::websocket::{self, SUBPROTOCOL};
 use bytes::BytesMut;
@@ -28,7 +29,7 @@ use tokio_util::either::Either;
 const FIRST_READ_BYTES: usize = 256;
 
 /// The bytes of MQTT: over TLS itself, or over a WebSocket.
-pub type Stream = Either<TlsStream<TcpStream>, Box<FrameStream<TlsStream<TcpStream>>>>;
+pub type Stream = Either<TlsStream<Socket>, Box<FrameStream<TlsStream<Socket>>>>;
 
 /// An accepted connection, its CONNACK, and what was read behind that.
 pub struct Connection {
@@ -45,8 +46,8 @@ impl Connection {
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match &*self.stream {
-            Either::Left(stream) => stream.get_ref().0,
-            Either::Right(frames) => frames.get_ref().get_ref().0,
+            Either::Left(stream) => stream.get_ref().0.get_ref(),
+            Either::Right(frames) => frames.get_ref().get_ref().0.get_ref(),
         }
     }
 }
@@ -70,7 +71,7 @@ pub async fn connect<O: Observer>(
 /// The upgrade to a WebSocket, where the thing signs, and CONNECT.
 async fn open<O: Observer>(
     thing: Member<'_, O>,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Socket>,
     settings: &MqttSettings,
 ) -> Result<Connection, Failure> {
     let endpoint = thing.endpoint();
@@ -102,16 +103,12 @@ pub async fn secure<O: Observer>(
     tls: Arc<ClientConfig>,
     deadline: Mono,
     cut: usize,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<Socket>, Failure> {
     Dial { thing, deadline, cut: Some(cut).filter(|_| thing.shard.cuts.is_planned()) }.secure(tls).await
 }
 
 /// Asks for MQTT over a WebSocket, by a signed URL (PROTOCOL 12.4).
-async fn upgrade(
-    stream: TlsStream<TcpStream>,
-    authority: &str,
-    signing: &Signing,
-) -> Result<FrameStream<TlsStream<TcpStream>>, Failure> {
+async fn upgrade(stream: TlsStream<Socket>, authority: &str, signing: &Signing) -> Result<FrameStream<TlsStream<Socket>>, Failure> {
     let key = signing.keyring.key().await.map_err(SigningError::from)?;
     let path = websocket::presign(authority, &key, key.session_token.as_deref(), &signing.region, request::now());
     let mut request = format!("wss://{authority}{path}").into_client_request().map_err(not_upgraded)?;
@@ -158,11 +155,12 @@ struct Dial<'a, O> {
 
 impl<O: Observer> Dial<'_, O> {
     /// TCP, then TLS.
-    async fn secure(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Failure> {
+    async fn secure(&self, tls: Arc<ClientConfig>) -> Result<TlsStream<Socket>, Failure> {
         let route = self.thing.endpoint().route(self.thing.id.position);
         let dialled = async { if self.is_unreachable() { Err(Failure::Outage) } else { route.dial().await } };
         let tcp = self.staged(Stage::Tcp, pin!(dialled)).await?;
         let name = route.destination.server_name.clone();
+        let tcp = Socket::new(tcp, &self.thing.shard.arrivals);
         let shaken = async { Ok(TlsConnector::from(tls).connect(name, tcp).await?) };
         self.staged(Stage::Tls, pin!(shaken)).await
     }

@@ -6,7 +6,7 @@ use crate::fetch::Fetcher;
 use crate::observer::Observer;
 use crate::shard::{Member, Order, Scratch};
 use crate::wire::{Closed, End, Turn, Wire};
-use host::clock;
+use host::{clock, memory};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thing_agent::{Event, JobsAgent, Transmit};
@@ -45,6 +45,8 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&Event, Option<&'static str>, Member<'_, O>)) -> Poll<End> {
+        self.wire.prefetch();
+        memory::prefetch(&*self.agent);
         let shard = self.thing.shard;
         let mut scratch = shard.scratch.borrow_mut();
         self.turn(cx, &mut scratch, on_event).unwrap_or_else(|failure| {
@@ -75,9 +77,10 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
                 return Err(Failure::Cut { event });
             }
             let turn = &mut Turn { thing: *thing, agent, scratch, cx, now: clock::mono() };
+            // What has come in time is heeded before what is due.
+            let has_read = wire.read(turn)?;
             wire.handle_timeout(turn)?;
             turn.agent.handle_timeout(turn.now);
-            let has_read = wire.read(turn)?;
             if let Some(closed) = wire.closed() {
                 fetcher.follow(turn.thing, turn.agent, turn.cx);
                 emit_events(wire, turn, on_event);

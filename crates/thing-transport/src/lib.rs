@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | leaves | `error`, `gates`, `pacer`, `credentials`, `download`, `thing_id` |
+//! | leaves | `error`, `gates`, `pacer`, `socket`, `credentials`, `download`, `thing_id` |
 //! | what a thing connects to, and what goes wrong on purpose | `endpoint`, `faults`; `cause` explains an `error` |
 //! | MQTT without IO | `mqtt` |
 //! | what things have in common | `observer`, then `shard` |
@@ -31,6 +31,7 @@ pub mod mqtt;
 mod observer;
 mod pacer;
 pub mod shard;
+pub mod socket;
 pub mod thing;
 mod thing_id;
 mod wire;

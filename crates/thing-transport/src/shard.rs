@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::gates::Gates;
 use crate::observer::{Observer, SessionEvent};
 use crate::pacer::Pacer;
+use crate::socket::Arrivals;
 use crate::thing_id::ThingId;
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
@@ -37,6 +38,8 @@ pub struct ShardContext<O> {
     pub endpoints: Vec<Endpoint>,
     /// When who is to be woken.
     pub pacer: Rc<Pacer>,
+    /// When what its sockets read came.
+    pub arrivals: Arrivals,
     /// Connects in progress at once.
     pub gates: Gates,
     /// Borrowed for one turn of one session.

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// As `src/lib.rs` shows it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "error",
     "gates",
     "pacer",
+    "socket",
     "credentials",
     "download",
     "thing_id",

@@ -51,8 +51,11 @@ pub(crate) struct Turn<'t, 'c, O> {
     pub(crate) now: Mono,
 }
 
-/// In each round: [`Self::handle_timeout`], [`Self::read`], messages while it [`Self::has_room`], [`Self::flush`].
+/// In each round: [`Self::read`], [`Self::handle_timeout`], messages while it [`Self::has_room`], [`Self::flush`].
 pub(crate) trait Wire<O: Observer> {
+    /// A round is about to begin.
+    fn prefetch(&self) {}
+
     /// The run drains: nothing is to leave but what the agent says.
     fn handle_drain(&mut self) {}
 

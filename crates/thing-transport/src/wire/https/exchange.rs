@@ -1,6 +1,7 @@
 //! A kept-alive connection of HTTP/1.1, and what is asked on it, one request at a time.
 
 use crate::error::Failure;
+use crate::socket::Socket;
 use aws_signing::request::{self, Signing, SigningError};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// What hyper may hold of an answer's head; it takes no less.
@@ -27,7 +27,7 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 type Sender = SendRequest<Full<Bytes>>;
-type Link = Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>>;
+type Link = Connection<TokioIo<TlsStream<Socket>>, Full<Bytes>>;
 type Exchange = dyn Future<Output = (Sender, Result<Answer, Failure>)>;
 
 /// A request that is to leave.
@@ -83,7 +83,7 @@ pub(super) struct Exchanges {
 
 impl Exchanges {
     pub(super) async fn new(
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Socket>,
         authority: &Arc<str>,
         signing: Option<&Arc<Signing>>,
         answer_timeout: Duration,
@@ -182,7 +182,7 @@ impl Exchanges {
         let mut stream = link.into_parts().io.into_inner();
         // Whether the peer hears it changes nothing for a thing that is leaving.
         let _ = match is_reset {
-            true => stream.get_ref().0.set_zero_linger(),
+            true => stream.get_ref().0.get_ref().set_zero_linger(),
             false => stream.shutdown().await,
         };
     }

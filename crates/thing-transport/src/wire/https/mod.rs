@@ -9,8 +9,8 @@ use crate::error::Failure;
 use crate::faults::corrupt_payload;
 use crate::observer::{MessageKind, Observer, SessionEvent};
 use crate::shard::Member;
+use crate::socket::Socket;
 use exchange::{Answered, Asked, Exchanges};
-use host::clock;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::data_plane;
 use iot_jobs::{Reply, Request, Subscription};
@@ -18,7 +18,6 @@ use std::task::Poll;
 use std::time::Duration;
 use thing_agent::Event;
 use thing_faults::Fault;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// TLS 1.3 tells a client that its certificate is refused when the handshake is over. Who is not told within this time is connected.
@@ -36,11 +35,7 @@ impl HttpsWire {
     ///
     /// # Errors
     /// When the connection is gone already.
-    pub(crate) async fn new<O>(
-        thing: Member<'_, O>,
-        stream: TlsStream<TcpStream>,
-        answer_timeout: Duration,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn new<O>(thing: Member<'_, O>, stream: TlsStream<Socket>, answer_timeout: Duration) -> Result<Self, Failure> {
         let endpoint = thing.endpoint();
         let authority = &endpoint.route(thing.id.position).destination.authority;
         let exchanges = Exchanges::new(stream, authority, endpoint.signing.as_ref(), answer_timeout).await?;
@@ -90,6 +85,7 @@ impl<O: Observer> Wire<O> for HttpsWire {
 
     /// An answer comes here: the connection has to be driven for a request to leave.
     fn flush(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
+        turn.thing.shard.arrivals.clear();
         match self.exchanges.poll(turn.cx, turn.now)? {
             Poll::Ready(answered) => {
                 deliver(answered, turn);
@@ -122,7 +118,7 @@ impl<O: Observer> Wire<O> for HttpsWire {
 fn deliver<O: Observer>(answered: Answered, turn: &mut Turn<'_, '_, O>) {
     let Answered { kind, client_token, line, status, error_type, body } = answered;
     turn.thing.emit(SessionEvent::MessageIn { topic: &format!("{status} {line}"), payload: &body });
-    let now = clock::mono();
+    let now = turn.thing.shard.arrivals.last_or_now();
     let reading = data_plane::read_answer(kind, status, error_type.as_deref(), &body);
     match understood(turn.thing, MessageKind::Answer(kind), now, reading) {
         // Which request it answers is told by the connection.

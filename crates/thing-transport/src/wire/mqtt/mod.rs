@@ -14,7 +14,7 @@ use crate::mqtt::{Content, Incoming, MqttSession, MqttSettings, Packet, Publishe
 use crate::observer::{MessageKind, Observer, PublishEnd, SessionEvent};
 use crate::shard::{Member, Scratch};
 use bytes::{Buf, Bytes, BytesMut};
-use host::clock;
+use host::{clock, memory};
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::payload;
 use iot_jobs::wire::salvage::{self, Reading};
@@ -208,6 +208,11 @@ impl<'a> MqttWire<'a> {
 }
 
 impl<O: Observer> Wire<O> for MqttWire<'_> {
+    fn prefetch(&self) {
+        memory::prefetch(&*self.stream);
+        memory::prefetch(self);
+    }
+
     fn handle_drain(&mut self) {
         if let Some(telemetry) = &mut self.telemetry {
             telemetry.handle_drain();
@@ -231,6 +236,7 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
         }
         let held = self.partial.len();
         inbound.extend_from_slice(&self.partial);
+        turn.thing.shard.arrivals.clear();
         let more = match self.poll_read(turn.cx, inbound) {
             Poll::Ready(Ok(0)) => return Err(Failure::Closed),
             Poll::Ready(Ok(_)) => true,
@@ -238,7 +244,7 @@ impl<O: Observer> Wire<O> for MqttWire<'_> {
             Poll::Pending => false,
         };
         if inbound.len() > held || held > 0 {
-            let now = clock::mono();
+            let now = turn.thing.shard.arrivals.last_or_now();
             while let Some(packet) = self.session.read_packet(inbound)? {
                 self.handle(packet, now, turn.thing, turn.agent, outbound)?;
             }
