@@ -53,7 +53,7 @@ pub(crate) struct Turn<'t, 'c, O> {
 
 /// In each round: [`Self::read`], [`Self::handle_timeout`], messages while it [`Self::has_room`], [`Self::flush`].
 pub(crate) trait Wire<O: Observer> {
-    /// A round is about to begin.
+    /// The thing was woken: what its rounds need is asked for at once.
     fn prefetch(&self) {}
 
     /// The run drains: nothing is to leave but what the agent says.
