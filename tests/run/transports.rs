@@ -1,8 +1,10 @@
 //! Whole runs over each transport, with sessions that end with their connections and such that do not.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Guard, seconds, wait_until};
 use crate::reconcile;
+use rustix::process::Signal;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Two cohorts of eight things each, one of each transport; `more` is laid over it.
 const MIXED: &str = r#"
@@ -287,4 +289,53 @@ fn files_are_fetched_beside_a_connection_of_https_too() {
     assert_eq!(status("fw-3-0-1"), only("REJECTED"));
     assert_eq!(status("fw-3-0-2"), only("FAILED"));
     reconcile(&bench);
+}
+
+/// Things that ask once a second, and wait 400 ms for each answer.
+const ASKING: &str = r#"
+name = "asking"
+seed = 5
+
+[target.emulator]
+latency = "400ms"
+
+[fleet]
+things = 40
+connect = { rate = "200/s" }
+timeouts = { answer = "3s" }
+
+[[cohort]]
+name = "all"
+workflow = "poll"
+poll = { every = "1s", jitter = 0 }
+
+[end]
+duration = "12s"
+"#;
+
+/// A generator that is stopped for longer than any answer may take.
+fn stopped_over(transport: &str) {
+    let bench = Bench::new();
+    std::fs::write(bench.path("asking.toml"), ASKING).unwrap();
+    let transport = format!("fleet.transport='{transport}'");
+    let mut run = Guard(bench.spawn(&["run", "asking.toml", "--ui", "none", "--out", "out", "--set", &transport]));
+    wait_until("all of them ask", || seconds(&bench) > 2);
+    run.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(5));
+    run.signal(Signal::CONT);
+    assert!(matches!(run.wait(Duration::from_secs(60)), 0 | 98));
+    let polls = bench.cells("out/summary.csv", &["operation", "scope", "timeout", "service_ms_max"]);
+    let polls = polls.iter().find(|row| row[0] == "describe" && row[1] == "all").expect("a row of polls");
+    assert_eq!(polls[2], "0", "{polls:?}");
+    assert!(polls[3].parse::<f64>().unwrap() < 3_000.0, "{polls:?}");
+}
+
+#[test]
+fn answers_that_came_in_time_to_a_generator_that_was_stopped_are_in_time() {
+    stopped_over("mqtt");
+}
+
+#[test]
+fn so_are_those_over_https() {
+    stopped_over("https-mtls");
 }

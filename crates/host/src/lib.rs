@@ -7,7 +7,6 @@ pub mod address;
 pub mod clock;
 mod drive;
 pub mod environment;
-pub mod memory;
 pub mod shell;
 pub mod stdio;
 pub mod tls;

@@ -3,10 +3,11 @@
 
 use crate::error::Failure;
 use crate::fetch::Fetcher;
+use crate::memory;
 use crate::observer::Observer;
 use crate::shard::{Member, Order, Scratch};
 use crate::wire::{Closed, End, Turn, Wire};
-use host::{clock, memory};
+use host::clock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thing_agent::{Event, JobsAgent, Transmit};

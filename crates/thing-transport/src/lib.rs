@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | leaves | `error`, `gates`, `pacer`, `socket`, `credentials`, `download`, `thing_id` |
+//! | leaves | `error`, `gates`, `memory`, `pacer`, `socket`, `credentials`, `download`, `thing_id` |
 //! | what a thing connects to, and what goes wrong on purpose | `endpoint`, `faults`; `cause` explains an `error` |
 //! | MQTT without IO | `mqtt` |
 //! | what things have in common | `observer`, then `shard` |
@@ -27,6 +27,7 @@ pub mod error;
 pub mod faults;
 mod fetch;
 pub mod gates;
+mod memory;
 pub mod mqtt;
 mod observer;
 mod pacer;

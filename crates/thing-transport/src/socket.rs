@@ -21,8 +21,9 @@ const CONTROL_BYTES: usize = 64;
 const INTERRUPTED: Duration = Duration::from_micros(20);
 /// The clocks drift apart by less until the next answer; where it is more, the wall clock was stepped.
 const STEPPED_NS: u64 = 1_000_000;
-/// Bytes lie no longer than that before they are read: after a step of the wall clock its times mean nothing for as long.
-const READ_WITHIN: Duration = Duration::from_secs(1);
+/// Bytes lie no longer than that before they are read, even where the generator was stopped for a while: after a step of the wall clock
+/// its times mean nothing for as long.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// When the kernel had what was read last, on any connection of a shard: whoever reads asks at once.
 #[derive(Clone, Debug, Default)]
@@ -220,12 +221,12 @@ mod tests {
         assert_eq!(clocks.monotonic(wall - 250_000, mono, wall, quick), Some(Mono(mono.0 - 250_000)));
         assert_eq!(clocks.monotonic(wall - 250_000, mono, wall, mono + Duration::from_millis(1)), None, "interrupted");
         assert_eq!(clocks.monotonic(wall + 1, mono, wall, quick), None, "of the future");
-        assert_eq!(clocks.monotonic(wall - 2 * second as i64, mono, wall, quick), None, "older than anything that is read");
+        assert_eq!(clocks.monotonic(wall - 61 * second as i64, mono, wall, quick), None, "older than anything that is read");
         let stepped = wall + second as i64 / 2;
         assert_eq!(clocks.monotonic(wall - 250_000, mono, stepped, quick), None, "the step is noticed");
         assert_eq!(clocks.monotonic(wall - 200_000, mono, stepped, quick), None, "nor is what still came before it dated by it");
         let later = mono + READ_WITHIN;
-        let after = stepped + second as i64;
+        let after = stepped + READ_WITHIN.as_nanos() as i64;
         assert_eq!(clocks.monotonic(after - 1_000, later, after, later), Some(Mono(later.0 - 1_000)));
     }
 }

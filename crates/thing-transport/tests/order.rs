@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// As `src/lib.rs` shows it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "error",
     "gates",
+    "memory",
     "pacer",
     "socket",
     "credentials",

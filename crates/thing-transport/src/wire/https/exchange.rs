@@ -127,17 +127,6 @@ impl Exchanges {
         self.link.is_none()
     }
 
-    /// Drives the connection while nothing is under way.
-    ///
-    /// # Errors
-    /// When it is of no use any more.
-    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        match self.open {
-            Some(_) => Ok(()),
-            None => self.drive(cx),
-        }
-    }
-
     /// The next answer.
     ///
     /// # Errors

@@ -42,6 +42,18 @@ impl HttpsWire {
         Ok(Self { exchanges, up_since: None })
     }
 
+    /// Lets requests leave and answers come. Says whether one has come.
+    fn drive<O: Observer>(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
+        turn.thing.shard.arrivals.clear();
+        match self.exchanges.poll(turn.cx, turn.now)? {
+            Poll::Ready(answered) => {
+                deliver(answered, turn);
+                Ok(true)
+            }
+            Poll::Pending => Ok(false),
+        }
+    }
+
     /// The connection is over: a cut resets it, anything else is an orderly end where there is still one to have.
     pub(crate) async fn close(self, end: &End) {
         self.exchanges.close(matches!(end, End::Failed(Failure::Cut { .. }))).await;
@@ -50,8 +62,7 @@ impl HttpsWire {
 
 impl<O: Observer> Wire<O> for HttpsWire {
     fn read(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
-        self.exchanges.poll_idle(turn.cx)?;
-        Ok(false)
+        self.drive(turn)
     }
 
     fn closed(&self) -> Option<Closed> {
@@ -85,14 +96,7 @@ impl<O: Observer> Wire<O> for HttpsWire {
 
     /// An answer comes here: the connection has to be driven for a request to leave.
     fn flush(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
-        turn.thing.shard.arrivals.clear();
-        match self.exchanges.poll(turn.cx, turn.now)? {
-            Poll::Ready(answered) => {
-                deliver(answered, turn);
-                Ok(true)
-            }
-            Poll::Pending => Ok(self.exchanges.is_closed()),
-        }
+        Ok(self.drive(turn)? || self.exchanges.is_closed())
     }
 
     fn defers(&mut self, event: &Event) -> bool {

@@ -17,7 +17,7 @@ use crate::request_log::Answered;
 use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
 use bytes::BytesMut;
-use host::{clock, memory};
+use host::clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -377,9 +377,8 @@ struct Turn {
 }
 
 /// Reads what there is; the buffer is grown only when bytes are about to arrive.
-async fn read<C: Carrier>(stream: &mut Box<C>, inbound: &mut BytesMut) -> std::io::Result<usize> {
+async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> std::io::Result<usize> {
     std::future::poll_fn(|cx| {
-        memory::prefetch(&**stream);
         inbound.reserve(READ_BYTES);
         let polled = tokio_util::io::poll_read_buf(std::pin::Pin::new(&mut *stream), cx, inbound);
         if polled.is_pending() && inbound.is_empty() {

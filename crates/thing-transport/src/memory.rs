@@ -8,7 +8,7 @@ const LINE: usize = 64;
 /// as it is met in the time of all.
 #[inline]
 #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the compiler cannot check addresses that it does not compute"))]
-pub fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         let first = std::ptr::from_ref(value).cast::<i8>();
