@@ -8,6 +8,8 @@ use crate::observer::Observer;
 use crate::shard::{Member, Order, Scratch};
 use crate::wire::{Closed, End, Turn, Wire};
 use host::clock;
+use iot_jobs::instant::Mono;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thing_agent::{Event, JobsAgent, Transmit};
@@ -15,6 +17,8 @@ use thing_faults::Fault;
 
 /// Rounds in a row before other things of the shard get their turn.
 const ROUNDS_PER_TURN: usize = 16;
+/// A thing that is woken so long after its deadline was not scheduled: its shard stood still.
+const STOOD_STILL: Duration = Duration::from_millis(100);
 /// A thing that waits for nothing looks up this often.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -24,12 +28,14 @@ pub(crate) struct Driver<'a, O, W> {
     agent: &'a mut JobsAgent,
     wire: W,
     fetcher: Fetcher,
+    /// Until when the thing rests.
+    rests_until: Mono,
 }
 
 impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
     /// The agent has been told that it is connected, or that its session goes on.
     pub(crate) fn new(thing: Member<'a, O>, agent: &'a mut JobsAgent, wire: W) -> Self {
-        Self { thing, agent, wire, fetcher: Fetcher::default() }
+        Self { thing, agent, wire, fetcher: Fetcher::default(), rests_until: Mono::FAR_FUTURE }
     }
 
     /// Until the connection ends. `on_event` sees every event of the agent before the observer does, and why the endpoint granted not
@@ -64,7 +70,12 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
         scratch: &mut Scratch,
         on_event: &mut impl FnMut(&Event, Option<&'static str>, Member<'_, O>),
     ) -> Result<Poll<End>, Failure> {
-        let Self { thing, agent, wire, fetcher } = self;
+        let Self { thing, agent, wire, fetcher, rests_until } = self;
+        // Answers may have come while the generator stood still: the sockets are looked at before anything is given up.
+        if clock::mono() > std::mem::replace(rests_until, Mono::FAR_FUTURE) + STOOD_STILL {
+            let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
+            return Ok(Poll::Pending);
+        }
         for _ in 0..ROUNDS_PER_TURN {
             match thing.shard.order.get() {
                 Order::Run => {}
@@ -93,7 +104,8 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
             emit_events(wire, turn, on_event);
             let is_at_rest = !flushed? && !has_read;
             if is_at_rest {
-                return Ok(rest(wire, turn));
+                *rests_until = rest(wire, turn);
+                return Ok(Poll::Pending);
             }
         }
         cx.waker().wake_by_ref();
@@ -152,10 +164,10 @@ fn wait_for_file<O>(turn: &Turn<'_, '_, O>, closed: Closed) -> Result<Poll<End>,
 }
 
 /// Until the earliest deadline, which may be over already.
-fn rest<O: Observer>(wire: &impl Wire<O>, turn: &Turn<'_, '_, O>) -> Poll<End> {
+fn rest<O: Observer>(wire: &impl Wire<O>, turn: &Turn<'_, '_, O>) -> Mono {
     // Without room the agent's plans wait for an acknowledgement, or for its deadline.
     let planned = turn.agent.poll_timeout().filter(|_| wire.has_room()).map(|(at, _)| at);
     let deadline = [wire.poll_timeout(turn.now), planned].into_iter().flatten().min().unwrap_or(turn.now + IDLE);
     turn.thing.shard.pacer.wake_at(turn.thing.id.slot, deadline, turn.now, turn.cx);
-    Poll::Pending
+    deadline
 }

@@ -130,8 +130,7 @@ impl Exchanges {
     /// The next answer.
     ///
     /// # Errors
-    /// When the connection is of no use any more. An answer that is not there in time leaves it that way: the next one could not be
-    /// told from it.
+    /// When the connection is of no use any more.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Mono) -> Result<Poll<Answered>, Failure> {
         if self.open.is_none()
             && !self.waiting.is_empty()
@@ -157,11 +156,21 @@ impl Exchanges {
                 let Open { kind, client_token, line, .. } = open;
                 Ok(Poll::Ready(Answered { kind, client_token, line, status, error_type, body }))
             }
-            Poll::Pending if now >= open.deadline => Err(Failure::Timeout("answer")),
             Poll::Pending => {
                 self.open = Some(open);
                 Ok(Poll::Pending)
             }
+        }
+    }
+
+    /// An answer that is not there in time leaves the connection of no use: the next one could not be told from it.
+    ///
+    /// # Errors
+    /// When that is so.
+    pub(super) fn check_deadline(&self, now: Mono) -> Result<(), Failure> {
+        match &self.open {
+            Some(open) if now >= open.deadline => Err(Failure::Timeout("answer")),
+            _ => Ok(()),
         }
     }
 

@@ -96,7 +96,9 @@ impl<O: Observer> Wire<O> for HttpsWire {
 
     /// An answer comes here: the connection has to be driven for a request to leave.
     fn flush(&mut self, turn: &mut Turn<'_, '_, O>) -> Result<bool, Failure> {
-        Ok(self.drive(turn)? || self.exchanges.is_closed())
+        let has_come = self.drive(turn)?;
+        self.exchanges.check_deadline(turn.now)?;
+        Ok(has_come || self.exchanges.is_closed())
     }
 
     fn defers(&mut self, event: &Event) -> bool {
