@@ -1,6 +1,6 @@
 //! Every fault of the table, in one run of 1,000 things: what comes out is what the seed says, nothing is lost, nothing hangs.
 
-#[allow(dead_code, reason = "every test target uses its part")]
+#[expect(dead_code, reason = "every test target uses its part")]
 #[path = "run/bench.rs"]
 mod bench;
 

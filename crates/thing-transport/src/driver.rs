@@ -72,7 +72,8 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
     ) -> Result<Poll<End>, Failure> {
         let Self { thing, agent, wire, fetcher, rests_until } = self;
         // Answers may have come while the generator stood still: the sockets are looked at before anything is given up.
-        if clock::mono() > std::mem::replace(rests_until, Mono::FAR_FUTURE) + STOOD_STILL {
+        let mut now = clock::mono();
+        if now > std::mem::replace(rests_until, Mono::FAR_FUTURE) + STOOD_STILL {
             let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
             return Ok(Poll::Pending);
         }
@@ -88,7 +89,7 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
             if let Some(event) = thing.shard.cuts.struck(thing.id.slot) {
                 return Err(Failure::Cut { event });
             }
-            let turn = &mut Turn { thing: *thing, agent, scratch, cx, now: clock::mono() };
+            let turn = &mut Turn { thing: *thing, agent, scratch, cx, now };
             // What has come in time is heeded before what is due.
             let has_read = wire.read(turn)?;
             wire.handle_timeout(turn)?;
@@ -107,6 +108,7 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
                 *rests_until = rest(wire, turn);
                 return Ok(Poll::Pending);
             }
+            now = clock::mono();
         }
         cx.waker().wake_by_ref();
         Ok(Poll::Pending)

@@ -38,7 +38,7 @@ thread_local! {
 /// # Errors
 /// When the kernel gives no descriptors.
 pub fn shard_runtime() -> io::Result<LocalRuntime> {
-    // The kernel would add 50 us to a short sleep; one without such a setting does.
+    // The kernel would add 50 us to a short sleep, and one that has no such setting does.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     Builder::new_current_thread()
         .enable_all()
