@@ -49,10 +49,9 @@ impl Store {
 
 /// Connects with a clean session and subscribes with QoS 1 to these topics of the thing below `jobs/`.
 pub(crate) async fn connect(thing: &str, config: Arc<ClientConfig>, endpoint: &Endpoint, filters: &[&str]) -> io::Result<Stream> {
-    let destination = endpoint.route(0).destination;
-    let tcp = TcpStream::connect(destination.address).await?;
-    tcp.set_nodelay(true)?;
-    let mut stream = TlsConnector::from(config).connect(destination.server_name.clone(), tcp).await?;
+    let route = endpoint.route(0);
+    let tcp = route.dial().await.map_err(io::Error::other)?;
+    let mut stream = TlsConnector::from(config).connect(route.destination.server_name.clone(), tcp).await?;
     let mut out = BytesMut::new();
     let mut connect = Connect::new(thing);
     connect.keep_alive = KEEP_ALIVE_S;

@@ -1,6 +1,7 @@
 //! The file of a job, over HTTPS and beside the session: hashed as it comes and never held, under a bandwidth cap, with deadlines
 //! (PROTOCOL 17.3).
 
+use crate::ports;
 use host::address::{bare, by_family, first_to_connect, interleaved};
 use host::{beside, clock};
 use http::header::{CONNECTION, HOST, HeaderValue};
@@ -23,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -326,7 +327,7 @@ async fn dial(host: &str, port: u16, tls: &Arc<ClientConfig>) -> io::Result<toki
         return Err(io::ErrorKind::NotFound.into());
     }
     let tcp = first_to_connect(&addresses, |address| async move {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = ports::socket(address, None)?;
         socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
         socket.connect(address).await
     })

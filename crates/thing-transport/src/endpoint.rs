@@ -3,16 +3,16 @@
 use crate::credentials;
 use crate::credentials::Credentials;
 use crate::error::{Failure, RouteError};
+use crate::ports;
 use aws_signing::request::Signing;
 use host::address::first_to_connect;
-use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// An address resolved once, and the name the endpoint must prove there.
 #[derive(Debug)]
@@ -134,11 +134,8 @@ impl Route<'_> {
     }
 
     async fn dial_one(&self, address: &SocketAddr) -> Result<TcpStream, Failure> {
-        let stream = match self.source {
-            None => TcpStream::connect(*address).await,
-            Some(source) => bound(source, *address).map_err(|error| self.explain(*address, error))?.connect(*address).await,
-        };
-        stream.map_err(|error| self.explain(*address, error))
+        let connect = async { ports::socket(*address, self.source)?.connect(*address).await };
+        connect.await.map_err(|error| self.explain(*address, error))
     }
 
     fn explain(&self, destination: SocketAddr, error: io::Error) -> Failure {
@@ -152,14 +149,6 @@ impl Route<'_> {
 /// When the host does not have it.
 pub fn check_source(source: IpAddr) -> io::Result<()> {
     std::net::UdpSocket::bind((source, 0)).map(drop)
-}
-
-/// The port is chosen when the connection is made, so that a port serves once for every destination, not once in all.
-fn bound(source: IpAddr, destination: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if destination.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
-    socket.bind(SocketAddr::new(source, 0))?;
-    Ok(socket)
 }
 
 #[cfg(test)]

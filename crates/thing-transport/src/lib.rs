@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | leaves | `error`, `gates`, `memory`, `pacer`, `socket`, `credentials`, `download`, `thing_id` |
+//! | leaves | `error`, `gates`, `memory`, `pacer`, `ports`, `socket`, `credentials`, `download`, `thing_id` |
 //! | what a thing connects to, and what goes wrong on purpose | `endpoint`, `faults`; `cause` explains an `error` |
 //! | MQTT without IO | `mqtt` |
 //! | what things have in common | `observer`, then `shard` |
@@ -31,6 +31,7 @@ mod memory;
 pub mod mqtt;
 mod observer;
 mod pacer;
+mod ports;
 pub mod shard;
 pub mod socket;
 pub mod thing;

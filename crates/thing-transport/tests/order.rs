@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// As `src/lib.rs` shows it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "gates",
     "memory",
     "pacer",
+    "ports",
     "socket",
     "credentials",
     "download",
