@@ -54,7 +54,7 @@ fn pair(recorder: &mut Recorder, n: u64, at: Mono, operation: Operation) {
     recorder.finish(&sample(operation));
 }
 
-/// Half of the roll-outs and events have a part of the fleet drawn by lot.
+/// Half of the rollouts and events have a part of the fleet drawn by lot.
 const DRAWN: &str = "
     name = 'drawn'
     end.duration = '60s'
@@ -75,7 +75,7 @@ fn roster(things: &str) {
     let done = clock::mono();
     assert_eq!(roster.names().len(), things);
     let (names_s, roster_s) = (named.since(start).as_secs_f64(), done.since(named).as_secs_f64());
-    println!("{{\"things\": {things}, \"names_seconds\": {names_s:.3}, \"seconds\": {roster_s:.3}}}");
+    println!("{{\"things\": {things}, \"names_seconds\": {names_s:.6}, \"seconds\": {roster_s:.6}}}");
 }
 
 fn record() {
