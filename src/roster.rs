@@ -1,4 +1,4 @@
-//! Who is in a run: what the things are called, who is in which cohort, whom each roll-out and each event is for. A function of seed and
+//! Who is in a run: what the things are called, who is in which cohort, whom each rollout and each event is for. A function of seed and
 //! plan, computed once, in a pass over the things for each of them; everybody borrows it.
 
 use crate::scenario::plan::{Affected, Plan, RolloutPlan, RolloutTargets};
@@ -32,7 +32,7 @@ impl Things {
 #[derive(Clone, Debug)]
 pub struct Roster {
     things: Arc<Things>,
-    /// By roll-out. Those for the same part of the fleet share a list, as do events.
+    /// By rollout. Those for the same part of the fleet share a list, as do events.
     targets: Vec<Arc<[u32]>>,
     /// By event.
     affected: Vec<Arc<[u32]>>,
@@ -70,7 +70,7 @@ impl Roster {
         &self.things.cohorts
     }
 
-    /// Places of the things that the roll-out with this number is for.
+    /// Places of the things that the rollout with this number is for.
     #[must_use]
     pub fn targets_of(&self, rollout: usize) -> &Arc<[u32]> {
         &self.targets[rollout]
@@ -88,7 +88,7 @@ impl Roster {
         self.by_cohort(plan.cohorts.iter().map(|cohort| !cohort.session.transport.is_signed()))
     }
 
-    /// How many things of `plan`, whose roster this is, work by this behavior: those of its cohorts, and the targets of its roll-outs.
+    /// How many things of `plan`, whose roster this is, work by this behavior: those of its cohorts, and the targets of its rollouts.
     #[must_use]
     pub fn things_with(&self, plan: &Plan, behavior: &str) -> u64 {
         let mut have_it = self.by_cohort(plan.cohorts.iter().map(|cohort| cohort.behavior == behavior));

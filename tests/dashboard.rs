@@ -398,7 +398,7 @@ fn what_lies_over_the_panels() {
     let mut preparing = app("10k", 10_000);
     preparing.log("certificates: certs/10k".into());
     let step = |what, done| Step { what, done, of: 10_000, elapsed: Duration::from_secs(2) };
-    preparing.step(step("device certificates", 10_000));
+    preparing.step(step("thing certificates", 10_000));
     preparing.step(step("registrations", 2_500));
     let mut help = full();
     help.overlay = Some(Overlay::Help);
@@ -679,7 +679,7 @@ fn what_only_the_services_ledger_knows_is_a_question_mark_without_it() {
         let end = header[..header.find(title).unwrap() + title.len()].chars().count();
         row[end - 1]
     };
-    let titles = ["queued", "notified", "running", "ok", "failed", "rejected", "timed out", "other"];
+    let titles = ["queued", "notified", "in progress", "succeeded", "failed", "rejected", "timed out", "other"];
     assert_eq!(titles.map(below), ['?', '2', '3', '4', '0', '0', '?', '1']);
     app.overlay = Some(Overlay::Question);
     assert!(text(&app, SIZES[1]).contains("5 or more executions are open."));

@@ -37,7 +37,7 @@ pub fn confirm(lines: &[String], is_yes: bool) -> Result<(), Refusal> {
     if !stdin().is_terminal() {
         return Err(Refusal::NoTerminal);
     }
-    say("go on? yes or no");
+    say("Continue? [yes/no]");
     let mut answer = String::new();
     match stdin().read_line(&mut answer) {
         Ok(_) if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Ok(()),

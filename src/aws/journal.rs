@@ -25,7 +25,7 @@ pub enum JournalError {
     Locked { path: PathBuf },
     #[error("read {}, line {line}: {why}", path.display())]
     Damaged { path: PathBuf, line: usize, why: String },
-    #[error("find a fleet in {}: there is no {FILE}; `fleetsim aws provision` makes one", dir.display())]
+    #[error("find a fleet in {}: there is no {FILE}; `fleetsim aws provision` creates one", dir.display())]
     None { dir: PathBuf },
 }
 
@@ -51,7 +51,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be written, is another process's, or is damaged before its last line.
     pub fn create(dir: &Path) -> Result<Self, JournalError> {
-        fs::create_dir_all(dir).map_err(failed("make the folder", dir))?;
+        fs::create_dir_all(dir).map_err(failed("create the folder", dir))?;
         let journal = Self::open_file(dir, OpenOptions::new().create(true))?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", dir))?;
         Ok(journal)

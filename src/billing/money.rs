@@ -26,7 +26,7 @@ impl Money {
             Err(_) => wrong("it is not a decimal number"),
             Ok(price) if price.is_sign_negative() && !price.is_zero() => wrong("it is below 0"),
             Ok(price) if price > Decimal::from(PRICE_MAX) => wrong(&format!("it is above {PRICE_MAX}")),
-            Ok(price) if price.scale() > PLACES_MAX => wrong(&format!("it has more than {PLACES_MAX} digits behind the point")),
+            Ok(price) if price.scale() > PLACES_MAX => wrong(&format!("it has more than {PLACES_MAX} digits after the point")),
             Ok(price) => Ok(Self(price)),
         }
     }

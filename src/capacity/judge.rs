@@ -155,14 +155,14 @@ fn throttled(quotas: Option<&Quotas>, measured: &Measured) -> Option<String> {
         let quota = quota_of(key.operation, key.code, quotas, measured.connected)?;
         Some((key, *count, quota, quotas.and_then(|quotas| quotas.get(quota))))
     });
-    // An endpoint whose quotas are known refuses for want of none that it does not have.
+    // An endpoint whose quotas are known rejects for none that it does not have.
     let most = of_quotas.filter(|(.., number)| quotas.is_none() || number.is_some()).max_by_key(|(_, count, ..)| *count);
     let (key, count, quota, number) = most?;
     let number =
         number.map_or_else(|| " (its number is not known here)".to_owned(), |number| format!(" = {}", grouped(number.into())));
     let (section, name) = (quota.section(), quota.key());
     Some(format!(
-        "the quota {section}.{name}{number} is used up: {} was refused {} times with {}",
+        "the quota {section}.{name}{number} is used up: {} was rejected {} times with {}",
         key.operation,
         grouped(count),
         key.code
@@ -277,7 +277,7 @@ mod tests {
         let quotas = Quotas { reads_per_second: Some(1_200), ..Quotas::default() };
         assert_eq!(
             reason(Some(&quotas)),
-            "describe.response_ms.p99 had no sample; the quota jobs.reads_per_second = 1,200 is used up: describe was refused 312 times \
+            "describe.response_ms.p99 had no sample; the quota jobs.reads_per_second = 1,200 is used up: describe was rejected 312 times \
              with RequestThrottled"
         );
         assert!(reason(None).contains("jobs.reads_per_second (its number is not known here)"));

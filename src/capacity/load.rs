@@ -134,7 +134,7 @@ impl Load {
     pub fn grain(&self) -> Option<f64> {
         match &self.form {
             Form::Count => Some(1.0),
-            // A roll-out has a whole number of executions a minute.
+            // A rollout has a whole number of executions a minute.
             Form::Rate { seconds, .. } if self.driver == Driver::Rollout => Some(seconds / 60.0),
             Form::Number | Form::Rate { .. } | Form::Every { .. } => None,
         }

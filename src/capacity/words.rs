@@ -57,7 +57,7 @@ impl Ending {
             Self::Found(Found::Knee { load, .. }) => {
                 format!("holds {} ({}); {}", at(*load), trials(findings.tally), fails.unwrap_or_default())
             }
-            Self::Found(Found::Nothing { .. }) => format!("holds nothing that was tried: even {}", fails.unwrap_or_default()),
+            Self::Found(Found::Nothing { .. }) => format!("no load that was tried holds: even {}", fails.unwrap_or_default()),
             Self::Found(Found::GeneratorBound { holds: Some(holds), at: bound }) => format!(
                 "holds at least {} ({}); at {} the generator is the limit{because}",
                 at(*holds),
@@ -146,7 +146,7 @@ mod tests {
         assert!(text(&open, Bounds { holds: Some(40.0), fails: None }, THREE).ends_with("no higher load was tried (--to)"));
         let nothing = Ending::Found(Found::Nothing { lowest: 0.09 });
         let bounds = Bounds { holds: None, fails: Some(0.09) };
-        assert!(text(&nothing, bounds, THREE).starts_with("holds nothing that was tried: even at 0.09 requests/s p99 was 1,180"));
+        assert!(text(&nothing, bounds, THREE).starts_with("no load that was tried holds: even at 0.09 requests/s p99 was 1,180"));
     }
 
     #[test]

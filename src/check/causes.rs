@@ -119,7 +119,7 @@ fn parts(plan: &Plan, name: QuotaName, moment: Moment) -> Vec<Part> {
             .collect(),
         QuotaName::RolloutPerMinute => plan.rollouts.iter().filter_map(rate).collect(),
         QuotaName::TargetsPerJob => {
-            // All targets of a roll-out are one thing group.
+            // All targets of a rollout are one thing group.
             plan.rollouts
                 .iter()
                 .map(|rollout| Part::new(of_rollout(rollout, "targets"), Value::Word("a thing group"), 1.0))

@@ -235,7 +235,7 @@ pub(super) fn minute(plan: &Plan) -> Duration {
     }
 }
 
-/// Cohorts that a roll-out has targets in, each with their number.
+/// Cohorts that a rollout has targets in, each with their number.
 pub(super) fn targeted<'a>(plan: &'a Plan, rollout: &'a RolloutPlan) -> impl Iterator<Item = (&'a CohortPlan, f64)> {
     plan.cohorts.iter().filter_map(move |cohort| match &rollout.targets {
         RolloutTargets::Share(share) => Some((cohort, things(plan, cohort) * share)),

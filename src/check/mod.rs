@@ -101,7 +101,7 @@ pub struct CostReport {
     pub run_s: f64,
     /// The run itself, at AWS.
     pub run: Bill,
-    /// The same roll-outs by a fleet in the field; absent without roll-outs.
+    /// The same rollouts by a fleet in the field; absent without rollouts.
     pub production: Option<ProductionCost>,
 }
 

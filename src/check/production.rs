@@ -1,4 +1,4 @@
-//! The roll-outs of a plan as a fleet in the field would do them, in units of the bill (PROTOCOL 16): no storm of connects, no telemetry, the
+//! The rollouts of a plan as a fleet in the field would do them, in units of the bill (PROTOCOL 16): no storm of connects, no telemetry, the
 //! account's own minutes.
 
 use crate::billing::BilledUnits;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use std::time::Duration;
 use thing_agent::workflow::Workflow;
 
-/// No roll-out is followed further: over a year, at one execution a minute.
+/// No rollout is followed further: over a year, at one execution a minute.
 const MINUTES_MAX: u64 = 1_000_000;
 
-/// What the roll-outs take in production.
+/// What the rollouts take in production.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Production {
     /// From the first job to the last end.
@@ -29,7 +29,7 @@ pub struct Production {
 }
 
 impl Production {
-    /// `None` without roll-outs. `executions` of the run so far count where they are more than the targets: retries.
+    /// `None` without rollouts. `executions` of the run so far count where they are more than the targets: retries.
     #[must_use]
     pub fn new(plan: &Plan, roster: &Roster, quotas: &Quotas, executions: u64) -> Option<Self> {
         if plan.rollouts.is_empty() {
@@ -105,7 +105,7 @@ fn members(plan: &Plan, roster: &Roster) -> Vec<u64> {
     count(plan, roster.cohorts().iter().copied())
 }
 
-/// Targets of a roll-out in each cohort.
+/// Targets of a rollout in each cohort.
 fn targets_by_cohort(plan: &Plan, roster: &Roster, rollout: usize) -> Vec<u64> {
     count(plan, roster.targets_of(rollout).iter().map(|place| roster.cohorts()[*place as usize]))
 }

@@ -78,7 +78,7 @@ const REFUSED_CONNECT: &str =
 const THROTTLED: &str = "the request is rejected with RequestThrottled, and sent again after a back-off";
 const THROTTLED_CALL: &str = "the call fails with ThrottlingException (400), and is made again";
 const REGISTRY_SOURCE: &str = "PROTOCOL-CORE 4.5";
-const LIMIT_EXCEEDED: &str = "CreateJob is refused with LimitExceededException (410)";
+const LIMIT_EXCEEDED: &str = "CreateJob is rejected with LimitExceededException (410)";
 
 /// A test holds it against the comments of the quota file.
 fn facts(name: QuotaName) -> Facts {
@@ -144,10 +144,10 @@ fn facts(name: QuotaName) -> Facts {
             adjustable("jobs rolled out at once", "the rollout of the job waits until that of another one is over", "PROTOCOL 15.3")
         }
         QuotaName::JobsInDeletion => {
-            fixed("jobs being deleted", "DeleteJob is refused with LimitExceededException (410)", "PROTOCOL 15.3")
+            fixed("jobs being deleted", "DeleteJob is rejected with LimitExceededException (410)", "PROTOCOL 15.3")
         }
         QuotaName::JobTemplates => {
-            adjustable("job templates", "CreateJobTemplate is refused with LimitExceededException (410)", "PROTOCOL 15.3")
+            adjustable("job templates", "CreateJobTemplate is rejected with LimitExceededException (410)", "PROTOCOL 15.3")
         }
         QuotaName::RolloutPerMinute => {
             but(adjustable("executions a minute of one job", LIMIT_EXCEEDED, "PROTOCOL 15.3"), "the answer")

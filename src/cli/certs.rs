@@ -15,19 +15,19 @@ pub(super) struct CertsArgs {
 
 #[derive(Subcommand)]
 enum CertsAction {
-    /// Make a CA: DIR/ca.cert.pem and DIR/ca.key.pem; one that is there is kept
+    /// Create a CA: DIR/ca.cert.pem and DIR/ca.key.pem; one that is there is kept
     Ca { dir: PathBuf },
-    /// Make device certificates by the CA of DIR, and print the [target.tls] that uses them
+    /// Create thing certificates signed by the CA of DIR, and print the [target.tls] that uses them
     Issue(IssueArgs),
-    /// The things of DIR/things (<thing>.cert.pem, <thing>.key.pem) into one file (-: standard output), for target.tls.bundle
+    /// Pack the things of DIR/things (<thing>.cert.pem, <thing>.key.pem) into one file (-: standard output), for target.tls.bundle
     Pack { dir: PathBuf, file: PathBuf },
-    /// A packed file (-: standard input) into DIR/things
+    /// Unpack a packed file (-: standard input) into DIR/things
     Unpack { file: PathBuf, dir: PathBuf },
 }
 
 #[derive(Args)]
 struct IssueArgs {
-    /// The folder of the CA, as `fleetsim certs ca` makes it
+    /// The folder of the CA, as `fleetsim certs ca` creates it
     dir: PathBuf,
     /// How many things
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -38,7 +38,7 @@ struct IssueArgs {
     /// The index of the first one, as fleet.first_index
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_index: u64,
-    /// All of them into one packed file (-: standard output), each made anew [default: two files a thing in DIR/things, and those
+    /// All of them into one packed file (-: standard output), each issued again [default: two files a thing in DIR/things, and those
     /// that are fit are kept]
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
@@ -73,7 +73,7 @@ fn issue(args: &IssueArgs) -> u8 {
         complain(format_args!("there is no {}: `fleetsim certs ca {}` makes a CA", ca.display(), dir.display()));
         return exit::ERROR;
     }
-    let bar = progress_bar(names.len(), "device certificates");
+    let bar = progress_bar(names.len(), "thing certificates");
     let mut progress = |done: usize, _| bar.set_position(done as u64);
     let done = match bundle {
         Some(file) => bundle::issue(dir, &names, file, &mut progress).map(|()| match is_standard(file) {

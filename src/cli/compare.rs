@@ -52,7 +52,7 @@ const EXIT_CODES: &str = "Exit codes:
 pub(super) fn compare_command(args: CompareArgs) -> u8 {
     if let Some(option) = args.run.iter().find(|path| path.to_string_lossy().starts_with("--")) {
         let option = option.display();
-        return usage(format_args!("{option} stands behind --, where only the folders of RUN do: put options before it"));
+        return usage(format_args!("{option} stands after --, where only the folders of RUN do: put options before it"));
     }
     let output = if args.json { Output::Json } else { Output::Text { colour: use_colour(&std::io::stdout()) } };
     compare(&CompareOptions {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(super) struct MergeArgs {
     /// The results folder of the whole run; must be empty or new
     out: PathBuf,
-    /// The results folders of all its shards, in any order
+    /// The results folders of all its slices, in any order
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 }

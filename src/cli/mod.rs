@@ -69,21 +69,21 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print the summary of a results folder again, and reconcile it with the service ledger; --exit-code exits as the run did
     Report(report::ReportArgs),
-    /// The shipped scenarios, embedded in the binary
+    /// List, print and copy the shipped scenarios
     Scenarios(scenarios::ScenariosArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Write the manual pages, one a command, into a folder
     Man(man::ManArgs),
-    /// Make a CA and device certificates; many certificates in one file, and back
+    /// Create a CA and thing certificates; pack many certificates into one file, and unpack it
     Certs(certs::CertsArgs),
-    /// Two sets of runs side by side: which figures are worse, better or the same
+    /// Compare two sets of runs: which figures are worse, better or the same
     Compare(compare::CompareArgs),
-    /// The shards of one run into one results folder
+    /// Merge the slices of a run into one results folder
     Merge(merge::MergeArgs),
-    /// One slice of a run that a leader (`run --slices N --over URL`) spreads over machines
+    /// Drive one slice of a run that a leader (`run --slices N --over URL`) spreads over machines
     Worker(worker::WorkerArgs),
-    /// The AWS account: print its endpoint, provision a fleet in it, deprovision it
+    /// Print the endpoint of an AWS account, provision a fleet in it, deprovision it
     Aws(aws::AwsArgs),
     /// A program that ends when its parent does
     #[cfg(feature = "nats")]

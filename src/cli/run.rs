@@ -36,7 +36,7 @@ pub(super) struct RunArgs {
     /// Drive slice I of N alone, from 0/N on: every N-th thing, beside other processes with the same scenario (docs/SHARDS.md)
     #[arg(long, value_name = "I/N", requires = "start_at")]
     shard: Option<Slice>,
-    /// When all slices start: the same instant to come for each of them, as in 2026-11-29T18:30:00Z
+    /// When all slices start: the same future instant for each of them, as in 2026-11-29T18:30:00Z
     #[arg(long, value_name = "RFC3339", requires = "shard")]
     start_at: Option<StartAt>,
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on; :PORT is this machine alone, port 0 any that is free

@@ -19,25 +19,25 @@ pub(super) struct ScenarioArgs {
     /// Override a value of the scenario, as TOML: `--set fleet.things=100 --set rollout.fw-2-4-1.rate='"600/min"'`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// fleet.things
+    /// Number of things (fleet.things)
     #[arg(long, value_name = "N")]
     things: Option<String>,
-    /// seed
+    /// Seed of everything random (seed)
     #[arg(long, value_name = "N")]
     seed: Option<String>,
-    /// target.host
+    /// Name or address of the endpoint (target.host)
     #[arg(long)]
     host: Option<String>,
-    /// target.port
+    /// MQTT port of the endpoint (target.port)
     #[arg(long)]
     port: Option<String>,
-    /// target.tls.ca
+    /// PEM file of the CA to trust (target.tls.ca)
     #[arg(long, value_name = "FILE")]
     ca: Option<String>,
-    /// target.tls.cert: a file, or a template with {thing} or {index}
+    /// Certificate of the things: a file, or a template with {thing} or {index} (target.tls.cert)
     #[arg(long, value_name = "FILE")]
     cert: Option<String>,
-    /// target.tls.key: a file, or a template with {thing} or {index}
+    /// Its private key: a file, or a template with {thing} or {index} (target.tls.key)
     #[arg(long, value_name = "FILE")]
     key: Option<String>,
 }

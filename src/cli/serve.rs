@@ -20,10 +20,10 @@ use toml::Value;
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
-    /// CA, certificates and credentials; made when absent, used again when present
+    /// CA, certificates and credentials; created if absent, else reused
     #[arg(long, required_unless_present_any = ["print_quotas", "print_config"])]
     dir: Option<PathBuf>,
-    /// Address to listen on; anything not loopback must be said explicitly
+    /// Address to listen on: loopback by default, name any other address explicitly
     #[arg(long, default_value = "127.0.0.1", value_parser = bind_address)]
     bind: IpAddr,
     /// MQTT over mutual TLS; 0: any free port
@@ -38,7 +38,8 @@ pub(super) struct ServeArgs {
     /// Register this many things, with certificates in DIR/things
     #[arg(long, default_value_t = 0)]
     things: u64,
-    #[arg(long, default_value = "sim-{index:06}")]
+    /// Their names, as fleet.thing_name of a scenario has them
+    #[arg(long, value_name = "TEMPLATE", default_value = "sim-{index:06}")]
     thing_name: String,
     /// Append one CSV row per committed change
     #[arg(long, value_name = "FILE")]

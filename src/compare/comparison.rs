@@ -199,7 +199,7 @@ fn outcome(rows: &[FigureRow]) -> Outcome {
 
 fn says(outcome: Outcome, rows: &[FigureRow], judgements: &[Judgement], settings: &Settings) -> String {
     let missing = |missing| judgements.iter().any(|judged| judged.verdict == Verdict::NotDecided(missing));
-    let by_turns = "made alternately (fleetsim run --repeat K)";
+    let by_turns = "made alternately, before, after, before, after (docs/COMPARING.md)";
     if missing(Missing::Runs) {
         return format!(
             "not decided: one run a side does not show how much runs vary; give three or more of each, {by_turns}, or five earlier ones with --noise"
@@ -242,7 +242,7 @@ fn remarks(sides: &Sides) -> Vec<String> {
 fn nothing_in_common(not_compared: &[NotCompared], skip_s: u64) -> String {
     let reasons: Vec<String> = not_compared.iter().map(|figure| format!("{}: {}", figure.figure, figure.why)).collect();
     let counts =
-        format!("the steady and rollout phases behind the first {skip_s} s count (--skip), and of connecting all of the run");
+        format!("the steady and rollout phases after the first {skip_s} s count (--skip), and of connecting all of the run");
     if reasons.is_empty() {
         format!("nothing can be compared: no operation ended on both sides in the seconds that count; {counts}")
     } else {

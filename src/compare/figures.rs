@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::ops::RangeFrom;
 
 /// Operations that are compared. The stages of a connect and the acknowledgement of a request are parts of these, and when a thing first
-/// hears of a job is for the roll-out to say.
+/// hears of a job is for the rollout to say.
 const OPERATIONS: [Operation; 10] = [
     Operation::Connect,
     Operation::Reconnect,

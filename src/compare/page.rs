@@ -133,7 +133,7 @@ fn method(comparison: &Comparison) -> Markup {
             "Values are geometric means of the runs. The interval is Student's t on their logarithms, with the variance between runs pooled over the "
             "sides, and at least that within a run (circular block bootstrap of its seconds). A figure is worse, or better, when its change is beyond "
             "the margin by Holm's step-down over all of them; it is the same when its interval lies within the margin. "
-            "Of each run the steady and rollout phases behind its first " (comparison.skip_s) " s count, and of connecting all of it."
+            "Of each run the steady and rollout phases after its first " (comparison.skip_s) " s count, and of connecting all of it."
         }
     }
 }

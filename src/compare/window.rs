@@ -82,7 +82,7 @@ impl Window {
         Ended { units }
     }
 
-    /// Ended operations per second. Its seconds follow the plan of the roll-out, so they do not tell how much it varies; what is known of a
+    /// Ended operations per second. Its seconds follow the plan of the rollout, so they do not tell how much it varies; what is known of a
     /// run alone is that its length was rounded to a whole number of rows.
     pub(super) fn rate(&self, ended: &Ended) -> Option<Estimate> {
         let seconds: f64 = self.seconds.iter().sum();

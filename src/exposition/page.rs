@@ -12,10 +12,10 @@ fleetsim run smoke --metrics :0
 ```
 
 - `ADDR` is `127.0.0.1:9464`, `[::1]:9464`, or `:9464` and `localhost:9464` for this machine alone; port 0 takes one that is free. The address is
-  printed on stderr, or in the dashboard's log. Only loopback is listened on unless another address is named; there is no password, so name one only in a network that may read the figures. A port in use is exit 1 before
+  printed on stderr, or in the dashboard's log. It listens on loopback unless ADDR names another address; there is no password, so name one only in a network that may read the figures. A port in use is exit 1 before
   anything is connected, a malformed address is exit 2.
 - A response is built from the last whole second when it is requested, on a thread of its own, so that shards and what they measure are not affected. A scrape a second costs
-  under 1 % of a core at 10,000 things (`scripts/prove metrics`). Eight connections at once, five seconds each, one request a connection.
+  under 1 % of a core at 10,000 things (`scripts/prove metrics`). At most eight connections, five seconds each, one request a connection.
 - It **ends with the run**: it is there from before the first connect until the results are written, through drain and reconciliation. The last scrape before that is up to one
   interval old, so the totals of a run are those of its results folder. A short run wants a short `scrape_interval`.
 - Counters begin with the run. The next run at the same address starts them at 0, which `rate()` and `increase()` understand.

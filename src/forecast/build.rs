@@ -75,7 +75,7 @@ pub(super) fn settings(
     })
 }
 
-/// The same, where a job that asks for more than the account has is counted, rather than refused: the roll-outs go on as they are meant to.
+/// The same, where a job that asks for more than the account has is counted, rather than refused: the rollouts go on as they are meant to.
 pub(super) fn uncapped(mut settings: Settings) -> Settings {
     let pace = settings.service.engine.rate_per_minute.take();
     settings.service.engine.active_jobs_max = None;

@@ -42,7 +42,7 @@ impl Leader {
     pub(super) fn differs(&self, shard: &Part) -> Option<String> {
         let is_same = self.scenario_sha256 == shard.manifest.scenario_sha256 && self.version == shard.manifest.version;
         let (leader, shard) = (self.dir.display(), shard.dir.display());
-        (!is_same).then(|| format!("{leader} is the folder of a leader, and {shard} is no shard of its run"))
+        (!is_same).then(|| format!("{leader} is the folder of a leader, and {shard} is not a slice of its run"))
     }
 
     /// The jobs of the forecast that it made; none where it made none, or could not.

@@ -59,11 +59,11 @@ pub enum MergeError {
     Intervals(#[from] IntervalsError),
     #[error("{0}")]
     Service(#[from] ServiceError),
-    #[error("merge these folders: they are not the shards of one run:\n{}", .0.iter().map(|why| format!("  - {why}")).collect::<Vec<_>>().join("\n"))]
+    #[error("merge these folders: they are not the slices of one run:\n{}", .0.iter().map(|why| format!("  - {why}")).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<String>),
     #[error("write {path}: it is not empty; name a new or empty folder for the whole run")]
     NotEmpty { path: PathBuf },
-    #[error("resolve the scenario of the shards:\n{}", .0.render(false))]
+    #[error("resolve the scenario of the slices:\n{}", .0.render(false))]
     Scenario(Problems),
     #[error("name a thing: {0}")]
     Name(#[from] NameError),
@@ -234,7 +234,7 @@ fn create(dir: &Path, parts: &Parts, notes: &LeaderNotes) -> Result<ResultsWrite
 fn end(parts: &Parts, last: Option<&Snapshot>) -> End {
     let with = |verdict: Verdict| parts.parts.iter().find(move |part| part.manifest.verdict == verdict);
     if let Some(part) = with(Verdict::Error) {
-        return End::Failed(format!("complete shard {}: {}", part.shard.slice, first_finding(part)));
+        return End::Failed(format!("complete slice {}: {}", part.shard.slice, first_finding(part)));
     }
     if with(Verdict::Interrupted).is_some() {
         return End::Interrupted;

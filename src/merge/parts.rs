@@ -72,7 +72,7 @@ impl Parts {
             refused.push(format!("two leaders: {} and {}", first.dir.display(), second.dir.display()));
         }
         if parts.is_empty() && refused.is_empty() {
-            refused.push("there are no shards among them: name the folders of all slices".into());
+            refused.push("none of them is the folder of a slice: name those of all slices".into());
         }
         if !refused.is_empty() {
             return Err(MergeError::Refused(refused));
@@ -146,8 +146,8 @@ fn going_on(dir: &Path, manifest: &Manifest) -> Option<String> {
 fn shard_of(dir: &Path, manifest: &Manifest) -> Result<ShardTotals, String> {
     match &manifest.shard {
         Some(shard) => going_on(dir, manifest).map_or_else(|| Ok(shard.clone()), Err),
-        None if manifest.mode == Mode::Merged => Err(format!("{} is a merged run already: name its shards instead", dir.display())),
-        None => Err(format!("{} is no shard of a run: `fleetsim run --shard I/N --start-at TIME` makes those", dir.display())),
+        None if manifest.mode == Mode::Merged => Err(format!("{} is a merged run already: name its slices instead", dir.display())),
+        None => Err(format!("{} is not a slice of a run: `fleetsim run --shard I/N --start-at TIME` makes those", dir.display())),
     }
 }
 

@@ -222,7 +222,7 @@ fn four_shards_are_to_the_byte_what_one_process_records() {
     assert_eq!(buckets(&out).len(), 7, "both times of connect, start_next and update, and those of execution");
     assert!(
         text(&out, "histograms.hlog").contains("#[StartTime: 1795977000"),
-        "where the shards began: {}",
+        "where the slices began: {}",
         &text(&out, "histograms.hlog")[..200]
     );
     let (whole, one) = (manifest(&out), manifest(&joint));
@@ -239,7 +239,7 @@ fn four_shards_are_to_the_byte_what_one_process_records() {
     let slices: Vec<&Value> = whole["merged"].as_array().unwrap().iter().map(|shard| &shard["slice"]).collect();
     assert_eq!(slices, ["0/4", "1/4", "2/4", "3/4"]);
     let page = text(&out, "report.html");
-    assert!(page.contains("The shards of the run") && page.contains("Slice 2/4: 500 things on") && !out.join(INTERVALS).exists());
+    assert!(page.contains("The slices of the run") && page.contains("Slice 2/4: 500 things on") && !out.join(INTERVALS).exists());
     assert_eq!(text(&out, "shards.csv").lines().count(), 1 + 4 * SECONDS as usize);
     let shard = &whole["merged"][3];
     assert_eq!((&shard["run_s"], &shard["silent_s"], &shard["messages"]), (&json!(9), &json!(0), &json!(500 * SECONDS)));
@@ -260,7 +260,7 @@ const SPOILT: &[Spoilt] = &[
     ("different scenarios, rollout.fw-1.at: \"2s\" in", 2, |dir| {
         change(dir, |run| run["scenario"]["rollout"][0]["at"] = "3s".into());
     }),
-    ("is no shard of a run: `fleetsim run --shard", 2, |dir| {
+    ("is not a slice of a run: `fleetsim run --shard", 2, |dir| {
         change(dir, |run| drop(run.as_object_mut().unwrap().remove("shard")));
     }),
     ("still goes on, as process", 2, |dir| {
@@ -344,17 +344,17 @@ fn the_whole_is_as_good_as_the_worst_of_its_shards() {
         (run["verdict"], run["findings"]) = ("INVALID".into(), json!(["shard 0 was busy 99 %"]));
     });
     let (code, verdict, finding) = merged();
-    assert_eq!((code, &*verdict, &*finding), (98, "INVALID", "shard 1/4 is INVALID by itself: shard 0 was busy 99 %"));
+    assert_eq!((code, &*verdict, &*finding), (98, "INVALID", "slice 1/4 is INVALID: shard 0 was busy 99 %"));
     change(third, |run| (run["verdict"], run["findings"]) = ("INVALID".into(), json!(["shard 0 was busy 97 %"])));
     let (_, _, finding) = merged();
-    assert_eq!(finding, "shards 1-2 of 4 are INVALID by themselves, 2 of them like shard 1/4: shard 0 was busy 99 %");
+    assert_eq!(finding, "slices 1-2 of 4 are INVALID, 2 of them like slice 1/4: shard 0 was busy 99 %");
     change(third, |run| run["verdict"] = "PASS".into());
     change(second, |run| (run["verdict"], run["pid"]) = ("RUNNING".into(), u32::MAX.into()));
     let bytes = fs::read(second.join(INTERVALS)).unwrap();
     fs::write(second.join(INTERVALS), &bytes[..bytes.len() - 7]).unwrap();
     let (code, verdict, finding) = merged();
     assert!(
-        code == 98 && verdict == "INVALID" && finding.starts_with("shard 1/4 never finished: its process ended after second 8"),
+        code == 98 && verdict == "INVALID" && finding.starts_with("slice 1/4 never finished: its process ended after second 8"),
         "{finding}"
     );
     let cut = &self::manifest(&dir.path().join("out-6"))["merged"][1];
@@ -363,7 +363,7 @@ fn the_whole_is_as_good_as_the_worst_of_its_shards() {
     assert_eq!(merged().0, 105);
     change(first, |run| (run["verdict"], run["findings"]) = ("ERROR".into(), json!(["failed to reach the endpoint"])));
     let (code, _, finding) = merged();
-    assert_eq!((code, &*finding), (1, "failed to complete shard 0/4: failed to reach the endpoint"));
+    assert_eq!((code, &*finding), (1, "failed to complete slice 0/4: failed to reach the endpoint"));
 }
 
 #[test]
@@ -389,14 +389,14 @@ fn what_a_leader_knows_besides_is_in_the_whole_and_its_own_files_make_room() {
     change(&shards[2], |run| run["verdict"] = "INTERRUPTED".into());
     let notes = LeaderNotes {
         findings: vec![Finding::ShardsLost { shards: Shards::new([1], 4), seconds: LastSeconds::new([8]) }],
-        end: Some(End::Early("shard 1/4 was lost".into())),
+        end: Some(End::Early("slice 1/4 was lost".into())),
         clocks: BTreeMap::from([(2, ShardClock { offset_ms: 0.5, uncertainty_ms: 0.25 })]),
     };
     assert_eq!(replace_folder(&out, &shards, &notes, |_| false).unwrap(), exit::INVALID, "nobody has interrupted it");
     let whole = manifest(&out);
     let findings: Vec<&str> = whole["findings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    let lost = "shard 1/4 was lost: its worker was not heard of after second 8";
-    assert_eq!(findings, ["the run was ended early: shard 1/4 was lost", lost], "and not once more that it has no end");
+    let lost = "slice 1/4 was lost: its worker was not heard of after second 8";
+    assert_eq!(findings, ["the run was ended early: slice 1/4 was lost", lost], "and not once more that it has no end");
     assert_eq!(
         (&whole["merged"][2]["clock"], &whole["merged"][1]["clock"]),
         (&json!({ "offset_ms": 0.5, "uncertainty_ms": 0.25 }), &Value::Null)

@@ -15,17 +15,20 @@ This page is made from the tables that write the files (`src/report/tables.rs`);
 
 | file | what it is |
 |---|---|
-| `run.json` | the manifest: `name`, `mode` (`run`, `forecast` or `merged`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards`, `started_at`, `finished_at`, `totals` (with `billed`: `messages` of 5 KB, `connection_minutes` of connections that ended, `executions`, `registry_operations`, as AWS bills them), `thresholds`, `checks` (what the verdict rests on besides: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)); of a shard `shard`, of a merged run `merged`: its shards ([SHARDS.md](SHARDS.md)), each with `host`, `pid`, `version`, `run_s`, `silent_s` (seconds of which it told nothing), `messages`, `busy`, `generator`, `lateness_ms`, `connect_ms`, its `findings`, and where it had a leader `clock` ([WORKERS.md](WORKERS.md)) |
+| `run.json` | the manifest: `name`, `mode` (`run`, `forecast` or `merged`), `verdict` (PASS FAIL INVALID INTERRUPTED ERROR, RUNNING until the end), `exit_code`, `seed`, `scenario_sha256` (of the resolved scenario as TOML), `scenario` (resolved), `version`, `host`, `pid`, `shards` (threads), `started_at`, `finished_at`, `totals` (with `billed`: `messages` of 5 KB, `connection_minutes` of connections that ended, `executions`, `registry_operations`, as AWS bills them), `thresholds`, `checks` (what else the verdict rests on: `check`, `outcome`, `why`; [CI.md](CI.md)), `events` (as in `events.csv`), `findings`; of a run whose endpoint has quotas `predicted`, of a forecast `forecast` ([PLANNING.md](PLANNING.md)); of a slice `shard`, of a merged run `merged`: its slices ([SHARDS.md](SHARDS.md)), each with `host`, `pid`, `version`, `run_s`, `silent_s` (seconds that it did not report), `messages`, `busy`, `generator`, `lateness_ms`, `connect_ms`, its `findings`, and where it had a leader `clock` ([WORKERS.md](WORKERS.md)) |
 | `histograms.hlog` | HdrHistogram log V2, a line a second and tag (`start_next.service`, `start_next.response`, ...); microseconds, for `notify_next`, `notify_next_at_least`, `first_notification` and `execution` milliseconds |
-| `report.html` | the run as one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv`, `shards.csv` and `histograms.hlog` alone |
+| `report.html` | the report with charts, one page, written at its end and by `fleetsim report`, from `run.json`, `timeseries.csv`, `operations.csv`, `rollouts.csv`, `errors.csv`, `shards.csv` and `histograms.hlog` alone |
 | `service_ledger.csv` | the service ledger of the local endpoint: `mono_ns,thing,job,execution_number,version,status,event,subscribed` |
-| `intervals.bin` | only in a shard: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
+| `intervals.bin` | only in the folder of a slice: what its collector took in, for `fleetsim merge`. 16 bytes `fleetsim ivals 1`, then a record a second: its length (4 bytes, little-endian), the first 8 bytes of the SHA-256 of length and content, and the content, CBOR deflated. What was not written to its end does not count |
 | `scenario.toml` | the resolved scenario, every default filled in, whose SHA-256 is `scenario_sha256`: `fleetsim run` takes it |
 | `endpoint.toml` | how the local endpoint was shaped: the file of `fleetsim serve --config` |
 | `decisions.jsonl` | what policies of the local endpoint denied, one line of JSON the first time for each client, action and resource, with its explanation ([POLICIES.md](POLICIES.md)) |
 | `endpoint.log` | what the local endpoint wrote to stderr |
+| `generator.log` | only where the dashboard was shown: the log lines of the run, from the first one on |
+| `forecast/` | only where the endpoint has quotas and the scenario has a `[[rollout]]`: the results folder of the run's forecast ([PLANNING.md](PLANNING.md)) |
 | `endpoint.jsonl` | only where workers shared the local endpoint: a line a second, `origin` (nanoseconds of its clock at second 0, as in the ledger), `second`, `usage` (`cpu_share`, `cpu_seconds`, `rss_bytes`, `descriptors`), `events_over` (place of an event in the scenario, and when it was over) |
-| `workers/slice-NNN` | only in a leader's folder: what it has of each shard, for `fleetsim merge` |
+| `workers/slice-NNN` | only in a leader's folder: what it has of each slice, for `fleetsim merge` |
+| `local/` | only in the folder of a leader without `--over`: logs and folders of its NATS server and its workers; removed once every worker has handed over its results ([WORKERS.md](WORKERS.md)) |
 | `endpoint.state` | while a run with an `endpoint-restart` goes on: what the endpoint knows |
 
 A search (`fleetsim capacity`, [CAPACITY.md](CAPACITY.md)) leaves a folder of its own kind, with the folder of a run for each step:
@@ -48,7 +51,7 @@ that names an execution), `execution` (first notified of to terminal update acce
 ## `report.html`
 
 One page that loads nothing else, under 1 MB: verdict, findings, thresholds, the capacity plan in words; then, as charts over time, latency, rollouts, connections,
-throughput, load of the host, stages of a connect and failures, percentile curves, and as tables events, errors, cohorts, transports, host and scenario; of a run of several processes a table of them, and for each what it was, said and did. Every chart has a
+throughput, load of the host, stages of a connect and failures, percentile curves, and as tables events, errors, cohorts, transports, host and scenario; of a run of several processes a table of them, and for each its host and process, its findings and its messages. Every chart has a
 sentence and a table of its figures (`Figures`), and thresholds are lines in the chart of their metric, over the seconds that they are about. A script adds a cross-hair, by pointer and
 by the arrow keys; without it nothing else is missing. The page follows the light or dark setting of the browser, and prints.
 

@@ -143,7 +143,7 @@ impl IntervalsReader {
         let second = inflate(&content).map_err(|why| self.damaged(why))?;
         second.check(&self.bounds).map_err(|why| self.damaged(format!("a second that is none of this run: {why}")))?;
         if self.last.is_some_and(|last| second.second <= last) {
-            return Err(self.damaged(format!("second {} comes behind a later one", second.second)));
+            return Err(self.damaged(format!("second {} comes after a later one", second.second)));
         }
         self.last = Some(second.second);
         self.at += length;
@@ -344,7 +344,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let twice = written(dir.path(), &[second(1, &[5]), second(1, &[5])]);
         let error = read(dir.path(), &twice).unwrap_err().to_string();
-        assert!(error.contains("second 1 comes behind a later one"), "{error}");
+        assert!(error.contains("second 1 comes after a later one"), "{error}");
         let mut reader = IntervalsReader::open(dir.path(), Bounds { things: 3, ..BOUNDS }).unwrap();
         let error = reader.next_second().unwrap_err().to_string();
         assert!(error.contains("a second that is none of this run: the thing at place"), "{error}");

@@ -122,9 +122,9 @@ impl Manifest {
     pub fn title(&self) -> String {
         match (self.mode, &self.shard) {
             (Mode::Run, None) => self.name.clone(),
-            (Mode::Run, Some(shard)) => format!("{} (shard {})", self.name, shard.slice),
+            (Mode::Run, Some(shard)) => format!("{} (slice {})", self.name, shard.slice),
             (Mode::Forecast, _) => format!("{} (forecast)", self.name),
-            (Mode::Merged, _) => format!("{} ({} shards)", self.name, self.merged.len()),
+            (Mode::Merged, _) => format!("{} ({} slices)", self.name, self.merged.len()),
         }
     }
 

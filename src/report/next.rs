@@ -3,6 +3,7 @@
 use super::html::PAGE;
 use super::manifest::{Manifest, Mode, Verdict};
 use super::record::load_manifest;
+use super::shard_totals::MergedShard;
 use super::tables;
 use super::writer::SCENARIO;
 use host::environment::variable;
@@ -43,6 +44,8 @@ struct Facts {
     /// The page, where there is a desktop to show it.
     page: Option<String>,
     scenario: Option<String>,
+    /// What follows the scenario in a command that runs all of it as it was run; `None`: one command does not.
+    run_options: Option<String>,
     errors: Option<String>,
     log: Option<String>,
     /// This run, and the one before it of the same name.
@@ -62,10 +65,24 @@ impl Facts {
             is_first_step: FIRST_STEPS.contains(&&*manifest.name),
             page: file(PAGE).filter(|_| has_desktop),
             scenario: file(SCENARIO),
+            run_options: run_options(manifest.mode, manifest.shard.is_some(), &manifest.merged),
             errors: file(tables::ERRORS).filter(|_| !manifest.totals.errors.is_empty()),
             log: file("endpoint.log"),
             runs: earlier(manifest, dir).map(|earlier| (quoted(dir), quoted(&earlier))),
         }
+    }
+}
+
+/// None for one process. Of several, how many slices there were, where a leader had all their workers on one host. Workers on several
+/// hosts, and slices that were started by hand, take a command each.
+fn run_options(mode: Mode, is_slice: bool, merged: &[MergedShard]) -> Option<String> {
+    match (mode, merged) {
+        (Mode::Merged, [first, ..]) => {
+            let is_beside_it = |slice: &MergedShard| slice.clock.is_some() && slice.host.hostname == first.host.hostname;
+            merged.iter().all(is_beside_it).then(|| format!(" --slices {}", first.slice.count()))
+        }
+        (Mode::Merged, []) => None,
+        (Mode::Run | Mode::Forecast, _) => (!is_slice).then(String::new),
     }
 }
 
@@ -75,13 +92,17 @@ fn useful(facts: &Facts) -> Vec<Option<Step>> {
     let open = |with: &str, file: &Option<String>, why| file.as_ref().map(|file| Step { command: format!("{with} {file}"), why });
     let of_scenario =
         |command: &str, why| facts.scenario.as_ref().map(|file| Step { command: own(format!("{command} {file}")), why });
-    let page = || open("xdg-open", &facts.page, "the run as one page, with charts");
+    let page = || open("xdg-open", &facts.page, "the report with charts");
     let check = || of_scenario("check", "what it asks of this host and of an account's quotas, and its cost");
-    let again = || of_scenario("run", "the same run once more");
+    let run = |why| {
+        let options = facts.run_options.as_ref()?;
+        facts.scenario.as_ref().map(|file| Step { command: own(format!("run {file}{options}")), why })
+    };
+    let again = || run("the same run once more");
     let errors = || open("less", &facts.errors, "what went wrong: kinds, counts, an example of each");
     match (facts.mode, facts.verdict) {
         (Mode::Forecast, _) => {
-            vec![page(), of_scenario("run", "the same over real sockets"), check()]
+            vec![page(), run("the same over real sockets"), check()]
         }
         (_, Verdict::Pass) => {
             let compare = facts.runs.as_ref().map(|(this, earlier)| Step {
@@ -95,7 +116,7 @@ fn useful(facts: &Facts) -> Vec<Option<Step>> {
         (_, Verdict::Invalid) => vec![
             of_scenario("check --calibrate", "how much this host carries, and how many like it are needed"),
             page(),
-            of_scenario("run", "the same run once more, with nothing beside it"),
+            run("the same run once more, with nothing else running"),
         ],
         (_, Verdict::Interrupted | Verdict::Running) => vec![page(), again(), errors()],
         (_, Verdict::Error) => vec![open("less", &facts.log, "what the local endpoint said"), errors(), check(), again()],
@@ -132,6 +153,7 @@ mod tests {
             is_first_step: false,
             page: file("report.html"),
             scenario: file("scenario.toml"),
+            run_options: Some(String::new()),
             errors: file("errors.csv"),
             log: file("endpoint.log"),
             runs: Some(("this".into(), "earlier".into())),
@@ -160,5 +182,38 @@ mod tests {
         assert_eq!(commands(&bare(Verdict::Error)), ["fleetsim check scenario.toml", "fleetsim run scenario.toml"]);
         assert_eq!(commands(&Facts { is_first_step: true, ..bare(Verdict::Pass) })[0], "fleetsim run 10k");
         assert!(commands(&Facts { scenario: None, ..bare(Verdict::Fail) }).is_empty());
+    }
+
+    /// A slice of three, with or without a leader.
+    fn slice(index: u32, hostname: &str, is_led: bool) -> MergedShard {
+        let clock = is_led.then(|| serde_json::json!({ "offset_ms": 0.0, "uncertainty_ms": 0.1 }));
+        serde_json::from_value(serde_json::json!({
+            "slice": format!("{index}/3"), "dir": "x", "verdict": "PASS", "exit_code": 0, "shards": 1, "things": 5,
+            "started_at": "2026-01-01T00:00:00Z", "finished_at": null, "clock": clock,
+            "host": { "hostname": hostname, "kernel": "6.1", "cores": 2, "memory_available_bytes": 1, "descriptors": 1,
+                "ephemeral_ports": 1 },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_of_several_processes_is_run_again_as_one_where_one_command_does_that() {
+        let merged = |hosts: [&str; 3], is_led| {
+            let slices: Vec<MergedShard> = (0..).zip(hosts).map(|(index, host)| slice(index, host, is_led)).collect();
+            let run_options = run_options(Mode::Merged, false, &slices);
+            let bare = |verdict| Facts { page: None, errors: None, log: None, runs: None, ..facts(Mode::Merged, verdict) };
+            move |verdict| commands(&Facts { run_options: run_options.clone(), ..bare(verdict) })
+        };
+        let here = merged(["a", "a", "a"], true);
+        let again = "fleetsim run scenario.toml --slices 3";
+        assert_eq!(here(Verdict::Pass), ["fleetsim check scenario.toml", again]);
+        assert_eq!(here(Verdict::Invalid), ["fleetsim check --calibrate scenario.toml", again]);
+        assert_eq!(here(Verdict::Interrupted), [again]);
+        for elsewhere in [merged(["a", "b", "a"], true), merged(["a", "a", "a"], false)] {
+            assert_eq!(elsewhere(Verdict::Pass), ["fleetsim check scenario.toml"], "its workers are started elsewhere, or by hand");
+            assert!(elsewhere(Verdict::Interrupted).is_empty());
+        }
+        assert_eq!(run_options(Mode::Merged, false, &[]), None, "a leader that was killed knows no slices");
+        assert_eq!((run_options(Mode::Run, true, &[]), run_options(Mode::Run, false, &[])), (None, Some(String::new())));
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn operations_columns() -> Vec<Column<OperationSecond>> {
         "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
         "operation", "what was measured", |o| o.row.operation.as_str().into();
         "started", "operations started in this second", |o| count(o.row.counts.started);
-        "ok", "that succeeded in this second", |o| count(o.row.counts.ok);
+        "ok", "that completed in this second: not rejected, no timeout, no error", |o| count(o.row.counts.ok);
         "rejected", "that the endpoint rejected", |o| count(o.row.counts.rejected);
         "timeout", "that were not answered within their deadline", |o| count(o.row.counts.timeout);
         "error", "that failed: connection lost, protocol error", |o| count(o.row.counts.error);
@@ -145,7 +145,7 @@ pub(super) fn summary_columns() -> Vec<Column<OperationTotal>> {
         "scope", "all, cohort:NAME or transport:NAME", |o| o.row.scope.to_string();
         "operation", "what was measured", |o| o.row.operation.as_str().into();
         "started", "operations started: ok + rejected + timeout + error + open", |o| count(o.row.counts.started);
-        "ok", "that succeeded", |o| count(o.row.counts.ok);
+        "ok", "that completed: not rejected, no timeout, no error", |o| count(o.row.counts.ok);
         "rejected", "that the endpoint rejected", |o| count(o.row.counts.rejected);
         "timeout", "that were not answered within their deadline; they count in the times at their age", |o| count(o.row.counts.timeout);
         "error", "that failed: connection lost, protocol error; they do not count in the times", |o| count(o.row.counts.error);
@@ -225,7 +225,7 @@ pub(super) fn executions_columns() -> Vec<Column<ExecutionLine>> {
         "status", "its status at the service, or the thing's where there is no service ledger",
             |e| e.execution.status.map_or_else(String::new, |status| status.to_string());
         "updates", "updates that were accepted, the terminal one included", |e| e.execution.updates.to_string();
-        "rejections", "updates that were refused", |e| e.execution.rejections.to_string();
+        "rejections", "updates that were rejected", |e| e.execution.rejections.to_string();
         "reconnects", "sessions lost and regained while it was open", |e| e.execution.reconnects.to_string();
         "anomaly", format!("anomalies: {}; several are joined by a semicolon", Anomaly::iter().map(Anomaly::as_str).collect::<Vec<_>>().join(", ")),
             |e| joined(e.execution.anomalies.iter().map(Anomaly::as_str));
@@ -331,7 +331,7 @@ pub(super) struct ShardLine {
 pub(super) fn shards_columns() -> Vec<Column<ShardLine>> {
     columns! { ShardLine:
         "t_s", "end of the second, in whole seconds from the first connect arrival", |s| count(s.t_s);
-        "slice", "the slice that the shard drove", |s| s.slice.to_string();
+        "slice", "slice of the fleet, as `I/N`", |s| s.slice.to_string();
         "connected", "its things whose session is subscribed, at the end of the second", |s| count(s.figures.connected);
         "messages_in_per_s", "PUBLISH packets its things received", |s| count(s.figures.messages_in);
         "messages_out_per_s", "PUBLISH packets its things sent", |s| count(s.figures.messages_out);
@@ -344,7 +344,7 @@ pub(super) fn shards_columns() -> Vec<Column<ShardLine>> {
 pub(super) fn of_merged() -> Vec<Described> {
     vec![describe(
         SHARDS,
-        "one second of one shard of a merged run; a second that a shard did not tell of has none",
+        "one second of one slice of a merged run; seconds that a slice did not report have no row",
         shards_columns(),
     )]
 }

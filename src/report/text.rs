@@ -87,8 +87,19 @@ pub(super) fn executions(totals: &Totals) -> Option<String> {
 }
 
 pub(super) fn rollouts(totals: &Totals) -> Grid {
-    let head =
-        ["job", "targets", "done", "ok", "failed", "rejected", "other", "50 % after", "90 % after", "99 % after", "all after"];
+    let head = [
+        "job",
+        "targets",
+        "done",
+        "succeeded",
+        "failed",
+        "rejected",
+        "other",
+        "50 % after",
+        "90 % after",
+        "99 % after",
+        "all after",
+    ];
     let mut grid = Grid::new(1, &head);
     for rollout in &totals.rollouts {
         let count = |stage: ExecutionStage| rollout.executions.get(stage.key()).copied();

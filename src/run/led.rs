@@ -54,7 +54,7 @@ pub(super) struct Following {
 /// Why a run that is led does not begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LedError {
-    #[error("begin: nobody tells any more when all slices start")]
+    #[error("begin: the start was not announced")]
     NoStart,
     #[error("{0}")]
     TooLate(#[from] TooLate),

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 const ERROR_SHARE: f64 = 0.05;
 const ERROR_S: f64 = 2.0;
 
-/// Whether the endpoint has quotas, so that how long a roll-out takes is more than arithmetic.
+/// Whether the endpoint has quotas, so that how long a rollout takes is more than arithmetic.
 fn is_worth_it(plan: &Plan) -> bool {
     let has_quotas = match &plan.target {
         TargetPlan::Emulator(emulator) => emulator.endpoint.quotas != QuotasChoice::None,

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) fn run_info(setup: &Setup, dir: &Path) -> RunInfo {
     let Setup { plan, roster, host, shards, shard, title, .. } = setup;
     let whole = whole(plan, roster, host, dir);
-    let name = shard.as_ref().map_or_else(|| whole.name.clone(), |shard| format!("{}, shard {}", plan.name, shard.slice));
+    let name = shard.as_ref().map_or_else(|| whole.name.clone(), |shard| format!("{}, slice {}", plan.name, shard.slice));
     RunInfo { name, slice: setup.slice(), shards: *shards, title: title.clone(), ..whole }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn late_s(start_at: StartAt) -> f64 {
 /// The start came before everything was ready.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "be ready by {start_at}: preparing took {late:.1} s longer, and the other shards have begun; give all of them a later instant"
+    "be ready by {start_at}: preparing took {late:.1} s longer, and the other slices have begun; give all of them a later instant"
 )]
 pub(super) struct TooLate {
     start_at: String,
@@ -156,7 +156,7 @@ impl ShardOptions {
             && !is_led
         {
             return Err(
-                "--shard needs an endpoint that all shards share, and with target.kind = \"emulator\" each would start its own: \
+                "--shard needs an endpoint that all slices share, and with target.kind = \"emulator\" each would start its own: \
                  start `fleetsim serve` once, and give the scenario [target] kind = \"mqtt\" or \"aws\" with its address"
                     .into(),
             );
@@ -167,7 +167,7 @@ impl ShardOptions {
         }
         if let Some(rollout) = plan.rollouts.iter().find(|rollout| rollout.start == RolloutStart::Connected && !is_led) {
             return Err(format!(
-                "--shard: no shard knows when the whole fleet is connected, so rollout {:?} needs a time: at = \"30s\"",
+                "--shard: no slice knows when the whole fleet is connected, so rollout {:?} needs a time: at = \"30s\"",
                 rollout.name
             ));
         }
@@ -175,7 +175,7 @@ impl ShardOptions {
             && !is_led
         {
             return Err(format!(
-                "--shard: no shard knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
+                "--shard: no slice knows how many of the {expect} executions of end.expect are for its own things: use end.idle or end.duration"
             ));
         }
         Ok(())
@@ -207,7 +207,7 @@ impl StartAt {
         let start_at = self.rfc3339();
         if left_ms <= 0 {
             return Err(format!(
-                "--start-at {start_at} is past, by {:.1} s: all shards need the same instant to come",
+                "--start-at {start_at} is past, by {:.1} s: all slices need the same future instant",
                 -left_ms as f64 / 1e3
             ));
         }
@@ -225,7 +225,7 @@ impl StartAt {
     pub(super) async fn wait(self, slice: Slice, ui: &Ui, stop: &mut StopRequests) -> Result<Option<Mono>, Duration> {
         let seconds = |ms: i128| usize::try_from(ms / 1_000).unwrap_or(0);
         let whole = self.ms_from(clock::epoch_ms());
-        ui.tell(&format!("shard {slice} begins at {}, in {} s", self.rfc3339(), seconds(whole)));
+        ui.tell(&format!("slice {slice} begins at {}, in {} s", self.rfc3339(), seconds(whole)));
         let progress = ui.progress("seconds until the start", seconds(whole));
         loop {
             let now = clock::now();

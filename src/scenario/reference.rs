@@ -18,7 +18,7 @@ parts work together is described in [Scenarios](SCENARIOS.md).
 | integer | may have underscores: `10_000` |
 | template | `{thing}` is the name of a thing, `{index}` its number, `{index:06}` with leading zeros |
 
-A table without a *required* key is refused. Where the default is `[fleet]`, a cohort has what that table says.
+A table without a *required* key is refused. Default `[fleet]`: inherited from `[fleet]`.
 Unknown keys are errors that name the nearest known key. `fleetsim check FILE --print-scenario` prints a scenario with every default filled in.
 ";
 

@@ -118,7 +118,7 @@ fn one_run_a_side_is_not_decided_and_shows_what_each_knows() {
     let bench = three_a_side(3.0);
     let (code, text, _) = bench.compare(&["before/1", "--", "after/1"]);
     assert_eq!(code, 0);
-    assert!(text.contains("not decided: one run a side") && text.contains("--repeat"), "{text}");
+    assert!(text.contains("not decided: one run a side") && text.contains("made alternately, before, after"), "{text}");
     let told = bench.json(&["before/1", "--", "after/1"]);
     let row = row(&told, "update.response_ms.p50");
     assert_eq!((&told["outcome"], &row["verdict"], &row["interval"]), (&json!("not_decided"), &json!("not_decided"), &Value::Null));
@@ -238,7 +238,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
         (&["before", "--", "after"][..], 1, "of RUN, after/1 and after/2 differ: fleet.things is 50 and 7"),
         (&["before"], 2, "RUN"),
         (&["before", "after"], 2, "RUN"),
-        (&["before", "--", "after/1", "--fail-if", "worse"], 2, "--fail-if stands behind --"),
+        (&["before", "--", "after/1", "--fail-if", "worse"], 2, "--fail-if stands after --"),
         (&["before/1", "before", "--", "after/1"], 2, "before/1 is given twice"),
         (&["before", "--", "before/../before/2"], 2, "are the same run"),
         (&["nowhere", "--", "after/1"], 1, "nowhere"),

@@ -83,7 +83,7 @@ fn a_load_that_cannot_hold_ends_with_its_code() {
     let record = record(&bench);
     assert_eq!(output.status.code(), Some(99), "{record}");
     assert_eq!(record["result"], "nothing-passes");
-    assert!(stdout.contains("holds nothing that was tried: even at 1.954 requests/s describe.response_ms.p99 was"), "{stdout}");
+    assert!(stdout.contains("no load that was tried holds: even at 1.954 requests/s describe.response_ms.p99 was"), "{stdout}");
     assert!(stderr.contains("step 2: 1,000 requests/s; 2,000 requests/s did not"), "{stderr}");
     assert!(stderr.contains("step 2: FAIL, "), "{stderr}");
     assert_eq!(rows(&bench, &["step"]).len(), 11);

@@ -154,7 +154,7 @@ fn from_an_empty_account_to_a_finished_rollout_and_back() {
     }
     auditor.assert_whole(200);
     // Whoever asks again changes nothing.
-    assert!(said(&aws(&bench, &serve, "provision --yes"), 0).contains("0 of them made now"));
+    assert!(said(&aws(&bench, &serve, "provision --yes"), 0).contains("0 of them created now"));
 
     let told = said(&run(&bench, &serve, SCENARIO, &[]).output().unwrap(), 2);
     for part in ["account:", "endpoint:", "things:    200", "quotas:", "cost:      0.60", "--yes"] {

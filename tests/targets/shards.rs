@@ -110,7 +110,7 @@ fn four_shards_do_what_one_process_does() {
     assert_eq!(counts("whole"), sums);
     let report = bench.run(&["report", "whole"]);
     let summary = String::from_utf8(report.stdout).unwrap();
-    assert!(report.status.success() && summary.contains("s (4 shards)"), "{summary}");
+    assert!(report.status.success() && summary.contains("s (4 slices)"), "{summary}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_shard_that_is_killed_is_named_and_counts_as_far_as_it_came() {
     let merged = bench.run(&["merge", "whole", "shard-0", "shard-1"]);
     assert_code(&merged, 98);
     let told = String::from_utf8(merged.stdout).unwrap();
-    assert!(told.contains("shard 1/2 never finished: its process ended after second"), "{told}");
+    assert!(told.contains("slice 1/2 never finished: its process ended after second"), "{told}");
     let connected: Vec<Vec<String>> = rows(&bench, "whole", "timeseries.csv", &["connected"]);
     assert!(connected.iter().any(|row| row[0] == "8") && connected.iter().any(|row| row[0] == "4"), "{connected:?}");
 }

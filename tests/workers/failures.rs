@@ -13,7 +13,7 @@ fn a_worker_that_is_killed_is_named_with_its_last_second_and_the_others_drain() 
     let (mut leader, mut workers) = fleet.begin(&[], 3);
     workers[1].kill();
     let said = leader.assert_code(&[98]);
-    for part in ["shard 1/3 is silent after second", "shard 1/3 is lost after second", "the other workers drain"] {
+    for part in ["slice 1/3 is silent after second", "slice 1/3 is lost after second", "the other workers drain"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     for worker in [0, 2] {
@@ -22,10 +22,10 @@ fn a_worker_that_is_killed_is_named_with_its_last_second_and_the_others_drain() 
     let findings = fleet.findings("whole");
     let lost: Vec<_> = findings
         .iter()
-        .filter(|finding| finding.starts_with("shard 1/3 was lost: its worker was not heard of after second"))
+        .filter(|finding| finding.starts_with("slice 1/3 was lost: its worker was not heard of after second"))
         .collect();
     assert!(lost.len() == 1 && !findings.iter().any(|finding| finding.contains("never finished")), "{findings:?}");
-    assert!(findings[0].starts_with("the run was ended early: shard 1/3 was lost"), "{findings:?}");
+    assert!(findings[0].starts_with("the run was ended early: slice 1/3 was lost"), "{findings:?}");
     let manifest = fleet.manifest("whole");
     assert_eq!((&manifest["verdict"], &manifest["merged"][1]["verdict"]), (&"INVALID".into(), &"RUNNING".into()));
     let seconds = |slice: usize| manifest["merged"][slice]["run_s"].as_u64().unwrap();
@@ -42,7 +42,7 @@ fn the_others_go_on_without_a_lost_worker_where_somebody_wants_that_and_the_run_
     let (mut leader, mut workers) = fleet.begin(&["--on-lost", "continue"], 2);
     workers[0].kill();
     let said = leader.assert_code(&[98]);
-    assert!(said.contains("shard 0/2 is lost") && !said.contains("drain"), "{said}");
+    assert!(said.contains("slice 0/2 is lost") && !said.contains("drain"), "{said}");
     workers[1].assert_code(&[0]);
     assert!(fleet.manifest("whole")["totals"]["run_s"].as_u64().unwrap() >= 22);
 }
@@ -142,7 +142,7 @@ fn what_no_worker_says_ends_the_slice_that_it_is_said_of_and_not_the_leader() {
     assert!(said.contains("the worker of slice 1/3 has no results: what it sends cannot be used"), "{said}");
     workers.iter_mut().for_each(|worker| _ = worker.assert_code(&[105]));
     let findings = fleet.findings("whole");
-    let named = findings.iter().filter(|finding| finding.starts_with("shard 1/3 was given up: what it sends cannot be used: "));
+    let named = findings.iter().filter(|finding| finding.starts_with("slice 1/3 was given up: what it sends cannot be used: "));
     assert_eq!(named.count(), 1, "{findings:?}");
     assert_eq!(fleet.manifest("whole")["merged"][2]["verdict"], "INTERRUPTED", "the others have handed over");
 }

@@ -12,7 +12,7 @@ fn who_is_second_who_is_late_and_who_has_no_place_is_refused_and_the_run_goes_on
     let mut first = fleet.worker(0);
     leader.wait_for("1 of 2 are there, 1 ready");
     let told = fleet.worker_as(0, "second", |_| {}).assert_code(&[2]);
-    assert!(told.contains("slice 0/2 of run r-1 has its worker already, process") && !bench.path("second").exists(), "{told}");
+    assert!(told.contains("slice 0/2 of run r-1 has a worker already, process") && !bench.path("second").exists(), "{told}");
     let told = fleet.worker_as(2, "beyond", |_| {}).assert_code(&[2]);
     assert!(told.contains("JOB_COMPLETION_INDEX is 2") && told.contains("the last of 2 is 1/2"), "{told}");
     let told = fleet.worker_as(0, "nowhere", |command| _ = command.env_remove("JOB_COMPLETION_INDEX")).assert_code(&[2]);
@@ -20,7 +20,7 @@ fn who_is_second_who_is_late_and_who_has_no_place_is_refused_and_the_run_goes_on
     let mut other = fleet.worker(1);
     leader.wait_for("t=2s");
     let told = fleet.worker_as(1, "late", |_| {}).assert_code(&[2]);
-    assert!(told.contains("is past, by") && told.contains("nobody comes late") && !bench.path("late").exists(), "{told}");
+    assert!(told.contains("is past, by") && told.contains("too late to join") && !bench.path("late").exists(), "{told}");
     let again = bench.run(&[
         "run",
         "s.toml",
@@ -72,7 +72,7 @@ fn a_worker_that_cannot_begin_says_why_and_the_leader_passes_it_on() {
     let mut bad = fleet.worker_as(1, "worker-1", |command| _ = command.current_dir(bench.path("elsewhere")));
     let told = leader.assert_code(&[1]);
     assert!(
-        told.contains("the worker of slice 1/2 cannot: use what the scenario names") && told.contains("pki/ca.cert.pem"),
+        told.contains("the worker of slice 1/2 cannot start: use what the scenario names") && told.contains("pki/ca.cert.pem"),
         "{told}"
     );
     bad.assert_code(&[1]);

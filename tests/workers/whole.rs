@@ -138,7 +138,7 @@ fn a_run_on_this_host_alone_has_all_that_an_endpoint_of_its_own_can_do() {
     let ended = |status: &str| rows_of.iter().filter(|row| row[2] == status).count();
     let succeeded = ended("SUCCEEDED");
     assert!(succeeded >= 20 && succeeded + ended("FAILED") == 40, "{rows_of:?}");
-    assert!(told.contains("all 2 slices are ready") && String::from_utf8_lossy(&output.stdout).contains("2 shards"), "{told}");
+    assert!(told.contains("all 2 slices are ready") && String::from_utf8_lossy(&output.stdout).contains("2 slices)"), "{told}");
     assert!(
         told.contains("the endpoint is back, pid") && told.contains("things are back, ") && told.contains("the endpoint resumes"),
         "{told}"

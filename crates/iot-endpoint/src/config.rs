@@ -26,7 +26,7 @@ const SERVER_WORKERS_MAX: i64 = 1_024;
 pub struct EndpointConfig {
     /// Account and connection quotas.
     pub quotas: QuotasChoice,
-    /// Length of a minute, for every minute-unit (timers, roll-out rates), never for latencies: 100 ms to 1 h.
+    /// Length of a minute, for every minute-unit (timers, rollout rates), never for latencies: 100 ms to 1 h.
     #[serde(serialize_with = "duration_word")]
     pub minute: Duration,
     /// Where in a minute the executions of a job are queued.
@@ -90,9 +90,9 @@ impl EndpointConfig {
             spread: reader.variant(("rollout", "how the executions of a minute are queued: spread over it, or all at once")).map_or(default.spread, |spread| spread.value),
             quotas: reader.string(("quotas", "`none`, `aws` (an account's defaults), or the path of a TOML file (`fleetsim serve --print-quotas`)")).map_or(default.quotas, |quotas| quotas_choice(&reader, quotas)),
             faults: FaultConfig {
-                latency: reader.distribution(("latency", "added to every answer, after the queue")).map(|latency| latency.value),
+                latency: reader.distribution(("latency", "delay of every request before it is processed, after the queue")).map(|latency| latency.value),
                 server: reader.table(("server", "a queue in front of the service, first come, first served")).and_then(server),
-                reject: reader.table(("reject", "requests that are refused")).and_then(reject),
+                reject: reader.table(("reject", "requests that are rejected")).and_then(reject),
                 drop: reader.table(("drop", "requests that are acknowledged and then lost")).and_then(drop_share),
                 disconnect: reader.table(("disconnect", "connections that the endpoint closes")).and_then(disconnect),
                 notifications: reader.table(("notifications", "late notifications")).and_then(notifications),
@@ -212,9 +212,9 @@ fn notifications(reader: Reader<'_>) -> Option<NotificationConfig> {
 }
 
 fn reject(reader: Reader<'_>) -> Option<RejectConfig> {
-    let share = reader.share(("share", "part of all requests that is refused"));
+    let share = reader.share(("share", "part of all requests that is rejected"));
     if share.is_none() && !reader.has("share") {
-        reader.missing("share", "the part of all requests that is refused, as in share = 0.01");
+        reader.missing("share", "the part of all requests that is rejected, as in share = 0.01");
     }
     let codes = reader.strings(("codes", "the error codes, one drawn for each")).map(|codes| {
         let known = |code: Located<String>| match ErrorCode::parse(&code.value) {

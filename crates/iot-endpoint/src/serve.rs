@@ -124,7 +124,7 @@ pub fn serve(options: &ServeOptions) -> Result<(), ServeError> {
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(DESCRIPTORS_MIN);
     let names = (0..options.things).map(|n| ThingName::new(&options.thing_name.name(n))).collect::<Result<Vec<_>, _>>()?;
     let spec = StoreSpec { things: names.clone(), server_names: vec![options.bind.to_string()] };
-    let bar = dev_pki::progress_bar(names.len(), "device certificates");
+    let bar = dev_pki::progress_bar(names.len(), "thing certificates");
     let (store, _) = Store::ensure(&options.dir, &spec, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     let files = Files {

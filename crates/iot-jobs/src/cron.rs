@@ -161,7 +161,7 @@ fn of_week_parts(text: &str) -> Result<Vec<DayOfWeek>, CronError> {
             ("L", _, _) => days.push(DayOfWeek::Every(SATURDAY)),
             (_, Some((day, week)), _) => match week.parse() {
                 Ok(week) if WEEKS.contains(&week) => days.push(DayOfWeek::Nth(DAY_OF_WEEK.number(day)?, week)),
-                _ => return refuse(format!("the week behind # must be 1 to 5, not {week:?}")),
+                _ => return refuse(format!("the week after # must be 1 to 5, not {week:?}")),
             },
             (_, None, Some(day)) => days.push(DayOfWeek::Last(DAY_OF_WEEK.number(day)?)),
             _ => days.extend(DAY_OF_WEEK.numbers(part)?.into_iter().map(DayOfWeek::Every)),
@@ -381,7 +381,7 @@ mod tests {
             ("cron(0 0 ? * ? *)", "both are ?"),
             ("cron(0 0 0 * ? *)", "day-of-month must be 1 to 31"),
             ("cron(0 0 ? * 8 *)", "day-of-week must be 1 to 7"),
-            ("cron(0 0 ? * 2#6 *)", "behind #"),
+            ("cron(0 0 ? * 2#6 *)", "after #"),
             ("cron(0 0 ? SMARCH 1 *)", "month must be 1 to 12"),
             ("cron(5-1 0 1 1 ? *)", "ends before"),
             ("cron(0/0 0 1 1 ? *)", "step"),

@@ -15,7 +15,7 @@ pub const HEADER: &str = "mono_ns,thing,job,execution_number,version,status,even
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum LedgerEvent {
-    /// An execution was queued (roll-out, retry).
+    /// An execution was queued (rollout, retry).
     Queued,
     /// The execution became the head of its thing's pending list.
     Head,

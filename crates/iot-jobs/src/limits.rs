@@ -30,7 +30,7 @@ pub const GROUPS_PER_THING_MAX: usize = 10;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_028;
 /// Of `reasonCode`, in characters (PROTOCOL 3).
 pub const REASON_CODE_CHARS_MAX: usize = 128;
-/// Of one thing on one job, for failures and time-outs together.
+/// Of one thing on one job, for failures and timeouts together.
 pub const RETRIES_MAX: u32 = 10;
 /// `baseRatePerMinute`: executions a minute (PROTOCOL 11.2).
 pub const BASE_RATE_MAX: u32 = 1_000;

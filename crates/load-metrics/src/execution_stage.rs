@@ -27,7 +27,7 @@ pub enum ExecutionStage {
     Removed,
 }
 
-/// What a stage says of a roll-out; a screen has a colour for each.
+/// What a stage says of a rollout; a screen has a colour for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageRole {
     /// Its end is to come.
@@ -77,7 +77,7 @@ impl ExecutionStage {
         matches!(self, Self::Queued | Self::TimedOut | Self::Canceled)
     }
 
-    /// What it says of the roll-out.
+    /// What it says of the rollout.
     #[must_use]
     pub fn role(self) -> StageRole {
         match self {

@@ -177,7 +177,7 @@ impl fmt::Display for Finding {
                 write!(f, "{away} of {affected} things were not back from event {event} ({kind}) when the run ended")
             }
             Self::NeverOver { event, kind } => write!(f, "the run ended before event {event} ({kind}) was over"),
-            Self::ShardsInvalid(reasons) => reasons.write(f, "is INVALID by itself", "are INVALID by themselves"),
+            Self::ShardsInvalid(reasons) => reasons.write(f, "is INVALID", "are INVALID"),
             Self::ShardsFailed(reasons) => reasons.write(f, "was given up", "were given up"),
             Self::ShardsCut { shards, seconds } => {
                 let (processes, things) =
@@ -200,13 +200,13 @@ impl fmt::Display for Finding {
             Self::ClocksApart { shards, offset_ms, uncertainty_ms } => match shards.is_one() {
                 true => write!(
                     f,
-                    "the clock of {shards} was {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: its start was put right by \
-                     as much, and is as uncertain; keep clocks in step (NTP)"
+                    "the clock of {shards} was {offset_ms:+.1} ms from the leader's, ± {uncertainty_ms:.1} ms; its start was corrected \
+                     by that: keep clocks in step (NTP)"
                 ),
                 false => write!(
                     f,
-                    "the clocks of {shards} were up to {offset_ms:+.1} ms from the leader's, to {uncertainty_ms:.1} ms: their starts were \
-                     put right by as much, and are as uncertain; keep clocks in step (NTP)"
+                    "the clocks of {shards} were up to {offset_ms:+.1} ms from the leader's, ± {uncertainty_ms:.1} ms; their starts \
+                     were corrected by that: keep clocks in step (NTP)"
                 ),
             },
             Self::Anomalous { anomaly, count } => {
@@ -452,18 +452,15 @@ mod tests {
         let reasons: Vec<(u32, String)> = (0..54).map(|shard| (shard, format!("starts ran {shard}.1ms late"))).collect();
         let told = |finding: Finding| finding.to_string();
         let invalid = |from| Finding::ShardsInvalid(ShardReasons::new(&reasons[from..], 54).unwrap());
-        assert_eq!(
-            told(invalid(0)),
-            "shards 0-53 of 54 are INVALID by themselves, 54 of them like shard 0/54: starts ran 0.1ms late"
-        );
-        assert_eq!(told(invalid(53)), "shard 53/54 is INVALID by itself: starts ran 53.1ms late");
+        assert_eq!(told(invalid(0)), "slices 0-53 of 54 are INVALID, 54 of them like slice 0/54: starts ran 0.1ms late");
+        assert_eq!(told(invalid(53)), "slice 53/54 is INVALID: starts ran 53.1ms late");
         let lost = |indices: &[u32], seconds: &[u64]| {
             let (shards, seconds) = (Shards::new(indices.iter().copied(), 4), LastSeconds::new(seconds.iter().copied()));
             told(Finding::ShardsLost { shards, seconds })
         };
-        assert_eq!(lost(&[1], &[8]), "shard 1/4 was lost: its worker was not heard of after second 8");
-        assert_eq!(lost(&[0, 1, 3], &[8, 7]), "shards 0-1, 3 of 4 were lost: their workers were not heard of after seconds 7 to 8");
-        assert_eq!(lost(&[0, 1], &[]), "shards 0-1 of 4 were lost: their workers were not heard of from the start on");
+        assert_eq!(lost(&[1], &[8]), "slice 1/4 was lost: its worker was not heard of after second 8");
+        assert_eq!(lost(&[0, 1, 3], &[8, 7]), "slices 0-1, 3 of 4 were lost: their workers were not heard of after seconds 7 to 8");
+        assert_eq!(lost(&[0, 1], &[]), "slices 0-1 of 4 were lost: their workers were not heard of from the start on");
     }
 
     #[test]

@@ -35,11 +35,11 @@ impl Shards {
     }
 }
 
-/// `shard 3/54`, or `shards 0-2, 7 of 54`.
+/// `slice 3/54`, or `slices 0-2, 7 of 54`.
 impl fmt::Display for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [index] = self.indices[..] {
-            return write!(f, "shard {index}/{}", self.of);
+            return write!(f, "slice {index}/{}", self.of);
         }
         let stretches: Vec<&[u32]> = self.indices.chunk_by(|one, next| one + 1 == *next).collect();
         let (named, rest) = stretches.split_at(stretches.len().min(STRETCHES_MAX));
@@ -49,7 +49,7 @@ impl fmt::Display for Shards {
             [] => String::new(),
         };
         let named: Vec<String> = named.iter().map(in_words).collect();
-        write!(f, "shards {}", named.join(", "))?;
+        write!(f, "slices {}", named.join(", "))?;
         let more: usize = rest.iter().map(|stretch| stretch.len()).sum();
         if more > 0 {
             write!(f, " and {more} more")?;
@@ -121,7 +121,7 @@ impl ShardReasons {
         let Self { shards, example, alike, why } = self;
         match shards.is_one() {
             true => write!(f, "{shards} {one}: {why}"),
-            false => write!(f, "{shards} {several}, {alike} of them like shard {example}/{}: {why}", shards.of),
+            false => write!(f, "{shards} {several}, {alike} of them like slice {example}/{}: {why}", shards.of),
         }
     }
 }
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn shards_are_named_in_stretches() {
         let named = |indices: &[u32]| Shards::new(indices.iter().copied(), 54).to_string();
-        assert_eq!(named(&[3]), "shard 3/54");
-        assert_eq!(named(&[7, 2, 1, 0, 2]), "shards 0-2, 7 of 54");
-        assert_eq!(named(&(0..54).collect::<Vec<_>>()), "shards 0-53 of 54");
+        assert_eq!(named(&[3]), "slice 3/54");
+        assert_eq!(named(&[7, 2, 1, 0, 2]), "slices 0-2, 7 of 54");
+        assert_eq!(named(&(0..54).collect::<Vec<_>>()), "slices 0-53 of 54");
         let odd: Vec<u32> = (0..27).map(|n| 2 * n + 1).collect();
-        assert_eq!(named(&odd), "shards 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 17 more of 54");
+        assert_eq!(named(&odd), "slices 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 17 more of 54");
         assert!(Shards::new([1, 5], 8).has(5) && !Shards::new([1, 5], 8).has(2));
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let told = ShardReasons::new(&reasons, 6).unwrap();
         assert_eq!(
             (told.shards.to_string(), told.example, told.alike, &*told.why),
-            ("shards 0-2, 5 of 6".into(), 1, 3, "late by 3.2 ms")
+            ("slices 0-2, 5 of 6".into(), 1, 3, "late by 3.2 ms")
         );
         assert_eq!(ShardReasons::new(&[], 6), None);
     }

@@ -31,7 +31,7 @@ pub(super) struct AwsArgs {
 enum AwsAction {
     /// Print where things of the account connect to (DescribeEndpoint)
     Endpoint(endpoint::EndpointArgs),
-    /// Make a fleet in the account: things, a certificate each, a policy, a thing type and a thing group (docs/AWS.md)
+    /// Create a fleet in the account: things, a certificate each, a policy, a thing type and a thing group (docs/AWS.md)
     Provision(provision::ProvisionArgs),
     /// Remove a fleet from the account: exactly what the inventory in its folder names
     Deprovision(deprovision::DeprovisionArgs),
@@ -64,7 +64,7 @@ struct FleetArgs {
     /// Print every call that would be made, and the cost, and make none
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     /// Pace of the calls: aws (the default quotas of an account), or none (as fast as the service takes them, where your quotas are higher)

@@ -34,7 +34,7 @@ pub(super) struct ProvisionArgs {
     /// A policy document of yours (-: standard input) in place of the one that AWS's guide has for devices with jobs
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Let AWS make the keys (CreateKeysAndCertificate), not this machine
+    /// Let AWS create the keys (CreateKeysAndCertificate), not this machine
     #[arg(long)]
     aws_keys: bool,
     /// Keep certificates and keys in one file (things.pem), not two for each thing
@@ -134,7 +134,7 @@ impl ProvisionArgs {
             }
         }
         let making = Provision { client, journal, folder: FleetFolder(&self.fleet.dir) };
-        let bar = progress_bar(to_make.things.len(), "things made");
+        let bar = progress_bar(to_make.things.len(), "things created");
         let made = making.make(plan.naming.clone(), to_make, |done| bar.set_position(done as u64), stop.next()).await;
         bar.finish_and_clear();
         let again = "run the same command again to continue, and `fleetsim aws deprovision` removes what is there";
@@ -145,7 +145,7 @@ impl ProvisionArgs {
                 let scenario = folder.finish(&plan.things, self.bundle).map_err(|error| words(&error))?;
                 let (made, all) = (grouped(to_make.things.len() as u64), grouped(plan.fleet.things));
                 Ok(format!(
-                    "{all} things, {made} of them made now, in the thing group {}; in a scenario:\n\n{scenario}\n",
+                    "{all} things, {made} of them created now, in the thing group {}; in a scenario:\n\n{scenario}\n",
                     plan.fleet.id
                 ))
             }
@@ -166,7 +166,7 @@ impl Plan {
         let names = (self.things.first().map_or("", |name| name.as_str()), self.things.last().map_or("", |name| name.as_str()));
         let (all, missing) = (grouped(self.fleet.things), grouped(to_make.things.len() as u64));
         let mut lines = vec![format!(
-            "fleet:     {}, {all} things ({} to {}), {missing} of them to be made; everything about it is in {}",
+            "fleet:     {}, {all} things ({} to {}), {missing} of them to be created; everything about it is in {}",
             self.fleet.id,
             names.0,
             names.1,

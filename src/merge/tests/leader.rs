@@ -40,7 +40,7 @@ fn a_leader_of_something_else_is_refused() {
     };
     refused(&[whole.clone(), whole.clone()], "two leaders: ");
     let alone = into_folder(&out, std::slice::from_ref(&whole), |_| false).unwrap_err();
-    assert!(alone.to_string().contains("there are no shards among them"), "{alone}");
+    assert!(alone.to_string().contains("none of them is the folder of a slice"), "{alone}");
     let origin = Mono(1);
     let usage = Some(ProcessUsage::default());
     let second = EndpointSecond { origin, second: 0, usage, events_over: Vec::new() };

@@ -224,7 +224,7 @@ impl<'a> Rollouts<'a> {
     }
 }
 
-/// Job `n` of a roll-out of `plan`, as CreateJob is called for it; `document` in place of the roll-out's own.
+/// Job `n` of a rollout of `plan`, as CreateJob is called for it; `document` in place of the rollout's own.
 pub(crate) fn create_job(
     plan: &Plan,
     rollout: &RolloutPlan,

@@ -212,7 +212,7 @@ fn expired(plan: &Plan, roster: &Roster, slice: Slice, store: &Store) -> Result<
 
 /// Makes or finds the certificates, off this thread: a wish to stop is heard meanwhile.
 async fn certificates(dir: PathBuf, things: Vec<ThingName>, ui: &Ui) -> Result<(Store, Made), TargetError> {
-    let progress = ui.progress("device certificates", things.len());
+    let progress = ui.progress("thing certificates", things.len());
     off_thread(move || {
         let spec = StoreSpec { things, server_names: vec![] };
         let made = Store::ensure(&dir, &spec, &mut |done, _| progress.set(done))?;

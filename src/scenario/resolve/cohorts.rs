@@ -193,7 +193,7 @@ pub(super) fn check_signer(root: &Reader<'_>, target: &TargetPlan, cohorts: &[Co
     }
 }
 
-/// `namespace`, of cohorts and of roll-outs.
+/// `namespace`, of cohorts and of rollouts.
 pub(super) fn namespace_id(reader: &Reader<'_>) -> Option<Located<NamespaceId>> {
     let Located { value, place } =
         reader.string(("namespace", "the namespace of the jobs ([ROLLOUTS.md](ROLLOUTS.md#namespaces))"))?;

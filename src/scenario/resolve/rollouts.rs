@@ -23,7 +23,7 @@ const JOBS_MAX: i64 = 1_000;
 /// Members of CreateJob that a rollout says in another way, or that have no counterpart here.
 const NO_MEMBERS: [(&str, &str); 6] = [
     ("documentSource", "the document stands in the scenario: document = { ... }"),
-    ("documentParameters", "say parameters = { ... }, besides template = \"AWS-...\""),
+    ("documentParameters", "say parameters = { ... }, and template = \"AWS-...\""),
     ("jobTemplateArn", "say template = \"NAME\": the ARN follows from the account"),
     ("destinationPackageVersions", "software packages are not supported"),
     ("namespaceId", "say namespace = \"ID\", as for a cohort"),
@@ -135,7 +135,7 @@ fn series(reader: &Reader<'_>) -> Option<Series> {
 
 fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
     let at = reader.duration(("at", "when the first job is created, from the first connect arrival"), ANY_DURATION);
-    let after = reader.word(("after", "the same, once all things are connected"), &[("connected", ())]);
+    let after = reader.word(("after", "the first job is created once all things are connected"), &[("connected", ())]);
     if let (Some(_), Some(after)) = (&at, after) {
         reader.conflict(&after.place, "a rollout starts either at a time or after something", "keep one of at and after");
     }
@@ -143,7 +143,9 @@ fn rollout_start(reader: &Reader<'_>) -> RolloutStart {
 }
 
 fn rollout_targets(reader: &Reader<'_>, cohorts: &[CohortPlan]) -> RolloutTargets {
-    let Some(targets) = reader.table(("targets", "the things that the jobs are for; by default all. One of the two keys")) else {
+    let Some(targets) =
+        reader.table(("targets", "the things that the jobs are for; by default all. `share` or `cohort`, not both"))
+    else {
         return RolloutTargets::Share(1.0);
     };
     let (share, cohort) = (

@@ -20,7 +20,7 @@ fn payload_bytes(reader: &Reader<'_>) -> Option<PayloadBytes> {
 
 /// None where the scenario has no such section.
 pub(super) fn telemetry(root: &Reader<'_>, fleet: &FleetPlan, cohorts: &[CohortPlan]) -> Option<TelemetrySettings> {
-    let reader = root.table(("telemetry", "what every thing publishes besides its jobs; without this table nothing"))?;
+    let reader = root.table(("telemetry", "what every thing publishes in addition to its jobs; without this table nothing"))?;
     let topic =
         reader.with(("topic", "where it publishes, with `{thing}` or `{index}`"), "a topic such as \"dt/{thing}/state\"", |text| {
             TopicTemplate::parse(text).map_err(|why| format!("{text:?} is not a topic of things: {why}"))

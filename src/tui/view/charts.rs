@@ -69,7 +69,7 @@ pub(super) fn shown_measure(app: &App) -> Measure {
     if app.chosen_operation().has_response() { app.measure } else { Measure::Service }
 }
 
-/// How far the roll-outs have come: queued and ended executions.
+/// How far the rollouts have come: queued and ended executions.
 pub(super) fn progress(frame: &mut Frame, area: Rect, app: &App) {
     let (slots, across) = slots(app);
     let series = [

@@ -170,7 +170,7 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
         Some(Finding::SamplesLost { .. }) => ("! figures incomplete", theme.bad()),
         Some(finding) if finding.is_invalidating() => ("! INVALID", theme.bad()),
         _ if is_late => ("! late", theme.bad()),
-        _ => ("sound", theme.accent()),
+        _ => ("healthy", theme.accent()),
     };
     let title = Line::from(vec![Span::raw("generator  "), Span::styled(format!("{word} "), style)]);
     let inner = panel(frame, area, app, title);
@@ -204,11 +204,11 @@ fn render_health(frame: &mut Frame, area: Rect, app: &App, snapshot: &Snapshot) 
         ),
         ("memory", format!("{}{}{}", bytes(generator.rss_bytes), of_endpoint(|e| bytes(e.rss_bytes)), roomy(each)), false),
         (
-            "descr.",
+            "files",
             format!("{} of {} open", grouped(generator.descriptors), grouped(app.run_info.descriptors_max)),
             generator.descriptors + DESCRIPTORS_SPARE > app.run_info.descriptors_max,
         ),
-        ("samples", format!("{} lost, {} beyond range", grouped(lost), grouped(snapshot.saturated)), lost > 0),
+        ("samples", format!("{} lost, {} out of range", grouped(lost), grouped(snapshot.saturated)), lost > 0),
         ("messages", format!("{} out, {} in", grouped(snapshot.messages_out), grouped(snapshot.messages_in)), false),
         ("errors", format!("{}, kinds {}", grouped(seen), snapshot.errors.len()), seen > 0),
     ];

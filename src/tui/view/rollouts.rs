@@ -31,8 +31,8 @@ fn stage_column(stage: ExecutionStage) -> Option<(&'static str, u16, u8)> {
     match stage {
         ExecutionStage::Queued => Some((stage.label(), 7, 3)),
         ExecutionStage::Notified => Some((stage.label(), 8, 5)),
-        ExecutionStage::InProgress => Some(("running", 7, 0)),
-        ExecutionStage::Succeeded => Some(("ok", 7, 0)),
+        ExecutionStage::InProgress => Some((stage.label(), 11, 0)),
+        ExecutionStage::Succeeded => Some((stage.label(), 9, 0)),
         ExecutionStage::Failed => Some((stage.label(), 6, 0)),
         ExecutionStage::Rejected => Some((stage.label(), 8, 4)),
         ExecutionStage::TimedOut => Some((stage.label(), 9, 4)),

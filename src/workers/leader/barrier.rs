@@ -119,7 +119,7 @@ fn take(table: &mut Table, delivery: &Delivery) -> Result<(), LeadError> {
         Told::Registered { host, .. } => table.registered(delivery.slice, host.clone(), now),
         Told::Ready { clock, threads } => table.ready(delivery.slice, *clock, *threads, now),
         Told::Failed { why } => {
-            return Err(LeadError::Failed(format!("begin: the worker of slice {}/{slices} cannot: {why}", delivery.slice)));
+            return Err(LeadError::Failed(format!("begin: the worker of slice {}/{slices} cannot start: {why}", delivery.slice)));
         }
         Told::Ended { exit_code, .. } => {
             return Err(LeadError::Failed(format!(

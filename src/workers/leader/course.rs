@@ -374,7 +374,7 @@ impl<'a> Course<'a> {
                 self.away_since = None;
             }
             (false, None) => {
-                faces.ui.tell("the NATS server is away: the workers go on, and tell what they did when it is back");
+                faces.ui.tell("the NATS server is away: the workers continue, and report later");
                 self.away_since = Some(Instant::now());
             }
             (false, Some(since)) if since.elapsed() >= self.options.away => {
@@ -393,12 +393,12 @@ impl<'a> Course<'a> {
             if let Change::Lost { slice, .. } = change
                 && self.options.on_lost == OnLost::Drain
             {
-                self.drain(site, format!("shard {slice}/{} was lost", table.rows().len()), faces);
+                self.drain(site, format!("slice {slice}/{} was lost", table.rows().len()), faces);
             }
         }
         let left = table.left().next();
         if let Some((slice, verdict)) = left.filter(|_| self.options.on_lost == OnLost::Drain && self.early.is_none()) {
-            self.drain(site, format!("shard {slice}/{} ended as {}", table.rows().len(), verdict.as_str()), faces);
+            self.drain(site, format!("slice {slice}/{} ended as {}", table.rows().len(), verdict.as_str()), faces);
         }
         Ok(())
     }
@@ -426,8 +426,8 @@ fn tell(change: &Change, table: &Table, faces: Faces<'_>) {
     let after =
         |second: &Option<u64>| second.map_or_else(|| "from the start on".to_owned(), |second| format!("after second {second}"));
     faces.ui.tell(&match change {
-        Change::Silent { slice, second } => format!("shard {slice}/{slices} is silent {}", after(second)),
-        Change::Back { slice } => format!("shard {slice}/{slices} is heard again"),
-        Change::Lost { slice, second } => format!("shard {slice}/{slices} is lost {}", after(second)),
+        Change::Silent { slice, second } => format!("slice {slice}/{slices} is silent {}", after(second)),
+        Change::Back { slice } => format!("slice {slice}/{slices} reports again"),
+        Change::Lost { slice, second } => format!("slice {slice}/{slices} is lost {}", after(second)),
     });
 }

@@ -37,7 +37,7 @@ impl Delivery {
     /// It is taken in for good. Where that does not get through it is told again.
     pub(super) async fn done(&self) {
         if let Err(error) = self.acker.ack().await {
-            tracing::debug!(%error, "what was taken in is told again");
+            tracing::debug!(%error, "what was acknowledged is sent again");
         }
     }
 }
@@ -90,7 +90,7 @@ impl Source {
     async fn listen(self) {
         while !self.sender.is_closed() {
             if let Err(why) = self.consume().await {
-                tracing::debug!(%why, "the consumer is made anew");
+                tracing::debug!(%why, "the consumer is created again");
             }
             self.is_open.store(false, Ordering::Relaxed);
             tokio::time::sleep(RETRY).await;
@@ -123,7 +123,7 @@ impl Source {
                 Err(why) => Some(Err(why)),
             };
             let Some((slice, told)) = slice.zip(told) else {
-                tracing::debug!(subject = %message.subject, "what is told there is not of this run");
+                tracing::debug!(subject = %message.subject, "this message is not of this run");
                 acker.ack().await?;
                 continue;
             };

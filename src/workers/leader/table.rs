@@ -188,7 +188,7 @@ impl Table {
         let row = &self.rows[slice as usize];
         let so_far = now.since(self.start).as_secs();
         if second > so_far + AHEAD_MAX_S {
-            return Err(format!("it tells of second {second}, and the run is at second {so_far}"));
+            return Err(format!("it reports second {second}, and the run is at second {so_far}"));
         }
         let is_open = matches!(row.stage, Stage::Running | Stage::Closing) && row.is_heeded();
         Ok(is_open && row.second.is_none_or(|newest| second > newest || row.missing.contains(&second)))
@@ -358,7 +358,7 @@ mod tests {
         table.failed(1, "its disk is full".into());
         assert!(!table.wants(1, 0, at(6_100)).unwrap());
         assert_eq!(table.poll(false, at(6_200)), [Change::Lost { slice: 1, second: None }]);
-        assert_eq!(table.findings()[0].to_string(), "shard 1/2 was given up: its disk is full");
+        assert_eq!(table.findings()[0].to_string(), "slice 1/2 was given up: its disk is full");
     }
 
     #[test]
@@ -389,7 +389,7 @@ mod tests {
         table.ended(1, ending(Verdict::Pass), at(24_000));
         assert!(table.rows()[1].stage == Stage::Lost && !table.is_over());
         let told = table.findings()[0].to_string();
-        assert_eq!(told, "shard 1/2 was lost: its worker was not heard of after second 0");
+        assert_eq!(told, "slice 1/2 was lost: its worker was not heard of after second 0");
         table.ended(0, ending(Verdict::Interrupted), at(24_000));
         assert!(table.is_over());
         assert_eq!(table.left().collect::<Vec<_>>(), [(0, Verdict::Interrupted)]);
@@ -470,7 +470,7 @@ mod tests {
         let told: Vec<String> = table.findings().iter().map(ToString::to_string).collect();
         assert!(
             told.len() == 1
-                && told[0].starts_with("the clocks of shards 1-2 of 4 were up to -101.0 ms from the leader's, to 21.0 ms"),
+                && told[0].starts_with("the clocks of slices 1-2 of 4 were up to -101.0 ms from the leader's, ± 21.0 ms"),
             "{told:?}"
         );
     }

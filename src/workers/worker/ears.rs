@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-/// Further from the leader's a clock is not put right: whoever set it meant something else.
+/// Further from the leader's a clock is not corrected: whoever set it meant something else.
 const OFFSET_MAX: Duration = Duration::from_secs(2);
 /// More than the leader's own wait, so that it is the one to say who is missing.
 const WAIT_MORE: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ impl Ears {
         let overdue = async {
             tokio::time::sleep(wait + WAIT_MORE).await;
             if !self.state.has_started.load(Ordering::Relaxed) {
-                say(&format!("fleetsim: nobody has told the start within {} s", (wait + WAIT_MORE).as_secs()));
+                say(&format!("fleetsim: the leader announced no start within {} s", (wait + WAIT_MORE).as_secs()));
                 let _ = self.stop.send(());
             }
             std::future::pending::<()>().await;
@@ -102,7 +102,7 @@ async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires
             Some(message) = beats.next() => match unpack::<Beat>(&message.payload) {
                 Ok((beat, _)) => follower.take(beat, clock::mono()),
                 Err(why) => {
-                    tracing::warn!(%why, "what somebody tells on the leader's subject is no word of a leader");
+                    tracing::warn!(%why, "a message on the leader's subject is not from a leader");
                     continue;
                 }
             },
@@ -158,7 +158,7 @@ fn too_far(reading: ClockReading) -> Option<String> {
     let is_far = reading.offset_us.unsigned_abs() > OFFSET_MAX.as_micros() as u64;
     is_far.then(|| {
         format!(
-            "set its clock: it is {:.1} s from the leader's, and {} s are the most that is put right (NTP keeps clocks in step)",
+            "set its clock: it is {:.1} s from the leader's, and {} s is the largest offset corrected (NTP keeps clocks in step)",
             reading.offset_us as f64 / 1e6,
             OFFSET_MAX.as_secs()
         )

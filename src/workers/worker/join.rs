@@ -62,7 +62,7 @@ pub(super) async fn join(options: &WorkerOptions) -> Result<Joined, NotJoined> {
         let who = serde_json::from_slice::<Owner>(&there);
         let who = who.map_or_else(|_| "somebody".to_owned(), |owner| format!("process {} on {}", owner.pid, owner.host));
         return Err(NotJoined::Refused(format!(
-            "slice {slice} of run {run} has its worker already, {who}: a slice is driven once, and by nobody in the place of another"
+            "slice {slice} of run {run} has a worker already, {who}; only one may drive a slice"
         )));
     }
     Ok(Joined {
@@ -90,7 +90,7 @@ async fn plan(connection: &Connection, options: &WorkerOptions, deadline: Instan
         };
         if Instant::now() >= deadline {
             let waited = options.wait.as_secs();
-            return Err(NotJoined::Failed(format!("find run {} within {waited} s: {why}; does its leader go on?", options.run)));
+            return Err(NotJoined::Failed(format!("find run {} within {waited} s: {why}; is its leader running?", options.run)));
         }
         tokio::time::sleep(TICK).await;
     }
@@ -123,7 +123,7 @@ async fn check_time(keys: &Store, run: &str) -> Result<(), NotJoined> {
     let Some(start_at) = start_at else { return Ok(()) };
     let late = start_at.parse::<StartAt>().map_or(0.0, run::late_s);
     Err(NotJoined::Refused(format!(
-        "run {run} has all of its workers, and its start at {start_at} is {}: nothing is made up for, so nobody comes late",
+        "run {run} has all of its workers, and its start at {start_at} is {}: it is too late to join",
         if late > 0.0 { format!("past, by {late:.1} s") } else { "near".into() }
     )))
 }

@@ -1,4 +1,4 @@
-//! What jobs and job templates have in common, as JSON: roll-outs, aborts, time-outs, retries, presigned URLs (PROTOCOL 11.2).
+//! What jobs and job templates have in common, as JSON: rollouts, aborts, timeouts, retries, presigned URLs (PROTOCOL 11.2).
 
 use super::control::invalid;
 use crate::{

@@ -167,7 +167,7 @@ fn end_of(placeholder: &str) -> Option<usize> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the placeholder {0} stands for nothing here; it would be ${{aws:iot:s3-presigned-url:https://s3.REGION.amazonaws.com/BUCKET/KEY}}, \
-     the same with -v2 or -upload behind the url, or ${{aws:iot:s3-presigned-url:BUCKET/KEY}}"
+     the same with -v2 or -upload after the url, or ${{aws:iot:s3-presigned-url:BUCKET/KEY}}"
 )]
 pub struct Unresolved(String);
 

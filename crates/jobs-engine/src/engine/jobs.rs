@@ -13,7 +13,7 @@ use iot_jobs::{
 use std::collections::BTreeSet;
 
 impl Engine {
-    /// Creates a job and starts its roll-out, now or at its start time.
+    /// Creates a job and starts its rollout, now or at its start time.
     ///
     /// # Errors
     /// `ResourceAlreadyExists` for a job id in use, `ResourceNotFound` for an unknown target, `InvalidRequest` for a value out of
@@ -181,7 +181,7 @@ impl Engine {
         Ok(description)
     }
 
-    /// Ends the roll-out and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (PROTOCOL 11.5).
+    /// Ends the rollout and cancels what is `QUEUED`; with `force` what is `IN_PROGRESS` too (PROTOCOL 11.5).
     ///
     /// # Errors
     /// `ResourceNotFound`; `InvalidRequest` for a job that is completed or being deleted (inferred), or a reason code or comment out of its limits.

@@ -113,7 +113,7 @@ impl Engine {
         self.cancel(key, CancelJob { reason_code: Some(ABORT_REASON.into()), comment: Some(comment), force: false }, now);
     }
 
-    /// Ends the roll-out and cancels what is open.
+    /// Ends the rollout and cancels what is open.
     pub(super) fn cancel(&mut self, key: JobKey, cancel: CancelJob, now: Now) {
         self.store.set_status(key, JobStatus::Canceled);
         let job = &mut self.store.jobs[key as usize];

@@ -108,7 +108,7 @@ impl Engine {
             self.mark(RecordKey::Job(job));
             let state = &mut self.store.jobs[job as usize];
             if state.status == JobStatus::InProgress && state.is_open {
-                // Not slowed by the roll-out rate: it takes its place among those that have theirs.
+                // Not slowed by the rollout rate: it takes its place among those that have theirs.
                 state.targets.insert(state.rolled_out, key);
                 state.rolled_out += 1;
                 self.mark(RecordKey::JobState(job));

@@ -30,7 +30,7 @@ use store::{Execution, ExecutionId, JobKey, Store, ThingKey};
 /// Settings of the service itself.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Length of a minute for every minute-unit: timers and roll-out rates.
+    /// Length of a minute for every minute-unit: timers and rollout rates.
     pub minute: Duration,
     /// Where in its minute a job's executions are queued.
     pub spread: Spread,
@@ -49,7 +49,7 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Smooth roll-outs as fast as they like, nothing written down.
+    /// Smooth rollouts as fast as they like, nothing written down.
     #[must_use]
     pub fn new(minute: Duration) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl EngineConfig {
 enum Timer {
     /// The job's start time.
     Start(JobKey),
-    /// A maintenance window of the job opens or closes; at the same instant that comes before its roll-out.
+    /// A maintenance window of the job opens or closes; at the same instant that comes before its rollout.
     Window(JobKey),
     /// The next execution of the job is to be queued.
     RollOut(JobKey),

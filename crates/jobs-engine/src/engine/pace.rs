@@ -7,7 +7,7 @@ use iot_jobs::instant::{Mono, Now};
 use iot_jobs::{ExecutionStatus, RateIncrease, Spread};
 use std::time::Duration;
 
-/// The running minute of a roll-out. Dues are computed from the start of the minute, never from the execution before; the rate of a
+/// The running minute of a rollout. Dues are computed from the start of the minute, never from the execution before; the rate of a
 /// minute is set at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {

@@ -150,7 +150,7 @@ impl Registry {
     /// `ResourceNotFound`; `DeleteConflict` while it is attached, or has versions besides the default.
     pub fn delete_policy(&mut self, name: &PolicyName) -> Result<(), RegistryError> {
         if self.policy(name)?.versions.len() > 1 {
-            return Err(conflict(format!("policy {name} has versions besides the default one: delete them first")));
+            return Err(conflict(format!("policy {name} has versions other than the default one: delete them first")));
         }
         if self.targets.contains_key(name) {
             return Err(conflict(format!("policy {name} is attached to one or more targets: detach it first")));

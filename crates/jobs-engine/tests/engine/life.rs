@@ -1,4 +1,4 @@
-//! The life of jobs: roll-out pacing, retries, aborts, schedules, members that come and go, events, and what is written down.
+//! The life of jobs: rollout pacing, retries, aborts, schedules, members that come and go, events, and what is written down.
 
 use crate::service::{MINUTE, Service, fleet, job, thing};
 use iot_jobs::ledger::LedgerEvent;

@@ -1,4 +1,4 @@
-//! The capacity plan in words: what the roll-out took, what it asked of the endpoint, and what the generator needed for it. A fact is
+//! The capacity plan in words: what the rollout took, what it asked of the endpoint, and what the generator needed for it. A fact is
 //! there where the files have it.
 
 use super::Section;

@@ -1,4 +1,4 @@
-//! Roll-outs: how the jobs came to their end, and where their executions stood.
+//! Rollouts: how the jobs came to their end, and where their executions stood.
 
 use super::Section;
 use crate::report::html::chart::{Chart, Figure, SERIES_MAX, Series};

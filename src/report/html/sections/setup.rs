@@ -15,7 +15,7 @@ pub(super) fn section(run: &Run<'_>) -> Section {
     let facts = [
         ("fleetsim", manifest.version.clone()),
         ("started", manifest.started_at.clone()),
-        ("finished", manifest.finished_at.clone().unwrap_or_else(|| "not".into())),
+        ("finished", manifest.finished_at.clone().unwrap_or_else(|| "not finished".into())),
         ("seed", manifest.seed.to_string()),
         ("shards", manifest.shards.to_string()),
         ("host", host.hostname.clone()),

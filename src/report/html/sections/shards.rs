@@ -24,7 +24,7 @@ const COLUMNS: [Fact; 14] = [
     ("verdict", |shard| shard.verdict.as_str().to_owned()),
     ("things", |shard| grouped(shard.things)),
     ("seconds", |shard| grouped(shard.measured.run_s)),
-    ("without word", |shard| format!("{} s", grouped(shard.measured.silent_s))),
+    ("silent", |shard| format!("{} s", grouped(shard.measured.silent_s))),
     ("messages/s", messages_per_s),
     ("busy", |shard| shard.measured.busy.map_or_else(unknown, |busy| percent(busy.mean))),
     ("busy max", |shard| shard.measured.busy.map_or_else(unknown, |busy| percent(busy.max))),
@@ -46,7 +46,7 @@ const FACTS: [Fact; 11] = [
     ("folder", |shard| shard.dir.clone()),
     ("exit code", |shard| shard.exit_code.map_or_else(unknown, |code| code.to_string())),
     ("started", |shard| shard.started_at.clone()),
-    ("finished", |shard| shard.finished_at.clone().unwrap_or_else(|| "not".into())),
+    ("finished", |shard| shard.finished_at.clone().unwrap_or_else(|| "not finished".into())),
     ("kernel", |shard| shard.host.kernel.clone()),
     ("threads", |shard| shard.shards.to_string()),
     ("cores of the host", |shard| shard.host.cores.to_string()),
@@ -74,14 +74,14 @@ fn messages_per_s(shard: &MergedShard) -> String {
 pub(super) fn section(run: &Run<'_>) -> Option<Section> {
     let Manifest { merged, .. } = run.manifest;
     let is_led = merged.iter().any(|shard| shard.clock.is_some());
-    let (title, caption) = if is_led { ("Workers", "The workers of the run") } else { ("Shards", "The shards of the run") };
+    let (title, caption) = if is_led { ("Workers", "The workers of the run") } else { ("Slices", "The slices of the run") };
     let rows = merged.iter().map(|shard| COLUMNS.iter().map(|(_, told)| told(shard)).collect()).collect();
     let head = COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let more = merged.len().saturating_sub(SHARDS_SHOWN);
     let lead = html! {
         p { "Each of them drove a slice of the fleet. All other figures of this page are those of the whole: histograms are merged, percentiles never averaged." }
-        p { "The verdict is that of each by itself. Busy is the CPU time of the busiest thread, as a share of one core: the mean of all seconds, and the highest."
-            @if is_led { " The clock is how far the leader's was ahead, to that exactness." } }
+        p { "The verdict is that of each slice alone. Busy is the CPU time of the busiest thread, as a share of one core: the mean of all seconds, and the highest."
+            @if is_led { " The clock is how far the leader's was ahead, with the uncertainty of that." } }
     };
     let rest = html! {
         (table(caption, head, rows, TEXT_COLUMNS))

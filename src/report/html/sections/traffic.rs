@@ -71,8 +71,8 @@ fn answers(run: &Run<'_>) -> Option<Figure> {
     busiest.truncate(SERIES_MAX);
     let first = busiest.first()?;
     let rest = if more > 0 { format!(" {more} rarer operations are not drawn.") } else { String::new() };
-    let says = format!("The most frequent operation is {}: {} a second succeeded.{rest}", first.name, peak(run, &first.line));
-    Some(amounts(run, (RATE_CHART, "Operations that succeeded"), "operations a second", busiest, says))
+    let says = format!("The most frequent operation is {}: {} a second were ok.{rest}", first.name, peak(run, &first.line));
+    Some(amounts(run, (RATE_CHART, "Operations that were ok"), "operations a second", busiest, says))
 }
 
 fn lateness(run: &Run<'_>) -> Option<Figure> {

@@ -104,7 +104,7 @@ fn certificates(target: &Reader<'_>, tls: Option<&Reader<'_>>, fleet: &FleetPlan
     let read =
         |key: Key| tls.and_then(|tls| path(tls, key, if key.name == "bundle" { &["{slice}"] } else { &["{thing}", "{index}"] }));
     let cert = read(("cert", "the certificate: a PEM file for each thing, with `{thing}` or `{index}`, or one for all").into());
-    let key = read(("key", "its private key, likewise").into());
+    let key = read(("key", "its private key, a file or template").into());
     let bundle = read(
         ("bundle", "all certificates and keys in one file, from `fleetsim certs pack`; with `{slice}`, one for each slice").into(),
     );
