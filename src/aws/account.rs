@@ -42,13 +42,14 @@ impl std::fmt::Display for Identity {
 
 #[cfg(feature = "aws")]
 mod chain {
+    use super::super::sdk_http::SdkHttp;
     use super::{Account, AccountChoice, Identity, Keyring};
     use aws_config::imds::region::ImdsRegionProvider;
     use aws_config::meta::region::RegionProviderChain;
     use aws_config::profile::ProfileFileRegionProvider;
     use aws_config::provider_config::ProviderConfig;
     use aws_config::{BehaviorVersion, Region};
-    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+    use aws_smithy_runtime_api::client::http::SharedHttpClient;
     use host::environment::variable;
     use std::sync::Arc;
     use std::time::Duration;
@@ -69,7 +70,7 @@ mod chain {
         /// # Errors
         /// What is missing, for people.
         pub async fn find(choice: AccountChoice<'_>) -> Result<Self, String> {
-            let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+            let http = SharedHttpClient::new(SdkHttp { ca_bundle: variable(CA_BUNDLE) });
             let said = choice.region.map(str::to_owned).or_else(|| REGIONS.into_iter().find_map(variable)).map(Region::new);
             let mut of_profile = ProfileFileRegionProvider::builder();
             let of_host = ProviderConfig::without_region().with_http_client(http.clone());

@@ -3,32 +3,24 @@
 
 use super::calls::{Call, pace_of};
 use super::pace::{Pace, backoff};
+use super::server::Server;
 use aws_signing::keyring::{KeyError, Keyring};
 use aws_signing::request::{self, PRINCIPAL};
 use aws_signing::sigv4::SignError;
-use host::address::first_to_connect;
 use host::clock;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::control;
 use iot_jobs::wire::data_plane::HttpRequest;
 use jobs_engine::quotas::Quotas;
 use rand::RngExt as _;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsConnector;
-use tokio_util::either::Either;
 
 /// Of one try, connecting included.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,13 +84,8 @@ type Sender = SendRequest<Full<Bytes>>;
 
 /// Where a control plane is.
 pub struct ControlEndpoint {
-    /// At least one, in the order in which they are tried.
-    pub addresses: Vec<SocketAddr>,
-    /// What the `host` header says: a port stands in it where it is not the scheme's own.
-    pub authority: String,
+    pub server: Server,
     pub region: String,
-    /// `None`: HTTP, as local stand-ins for AWS speak it.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// A few kept-alive connections to the control plane.
@@ -123,7 +110,7 @@ impl Client {
     /// Host and port of the control plane, as its calls name them.
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.endpoint.authority
+        &self.endpoint.server.authority
     }
 
     /// The body of the answer. Where an earlier try may have been carried out, a refusal because what it makes is there is none, and the
@@ -183,17 +170,17 @@ impl Client {
         let operation = call.operation;
         let broken = |why: String| CallError::Broken { operation, why };
         let key = self.keyring.key().await.map_err(|source| CallError::Key { operation, source })?;
-        let ControlEndpoint { authority, region, .. } = &self.endpoint;
+        let ControlEndpoint { server, region } = &self.endpoint;
         let mut headers = HeaderMap::new();
         if let Some(principal) = &call.principal {
             headers.insert(PRINCIPAL, HeaderValue::from_str(principal).map_err(|error| broken(error.to_string()))?);
         }
         let request = HttpRequest { method: call.method.clone(), path: call.uri.clone(), body: call.body.clone() };
-        let request = request::signed_with(authority, request, &headers, &key, region, control::SIGNING_NAME)
+        let request = request::signed_with(&server.authority, request, &headers, &key, region, control::SIGNING_NAME)
             .map_err(|source| CallError::Sign { operation, source })?;
         let mut sender = match self.take_idle() {
             Some(sender) => sender,
-            None => self.connect().await.map_err(broken)?,
+            None => server.connect().await.map_err(broken)?,
         };
         sender.ready().await.map_err(|error| broken(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
@@ -207,27 +194,6 @@ impl Client {
     fn take_idle(&self) -> Option<Sender> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| idle.pop()).find(|sender| !sender.is_closed())
-    }
-
-    async fn connect(&self) -> Result<Sender, String> {
-        let dial = async {
-            let tcp = first_to_connect(&self.endpoint.addresses, TcpStream::connect).await?;
-            tcp.set_nodelay(true)?;
-            Ok::<_, io::Error>(match &self.endpoint.tls {
-                Some((tls, name)) => Either::Left(TlsConnector::from(Arc::clone(tls)).connect(name.clone(), tcp).await?),
-                None => Either::Right(tcp),
-            })
-        };
-        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.endpoint.authority);
-        let stream = dial.await.map_err(|error| failed(&error))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-        // Ends when the sender is dropped, or the peer closes.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "control-plane connection");
-            }
-        });
-        Ok(sender)
     }
 }
 

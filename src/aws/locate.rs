@@ -2,11 +2,13 @@
 
 use super::account::Account;
 use super::client::ControlEndpoint;
+use super::server::Server;
 use dev_pki::given;
 use host::address::{bare, by_family, interleaved, without_zone};
 use host::tls;
 use http::Uri;
 use http::uri::{Authority, Scheme};
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -72,10 +74,20 @@ pub async fn locate(account: &Account) -> Result<ControlEndpoint, LocateError> {
     let url = url_of(account);
     let wrong = |why| LocateError::Url { url: url.clone(), why };
     let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
-    let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
     if !matches!(uri.path(), "" | "/") {
         return Err(wrong("has a path, which the control plane has not"));
     }
+    let roots = || account.ca_bundle.as_deref().map_or_else(|| Ok(tls::amazon_roots()), bundled);
+    Ok(ControlEndpoint { server: server(&uri, roots).await?, region: account.region.clone() })
+}
+
+/// Where a URL leads, its host resolved; its path counts for nothing. Roots are asked for where it is HTTPS.
+///
+/// # Errors
+/// When it is no URL of HTTP, its host has no address, or the roots cannot be read.
+pub(super) async fn server(uri: &Uri, roots: impl FnOnce() -> Result<RootCertStore, LocateError>) -> Result<Server, LocateError> {
+    let wrong = |why| LocateError::Url { url: uri.to_string(), why };
+    let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
     let is_plain = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => false,
         Some(scheme) if *scheme == Scheme::HTTP => true,
@@ -88,18 +100,30 @@ pub async fn locate(account: &Account) -> Result<ControlEndpoint, LocateError> {
     if addresses.is_empty() {
         return Err(unresolved("it has no address".into()));
     }
-    let tls = if is_plain { None } else { Some(trust(host, account.ca_bundle.as_deref())?) };
-    Ok(ControlEndpoint { addresses, authority: authority.to_string(), region: account.region.clone(), tls })
+    let tls = if is_plain { None } else { Some(trust(host, roots()?)?) };
+    Ok(Server { addresses, authority: authority.to_string(), tls })
 }
 
-fn trust(host: &str, ca_bundle: Option<&str>) -> Result<(Arc<rustls::ClientConfig>, ServerName<'static>), LocateError> {
-    let roots = match ca_bundle {
-        None => tls::amazon_roots(),
-        Some(path) => tls::roots(given::certificates(Path::new(path)).map_err(LocateError::CaBundle)?)?,
-    };
+fn trust(host: &str, roots: RootCertStore) -> Result<(Arc<rustls::ClientConfig>, ServerName<'static>), LocateError> {
     let name = ServerName::try_from(without_zone(bare(host)).to_owned())
         .map_err(|error| LocateError::Resolve { host: host.into(), why: format!("it cannot be in a certificate: {error}") })?;
     Ok((Arc::new(tls::client_config(roots, Some(ALPN))?), name))
+}
+
+/// Those of a PEM file.
+fn bundled(path: &str) -> Result<RootCertStore, LocateError> {
+    Ok(tls::roots(given::certificates(Path::new(path)).map_err(LocateError::CaBundle)?)?)
+}
+
+/// Those that Mozilla trusts, and those of a PEM file.
+///
+/// # Errors
+/// When the file cannot be read.
+#[cfg(feature = "aws")]
+pub(super) fn roots_of_all(ca_bundle: Option<&str>) -> Result<RootCertStore, LocateError> {
+    let mut roots = tls::mozilla_roots();
+    roots.extend(ca_bundle.map_or_else(|| Ok(RootCertStore::empty()), bundled)?.roots);
+    Ok(roots)
 }
 
 /// All addresses of a host.

@@ -18,5 +18,8 @@ mod pace;
 pub mod plan;
 pub mod policy;
 pub mod provision;
+#[cfg(feature = "aws")]
+mod sdk_http;
+pub mod server;
 pub mod upload;
 pub mod wish;

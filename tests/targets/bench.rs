@@ -4,6 +4,7 @@ use aws_signing::keyring::Keyring;
 use dev_pki::{Store, StoreSpec};
 use fleetsim::aws::client::ControlEndpoint;
 use fleetsim::aws::control::{ControlClient, provision};
+use fleetsim::aws::server::Server;
 use host::tls;
 use iot_jobs::{CreateJob, GroupName, JobDocument, JobId, JobTarget, ThingName};
 use rustls::pki_types::pem::PemObject as _;
@@ -160,13 +161,13 @@ pub(crate) fn create_job(bench: &Bench, serve: &Serve, things: usize, job: &str,
     let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
     let file = bench.text("pki/aws-credentials");
     let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
-    let door = ControlEndpoint {
+    let server = Server {
         addresses: vec![serve.api.parse().unwrap()],
         authority: serve.api.clone(),
-        region: "us-east-1".into(),
         tls: Some((tls, ServerName::try_from("localhost").unwrap())),
     };
-    let client = ControlClient::new(door, Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key"))));
+    let endpoint = ControlEndpoint { server, region: "us-east-1".into() };
+    let client = ControlClient::new(endpoint, Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key"))));
     let group = GroupName::new("all").unwrap();
     let members = (0..things).map(|n| ThingName::new(&format!("t-{n}")).unwrap()).collect();
     let document = JobDocument::from_valid_json(document);

@@ -5,6 +5,7 @@ use crate::bench::{Bench, Guard, Serve, assert_code, in_account};
 use aws_signing::keyring::Keyring;
 use fleetsim::aws::calls::Call;
 use fleetsim::aws::client::{Client, ControlEndpoint};
+use fleetsim::aws::server::Server;
 use host::tls;
 use http::Method;
 use iot_endpoint::DEVICE_POLICY;
@@ -49,12 +50,12 @@ impl Auditor {
         let value = |key: &str| file.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
         let keyring = Arc::new(Keyring::of(value("aws_access_key_id"), value("aws_secret_access_key")));
         let tls = Arc::new(tls::client_config(tls::roots([ca]).unwrap(), None).unwrap());
-        let endpoint = ControlEndpoint {
+        let server = Server {
             addresses: vec![serve.api.parse().unwrap()],
             authority: serve.api.clone(),
-            region: "us-east-1".into(),
             tls: Some((tls, ServerName::try_from("localhost").unwrap())),
         };
+        let endpoint = ControlEndpoint { server, region: "us-east-1".into() };
         Self(Client::new(endpoint, keyring, None))
     }
 

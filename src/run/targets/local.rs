@@ -10,6 +10,7 @@ use super::control::{ControlPlane, Register, register};
 use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::client::ControlEndpoint;
 use crate::aws::control::ControlClient;
+use crate::aws::server::Server;
 use crate::aws::upload::ObjectStore;
 use crate::report::{DECISIONS, ENDPOINT_CONFIG, ENDPOINT_LOG, SERVICE_LEDGER};
 use crate::roster::Roster;
@@ -177,12 +178,8 @@ fn keyring(store: &Store) -> Arc<Keyring> {
 }
 
 fn control_client(store: &Store, api: SocketAddr) -> Result<Arc<ControlClient>, TargetError> {
-    let endpoint = ControlEndpoint {
-        addresses: vec![api],
-        authority: api.to_string(),
-        region: control::REGION.into(),
-        tls: Some((trust(store)?, server_name())),
-    };
+    let server = Server { addresses: vec![api], authority: api.to_string(), tls: Some((trust(store)?, server_name())) };
+    let endpoint = ControlEndpoint { server, region: control::REGION.into() };
     Ok(Arc::new(ControlClient::new(endpoint, keyring(store))))
 }
 

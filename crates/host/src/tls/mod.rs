@@ -50,6 +50,12 @@ pub fn amazon_roots() -> RootCertStore {
     webpki_roots::TLS_SERVER_ROOTS.iter().filter(|root| is_amazon(&root.subject)).cloned().collect()
 }
 
+/// All that Mozilla trusts.
+#[must_use]
+pub fn mozilla_roots() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
+}
+
 /// # Errors
 /// When one of them is no certificate.
 pub fn roots(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<RootCertStore, rustls::Error> {
