@@ -224,7 +224,7 @@ fn manifest() -> Manifest {
         events: Vec::new(),
         checks: Vec::new(),
         findings: Vec::new(),
-        audit_findings: 0,
+        reconciliation_findings: 0,
         predicted: Vec::new(),
         forecast: None,
         shard: None,

@@ -563,6 +563,8 @@ fn every_sort_order_is_one() {
     assert_eq!(app.sort(), "count");
     press(&mut app, "2 s");
     assert_eq!(app.operations()[0].operation, Operation::Connect, "by count");
+    let words = [Tab::Latency, Tab::Rollouts, Tab::Things, Tab::Workers].map(|tab| tab.sorts().join(", "));
+    assert_eq!(words, ["operation, count, p99", "start, done, failed", "name, errors", "slice, lateness, busy"]);
 }
 
 // ----------------------------------------------------------------------------------------------------------- at any size

@@ -20,18 +20,24 @@ const PURE: [&str; 9] = [
     "thing-faults",
 ];
 
-/// What a pure crate has no business with: runtimes, sockets, TLS, files, the terminal.
-const IMPURE: [&str; 14] = [
+/// What a pure crate has no business with: runtimes, sockets, TLS, files, clocks, the terminal.
+const IMPURE: [&str; 20] = [
+    "async-std",
     "aws-sigv4",
+    "chrono",
     "crossterm",
     "host",
     "hyper",
     "mio",
+    "native-tls",
     "nix",
+    "openssl",
     "procfs",
+    "redb",
     "ring",
     "rustix",
     "rustls",
+    "smol",
     "socket2",
     "tempfile",
     "tokio",
@@ -127,11 +133,34 @@ impl Graph {
     }
 }
 
+/// A file of the repository.
+fn read(path: &str) -> String {
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(whole).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 #[test]
 fn pure_crates_are_built_with_nothing_impure() {
     let graph = Graph::of_this_workspace();
     let found: Vec<String> = PURE.iter().flat_map(|package| graph.impurities(package)).collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn clippy_keeps_every_pure_crate_from_clocks_files_and_the_environment() {
+    let rules = read("crates/pure-clippy.toml");
+    for name in PURE {
+        let path = format!("crates/{name}/clippy.toml");
+        assert_eq!(read(&path), rules, "{path} is a link to ../pure-clippy.toml");
+    }
+}
+
+#[test]
+fn every_library_wants_its_items_documented() {
+    for (name, _) in MAY_NAME {
+        let path = format!("crates/{name}/src/lib.rs");
+        assert!(read(&path).lines().any(|line| line == "#![warn(missing_docs)]"), "{path} lacks #![warn(missing_docs)]");
+    }
 }
 
 #[test]
@@ -146,9 +175,7 @@ fn every_library_names_only_those_below_it() {
 
 #[test]
 fn what_carries_load_is_optimized_for_speed() {
-    let manifest =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("there is a Cargo.toml");
-    let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("Cargo.toml is TOML");
     let packages = manifest["profile"]["release"]["package"].as_table().expect("[profile.release.package]");
     let for_speed: BTreeSet<&str> = packages
         .iter()

@@ -3,8 +3,9 @@
 
 use http::Method;
 use iot_jobs::ThingName;
+use iot_jobs::wire::control::encode_cancel_job;
 use iot_jobs::wire::registry::{self, MembershipBody};
-use iot_jobs::{GroupName, JobId};
+use iot_jobs::{CancelJob, GroupName, JobId};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -250,9 +251,10 @@ impl Call {
 
     #[must_use]
     pub fn cancel_job(job: &JobId, what: Canceled, comment: &str) -> Self {
-        let body = json!({ "comment": comment });
         let force = what == Canceled::All;
-        Self::new("CancelJob", Method::PUT, format!("/jobs/{}/cancel?force={force}", escaped(job.as_str()))).with_body(&body)
+        let body = encode_cancel_job(&CancelJob { reason_code: None, comment: Some(comment.to_owned()), force });
+        let uri = format!("/jobs/{}/cancel?force={force}", escaped(job.as_str()));
+        Self { body, ..Self::new("CancelJob", Method::PUT, uri) }
     }
 
     #[must_use]
@@ -290,6 +292,13 @@ mod tests {
         assert_eq!(Call::describe_endpoint("iot:Data-ATS").uri, "/endpoint?endpointType=iot%3AData-ATS");
         assert_eq!(Call::list_things_of_type("t", Some("a/b=")).uri, "/things?thingTypeName=t&maxResults=250&nextToken=a%2Fb%3D");
         assert_eq!(Call::list_certificates(None).uri, "/certificates?pageSize=250");
+    }
+
+    #[test]
+    fn a_job_is_canceled_with_a_comment_and_by_force_where_things_have_begun() {
+        let call = Call::cancel_job(&JobId::new("j").unwrap(), Canceled::All, "over");
+        assert_eq!(call.uri, "/jobs/j/cancel?force=true");
+        assert_eq!(call.body, br#"{"comment":"over"}"#);
     }
 
     #[test]

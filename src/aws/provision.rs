@@ -163,7 +163,7 @@ impl Provision<'_> {
         };
         for call in naming.make_thing(thing, &certificate) {
             match self.client.call(&call).await {
-                Err(error) if call.operation == "CreateThing" && error.is(ALREADY_EXISTS) => {
+                Err(error) if !call.is_of_its_own_name() && error.is(ALREADY_EXISTS) => {
                     return Err(ProvisionError::Foreign(thing.clone()));
                 }
                 outcome => outcome?,

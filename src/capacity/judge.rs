@@ -3,10 +3,11 @@
 use super::load::{Driver, Load};
 use super::search::Verdict;
 use crate::report::{self, CapacityRow, ThresholdTotals};
-use crate::run::Measured;
+use crate::run::{Measured, refusal};
+use iot_jobs::ErrorCode;
 use jobs_engine::quotas::{QuotaName, Quotas};
 use load_metrics::format::{grouped, plain};
-use load_metrics::{Check, Comparison, Operation};
+use load_metrics::{Check, Comparison, Metric, Operation};
 
 /// Of what the load plans to begin: with less it was not carried.
 const CARRIED_MIN: f64 = 0.98;
@@ -14,10 +15,6 @@ const CARRIED_MIN: f64 = 0.98;
 const AT_THE_EDGES: u64 = 2;
 /// What stands for the load itself where a threshold is named.
 const ACHIEVED: &str = "achieved";
-const THROTTLED: &str = "RequestThrottled";
-/// How the refusal of a connection or a subscription for want of quota is told.
-const REFUSALS: [&str; 4] = ["quota_exceeded", "connection_rate_exceeded", "server_unavailable", "server_busy"];
-const UNSPECIFIED: &str = "unspecified_error";
 
 /// What is known of a step besides its figures.
 #[derive(Clone, Copy)]
@@ -137,16 +134,17 @@ fn failure(quotas: Option<&Quotas>, end: &StepEnd<'_>, carried: Option<f64>) -> 
 /// `was 1,180 ms, over its limit of 1,000`.
 fn failed_check(metric: &str, check: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "had no sample".into() };
-    let unit = if metric.contains("_ms") { " ms" } else { "" };
+    let (Some(metric), Ok(Check { comparison, limit })) = (Metric::parse(metric), Check::parse(check)) else {
+        return format!("was {value}, and has to be {check}");
+    };
     let number = |value: f64| if value >= 100.0 { grouped(value.round() as u64) } else { plain(value) };
-    let Ok(Check { comparison, limit }) = Check::parse(check) else { return format!("was {value}{unit}, and has to be {check}") };
     let side = match comparison {
         Comparison::Below | Comparison::AtMost => "over its limit of",
         Comparison::Above | Comparison::AtLeast => "under its limit of",
         Comparison::Equal => "and has to be",
         Comparison::Unequal => "and must not be",
     };
-    format!("was {}{unit}, {side} {}", number(value), number(limit))
+    format!("was {}{}, {side} {}", number(value), metric.unit(), number(limit))
 }
 
 /// The quota that was used up most, where answers say so: `the quota jobs.reads_per_second = 200 is used up: describe was ...`.
@@ -171,18 +169,17 @@ fn throttled(quotas: Option<&Quotas>, measured: &Measured) -> Option<String> {
 
 /// What a refusal says is used up (PROTOCOL 15).
 fn quota_of(operation: Operation, code: &str, quotas: Option<&Quotas>, connected: u64) -> Option<QuotaName> {
-    let is_refusal = REFUSALS.contains(&code);
+    let (is_throttled, is_limit) = (code == ErrorCode::RequestThrottled.as_str(), refusal::is_limit(code));
     match operation {
-        Operation::GetPending | Operation::Describe if code == THROTTLED => Some(QuotaName::ReadsPerSecond),
-        Operation::StartNext | Operation::Update if code == THROTTLED => Some(QuotaName::WritesPerSecond),
-        Operation::Connect | Operation::ConnectMqtt if is_refusal => {
+        Operation::GetPending | Operation::Describe if is_throttled => Some(QuotaName::ReadsPerSecond),
+        Operation::StartNext | Operation::Update if is_throttled => Some(QuotaName::WritesPerSecond),
+        Operation::Connect | Operation::ConnectMqtt if is_limit => {
             let connections = quotas.and_then(|quotas| quotas.connections);
             let is_full = connections.is_some_and(|most| connected as f64 >= CARRIED_MIN * f64::from(most));
             Some(if is_full { QuotaName::Connections } else { QuotaName::ConnectsPerSecond })
         }
-        // MQTT 3.1.1 knows no reason.
-        Operation::Subscribe if is_refusal || code == UNSPECIFIED => Some(QuotaName::SubscribesPerSecond),
-        Operation::Puback | Operation::Telemetry if is_refusal => Some(QuotaName::InboundPublishesPerSecond),
+        Operation::Subscribe if is_limit || refusal::is_without_reason(code) => Some(QuotaName::SubscribesPerSecond),
+        Operation::Puback | Operation::Telemetry if is_limit => Some(QuotaName::InboundPublishesPerSecond),
         _ => None,
     }
 }
@@ -270,8 +267,8 @@ mod tests {
     #[test]
     fn a_quota_that_is_used_up_is_named_with_its_number() {
         let mut throttled = measured(600, 0);
-        let key = |operation, code| ErrorKey { operation, kind: "rejected", code };
-        throttled.errors = [(key(Operation::Describe, THROTTLED), 312), (key(Operation::Update, THROTTLED), 4)].into();
+        let key = |operation| ErrorKey { operation, kind: "rejected", code: "RequestThrottled" };
+        throttled.errors = [(key(Operation::Describe), 312), (key(Operation::Update), 4)].into();
         let fail = (report::Verdict::Fail, vec![threshold(false, None)]);
         let reason = |quotas| judged(&fail, &throttled, quotas).unwrap().1.reason.unwrap();
         let quotas = Quotas { reads_per_second: Some(1_200), ..Quotas::default() };
@@ -285,6 +282,11 @@ mod tests {
         let full = Quotas { connections: Some(100), connects_per_second: Some(10), ..Quotas::default() };
         let of = |connected| quota_of(Operation::ConnectMqtt, "quota_exceeded", Some(&full), connected);
         assert_eq!((of(100), of(40)), (Some(QuotaName::Connections), Some(QuotaName::ConnectsPerSecond)));
+        let subscribes = |code| quota_of(Operation::Subscribe, code, None, 40);
+        for code in [refusal::SUBACK_FAILURE, "unspecified_error", "quota_exceeded"] {
+            assert_eq!(subscribes(code), Some(QuotaName::SubscribesPerSecond), "{code}, as one version of MQTT says it");
+        }
+        assert_eq!(subscribes("not_authorized"), None);
     }
 
     #[test]

@@ -107,9 +107,8 @@ impl Load {
         let (form, start) = match *written {
             Written::Integer(value) => (Form::Count, value as f64),
             Written::Number(value) => (Form::Number, value),
-            Written::Text(value) => match (text::rate(value), text::duration(value)) {
-                (Ok(_), _) => {
-                    let (amount, unit) = value.split_once('/').unwrap_or((value, "s"));
+            Written::Text(value) => match (value.split_once('/'), text::duration(value)) {
+                (Some((amount, unit)), _) if text::rate(value).is_ok() => {
                     let unit = unit.trim().to_owned();
                     let seconds = 1.0 / text::rate(&format!("1/{unit}"))?;
                     // As it is written: a rate per second and back would be another number in its last bit.

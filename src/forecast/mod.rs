@@ -248,7 +248,7 @@ fn conclude(
         findings: writer.findings(),
         remarks: &[],
         uncreated: &uncreated,
-        audit: Ok(None),
+        reconciliation: Ok(None),
     });
     writer.set_forecast(totals(course.demand()), BilledUnits::from(&course.demand().billed));
     writer.set_checks(checks);

@@ -11,7 +11,7 @@ use load_metrics::Recorder;
 use std::io;
 use std::sync::Arc;
 use thing_agent::Event;
-use thing_transport::error::{Failure, Stage as TransportStage};
+use thing_transport::error::{Failure, Stage as TransportStage, refusal};
 use thing_transport::mqtt::{Content, Published as TransportPublished};
 use thing_transport::{PublishEnd, SessionEvent as TransportEvent, ThingId};
 
@@ -141,8 +141,8 @@ fn transport_stage(stage: Stage) -> TransportStage {
 
 fn in_transport(reason: Reason) -> Failure {
     match reason {
-        Reason::OverQuota => Failure::Refused("server_unavailable"),
-        Reason::SubscriptionRefused => Failure::SubscriptionRefused("failure"),
+        Reason::OverQuota => Failure::Refused(refusal::SERVER_UNAVAILABLE),
+        Reason::SubscriptionRefused => Failure::SubscriptionRefused(refusal::SUBACK_FAILURE),
         Reason::Timeout(stage) => Failure::Timeout(transport_stage(stage).as_str()),
         Reason::ConnectionRefused => Failure::Io(io::ErrorKind::ConnectionRefused.into()),
         Reason::Outage => Failure::Outage,

@@ -10,7 +10,7 @@ mod service;
 mod tests;
 
 use crate::exit;
-use crate::report::{self, AuditTotals, IntervalsError, MANIFEST, Mode, ReportError, ResultsWriter, ShardClock, Verdict};
+use crate::report::{self, IntervalsError, MANIFEST, Mode, ReconciliationTotals, ReportError, ResultsWriter, ShardClock, Verdict};
 use crate::run::folder::{self, RunsOn};
 use crate::run::prediction;
 use crate::run::stop::StopFlag;
@@ -201,20 +201,20 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
     let last = last.as_deref();
     let predicted = parts.leader.as_ref().map_or_else(Vec::new, Leader::predicted);
     let predicted = prediction::compare(&predicted, &writer.manifest().totals.rollouts);
-    let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = judge(&Evidence {
+    let Judgement { verdict, exit_code, findings, checks, differences, reconciliation_findings } = judge(&Evidence {
         end: notes.end.clone().unwrap_or_else(|| end(parts, last)),
         thresholds_hold: last.is_none_or(|last| last.thresholds.iter().all(|threshold| threshold.holds() == Some(true))),
         findings: &findings,
         remarks: &prediction::findings(&predicted),
         uncreated: &parts.parts[0].shard.uncreated,
-        audit: report::audit(dir, last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
+        reconciliation: report::reconcile(dir, last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
     });
     writer.set_predicted(predicted);
     writer.finish_shards(|place| parts.parts[place].is_cut())?;
     writer.set_checks(checks);
     let finished_at = parts.parts.iter().filter_map(|part| part.manifest.finished_at.clone()).max();
-    let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
-    writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, audit)?;
+    let reconciliation = differences.map(|differences| ReconciliationTotals { differences, findings: reconciliation_findings });
+    writer.finish(verdict, exit_code, finished_at.unwrap_or_else(rfc3339), findings, reconciliation)?;
     Ok(exit_code)
 }
 

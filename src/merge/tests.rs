@@ -126,7 +126,8 @@ impl World {
     fn record(&self, dir: &Path, slice: Slice, origin: Mono) {
         let is_shard = slice != Slice::WHOLE;
         let start_at = "2026-11-29T18:30:00Z".to_owned();
-        let shard = is_shard.then(|| ShardTotals { slice, start_at, run_id: None, limit_reached: false, uncreated: Vec::new() });
+        let (run_id, failed) = (None, None);
+        let shard = is_shard.then(|| ShardTotals { slice, start_at, run_id, limit_reached: false, uncreated: Vec::new(), failed });
         let host = HostFacts { cores: 2, ..preflight::facts() };
         let mut writer =
             folder::create(Some(dir), &self.plan, &self.roster, &RunsOn { mode: Mode::Run, host, shards: 1, shard }).unwrap();

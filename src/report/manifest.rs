@@ -7,7 +7,7 @@ use crate::billing::BilledUnits;
 use crate::exit;
 use crate::preflight::HostFacts;
 use iot_jobs::instant::Mono;
-use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, Snapshot, StageCounts, ThresholdRow};
+use load_metrics::{EventRow, ExecutionStage, Latency, OperationRow, ProcessUsage, ScopeName, Snapshot, StageCounts, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
@@ -96,12 +96,12 @@ pub struct Manifest {
     pub checks: Vec<Check>,
     /// What a reader must know, in plain words.
     pub findings: Vec<String>,
-    /// Between the things' ledger and the service's, found by the audit at the end; absent where there was none.
+    /// Between the things' ledger and the service's, found by the reconciliation at the end; absent where there was none.
     #[serde(default)]
     pub differences: Option<u64>,
-    /// How many of the findings are the audit's: the last ones.
-    #[serde(default)]
-    pub audit_findings: usize,
+    /// How many of the findings are the reconciliation's: the last ones.
+    #[serde(default, rename = "audit_findings")]
+    pub reconciliation_findings: usize,
     /// What the forecast of the run said, where its endpoint has quotas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predicted: Vec<PredictedRollout>,
@@ -128,8 +128,12 @@ impl Manifest {
         }
     }
 
-    /// The run could not be carried out after all: why, in words.
-    pub(super) fn fail(&mut self, why: String) {
+    /// The run could not be carried out after all: why, after "failed to".
+    pub(super) fn fail(&mut self, reason: String) {
+        let why = format!("failed to {reason}");
+        if let Some(shard) = &mut self.shard {
+            shard.failed = Some(reason);
+        }
         self.verdict = Verdict::Error;
         self.exit_code = Some(exit::ERROR);
         self.set_check(CheckSubject::CarriedOut, CheckOutcome::Error, vec![why.clone()]);
@@ -289,7 +293,7 @@ pub struct RolloutTotals {
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct OperationTotals {
-    pub scope: String,
+    pub scope: ScopeName,
     pub operation: String,
     pub started: u64,
     pub ok: u64,
@@ -337,7 +341,7 @@ impl From<Latency> for Percentiles {
 impl From<&OperationRow> for OperationTotals {
     fn from(row: &OperationRow) -> Self {
         Self {
-            scope: row.scope.to_string(),
+            scope: row.scope.clone(),
             operation: row.operation.as_str().into(),
             started: row.counts.started,
             ok: row.counts.ok,

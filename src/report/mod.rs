@@ -1,6 +1,5 @@
 //! The results folder and everything that is said about a run: files, lines, the summary. Reads snapshots, decides nothing.
 
-mod audit;
 mod capacity;
 mod check;
 mod ci;
@@ -20,6 +19,7 @@ mod load_plot;
 mod manifest;
 mod next;
 pub mod plain;
+mod reconciliation;
 mod record;
 mod seconds;
 mod shard_rows;
@@ -30,7 +30,6 @@ mod text;
 mod widen;
 mod writer;
 
-pub use audit::{AuditTotals, DECISIONS, Difference, SERVICE_LEDGER, audit};
 pub use capacity::{CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question};
 pub use check::{Check, CheckOutcome, CheckSubject};
 pub use ci::CiFiles;
@@ -46,6 +45,7 @@ pub(crate) use html::{Document, table as html_table};
 pub use intervals::{INTERVALS, IntervalsError, IntervalsReader};
 pub(crate) use intervals::{IntervalsWriter, decode_record};
 pub use manifest::{EventTotals, Manifest, Mode, PredictedRollout, RolloutTotals, ThresholdTotals, Totals, Verdict};
+pub use reconciliation::{DECISIONS, Difference, ReconciliationTotals, SERVICE_LEDGER, reconcile};
 pub use record::{RunRecord, is_going_on, load, load_manifest};
 pub use seconds::{RunSeconds, Second, SecondCounts, SecondTimes, load_seconds};
 pub use shard_totals::{Busy, MergedShard, ShardClock, ShardMeasured, ShardTotals};

@@ -1,10 +1,10 @@
 //! A results folder read back, also one whose run was killed.
 
-use super::audit::{Difference, audit};
 use super::check::{CheckOutcome, CheckSubject};
 use super::ci::CiFiles;
 use super::html::write_page;
 use super::manifest::{Manifest, Verdict};
+use super::reconciliation::{Difference, reconcile};
 use super::writer::{HLOG, MANIFEST};
 use super::{ReportError, tables, text};
 use iot_jobs::instant::Mono;
@@ -41,8 +41,8 @@ pub fn is_going_on(manifest: &Manifest) -> bool {
 /// When the folder has no manifest that can be read.
 pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
     let mut manifest = load_manifest(dir)?;
-    // What the audit says of the files as they are now replaces what it said at the end of the run.
-    let of_run = manifest.findings.len().saturating_sub(std::mem::take(&mut manifest.audit_findings));
+    // What the reconciliation says of the files as they are now replaces what it said at the end of the run.
+    let of_run = manifest.findings.len().saturating_sub(std::mem::take(&mut manifest.reconciliation_findings));
     manifest.findings.truncate(of_run);
     for file in tables::all().iter().map(|table| table.file).chain([HLOG]).filter(|file| !dir.join(file).exists()) {
         manifest.findings.push(format!("{file} is missing from the folder"));
@@ -60,7 +60,7 @@ pub fn load(dir: &Path) -> Result<RunRecord, ReportError> {
     let (mut differences, mut has_ledgers) = (Vec::new(), true);
     // What is still being written, or was cut short, has no last word to compare.
     if manifest.differences.is_some() {
-        let (outcome, told) = match audit(dir, Mono(manifest.totals.origin_mono_ns)) {
+        let (outcome, told) = match reconcile(dir, Mono(manifest.totals.origin_mono_ns)) {
             Ok(found) => {
                 differences = found.unwrap_or_default();
                 (

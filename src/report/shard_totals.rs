@@ -22,6 +22,9 @@ pub struct ShardTotals {
     /// Jobs of the scenario that were not due, or not created, by its end.
     #[serde(default)]
     pub uncreated: Vec<JobId>,
+    /// Why it could not be carried out, after "failed to".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// A shard, as a merged run has it.

@@ -4,8 +4,8 @@ use super::grid::Grid;
 use super::html::PAGE;
 use super::manifest::{EventTotals, Manifest, OperationTotals, Percentiles, ThresholdTotals, Totals, UsageTotals, Verdict};
 use super::next;
-use load_metrics::ExecutionStage;
 use load_metrics::format::{UNKNOWN, grouped, grouped_or_unknown, milliseconds, plain};
+use load_metrics::{ExecutionStage, ScopeName};
 use std::collections::BTreeSet;
 use std::path::Path;
 use strum::VariantArray;
@@ -22,7 +22,7 @@ pub fn summary(manifest: &Manifest, dir: &Path, colour: bool) -> String {
         parts.push(rollouts(totals).text());
     }
     if !totals.operations.is_empty() {
-        parts.push(operations(totals, "all").text());
+        parts.push(operations(totals, &ScopeName::All).text());
         parts.extend(by_transport(totals));
     }
     if !manifest.events.is_empty() {
@@ -127,22 +127,22 @@ pub(super) fn rollouts(totals: &Totals) -> Grid {
 
 /// A table for each transport, where a fleet has several.
 fn by_transport(totals: &Totals) -> Vec<String> {
-    let name = |row: &'_ OperationTotals| row.scope.strip_prefix("transport:").map(str::to_owned);
-    let mut transports: Vec<String> = totals.operations.iter().filter_map(name).collect();
+    let scopes = totals.operations.iter().map(|row| &row.scope);
+    let mut transports: Vec<&ScopeName> = scopes.filter(|scope| matches!(scope, ScopeName::Transport(_))).collect();
     let mut seen = BTreeSet::new();
-    transports.retain(|transport| seen.insert(transport.clone()));
+    transports.retain(|transport| seen.insert(*transport));
     if transports.len() < 2 {
         return Vec::new();
     }
-    let table = |name: &String| format!("over {name}\n{}", operations(totals, &format!("transport:{name}")).text());
-    transports.iter().map(table).collect()
+    let table = |scope: &ScopeName| format!("over {}\n{}", scope.name(), operations(totals, scope).text());
+    transports.into_iter().map(table).collect()
 }
 
-pub(super) fn operations(totals: &Totals, scope: &str) -> Grid {
+pub(super) fn operations(totals: &Totals, scope: &ScopeName) -> Grid {
     let head =
         ["operation", "ok", "rejected", "timeout", "error", "open", "service p50", "p99", "max", "response p50", "p99", "max"];
     let mut grid = Grid::new(1, &head);
-    for row in totals.operations.iter().filter(|row| row.scope == scope) {
+    for row in totals.operations.iter().filter(|row| row.scope == *scope) {
         grid.row(operation(row));
     }
     grid
@@ -259,7 +259,7 @@ mod tests {
     fn the_operations_of_a_large_run_fit_120_columns() {
         let times = Percentiles { p50: 123.4, p90: 1_234.5, p99: 99_999.9, max: 3_600_000.0 };
         let row = |operation: &str, count| OperationTotals {
-            scope: "all".into(),
+            scope: ScopeName::All,
             operation: operation.into(),
             started: count,
             ok: count,
@@ -273,7 +273,7 @@ mod tests {
         };
         let text = operations(
             &Totals { operations: vec![row("connect_mqtt", 10_000), row("puback", 9_999_999)], ..Totals::default() },
-            "all",
+            &ScopeName::All,
         )
         .text();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");

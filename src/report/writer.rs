@@ -1,7 +1,6 @@
 //! Writes the results folder while the run goes: after every second everything that is known is on disk.
 
 use super::ReportError;
-use super::audit::AuditTotals;
 use super::check::Check;
 use super::column::{GrowingFile, replace, to_csv};
 use super::forecast_totals::ForecastTotals;
@@ -9,6 +8,7 @@ use super::hlog::IntervalLog;
 use super::html::write_page;
 use super::intervals::IntervalsWriter;
 use super::manifest::{EventTotals, Manifest, PredictedRollout, ThresholdTotals, Verdict};
+use super::reconciliation::ReconciliationTotals;
 use super::shard_rows::ShardRows;
 use super::shard_totals::ShardMeasured;
 use super::tables::{self, ErrorLine, EventLine, ExecutionLine, OperationSecond, OperationTotal, RolloutSecond};
@@ -192,6 +192,13 @@ impl ResultsWriter {
         }
     }
 
+    /// Why a shard could not be carried out, after "failed to".
+    pub fn set_shard_failure(&mut self, reason: &str) {
+        if let Some(shard) = &mut self.manifest.shard {
+            shard.failed = Some(reason.to_owned());
+        }
+    }
+
     /// A second of the shard of a merged run that is at this place.
     pub(crate) fn of_shard(&mut self, place: usize, second: &ShardSecond) {
         if let Some(shards) = &mut self.shards {
@@ -239,19 +246,19 @@ impl ResultsWriter {
         exit_code: u8,
         finished_at: String,
         findings: Vec<String>,
-        audit: Option<AuditTotals>,
+        reconciliation: Option<ReconciliationTotals>,
     ) -> Result<(), ReportError> {
         self.manifest.verdict = verdict;
         self.manifest.exit_code = Some(exit_code);
         self.manifest.finished_at = Some(finished_at);
         self.manifest.findings = findings;
-        self.manifest.differences = audit.map(|audit| audit.differences);
-        self.manifest.audit_findings = audit.map_or(0, |audit| audit.findings);
+        self.manifest.differences = reconciliation.map(|totals| totals.differences);
+        self.manifest.reconciliation_findings = reconciliation.map_or(0, |totals| totals.findings);
         // What never had a sample has not held.
         self.manifest.thresholds.iter_mut().for_each(|threshold| _ = threshold.holds.get_or_insert(false));
         self.write_manifest()?;
         write_page(&self.dir, &self.manifest).or_else(|error| {
-            self.manifest.fail(format!("failed to {error}"));
+            self.manifest.fail(error.to_string());
             self.write_manifest().and(Err(error))
         })
     }

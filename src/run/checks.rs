@@ -1,6 +1,6 @@
 //! What a verdict rests on besides the thresholds, each with why it stands as it does. Pure, like the verdict.
 
-use super::verdict::{End, Evidence, audit_in_words, end_in_words, uncreated_in_words};
+use super::verdict::{End, Evidence, end_in_words, reconciliation_in_words, uncreated_in_words};
 use crate::report::{Check, CheckOutcome, CheckSubject};
 use load_metrics::Finding;
 
@@ -66,8 +66,8 @@ fn done(evidence: &Evidence<'_>) -> Check {
 fn ledgers(evidence: &Evidence<'_>) -> Check {
     let subject = CheckSubject::Ledgers;
     let differences = told(evidence.findings, Finding::is_difference);
-    let why: Vec<String> = differences.chain(audit_in_words(&evidence.audit)).collect();
-    match (&evidence.end, &evidence.audit) {
+    let why: Vec<String> = differences.chain(reconciliation_in_words(&evidence.reconciliation)).collect();
+    match (&evidence.end, &evidence.reconciliation) {
         (End::Failed(_), _) => skipped(subject, NOT_CARRIED_OUT),
         (_, Ok(None)) if why.is_empty() => skipped(subject, "there is no service ledger to reconcile with"),
         _ => check(subject, CheckOutcome::Fails, why),

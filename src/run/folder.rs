@@ -71,7 +71,7 @@ pub(crate) fn manifest(plan: &Plan, on: &RunsOn) -> Manifest {
         checks: Vec::new(),
         findings: Vec::new(),
         differences: None,
-        audit_findings: 0,
+        reconciliation_findings: 0,
         predicted: Vec::new(),
         forecast: None,
         shard: on.shard.clone(),

@@ -47,6 +47,8 @@ pub use shared_endpoint::SharedEndpoint;
 pub(crate) use stop::StopRequests;
 pub(crate) use targets::aws::needs_account;
 pub use targets::check as check_target;
+/// The words by which refused connects and subscriptions are counted.
+pub use thing_transport::error::refusal;
 pub(crate) use timestamp::{rfc3339, stamp};
 pub use ui::UiKind;
 pub(crate) use ui::{is_capable_terminal, use_colour};
@@ -54,7 +56,7 @@ pub(crate) use ui::{is_capable_terminal, use_colour};
 use crate::exit;
 use crate::exposition::{Exposition, ExpositionError, RunLabels};
 use crate::preflight::{self, HostFacts};
-use crate::report::{self, AuditTotals, CiFiles, Manifest, Mode, ReportError, ResultsWriter};
+use crate::report::{self, CiFiles, Manifest, Mode, ReconciliationTotals, ReportError, ResultsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::slice::Slice;
@@ -450,7 +452,7 @@ fn planned<'a>(
 /// Judges the run and writes the last word on it; exit code, and what failed in words. The files are complete.
 fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, RunError>) -> (u8, Vec<String>) {
     let mut failures = Vec::new();
-    let Judgement { verdict, exit_code, findings, checks, differences, audit_findings } = match outcome {
+    let Judgement { verdict, exit_code, findings, checks, differences, reconciliation_findings } = match outcome {
         Ok(ended) => {
             writer.set_shard_end(ended.ending == Ending::Limit, &ended.uncreated);
             let predicted = prediction::compare(&ended.predicted, &writer.manifest().totals.rollouts);
@@ -461,19 +463,20 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
         Err(error) => {
             let why = error.to_string();
             failures.push(format!("failed to {why}"));
+            writer.set_shard_failure(&why);
             judge(&Evidence {
                 end: End::Failed(why),
                 thresholds_hold: false,
                 findings: writer.findings(),
                 remarks: &[],
                 uncreated: &[],
-                audit: Ok(None),
+                reconciliation: Ok(None),
             })
         }
     };
-    let audit = differences.map(|differences| AuditTotals { differences, findings: audit_findings });
+    let reconciliation = differences.map(|differences| ReconciliationTotals { differences, findings: reconciliation_findings });
     writer.set_checks(checks);
-    let finished = writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, audit);
+    let finished = writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, reconciliation);
     if let Some(exposition) = &setup.exposition {
         exposition.conclude(writer.manifest().verdict);
     }
@@ -506,6 +509,7 @@ fn evidence<'a>(setup: &Setup, writer: &'a ResultsWriter, ended: &'a Ended) -> E
         remarks: &[],
         // A step is over when its load was measured, whatever is still to come.
         uncreated: if setup.step.is_some() { &[] } else { uncreated },
-        audit: report::audit(writer.dir(), last.map_or(Mono(0), |last| last.origin)).map_err(|error| error.to_string()),
+        reconciliation: report::reconcile(writer.dir(), last.map_or(Mono(0), |last| last.origin))
+            .map_err(|error| error.to_string()),
     }
 }

@@ -197,7 +197,7 @@ impl ShardOptions {
             ShardStart::At(start_at) => (start_at.rfc3339(), None),
             ShardStart::Led { run_id, .. } => (String::new(), Some(run_id.clone())),
         };
-        ShardTotals { slice: self.slice, start_at, run_id, limit_reached: false, uncreated: Vec::new() }
+        ShardTotals { slice: self.slice, start_at, run_id, limit_reached: false, uncreated: Vec::new(), failed: None }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Evidence<'a> {
     /// Jobs of the scenario that were never created.
     pub uncreated: &'a [JobId],
     /// Where the things' ledger and the service's differ; `Ok(None)` without one of the service, `Err` when they cannot be compared.
-    pub audit: Result<Option<Vec<Difference>>, String>,
+    pub reconciliation: Result<Option<Vec<Difference>>, String>,
 }
 
 /// The last word on a run.
@@ -53,20 +53,20 @@ pub(crate) struct Evidence<'a> {
 pub(crate) struct Judgement {
     pub verdict: Verdict,
     pub exit_code: u8,
-    /// In plain words: why it ended, what the figures tell, what the audit found.
+    /// In plain words: why it ended, what the figures tell, what the reconciliation found.
     pub findings: Vec<String>,
     /// What it rests on besides the thresholds.
     pub checks: Vec<Check>,
     /// Between the ledgers; `None` where there was one of them only.
     pub differences: Option<u64>,
-    /// How many of the findings are of the audit: the last ones.
-    pub audit_findings: usize,
+    /// How many of the findings are of the reconciliation: the last ones.
+    pub reconciliation_findings: usize,
 }
 
 /// Decides how a run went.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
-    let Evidence { end, thresholds_hold, findings, remarks, uncreated, audit } = evidence;
-    let differences = match audit {
+    let Evidence { end, thresholds_hold, findings, remarks, uncreated, reconciliation } = evidence;
+    let differences = match reconciliation {
         Ok(differences) => differences.as_ref().map(|differences| differences.len() as u64),
         Err(_) => Some(1),
     };
@@ -83,17 +83,18 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
         End::Early(_) | End::Limit { .. } | End::Complete => (Verdict::Pass, exit::PASS),
     };
     let told = findings.iter().map(ToString::to_string);
-    let of_audit = audit_in_words(audit);
-    let audit_findings = of_audit.len();
+    let of_reconciliation = reconciliation_in_words(reconciliation);
+    let reconciliation_findings = of_reconciliation.len();
     let ended = end_in_words(end).into_iter().chain(uncreated_in_words(uncreated));
-    let findings = ended.chain(told).chain(remarks.iter().cloned()).chain(of_audit).collect();
-    Judgement { verdict, exit_code, findings, checks, differences, audit_findings }
+    let findings = ended.chain(told).chain(remarks.iter().cloned()).chain(of_reconciliation).collect();
+    Judgement { verdict, exit_code, findings, checks, differences, reconciliation_findings }
 }
 
 /// The verdict that a run would have if it ended now: of what is known before its end. A threshold without a sample may still get one.
 pub(crate) fn so_far(snapshot: &Snapshot, findings: &[Finding]) -> Verdict {
     let thresholds_hold = snapshot.thresholds.iter().all(|threshold| threshold.holds() != Some(false));
-    judge(&Evidence { end: End::Complete, thresholds_hold, findings, remarks: &[], uncreated: &[], audit: Ok(None) }).verdict
+    let reconciliation = Ok(None);
+    judge(&Evidence { end: End::Complete, thresholds_hold, findings, remarks: &[], uncreated: &[], reconciliation }).verdict
 }
 
 /// Why it ended, where that is not as it was meant to.
@@ -117,8 +118,8 @@ pub(super) fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
     Some(format!("job {first}{more} was never created: the run ended before it was due, or before every thing was connected"))
 }
 
-pub(super) fn audit_in_words(audit: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
-    let differences = match audit {
+pub(super) fn reconciliation_in_words(reconciliation: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
+    let differences = match reconciliation {
         Ok(differences) => differences.as_deref().unwrap_or_default(),
         Err(why) => return vec![format!("the reconciliation failed to {why}")],
     };
@@ -160,7 +161,7 @@ mod tests {
     }
 
     fn good(end: End) -> Evidence<'static> {
-        Evidence { end, thresholds_hold: true, findings: &[], remarks: &[], uncreated: &[], audit: Ok(Some(Vec::new())) }
+        Evidence { end, thresholds_hold: true, findings: &[], remarks: &[], uncreated: &[], reconciliation: Ok(Some(Vec::new())) }
     }
 
     /// Everything that the figures can have against a run.
@@ -171,7 +172,7 @@ mod tests {
             findings: &[LOST, DIFFERS],
             remarks: &[],
             uncreated: &[],
-            audit: Ok(Some(differences(1))),
+            reconciliation: Ok(Some(differences(1))),
         }
     }
 
@@ -206,13 +207,13 @@ mod tests {
             Evidence { findings: &[DIFFERS], ..complete.clone() },
             Evidence { findings: &[unheard()], ..complete.clone() },
             Evidence { uncreated: &[job("a"), job("b")], ..complete.clone() },
-            Evidence { audit: Ok(Some(differences(1))), ..complete.clone() },
-            Evidence { audit: Err("read executions.csv".into()), ..complete.clone() },
+            Evidence { reconciliation: Ok(Some(differences(1))), ..complete.clone() },
+            Evidence { reconciliation: Err("read executions.csv".into()), ..complete.clone() },
         ] {
             assert_eq!(code(&failing), (99, Verdict::Fail), "{failing:?}");
         }
         assert_eq!(code(&Evidence { findings: &[LATE], ..complete.clone() }), (0, Verdict::Pass), "an anomaly, not a difference");
-        assert_eq!(code(&Evidence { audit: Ok(None), ..complete }), (0, Verdict::Pass), "there is nothing to compare");
+        assert_eq!(code(&Evidence { reconciliation: Ok(None), ..complete }), (0, Verdict::Pass), "there is nothing to compare");
     }
 
     #[test]
@@ -223,10 +224,10 @@ mod tests {
         assert_eq!(outcomes(&bad(LIMIT)), [Holds, Fails, Error, Holds, Fails]);
         assert_eq!(outcomes(&bad(End::Interrupted)), [Holds, Error, Error, Skipped, Fails]);
         assert_eq!(outcomes(&good(End::Failed("reach it".into()))), [Error, Skipped, Skipped, Skipped, Skipped]);
-        let blind = Evidence { findings: &[unheard()], audit: Ok(None), ..good(End::Complete) };
+        let blind = Evidence { findings: &[unheard()], reconciliation: Ok(None), ..good(End::Complete) };
         assert_eq!(outcomes(&blind), [Holds, Holds, Holds, Fails, Skipped]);
         let why = judge(&bad(End::Complete)).checks[4].why.clone();
-        assert_eq!(why.len(), 2, "what the join shows, and the audit: {why:?}");
+        assert_eq!(why.len(), 2, "what the join shows, and the reconciliation: {why:?}");
         let failed = judge(&good(End::Failed("reach it".into()))).checks[0].why.clone();
         assert_eq!(failed, ["failed to reach it"]);
     }
@@ -254,11 +255,11 @@ mod tests {
 
     #[test]
     fn differences_are_counted_and_the_first_ones_told() {
-        let judged = |audit| judge(&Evidence { audit, ..good(End::Complete) });
+        let judged = |reconciliation| judge(&Evidence { reconciliation, ..good(End::Complete) });
         let many = judged(Ok(Some(differences(12))));
         assert_eq!((many.differences, many.findings.len()), (Some(12), DIFFERENCES_SHOWN + 1));
-        let late = judge(&Evidence { findings: &[LATE], audit: Ok(Some(differences(12))), ..good(End::Complete) });
-        assert_eq!((late.findings.len(), late.audit_findings), (DIFFERENCES_SHOWN + 2, DIFFERENCES_SHOWN + 1));
+        let late = judge(&Evidence { findings: &[LATE], reconciliation: Ok(Some(differences(12))), ..good(End::Complete) });
+        assert_eq!((late.findings.len(), late.reconciliation_findings), (DIFFERENCES_SHOWN + 2, DIFFERENCES_SHOWN + 1));
         assert_eq!(many.findings[5], "and 7 more differences: `fleetsim report` lists all");
         assert_eq!(judged(Ok(Some(differences(5)))).findings.len(), 5);
         let failed = judged(Err("read executions.csv: line 2".into()));

@@ -12,7 +12,7 @@ use load_metrics::{ErrorKey, ErrorTally, ExecutionStage, Measure, Operation, Ope
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use strum::{IntoStaticStr, VariantArray};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 /// Lines of the log kept for its pane.
 const LOG_MAX: usize = 500;
@@ -101,11 +101,11 @@ impl Tab {
     #[must_use]
     pub fn sorts(self) -> &'static [&'static str] {
         match self {
-            Self::Latency => &["operation", "count", "p99"],
-            Self::Rollouts => &["start", "done", "failed"],
-            Self::Errors => &["count", "rate", "last seen"],
-            Self::Things => &["name", "errors"],
-            Self::Workers => &["slice", "lateness", "busy"],
+            Self::Latency => words_of::<SortOperations>(),
+            Self::Rollouts => words_of::<SortRollouts>(),
+            Self::Errors => words_of::<SortErrors>(),
+            Self::Things => words_of::<SortThings>(),
+            Self::Workers => words_of::<SortWorkers>(),
             Self::Overview => &[],
         }
     }
@@ -114,6 +114,51 @@ impl Tab {
     pub fn index(self) -> usize {
         self as usize
     }
+}
+
+/// Each table has sort keys of its own, so that who sorts it has to say what each of them means.
+#[derive(Clone, Copy, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum SortOperations {
+    Operation,
+    Count,
+    P99,
+}
+
+#[derive(Clone, Copy, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum SortRollouts {
+    Start,
+    Done,
+    Failed,
+}
+
+#[derive(Clone, Copy, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum SortErrors {
+    Count,
+    Rate,
+    #[strum(serialize = "last seen")]
+    LastSeen,
+}
+
+#[derive(Clone, Copy, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum SortThings {
+    Name,
+    Errors,
+}
+
+#[derive(Clone, Copy, VariantArray, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum SortWorkers {
+    Slice,
+    Lateness,
+    Busy,
+}
+
+fn words_of<S: VariantNames>() -> &'static [&'static str] {
+    S::VARIANTS
 }
 
 /// What lies over the panels.
@@ -285,8 +330,9 @@ impl App {
         self.tab.sorts().get(self.sorts[self.tab.index()]).copied().unwrap_or("")
     }
 
-    fn sort_of(&self, tab: Tab) -> &'static str {
-        tab.sorts()[self.sorts[tab.index()]]
+    /// `S` are the sort keys of the tab.
+    fn sort_of<S: Copy + VariantArray>(&self, tab: Tab) -> S {
+        S::VARIANTS[self.sorts[tab.index()]]
     }
 
     /// The operations over the run, as the table of latencies lists them.
@@ -295,10 +341,10 @@ impl App {
         let Some(snapshot) = &self.model().snapshot else { return Vec::new() };
         let mut rows: Vec<&OperationRow> = snapshot.totals.iter().filter(|row| row.scope == ScopeName::All).collect();
         let p99 = |row: &OperationRow| row.response.or(row.service).map_or(0.0, |latency| latency.p99);
-        match self.sort_of(Tab::Latency) {
-            "count" => rows.sort_by_key(|row| std::cmp::Reverse(row.counts.finished())),
-            "p99" => rows.sort_by(|a, b| p99(b).total_cmp(&p99(a))),
-            _ => {}
+        match self.sort_of::<SortOperations>(Tab::Latency) {
+            SortOperations::Operation => {}
+            SortOperations::Count => rows.sort_by_key(|row| std::cmp::Reverse(row.counts.finished())),
+            SortOperations::P99 => rows.sort_by(|a, b| p99(b).total_cmp(&p99(a))),
         }
         rows
     }
@@ -308,10 +354,12 @@ impl App {
     pub fn rollouts(&self) -> Vec<(usize, &RolloutRow)> {
         let Some(snapshot) = &self.model().snapshot else { return Vec::new() };
         let mut rows: Vec<_> = snapshot.rollouts.iter().enumerate().collect();
-        match self.sort_of(Tab::Rollouts) {
-            "done" => rows.sort_by(|a, b| b.1.done_share().unwrap_or(0.0).total_cmp(&a.1.done_share().unwrap_or(0.0))),
-            "failed" => rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.counts.get(ExecutionStage::Failed))),
-            _ => {}
+        match self.sort_of::<SortRollouts>(Tab::Rollouts) {
+            SortRollouts::Start => {}
+            SortRollouts::Done => {
+                rows.sort_by(|a, b| b.1.done_share().unwrap_or(0.0).total_cmp(&a.1.done_share().unwrap_or(0.0)));
+            }
+            SortRollouts::Failed => rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.counts.get(ExecutionStage::Failed))),
         }
         rows
     }
@@ -322,10 +370,10 @@ impl App {
         let model = self.model();
         let Some(snapshot) = &model.snapshot else { return Vec::new() };
         let mut rows: Vec<_> = snapshot.errors.iter().map(|(key, tally)| (key, tally, model.error_rate(key))).collect();
-        match self.sort_of(Tab::Errors) {
-            "rate" => rows.sort_by(|a, b| b.2.total_cmp(&a.2)),
-            "last seen" => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.last)),
-            _ => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.count)),
+        match self.sort_of::<SortErrors>(Tab::Errors) {
+            SortErrors::Count => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.count)),
+            SortErrors::Rate => rows.sort_by(|a, b| b.2.total_cmp(&a.2)),
+            SortErrors::LastSeen => rows.sort_by_key(|(_, tally, _)| std::cmp::Reverse(tally.last)),
         }
         rows
     }
@@ -341,10 +389,12 @@ impl App {
     #[must_use]
     pub fn sorted_workers(&self) -> Vec<&WorkerRow> {
         let mut rows: Vec<&WorkerRow> = self.workers.iter().collect();
-        match self.sort_of(Tab::Workers) {
-            "lateness" => rows.sort_by(|a, b| b.lateness_ms.unwrap_or(0.0).total_cmp(&a.lateness_ms.unwrap_or(0.0))),
-            "busy" => rows.sort_by(|a, b| b.busy.total_cmp(&a.busy)),
-            _ => {}
+        match self.sort_of::<SortWorkers>(Tab::Workers) {
+            SortWorkers::Slice => {}
+            SortWorkers::Lateness => {
+                rows.sort_by(|a, b| b.lateness_ms.unwrap_or(0.0).total_cmp(&a.lateness_ms.unwrap_or(0.0)));
+            }
+            SortWorkers::Busy => rows.sort_by(|a, b| b.busy.total_cmp(&a.busy)),
         }
         rows
     }
@@ -378,7 +428,13 @@ impl App {
         }
         match self.tab {
             Tab::Errors => vec![Question::MostHit(MOST_HIT)],
-            Tab::Things => self.finder.questions(self.selected[Tab::Things.index()], self.sort_of(Tab::Things) == "errors"),
+            Tab::Things => {
+                let is_by_errors = match self.sort_of::<SortThings>(Tab::Things) {
+                    SortThings::Name => false,
+                    SortThings::Errors => true,
+                };
+                self.finder.questions(self.selected[Tab::Things.index()], is_by_errors)
+            }
             _ => Vec::new(),
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn running() -> Manifest {
         checks: Vec::new(),
         findings: Vec::new(),
         differences: None,
-        audit_findings: 0,
+        reconciliation_findings: 0,
         predicted: Vec::new(),
         forecast: None,
         shard: None,

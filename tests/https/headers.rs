@@ -1,6 +1,6 @@
 //! What answers say beside their bodies.
 
-use super::Door;
+use super::Listener;
 use crate::common::Endpoint;
 use crate::common::http::{Http, Signing, header, signed};
 use aws_signing::websocket;
@@ -28,11 +28,11 @@ impl Ids {
 }
 
 #[test]
-fn every_answer_of_every_door_has_an_id_of_its_own() {
+fn every_answer_of_every_listener_has_an_id_of_its_own() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
     let mut ids = Ids::default();
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         for (method, path, body, status) in [
             ("GET", "/things/t-1/jobs", "", "200"),
             ("PUT", "/things/t-1/jobs/$next", "{}", "200"),
@@ -40,11 +40,11 @@ fn every_answer_of_every_door_has_an_id_of_its_own() {
             ("GET", "/things/t-1/jobs/nothing", "", "404"),
             ("GET", "/nothing", "", "404"),
         ] {
-            let request = door.bytes(method, path, body);
-            ids.see(&mut door.http, &request, status);
+            let request = listener.bytes(method, path, body);
+            ids.see(&mut listener.http, &request, status);
         }
     }
-    let mut thing = Door::by_certificate(&endpoint, "t-1");
+    let mut thing = Listener::by_certificate(&endpoint, "t-1");
     let others = thing.bytes("GET", "/things/t-2/jobs", "");
     ids.see(&mut thing.http, &others, "403");
     control_plane(&endpoint, &mut ids);

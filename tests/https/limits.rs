@@ -1,6 +1,6 @@
 //! Connections: kept alive, pipelined, slow, too large.
 
-use super::Door;
+use super::Listener;
 use crate::common::Endpoint;
 use crate::common::http::{header, request};
 use serde_json::json;
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 fn a_connection_is_kept_and_requests_may_come_before_the_answers() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         let own = "/things/t-1/jobs/fw";
         let requests = [
-            door.bytes("GET", own, ""),
-            door.bytes("POST", own, r#"{"status":"IN_PROGRESS","includeJobExecutionState":true}"#),
-            door.bytes("GET", "/nothing", ""),
-            door.bytes("GET", "/things/t-1/jobs", ""),
+            listener.bytes("GET", own, ""),
+            listener.bytes("POST", own, r#"{"status":"IN_PROGRESS","includeJobExecutionState":true}"#),
+            listener.bytes("GET", "/nothing", ""),
+            listener.bytes("GET", "/things/t-1/jobs", ""),
         ];
-        door.http.send(&requests.concat());
-        let answers: Vec<_> = requests.iter().map(|_| door.http.answer().expect("an answer")).collect();
+        listener.http.send(&requests.concat());
+        let answers: Vec<_> = requests.iter().map(|_| listener.http.answer().expect("an answer")).collect();
         assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 404, 200]);
         assert!(answers[0].body["execution"].is_object() && answers[1].body["executionState"].is_object());
         assert!(answers[3].body["inProgressJobs"][0].is_object());
         // In pieces, each in a record of its own.
-        for byte in door.bytes("GET", "/things/t-1/jobs", "") {
-            door.http.send(&[byte]);
+        for byte in listener.bytes("GET", "/things/t-1/jobs", "") {
+            listener.http.send(&[byte]);
         }
-        door.http.answer().expect("an answer").ok();
+        listener.http.answer().expect("an answer").ok();
         for _ in 0..50 {
-            door.ask("GET", own, "").ok();
+            listener.ask("GET", own, "").ok();
         }
     }
 }
@@ -38,7 +38,7 @@ fn a_connection_is_kept_and_requests_may_come_before_the_answers() {
 fn a_body_may_come_in_chunks_and_after_a_continue() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
-    let mut http = Door::by_certificate(&endpoint, "t-1").http;
+    let mut http = Listener::by_certificate(&endpoint, "t-1").http;
     let head = format!("POST /things/t-1/jobs/fw HTTP/1.1\r\nhost: {}\r\n", endpoint.https);
     http.send(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes());
     http.send(b"a\r\n{\"status\":\r\n");
@@ -54,25 +54,25 @@ fn a_body_may_come_in_chunks_and_after_a_continue() {
 #[test]
 fn what_is_too_large_or_no_http_ends_the_connection() {
     let endpoint = Endpoint::start(&[]);
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         let length = 300 * 1024;
         let head = format!("POST /things/t-1/jobs/fw HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
-        door.http.send(head.as_bytes());
-        door.http.send(&vec![b' '; 280 * 1024]);
-        door.http.answer().expect("an answer").refused(413, "InvalidRequestException");
-        assert!(door.http.answer().is_none(), "and closed");
+        listener.http.send(head.as_bytes());
+        listener.http.send(&vec![b' '; 280 * 1024]);
+        listener.http.answer().expect("an answer").refused(413, "InvalidRequestException");
+        assert!(listener.http.answer().is_none(), "and closed");
     }
     for (what, status) in [
         (format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(20_000)), "431"),
         ("\r\n\u{0}\u{1}nonsense\r\n\r\n".into(), "400"),
         ("GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n".into(), "400"),
     ] {
-        for mut door in Door::both(&endpoint, "t-1") {
+        for mut listener in Listener::both(&endpoint, "t-1") {
             // It may close before it has read all.
-            let _ = std::io::Write::write_all(&mut door.http.stream, what.as_bytes());
-            if let Some((head, _)) = door.http.message() {
+            let _ = std::io::Write::write_all(&mut listener.http.stream, what.as_bytes());
+            if let Some((head, _)) = listener.http.message() {
                 assert_eq!(head.split(' ').nth(1), Some(status), "{what:.60}");
-                assert!(door.http.message().is_none(), "and closed");
+                assert!(listener.http.message().is_none(), "and closed");
             }
         }
     }
@@ -81,39 +81,39 @@ fn what_is_too_large_or_no_http_ends_the_connection() {
 #[test]
 fn a_head_has_ten_seconds_and_a_silent_connection_longer() {
     let endpoint = Endpoint::start(&[]);
-    let mut silent = Door::both(&endpoint, "t-2");
-    for door in &mut silent {
-        door.ask("GET", "/things/t-2/jobs", "").ok();
+    let mut silent = Listener::both(&endpoint, "t-2");
+    for listener in &mut silent {
+        listener.ask("GET", "/things/t-2/jobs", "").ok();
         // Head and body apart, as many clients send them.
-        let bytes = door.bytes("PUT", "/things/t-2/jobs/$next", "{}");
-        door.http.send(&bytes[..bytes.len() - 2]);
+        let bytes = listener.bytes("PUT", "/things/t-2/jobs/$next", "{}");
+        listener.http.send(&bytes[..bytes.len() - 2]);
         std::thread::sleep(Duration::from_millis(50));
-        door.http.send(&bytes[bytes.len() - 2..]);
-        door.http.answer().expect("an answer").ok();
+        listener.http.send(&bytes[bytes.len() - 2..]);
+        listener.http.answer().expect("an answer").ok();
     }
-    let mut slow = Door::both(&endpoint, "t-1");
+    let mut slow = Listener::both(&endpoint, "t-1");
     let start = Instant::now();
-    for door in &mut slow {
-        door.http.stream.sock.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let bytes = door.bytes("GET", "/things/t-1/jobs", "");
-        door.http.send(&bytes);
-        door.http.answer().expect("an answer");
-        door.http.send(&bytes[..bytes.len() / 2]);
+    for listener in &mut slow {
+        listener.http.stream.sock.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let bytes = listener.bytes("GET", "/things/t-1/jobs", "");
+        listener.http.send(&bytes);
+        listener.http.answer().expect("an answer");
+        listener.http.send(&bytes[..bytes.len() / 2]);
     }
-    for door in &mut slow {
-        assert!(door.http.message().is_none(), "the rest did not come");
+    for listener in &mut slow {
+        assert!(listener.http.message().is_none(), "the rest did not come");
     }
     let waited = start.elapsed().as_secs();
     assert!((9..=15).contains(&waited), "{waited} s");
-    for mut door in silent {
-        door.ask("GET", "/things/t-2/jobs", "").ok();
+    for mut listener in silent {
+        listener.ask("GET", "/things/t-2/jobs", "").ok();
     }
 }
 
 #[test]
 fn a_client_that_wants_no_connection_to_stay_gets_none() {
     let endpoint = Endpoint::start(&[]);
-    let mut http = Door::by_certificate(&endpoint, "t-1").http;
+    let mut http = Listener::by_certificate(&endpoint, "t-1").http;
     let bytes = String::from_utf8(request(&endpoint.https, "GET", "/things/t-1/jobs", "")).unwrap();
     http.send(bytes.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").as_bytes());
     let (head, _) = http.message().unwrap();

@@ -18,12 +18,12 @@ fn signing(endpoint: &Endpoint) -> Signing {
 }
 
 /// One of the two listeners, asked as they want to be.
-struct Door {
+struct Listener {
     http: Http,
     signing: Option<Signing>,
 }
 
-impl Door {
+impl Listener {
     fn by_certificate(endpoint: &Endpoint, thing: &str) -> Self {
         Self { http: Http::with_certificate(endpoint, thing), signing: None }
     }

@@ -1,6 +1,6 @@
 //! What the four operations answer.
 
-use super::Door;
+use super::Listener;
 use crate::common::Endpoint;
 use serde_json::{Value, json};
 
@@ -10,41 +10,42 @@ fn details(pairs: usize, value: &str) -> String {
 }
 
 #[test]
-fn a_job_from_creation_to_success_by_either_door() {
+fn a_job_from_creation_to_success_by_either_listener() {
     let endpoint = Endpoint::start(&[]);
-    for (thing, job, mut door) in
-        [("t-1", "fw-1", Door::by_certificate(&endpoint, "t-1")), ("t-2", "fw-2", Door::by_signature(&endpoint))]
+    for (thing, job, mut listener) in
+        [("t-1", "fw-1", Listener::by_certificate(&endpoint, "t-1")), ("t-2", "fw-2", Listener::by_signature(&endpoint))]
     {
         let jobs = format!("/things/{thing}/jobs");
         let (next, encoded, own) = (format!("{jobs}/$next"), format!("{jobs}/%24next"), format!("{jobs}/{job}"));
-        assert_eq!(door.ask("GET", &jobs, "").ok(), json!({"inProgressJobs": [], "queuedJobs": []}));
+        assert_eq!(listener.ask("GET", &jobs, "").ok(), json!({"inProgressJobs": [], "queuedJobs": []}));
         for path in [&next, &encoded] {
-            assert_eq!(door.ask("GET", path, "").ok(), json!({}), "nothing is pending");
-            assert_eq!(door.ask("PUT", path, "{}").ok(), json!({}));
+            assert_eq!(listener.ask("GET", path, "").ok(), json!({}), "nothing is pending");
+            assert_eq!(listener.ask("PUT", path, "{}").ok(), json!({}));
         }
         endpoint.create_job(job, thing);
         let mut subscriber = endpoint.connect(thing);
         subscriber.subscribe(&["notify", "notify-next"]);
-        let pending = door.ask("GET", &jobs, "").ok();
+        let pending = listener.ask("GET", &jobs, "").ok();
         let queued = &pending["queuedJobs"][0];
         assert_eq!((&queued["jobId"], &queued["versionNumber"]), (&json!(job), &json!(1)));
         for path in [&next, &encoded, &own] {
-            let execution = &door.ask("GET", path, "").ok()["execution"];
+            let execution = &listener.ask("GET", path, "").ok()["execution"];
             let expected = json!({
                 "jobId": job, "thingName": thing, "status": "QUEUED", "queuedAt": queued["queuedAt"], "lastUpdatedAt": queued["queuedAt"],
                 "versionNumber": 1, "executionNumber": 1, "jobDocument": r#"{"operation":"x"}"#,
             });
             assert_eq!(execution, &expected, "the document is text");
         }
-        let bare = door.ask("GET", &format!("{own}?includeJobDocument=false&executionNumber=1"), "").ok();
+        let bare = listener.ask("GET", &format!("{own}?includeJobDocument=false&executionNumber=1"), "").ok();
         assert!(bare["execution"]["jobId"] == job && bare["execution"].get("jobDocument").is_none(), "{bare}");
-        let started = door.ask("PUT", &next, r#"{"statusDetails":{"step":"1"},"stepTimeoutInMinutes":5,"clientToken":"c"}"#).ok();
+        let started =
+            listener.ask("PUT", &next, r#"{"statusDetails":{"step":"1"},"stepTimeoutInMinutes":5,"clientToken":"c"}"#).ok();
         let execution = &started["execution"];
         assert_eq!((&execution["status"], &execution["versionNumber"]), (&json!("IN_PROGRESS"), &json!(2)));
         assert_eq!((&execution["statusDetails"], started.as_object().unwrap().len()), (&json!({"step": "1"}), 1));
         assert!(execution["jobDocument"].is_string() && execution["startedAt"].is_i64());
-        assert_eq!(door.ask("POST", &own, r#"{"status":"IN_PROGRESS"}"#).ok(), json!({}), "no flags, nothing told");
-        let told = door.ask(
+        assert_eq!(listener.ask("POST", &own, r#"{"status":"IN_PROGRESS"}"#).ok(), json!({}), "no flags, nothing told");
+        let told = listener.ask(
             "POST",
             &own,
             r#"{"status":"IN_PROGRESS","expectedVersion":"3","includeJobExecutionState":true,"includeJobDocument":true,
@@ -52,18 +53,18 @@ fn a_job_from_creation_to_success_by_either_door() {
         );
         let state = json!({"status": "IN_PROGRESS", "statusDetails": {"progress": "40"}, "versionNumber": 4});
         assert_eq!(told.ok(), json!({"executionState": state, "jobDocument": r#"{"operation":"x"}"#}));
-        let message = door
+        let message = listener
             .ask("POST", &own, r#"{"status":"IN_PROGRESS","expectedVersion":3}"#)
             .refused(409, "InvalidStateTransitionException");
         assert_eq!(message, "Expected version 3 but found version 4");
         subscriber.expect_quiet();
-        assert_eq!(door.ask("POST", &own, r#"{"status":"SUCCEEDED"}"#).ok(), json!({}));
+        assert_eq!(listener.ask("POST", &own, r#"{"status":"SUCCEEDED"}"#).ok(), json!({}));
         let (topic, notified) = subscriber.message();
         assert_eq!((&*topic, &notified["jobs"], &*subscriber.message().0), ("notify", &json!({}), "notify-next"));
-        door.ask("POST", &own, r#"{"status":"IN_PROGRESS"}"#).refused(409, "InvalidStateTransitionException");
-        door.ask("GET", &own, "").refused(410, "TerminalStateException");
-        door.ask("GET", &format!("{jobs}/nothing"), "").refused(404, "ResourceNotFoundException");
-        door.ask("POST", &format!("{jobs}/nothing"), r#"{"status":"FAILED"}"#).refused(404, "ResourceNotFoundException");
+        listener.ask("POST", &own, r#"{"status":"IN_PROGRESS"}"#).refused(409, "InvalidStateTransitionException");
+        listener.ask("GET", &own, "").refused(410, "TerminalStateException");
+        listener.ask("GET", &format!("{jobs}/nothing"), "").refused(404, "ResourceNotFoundException");
+        listener.ask("POST", &format!("{jobs}/nothing"), r#"{"status":"FAILED"}"#).refused(404, "ResourceNotFoundException");
     }
 }
 
@@ -71,7 +72,7 @@ fn a_job_from_creation_to_success_by_either_door() {
 fn what_breaks_a_rule_is_refused_with_status_and_name() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         let own = "/things/t-1/jobs/fw";
         for (what, body) in [
             ("no status", "{}".to_owned()),
@@ -85,18 +86,18 @@ fn what_breaks_a_rule_is_refused_with_status_and_name() {
             ("a step timeout of more than a week", r#"{"status":"IN_PROGRESS","stepTimeoutInMinutes":10081}"#.to_owned()),
             ("a version that is none", r#"{"status":"IN_PROGRESS","expectedVersion":true}"#.to_owned()),
         ] {
-            let answer = door.ask("POST", own, &body);
+            let answer = listener.ask("POST", own, &body);
             assert_eq!((answer.status, answer.error.as_deref()), (400, Some("InvalidRequestException")), "{what}: {}", answer.body);
         }
-        let message = door.ask("POST", own, "{}").refused(400, "InvalidRequestException");
+        let message = listener.ask("POST", own, "{}").refused(400, "InvalidRequestException");
         assert_eq!(message, "Value null at 'status' failed to satisfy constraint: Member must not be null");
         for path in ["?includeJobDocument=yes", "?executionNumber=one", "?executionNumber="] {
-            door.ask("GET", &format!("{own}{path}"), "").refused(400, "InvalidRequestException");
+            listener.ask("GET", &format!("{own}{path}"), "").refused(400, "InvalidRequestException");
         }
-        door.ask("GET", &format!("{own}?executionNumber=77"), "").refused(404, "ResourceNotFoundException");
-        door.ask("POST", "/things/t-1/jobs/$next", r#"{"status":"FAILED"}"#).refused(400, "InvalidRequestException");
-        door.ask("GET", "/things/t-1/jobs/a%20b", "").refused(400, "InvalidRequestException");
-        door.ask("GET", "/things/a%20b/jobs", "").refused(400, "InvalidRequestException");
+        listener.ask("GET", &format!("{own}?executionNumber=77"), "").refused(404, "ResourceNotFoundException");
+        listener.ask("POST", "/things/t-1/jobs/$next", r#"{"status":"FAILED"}"#).refused(400, "InvalidRequestException");
+        listener.ask("GET", "/things/t-1/jobs/a%20b", "").refused(400, "InvalidRequestException");
+        listener.ask("GET", "/things/a%20b/jobs", "").refused(400, "InvalidRequestException");
         for (method, path) in [
             ("PUT", own),
             ("DELETE", own),
@@ -106,9 +107,9 @@ fn what_breaks_a_rule_is_refused_with_status_and_name() {
             ("POST", "/command-executions"),
             ("PUT", "/jobs/fw"),
         ] {
-            door.ask(method, path, "").refused(404, "UnknownOperationException");
+            listener.ask(method, path, "").refused(404, "UnknownOperationException");
         }
-        assert_eq!(door.ask("GET", own, "").ok()["execution"]["versionNumber"], 1, "and nothing has changed");
+        assert_eq!(listener.ask("GET", own, "").ok()["execution"]["versionNumber"], 1, "and nothing has changed");
     }
 }
 
@@ -117,11 +118,11 @@ fn what_breaks_a_rule_is_refused_with_status_and_name() {
 fn an_array_starts_no_execution() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-1");
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         for body in ["[]", " [null]", "null", "1"] {
-            door.ask("PUT", "/things/t-1/jobs/$next", body).refused(400, "InvalidRequestException");
+            listener.ask("PUT", "/things/t-1/jobs/$next", body).refused(400, "InvalidRequestException");
         }
-        let execution = door.ask("GET", "/things/t-1/jobs/fw", "").ok()["execution"].clone();
+        let execution = listener.ask("GET", "/things/t-1/jobs/fw", "").ok()["execution"].clone();
         assert_eq!((&execution["status"], &execution["versionNumber"]), (&json!("QUEUED"), &json!(1)), "nothing was started");
     }
 }
@@ -132,14 +133,14 @@ fn the_signing_name_tells_the_planes_apart() {
     endpoint.create_job("fw", "t-1");
     let (status, _, listed) = endpoint.call("GET", "/things/t-1/jobs", "", |_| {});
     assert_eq!((status, &listed["executionSummaries"][0]["jobId"]), (200, &json!("fw")));
-    let pending = Door::by_signature(&endpoint).ask("GET", "/things/t-1/jobs", "").ok();
+    let pending = Listener::by_signature(&endpoint).ask("GET", "/things/t-1/jobs", "").ok();
     assert_eq!(pending["queuedJobs"][0]["jobId"], "fw");
 }
 
 #[test]
 fn a_thing_without_executions_has_empty_lists_even_if_nobody_knows_it() {
     let endpoint = Endpoint::start(&[]);
-    let mut door = Door::by_signature(&endpoint);
-    assert_eq!(door.ask("GET", "/things/nobody/jobs", "").ok(), json!({"inProgressJobs": [], "queuedJobs": []}));
-    assert_eq!(door.ask("PUT", "/things/nobody/jobs/$next", "").ok(), json!({}));
+    let mut listener = Listener::by_signature(&endpoint);
+    assert_eq!(listener.ask("GET", "/things/nobody/jobs", "").ok(), json!({"inProgressJobs": [], "queuedJobs": []}));
+    assert_eq!(listener.ask("PUT", "/things/nobody/jobs/$next", "").ok(), json!({}));
 }

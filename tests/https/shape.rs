@@ -1,6 +1,6 @@
 //! An endpoint in trouble treats requests over HTTP as it does those over MQTT.
 
-use super::Door;
+use super::Listener;
 use crate::common::Endpoint;
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ const PENDING: (&str, &str, &str) = ("GET", "/things/t-1/jobs", "");
 #[test]
 fn reads_and_writes_over_their_rates_are_throttled_whatever_they_came_by() {
     let endpoint = Endpoint::start(&["--quotas", "aws"]);
-    let [mut one, mut other] = Door::both(&endpoint, "t-1");
+    let [mut one, mut other] = Listener::both(&endpoint, "t-1");
     let start = Instant::now();
     let (mut served, mut throttled) = (0, 0);
     for n in 0..600 {
-        let door = if n % 2 == 0 { &mut one } else { &mut other };
-        let answer = door.ask(PENDING.0, PENDING.1, PENDING.2);
+        let listener = if n % 2 == 0 { &mut one } else { &mut other };
+        let answer = listener.ask(PENDING.0, PENDING.1, PENDING.2);
         match answer.status {
             200 => served += 1,
             _ => {
@@ -36,23 +36,23 @@ fn reads_and_writes_over_their_rates_are_throttled_whatever_they_came_by() {
 #[test]
 fn a_share_is_refused_with_the_codes_asked_for() {
     let endpoint = Endpoint::start(&["--reject", "1", "--reject-codes", "InternalError"]);
-    for mut door in Door::both(&endpoint, "t-1") {
-        door.ask(PENDING.0, PENDING.1, PENDING.2).refused(503, "ServiceUnavailableException");
-        door.ask("POST", "/things/t-1/jobs/fw", "{}").refused(400, "InvalidRequestException");
+    for mut listener in Listener::both(&endpoint, "t-1") {
+        listener.ask(PENDING.0, PENDING.1, PENDING.2).refused(503, "ServiceUnavailableException");
+        listener.ask("POST", "/things/t-1/jobs/fw", "{}").refused(400, "InvalidRequestException");
     }
     let endpoint = Endpoint::start(&["--reject", "1"]);
-    for mut door in Door::both(&endpoint, "t-1") {
-        door.ask("PUT", "/things/t-1/jobs/$next", "").refused(429, "ThrottlingException");
+    for mut listener in Listener::both(&endpoint, "t-1") {
+        listener.ask("PUT", "/things/t-1/jobs/$next", "").refused(429, "ThrottlingException");
     }
 }
 
 #[test]
 fn latency_and_the_queue_of_a_server_delay_answers() {
     let endpoint = Endpoint::start(&["--latency", "30ms", "--server", "40ms"]);
-    for mut door in Door::both(&endpoint, "t-1") {
+    for mut listener in Listener::both(&endpoint, "t-1") {
         let start = Instant::now();
         for _ in 0..3 {
-            door.ask(PENDING.0, PENDING.1, PENDING.2).ok();
+            listener.ask(PENDING.0, PENDING.1, PENDING.2).ok();
         }
         assert!(start.elapsed() >= Duration::from_millis(3 * 70), "{:?}", start.elapsed());
     }
@@ -62,11 +62,11 @@ fn latency_and_the_queue_of_a_server_delay_answers() {
 fn a_dropped_request_is_never_answered_and_never_done() {
     let endpoint = Endpoint::start(&["--drop", "1"]);
     endpoint.create_job("fw", "t-1");
-    for mut door in Door::both(&endpoint, "t-1") {
-        let bytes = door.bytes("POST", "/things/t-1/jobs/fw", r#"{"status":"FAILED"}"#);
-        door.http.send(&bytes);
-        door.http.stream.sock.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        let silence = std::io::Read::read(&mut door.http.stream, &mut [0; 64]).unwrap_err();
+    for mut listener in Listener::both(&endpoint, "t-1") {
+        let bytes = listener.bytes("POST", "/things/t-1/jobs/fw", r#"{"status":"FAILED"}"#);
+        listener.http.send(&bytes);
+        listener.http.stream.sock.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let silence = std::io::Read::read(&mut listener.http.stream, &mut [0; 64]).unwrap_err();
         assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
     }
     let (_, _, described) = endpoint.call("GET", "/things/t-1/jobs/fw", "", |_| {});
@@ -76,9 +76,9 @@ fn a_dropped_request_is_never_answered_and_never_done() {
 #[test]
 fn a_connection_ends_when_its_time_is_over_and_its_request_is_answered() {
     let endpoint = Endpoint::start(&["--disconnect", "400ms", "--latency", "600ms"]);
-    let mut door = Door::by_certificate(&endpoint, "t-1");
-    door.ask(PENDING.0, PENDING.1, PENDING.2).ok();
-    assert!(door.http.message().is_none(), "closed");
+    let mut listener = Listener::by_certificate(&endpoint, "t-1");
+    listener.ask(PENDING.0, PENDING.1, PENDING.2).ok();
+    assert!(listener.http.message().is_none(), "closed");
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn each_request_has_a_row_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("requests.csv");
     let endpoint = Endpoint::start(&["--requests", log.to_str().unwrap()]);
-    for mut door in Door::both(&endpoint, "t-1") {
-        door.ask(PENDING.0, PENDING.1, PENDING.2).ok();
-        door.ask("GET", "/things/t-1/jobs/fw", "").refused(404, "ResourceNotFoundException");
+    for mut listener in Listener::both(&endpoint, "t-1") {
+        listener.ask(PENDING.0, PENDING.1, PENDING.2).ok();
+        listener.ask("GET", "/things/t-1/jobs/fw", "").refused(404, "ResourceNotFoundException");
     }
     let deadline = Instant::now() + Duration::from_secs(10);
     let rows = loop {

@@ -1,6 +1,6 @@
 //! Clients that nobody knows: they cost little, and those who are known get in all the same.
 
-use super::{Door, request, signed, signing};
+use super::{Listener, request, signed, signing};
 use crate::common::http::Http;
 use crate::common::{Endpoint, PATIENCE, Tls};
 use serde_json::json;
@@ -15,12 +15,12 @@ fn resident_mb(endpoint: &Endpoint) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// Everybody who is known gets in, by every door.
+/// Everybody who is known gets in, by every listener.
 #[track_caller]
 fn assert_open(endpoint: &Endpoint) {
     endpoint.connect("t-1").expect_quiet();
-    for mut door in Door::both(endpoint, "t-2") {
-        door.ask("GET", "/things/t-2/jobs", "").ok();
+    for mut listener in Listener::both(endpoint, "t-2") {
+        listener.ask("GET", "/things/t-2/jobs", "").ok();
     }
     assert_eq!(endpoint.call("GET", "/endpoint", "", |_| {}).0, 200);
 }
@@ -29,8 +29,9 @@ fn assert_open(endpoint: &Endpoint) {
 #[test]
 fn idle_connections_of_unknown_clients_leave_the_descriptors_to_those_who_are_known() {
     let endpoint = Endpoint::with_descriptors(160);
-    let doors = [&endpoint.mqtt, &endpoint.https, &endpoint.api];
-    let silent: Vec<TcpStream> = doors.iter().flat_map(|door| (0..200).map(move |_| TcpStream::connect(door).unwrap())).collect();
+    let addresses = [&endpoint.mqtt, &endpoint.https, &endpoint.api];
+    let silent: Vec<TcpStream> =
+        addresses.iter().flat_map(|address| (0..200).map(move |_| TcpStream::connect(address).unwrap())).collect();
     assert_open(&endpoint);
     // With a handshake, where nobody is asked for a certificate.
     let idle: Vec<Option<Tls>> = (0..160).map(|_| endpoint.tls(&endpoint.api, None).ok()).collect();
@@ -39,13 +40,13 @@ fn idle_connections_of_unknown_clients_leave_the_descriptors_to_those_who_are_kn
     assert_open(&endpoint);
 }
 
-/// More than a door has places where there are descriptors enough.
+/// More than a listener has places where there are descriptors enough.
 #[test]
-fn a_thousand_connections_without_a_word_do_not_stop_a_door() {
+fn a_thousand_connections_without_a_word_do_not_stop_a_listener() {
     rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap();
     let endpoint = Endpoint::start(&[]);
-    for door in [&endpoint.mqtt, &endpoint.https, &endpoint.api] {
-        let silent: Vec<TcpStream> = (0..1_100).map(|_| TcpStream::connect(door).unwrap()).collect();
+    for address in [&endpoint.mqtt, &endpoint.https, &endpoint.api] {
+        let silent: Vec<TcpStream> = (0..1_100).map(|_| TcpStream::connect(address).unwrap()).collect();
         let start = Instant::now();
         assert_open(&endpoint);
         assert!(start.elapsed() < Duration::from_secs(8), "before their handshakes were over their time: {:?}", start.elapsed());
@@ -86,7 +87,7 @@ fn a_body_is_read_when_the_head_of_its_request_is_signed() {
 fn bodies_of_unknown_clients_take_little_memory_and_known_ones_go_on() {
     rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap();
     let endpoint = Endpoint::start(&[]);
-    let mut known = Door::by_signature(&endpoint);
+    let mut known = Listener::by_signature(&endpoint);
     known.ask("GET", "/things/t-1/jobs", "").ok();
     let body = " ".repeat(250 * 1024);
     let mut unfinished = signed(&endpoint.api, &signing(&endpoint), ("PUT", "/things/t-1/jobs/$next", &body), |_| {});
@@ -112,12 +113,12 @@ fn bodies_of_unknown_clients_take_little_memory_and_known_ones_go_on() {
 fn an_answer_that_comes_before_the_end_of_the_body_arrives() {
     let endpoint = Endpoint::start(&[]);
     for length in [300 * 1024, 4 << 20, 24 << 20] {
-        for mut door in Door::both(&endpoint, "t-1") {
+        for mut listener in Listener::both(&endpoint, "t-1") {
             let head = format!("POST /things/t-1/jobs/fw HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
-            door.http.send(head.as_bytes());
-            door.http.send(&vec![b' '; length]);
-            door.http.answer().expect("an answer").refused(413, "InvalidRequestException");
-            assert!(door.http.answer().is_none(), "and closed");
+            listener.http.send(head.as_bytes());
+            listener.http.send(&vec![b' '; length]);
+            listener.http.answer().expect("an answer").refused(413, "InvalidRequestException");
+            assert!(listener.http.answer().is_none(), "and closed");
         }
         let mut unsigned = Http::without_certificate(&endpoint);
         let head = format!("PUT /objects/b/k HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");

@@ -1,6 +1,6 @@
 //! Who may ask, and what ALPN says.
 
-use super::{Door, signing};
+use super::{Listener, signing};
 use crate::common::http::{Http, Signing, signed};
 use crate::common::{Client, Endpoint, connect_packet};
 use aws_signing::sigv4::AccessKey;
@@ -27,7 +27,7 @@ fn without_a_certificate_of_this_ca_there_is_no_connection() {
 fn a_certificate_is_good_for_its_own_thing() {
     let endpoint = Endpoint::start(&[]);
     endpoint.create_job("fw", "t-2");
-    let mut door = Door::by_certificate(&endpoint, "t-1");
+    let mut listener = Listener::by_certificate(&endpoint, "t-1");
     for (method, path, body) in [
         ("GET", "/things/t-2/jobs", ""),
         ("GET", "/things/t-2/jobs/$next", ""),
@@ -35,10 +35,10 @@ fn a_certificate_is_good_for_its_own_thing() {
         ("POST", "/things/t-2/jobs/fw", r#"{"status":"FAILED"}"#),
         ("GET", "/things/nobody/jobs", ""),
     ] {
-        door.ask(method, path, body).refused(403, "ForbiddenException:");
+        listener.ask(method, path, body).refused(403, "ForbiddenException:");
     }
-    assert_eq!(door.ask("GET", "/things/t-1/jobs", "").ok()["queuedJobs"], json!([]), "the connection stays");
-    let pending = Door::by_certificate(&endpoint, "t-2").ask("GET", "/things/t-2/jobs", "").ok();
+    assert_eq!(listener.ask("GET", "/things/t-1/jobs", "").ok()["queuedJobs"], json!([]), "the connection stays");
+    let pending = Listener::by_certificate(&endpoint, "t-2").ask("GET", "/things/t-2/jobs", "").ok();
     assert_eq!(pending["queuedJobs"][0]["versionNumber"], 1, "nothing has changed");
 }
 
@@ -46,12 +46,12 @@ fn a_certificate_is_good_for_its_own_thing() {
 fn an_unregistered_thing_is_refused_unless_it_may_register_itself() {
     let endpoint = Endpoint::start(&[]);
     endpoint.delete_thing("t-3");
-    let message = Door::by_certificate(&endpoint, "t-3").ask("GET", "/things/t-3/jobs", "").refused(403, "ForbiddenException:");
+    let message = Listener::by_certificate(&endpoint, "t-3").ask("GET", "/things/t-3/jobs", "").refused(403, "ForbiddenException:");
     assert_eq!(message, "Forbidden");
     endpoint.wait_for_log(&["HTTPS", "t-3", "the thing is not registered"]);
     let endpoint = Endpoint::start(&["--auto-register"]);
     endpoint.delete_thing("t-3");
-    Door::by_certificate(&endpoint, "t-3").ask("GET", "/things/t-3/jobs", "").ok();
+    Listener::by_certificate(&endpoint, "t-3").ask("GET", "/things/t-3/jobs", "").ok();
 }
 
 #[test]

@@ -68,7 +68,7 @@ def recorder(request):
 def minutes_of_100_ms(pytestconfig, tmp_path):
     """An endpoint of its own, whose minutes pass fast."""
     binary = Path(pytestconfig.getoption("binary")).resolve()
-    ports = [word for door in ("mqtt", "https", "api") for word in (f"--{door}-port", "0")]
+    ports = [word for listener in ("mqtt", "https", "api") for word in (f"--{listener}-port", "0")]
     command = [binary, "serve", "--dir", "pki", "--minute", "100ms", *ports]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())

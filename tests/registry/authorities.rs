@@ -2,8 +2,8 @@
 
 use crate::common::authority::Authority;
 use crate::common::{Client, Endpoint, connect_packet};
-use crate::doors::{ARN, ok, refused, with_principal};
 use crate::identity::Issued;
+use crate::listener::{ARN, ok, refused, with_principal};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read as _};
 

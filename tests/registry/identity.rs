@@ -2,7 +2,7 @@
 
 use crate::common::http::Http;
 use crate::common::{Client, Endpoint, connect_packet};
-use crate::doors::{ok, with_principal};
+use crate::listener::{ok, with_principal};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Job templates, tags, namespaces and maintenance windows on real sockets (PROTOCOL-CORE 2).
 
 use crate::common::Endpoint;
-use crate::doors::{ARN, ok, refused};
+use crate::listener::{ARN, ok, refused};
 use serde_json::{Value, json};
 
 const INVALID: (u16, &str) = (400, "InvalidRequestException");

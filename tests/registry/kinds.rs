@@ -2,7 +2,7 @@
 //! guide does: registered, attached, and good for a connection; others are refused when they are registered, with a reason.
 
 use crate::common::{Client, Endpoint, connect_packet};
-use crate::doors::{ok, with_principal};
+use crate::listener::{ok, with_principal};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -3,10 +3,10 @@
 mod authorities;
 #[path = "../common/mod.rs"]
 mod common;
-mod doors;
 mod identity;
 mod jobs_api;
 mod kinds;
+mod listener;
 mod objects;
 mod rules;
 mod shapes;

@@ -1,7 +1,7 @@
 //! The object store behind presigned URLs, and what job documents have of it (PROTOCOL 17.1).
 
 use crate::common::Endpoint;
-use crate::doors::{ARN, ok};
+use crate::listener::{ARN, ok};
 use aws_signing::presign::presign;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! Requests that AWS's model does not allow, and what only a filter or a signature tells apart.
 
 use crate::common::Endpoint;
-use crate::doors::{ARN, ok, with_principal};
+use crate::listener::{ARN, ok, with_principal};
 use serde_json::{Value, json};
 
 #[track_caller]

@@ -7,7 +7,7 @@ mod manifest;
 mod page;
 mod parsed;
 
-use fleetsim::report::{self, AuditTotals, ReportError, Verdict};
+use fleetsim::report::{self, ReconciliationTotals, ReportError, Verdict};
 use folder::{Run, THINGS, create, manifest};
 use iot_jobs::ledger::HEADER;
 use load_metrics::ExecutionStage;
@@ -272,7 +272,7 @@ fn a_run_that_was_killed_says_so_and_shows_what_there_is() {
 }
 
 #[test]
-fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
+fn what_the_reconciliation_says_now_replaces_what_it_said_at_the_end() {
     let mut run = Run::new(true);
     let mut writer = run.writer();
     writer.second(&run.second()).unwrap();
@@ -281,11 +281,13 @@ fn what_the_audit_says_now_replaces_what_it_said_at_the_end() {
         "the reconciliation found a difference: once".to_owned(),
         "and 7 more differences: `fleetsim report` lists all".to_owned(),
     ];
-    let audit = Some(AuditTotals { differences: 8, findings: told.len() });
+    let reconciliation = Some(ReconciliationTotals { differences: 8, findings: told.len() });
     let all = std::iter::once("the reconciliation found a difference: says somebody else".to_owned()).chain(told.clone()).collect();
-    writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, audit).unwrap();
+    writer.finish(Verdict::Fail, 1, "2026-01-01T00:00:10Z".into(), all, reconciliation).unwrap();
     let stored = writer.manifest().findings.clone();
     assert_eq!(stored[1..], told, "run.json has all");
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(run.path("run.json")).unwrap()).unwrap();
+    assert_eq!(written["audit_findings"], 2, "by the name that files have had from the start");
     let record = report::load(&run.path("")).unwrap();
     let findings = &record.manifest().findings;
     assert!(findings.contains(&stored[0]) && !findings.iter().any(|finding| told.contains(finding)), "{findings:?}");

@@ -7,7 +7,6 @@ use x509_parser::prelude::X509Certificate;
 
 /// `nsComment`.
 const COMMENT: [u64; 7] = [2, 16, 840, 1, 113_730, 1, 13];
-const IA5_STRING: u8 = 0x16;
 
 /// Whom a certificate of the store's CA was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +36,17 @@ impl MadeFor {
             Self::Thing => "fleetsim: a thing's, by its common name",
             Self::Registry => "fleetsim: issued by the registry",
         };
-        [&[IA5_STRING, text.len() as u8], text.as_bytes()].concat()
+        yasna::construct_der(|writer| writer.write_ia5_string(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_certificate_says_is_what_those_say_that_were_made_before() {
+        assert_eq!(MadeFor::Thing.content(), b"\x16\x27fleetsim: a thing's, by its common name");
+        assert_eq!(MadeFor::Registry.content(), b"\x16\x20fleetsim: issued by the registry");
     }
 }

@@ -218,7 +218,7 @@ impl AccountMeter {
 
     /// A call of the control plane.
     pub(crate) fn control_plane(&mut self, operation: &'static str, now: Mono) {
-        let name = if operation == "CreateJob" { QuotaName::CreateJobPerSecond } else { QuotaName::ControlPlanePerSecond };
+        let name = QuotaName::of_jobs_call(operation);
         self.ask(name, 1, now);
         if !self.meters.control_plane(operation, now) {
             // Whoever makes such calls makes them again a little later: nothing but time is lost.

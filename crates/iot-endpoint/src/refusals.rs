@@ -19,7 +19,7 @@ const NAME_CHARS_MAX: usize = 128;
 
 /// Where somebody was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Door {
+pub(super) enum RefusedAt {
     /// Before anything but its certificate was known.
     Handshake,
     /// At CONNECT, with a client id.
@@ -30,7 +30,7 @@ pub(super) enum Door {
     Https,
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for RefusedAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Handshake => "TLS handshake",
@@ -51,26 +51,26 @@ struct Count {
 
 /// All reasons so far.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<BTreeMap<(Door, String), Count>>);
+pub(super) struct Refusals(Mutex<BTreeMap<(RefusedAt, String), Count>>);
 
 impl Refusals {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Door, String), Count>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(RefusedAt, String), Count>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `who`, an address or a client id, was refused.
-    pub(super) fn note(&self, door: Door, who: &str, why: &str) {
-        if let Some(count) = self.count(door, why, clock::mono()) {
+    pub(super) fn note(&self, at: RefusedAt, who: &str, why: &str) {
+        if let Some(count) = self.count(at, why, clock::mono()) {
             let who: String = who.chars().take(NAME_CHARS_MAX).collect();
             // As Rust would write it: a client id may hold anything.
-            tracing::warn!(%door, ?who, why, count, "refused");
+            tracing::warn!(listener = %at, ?who, why, count, "refused");
         }
     }
 
     /// How often it happened since that was told last, when it is to be told now.
-    fn count(&self, door: Door, why: &str, now: Mono) -> Option<u64> {
+    fn count(&self, at: RefusedAt, why: &str, now: Mono) -> Option<u64> {
         let mut reasons = self.lock();
-        let mut key = (door, why.to_owned());
+        let mut key = (at, why.to_owned());
         if reasons.len() >= REASONS_MAX && !reasons.contains_key(&key) {
             key.1 = OTHER_REASONS.to_owned();
         }
@@ -86,9 +86,9 @@ impl Refusals {
 
     /// The last words: how often each reason came up, where that was not told.
     pub(super) fn finish(&self) {
-        for ((door, why), count) in &*self.lock() {
+        for ((at, why), count) in &*self.lock() {
             if count.untold > 0 {
-                tracing::warn!(%door, why, count = count.total, "refused in all");
+                tracing::warn!(listener = %at, why, count = count.total, "refused in all");
             }
         }
     }
@@ -146,15 +146,15 @@ mod tests {
         let refusals = Refusals::default();
         let start = clock::mono();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(refusals.count(Door::Handshake, "a", at(0)), Some(1));
-        assert_eq!(refusals.count(Door::Handshake, "b", at(0)), Some(1));
-        assert_eq!(refusals.count(Door::Connect, "a", at(0)), Some(1));
+        assert_eq!(refusals.count(RefusedAt::Handshake, "a", at(0)), Some(1));
+        assert_eq!(refusals.count(RefusedAt::Handshake, "b", at(0)), Some(1));
+        assert_eq!(refusals.count(RefusedAt::Connect, "a", at(0)), Some(1));
         for second in 1..10 {
-            assert_eq!(refusals.count(Door::Handshake, "a", at(second)), None);
+            assert_eq!(refusals.count(RefusedAt::Handshake, "a", at(second)), None);
         }
-        assert_eq!(refusals.count(Door::Handshake, "a", at(10)), Some(10));
+        assert_eq!(refusals.count(RefusedAt::Handshake, "a", at(10)), Some(10));
         for n in 0..10 * REASONS_MAX {
-            refusals.count(Door::Connect, &n.to_string(), at(11));
+            refusals.count(RefusedAt::Connect, &n.to_string(), at(11));
         }
         assert!(refusals.lock().len() <= REASONS_MAX + 2, "reasons are bounded");
     }

@@ -5,7 +5,7 @@ use super::client_certificates::ClientCertificates;
 use super::config::EndpointConfig;
 use super::listeners::api::{self, ApiSettings};
 use super::listeners::mqtt::MqttSettings;
-use super::listeners::mutual::{self, Door, Protocol};
+use super::listeners::mutual::{self, GuardedListener, Protocol};
 use super::listeners::strangers::Strangers;
 use super::objects::Objects;
 use super::request_log::RequestLog;
@@ -198,15 +198,14 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
     service.keep_objects(Objects::new(store.dir(), format!("https://{}", reachable(addresses.api)), api_settings.key.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
-    let [mqtt_door, https_door, api_door] =
-        [mqtt_listener, https_listener, api_listener].map(|listener| Door { listener, strangers: Strangers::new(descriptors) });
-    let strangers = [&mqtt_door, &https_door, &api_door].map(|door| Arc::clone(&door.strangers));
+    let [mqtt, https, api] = [mqtt_listener, https_listener, api_listener]
+        .map(|listener| GuardedListener { listener, strangers: Strangers::new(descriptors) });
+    let strangers = [&mqtt, &https, &api].map(|guarded| Arc::clone(&guarded.strangers));
     let watched = Spawner(service.failures());
     let listeners = [
-        watched
-            .spawn("mqtt", mutual::serve(mqtt_door, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
-        watched.spawn("https", mutual::serve(https_door, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
-        watched.spawn("api", api::serve(api_door, api_tls, Arc::clone(service), api_settings)),
+        watched.spawn("mqtt", mutual::serve(mqtt, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
+        watched.spawn("https", mutual::serve(https, Protocol::Http, device_tls, Arc::clone(service), mqtt_settings)),
+        watched.spawn("api", api::serve(api, api_tls, Arc::clone(service), api_settings)),
     ];
     announce(&addresses, options).map_err(ServeError::Announce)?;
     let timers = Arc::clone(service);

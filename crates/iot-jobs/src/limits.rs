@@ -108,8 +108,6 @@ pub const SESSION_EXPIRY_MAX: Duration = Duration::from_secs(3_600);
 pub const STORED_MESSAGES_PER_SECOND_MAX: u32 = 10;
 /// Topic filters in one SUBSCRIBE (PROTOCOL 13.3).
 pub const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
-/// Of one connection, unless its quota says otherwise (PROTOCOL 13.3).
-pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 /// A shorter keep-alive is treated as this (PROTOCOL 13.2).
 pub const KEEP_ALIVE_MIN: Duration = Duration::from_secs(30);
 /// A longer keep-alive, or none, is treated as this (PROTOCOL 13.2).

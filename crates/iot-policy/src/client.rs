@@ -104,7 +104,7 @@ impl Thing {
 
 impl Certificate {
     pub(crate) fn id_text(&self) -> String {
-        self.id.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.id)
     }
 
     /// The values of a part, the first five; its name ignores case.

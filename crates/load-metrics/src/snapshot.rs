@@ -13,6 +13,7 @@ use iot_jobs::instant::Mono;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// CPU and memory of a process.
@@ -28,8 +29,9 @@ pub struct ProcessUsage {
     pub descriptors: u64,
 }
 
-/// Which things a row is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Which things a row is about; in files as its text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ScopeName {
     /// The whole fleet.
     All,
@@ -39,13 +41,55 @@ pub enum ScopeName {
     Transport(Arc<str>),
 }
 
+const ALL: &str = "all";
+const COHORT: &str = "cohort";
+const TRANSPORT: &str = "transport";
+
+impl ScopeName {
+    /// The name of the cohort or of the transport; `all` of the fleet.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::All => ALL,
+            Self::Cohort(name) | Self::Transport(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for ScopeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::All => f.write_str("all"),
-            Self::Cohort(name) => write!(f, "cohort:{name}"),
-            Self::Transport(name) => write!(f, "transport:{name}"),
+            Self::All => f.write_str(ALL),
+            Self::Cohort(name) => write!(f, "{COHORT}:{name}"),
+            Self::Transport(name) => write!(f, "{TRANSPORT}:{name}"),
         }
+    }
+}
+
+impl FromStr for ScopeName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == ALL => Ok(Self::All),
+            Some((COHORT, name)) => Ok(Self::Cohort(name.into())),
+            Some((TRANSPORT, name)) => Ok(Self::Transport(name.into())),
+            _ => Err(format!("{text:?} is no scope: {ALL}, {COHORT}:NAME or {TRANSPORT}:NAME")),
+        }
+    }
+}
+
+impl TryFrom<String> for ScopeName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ScopeName> for String {
+    fn from(scope: ScopeName) -> Self {
+        scope.to_string()
     }
 }
 
@@ -176,5 +220,20 @@ impl Snapshot {
     #[must_use]
     pub fn of_run(&self, operation: Operation) -> Option<&OperationRow> {
         self.totals.iter().find(|row| row.operation == operation && row.scope == ScopeName::All)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        for scope in [ScopeName::All, ScopeName::Cohort("a".into()), ScopeName::Transport("b:c".into())] {
+            assert_eq!(scope.to_string().parse::<ScopeName>(), Ok(scope));
+        }
+        for wrong in ["", "ALL", "all:", "a", "fleet:a"] {
+            assert!(wrong.parse::<ScopeName>().is_err(), "{wrong}");
+        }
     }
 }

@@ -234,6 +234,22 @@ impl Metric {
         }
     }
 
+    /// ` ms` or nothing: behind a value.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Latency(..) | Self::Lateness(_) => " ms",
+            Self::Count(..)
+            | Self::Rate(_)
+            | Self::FailedShare(_)
+            | Self::Executions(_)
+            | Self::ExecutionsShare(_)
+            | Self::Anomaly(_)
+            | Self::ConnectedShare
+            | Self::EventsAway => "",
+        }
+    }
+
     /// Whether it is gathered over seconds, as opposed to how things stand at their end.
     #[must_use]
     pub fn is_gathered(self) -> bool {
@@ -565,7 +581,9 @@ mod tests {
         let words: Vec<String> = Metric::vocabulary().collect();
         assert!(words.len() > 200, "{}", words.len());
         for word in words {
-            assert_eq!(Metric::parse(&word).map(|metric| metric.to_string()), Some(word));
+            let metric = Metric::parse(&word).unwrap_or_else(|| panic!("{word}"));
+            assert_eq!(metric.unit() == " ms", word.contains("_ms."), "{word}");
+            assert_eq!(metric.to_string(), word);
         }
         for wrong in ["", "start_next", "start_next.p99", "notify_next.response_ms.p99", "executions.gone_share", "lateness_ms.p1"]
         {

@@ -1,6 +1,6 @@
 //! What usually stands behind a failure, in words for whoever has to mend it.
 
-use crate::error::{Failure, Stage, is_cut};
+use crate::error::{Failure, Stage, is_cut, refusal};
 use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
 use std::io::ErrorKind;
@@ -39,10 +39,8 @@ impl fmt::Display for Explained<'_> {
 fn cause(stage: Stage, failure: &Failure) -> Option<&'static str> {
     match failure {
         Failure::Closed if stage == Stage::Mqtt => Some(CONNECT_REFUSED_HINT),
-        Failure::Refused(
-            "not_authorized" | "bad_user_name_or_password" | "identifier_rejected" | "client_identifier_not_valid" | "banned",
-        ) => Some(CONNECT_REFUSED_HINT),
-        Failure::Refused("server_unavailable" | "server_busy" | "quota_exceeded" | "connection_rate_exceeded") => {
+        Failure::Refused(word) if refusal::is_of_client(word) => Some(CONNECT_REFUSED_HINT),
+        Failure::Refused(word) if refusal::is_limit(word) => {
             Some("usually too many connects a second for the endpoint: lower fleet.connect.rate")
         }
         Failure::SubscriptionRefused(_) => {
@@ -135,6 +133,8 @@ mod tests {
             (alert(AlertDescription::UnknownCA), "registered"),
             (alert(AlertDescription::NoApplicationProtocol), "target.alpn"),
             (Failure::Refused("not_authorized"), "iot:Connect"),
+            (Failure::Refused("identifier_rejected"), "iot:Connect"),
+            (Failure::Refused("quota_exceeded"), "fleet.connect.rate"),
             (std::io::Error::other(Error::InvalidCertificate(CertificateError::UnknownIssuer)).into(), "target.tls.ca"),
         ] {
             let text = Explained { stage: Stage::Mqtt, failure: &failure }.to_string();

@@ -34,6 +34,49 @@ impl Stage {
     }
 }
 
+/// The words of refusals that mean something besides being counted, whichever version of MQTT says them.
+pub mod refusal {
+    /// The client may not do this.
+    pub(crate) const NOT_AUTHORIZED: &str = "not_authorized";
+    /// Nobody that is known.
+    pub(crate) const BAD_USER_NAME_OR_PASSWORD: &str = "bad_user_name_or_password";
+    /// The client id, in MQTT 3.1.1.
+    pub(crate) const IDENTIFIER_REJECTED: &str = "identifier_rejected";
+    /// The client id, in MQTT 5.
+    pub(crate) const CLIENT_IDENTIFIER_NOT_VALID: &str = "client_identifier_not_valid";
+    /// By whoever runs the endpoint.
+    pub(crate) const BANNED: &str = "banned";
+    /// The endpoint takes nobody at present; MQTT 3.1.1 has no other word for a limit.
+    pub const SERVER_UNAVAILABLE: &str = "server_unavailable";
+    /// Later it may be taken.
+    pub(crate) const SERVER_BUSY: &str = "server_busy";
+    /// A quota of the account, or of the connection.
+    pub(crate) const QUOTA_EXCEEDED: &str = "quota_exceeded";
+    /// Too many connects.
+    pub(crate) const CONNECTION_RATE_EXCEEDED: &str = "connection_rate_exceeded";
+    /// Without a reason, in MQTT 5.
+    pub(crate) const UNSPECIFIED: &str = "unspecified_error";
+    /// A subscription, in MQTT 3.1.1, which knows no reason for that.
+    pub const SUBACK_FAILURE: &str = "suback_failure";
+
+    /// Whether it means a limit of the endpoint: the same may be taken at another time.
+    #[must_use]
+    pub fn is_limit(word: &str) -> bool {
+        matches!(word, SERVER_UNAVAILABLE | SERVER_BUSY | QUOTA_EXCEEDED | CONNECTION_RATE_EXCEEDED)
+    }
+
+    /// Whether it may mean anything, a limit of the endpoint, too.
+    #[must_use]
+    pub fn is_without_reason(word: &str) -> bool {
+        matches!(word, UNSPECIFIED | SUBACK_FAILURE)
+    }
+
+    /// Whether it means the client: who it is, or what it may do.
+    pub(crate) fn is_of_client(word: &str) -> bool {
+        matches!(word, NOT_AUTHORIZED | BAD_USER_NAME_OR_PASSWORD | IDENTIFIER_REJECTED | CLIENT_IDENTIFIER_NOT_VALID | BANNED)
+    }
+}
+
 /// Why a session ended, or never began.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -134,7 +177,7 @@ impl Failure {
     #[must_use]
     pub fn may_be_a_no(&self) -> bool {
         match self {
-            Self::Closed | Self::Disconnected("not_authorized") => true,
+            Self::Closed | Self::Disconnected(refusal::NOT_AUTHORIZED) => true,
             Self::Io(error) => is_cut(error.kind()),
             _ => false,
         }

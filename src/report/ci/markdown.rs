@@ -4,6 +4,7 @@ use crate::report::grid::{Grid, markdown_text};
 use crate::report::html::{PAGE, printable};
 use crate::report::manifest::{Manifest, Verdict};
 use crate::report::text;
+use load_metrics::ScopeName;
 use std::path::Path;
 
 /// Rows of a table, at most: a summary of GitHub's may have 1 MiB.
@@ -29,7 +30,7 @@ pub(super) fn summary(manifest: &Manifest, dir: &Path) -> String {
     }
     let folded = [
         ("Rollouts", text::rollouts(totals), totals.rollouts.len()),
-        ("Operations", text::operations(totals, "all"), totals.operations.len()),
+        ("Operations", text::operations(totals, &ScopeName::All), totals.operations.len()),
         ("Events", text::events(&manifest.events), manifest.events.len()),
         ("Errors", text::errors(totals), totals.errors.len()),
     ];

@@ -1,8 +1,7 @@
 //! Every operation in figures, and the chosen one in pictures.
 
-use super::charts;
-use super::heat;
 use super::table::{Column, Table, table};
+use super::{charts, heat, height_of};
 use crate::tui::app::App;
 use load_metrics::format::{grouped, milliseconds};
 use load_metrics::{Latency, Measure, OperationRow};
@@ -66,7 +65,7 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
         .into_iter()
         .map(|row| (row, if app.measure == Measure::Response { row.response.or(row.service) } else { row.service }))
         .collect();
-    let height = (rows.len() as u16 + 2).min(area.height / 2).max(4);
+    let height = height_of(rows.len() + 2).min(area.height / 2).max(4);
     let [upper, lower] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
     let chosen = rows.iter().position(|row| row.0.operation == app.chosen_operation());
     let is_wide = area.width >= 140;

@@ -40,7 +40,7 @@ pub fn render(frame: &mut Frame, app: &App) {
     }
     let log = if app.shows_log { LOG_HEIGHT.min(area.height / 3) } else { 0 };
     let said = said(app);
-    let height = said.len() as u16;
+    let height = height_of(said.len());
     let rows =
         [Constraint::Length(2), Constraint::Length(height), Constraint::Fill(1), Constraint::Length(log), Constraint::Length(1)];
     let [header, findings, body, log, footer] = Layout::vertical(rows).areas(area);
@@ -167,6 +167,11 @@ fn panel<'a>(frame: &mut Frame, area: Rect, app: &App, title: impl Into<Line<'a>
     let inner = block.inner(area);
     frame.render_widget(block, area);
     inner
+}
+
+/// Of so many lines; of more than any screen has, as many as there can be.
+fn height_of(lines: usize) -> u16 {
+    u16::try_from(lines).unwrap_or(u16::MAX)
 }
 
 /// A bar that is `share` full.

@@ -1,6 +1,6 @@
 //! What lies over the panels, or takes their place before the run begins.
 
-use super::{bar, panel};
+use super::{bar, height_of, panel};
 use crate::tui::app::{App, Overlay, RunState, Step};
 use crate::tui::input::{self, Mode};
 use load_metrics::StageCounts;
@@ -17,7 +17,7 @@ const HELP_WIDTH: u16 = 80;
 
 /// What is being prepared, with progress.
 pub(super) fn preparation(frame: &mut Frame, area: Rect, app: &App) {
-    let steps = app.steps.len() as u16 + 3;
+    let steps = height_of(app.steps.len() + 3);
     let [upper, lower] = Layout::vertical([Constraint::Length(steps.min(area.height / 2)), Constraint::Fill(1)]).areas(area);
     let inner = panel(frame, upper, app, "preparing ").inner(Margin::new(1, 1));
     let width = (area.width / 3).clamp(16, 50);
@@ -74,7 +74,7 @@ fn help(frame: &mut Frame, area: Rect, app: &App) {
     let mode = if app.is_finished() { Mode::Finished } else { Mode::Live };
     let bindings: Vec<_> = input::bindings(mode).collect();
     let rows = bindings.len().div_ceil(HELP_COLUMNS);
-    let inner = popup(frame, area, HELP_WIDTH, rows as u16 + 2, " keys (any key closes) ");
+    let inner = popup(frame, area, HELP_WIDTH, height_of(rows + 2), " keys (any key closes) ");
     let width = usize::from(inner.width) / HELP_COLUMNS;
     let lines = (0..rows).map(|row| {
         let cells = (0..HELP_COLUMNS).filter_map(|column| bindings.get(column * rows + row)).map(|binding| {

@@ -1,7 +1,7 @@
 //! Jobs: a row each with its S-curve, and the selected one in full.
 
-use super::charts;
 use super::table::{Column, Table, table};
+use super::{charts, height_of};
 use crate::tui::app::{App, Tab};
 use crate::tui::model::RATE_S;
 use load_metrics::format::{clock, grouped, short};
@@ -72,7 +72,7 @@ pub(super) fn render(frame: &mut Frame, area: Rect, app: &App) {
     let rows = app.rollouts();
     let shown: Vec<Row> = rows.iter().map(|(place, job)| row(app, *place, job)).collect();
     let selected = app.selected[Tab::Rollouts.index()].min(rows.len().saturating_sub(1));
-    let height = (rows.len() as u16 + 2).clamp(3, area.height / 2);
+    let height = height_of(rows.len() + 2).clamp(3, area.height / 2);
     let [upper, lower] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
     table(
         frame,

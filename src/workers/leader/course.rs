@@ -154,6 +154,7 @@ impl<'a> Course<'a> {
                 run_id: Some(jobs_id.to_owned()),
                 limit_reached: false,
                 uncreated: Vec::new(),
+                failed: None,
             };
             let host = row.facts.clone().unwrap_or_else(preflight::facts);
             let on = RunsOn { mode: Mode::Run, host, shards: row.threads, shard: Some(shard) };

@@ -208,8 +208,8 @@ async fn deliver(outbox: &Outbox, out: &Path, code: u8) -> Result<(), String> {
             files.push(outbox.file(&out.join(name)).await?);
         }
     } else if manifest.verdict == Verdict::Error {
-        let why = manifest.findings.first().cloned().unwrap_or_default();
-        outbox.say(Told::Failed { why: why.strip_prefix("failed to ").unwrap_or(&why).to_owned() }).await;
+        let why = manifest.shard.and_then(|shard| shard.failed).unwrap_or_default();
+        outbox.say(Told::Failed { why }).await;
         return Ok(());
     }
     outbox.say(Told::Ended { verdict: manifest.verdict, exit_code: code, files }).await;

@@ -46,7 +46,7 @@ impl Outbox {
     /// Tells of every second, until there are no more.
     pub(super) async fn seconds(self, mut seconds: mpsc::Receiver<KeptSecond>) {
         while let Some(KeptSecond { second, record }) = seconds.recv().await {
-            let of = record.len().div_ceil(PART_BYTES).max(1) as u32;
+            let of = parts(record.len() as u64);
             for (body, part) in record.chunks(PART_BYTES).zip(0..) {
                 self.send(Told::Second { second, part: Part { part, of } }, body).await;
             }
@@ -60,7 +60,7 @@ impl Outbox {
     pub(super) async fn file(&self, path: &Path) -> Result<SentFile, String> {
         let failed = |error: std::io::Error| format!("read {}: {error}", path.display());
         let sent = digest(path).map_err(failed)?;
-        let of = sent.bytes.div_ceil(PART_BYTES as u64).max(1) as u32;
+        let of = parts(sent.bytes);
         let mut file = File::open(path).map_err(failed)?;
         for part in 0..of {
             let mut body = Vec::with_capacity(PART_BYTES);
@@ -69,4 +69,9 @@ impl Outbox {
         }
         Ok(sent)
     }
+}
+
+/// In how many parts so many bytes are sent.
+fn parts(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(PART_BYTES as u64).max(1)).expect("no disk has room for 2^32 parts")
 }

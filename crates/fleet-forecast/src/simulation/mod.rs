@@ -18,6 +18,7 @@ use iot_jobs::{ControlError, JobId, Notification, Rejection, Reply, Request, Req
 use jobs::Jobs;
 use outages::Outages;
 use sim_units::agenda::Agenda;
+use std::ops::Range;
 use std::time::Duration;
 use thing::Thing;
 use thing_agent::Fetched;
@@ -152,6 +153,11 @@ struct File {
     fetched: Fetched,
 }
 
+/// The places of so many things.
+fn places(things: usize) -> Range<u32> {
+    0..u32::try_from(things).expect("no memory has room for 2^32 things")
+}
+
 impl<O: Observer> Simulation<O> {
     /// Nothing has happened yet.
     #[must_use]
@@ -161,7 +167,7 @@ impl<O: Observer> Simulation<O> {
         let delays = Delays::new(settings.network.clone(), settings.seed);
         let service = Service::new(&settings, delays.is_measured());
         let things = (0..fleet.names.len()).map(|place| Thing::new(&settings, place)).collect();
-        let mut first: Vec<u32> = (0..fleet.names.len() as u32).collect();
+        let mut first: Vec<u32> = places(fleet.names.len()).collect();
         first.sort_by_key(|place| std::cmp::Reverse((fleet.arrivals[*place as usize], *place)));
         let mut agenda = Agenda::new(AGENDA_BUCKET);
         for (number, cut) in settings.cuts.iter().enumerate() {
@@ -230,7 +236,7 @@ impl<O: Observer> Simulation<O> {
 
     /// Closes what is open; nothing happens after that.
     pub fn close(&mut self) {
-        for place in 0..self.things.len() as u32 {
+        for place in places(self.things.len()) {
             self.close_session(place);
         }
         self.service.meter.end(self.now);

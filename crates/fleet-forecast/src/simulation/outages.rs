@@ -1,6 +1,6 @@
 //! Times in which the endpoint does not answer.
 
-use super::{Happening, Simulation};
+use super::{Happening, Simulation, places};
 use crate::observer::{Observer, Reason};
 use crate::settings::{OutageKind, Settings};
 use iot_jobs::instant::Mono;
@@ -34,7 +34,7 @@ impl<O: Observer> Simulation<O> {
         self.outages.present = Some((until, outage.kind));
         self.agenda.add(until, Happening::OutageEnds(number));
         if outage.kind == OutageKind::Restart {
-            for place in 0..self.things.len() as u32 {
+            for place in places(self.things.len()) {
                 if self.things[place as usize].is_joined() {
                     self.lose(place, Reason::Closed, None);
                 }

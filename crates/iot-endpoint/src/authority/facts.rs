@@ -3,7 +3,7 @@
 use super::permissions::{Denial, Device, Permissions, Who};
 use super::{Authority, parts};
 use crate::identity::Presented;
-use crate::refusals::Door;
+use crate::refusals::RefusedAt;
 use crate::service::Service;
 use host::clock;
 use iot_jobs::ThingName;
@@ -155,14 +155,14 @@ impl Service {
     pub(crate) fn note_denials(
         &self,
         permissions: &mut Permissions,
-        door: Door,
+        at: RefusedAt,
         connect: Option<ConnectAttributes<'_>>,
     ) -> Option<String> {
         let mut last = None;
         for denial in permissions.take_denials() {
             let why = permissions.explain(&denial, connect);
             if let Who::Device(device) = &permissions.who {
-                self.refusals.note(door, device.client.id.as_deref().unwrap_or(&denial.name), &why);
+                self.refusals.note(at, device.client.id.as_deref().unwrap_or(&denial.name), &why);
                 self.log_denial(&device.client, &denial, &why);
             }
             last = Some(why);

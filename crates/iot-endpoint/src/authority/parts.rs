@@ -35,7 +35,7 @@ pub(super) fn parts(certificate: &X509Certificate<'_>, is_wanted: impl Fn(&str) 
         };
         found.extend(names.iter().filter_map(|name| Some((alternative(whose, name)?, alternative_value(name)?))));
     }
-    found.push(("SerialNumber".into(), certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect()));
+    found.push(("SerialNumber".into(), hex::encode(certificate.raw_serial())));
     let mut keys: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     keys.dedup();
     found.extend(keys.into_iter().map(|key| ("AvailableKeys".to_owned(), key)));

@@ -359,9 +359,9 @@ pub(crate) fn length_bytes(length: usize) -> usize {
     }
 }
 
-/// Text or data with its length before it. Neither is ever longer than a client could have sent, or than a name of the service.
+/// Text or data with its length before it: what a client has sent in such a field, or a name or a short text of the service.
 pub(crate) fn put_field(out: &mut BytesMut, field: &[u8]) {
-    out.put_u16(field.len() as u16);
+    out.put_u16(u16::try_from(field.len()).expect("what clients send and the service names fits into a field"));
     out.put_slice(field);
 }
 

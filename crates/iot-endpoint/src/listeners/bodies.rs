@@ -1,5 +1,5 @@
 //! Bodies of requests that are not verified yet. Small ones are read at once; of large ones a number is read at a time, over all connections
-//! of a door and over those of an address, and the others wait unread.
+//! of a listener and over those of an address, and the others wait unread.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -7,7 +7,7 @@ use super::mutual::TlsStream;
 use super::read_deadline::Progress;
 use crate::authority::Permissions;
 use crate::identity::Presented;
-use crate::refusals::Door;
+use crate::refusals::RefusedAt;
 use crate::service::Service;
 use ::http::{Request, Response};
 use host::clock;
@@ -78,13 +78,13 @@ impl Listener {
     fn may(&self, service: &Service, action: Action, thing: &ThingName) -> bool {
         let is_there = || service.read(|registry, _| registry.thing(thing).map(drop).map_err(|_| "the thing is not registered"));
         if let Err(why) = service.know(&self.presented, self.auto_register).and_then(|()| is_there()) {
-            service.refusals.note(Door::Https, thing.as_str(), why);
+            service.refusals.note(RefusedAt::Https, thing.as_str(), why);
             return false;
         }
         let mut permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner);
         service.refresh(&mut permissions, || Some(&self.presented), None);
         let may = permissions.may(action, thing.as_str());
-        service.note_denials(&mut permissions, Door::Https, None);
+        service.note_denials(&mut permissions, RefusedAt::Https, None);
         may
     }
 }

@@ -44,17 +44,23 @@ pub(crate) fn alpn_protocols() -> Vec<Vec<u8>> {
 }
 
 /// A listening socket, and the places for those who are not known yet.
-pub(crate) struct Door {
+pub(crate) struct GuardedListener {
     pub(crate) listener: TcpListener,
     pub(crate) strangers: Arc<Strangers>,
 }
 
 /// Accepts for ever. `by_default` is spoken where ALPN says nothing.
-pub(crate) async fn serve(door: Door, by_default: Protocol, tls: Arc<ServerConfig>, service: Arc<Service>, settings: MqttSettings) {
+pub(crate) async fn serve(
+    guarded: GuardedListener,
+    by_default: Protocol,
+    tls: Arc<ServerConfig>,
+    service: Arc<Service>,
+    settings: MqttSettings,
+) {
     let acceptor = TlsAcceptor::from(tls);
     let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Accepted { stream, place, peer } = super::accept(&door.listener, &door.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.strangers).await;
         let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
         tokio::spawn(async move {
             let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };
@@ -104,7 +110,7 @@ pub(super) async fn handshake(
         Err(_elapsed) => Some(format!("it was not over within {} s", HANDSHAKE_TIMEOUT.as_secs())),
     };
     match why {
-        Some(why) => refusals.note(refusals::Door::Handshake, &peer.to_string(), &why),
+        Some(why) => refusals.note(refusals::RefusedAt::Handshake, &peer.to_string(), &why),
         None => tracing::debug!(%peer, "a client closed its connection during the TLS handshake"),
     }
     None

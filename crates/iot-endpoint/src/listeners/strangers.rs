@@ -1,5 +1,5 @@
-//! Connections of clients that are not known yet: no certificate was verified, nor a signature. A door has a number of places for them; when
-//! all are taken, who keeps the endpoint waiting loses its place to who comes next. Whoever is known needs none.
+//! Connections of clients that are not known yet: no certificate was verified, nor a signature. A listener has a number of places for them;
+//! when all are taken, who keeps the endpoint waiting loses its place to who comes next. Whoever is known needs none.
 
 use futures_util::task::AtomicWaker;
 use host::clock;
@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Places of one door, where there are descriptors enough.
+/// Places of one listener, where there are descriptors enough.
 const PLACES_MAX: usize = 1024;
 /// The least there are.
 const PLACES_MIN: usize = 16;
-/// What part of the process's descriptors the places of one door may take: three doors leave more than half of them to those who are known.
+/// What part of the process's descriptors the places of one listener may take: three of them leave more than half to those who are known.
 const DESCRIPTORS_PART: u64 = 8;
 /// How long a client that has said nothing, or nothing since its handshake, keeps its place when others want it.
 const SILENCE_MAX: Duration = Duration::from_millis(300);
@@ -34,7 +34,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// In the place of an instant: it does not wait for its client.
 const NOT_WAITING: u64 = u64::MAX;
 
-/// The places of one door.
+/// The places of one listener.
 pub(crate) struct Strangers {
     max: usize,
     places: Mutex<Places>,

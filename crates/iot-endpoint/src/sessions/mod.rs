@@ -2,7 +2,7 @@
 //! and what is kept for clients that are away.
 
 mod delivery;
-mod hearers;
+mod subscribers;
 
 pub(super) use delivery::{Delayed, Delivery, LateAnswer};
 
@@ -13,7 +13,6 @@ use super::broker::retained::Retained;
 use super::broker::stored::{Drawn, Stored};
 use super::broker::subscriptions::{Subscriptions, WantedNotifications};
 use super::identity::{ClientId, Identity};
-use hearers::Hearers;
 use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
 use jobs_engine::engine::HeardNamespace;
@@ -23,6 +22,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use subscribers::Subscribers;
 use tokio::sync::{Notify, mpsc};
 
 /// Deliveries that may wait for a session's task. A session that is further behind is slow, and is disconnected.
@@ -107,7 +107,7 @@ struct Inner {
     epoch: Epoch,
     is_stopping: bool,
     by_client: HashMap<ClientId, Entry>,
-    hearers: Hearers,
+    subscribers: Subscribers,
     retained: Retained,
     /// Of sessions whose clients are away.
     deadlines: BTreeSet<(Mono, ClientId)>,
@@ -166,7 +166,7 @@ impl Sessions {
             }
             before => {
                 will = before.and_then(|(_, mut stored, _)| stored.will.take()).map(|(_, will)| will);
-                concerned = inner.hearers.remove(client);
+                concerned = inner.subscribers.remove(client);
                 let stored = (!expiry.is_zero()).then(|| Box::new(Stored::new(version, &self.budget)));
                 (epoch, stored, Default::default())
             }
@@ -236,7 +236,7 @@ impl Sessions {
         }
         entry.own = subscriptions.notification_interest(client.as_str());
         entry.own_namespaces = subscriptions.namespace_interest(client.as_str()).into();
-        let mut concerned = inner.hearers.set(client, subscriptions);
+        let mut concerned = inner.subscribers.set(client, subscriptions);
         concerned.extend(client.thing());
         concerned
     }
@@ -245,20 +245,20 @@ impl Sessions {
     pub(super) fn interest(&self, thing: &ThingName) -> WantedNotifications {
         let inner = self.lock();
         let own = inner.by_client.get(thing.as_str()).map(|entry| entry.own).unwrap_or_default();
-        own.or(inner.hearers.interest(thing))
+        own.or(inner.subscribers.interest(thing))
     }
 
     /// The namespaces of which sessions want to hear for a thing that they name.
     pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<HeardNamespace> {
         let inner = self.lock();
-        let mut interest = inner.hearers.namespace_interest(thing);
+        let mut interest = inner.subscribers.namespace_interest(thing);
         interest.extend(inner.by_client.get(thing.as_str()).into_iter().flat_map(|entry| entry.own_namespaces.iter().cloned()));
         interest
     }
 
     /// What sessions want to hear of every thing.
     pub(super) fn observed(&self) -> (WantedNotifications, Vec<HeardNamespace>) {
-        self.lock().hearers.observed()
+        self.lock().subscribers.observed()
     }
 
     /// Sends a thing's notification to whoever may have subscribed to it, never waiting for anybody: a session that does not keep up is
@@ -266,7 +266,7 @@ impl Sessions {
     pub(super) fn notify(&self, thing: &ThingName, message: &Arc<Message>) {
         let mut inner = self.lock();
         inner.push(thing.as_str(), message);
-        for client in inner.hearers.of_thing(thing) {
+        for client in inner.subscribers.of_thing(thing) {
             inner.push(client.as_str(), message);
         }
     }
@@ -384,7 +384,7 @@ impl Inner {
     /// Returns the things of which others hear than before.
     fn forget(&mut self, client: &ClientId) -> Vec<ThingName> {
         self.by_client.remove(client);
-        let mut concerned = self.hearers.remove(client);
+        let mut concerned = self.subscribers.remove(client);
         concerned.extend(client.thing());
         concerned
     }
@@ -398,7 +398,7 @@ impl Inner {
             Link::Dismissed(_) => {}
             Link::Away => drop(self.by_client.remove(client)),
         }
-        self.hearers.remove(client);
+        self.subscribers.remove(client);
         if let Some(at) = deadline {
             self.deadlines.remove(&(at, client.clone()));
         }
@@ -436,7 +436,7 @@ impl Inner {
     fn route(&mut self, message: &Arc<Message>, from: Option<&ClientId>) {
         let by_client = &self.by_client;
         let is_up = |client: &ClientId| by_client.get(client).is_some_and(|entry| matches!(entry.link, Link::Up(_)));
-        for client in self.hearers.takers(message, from, is_up) {
+        for client in self.subscribers.takers(message, from, is_up) {
             self.push(client.as_str(), message);
         }
     }

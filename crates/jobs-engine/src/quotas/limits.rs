@@ -110,6 +110,15 @@ quotas! {
 }
 
 impl QuotaName {
+    /// The rate that a call of an operation of the jobs control plane counts for.
+    #[must_use]
+    pub fn of_jobs_call(operation: &str) -> Self {
+        match operation {
+            "CreateJob" => Self::CreateJobPerSecond,
+            _ => Self::ControlPlanePerSecond,
+        }
+    }
+
     /// The rate that a call of an operation of the registry counts for.
     #[must_use]
     pub fn of_registry_call(operation: &str) -> Self {

@@ -127,9 +127,7 @@ impl Meters {
 
     /// Whether the account may make one more call of an operation of the jobs control plane.
     pub fn control_plane(&self, operation: &'static str, now: Mono) -> bool {
-        let is_create = operation == "CreateJob";
-        let rate = if is_create { self.quotas.create_job_per_second } else { self.quotas.control_plane_per_second };
-        self.operation(operation, rate, now)
+        self.operation(operation, self.quotas.get(QuotaName::of_jobs_call(operation)), now)
     }
 
     /// Whether the account may make one more call of an operation on things, groups, types, certificates and policies.
@@ -183,6 +181,8 @@ mod tests {
         assert_eq!(count(|| meters.control_plane("CreateJob", START)), 10);
         assert_eq!(count(|| meters.control_plane("DescribeJob", START)), 10, "each operation has its own");
         assert_eq!(count(|| meters.registry("CreateThing", START)), 10_000);
+        let meters = Meters::new(Quotas { create_job_per_second: Some(3), control_plane_per_second: Some(7), ..Quotas::default() });
+        assert_eq!(["CreateJob", "CancelJob"].map(|operation| count(|| meters.control_plane(operation, START))), [3, 7]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reason codes of MQTT 5 in words that an errors table can count (MQTT 5 section 2.4; those AWS uses: PROTOCOL 13.6).
 
+use crate::error::refusal;
+
 /// Codes from here on are failures.
 pub(super) const FAILURES: u8 = 0x80;
 
@@ -7,17 +9,17 @@ pub(super) const FAILURES: u8 = 0x80;
 pub(super) fn words(code: u8) -> &'static str {
     match code {
         0x00 => "normal_disconnection",
-        0x80 => "unspecified_error",
+        0x80 => refusal::UNSPECIFIED,
         0x81 => "malformed_packet",
         0x82 => "protocol_error",
         0x83 => "implementation_specific_error",
         0x84 => "unsupported_protocol_version",
-        0x85 => "client_identifier_not_valid",
-        0x86 => "bad_user_name_or_password",
-        0x87 => "not_authorized",
-        0x88 => "server_unavailable",
-        0x89 => "server_busy",
-        0x8a => "banned",
+        0x85 => refusal::CLIENT_IDENTIFIER_NOT_VALID,
+        0x86 => refusal::BAD_USER_NAME_OR_PASSWORD,
+        0x87 => refusal::NOT_AUTHORIZED,
+        0x88 => refusal::SERVER_UNAVAILABLE,
+        0x89 => refusal::SERVER_BUSY,
+        0x8a => refusal::BANNED,
         0x8b => "server_shutting_down",
         0x8c => "bad_authentication_method",
         0x8d => "keep_alive_timeout",
@@ -30,7 +32,7 @@ pub(super) fn words(code: u8) -> &'static str {
         0x94 => "topic_alias_invalid",
         0x95 => "packet_too_large",
         0x96 => "message_rate_too_high",
-        0x97 => "quota_exceeded",
+        0x97 => refusal::QUOTA_EXCEEDED,
         0x98 => "administrative_action",
         0x99 => "payload_format_invalid",
         0x9a => "retain_not_supported",
@@ -38,7 +40,7 @@ pub(super) fn words(code: u8) -> &'static str {
         0x9c => "use_another_server",
         0x9d => "server_moved",
         0x9e => "shared_subscriptions_not_supported",
-        0x9f => "connection_rate_exceeded",
+        0x9f => refusal::CONNECTION_RATE_EXCEEDED,
         0xa0 => "maximum_connect_time",
         0xa1 => "subscription_identifiers_not_supported",
         0xa2 => "wildcard_subscriptions_not_supported",

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 on the wire: rumqttc's codec, and what it lets pass or cannot say.
 
 use super::packet::{ConnAck, Connect, PACKET_BYTES_MAX, Packet, Publish, SubAck, unexpected};
-use crate::error::Failure;
+use crate::error::{Failure, refusal};
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet as Read, SubscribeFilter, SubscribeReasonCode};
 use rumqttc::mqttbytes::{self, QoS};
@@ -28,7 +28,8 @@ fn translate(first: u8, packet: Read) -> Result<Packet, Failure> {
         Read::PubAck(ack) => Packet::PubAck { id: ack.pkid, refusal: None },
         Read::SubAck(ack) => {
             // The only failure MQTT 3.1.1 knows.
-            let refused = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Failure).then_some("suback_failure");
+            let refused =
+                |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Failure).then_some(refusal::SUBACK_FAILURE);
             Packet::SubAck(SubAck::new(ack.pkid, ack.return_codes.iter().map(refused)))
         }
         Read::UnsubAck(_) => Packet::Other,
@@ -46,10 +47,10 @@ fn accepted(code: ConnectReturnCode) -> Result<(), Failure> {
     match code {
         ConnectReturnCode::Success => Ok(()),
         ConnectReturnCode::RefusedProtocolVersion => Err(Failure::Refused("unacceptable_protocol_version")),
-        ConnectReturnCode::BadClientId => Err(Failure::Refused("identifier_rejected")),
-        ConnectReturnCode::ServiceUnavailable => Err(Failure::Refused("server_unavailable")),
-        ConnectReturnCode::BadUserNamePassword => Err(Failure::Refused("bad_user_name_or_password")),
-        ConnectReturnCode::NotAuthorized => Err(Failure::Refused("not_authorized")),
+        ConnectReturnCode::BadClientId => Err(Failure::Refused(refusal::IDENTIFIER_REJECTED)),
+        ConnectReturnCode::ServiceUnavailable => Err(Failure::Refused(refusal::SERVER_UNAVAILABLE)),
+        ConnectReturnCode::BadUserNamePassword => Err(Failure::Refused(refusal::BAD_USER_NAME_OR_PASSWORD)),
+        ConnectReturnCode::NotAuthorized => Err(Failure::Refused(refusal::NOT_AUTHORIZED)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::bodies::{Bodies, SMALL_BYTES_MAX};
 use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
 use super::mqtt::MqttSettings;
-use super::mutual::{Door, TlsStream, handshake};
+use super::mutual::{GuardedListener, TlsStream, handshake};
 use super::read_deadline::Progress;
 use super::strangers::Place;
 use super::websocket;
@@ -55,13 +55,13 @@ pub(crate) struct ApiSettings {
 }
 
 /// Accepts for ever.
-pub(crate) async fn serve(door: Door, tls: Arc<ServerConfig>, service: Arc<Service>, settings: Arc<ApiSettings>) {
+pub(crate) async fn serve(guarded: GuardedListener, tls: Arc<ServerConfig>, service: Arc<Service>, settings: Arc<ApiSettings>) {
     let acceptor = TlsAcceptor::from(tls);
     let connections = Arc::new(Semaphore::new(http::CONNECTIONS_MAX));
     let bodies = Arc::new(Bodies::default());
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let Accepted { stream, place, peer } = super::accept(&door.listener, &door.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.strangers).await;
         let (acceptor, connection) = (acceptor.clone(), Arc::new(connection));
         let (service, settings, bodies) = (Arc::clone(&service), Arc::clone(&settings), Arc::clone(&bodies));
         tokio::spawn(async move {

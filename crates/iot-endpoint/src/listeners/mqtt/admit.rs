@@ -6,7 +6,7 @@ use crate::broker::filter;
 use crate::broker::message::Will;
 use crate::broker::packet::{Connect, Reason};
 use crate::identity::{Identity, Presented, Refusal};
-use crate::refusals::Door;
+use crate::refusals::RefusedAt;
 use crate::service::Service;
 use iot_jobs::limits;
 use iot_policy::{Action, ConnectAttributes};
@@ -39,7 +39,7 @@ pub(super) fn admit(
     settings: MqttSettings,
 ) -> Result<Admitted, Refused> {
     let refused = |reason, why: &str| {
-        service.refusals.note(Door::Connect, &connect.client_id, why);
+        service.refusals.note(RefusedAt::Connect, &connect.client_id, why);
         Refused { reason, why: why.to_owned() }
     };
     check(connect).map_err(|(reason, why)| refused(Some(reason), why))?;
@@ -59,7 +59,7 @@ pub(super) fn admit(
     if may_connect(&identity, &mut permissions, asked, connect.will.as_deref()) {
         return Ok(Admitted { identity, permissions });
     }
-    let why = service.note_denials(&mut permissions, Door::Connect, Some(asked)).unwrap_or_default();
+    let why = service.note_denials(&mut permissions, RefusedAt::Connect, Some(asked)).unwrap_or_default();
     Err(Refused { reason: Some(Reason::NotAuthorized), why })
 }
 

@@ -13,16 +13,16 @@ fn ms(ms: u64) -> Mono {
     START + Duration::from_millis(ms)
 }
 
-fn door() -> Arc<Strangers> {
+fn strangers() -> Arc<Strangers> {
     Strangers::new(0)
 }
 
-/// A door whose places are taken by clients of one address that are silent from `START` on.
+/// A listener whose places are taken by clients of one address that are silent from `START` on.
 fn full(last: u8) -> (Arc<Strangers>, Vec<Place>) {
-    let door = door();
-    let places = (0..PLACES).map(|_| door.try_admit(address(last), START).expect("a place")).collect::<Vec<_>>();
+    let strangers = strangers();
+    let places = (0..PLACES).map(|_| strangers.try_admit(address(last), START).expect("a place")).collect::<Vec<_>>();
     places.iter().for_each(|place| place.stranger.begin_pause(START));
-    (door, places)
+    (strangers, places)
 }
 
 #[test]
@@ -43,18 +43,18 @@ fn who_keeps_the_endpoint_waiting_loses_its_place() {
     ];
     for (name, state, of_the_same_address, of_another) in states {
         for (newcomer, expected) in [(1, of_the_same_address), (2, of_another)] {
-            let (door, places) = full(1);
+            let (strangers, places) = full(1);
             places.iter().for_each(|place| state(&place.stranger));
-            let found = (0..20_000).step_by(50).find(|at| door.try_admit(address(newcomer), ms(*at)).is_some());
+            let found = (0..20_000).step_by(50).find(|at| strangers.try_admit(address(newcomer), ms(*at)).is_some());
             assert_eq!(found.map(Duration::from_millis), expected, "{name}, a client of address {newcomer}");
-            assert_eq!(door.turned_away(), u64::from(expected.is_some()));
+            assert_eq!(strangers.turned_away(), u64::from(expected.is_some()));
         }
     }
 }
 
 #[test]
 fn the_silent_go_first_and_the_slowest_of_them_before_others() {
-    let (door, places) = full(1);
+    let (strangers, places) = full(1);
     for (n, place) in places.iter().enumerate() {
         place.stranger.end_pause();
         place.stranger.begin_pause(ms(100 * (PLACES - n) as u64));
@@ -64,32 +64,32 @@ fn the_silent_go_first_and_the_slowest_of_them_before_others() {
     let mut order = Vec::new();
     let newcomers: Vec<Place> = (0..PLACES)
         .map(|_| {
-            let newcomer = door.try_admit(address(1), ms(60_000)).expect("a place");
+            let newcomer = strangers.try_admit(address(1), ms(60_000)).expect("a place");
             order.extend(places.iter().position(|place| gone(place) && !place.stranger.has_left.swap(true, Ordering::Relaxed)));
             newcomer
         })
         .collect();
     let slowest_first = |range: std::ops::Range<usize>| range.rev();
     assert!(order.iter().copied().eq(slowest_first(0..PLACES / 2).chain(slowest_first(PLACES / 2..PLACES))), "{order:?}");
-    assert!(door.try_admit(address(1), ms(60_000)).is_none(), "the newcomers were not waited for yet");
+    assert!(strangers.try_admit(address(1), ms(60_000)).is_none(), "the newcomers were not waited for yet");
     drop(newcomers);
-    assert!(door.lock().taken.is_empty() && door.lock().by_address.is_empty(), "nobody is remembered who has gone");
+    assert!(strangers.lock().taken.is_empty() && strangers.lock().by_address.is_empty(), "nobody is remembered who has gone");
 }
 
 #[test]
 fn who_is_known_needs_no_place() {
-    let (door, places) = full(1);
+    let (strangers, places) = full(1);
     places[3].leave();
     assert!(places[3].is_known());
-    let newcomer = door.try_admit(address(1), START).expect("the place that was left");
-    assert!(door.try_admit(address(1), START).is_none());
+    let newcomer = strangers.try_admit(address(1), START).expect("the place that was left");
+    assert!(strangers.try_admit(address(1), START).is_none());
     drop(newcomer);
-    assert!(door.try_admit(address(1), START).is_some());
-    assert_eq!(door.turned_away(), 0);
+    assert!(strangers.try_admit(address(1), START).is_some());
+    assert_eq!(strangers.turned_away(), 0);
 }
 
 fn watched() -> (Place, Watched<DuplexStream>, DuplexStream) {
-    let place = door().try_admit(address(1), START).expect("a place");
+    let place = strangers().try_admit(address(1), START).expect("a place");
     let (stream, client) = duplex(64);
     let watched = place.watch(stream);
     (place, watched, client)

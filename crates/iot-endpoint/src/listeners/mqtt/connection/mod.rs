@@ -12,7 +12,7 @@ use crate::broker::v3;
 use crate::identity::Identity;
 use crate::listeners::http::new_request_id;
 use crate::listeners::linger::linger;
-use crate::refusals::Door;
+use crate::refusals::RefusedAt;
 use crate::request_log::Answered;
 use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
@@ -337,7 +337,7 @@ impl<C: Carrier> Connection<'_, C> {
     }
 
     fn note_denials(&mut self) {
-        self.service.note_denials(self.session.permissions(), Door::Mqtt, None);
+        self.service.note_denials(self.session.permissions(), RefusedAt::Mqtt, None);
     }
 
     /// What was written to `out` has left.

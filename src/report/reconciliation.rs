@@ -1,4 +1,4 @@
-//! The audit of a finished run: the things' ledger (`executions.csv`) against the service's, joined by thing, job and execution number,
+//! The reconciliation of a finished run: the things' ledger (`executions.csv`) against the service's, joined by thing, job and execution number,
 //! field by field.
 //!
 //! What is compared: that both sides know the same executions; `status`; `queued_ms`; that every version has one end at most and every
@@ -34,9 +34,9 @@ pub struct Difference {
     pub service: String,
 }
 
-/// What came of the audit at the end of a run.
+/// What came of the reconciliation at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditTotals {
+pub struct ReconciliationTotals {
     pub differences: u64,
     /// How many of the findings of the run, the last ones, tell of them.
     pub findings: usize,
@@ -107,7 +107,7 @@ impl ServiceSide {
 ///
 /// # Errors
 /// When a file cannot be read, or a row of it is damaged: with the line.
-pub fn audit(dir: &Path, origin: Mono) -> Result<Option<Vec<Difference>>, ReportError> {
+pub fn reconcile(dir: &Path, origin: Mono) -> Result<Option<Vec<Difference>>, ReportError> {
     let ledger = dir.join(SERVICE_LEDGER);
     if !ledger.exists() {
         return Ok(None);
@@ -206,7 +206,7 @@ mono_ns,thing,job,execution_number,version,status,event,subscribed
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(tables::EXECUTIONS), executions).unwrap();
         fs::write(dir.path().join(SERVICE_LEDGER), ledger).unwrap();
-        let differences = audit(dir.path(), Mono(1_000_000_000)).unwrap().unwrap();
+        let differences = reconcile(dir.path(), Mono(1_000_000_000)).unwrap().unwrap();
         differences.iter().map(|difference| format!("{}/{}", difference.thing, difference.field)).collect()
     }
 
@@ -257,10 +257,10 @@ mono_ns,thing,job,execution_number,version,status,event,subscribed
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(tables::EXECUTIONS), EXECUTIONS.replace("SUCCEEDED,2", "SUCCEEDED,two")).unwrap();
         fs::write(dir.path().join(SERVICE_LEDGER), LEDGER).unwrap();
-        let message = audit(dir.path(), Mono(0)).unwrap_err().to_string();
+        let message = reconcile(dir.path(), Mono(0)).unwrap_err().to_string();
         assert!(message.contains("executions.csv") && message.contains("line: 2"), "{message}");
         fs::write(dir.path().join(SERVICE_LEDGER), LEDGER.replace("QUEUED,head", "QUEUED,haed")).unwrap();
-        let message = audit(dir.path(), Mono(0)).unwrap_err().to_string();
+        let message = reconcile(dir.path(), Mono(0)).unwrap_err().to_string();
         assert!(message.contains("service_ledger.csv: line 3"), "{message}");
     }
 }

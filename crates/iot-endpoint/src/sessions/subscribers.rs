@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const ANY_THING: &str = "*";
 
 #[derive(Default)]
-pub(super) struct Hearers {
+pub(super) struct Subscribers {
     /// Subscriptions of the few clients that have any to topics that others publish to, or to those of things of other names.
     routed: BTreeMap<ClientId, Subscriptions>,
     /// Who subscribed to topics of a thing of another name.
@@ -22,7 +22,7 @@ pub(super) struct Hearers {
     turn: usize,
 }
 
-impl Hearers {
+impl Subscribers {
     /// What a client is subscribed to from now on. Returns the things of other names that it heard or hears.
     pub(super) fn set(&mut self, client: &ClientId, subscriptions: &Subscriptions) -> Vec<ThingName> {
         let mut concerned = self.remove(client);
@@ -136,22 +136,22 @@ mod tests {
 
     #[test]
     fn a_client_hears_things_of_other_names_by_their_names_or_by_a_wildcard() {
-        let mut hearers = Hearers::default();
+        let mut subscribers = Subscribers::default();
         let [gateway, watcher] = ["gateway", "watcher"].map(ClientId::new);
         let things = ["a", "b"].map(|name| ThingName::new(name).unwrap());
         let concerned =
-            hearers.set(&gateway, &subscribed(&["$aws/things/a/jobs/notify-next", "$aws/things/gateway/jobs/#", "x/y"]));
+            subscribers.set(&gateway, &subscribed(&["$aws/things/a/jobs/notify-next", "$aws/things/gateway/jobs/#", "x/y"]));
         assert_eq!(concerned, [things[0].clone()], "its own go another way");
-        assert_eq!(hearers.of_thing(&things[0]), std::slice::from_ref(&gateway));
-        assert!(hearers.of_thing(&things[1]).is_empty());
-        let interest = hearers.interest(&things[0]);
-        assert!(interest.notify_next && !interest.notify && hearers.observed().0 == WantedNotifications::default());
-        hearers.set(&watcher, &subscribed(&["$aws/things/+/jobs/notify"]));
-        assert_eq!(hearers.of_thing(&things[1]), std::slice::from_ref(&watcher));
-        assert!(hearers.observed().0.notify && !hearers.observed().0.notify_next);
-        assert_eq!(hearers.set(&gateway, &subscribed(&[])), [things[0].clone()]);
-        assert_eq!(hearers.of_thing(&things[0]), std::slice::from_ref(&watcher));
-        hearers.remove(&watcher);
-        assert!(hearers.routed.is_empty() && hearers.by_thing.is_empty() && hearers.observers.is_empty());
+        assert_eq!(subscribers.of_thing(&things[0]), std::slice::from_ref(&gateway));
+        assert!(subscribers.of_thing(&things[1]).is_empty());
+        let interest = subscribers.interest(&things[0]);
+        assert!(interest.notify_next && !interest.notify && subscribers.observed().0 == WantedNotifications::default());
+        subscribers.set(&watcher, &subscribed(&["$aws/things/+/jobs/notify"]));
+        assert_eq!(subscribers.of_thing(&things[1]), std::slice::from_ref(&watcher));
+        assert!(subscribers.observed().0.notify && !subscribers.observed().0.notify_next);
+        assert_eq!(subscribers.set(&gateway, &subscribed(&[])), [things[0].clone()]);
+        assert_eq!(subscribers.of_thing(&things[0]), std::slice::from_ref(&watcher));
+        subscribers.remove(&watcher);
+        assert!(subscribers.routed.is_empty() && subscribers.by_thing.is_empty() && subscribers.observers.is_empty());
     }
 }
