@@ -254,12 +254,31 @@ fn code(file: &Path) -> Vec<(usize, String)> {
     lines.filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(n, line)| (n + 1, line.to_owned())).collect()
 }
 
-/// Whether `word` stands in `line` as a path of its own, not as a part of another name.
+/// Whether `word` stands in `line` as a path of its own, not as a part of another name, or in a list behind its path.
 fn names(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
+    let is_there = line.match_indices(word).any(|(at, _)| {
         let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
         edge(line[..at].chars().next_back()) && edge(line[at + word.len()..].chars().next())
-    })
+    });
+    let listed = |(path, last): (&str, &str)| {
+        let list = line.split_once(&format!("{path}::{{")).map(|(_, list)| list);
+        list.is_some_and(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|name| name == last))
+    };
+    is_there || word.rsplit_once("::").is_some_and(listed)
+}
+
+#[test]
+fn a_name_is_seen_alone_and_in_a_list() {
+    for (line, is_named) in [
+        ("use crate::report;", true),
+        ("use crate::{exit, report};", true),
+        ("crate::report::open()", true),
+        ("use crate::{exit, reporter};", false),
+        ("use crate::reporter;", false),
+        ("use other::{exit, report};", false),
+    ] {
+        assert_eq!(names(line, "crate::report"), is_named, "{line}");
+    }
 }
 
 #[test]
