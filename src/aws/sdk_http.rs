@@ -11,7 +11,6 @@ use aws_smithy_types::body::SdkBody;
 use http::header::HOST;
 use http::{HeaderValue, Response, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use std::error::Error;
 use std::time::Duration;
 
 /// Where the SDK names none: to be connected, name lookup and TLS included; and from there to the whole answer.
@@ -65,10 +64,8 @@ impl Connector {
             Ok((server.authority, sender))
         };
         let (authority, mut sender) = within(self.connect_timeout, "connection", &uri, connect).await?;
-        let user = |error: Box<dyn Error + Send + Sync>| ConnectorError::user(error);
-        *request.uri_mut() =
-            uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|error| user(Box::new(error)))?;
-        let host = HeaderValue::from_str(&authority).map_err(|error| user(Box::new(error)))?;
+        *request.uri_mut() = uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
+        let host = HeaderValue::from_str(&authority).map_err(|error| ConnectorError::user(error.into()))?;
         request.headers_mut().entry(HOST).or_insert(host);
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
