@@ -6,6 +6,7 @@
 #![cfg_attr(not(feature = "nats"), expect(dead_code, unused_imports, reason = "some of it is for workers alone"))]
 
 pub mod aws;
+mod aws_quotas;
 pub mod billing;
 pub mod capacity;
 pub mod check;
@@ -20,11 +21,18 @@ pub mod logging;
 pub mod merge;
 pub mod preflight;
 pub mod report;
+mod results_folder;
 pub mod roster;
 pub mod run;
+mod samples;
 pub mod scenario;
 pub mod slice;
+mod stop;
 mod tail;
+mod timestamp;
 pub mod tui;
+mod user_folder;
+mod verdict;
 #[cfg(feature = "nats")]
 pub mod workers;
+pub mod workload;

@@ -8,6 +8,8 @@ use std::fs;
 const DESCRIPTOR_RESERVE: u64 = 100;
 /// Memory to leave for the rest of the host.
 const MEMORY_RESERVE_BYTES: u64 = 256 << 20;
+/// A core is not planned to be busier: above it things run late.
+pub const CORE_SHARE: f64 = 0.7;
 
 /// What a run needs of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! The results folder of a run: where it is, what is in it first, and the link to the newest.
 
-use super::timestamp::{rfc3339, stamp};
-use super::user_folder::here_or_users;
 use crate::preflight::HostFacts;
 use crate::report::{Manifest, Mode, ReportError, ResultsWriter, ShardTotals, Totals, Verdict};
 use crate::roster::Roster;
 use crate::scenario::plan::Plan;
 use crate::slice::Slice;
+use crate::timestamp::{rfc3339, stamp};
+use crate::user_folder::here_or_users;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io;

@@ -1,17 +1,20 @@
 //! Being asked to stop: Ctrl-C, SIGTERM, a key of the dashboard, or its terminal closing.
 
-use super::ui::Stops;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Whether whoever started this process wants it to outlive its terminal, as `nohup` does.
-pub(super) fn ignores_hangup() -> bool {
+pub(crate) fn ignores_hangup() -> bool {
     let hangup = 1 << (SignalKind::hangup().as_raw_value() - 1);
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     status.is_ok_and(|status| status.sigign & hangup != 0)
 }
+
+/// Wishes of somebody at the dashboard to stop the run.
+pub(crate) type Stops = mpsc::UnboundedReceiver<()>;
 
 /// From its making on, the process ends by its own decision.
 pub(crate) struct StopRequests {

@@ -14,7 +14,7 @@ const PROGRAM: &str = "fleetsim";
 ///
 /// # Errors
 /// Why there is none, for people.
-pub(super) fn here_or_users(here: &Path, flags: &str) -> Result<PathBuf, String> {
+pub(crate) fn here_or_users(here: &Path, flags: &str) -> Result<PathBuf, String> {
     choose(here, data_home().as_deref(), flags)
 }
 

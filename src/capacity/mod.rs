@@ -13,10 +13,13 @@ pub use step::Timing;
 
 use crate::exit;
 use crate::report::{self, CapacityEnd, CapacityFolder, CapacityRecord, CapacityRow, PlotNotes, Question, ReportError};
+use crate::results_folder::results_root;
 use crate::roster::Roster;
-use crate::run::{JobsAfterwards, Outlets, RunOptions, StopRequests, UiKind, results_root, rfc3339, run_step, runtime, stamp};
+use crate::run::{JobsAfterwards, Outlets, RunOptions, UiKind, run_step, runtime};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::scenario::{Source, Value};
+use crate::stop::StopRequests;
+use crate::timestamp::{rfc3339, stamp};
 use ceiling::{Ceiling, ceiling};
 use host::clock;
 use iot_endpoint::quotas::QuotasChoice;

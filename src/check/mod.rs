@@ -16,7 +16,7 @@ pub use causes::Cause;
 pub use policy::{PolicyDenial, PolicyReport, denied_to_device};
 pub use production::Production;
 pub use quotas::{QuotaRow, QuotaState};
-pub use sizing::{CORE_SHARE, Calibration, Performance, Resource, Sizing};
+pub use sizing::{Calibration, Performance, Resource, Sizing};
 
 use crate::billing::{Bill, BilledUnits, Prices};
 use crate::exit;
@@ -25,20 +25,10 @@ use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use fleet_forecast::Demand;
 use iot_endpoint::DevicePolicy;
-use iot_endpoint::quotas::{QuotaSheet, QuotasChoice};
-use jobs_engine::quotas::Quotas;
+use iot_endpoint::quotas::QuotaSheet;
 use load_metrics::format::{clock, grouped};
 use serde::Serialize;
 use std::time::Duration;
-
-/// What an AWS account may do by default.
-///
-/// # Panics
-/// Never: the quotas are embedded.
-#[must_use]
-pub fn account_quotas() -> Quotas {
-    QuotasChoice::Aws.load().expect("the quotas of AWS are embedded")
-}
 
 /// What is checked, and against what.
 pub struct Subject<'a> {

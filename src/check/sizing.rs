@@ -1,12 +1,10 @@
 //! How many machines like this one a scenario needs: arithmetic on what a small run took of one.
 
-use crate::preflight::{HostFacts, Need, room};
+use crate::preflight::{CORE_SHARE, HostFacts, Need, room};
 use fleet_forecast::Demand;
 use jobs_engine::quotas::QuotaName;
 use serde::{Deserialize, Serialize};
 
-/// A core is not planned to be busier: above it things run late.
-pub const CORE_SHARE: f64 = 0.7;
 const GIB: f64 = (1u64 << 30) as f64;
 /// CPU time is told in hundredths of a second: less than this is too coarse to divide by.
 const CPU_MIN_S: f64 = 0.05;

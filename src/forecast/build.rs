@@ -2,15 +2,15 @@
 
 use super::ForecastError;
 use crate::roster::Roster;
-use crate::run::cohorts;
-use crate::run::events;
-use crate::run::jobs::groups::{GroupNames, TargetGroups};
-use crate::run::jobs::rollouts::create_job;
-use crate::run::starts::starts;
 use crate::scenario::plan::{
     ArtifactPlan, CohortPlan, EndPlan, EndWhen, EventKind, EventPlan, Plan, RolloutPlan, RolloutStart, Tamper, TargetPlan,
     Transport,
 };
+use crate::workload::agents;
+use crate::workload::events;
+use crate::workload::groups::{GroupNames, TargetGroups};
+use crate::workload::jobs::create_job;
+use crate::workload::starts::starts;
 use fleet_forecast::{
     Cohort, End, EndpointOutage, Enforcement, FileFault, Fleet, Job, JobFile, JobStart, Network, OutageKind, Protocol,
     ServiceSettings, Settings,
@@ -88,7 +88,7 @@ pub(super) fn uncapped(mut settings: Settings) -> Settings {
 }
 
 fn fleet(plan: &Plan, roster: &Roster) -> Fleet {
-    let agents = cohorts::agents(plan, roster);
+    let agents = agents::agents(plan, roster);
     Fleet {
         names: Arc::clone(roster.names()),
         cohort_of: roster.cohorts().to_vec(),
@@ -111,7 +111,7 @@ fn cohort_of(plan: &Plan, cohort: &CohortPlan, agent: Arc<AgentSettings>) -> Coh
         reconnect: session.reconnect,
         connects_in_progress: cohort.connect.map(|connect| connect.in_progress),
         telemetry: plan.telemetry.clone().filter(|_| !session.transport.is_http()).map(Arc::new),
-        faults: cohorts::connection_faults(&plan.behaviors[&cohort.behavior]),
+        faults: agents::connection_faults(&plan.behaviors[&cohort.behavior]),
         verifies_signature: cohort.verify_signature,
     }
 }

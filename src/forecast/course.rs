@@ -3,9 +3,9 @@
 use super::ForecastError;
 use super::observe::{News, Recording};
 use crate::roster::Roster;
-use crate::run::cohorts::place_of_transport;
-use crate::run::events;
 use crate::scenario::plan::Plan;
+use crate::workload::agents::place_of_transport;
+use crate::workload::events;
 use fleet_forecast::{Demand, Progress, Settings, Simulation};
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;

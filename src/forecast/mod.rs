@@ -12,12 +12,12 @@ use crate::billing::BilledUnits;
 use crate::exit;
 use crate::preflight;
 use crate::report::{self, ForecastTotals, Mode, ReportError, ResultsWriter, RolloutTotals};
+use crate::results_folder::{self, RunsOn};
 use crate::roster::Roster;
-use crate::run::folder::{self, RunsOn};
-use crate::run::stop::StopFlag;
-use crate::run::timestamp::rfc3339;
-use crate::run::verdict::{End, Evidence, Judgement, judge};
 use crate::scenario::plan::{EndWhen, Plan};
+use crate::stop::StopFlag;
+use crate::timestamp::rfc3339;
+use crate::verdict::{End, Evidence, Judgement, judge};
 use course::{Course, Ended};
 use fleet_forecast::{CreateJobError, Demand, Enforcement, Progress, Simulation};
 use host::stdio;
@@ -138,7 +138,7 @@ fn carry_out(options: ForecastOptions) -> Result<u8, ForecastError> {
     };
     let Made { writer, code, failure } = make(&plan, &roster, &network, out.as_deref(), executions, each)?;
     if out.is_none() {
-        folder::point_latest(writer.dir());
+        results_folder::point_latest(writer.dir());
     }
     if let Some(failure) = failure {
         stdio::say(&format!("fleetsim: failed to {failure}"));
@@ -190,7 +190,7 @@ fn make(
     let (quotas, enforcement) = build::quotas(plan)?;
     let settings = build::settings(plan, roster, network.network(plan)?, quotas.clone(), enforcement)?;
     let on = RunsOn { mode: Mode::Forecast, host: preflight::facts(), shards: 1, shard: None };
-    let mut writer = folder::create(out, plan, roster, &on)?;
+    let mut writer = results_folder::create(out, plan, roster, &on)?;
     let writes_executions = executions || plan.fleet.things <= EXECUTIONS_UNASKED_MAX;
     let mut course = Course::new(plan, roster, settings);
     let ended = simulate(&mut course, &mut writer, writes_executions, each);

@@ -1,8 +1,8 @@
 //! What a simulation tells, as a run would tell it: the same samples by the same code.
 
 use crate::roster::CohortIndex;
-use crate::run::observe::Gauges;
-use crate::run::observe::samples::Samples;
+use crate::samples::Gauges;
+use crate::samples::Samples;
 use fleet_forecast::{Observer, Published, Reason, SessionEvent, Stage};
 use iot_jobs::instant::Mono;
 use iot_jobs::ledger::LedgerRow;

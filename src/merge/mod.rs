@@ -11,12 +11,12 @@ mod tests;
 
 use crate::exit;
 use crate::report::{self, IntervalsError, MANIFEST, Mode, ReconciliationTotals, ReportError, ResultsWriter, ShardClock, Verdict};
-use crate::run::folder::{self, RunsOn};
+use crate::results_folder::{self, RunsOn};
 use crate::run::prediction;
-use crate::run::stop::StopFlag;
-use crate::run::timestamp::rfc3339;
-use crate::run::verdict::{End, Evidence, Judgement, judge};
 use crate::scenario::Problems;
+use crate::stop::StopFlag;
+use crate::timestamp::rfc3339;
+use crate::verdict::{End, Evidence, Judgement, judge};
 use host::stdio;
 use iot_jobs::NameError;
 use iot_jobs::instant::Mono;
@@ -220,7 +220,7 @@ fn write(dir: &Path, parts: &Parts, notes: &LeaderNotes, mut each: impl FnMut(&S
 
 fn create(dir: &Path, parts: &Parts, notes: &LeaderNotes) -> Result<ResultsWriter, MergeError> {
     let on = RunsOn { mode: Mode::Merged, host: parts.host(), shards: parts.threads().iter().sum(), shard: None };
-    let mut manifest = folder::manifest(&parts.plan, &on);
+    let mut manifest = results_folder::manifest(&parts.plan, &on);
     manifest.merged = parts.totals(&notes.clocks);
     let started_at = parts.parts.iter().map(|part| part.manifest.started_at.clone()).min();
     manifest.started_at = started_at.unwrap_or(manifest.started_at);

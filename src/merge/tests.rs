@@ -6,9 +6,9 @@ use super::*;
 use crate::preflight::{self, HostFacts};
 use crate::report::{INTERVALS, SCENARIO, ShardTotals};
 use crate::roster::Roster;
-use crate::run::events;
 use crate::scenario::plan::Plan;
 use crate::slice::Slice;
+use crate::workload::events;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ExecutionStatus, JobId};
 use load_metrics::{
@@ -130,7 +130,8 @@ impl World {
         let shard = is_shard.then(|| ShardTotals { slice, start_at, run_id, limit_reached: false, uncreated: Vec::new(), failed });
         let host = HostFacts { cores: 2, ..preflight::facts() };
         let mut writer =
-            folder::create(Some(dir), &self.plan, &self.roster, &RunsOn { mode: Mode::Run, host, shards: 1, shard }).unwrap();
+            results_folder::create(Some(dir), &self.plan, &self.roster, &RunsOn { mode: Mode::Run, host, shards: 1, shard })
+                .unwrap();
         let mut recorder = Recorder::new(origin, 2, 1);
         Self::deeds(slice).for_each(|deed| self.see(&mut recorder, origin, &deed));
         let mut collector = self.collector(origin, slice);

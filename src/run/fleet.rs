@@ -1,8 +1,8 @@
 //! The fleet: shards that share nothing, each an OS thread with a runtime, a slice of the things and a recorder of its own.
 
-use super::observe::samples::Samples;
-use super::observe::{Gauges, ShardObserver};
+use super::observe::ShardObserver;
 use crate::inspect::{Ask, Cards, Inspector};
+use crate::samples::{Gauges, Samples};
 use host::clock;
 use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;

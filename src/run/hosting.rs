@@ -2,15 +2,17 @@
 //! the jobs, and writes down what the endpoint takes of its host.
 
 use super::child::{ChildEvent, GONE_GRACE};
-use super::events::{self, EventSchedule, Step, sleep_until};
-use super::jobs::rollouts::{Called, Rollouts, check_schedules};
+use super::jobs::rollouts::{Called, Rollouts};
 use super::process::EndpointWatch;
 use super::shared_endpoint::SharedEndpoint;
 use super::targets::{self, Folders, Served};
 use super::ui::Ui;
+use super::wait::sleep_until;
 use crate::report::{EndpointSecond, EndpointSecondsWriter};
 use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, Plan, TargetPlan};
+use crate::workload::events::{self, EventSchedule, Step};
+use crate::workload::jobs::check_schedules;
 use host::clock;
 use iot_jobs::instant::Mono;
 use std::path::{Path, PathBuf};

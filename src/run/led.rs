@@ -2,9 +2,9 @@
 //! matter of the run.
 
 use super::shard::{StartAt, TooLate, preparing_took};
-use super::stop::StopRequests;
-use super::ui::{Stops, Ui};
+use super::ui::Ui;
 use crate::slice::Slice;
+use crate::stop::{StopRequests, Stops};
 use iot_jobs::instant::Mono;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

@@ -2,20 +2,16 @@
 //! life cycle, nothing else.
 
 mod assembly;
-mod checks;
 mod child;
-pub(crate) mod cohorts;
+mod cohorts;
 mod conductor;
 pub(crate) mod denials;
-pub(crate) mod events;
 mod fleet;
-pub(crate) mod folder;
 pub(crate) mod hosting;
 pub(crate) mod jobs;
 pub(crate) mod led;
 mod measure;
-mod needs;
-pub(crate) mod observe;
+mod observe;
 pub(crate) mod prediction;
 mod process;
 mod progress;
@@ -25,31 +21,22 @@ mod shard;
 mod shared_endpoint;
 mod sources;
 mod stagger;
-pub(crate) mod starts;
-pub(crate) mod stop;
 mod targets;
-pub(crate) mod timestamp;
 pub(crate) mod ui;
-mod user_folder;
-pub(crate) mod verdict;
+mod wait;
 
 pub(crate) use conductor::LOST_AFTER;
 pub use fleet::{CohortSettings, Fleet, FleetError, FleetSettings, PlannedThing, ShardInterval};
-pub(crate) use folder::results_root;
 pub use jobs::cleanup::JobsAfterwards;
 pub use measure::{LoadBegins, MeasurePlan, Measured, MeasuredOperation, MeasuredProcess};
-pub use needs::needs;
-pub use observe::Gauges;
 pub use series::run_series;
 pub(crate) use shard::late_s;
 pub use shard::{ShardOptions, ShardStart, StartAt};
 pub use shared_endpoint::SharedEndpoint;
-pub(crate) use stop::StopRequests;
 pub(crate) use targets::aws::needs_account;
 pub use targets::check as check_target;
 /// The words by which refused connects and subscriptions are counted.
 pub use thing_transport::error::refusal;
-pub(crate) use timestamp::{rfc3339, stamp};
 pub use ui::UiKind;
 pub(crate) use ui::{is_capable_terminal, use_colour};
 
@@ -57,15 +44,21 @@ use crate::exit;
 use crate::exposition::{Exposition, ExpositionError, RunLabels};
 use crate::preflight::{self, HostFacts};
 use crate::report::{self, CiFiles, Manifest, Mode, ReconciliationTotals, ReportError, ResultsWriter};
+use crate::results_folder::{self, RunsOn};
 use crate::roster::Roster;
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::slice::Slice;
+use crate::stop::StopRequests;
+use crate::timestamp::rfc3339;
+use crate::verdict::{End, Evidence, Judgement, judge};
+use crate::workload::events;
+use crate::workload::jobs::{ScheduleError, check_schedules};
+use crate::workload::needs;
+use crate::workload::starts::starts;
 use conductor::{ConductError, Conductor, Ended, Ending};
-use folder::RunsOn;
 use host::clock;
 use iot_jobs::NameError;
 use iot_jobs::instant::Mono;
-use jobs::rollouts::ScheduleError;
 use jobs::run_id::{RunIdError, run_id, with_run_id};
 use led::{Following, Led, LedError};
 use load_metrics::{Collector, CollectorSettings, EventRow};
@@ -81,7 +74,6 @@ use targets::{Driver, Folders, TargetError};
 use thing_transport::credentials::Credentials;
 use tokio::runtime::Runtime;
 use ui::{Ui, say};
-use verdict::{End, Evidence, Judgement, judge};
 
 /// Between the last preparation and the first connect arrival.
 const START_LEAD: Duration = Duration::from_millis(200);
@@ -220,7 +212,7 @@ pub(crate) async fn run_once(mut options: RunOptions) -> u8 {
     match prepare(options) {
         Ok((setup, mut writer)) => {
             if !has_out {
-                folder::point_latest(writer.dir());
+                results_folder::point_latest(writer.dir());
             }
             let code = show(&setup, ui, &mut writer, led).await;
             written(ci.write(writer.manifest(), writer.dir()), code)
@@ -284,7 +276,7 @@ fn prepare(options: RunOptions) -> Result<(Setup, ResultsWriter), RunError> {
     };
     let plan_of_run = with_run_id(plan.clone(), &run)?;
     // Whoever compares runs looks at the scenario, which is the same for all of them.
-    let writer = folder::create(out.as_deref(), &plan, &roster, &on)?;
+    let writer = results_folder::create(out.as_deref(), &plan, &roster, &on)?;
     let setup = Setup { roster, plan: plan_of_run, host, shards, certs, title, shard, step, jobs_afterwards, exposition };
     if let Some(exposition) = &setup.exposition {
         exposition.begin(run_labels(&setup.plan, writer.dir()));
@@ -339,7 +331,7 @@ async fn carry_out(
         || Ended { ending: Ending::Interrupted, last: None, uncreated: Vec::new(), predicted: Vec::new(), measured: None };
     let shared = shard.as_ref().and_then(ShardOptions::endpoint);
     if shared.is_none() {
-        jobs::rollouts::check_schedules(plan, clock::epoch_ms())?;
+        check_schedules(plan, clock::epoch_ms())?;
     }
     let prediction = Prediction::start(plan, roster, writer.dir(), step.is_none() && shard.is_none());
     let folders = Folders { results: writer.dir(), certs: certs.as_deref() };
@@ -366,7 +358,7 @@ async fn carry_out(
         (None, _) => Some(clock::mono() + START_LEAD),
     };
     let Some(origin) = origin else { return Ok(never_begun()) };
-    let starts = starts::starts(plan, roster.cohorts());
+    let starts = starts(plan, roster.cohorts());
     let measuring = step.as_ref().map(|measure| Measuring::new(measure.clone(), &plan.thresholds));
     let measured_starts = if measuring.is_some() { starts.clone() } else { Vec::new() };
     let credentials = std::mem::take(&mut target.credentials);
@@ -476,7 +468,7 @@ fn conclude(setup: &Setup, writer: &mut ResultsWriter, outcome: Result<Ended, Ru
     };
     let reconciliation = differences.map(|differences| ReconciliationTotals { differences, findings: reconciliation_findings });
     writer.set_checks(checks);
-    let finished = writer.finish(verdict, exit_code, timestamp::rfc3339(), findings, reconciliation);
+    let finished = writer.finish(verdict, exit_code, rfc3339(), findings, reconciliation);
     if let Some(exposition) = &setup.exposition {
         exposition.conclude(writer.manifest().verdict);
     }

@@ -1,10 +1,11 @@
 //! `run --repeat`: the same run several times, each with a fresh endpoint and a folder of its own.
 
-use super::stop::StopRequests;
 use super::ui::say;
-use super::{RunError, RunOptions, conducted, folder, refused, run_once};
+use super::{RunError, RunOptions, conducted, refused, run_once};
 use crate::exit;
 use crate::report::{ReportError, ResultsWriter};
+use crate::results_folder;
+use crate::stop::StopRequests;
 use std::path::{Path, PathBuf};
 
 /// Runs the plan so many times, one after the other, into `1`, `2` and so on of the results folder; returns the first exit code that
@@ -22,7 +23,7 @@ pub fn run_series(options: RunOptions, repeat: u32) -> u8 {
 fn place(options: &RunOptions) -> Result<PathBuf, ReportError> {
     match &options.out {
         Some(dir) => ResultsWriter::claim(dir).map(|()| dir.clone()),
-        None => folder::claim_default(&format!("{}-", options.plan.name)),
+        None => results_folder::claim_default(&format!("{}-", options.plan.name)),
     }
 }
 
@@ -60,7 +61,7 @@ async fn conduct(options: RunOptions, repeat: u32, dir: &Path) -> u8 {
         };
         let code = run_once(of_run_options).await;
         if out.is_none() {
-            folder::point_latest(&of_run);
+            results_folder::point_latest(&of_run);
         }
         codes.push(code);
         if ![exit::PASS, exit::FAIL, exit::INVALID].contains(&code) {

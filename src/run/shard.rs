@@ -1,11 +1,11 @@
 //! A run of which this process drives one slice: what such a run cannot be, and the moment at which all of its processes begin.
 
 use super::shared_endpoint::SharedEndpoint;
-use super::stop::StopRequests;
 use super::ui::Ui;
 use crate::report::ShardTotals;
 use crate::scenario::plan::{EndWhen, Plan, RolloutStart, TargetPlan};
 use crate::slice::Slice;
+use crate::stop::StopRequests;
 use host::clock;
 use iot_jobs::instant::Mono;
 use std::str::FromStr;

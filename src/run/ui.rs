@@ -1,10 +1,10 @@
 //! How a run is shown: every word to people goes through here.
 
-use super::stop::ignores_hangup;
 use crate::exit;
 use crate::inspect::Inspector;
 use crate::logging::Redirect;
 use crate::report::{self, Manifest};
+use crate::stop::{Stops, ignores_hangup};
 use crate::tui::app::WorkerRow;
 use crate::tui::app::{Conclusion, RunInfo, Step};
 use crate::tui::theme::Theme;
@@ -18,7 +18,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 pub(super) use host::stdio::say;
 
@@ -67,9 +66,6 @@ pub(crate) enum Ui {
     Json(RefCell<Option<io::Error>>),
     None,
 }
-
-/// Wishes of somebody at the dashboard to stop the run.
-pub(crate) type Stops = mpsc::UnboundedReceiver<()>;
 
 /// Whether text for this stream may have colours.
 pub(crate) fn use_colour(stream: &impl io::IsTerminal) -> bool {

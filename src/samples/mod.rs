@@ -1,18 +1,28 @@
 //! What the things of a shard tell, as samples and ledger events: the one file that knows both languages.
 
-use super::Gauges;
-use super::metering::Meter;
+mod metering;
+
 use host::clock;
 use iot_jobs::RequestKind;
 use iot_jobs::instant::{EpochSeconds, Mono};
 use load_metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use metering::Meter;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thing_agent::{AnswerOutcome, Event, ExecutionKey};
 use thing_faults::Fault;
 use thing_transport::error::{Failure, Stage};
 use thing_transport::mqtt::{Content, Published};
 use thing_transport::{Explained, MessageKind, PublishEnd, SessionEvent, ThingId};
+
+/// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Things that were connected at least once.
+    pub ever_connected: AtomicU64,
+    /// Things with an execution under way.
+    pub working: AtomicU64,
+}
 
 /// A shard's recorder, and what is needed to feed it.
 pub(crate) struct Samples {

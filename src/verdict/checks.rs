@@ -1,6 +1,6 @@
 //! What a verdict rests on besides the thresholds, each with why it stands as it does. Pure, like the verdict.
 
-use super::verdict::{End, Evidence, end_in_words, reconciliation_in_words, uncreated_in_words};
+use super::{End, Evidence, end_in_words, reconciliation_in_words, uncreated_in_words};
 use crate::report::{Check, CheckOutcome, CheckSubject};
 use load_metrics::Finding;
 

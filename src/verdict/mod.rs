@@ -3,9 +3,11 @@
 //! The first exit code that applies wins, in the order 1, 105, 98, 99, 0; wrong usage (2) and a wrong scenario (104) come before all of
 //! them, since there is no run to judge then.
 
-use super::checks::checks;
+mod checks;
+
 use crate::exit;
 use crate::report::{Check, CheckOutcome, CheckSubject, Difference, Verdict};
+use checks::checks;
 use iot_jobs::JobId;
 use load_metrics::{Finding, Snapshot};
 use sim_units::text::duration_text;
@@ -98,7 +100,7 @@ pub(crate) fn so_far(snapshot: &Snapshot, findings: &[Finding]) -> Verdict {
 }
 
 /// Why it ended, where that is not as it was meant to.
-pub(super) fn end_in_words(end: &End) -> Option<String> {
+fn end_in_words(end: &End) -> Option<String> {
     match end {
         End::Failed(why) => Some(format!("failed to {why}")),
         End::Early(why) => Some(format!("the run was ended early: {why}")),
@@ -112,13 +114,13 @@ pub(super) fn end_in_words(end: &End) -> Option<String> {
 }
 
 /// A job waits for its time, or until every thing has been connected.
-pub(super) fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
+fn uncreated_in_words(uncreated: &[JobId]) -> Option<String> {
     let (first, more) = uncreated.split_first()?;
     let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
     Some(format!("job {first}{more} was never created: the run ended before it was due, or before every thing was connected"))
 }
 
-pub(super) fn reconciliation_in_words(reconciliation: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
+fn reconciliation_in_words(reconciliation: &Result<Option<Vec<Difference>>, String>) -> Vec<String> {
     let differences = match reconciliation {
         Ok(differences) => differences.as_deref().unwrap_or_default(),
         Err(why) => return vec![format!("the reconciliation failed to {why}")],

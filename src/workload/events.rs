@@ -1,8 +1,7 @@
-//! The events of a scenario as a run needs them: when each step of one is due, which things it cuts off, and what is watched of it.
+//! The events of a scenario: when each step of one is due, which things it cuts off, and what is watched of it.
 
 use crate::roster::Roster;
 use crate::scenario::plan::{EventKind, EventPlan, Plan};
-use host::clock;
 use iot_jobs::instant::Mono;
 use load_metrics::format::grouped;
 use load_metrics::{EventRow, PlannedEvent};
@@ -12,18 +11,18 @@ use thing_agent::cut::{Cut, CutKind};
 
 /// One step of the event with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(crate) enum Step {
     End(usize),
     Begin(usize),
 }
 
 /// The steps that are left, in the order of time.
-pub(super) struct EventSchedule {
+pub(crate) struct EventSchedule {
     steps: VecDeque<(Mono, Step)>,
 }
 
 impl EventSchedule {
-    pub(super) fn new(events: &[EventPlan], origin: Mono) -> Self {
+    pub(crate) fn new(events: &[EventPlan], origin: Mono) -> Self {
         let steps = events.iter().enumerate().flat_map(|(n, event)| {
             let (at, lasts) = (origin + event.at, event.kind.lasts());
             let end = (!lasts.is_zero()).then_some((at + lasts, Step::End(n)));
@@ -36,21 +35,13 @@ impl EventSchedule {
     }
 
     /// When the next step is due.
-    pub(super) fn next(&self) -> Option<Mono> {
+    pub(crate) fn next(&self) -> Option<Mono> {
         self.steps.front().map(|(at, _)| *at)
     }
 
     /// The next step, once it is due.
-    pub(super) fn poll(&mut self, now: Mono) -> Option<Step> {
+    pub(crate) fn poll(&mut self, now: Mono) -> Option<Step> {
         self.steps.pop_front_if(|(at, _)| *at <= now).map(|(_, step)| step)
-    }
-}
-
-/// Never, where there is nothing to wait for.
-pub(super) async fn sleep_until(at: Option<Mono>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -86,7 +77,7 @@ pub(crate) fn planned(plan: &Plan, origin: Mono, tells_return: bool) -> Vec<Plan
 }
 
 /// The step in words; `None` where something else tells of it.
-pub(super) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<String> {
+pub(crate) fn in_words(plan: &Plan, roster: &Roster, step: Step) -> Option<String> {
     let (Step::Begin(n) | Step::End(n)) = step;
     let kind = &plan.events[n].kind;
     let lasts = duration_text(kind.lasts());
@@ -123,7 +114,7 @@ fn back_in_words(event: usize, before: Option<&EventRow>, now: &EventRow) -> Opt
 }
 
 /// That an endpoint that was restarted is back, as another process.
-pub(super) fn back_again(plan: &Plan, event: usize, pid: u32) -> String {
+pub(crate) fn back_again(plan: &Plan, event: usize, pid: u32) -> String {
     format!("{}: the endpoint is back, pid {pid}", title(event, plan.events[event].kind.as_str()))
 }
 

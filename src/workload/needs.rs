@@ -1,6 +1,6 @@
 //! What a run of a plan needs of its host.
 
-use super::cohorts;
+use super::agents;
 use crate::preflight::Need;
 use crate::scenario::plan::Plan;
 use crate::slice::Slice;
@@ -15,7 +15,7 @@ const MEMORY_PER_DOWNLOAD_BYTES: u64 = 192 << 10;
 pub fn needs(plan: &Plan, slice: Slice) -> Need {
     let sources = plan.target.link().source_ips.iter().map(|range| range.count() as u64).sum::<u64>().max(1);
     let hosts = plan.target.remote().map_or(1, |remote| remote.hosts.len().max(1) as u64);
-    let downloads = plan.cohorts.iter().any(|cohort| cohorts::fetches(plan, cohort));
+    let downloads = plan.cohorts.iter().any(|cohort| agents::fetches(plan, cohort));
     Need {
         connections: slice.things(plan.fleet.things),
         descriptors_per_thing: 1 + u64::from(downloads),

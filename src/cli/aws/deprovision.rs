@@ -10,7 +10,7 @@ use crate::aws::locate::url_of;
 use crate::aws::orphans;
 use crate::aws::plan::{Naming, ToRemove};
 use crate::aws::provision::{Ending, SharedJournal};
-use crate::run::StopRequests;
+use crate::stop::StopRequests;
 use clap::Args;
 use dev_pki::progress_bar;
 use host::stdio::say;

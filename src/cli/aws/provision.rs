@@ -13,7 +13,7 @@ use crate::aws::plan::{Naming, ToMake, thing_names};
 use crate::aws::provision::{Ending, Provision, SharedJournal};
 use crate::aws::wish::Wish;
 use crate::check::denied_to_device;
-use crate::run::StopRequests;
+use crate::stop::StopRequests;
 use clap::Args;
 use dev_pki::progress_bar;
 use host::stdio::{read_to_string, say};

@@ -10,7 +10,7 @@ fn led(dir: &Path) -> (Vec<PathBuf>, PathBuf) {
     let shards = world.shards(dir);
     let whole = dir.join("whole");
     let on = RunsOn { mode: Mode::Merged, host: preflight::facts(), shards: 4, shard: None };
-    drop(folder::create(Some(&whole), &world.plan, &world.roster, &on).unwrap());
+    drop(results_folder::create(Some(&whole), &world.plan, &world.roster, &on).unwrap());
     fs::create_dir(whole.join(WORKERS_FOLDER)).unwrap();
     let clocks = BTreeMap::from([(2, ShardClock { offset_ms: 0.5, uncertainty_ms: 0.25 })]);
     let notes = LeaderNotes { clocks, ..LeaderNotes::default() };

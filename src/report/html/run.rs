@@ -7,7 +7,7 @@ use super::limits;
 use super::scale::Scale;
 use super::shard_lines::{self, ShardLines};
 use super::timeline::{Line, Merge, Timeline};
-use crate::check;
+use crate::aws_quotas;
 use crate::report::hlog_reader;
 use crate::report::manifest::{EventTotals, Manifest, RolloutTotals};
 use crate::report::sheet::{Notes, Row, Sheet};
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         };
         let seconds = columns.into_iter().map(figures).collect();
         let times = histograms::read(&log, &timeline, &mut notes);
-        let quota_uses = quota_uses(&timeseries, &operations, &check::account_quotas(), &mut notes);
+        let quota_uses = quota_uses(&timeseries, &operations, &aws_quotas::defaults(), &mut notes);
         let operations = ended(&operations, &timeline, &mut notes);
         let [jobs, predicted] = [rollouts, forecast].map(|sheet| {
             sheet.grouped("job").into_iter().map(|(name, rows)| Job::new(name, &rows, &timeline, &mut notes)).collect()

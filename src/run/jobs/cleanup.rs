@@ -1,12 +1,12 @@
 //! What a run makes in an account, and takes away again: its jobs, and the thing groups that it made for them.
 
-use super::super::stop::StopRequests;
 use super::super::ui::Ui;
 use crate::aws::calls::Canceled;
 use crate::aws::client::CallError;
 use crate::aws::control::ControlClient;
 use crate::aws::inventory::{Change, Kind, Record, Step};
 use crate::aws::journal::{Durability, Journal, JournalError};
+use crate::stop::StopRequests;
 use host::clock;
 use iot_jobs::{GroupName, JobId};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Ids of jobs in an account carry the run's: an account keeps an id until its job is deleted, and two runs may share it.
 
-use crate::run::timestamp::stamp;
 use crate::scenario::plan::{Plan, TargetPlan};
+use crate::timestamp::stamp;
 use iot_jobs::{JobId, NameError};
 
 /// A job's id that has no room for the run's.

@@ -1,27 +1,15 @@
-//! What the things of a shard tell: [`samples`] for its recorder, [`cards`] for whoever looks at single things.
+//! What the things of a shard tell: samples for its recorder, [`cards`] for whoever looks at single things.
 
 mod cards;
-mod metering;
-pub(crate) mod samples;
 
 use crate::inspect::Cards;
+use crate::samples::Samples;
 use host::clock;
 use load_metrics::Recorder;
-use samples::Samples;
 use std::cell::{RefCell, RefMut};
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use thing_agent::Event;
 use thing_transport::{Observer, SessionEvent, ThingId};
-
-/// What the conductor must know sooner than the next interval. Touched once per connection or execution, never per message.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    /// Things that were connected at least once.
-    pub ever_connected: AtomicU64,
-    /// Things with an execution under way.
-    pub working: AtomicU64,
-}
 
 /// Feeds a shard's recorder, and the cards of its things where somebody may look at them.
 pub(super) struct ShardObserver {

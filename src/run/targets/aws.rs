@@ -1,8 +1,6 @@
 //! An AWS account: its endpoint, and its control plane for the rollouts. The things are there already.
 
 use super::super::jobs::cleanup::Cleanup;
-use super::super::jobs::groups::{GroupNames, TargetGroups};
-use super::super::timestamp::stamp;
 use super::super::ui::Ui;
 use super::certificates::Files;
 use super::control::{ControlPlane, Register, register};
@@ -18,6 +16,8 @@ use crate::aws::wish::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
+use crate::timestamp::stamp;
+use crate::workload::groups::{GroupNames, TargetGroups};
 use iot_endpoint::quotas;
 use iot_jobs::wire::control::Account as AccountId;
 use iot_jobs::{GroupName, ThingName};

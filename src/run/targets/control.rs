@@ -1,11 +1,11 @@
 //! Where a run creates its jobs, and the groups of things they are for.
 
 use super::super::jobs::cleanup::Cleanup;
-use super::super::jobs::groups::TargetGroups;
 use super::super::ui::Ui;
 use super::TargetError;
 use crate::aws::control::{ControlClient, provision};
 use crate::slice::Slice;
+use crate::workload::groups::TargetGroups;
 use iot_jobs::{JobDocument, ThingName};
 use std::collections::BTreeMap;
 use std::sync::Arc;

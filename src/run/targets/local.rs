@@ -2,10 +2,8 @@
 
 use super::super::child::{ChildSettings, EndpointChild, Ready};
 use super::super::jobs::artifacts::{self, Artifacts};
-use super::super::jobs::groups::{GroupNames, TargetGroups};
 use super::super::shared_endpoint::SharedEndpoint;
 use super::super::ui::Ui;
-use super::super::user_folder::here_or_users;
 use super::control::{ControlPlane, Register, register};
 use super::{Folders, Target, TargetError, off_thread, sources};
 use crate::aws::client::ControlEndpoint;
@@ -16,6 +14,8 @@ use crate::report::{DECISIONS, ENDPOINT_CONFIG, ENDPOINT_LOG, SERVICE_LEDGER};
 use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use crate::slice::Slice;
+use crate::user_folder::here_or_users;
+use crate::workload::groups::{GroupNames, TargetGroups};
 use aws_signing::keyring::Keyring;
 use aws_signing::request::Signing;
 use aws_signing::sigv4::AccessKey;

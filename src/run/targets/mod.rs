@@ -10,7 +10,6 @@ pub(super) use control::ControlPlane;
 pub(super) use local::{LocalEndpoint, Served, serve};
 
 use super::child::ChildError;
-use super::jobs::groups::GroupsError;
 use super::shared_endpoint::SharedEndpoint;
 use super::ui::Ui;
 use crate::aws::account::{Account, AccountChoice};
@@ -20,6 +19,7 @@ use crate::aws::upload::UploadError;
 use crate::roster::Roster;
 use crate::scenario::plan::{LinkPlan, Plan, TargetPlan, Transport};
 use crate::slice::Slice;
+use crate::workload::groups::GroupsError;
 use certificates::Wanted;
 use dev_pki::PkiError;
 use host::tls::PairError;

@@ -194,7 +194,7 @@ mod tests {
     use crate::preflight;
     use crate::report::INTERVALS;
     use crate::report::Mode;
-    use crate::run::folder::{RunsOn, manifest};
+    use crate::results_folder::{RunsOn, manifest};
 
     fn folder(dir: &Path) -> SliceFolder {
         let plan = crate::scenario::load("x", "name = 'x'\nfleet.things = 2\nend.duration = '1s'", &[]).ok().unwrap();

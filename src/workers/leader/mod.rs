@@ -24,13 +24,15 @@ use crate::exit;
 use crate::exposition::{Exposition, RunLabels};
 use crate::preflight;
 use crate::report::{Mode, ReportError, ResultsWriter};
+use crate::results_folder::{self, RunsOn};
 use crate::roster::Roster;
-use crate::run::folder::{self, RunsOn};
 use crate::run::run_info::led_info;
 use crate::run::ui::Ui;
-use crate::run::{Outlets, ShardOptions, ShardStart, StopRequests, UiKind, stamp};
+use crate::run::{Outlets, ShardOptions, ShardStart, UiKind};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::slice::Slice;
+use crate::stop::StopRequests;
+use crate::timestamp::stamp;
 use host::stdio::say;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,12 +183,12 @@ fn begin(options: &LeadOptions) -> Result<Begun, (u8, String)> {
     let exposition = options.outlets.metrics.map(Exposition::start).transpose().map_err(|error| failed(&error))?;
     let roster = Roster::new(&options.plan).map_err(|error| failed(&format_args!("name a thing: {error}")))?;
     let on = RunsOn { mode: Mode::Merged, host: preflight::facts(), shards: options.slices as usize, shard: None };
-    let writer = folder::create(options.out.as_deref(), &options.plan, &roster, &on).map_err(|error| match error {
+    let writer = results_folder::create(options.out.as_deref(), &options.plan, &roster, &on).map_err(|error| match error {
         ReportError::NotEmpty { .. } => (exit::USAGE, error.to_string()),
         error => failed(&error),
     })?;
     if options.out.is_none() {
-        folder::point_latest(writer.dir());
+        results_folder::point_latest(writer.dir());
     }
     Ok(Begun { writer, roster, exposition })
 }

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::message::{SENT, Told};
 use super::names::RunId;
 use crate::report::{self, Verdict};
-use crate::run::folder::claim_default;
+use crate::results_folder::claim_default;
 use crate::run::led::{Led, SECONDS_WAITING_MAX};
 use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, UiKind, run_once, runtime};
 use crate::slice::Slice;

@@ -1,6 +1,6 @@
 //! When and how often somebody has wanted this process to end, from its beginning on: the run that it drives hears of it by itself.
 
-use crate::run::StopRequests;
+use crate::stop::StopRequests;
 use host::clock;
 use iot_jobs::instant::Mono;
 use std::io;

@@ -3,7 +3,7 @@
 
 use super::Section;
 use crate::billing::{Bill, BillLine, Prices};
-use crate::check::CORE_SHARE;
+use crate::preflight::CORE_SHARE;
 use crate::report::forecast_totals::QuotaTotals;
 use crate::report::html::demand::QuotaUse;
 use crate::report::html::run::Run;
