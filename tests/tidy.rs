@@ -10,7 +10,7 @@ const PURE: &[&str] = &[
     "aws/inventory.rs",
     "aws/pace.rs",
     "aws/plan.rs",
-    "aws/wish.rs",
+    "aws/selection.rs",
     "billing",
     "capacity/judge.rs",
     "capacity/load.rs",

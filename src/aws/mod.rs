@@ -20,6 +20,6 @@ pub mod policy;
 pub mod provision;
 #[cfg(feature = "aws")]
 mod sdk_http;
+pub mod selection;
 pub mod server;
 pub mod upload;
-pub mod wish;

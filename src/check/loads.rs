@@ -28,7 +28,7 @@ pub(super) struct Load {
     /// From the first connect arrival.
     pub(super) from: Duration,
     pub(super) until: Duration,
-    pub(super) asks: Asks,
+    pub(super) asks: RequestRates,
 }
 
 /// The value of a setting, as far as load follows from it.
@@ -85,7 +85,7 @@ fn down(rate: f64) -> f64 {
 
 /// What the account is asked, a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Asks {
+pub(super) struct RequestRates {
     connects: f64,
     filters: f64,
     reads: f64,
@@ -94,7 +94,7 @@ pub(super) struct Asks {
     outbound: f64,
 }
 
-impl Asks {
+impl RequestRates {
     /// What counts for this quota; nothing where it is none of a second of the account.
     pub(super) fn of(&self, name: QuotaName) -> f64 {
         match name {
@@ -141,7 +141,7 @@ impl Asks {
     }
 }
 
-impl Add for Asks {
+impl Add for RequestRates {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -156,7 +156,7 @@ impl Add for Asks {
     }
 }
 
-impl Mul<f64> for Asks {
+impl Mul<f64> for RequestRates {
     type Output = Self;
 
     fn mul(self, factor: f64) -> Self {
@@ -214,7 +214,9 @@ fn connects(plan: &Plan) -> Vec<Load> {
     let load = |path: String, members: Vec<&CohortPlan>| {
         let first = *members.first()?;
         let (connect, all) = (connect_of(plan, first), arriving(plan, first));
-        let of_one = members.iter().fold(Asks::default(), |sum, cohort| sum + Asks::arrival(cohort) * (things(plan, cohort) / all));
+        let of_one = members
+            .iter()
+            .fold(RequestRates::default(), |sum, cohort| sum + RequestRates::arrival(cohort) * (things(plan, cohort) / all));
         let (key, value, rate) = match connect.arrival {
             ArrivalKind::Burst => ("arrival", Value::Burst(all as u64), all),
             _ => ("rate", Value::PerSecond(connect.rate_per_s), connect.rate_per_s),
@@ -253,8 +255,9 @@ fn executions(plan: &Plan, rollout: &RolloutPlan) -> Load {
     let behavior = |cohort: &CohortPlan| rollout.behavior.clone().unwrap_or_else(|| cohort.behavior.clone());
     let updates = |cohort: &CohortPlan| 1.0 + f64::from(plan.behaviors[&behavior(cohort)].updates);
     let targets: f64 = targeted(plan, rollout).map(|(_, count)| count).sum();
-    let of_one = targeted(plan, rollout)
-        .fold(Asks::default(), |sum, (cohort, count)| sum + Asks::execution(cohort, updates(cohort)) * (count / targets.max(1.0)));
+    let of_one = targeted(plan, rollout).fold(RequestRates::default(), |sum, (cohort, count)| {
+        sum + RequestRates::execution(cohort, updates(cohort)) * (count / targets.max(1.0))
+    });
     let (value, per_s) = match rollout.settings.config.rollout.fastest_per_minute() {
         Some(rate) => (Value::PerMinute(rate), f64::from(rate) / minute(plan).as_secs_f64()),
         None => (Value::Word("the service's own"), targets),
@@ -303,10 +306,10 @@ fn returns(plan: &Plan, n: usize, event: &EventPlan) -> Option<Load> {
     };
     let is_hit = |cohort: &&CohortPlan| who.and_then(|who| who.cohort.as_deref()).is_none_or(|name| name == cohort.name);
     let share = who.map_or(1.0, |who| who.share);
-    let asks = plan.cohorts.iter().filter(is_hit).fold(Asks::default(), |sum, cohort| {
+    let asks = plan.cohorts.iter().filter(is_hit).fold(RequestRates::default(), |sum, cohort| {
         let reconnect = &cohort.session.reconnect;
         let spread = if is_at_once || reconnect.policy != BackoffPolicy::FullJitter { SECOND } else { reconnect.base };
-        sum + Asks::arrival(cohort) * (things(plan, cohort) * share / spread.as_secs_f64().max(1.0))
+        sum + RequestRates::arrival(cohort) * (things(plan, cohort) * share / spread.as_secs_f64().max(1.0))
     });
     let from = event.at + event.kind.lasts();
     let (path, value) = match who {
@@ -323,13 +326,13 @@ fn telemetry(plan: &Plan) -> Option<Load> {
     let publishing: f64 =
         plan.cohorts.iter().filter(|cohort| !cohort.session.transport.is_http()).map(|cohort| things(plan, cohort)).sum();
     let inbound = publishing / every.as_secs_f64().max(f64::MIN_POSITIVE);
-    Some(always("telemetry.every".into(), Value::Every(every), Asks { inbound, ..Asks::default() }))
+    Some(always("telemetry.every".into(), Value::Every(every), RequestRates { inbound, ..RequestRates::default() }))
 }
 
 fn polls(plan: &Plan, cohort: &CohortPlan) -> Option<Load> {
     let every = cohort.workflow.poll()?.every;
     let per_s = things(plan, cohort) / every.as_secs_f64().max(f64::MIN_POSITIVE);
-    let asks = Asks::requests(cohort.session.transport.is_http(), per_s, 0.0, (0.0, 0.0));
+    let asks = RequestRates::requests(cohort.session.transport.is_http(), per_s, 0.0, (0.0, 0.0));
     Some(always(format!("cohort {:?} poll.every", cohort.name), Value::Every(every), asks))
 }
 
@@ -341,18 +344,19 @@ fn flapping(plan: &Plan, cohort: &CohortPlan) -> Option<Load> {
         thing_faults::Setting::Count(_) => None,
     });
     let lives = up.unwrap_or_default() + cohort.session.reconnect.base;
-    let asks = Asks::arrival(cohort) * (things(plan, cohort) * share / lives.as_secs_f64().max(1e-3));
+    let asks = RequestRates::arrival(cohort) * (things(plan, cohort) * share / lives.as_secs_f64().max(1e-3));
     Some(always(format!("behavior {:?} faults.flapping.share", cohort.behavior), Value::Share(share), asks))
 }
 
 fn disconnects(plan: &Plan) -> Option<Load> {
     let TargetPlan::Emulator(emulator) = &plan.target else { return None };
     let lives = emulator.endpoint.faults.disconnect?.mean();
-    let asks = plan.cohorts.iter().fold(Asks::default(), |sum, cohort| sum + Asks::arrival(cohort) * things(plan, cohort));
+    let asks =
+        plan.cohorts.iter().fold(RequestRates::default(), |sum, cohort| sum + RequestRates::arrival(cohort) * things(plan, cohort));
     let asks = asks * (1.0 / lives.as_secs_f64().max(1e-3));
     Some(always("target.emulator.disconnect.every".into(), Value::Every(lives), asks))
 }
 
-fn always(path: String, value: Value, asks: Asks) -> Load {
+fn always(path: String, value: Value, asks: RequestRates) -> Load {
     Load { path, value, times: None, from: Duration::ZERO, until: Duration::MAX, asks }
 }

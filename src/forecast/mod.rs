@@ -26,7 +26,7 @@ use iot_jobs::NameError;
 use jobs_engine::quotas::Quotas;
 use load_metrics::{EventRow, Snapshot};
 use network::NetworkError;
-use observe::Nobody;
+use observe::NullObserver;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ pub fn demand(plan: &Plan, quotas: &Quotas, mut progress: impl FnMut(Duration)) 
     let enforcement = if own == *quotas { enforcement } else { Enforcement::Count };
     let settings = build::uncapped(build::settings(plan, &roster, network, quotas.clone(), enforcement)?);
     let origin = settings.origin.mono;
-    let mut simulation = Simulation::new(settings, Nobody);
+    let mut simulation = Simulation::new(settings, NullObserver);
     let mut told = Instant::now();
     let mut at = origin;
     while simulation.run_until(at)? == Progress::Running {

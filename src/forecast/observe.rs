@@ -79,7 +79,7 @@ impl Observer for Recording {
         let id = self.id(thing);
         let failure;
         let told = match event {
-            // Nobody wakes late in virtual time: who is blocked waits for others.
+            // NullObserver wakes late in virtual time: who is blocked waits for others.
             SessionEvent::ConnectStarted { intended, is_blocked } => {
                 TransportEvent::ConnectStarted { intended, woke: intended, is_blocked }
             }
@@ -156,9 +156,9 @@ fn in_transport(reason: Reason) -> Failure {
 }
 
 /// Whoever wants to know nothing.
-pub(super) struct Nobody;
+pub(super) struct NullObserver;
 
-impl Observer for Nobody {
+impl Observer for NullObserver {
     fn agent(&mut self, _thing: u32, _event: Event) {}
     fn session(&mut self, _thing: u32, _event: SessionEvent) {}
     fn committed(&mut self, _row: LedgerRow) {}

@@ -100,15 +100,15 @@ impl Connection {
             ..stream::Config::default()
         };
         self.jetstream.create_stream(bucket).await.map_err(|error| failed("bucket", chain(&error)))?;
-        let told = stream::Config {
+        let events = stream::Config {
             name: self.run.stream(),
-            subjects: vec![self.run.told()],
+            subjects: vec![self.run.of_all_slices()],
             retention: stream::RetentionPolicy::WorkQueue,
             max_age: KEPT,
             duplicate_window: DUPLICATES_KNOWN,
             ..stream::Config::default()
         };
-        self.jetstream.create_stream(told).await.map_err(|error| failed("stream", chain(&error)))?;
+        self.jetstream.create_stream(events).await.map_err(|error| failed("stream", chain(&error)))?;
         self.keys().await
     }
 

@@ -132,27 +132,27 @@ fn check_name(name: &str) -> Result<(), String> {
 
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Word {
+pub struct WorkerMessage {
     /// Of the attempt at the run that it has joined.
     pub nonce: String,
-    pub told: Told,
+    pub event: WorkerEvent,
 }
 
-impl Word {
+impl WorkerMessage {
     /// A word, and what is behind it.
     ///
     /// # Errors
     /// When it cannot be read, or is none that a worker says.
     pub fn read(bytes: &[u8]) -> Result<(Self, &[u8]), String> {
         let (word, body) = unpack::<Self>(bytes)?;
-        word.told.check(body.len())?;
+        word.event.check(body.len())?;
         Ok((word, body))
     }
 }
 
 /// What a worker tells, in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Told {
+pub enum WorkerEvent {
     /// It has its slice.
     Registered { host: HostFacts, pid: u32 },
     /// All is brought up, by so many threads.
@@ -165,11 +165,11 @@ pub enum Told {
     Closing,
     /// What is behind it is a part of this file.
     File { name: String, part: Part },
-    /// All of it was told.
+    /// All of it was event.
     Ended { verdict: Verdict, exit_code: u8, files: Vec<SentFile> },
 }
 
-impl Told {
+impl WorkerEvent {
     /// By which a message that is sent again is known.
     #[must_use]
     pub fn id(&self, slice: u32) -> String {
@@ -211,7 +211,7 @@ pub enum Order {
 
 /// What a leader tells once a second, and when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Beat {
+pub struct Heartbeat {
     /// Of the attempt at the run that it leads.
     pub nonce: String,
     pub order: Order,
@@ -274,18 +274,18 @@ mod tests {
         assert!(RunPlan::read(b"{}", "1.2.3").unwrap_err().contains("cannot be read"));
     }
 
-    fn word(told: Told) -> Word {
-        Word { nonce: "n".into(), told }
+    fn word(event: WorkerEvent) -> WorkerMessage {
+        WorkerMessage { nonce: "n".into(), event }
     }
 
     #[test]
     fn what_no_worker_says_is_refused_with_what_is_wrong() {
         let file = |name: &str, bytes| SentFile { name: name.into(), bytes, sha256: "0".into() };
-        let ended = |files| Told::Ended { verdict: Verdict::Pass, exit_code: 0, files };
-        let second = |part, of| Told::Second { second: 1, part: Part { part, of } };
-        let ready = |threads| Told::Ready { clock: ClockReading::default(), threads };
+        let ended = |files| WorkerEvent::Ended { verdict: Verdict::Pass, exit_code: 0, files };
+        let second = |part, of| WorkerEvent::Second { second: 1, part: Part { part, of } };
+        let ready = |threads| WorkerEvent::Ready { clock: ClockReading::default(), threads };
         let full = PART_BYTES;
-        for (told, body, why) in [
+        for (event, body, why) in [
             (ready(0), 0, "1 to 256 threads, not 0"),
             (ready(usize::MAX), 0, "1 to 256 threads"),
             (second(0, 0), 1, "part 0 of 0"),
@@ -294,35 +294,35 @@ mod tests {
             (second(0, SECOND_PARTS_MAX + 1), full, "part 0 of 513"),
             (second(u32::MAX, u32::MAX), full, "none that a worker sends"),
             (second(0, 1), full + 1, "none that a worker sends"),
-            (Told::File { name: "../run.json".into(), part: Part { part: 0, of: 1 } }, 1, "\"../run.json\" is no file"),
-            (Told::File { name: MANIFEST.into(), part: Part { part: 0, of: u32::MAX } }, full, "none that a worker sends"),
+            (WorkerEvent::File { name: "../run.json".into(), part: Part { part: 0, of: 1 } }, 1, "\"../run.json\" is no file"),
+            (WorkerEvent::File { name: MANIFEST.into(), part: Part { part: 0, of: u32::MAX } }, full, "none that a worker sends"),
             (ended(vec![file("x", 1)]), 0, "\"x\" is no file"),
             (ended(vec![file(MANIFEST, u64::MAX)]), 0, "too long"),
             (ended(vec![file(MANIFEST, 1); 4]), 0, "4 files"),
         ] {
-            let told = Word::read(&pack(&word(told), &vec![0; body])).unwrap_err();
-            assert!(told.contains(why), "{told}");
+            let why_not = WorkerMessage::read(&pack(&word(event), &vec![0; body])).unwrap_err();
+            assert!(why_not.contains(why), "{why_not}");
         }
-        for (told, body) in [(second(0, 1), 0), (second(0, 2), full), (second(1, 2), 3), (ready(256), 0)] {
-            assert!(Word::read(&pack(&word(told), &vec![0; body])).is_ok());
+        for (event, body) in [(second(0, 1), 0), (second(0, 2), full), (second(1, 2), 3), (ready(256), 0)] {
+            assert!(WorkerMessage::read(&pack(&word(event), &vec![0; body])).is_ok());
         }
     }
 
     #[test]
     fn bytes_that_are_no_word_never_do_more_than_be_refused() {
         let words = [
-            Told::Second { second: 7, part: Part { part: 0, of: 1 } },
-            Told::Ended {
+            WorkerEvent::Second { second: 7, part: Part { part: 0, of: 1 } },
+            WorkerEvent::Ended {
                 verdict: Verdict::Pass,
                 exit_code: 0,
                 files: vec![SentFile { name: MANIFEST.into(), bytes: 1, sha256: "ab".into() }],
             },
-            Told::Registered { host: crate::preflight::facts(), pid: 1 },
+            WorkerEvent::Registered { host: crate::preflight::facts(), pid: 1 },
         ];
-        for told in words {
-            let good = pack(&word(told), b"body");
+        for event in words {
+            let good = pack(&word(event), b"body");
             for cut in 0..good.len() - 4 {
-                assert!(Word::read(&good[..cut]).is_err(), "cut at {cut}");
+                assert!(WorkerMessage::read(&good[..cut]).is_err(), "cut at {cut}");
             }
             let mut random = 0x9E37_79B9_7F4A_7C15_u64;
             for _ in 0..20_000 {
@@ -332,8 +332,8 @@ mod tests {
                     let at = (random >> 33) as usize % bytes.len();
                     bytes[at] = (random >> 20) as u8;
                 }
-                if let Ok((word, body)) = Word::read(&bytes) {
-                    assert_eq!(Word::read(&pack(&word, body)).unwrap().0, word);
+                if let Ok((word, body)) = WorkerMessage::read(&bytes) {
+                    assert_eq!(WorkerMessage::read(&pack(&word, body)).unwrap().0, word);
                 }
             }
         }
@@ -342,23 +342,23 @@ mod tests {
     #[test]
     fn what_is_told_is_understood_and_has_an_id_of_its_own() {
         let part = Part { part: 1, of: 2 };
-        let told = [
-            Told::Ready { clock: ClockReading { offset_us: -7, uncertainty_us: 3 }, threads: 2 },
-            Told::Failed { why: "no".into() },
-            Told::Second { second: 7, part },
-            Told::Closing,
-            Told::File { name: "run.json".into(), part },
-            Told::Ended { verdict: Verdict::Pass, exit_code: 0, files: Vec::new() },
+        let event = [
+            WorkerEvent::Ready { clock: ClockReading { offset_us: -7, uncertainty_us: 3 }, threads: 2 },
+            WorkerEvent::Failed { why: "no".into() },
+            WorkerEvent::Second { second: 7, part },
+            WorkerEvent::Closing,
+            WorkerEvent::File { name: "run.json".into(), part },
+            WorkerEvent::Ended { verdict: Verdict::Pass, exit_code: 0, files: Vec::new() },
         ];
         let mut ids = std::collections::BTreeSet::new();
-        for told in &told {
-            let told = word(told.clone());
-            let bytes = pack(&told, b"");
-            assert_eq!(unpack::<Word>(&bytes).unwrap(), (told.clone(), &b""[..]));
-            let told = told.told;
-            assert!(ids.insert(told.id(3)) && told.id(3) != told.id(4));
+        for event in &event {
+            let event = word(event.clone());
+            let bytes = pack(&event, b"");
+            assert_eq!(unpack::<WorkerMessage>(&bytes).unwrap(), (event.clone(), &b""[..]));
+            let event = event.event;
+            assert!(ids.insert(event.id(3)) && event.id(3) != event.id(4));
         }
-        assert!(Word::read(b"").is_err() && Word::read(b"\xff\x00").is_err());
+        assert!(WorkerMessage::read(b"").is_err() && WorkerMessage::read(b"\xff\x00").is_err());
         assert!(Order::Drain > Order::GoOn && Order::Abort > Order::Drain);
     }
 }

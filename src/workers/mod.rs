@@ -3,7 +3,7 @@
 //! makes of all of them is what `fleetsim merge` makes.
 //!
 //! Deciding is apart from doing: [`address`], [`message`], [`names`], [`place`], `leader/table.rs`, `leader/seconds.rs`,
-//! `leader/records.rs`, `worker/follower.rs` and `worker/patience.rs` know no clock and no socket.
+//! `leader/records.rs`, `worker/follower.rs` and `worker/delivery_deadline.rs` know no clock and no socket.
 
 pub mod address;
 mod clock;

@@ -43,7 +43,7 @@ impl RunId {
 
     /// Where all workers tell.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn of_all_slices(&self) -> String {
         format!("fs.{self}.slice.*")
     }
 
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn ids_are_fit_for_subjects_and_buckets() {
         let run: RunId = "nightly-7_b".parse().unwrap();
-        assert_eq!((run.told(), run.of_slice(3)), ("fs.nightly-7_b.slice.*".into(), "fs.nightly-7_b.slice.3".into()));
+        assert_eq!((run.of_all_slices(), run.of_slice(3)), ("fs.nightly-7_b.slice.*".into(), "fs.nightly-7_b.slice.3".into()));
         assert_eq!(run.bucket_stream(), "KV_fs_nightly-7_b");
         for text in ["", "a.b", "a b", "*", ">", "ü", &"x".repeat(49)] {
             assert!(text.parse::<RunId>().unwrap_err().contains("letters, digits"), "{text}");

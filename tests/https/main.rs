@@ -6,7 +6,7 @@ mod headers;
 mod limits;
 mod operations;
 mod shape;
-mod strangers;
+mod unknown_clients;
 mod who;
 
 use common::Endpoint;

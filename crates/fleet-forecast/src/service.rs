@@ -8,7 +8,7 @@ use iot_jobs::{
     ControlError, CreateJob, ErrorCode, JobDescription, JobId, NamespaceId, Notification, Rejection, Reply, Request, Subscription,
     ThingName,
 };
-use jobs_engine::engine::{Engine, HeardNamespace, Notified};
+use jobs_engine::engine::{Engine, NamespaceInterest, Notified};
 use jobs_engine::faults::{Faults, message};
 use jobs_engine::quotas::{QuotaName, Quotas};
 use jobs_engine::server_queue::ServerQueue;
@@ -141,7 +141,7 @@ impl Service {
             None => self.engine.handle_subscription(name, notify, notify_next),
             namespace => {
                 self.engine.handle_subscription(name, false, false);
-                self.engine.handle_namespaces(name, vec![HeardNamespace { namespace, notify, notify_next }]);
+                self.engine.handle_namespaces(name, vec![NamespaceInterest { namespace, notify, notify_next }]);
             }
         }
         granted

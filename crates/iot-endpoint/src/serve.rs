@@ -6,7 +6,7 @@ use super::config::EndpointConfig;
 use super::listeners::api::{self, ApiSettings};
 use super::listeners::mqtt::MqttSettings;
 use super::listeners::mutual::{self, GuardedListener, Protocol};
-use super::listeners::strangers::Strangers;
+use super::listeners::pending_clients::PendingClients;
 use super::objects::Objects;
 use super::request_log::RequestLog;
 use super::service::{FileError, Files, Service};
@@ -199,8 +199,8 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Runtime)?;
     let [mqtt, https, api] = [mqtt_listener, https_listener, api_listener]
-        .map(|listener| GuardedListener { listener, strangers: Strangers::new(descriptors) });
-    let strangers = [&mqtt, &https, &api].map(|guarded| Arc::clone(&guarded.strangers));
+        .map(|listener| GuardedListener { listener, pending_clients: PendingClients::new(descriptors) });
+    let pending_clients = [&mqtt, &https, &api].map(|guarded| Arc::clone(&guarded.pending_clients));
     let watched = Spawner(service.failures());
     let listeners = [
         watched.spawn("mqtt", mutual::serve(mqtt, Protocol::Mqtt, Arc::clone(&device_tls), Arc::clone(service), mqtt_settings)),
@@ -240,7 +240,7 @@ async fn run(options: &ServeOptions, store: &Store, service: &Arc<Service>, desc
     if service.unrendered() > 0 {
         tracing::warn!(dropped = service.unrendered(), "messages with documents were dropped since too many waited");
     }
-    let turned_away: u64 = strangers.iter().map(|strangers| strangers.turned_away()).sum();
+    let turned_away: u64 = pending_clients.iter().map(|pending_clients| pending_clients.turned_away()).sum();
     if turned_away > 0 {
         tracing::warn!(connections = turned_away, "ended before their clients were known since others waited for their places");
     }

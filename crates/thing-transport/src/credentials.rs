@@ -59,10 +59,10 @@ impl ResolvesClientCert for Identity {
 
 /// The newest ticket of one thing: it has one endpoint, and needs no more.
 #[derive(Debug, Default)]
-struct OneTicket(Mutex<Kept>);
+struct OneTicket(Mutex<StoredTicket>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredTicket {
     group: Option<NamedGroup>,
     ticket: Option<Ticket>,
 }
@@ -75,7 +75,7 @@ enum Ticket {
 
 impl OneTicket {
     /// Whoever panicked has left a ticket, or none.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, StoredTicket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

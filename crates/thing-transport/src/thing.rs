@@ -160,7 +160,7 @@ impl Thing {
                 }
                 (End::Failed(failure), Progress::Up(since)) => {
                     self.of(shard).emit(SessionEvent::Lost { at: now, failure: &failure });
-                    // Nobody misses a connection before it is needed.
+                    // NullObserver misses a connection before it is needed.
                     let is_missed = !matches!(failure, Failure::ClosedIdle { .. });
                     lost = Some(if is_missed { now } else { now + away.unwrap_or_default() });
                     comeback.lost(now.since(since));
@@ -379,9 +379,9 @@ impl Attempt<'_> {
 mod tests {
     use super::*;
 
-    struct Nobody;
+    struct NullObserver;
 
-    impl Observer for Nobody {
+    impl Observer for NullObserver {
         fn agent(&self, _thing: &ThingId, _event: Event) {}
         fn session(&self, _thing: &ThingId, _event: SessionEvent<'_>) {}
     }
@@ -398,12 +398,12 @@ mod tests {
     #[test]
     fn what_every_thing_of_a_fleet_has_stays_small() {
         let (life, mqtt, http) = (
-            bytes_of_life(Thing::live::<Nobody>),
-            bytes_of_session(Thing::mqtt::<Nobody>),
-            bytes_of_session(Thing::http::<Nobody>),
+            bytes_of_life(Thing::live::<NullObserver>),
+            bytes_of_session(Thing::mqtt::<NullObserver>),
+            bytes_of_session(Thing::http::<NullObserver>),
         );
         assert!(life <= 368 && mqtt <= 856 && http <= 488, "{life}, {mqtt} over MQTT, {http} over HTTPS");
-        let dial = bytes_of_session(connect::<Nobody>);
+        let dial = bytes_of_session(connect::<NullObserver>);
         assert!(dial <= 1_600, "{dial}: a thing that connects takes it from the heap and fills it");
     }
 }

@@ -11,7 +11,7 @@ use crate::aws::client::Client;
 use crate::aws::cost::Estimate;
 use crate::aws::inventory::Inventory;
 use crate::aws::locate::{locate, url_of};
-use crate::aws::wish::{Place, check_account};
+use crate::aws::selection::{Place, check_account};
 use crate::billing::Prices;
 use crate::exit;
 use crate::run::runtime;

@@ -11,7 +11,7 @@ use crate::aws::locate::url_of;
 use crate::aws::orphans;
 use crate::aws::plan::{Naming, ToMake, thing_names};
 use crate::aws::provision::{Ending, Provision, SharedJournal};
-use crate::aws::wish::Wish;
+use crate::aws::selection::Selection;
 use crate::check::denied_to_device;
 use crate::stop::StopRequests;
 use clap::Args;
@@ -90,7 +90,7 @@ impl ProvisionArgs {
                 Some((DevicePolicy::parse(&document).map_err(|error| named(&error))?, document))
             }
         };
-        let wish = Wish {
+        let selection = Selection {
             things: self.things,
             thing_name: self.thing_name.clone(),
             keys: self.aws_keys.then_some(KeySource::Aws),
@@ -98,7 +98,7 @@ impl ProvisionArgs {
         };
         let url = url_of(account);
         let new_id = || format!("fleetsim-{:08x}", rand::rng().random::<u32>());
-        let fleet = wish.fleet(inventory, place(account, &url), new_id).map_err(Failure::Usage)?;
+        let fleet = selection.fleet(inventory, place(account, &url), new_id).map_err(Failure::Usage)?;
         allow(fleet.things, self.allow_things).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
         let things = thing_names(&fleet).map_err(|why| Failure::Usage(format!("--thing-name: {why}")))?;
         if let Some(((policy, _), thing)) = policy.zip(things.first()) {

@@ -12,7 +12,7 @@ use crate::aws::inventory::Kind;
 use crate::aws::journal::{self, JournalError};
 use crate::aws::locate::{AdvertisedEndpoint, locate, url_of};
 use crate::aws::plan::group_of;
-use crate::aws::wish::Place;
+use crate::aws::selection::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;

@@ -1,6 +1,6 @@
 //! The charts that more than one screen shows.
 
-use super::plot::{Across, Plot, Series, plot};
+use super::plot::{Plot, Series, XAxis, plot};
 use crate::tui::app::App;
 use crate::tui::history::Slot;
 use crate::tui::model::Model;
@@ -13,11 +13,11 @@ use ratatui::symbols::Marker;
 const CURVE_POINTS: usize = 80;
 
 /// The slots that the charts show, and their time.
-pub(super) fn slots(app: &App) -> (Vec<&Slot>, Across) {
+pub(super) fn slots(app: &App) -> (Vec<&Slot>, XAxis) {
     let history = &app.model().history;
     let slots = history.window(app.window_s());
     let from = slots.first().map_or(0, |slot| slot.t_s - slot.span_s);
-    (slots, Across::time(from, history.end_s().max(from + 10)))
+    (slots, XAxis::time(from, history.end_s().max(from + 10)))
 }
 
 /// The first series: a line.
@@ -94,7 +94,7 @@ pub(super) fn percentiles(frame: &mut Frame, area: Rect, app: &App) {
     let count = model.distribution(operation, Measure::Service).map_or(0, |(_, distribution)| distribution.count());
     let nines = (count.max(10) as f64).log10().ceil().clamp(1.0, 5.0);
     let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"];
-    let across = Across { bounds: [0.0, nines], labels: labels[..=nines as usize].iter().map(|label| (*label).into()).collect() };
+    let across = XAxis { bounds: [0.0, nines], labels: labels[..=nines as usize].iter().map(|label| (*label).into()).collect() };
     let service = curve(model, app, Measure::Service, nines);
     let mut series = vec![Series::new("service", app.theme.accent(), Marker::Braille, service)];
     if operation.has_response() {

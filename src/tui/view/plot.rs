@@ -48,12 +48,12 @@ impl Series {
 }
 
 /// The x axis.
-pub(super) struct Across {
+pub(super) struct XAxis {
     pub bounds: [f64; 2],
     pub labels: Vec<String>,
 }
 
-impl Across {
+impl XAxis {
     /// Seconds of the run.
     pub(super) fn time(from_s: u64, to_s: u64) -> Self {
         let to_s = to_s.max(from_s + 1);
@@ -66,7 +66,7 @@ impl Across {
 pub(super) struct Plot<'a> {
     pub title: String,
     pub unit: &'a str,
-    pub across: Across,
+    pub across: XAxis,
     /// What comes later lies above.
     pub series: &'a [Series],
     /// The end of the y axis, where that is known.

@@ -1,16 +1,16 @@
 //! From the first worker to the start: all slices have to be ready by then, or nobody begins.
 
 use super::LeadError;
-use super::faces::Faces;
 use super::inbox::Delivery;
 use super::live;
+use super::outputs::Outputs;
 use super::site::Site;
 use super::table::Table;
 use crate::run::StartAt;
 use crate::stop::StopRequests;
 use crate::workers::TICK;
 use crate::workers::connection::put;
-use crate::workers::message::{Order, Told};
+use crate::workers::message::{Order, WorkerEvent};
 use crate::workers::names;
 use host::clock;
 use iot_jobs::instant::Mono;
@@ -38,10 +38,10 @@ pub(super) async fn pass(
     site: &mut Site,
     table: &mut Table,
     wait: Duration,
-    faces: Faces<'_>,
+    outputs: Outputs<'_>,
     stop: &mut StopRequests,
 ) -> Result<Start, LeadError> {
-    let passed = assemble(site, table, wait, faces, stop).await;
+    let passed = assemble(site, table, wait, outputs, stop).await;
     if let Err(error) = &passed {
         site.give_up(Order::Abort, error).await;
     }
@@ -53,9 +53,9 @@ pub(super) async fn pass(
         return Err(error);
     }
     let origin = at.origin();
-    site.pulse.start_at(at.rfc3339(), site.endpoint.is_some().then_some(origin));
+    site.heartbeat.start_at(at.rfc3339(), site.endpoint.is_some().then_some(origin));
     table.begin(origin);
-    faces.ui.tell(&format!("all {} slices are ready: they start at {}", table.rows().len(), at.rfc3339()));
+    outputs.ui.tell(&format!("all {} slices are ready: they start at {}", table.rows().len(), at.rfc3339()));
     Ok(Start { at, origin })
 }
 
@@ -63,12 +63,12 @@ async fn assemble(
     site: &mut Site,
     table: &mut Table,
     wait: Duration,
-    faces: Faces<'_>,
+    outputs: Outputs<'_>,
     stop: &mut StopRequests,
 ) -> Result<(), LeadError> {
     let deadline = Instant::now() + wait;
     let slices = table.rows().len();
-    let progress = faces.ui.progress("slices ready", slices);
+    let progress = outputs.ui.progress("slices ready", slices);
     let mut told = (0, 0);
     let mut tick = tokio::time::interval(TICK);
     loop {
@@ -84,8 +84,8 @@ async fn assemble(
         progress.set(ready);
         if told != (registered, ready) {
             told = (registered, ready);
-            faces.ui.tell(&format!("workers: {registered} of {slices} are there, {ready} ready"));
-            faces.workers(&live::workers(table, |_| ShardFigures::default()));
+            outputs.ui.tell(&format!("workers: {registered} of {slices} are there, {ready} ready"));
+            outputs.workers(&live::workers(table, |_| ShardFigures::default()));
         }
         if ready == slices {
             progress.finish();
@@ -109,26 +109,26 @@ fn take(table: &mut Table, delivery: &Delivery) -> Result<(), LeadError> {
     if delivery.slice as usize >= slices {
         return Ok(());
     }
-    let told = match &delivery.told {
-        Ok((told, _)) => told,
+    let event = match &delivery.event {
+        Ok((event, _)) => event,
         Err(why) => {
             let slice = delivery.slice;
             return Err(LeadError::Failed(format!("begin: what the worker of slice {slice}/{slices} sends cannot be used: {why}")));
         }
     };
-    match told {
-        Told::Registered { host, .. } => table.registered(delivery.slice, host.clone(), now),
-        Told::Ready { clock, threads } => table.ready(delivery.slice, *clock, *threads, now),
-        Told::Failed { why } => {
+    match event {
+        WorkerEvent::Registered { host, .. } => table.registered(delivery.slice, host.clone(), now),
+        WorkerEvent::Ready { clock, threads } => table.ready(delivery.slice, *clock, *threads, now),
+        WorkerEvent::Failed { why } => {
             return Err(LeadError::Failed(format!("begin: the worker of slice {}/{slices} cannot start: {why}", delivery.slice)));
         }
-        Told::Ended { exit_code, .. } => {
+        WorkerEvent::Ended { exit_code, .. } => {
             return Err(LeadError::Failed(format!(
                 "begin: the worker of slice {}/{slices} ended before the start, with exit code {exit_code}",
                 delivery.slice
             )));
         }
-        Told::Second { .. } | Told::Closing | Told::File { .. } => {}
+        WorkerEvent::Second { .. } | WorkerEvent::Closing | WorkerEvent::File { .. } => {}
     }
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! The run from its start to the last word of its last worker.
 
 use super::barrier::{self, Start};
-use super::faces::Faces;
-use super::folders::{SliceFolder, Untaken};
+use super::folders::{SliceFolder, TakeError};
 use super::inbox::Delivery;
 use super::live::Live;
 use super::local::folder_name;
 use super::outcome::Conducted;
+use super::outputs::Outputs;
 use super::records::Records;
-use super::site::{Fate, Ground, Site};
+use super::site::{Preparation, RunEnd, Site};
 use super::table::{Change, Ending, Row, Stage, Table};
 use super::{LeadError, LeadOptions, OnLost, default_run};
 use crate::merge::{Service, WORKERS_FOLDER, WholeRun, bounds};
@@ -25,7 +25,7 @@ use crate::slice::Slice;
 use crate::stop::StopRequests;
 use crate::verdict::{End, so_far};
 use crate::workers::TICK;
-use crate::workers::message::{Order, SentFile, Told};
+use crate::workers::message::{Order, SentFile, WorkerEvent};
 use crate::workload::events::back_since;
 use bytes::Bytes;
 use host::clock;
@@ -47,7 +47,7 @@ pub(super) async fn conduct(
     options: &LeadOptions,
     roster: &Roster,
     writer: &mut ResultsWriter,
-    faces: Faces<'_>,
+    outputs: Outputs<'_>,
     stop: &mut StopRequests,
 ) -> Result<Conducted, LeadError> {
     let dir = writer.dir().to_owned();
@@ -58,15 +58,15 @@ pub(super) async fn conduct(
     let prediction = Prediction::start(plan, roster, &dir, true);
     // What is predicted is in the folder, from where it is compared with the whole run.
     let predicted = async { Ok(prediction.made().await) };
-    let ground = tokio::select! {
-        found = async { tokio::try_join!(Ground::find(options, run, roster, &dir, faces.ui), predicted) } => found?.0,
+    let preparation = tokio::select! {
+        found = async { tokio::try_join!(Preparation::find(options, run, roster, &dir, outputs.ui), predicted) } => found?.0,
         () = stop.next() => return Err(LeadError::Interrupted),
     };
-    let mut site = Site::bring_up(ground, options, roster, &jobs_id, &dir, faces.ui).await?;
-    let start = match barrier::pass(&mut site, &mut table, options.wait, faces, stop).await {
+    let mut site = Site::bring_up(preparation, options, roster, &jobs_id, &dir, outputs.ui).await?;
+    let start = match barrier::pass(&mut site, &mut table, options.wait, outputs, stop).await {
         Ok(start) => start,
         Err(error) => {
-            site.take_down(Fate::NotBegun).await;
+            site.take_down(RunEnd::NotBegun).await;
             return Err(error);
         }
     };
@@ -74,30 +74,30 @@ pub(super) async fn conduct(
     let hosting =
         endpoint.as_mut().map(|endpoint| endpoint.host(plan, roster, start.origin)).transpose().map_err(LeadError::Failed);
     let led = Led { options, plan, roster, jobs_id: &jobs_id };
-    let (conducted, fate) = match hosting.and_then(|hosting| Course::begin(led, hosting, &table, &dir, start)) {
+    let (conducted, end_of_run) = match hosting.and_then(|hosting| Course::begin(led, hosting, &table, &dir, start)) {
         Ok(mut course) => {
-            let mut end = course.run(&mut site, &mut table, writer, faces, stop).await;
+            let mut end = course.run(&mut site, &mut table, writer, outputs, stop).await;
             if let Err(error) = &end {
-                faces.ui.tell("the workers drain");
+                outputs.ui.tell("the workers drain");
                 site.give_up(Order::Drain, error).await;
             }
             let flushed = course.folders.iter_mut().try_for_each(SliceFolder::flush);
             end = end.and_then(|end| flushed.map(|()| end).map_err(LeadError::failed));
-            let fate = match &end {
-                Err(_) => Fate::Failed,
-                Ok(_) if table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_))) => Fate::Complete,
-                Ok(_) => Fate::Over,
+            let end_of_run = match &end {
+                Err(_) => RunEnd::Failed,
+                Ok(_) if table.rows().iter().all(|row| matches!(row.stage, Stage::Ended(_))) => RunEnd::Complete,
+                Ok(_) => RunEnd::Over,
             };
             let folders = course.folders.iter().map(|folder| folder.dir().to_owned()).collect();
-            (Ok(Conducted { end, findings: table.findings(), clocks: clocks(&table), folders }), fate)
+            (Ok(Conducted { end, findings: table.findings(), clocks: clocks(&table), folders }), end_of_run)
         }
         Err(error) => {
             site.give_up(Order::Abort, &error).await;
-            (Err(error), Fate::NotBegun)
+            (Err(error), RunEnd::NotBegun)
         }
     };
     site.endpoint = endpoint;
-    site.take_down(fate).await;
+    site.take_down(end_of_run).await;
     conducted
 }
 
@@ -188,7 +188,7 @@ impl<'a> Course<'a> {
         site: &mut Site,
         table: &mut Table,
         writer: &mut ResultsWriter,
-        faces: Faces<'_>,
+        outputs: Outputs<'_>,
         stop: &mut StopRequests,
     ) -> Result<Option<End>, LeadError> {
         let mut tick = tokio::time::interval(TICK);
@@ -200,34 +200,34 @@ impl<'a> Course<'a> {
                 biased;
                 () = stop.next() => {
                     if std::mem::replace(&mut was_asked, true) {
-                        site.pulse.order(Order::Abort);
+                        site.heartbeat.order(Order::Abort);
                         self.aborted.get_or_insert_with(Instant::now);
                     } else {
-                        faces.ui.tell("interrupted: the workers drain; once more to stop now");
+                        outputs.ui.tell("interrupted: the workers drain; once more to stop now");
                         self.order_drain(site);
                     }
                 }
-                hosted = hosted(self.hosting.as_mut(), faces.ui) => {
+                hosted = hosted(self.hosting.as_mut(), outputs.ui) => {
                     if let Err(why) = hosted {
-                        self.fail(site, why, faces);
+                        self.fail(site, why, outputs);
                     }
                 }
                 delivery = site.inbox.next() => {
-                    self.take(&delivery, table, faces).map_err(LeadError::failed)?;
+                    self.take(&delivery, table, outputs).map_err(LeadError::failed)?;
                     delivery.done().await;
                 }
-                _ = tick.tick() => self.look(site, table, faces)?,
+                _ = tick.tick() => self.look(site, table, outputs)?,
             }
             while let Some(snapshot) = self.live.poll(table).map_err(LeadError::failed)? {
-                self.show(&snapshot, table, writer, faces).map_err(LeadError::failed)?;
-                self.pass_on(snapshot, site, faces);
+                self.show(&snapshot, table, writer, outputs).map_err(LeadError::failed)?;
+                self.pass_on(snapshot, site, outputs);
             }
             if self.aborted.is_some_and(|aborted| aborted.elapsed() >= ABORT_LIMIT) {
                 table.give_up();
             }
         }
         // The end of the last one came without a second.
-        faces.workers(&self.live.workers(table));
+        outputs.workers(&self.live.workers(table));
         Ok(match (self.failed.take(), was_asked, self.early.take()) {
             (Some(why), ..) => Some(End::Failed(why)),
             (None, true, _) => Some(End::Interrupted),
@@ -236,30 +236,30 @@ impl<'a> Course<'a> {
     }
 
     /// What only the whole shows: that everybody is back from an event, and what each worker waits for.
-    fn pass_on(&mut self, snapshot: Arc<Snapshot>, site: &Site, faces: Faces<'_>) {
+    fn pass_on(&mut self, snapshot: Arc<Snapshot>, site: &Site, outputs: Outputs<'_>) {
         let before = self.last.as_ref().map_or(&[][..], |last| &last.events);
-        back_since(before, &snapshot.events).for_each(|words| faces.ui.tell(&words));
+        back_since(before, &snapshot.events).for_each(|words| outputs.ui.tell(&words));
         if self.live.is_connected {
-            site.pulse.connected();
+            site.heartbeat.connected();
             self.hosting.iter_mut().for_each(Hosting::connected);
         }
         if let EndWhen::ExecutionsDone { expect: Some(expect) } = self.plan.end.when
             && snapshot.executions.terminal() >= expect
         {
-            site.pulse.met();
+            site.heartbeat.met();
         }
         self.last = Some(snapshot);
     }
 
     fn order_drain(&mut self, site: &Site) {
-        site.pulse.order(Order::Drain);
+        site.heartbeat.order(Order::Drain);
         self.hosting.iter_mut().for_each(Hosting::drain);
     }
 
     /// The run cannot go on: its workers end at once.
-    fn fail(&mut self, site: &Site, why: String, faces: Faces<'_>) {
-        faces.ui.tell(&format!("the run cannot {why}"));
-        site.pulse.order(Order::Abort);
+    fn fail(&mut self, site: &Site, why: String, outputs: Outputs<'_>) {
+        outputs.ui.tell(&format!("the run cannot {why}"));
+        site.heartbeat.order(Order::Abort);
         self.aborted.get_or_insert_with(Instant::now);
         self.hosting = None;
         self.failed = Some(why);
@@ -270,33 +270,33 @@ impl<'a> Course<'a> {
         snapshot: &Arc<Snapshot>,
         table: &Table,
         writer: &mut ResultsWriter,
-        faces: Faces<'_>,
+        outputs: Outputs<'_>,
     ) -> Result<(), ReportError> {
         writer.second(snapshot)?;
-        faces.workers(&self.live.workers(table));
-        faces.ui.second(snapshot);
-        if let Some(exposition) = faces.exposition {
+        outputs.workers(&self.live.workers(table));
+        outputs.ui.second(snapshot);
+        if let Some(exposition) = outputs.exposition {
             exposition.second(snapshot, so_far(snapshot, writer.findings()));
         }
         Ok(())
     }
 
     /// Takes in what a worker tells. What is not as a worker tells it is the end of its slice, and of nothing else.
-    fn take(&mut self, delivery: &Delivery, table: &mut Table, faces: Faces<'_>) -> Result<(), ReportError> {
+    fn take(&mut self, delivery: &Delivery, table: &mut Table, outputs: Outputs<'_>) -> Result<(), ReportError> {
         let slice = delivery.slice;
         let Some(row) = table.rows().get(slice as usize).filter(|row| row.is_heeded()) else { return Ok(()) };
         let has_ended = row.is_over();
-        let taken = match &delivery.told {
-            Ok((told, body)) => self.take_word(slice, (told, body), table, faces),
-            Err(why) => Err(Untaken::Unfit(format!("what it sends cannot be used: {why}"))),
+        let taken = match &delivery.event {
+            Ok((event, body)) => self.take_word(slice, (event, body), table, outputs),
+            Err(why) => Err(TakeError::Unfit(format!("what it sends cannot be used: {why}"))),
         };
         match taken {
             Ok(()) => Ok(()),
-            Err(Untaken::Disk(error)) => Err(error),
-            Err(Untaken::Unfit(_)) if has_ended => Ok(()),
-            Err(Untaken::Unfit(why)) => {
+            Err(TakeError::Disk(error)) => Err(error),
+            Err(TakeError::Unfit(_)) if has_ended => Ok(()),
+            Err(TakeError::Unfit(why)) => {
                 let slices = table.rows().len();
-                faces.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
+                outputs.ui.announce(&format!("fleetsim: the worker of slice {slice}/{slices} has no results: {why}"));
                 self.records.forget(slice);
                 self.folders[slice as usize].discard();
                 table.failed(slice, why);
@@ -305,30 +305,36 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn take_word(&mut self, slice: u32, (told, body): (&Told, &Bytes), table: &mut Table, faces: Faces<'_>) -> Result<(), Untaken> {
+    fn take_word(
+        &mut self,
+        slice: u32,
+        (event, body): (&WorkerEvent, &Bytes),
+        table: &mut Table,
+        outputs: Outputs<'_>,
+    ) -> Result<(), TakeError> {
         let now = clock::mono();
-        match told {
-            Told::Second { second, part } => {
-                if table.wants(slice, *second, now).map_err(Untaken::Unfit)?
-                    && let Some(record) = self.records.take(slice, *second, *part, body).map_err(Untaken::Unfit)?
+        match event {
+            WorkerEvent::Second { second, part } => {
+                if table.wants(slice, *second, now).map_err(TakeError::Unfit)?
+                    && let Some(record) = self.records.take(slice, *second, *part, body).map_err(TakeError::Unfit)?
                 {
-                    self.take_second(slice, *second, record, table, faces)?;
+                    self.take_second(slice, *second, record, table, outputs)?;
                 }
             }
-            Told::Closing => table.closing(slice, now),
-            Told::File { name, part } => {
+            WorkerEvent::Closing => table.closing(slice, now),
+            WorkerEvent::File { name, part } => {
                 table.sending(slice, now);
                 self.folders[slice as usize].take(name, *part, body)?;
                 self.complete(slice, table)?;
             }
-            Told::Ended { verdict, exit_code, files } => {
+            WorkerEvent::Ended { verdict, exit_code, files } => {
                 table.sending(slice, now);
                 self.endings.insert(slice, Ending { verdict: *verdict, exit_code: *exit_code, files: files.clone() });
                 self.complete(slice, table)?;
             }
-            Told::Failed { why } => return Err(Untaken::Unfit(why.clone())),
-            // Told again, though it was taken in.
-            Told::Registered { .. } | Told::Ready { .. } => {}
+            WorkerEvent::Failed { why } => return Err(TakeError::Unfit(why.clone())),
+            // Sent again, though it was taken in.
+            WorkerEvent::Registered { .. } | WorkerEvent::Ready { .. } => {}
         }
         Ok(())
     }
@@ -339,22 +345,22 @@ impl<'a> Course<'a> {
         second: u64,
         record: Vec<u8>,
         table: &mut Table,
-        faces: Faces<'_>,
-    ) -> Result<(), Untaken> {
+        outputs: Outputs<'_>,
+    ) -> Result<(), TakeError> {
         let place = slice as usize;
-        let unfit = |why: String| Untaken::Unfit(format!("its second {second} cannot be used: {why}"));
+        let unfit = |why: String| TakeError::Unfit(format!("its second {second} cannot be used: {why}"));
         let decoded = decode_record(&record, &bounds(self.plan, table.rows()[place].threads)).map_err(unfit)?;
         if decoded.second != second {
             return Err(unfit(format!("it is second {}", decoded.second)));
         }
-        table.second(slice, second, clock::mono()).into_iter().for_each(|change| tell(&change, table, faces));
+        table.second(slice, second, clock::mono()).into_iter().for_each(|change| tell(&change, table, outputs));
         self.folders[place].append(second, record)?;
         self.live.take(place, decoded);
         Ok(())
     }
 
     /// A worker has ended when its last word is here and all of its files are.
-    fn complete(&mut self, slice: u32, table: &mut Table) -> Result<(), Untaken> {
+    fn complete(&mut self, slice: u32, table: &mut Table) -> Result<(), TakeError> {
         let Some(ending) = self.endings.get(&slice) else { return Ok(()) };
         let files: &[SentFile] = &ending.files;
         // Who never had a folder has nothing to send.
@@ -366,16 +372,16 @@ impl<'a> Course<'a> {
     }
 
     /// What time has changed, and processes that have ended.
-    fn look(&mut self, site: &mut Site, table: &mut Table, faces: Faces<'_>) -> Result<(), LeadError> {
+    fn look(&mut self, site: &mut Site, table: &mut Table, outputs: Outputs<'_>) -> Result<(), LeadError> {
         let (now, is_up) = (clock::mono(), site.is_up());
         site.check_server()?;
         match (is_up, self.away_since) {
             (true, Some(since)) => {
-                faces.ui.tell(&format!("the NATS server is back after {:.1} s", since.elapsed().as_secs_f64()));
+                outputs.ui.tell(&format!("the NATS server is back after {:.1} s", since.elapsed().as_secs_f64()));
                 self.away_since = None;
             }
             (false, None) => {
-                faces.ui.tell("the NATS server is away: the workers continue, and report later");
+                outputs.ui.tell("the NATS server is away: the workers continue, and report later");
                 self.away_since = Some(Instant::now());
             }
             (false, Some(since)) if since.elapsed() >= self.options.away => {
@@ -390,24 +396,24 @@ impl<'a> Course<'a> {
             local.workers.poll().into_iter().for_each(|(slice, _status)| table.process_ended(slice, now));
         }
         for change in table.poll(is_up, now) {
-            tell(&change, table, faces);
+            tell(&change, table, outputs);
             if let Change::Lost { slice, .. } = change
                 && self.options.on_lost == OnLost::Drain
             {
-                self.drain(site, format!("slice {slice}/{} was lost", table.rows().len()), faces);
+                self.drain(site, format!("slice {slice}/{} was lost", table.rows().len()), outputs);
             }
         }
         let left = table.left().next();
         if let Some((slice, verdict)) = left.filter(|_| self.options.on_lost == OnLost::Drain && self.early.is_none()) {
-            self.drain(site, format!("slice {slice}/{} ended as {}", table.rows().len(), verdict.as_str()), faces);
+            self.drain(site, format!("slice {slice}/{} ended as {}", table.rows().len(), verdict.as_str()), outputs);
         }
         Ok(())
     }
 
     /// Ends the run for a reason, unless somebody has asked for its end.
-    fn drain(&mut self, site: &Site, why: String, faces: Faces<'_>) {
-        if site.pulse.ordered() == Order::GoOn {
-            faces.ui.tell(&format!("{why}: the other workers drain"));
+    fn drain(&mut self, site: &Site, why: String, outputs: Outputs<'_>) {
+        if site.heartbeat.ordered() == Order::GoOn {
+            outputs.ui.tell(&format!("{why}: the other workers drain"));
             self.order_drain(site);
             self.early = Some(why);
         }
@@ -422,11 +428,11 @@ async fn hosted(hosting: Option<&mut Hosting<'_>>, ui: &Ui) -> Result<(), String
     }
 }
 
-fn tell(change: &Change, table: &Table, faces: Faces<'_>) {
+fn tell(change: &Change, table: &Table, outputs: Outputs<'_>) {
     let slices = table.rows().len();
     let after =
         |second: &Option<u64>| second.map_or_else(|| "from the start on".to_owned(), |second| format!("after second {second}"));
-    faces.ui.tell(&match change {
+    outputs.ui.tell(&match change {
         Change::Silent { slice, second } => format!("slice {slice}/{slices} is silent {}", after(second)),
         Change::Back { slice } => format!("slice {slice}/{slices} reports again"),
         Change::Lost { slice, second } => format!("slice {slice}/{slices} is lost {}", after(second)),

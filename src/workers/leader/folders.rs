@@ -16,14 +16,14 @@ const HELD_MAX: usize = 30;
 
 /// Why something of a worker was not taken.
 #[derive(Debug)]
-pub(super) enum Untaken {
+pub(super) enum TakeError {
     /// It is not as a worker sends it: what is wrong.
     Unfit(String),
     /// The leader's own disk.
     Disk(ReportError),
 }
 
-impl From<ReportError> for Untaken {
+impl From<ReportError> for TakeError {
     fn from(error: ReportError) -> Self {
         Self::Disk(error)
     }
@@ -111,13 +111,13 @@ impl SliceFolder {
     ///
     /// # Errors
     /// When it does not go with the other parts, or the disk does not take it.
-    pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), Untaken> {
+    pub(super) fn take(&mut self, name: &str, part: Part, body: &[u8]) -> Result<(), TakeError> {
         let Some(known) = SENT.into_iter().find(|known| *known == name).filter(|_| !self.is_complete) else { return Ok(()) };
         let path = self.aside(known);
         let failed = |source| ReportError::Write { path: path.clone(), source };
         let incoming = self.incoming.entry(known).or_insert(Incoming { of: part.of, parts: BTreeSet::new() });
         if incoming.of != part.of {
-            return Err(Untaken::Unfit(format!("{name} comes in {} parts and in {}", incoming.of, part.of)));
+            return Err(TakeError::Unfit(format!("{name} comes in {} parts and in {}", incoming.of, part.of)));
         }
         incoming.parts.insert(part.part);
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
@@ -128,7 +128,7 @@ impl SliceFolder {
     ///
     /// # Errors
     /// When they are not what the worker has, or the disk does not do it.
-    pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, Untaken> {
+    pub(super) fn complete(&mut self, files: &[SentFile]) -> Result<bool, TakeError> {
         if self.is_complete {
             return Ok(true);
         }
@@ -141,7 +141,7 @@ impl SliceFolder {
             let path = self.aside(&file.name);
             let there = digest(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
             if there != *file {
-                return Err(Untaken::Unfit(format!("{} came as other bytes than its worker has", file.name)));
+                return Err(TakeError::Unfit(format!("{} came as other bytes than its worker has", file.name)));
             }
         }
         // The manifest comes last: with it the folder has an end.
@@ -232,8 +232,8 @@ mod tests {
     fn what_is_not_what_the_worker_has_is_refused_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = folder(dir.path());
-        let unfit = |taken: Result<(), Untaken>| match taken {
-            Err(Untaken::Unfit(why)) => why,
+        let unfit = |taken: Result<(), TakeError>| match taken {
+            Err(TakeError::Unfit(why)) => why,
             other => panic!("{other:?}"),
         };
         for name in SENT {

@@ -3,7 +3,7 @@
 
 use crate::workers::REQUEST_LIMIT;
 use crate::workers::connection::Connection;
-use crate::workers::message::{Told, Word};
+use crate::workers::message::{WorkerEvent, WorkerMessage};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(200);
 pub(super) struct Delivery {
     pub slice: u32,
     /// What it says, and what is behind it; or why that cannot be used.
-    pub told: Result<(Told, Bytes), String>,
+    pub event: Result<(WorkerEvent, Bytes), String>,
     acker: Acker,
 }
 
@@ -117,17 +117,17 @@ impl Source {
         while let Some(message) = messages.next().await {
             let (message, acker) = message?.split();
             let slice: Option<u32> = message.subject.rsplit('.').next().and_then(|slice| slice.parse().ok());
-            let told = match Word::read(&message.payload) {
-                Ok((word, body)) if word.nonce == self.nonce => Some(Ok((word.told, message.payload.slice_ref(body)))),
+            let event = match WorkerMessage::read(&message.payload) {
+                Ok((word, body)) if word.nonce == self.nonce => Some(Ok((word.event, message.payload.slice_ref(body)))),
                 Ok(_of_an_earlier_attempt) => None,
                 Err(why) => Some(Err(why)),
             };
-            let Some((slice, told)) = slice.zip(told) else {
+            let Some((slice, event)) = slice.zip(event) else {
                 tracing::debug!(subject = %message.subject, "this message is not of this run");
                 acker.ack().await?;
                 continue;
             };
-            if self.sender.send(Delivery { slice, told, acker }).await.is_err() {
+            if self.sender.send(Delivery { slice, event, acker }).await.is_err() {
                 return Ok(());
             }
         }

@@ -3,13 +3,13 @@
 
 mod barrier;
 mod course;
-mod faces;
 mod folders;
+mod heartbeat;
 mod inbox;
 mod live;
 mod local;
 mod outcome;
-mod pulse;
+mod outputs;
 mod records;
 mod seconds;
 mod site;
@@ -151,7 +151,8 @@ async fn led(options: LeadOptions) -> u8 {
         ui.announce(&format!("metrics: {}", exposition.url()));
     }
     let conducted =
-        course::conduct(&options, &roster, &mut writer, faces::Faces { ui: &ui, exposition: exposition.as_ref() }, &mut stop).await;
+        course::conduct(&options, &roster, &mut writer, outputs::Outputs { ui: &ui, exposition: exposition.as_ref() }, &mut stop)
+            .await;
     let concluded = outcome::conclude(conducted, writer, &ui).await;
     if let Some(exposition) = &exposition {
         exposition.conclude(concluded.manifest.verdict);

@@ -1,6 +1,6 @@
 //! What workers tell of their seconds, put together to the seconds of the run. Pure.
 //!
-//! A second is complete when every slice that is waited for has told of it, or of one that is so much later that it will not. What comes
+//! A second is complete when every slice that is waited for has sent of it, or of one that is so much later that it will not. What comes
 //! later than that is missing in what the leader shows, and in its folder when the folders of the workers are merged.
 
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ impl<T> Seconds<T> {
     }
 
     /// A slice tells of a second.
-    pub(super) fn take(&mut self, slice: usize, second: u64, told: T) {
+    pub(super) fn take(&mut self, slice: usize, second: u64, sent: T) {
         self.newest[slice] = self.newest[slice].max(Some(second));
         match second < self.next {
             true => self.late += 1,
-            false => drop(self.waiting.entry(second).or_default().insert(slice, told)),
+            false => drop(self.waiting.entry(second).or_default().insert(slice, sent)),
         }
     }
 
@@ -41,9 +41,9 @@ impl<T> Seconds<T> {
     /// The next second with what the slices tell of it, once it is complete.
     pub(super) fn poll(&mut self, is_awaited: impl Fn(usize) -> bool) -> Option<(u64, Vec<(usize, T)>)> {
         let newest = *self.waiting.keys().next_back()?;
-        let told = self.waiting.get(&self.next);
+        let sent = self.waiting.get(&self.next);
         let has_told = |slice: usize| {
-            told.is_some_and(|told| told.contains_key(&slice))
+            sent.is_some_and(|sent| sent.contains_key(&slice))
                 || self.newest[slice].is_some_and(|newest| newest >= self.next + OVERTAKEN_MAX)
         };
         let is_complete = (0..self.newest.len()).all(|slice| has_told(slice) || !is_awaited(slice));
@@ -73,7 +73,7 @@ mod tests {
         seconds.take(2, 1, 'd');
         seconds.take(0, 2, 'e');
         seconds.take(1, 2, 'f');
-        assert_eq!(seconds.poll(all), None, "two have told of a later one, and may have been overtaken by it");
+        assert_eq!(seconds.poll(all), None, "two have sent of a later one, and may have been overtaken by it");
         seconds.take(0, 1, 'g');
         seconds.take(1, 4, 'h');
         assert_eq!(seconds.poll(all), Some((1, vec![(0, 'g'), (2, 'd')])), "who tells of a much later one has lost this one");

@@ -1,8 +1,8 @@
 //! What a run needs before its workers: the server, on it bucket, stream and plan, and where the scenario wants it an endpoint.
 
+use super::heartbeat::HeartbeatSender;
 use super::inbox::Inbox;
 use super::local::{LocalWorkers, NatsServer, WorkerSettings};
-use super::pulse::Pulse;
 use super::{LeadError, LeadOptions};
 use crate::roster::Roster;
 use crate::run::SharedEndpoint;
@@ -30,7 +30,7 @@ const WORKERS_LIMIT: Duration = Duration::from_secs(30);
 const PARTING: Duration = Duration::from_secs(2);
 
 /// What is there before anything of the run is on the server.
-pub(super) struct Ground {
+pub(super) struct Preparation {
     connection: Connection,
     address: NatsAddress,
     server: Option<NatsServer>,
@@ -42,7 +42,7 @@ pub(super) struct Site {
     pub connection: Connection,
     pub keys: Store,
     pub inbox: Inbox,
-    pub pulse: Pulse,
+    pub heartbeat: HeartbeatSender,
     pub local: Option<Local>,
     /// That of the run's own.
     pub endpoint: Option<HostedEndpoint>,
@@ -57,7 +57,7 @@ pub(super) struct Local {
 
 /// How a run came to its end, as far as its surroundings go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RunEnd {
     /// Nobody has begun.
     NotBegun,
     /// The leader cannot go on; workers drain.
@@ -68,7 +68,7 @@ pub(super) enum Fate {
     Complete,
 }
 
-impl Ground {
+impl Preparation {
     /// Finds the server, or starts one, and starts the endpoint where the scenario wants one.
     ///
     /// # Errors
@@ -103,21 +103,21 @@ impl Site {
     /// # Errors
     /// With what is missing.
     pub(super) async fn bring_up(
-        ground: Ground,
+        preparation: Preparation,
         options: &LeadOptions,
         roster: &Roster,
         jobs_id: &str,
         dir: &Path,
         ui: &Ui,
     ) -> Result<Self, LeadError> {
-        let Ground { connection, address, server, endpoint } = ground;
+        let Preparation { connection, address, server, endpoint } = preparation;
         let shared = endpoint.as_ref().map(|endpoint| endpoint.shared().clone());
         let announced = Announced { nonce: unique(), jobs_id: jobs_id.to_owned(), endpoint: shared };
         let keys = announce(&connection, options, roster, &announced).await?;
         let begun = async {
-            let pulse = Pulse::start(&connection, announced.nonce.clone()).await.map_err(LeadError::Failed)?;
+            let heartbeat = HeartbeatSender::start(&connection, announced.nonce.clone()).await.map_err(LeadError::Failed)?;
             let inbox = Inbox::open(connection.clone(), announced.nonce.clone());
-            let Some(server) = server else { return Ok((pulse, inbox, None)) };
+            let Some(server) = server else { return Ok((heartbeat, inbox, None)) };
             let settings = WorkerSettings {
                 address: address.clone(),
                 run: connection.run.clone(),
@@ -126,9 +126,9 @@ impl Site {
                 threads: options.threads.unwrap_or_else(|| cores_dealt(options.slices)),
             };
             let workers = LocalWorkers::start(&settings).map_err(LeadError::Failed)?;
-            Ok((pulse, inbox, Some(Local { workers, server, dir: settings.dir })))
+            Ok((heartbeat, inbox, Some(Local { workers, server, dir: settings.dir })))
         };
-        let (pulse, inbox, local) = match begun.await {
+        let (heartbeat, inbox, local) = match begun.await {
             Ok(begun) => begun,
             Err(error) => {
                 connection.remove().await;
@@ -139,7 +139,7 @@ impl Site {
             let run = &connection.run;
             ui.announce(&format!("workers: fleetsim worker --over {address} --run {run}   (slices 0 to {})", options.slices - 1));
         }
-        Ok(Self { connection, keys, inbox, pulse, local, endpoint })
+        Ok(Self { connection, keys, inbox, heartbeat, local, endpoint })
     }
 
     /// Whether the server can be reached and heard.
@@ -164,7 +164,7 @@ impl Site {
             LeadError::Interrupted => "it was interrupted before its start",
             LeadError::Usage(why) | LeadError::Failed(why) => why,
         };
-        self.pulse.order(order);
+        self.heartbeat.order(order);
         if self.is_up() {
             let _ = tokio::time::timeout(PARTING, put(&self.keys, names::OVER, why.to_owned())).await;
             tokio::time::sleep(TICK).await;
@@ -172,23 +172,23 @@ impl Site {
     }
 
     /// Takes it down.
-    pub(super) async fn take_down(self, fate: Fate) {
-        let Self { connection, inbox, pulse, local, endpoint, .. } = self;
+    pub(super) async fn take_down(self, end_of_run: RunEnd) {
+        let Self { connection, inbox, heartbeat, local, endpoint, .. } = self;
         drop(inbox);
         if let Some(Local { mut workers, server, dir }) = local {
             // They hear the order, or get a signal, which says the same.
-            workers.finish(if fate == Fate::Failed { Duration::ZERO } else { WORKERS_LIMIT });
+            workers.finish(if end_of_run == RunEnd::Failed { Duration::ZERO } else { WORKERS_LIMIT });
             drop(workers);
             server.stop();
-            if fate == Fate::Complete
+            if end_of_run == RunEnd::Complete
                 && let Err(error) = std::fs::remove_dir_all(&dir)
             {
                 tracing::warn!(%error, dir = %dir.display(), "what the workers had is still there");
             }
-        } else if fate != Fate::Failed {
+        } else if end_of_run != RunEnd::Failed {
             connection.remove().await;
         }
-        drop(pulse);
+        drop(heartbeat);
         if let Some(endpoint) = endpoint {
             endpoint.stop().await;
         }

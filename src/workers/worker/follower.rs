@@ -1,6 +1,6 @@
 //! What a worker makes of what its leader tells, and of a leader that tells nothing any more. Pure.
 
-use crate::workers::message::{Beat, Order};
+use crate::workers::message::{Heartbeat, Order};
 use iot_jobs::instant::Mono;
 use std::time::Duration;
 
@@ -44,25 +44,25 @@ impl Follower {
     }
 
     /// The leader has spoken.
-    pub(super) fn take(&mut self, beat: Beat, now: Mono) -> Vec<Act> {
-        if beat.nonce != self.nonce {
+    pub(super) fn take(&mut self, heartbeat: Heartbeat, now: Mono) -> Vec<Act> {
+        if heartbeat.nonce != self.nonce {
             return self.leaderless();
         }
         self.heard = now;
         let mut acts = Vec::new();
-        if let Some(start_at) = beat.start_at.filter(|_| !self.has_started) {
+        if let Some(start_at) = heartbeat.start_at.filter(|_| !self.has_started) {
             self.has_started = true;
-            acts.push(Act::Start(start_at, beat.origin));
+            acts.push(Act::Start(start_at, heartbeat.origin));
         }
-        if beat.connected && !self.is_connected {
+        if heartbeat.connected && !self.is_connected {
             self.is_connected = true;
             acts.push(Act::Connected);
         }
-        if beat.met && !self.is_met {
+        if heartbeat.met && !self.is_met {
             self.is_met = true;
             acts.push(Act::Met);
         }
-        let wished = match beat.order {
+        let wished = match heartbeat.order {
             Order::GoOn => 0,
             Order::Drain => 1,
             Order::Abort => 2,
@@ -106,8 +106,8 @@ mod tests {
         Follower::new("n".into(), at(s))
     }
 
-    fn beat(order: Order, start: Option<&str>, connected: bool) -> Beat {
-        Beat {
+    fn heartbeat(order: Order, start: Option<&str>, connected: bool) -> Heartbeat {
+        Heartbeat {
             nonce: "n".into(),
             order,
             start_at: start.map(Into::into),
@@ -120,15 +120,15 @@ mod tests {
     #[test]
     fn each_word_of_the_leader_counts_once_however_often_it_is_told() {
         let mut follower = follower_at(0);
-        assert_eq!(follower.take(beat(Order::GoOn, None, false), at(1)), []);
-        assert_eq!(follower.take(beat(Order::GoOn, Some("t"), false), at(2)), [Act::Start("t".into(), Some(at(9)))]);
-        assert_eq!(follower.take(beat(Order::GoOn, Some("t"), true), at(3)), [Act::Connected]);
-        assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(4)), [Act::Met, Act::Stop]);
-        assert_eq!(follower.take(beat(Order::Drain, Some("t"), true), at(5)), []);
-        assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(6)), [Act::Stop]);
-        assert_eq!(follower.take(beat(Order::Abort, Some("t"), true), at(7)), []);
+        assert_eq!(follower.take(heartbeat(Order::GoOn, None, false), at(1)), []);
+        assert_eq!(follower.take(heartbeat(Order::GoOn, Some("t"), false), at(2)), [Act::Start("t".into(), Some(at(9)))]);
+        assert_eq!(follower.take(heartbeat(Order::GoOn, Some("t"), true), at(3)), [Act::Connected]);
+        assert_eq!(follower.take(heartbeat(Order::Drain, Some("t"), true), at(4)), [Act::Met, Act::Stop]);
+        assert_eq!(follower.take(heartbeat(Order::Drain, Some("t"), true), at(5)), []);
+        assert_eq!(follower.take(heartbeat(Order::Abort, Some("t"), true), at(6)), [Act::Stop]);
+        assert_eq!(follower.take(heartbeat(Order::Abort, Some("t"), true), at(7)), []);
         let mut late = follower_at(0);
-        let at_once = late.take(beat(Order::Abort, Some("t"), true), at(1));
+        let at_once = late.take(heartbeat(Order::Abort, Some("t"), true), at(1));
         let start = Act::Start("t".into(), Some(at(9)));
         assert_eq!(at_once, [start, Act::Connected, Act::Met, Act::Stop, Act::Stop], "who heard none of it hears all of it");
     }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_leader_that_is_gone_ends_the_work_and_a_server_that_is_away_does_not() {
         let mut follower = follower_at(0);
-        follower.take(beat(Order::GoOn, None, false), at(10));
+        follower.take(heartbeat(Order::GoOn, None, false), at(10));
         assert_eq!(follower.poll(true, true, at(39)), []);
         assert_eq!(follower.poll(false, true, at(400)), []);
         assert_eq!(follower.poll(true, true, at(401)), [], "it has time again");
@@ -146,7 +146,7 @@ mod tests {
         let mut child = follower_at(0);
         assert_eq!(child.poll(false, false, at(1)), [Act::LeaderGone, Act::Stop], "a child knows at once");
         let mut replaced = follower_at(0);
-        let other = Beat { nonce: "of another attempt".into(), ..beat(Order::Abort, Some("t"), true) };
+        let other = Heartbeat { nonce: "of another attempt".into(), ..heartbeat(Order::Abort, Some("t"), true) };
         assert_eq!(
             replaced.take(other.clone(), at(1)),
             [Act::LeaderGone, Act::Stop],
@@ -154,7 +154,7 @@ mod tests {
         );
         assert_eq!(replaced.take(other, at(2)), []);
         let mut drained = follower_at(0);
-        drained.take(beat(Order::Drain, None, false), at(1));
+        drained.take(heartbeat(Order::Drain, None, false), at(1));
         assert_eq!(drained.poll(true, true, at(31)), [Act::LeaderGone], "it drains already");
     }
 }

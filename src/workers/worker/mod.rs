@@ -1,17 +1,17 @@
 //! `fleetsim worker`: one slice of a run that a leader spreads over machines. It takes its slice for itself, drives it as `run --shard` does,
 //! tells its leader every second, and hands its folder over at the end. Its own folder is the truth; what was sent can be lost.
 
-mod ears;
+mod delivery_deadline;
 mod follower;
 mod join;
+mod leader_listener;
 mod outbox;
-mod patience;
 mod signals;
 
 use super::TICK;
 use super::address::{NatsAddress, NatsIdentity};
 use super::connection::Connection;
-use super::message::{SENT, Told};
+use super::message::{SENT, WorkerEvent};
 use super::names::RunId;
 use crate::report::{self, Verdict};
 use crate::results_folder::claim_default;
@@ -19,13 +19,13 @@ use crate::run::led::{Led, SECONDS_WAITING_MAX};
 use crate::run::{JobsAfterwards, Outlets, RunOptions, ShardOptions, ShardStart, UiKind, run_once, runtime};
 use crate::slice::Slice;
 use crate::{exit, preflight};
-use ears::Ears;
+use delivery_deadline::{DeliveryDeadline, DeliveryState};
 use host::clock;
 use host::stdio::say;
 use join::{Joined, NotJoined};
+use leader_listener::LeaderListener;
 use outbox::Outbox;
-use patience::{Patience, Standing};
-use signals::Asked;
+use signals::StopSignals;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -69,8 +69,8 @@ pub fn work(options: WorkerOptions) -> u8 {
 }
 
 async fn worked(options: WorkerOptions) -> u8 {
-    let asked = match Asked::listen() {
-        Ok(asked) => asked,
+    let signals = match StopSignals::listen() {
+        Ok(signals) => signals,
         Err(error) => {
             say(&format!("fleetsim: failed to listen for signals: {error}"));
             return exit::ERROR;
@@ -78,10 +78,10 @@ async fn worked(options: WorkerOptions) -> u8 {
     };
     let joined = tokio::select! {
         joined = join::join(&options) => joined,
-        () = asked.after(0) => Err(NotJoined::Interrupted),
+        () = signals.after(0) => Err(NotJoined::Interrupted),
     };
     match joined {
-        Ok(joined) => drive(options, joined, &asked).await,
+        Ok(joined) => drive(options, joined, &signals).await,
         Err(NotJoined::Interrupted) => exit::INTERRUPTED,
         Err(NotJoined::Refused(why)) => {
             say(&format!("fleetsim: {why}"));
@@ -95,11 +95,12 @@ async fn worked(options: WorkerOptions) -> u8 {
 }
 
 /// Drives the slice that this process has.
-async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
+async fn drive(options: WorkerOptions, joined: Joined, signals: &StopSignals) -> u8 {
     let Joined { connection, plan, jobs_id, nonce, endpoint, slice, wait, away } = joined;
     let outbox = Outbox::new(connection.clone(), slice.index(), &nonce);
     // Where that does not get through nobody will begin: the leader misses this worker, and says so.
-    let _ = tokio::time::timeout(wait, outbox.say(Told::Registered { host: preflight::facts(), pid: std::process::id() })).await;
+    let _ =
+        tokio::time::timeout(wait, outbox.say(WorkerEvent::Registered { host: preflight::facts(), pid: std::process::id() })).await;
     say(&format!("slice {slice} of run {}", connection.run));
 
     let prefix = format!("{}-shard-{}-of-{}-", plan.name, slice.index(), slice.count());
@@ -113,11 +114,15 @@ async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
     let (met, when_met) = oneshot::channel();
     let (stop, stops) = mpsc::unbounded_channel();
     let (seconds, when_over) = mpsc::channel(SECONDS_WAITING_MAX);
-    let ears = match Ears::open(&connection, ears::Wires { nonce, start, connected, met, stop }, options.parent).await {
-        Ok(ears) => ears,
-        Err(why) => return not_begun(&outbox, why).await,
-    };
-    let announcing = tokio::spawn(ears::announce(outbox.clone(), connection.clone(), ears.clock_offset(), when_ready));
+    let leader_listener =
+        match LeaderListener::open(&connection, leader_listener::Channels { nonce, start, connected, met, stop }, options.parent)
+            .await
+        {
+            Ok(leader_listener) => leader_listener,
+            Err(why) => return not_begun(&outbox, why).await,
+        };
+    let announcing =
+        tokio::spawn(leader_listener::announce(outbox.clone(), connection.clone(), leader_listener.clock_offset(), when_ready));
     let telling = tokio::spawn(outbox.clone().seconds(when_over));
     let options = RunOptions {
         plan,
@@ -132,28 +137,28 @@ async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
         jobs_afterwards: JobsAfterwards::Kept,
         outlets: Outlets::default(),
     };
-    let code = ears.with_deadline(wait, run_once(options)).await;
+    let code = leader_listener.with_deadline(wait, run_once(options)).await;
     announcing.abort();
-    let asked_before = asked.times();
+    let times_before = signals.times();
     let given_up = async {
-        let mut patience = Patience::new(away, clock::mono());
+        let mut deadline = DeliveryDeadline::new(away, clock::mono());
         loop {
-            let standing = Standing {
+            let state = DeliveryState {
                 acknowledged: outbox.acknowledged(),
                 is_up: connection.is_up(),
-                is_leaderless: ears.leader_is_gone(),
-                stopped: asked.first(),
+                is_leaderless: leader_listener.leader_is_gone(),
+                stopped: signals.first(),
             };
-            if let Some(why) = patience.poll(standing, clock::mono()) {
+            if let Some(why) = deadline.poll(state, clock::mono()) {
                 return why;
             }
             tokio::time::sleep(TICK).await;
         }
     };
     let told_twice = async {
-        asked.after(asked_before).await;
+        signals.after(times_before).await;
         say("interrupted: handing over what was measured; once more to stop now");
-        asked.after(asked_before + 1).await;
+        signals.after(times_before + 1).await;
     };
     let delivering = async {
         let _ = telling.await;
@@ -164,7 +169,7 @@ async fn drive(options: WorkerOptions, joined: Joined, asked: &Asked) -> u8 {
         why = given_up => Some(why),
         () = told_twice => Some("somebody wanted it to end at once".into()),
     };
-    last_word(&connection, &out, slice, code, why.as_deref(), ears.leader_is_gone())
+    last_word(&connection, &out, slice, code, why.as_deref(), leader_listener.leader_is_gone())
 }
 
 /// The exit code, and what is to be known of it.
@@ -190,15 +195,15 @@ fn last_word(connection: &Connection, out: &Path, slice: Slice, code: u8, undeli
 /// Tells the leader that there will be nothing, and people why.
 async fn not_begun(outbox: &Outbox, why: String) -> u8 {
     say(&format!("fleetsim: failed to {why}"));
-    let _ = tokio::time::timeout(PARTING_LIMIT, outbox.say(Told::Failed { why })).await;
+    let _ = tokio::time::timeout(PARTING_LIMIT, outbox.say(WorkerEvent::Failed { why })).await;
     exit::ERROR
 }
 
 /// Hands the folder over: its files, and then the last word.
 async fn deliver(outbox: &Outbox, out: &Path, code: u8) -> Result<(), String> {
-    outbox.say(Told::Closing).await;
+    outbox.say(WorkerEvent::Closing).await;
     let Ok(manifest) = report::load_manifest(out) else {
-        outbox.say(Told::Failed { why: format!("its run ended with exit code {code} before it had a folder") }).await;
+        outbox.say(WorkerEvent::Failed { why: format!("its run ended with exit code {code} before it had a folder") }).await;
         return Ok(());
     };
     let mut files = Vec::new();
@@ -209,9 +214,9 @@ async fn deliver(outbox: &Outbox, out: &Path, code: u8) -> Result<(), String> {
         }
     } else if manifest.verdict == Verdict::Error {
         let why = manifest.shard.and_then(|shard| shard.failed).unwrap_or_default();
-        outbox.say(Told::Failed { why }).await;
+        outbox.say(WorkerEvent::Failed { why }).await;
         return Ok(());
     }
-    outbox.say(Told::Ended { verdict: manifest.verdict, exit_code: code, files }).await;
+    outbox.say(WorkerEvent::Ended { verdict: manifest.verdict, exit_code: code, files }).await;
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::run::led::KeptSecond;
 use crate::workers::PART_BYTES;
 use crate::workers::connection::Connection;
 use crate::workers::leader::digest;
-use crate::workers::message::{Part, SentFile, Told, Word, pack};
+use crate::workers::message::{Part, SentFile, WorkerEvent, WorkerMessage, pack};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -32,14 +32,14 @@ impl Outbox {
     }
 
     /// Without anything behind it.
-    pub(super) async fn say(&self, told: Told) {
-        self.send(told, &[]).await;
+    pub(super) async fn say(&self, event: WorkerEvent) {
+        self.send(event, &[]).await;
     }
 
-    async fn send(&self, told: Told, body: &[u8]) {
+    async fn send(&self, event: WorkerEvent, body: &[u8]) {
         let subject = self.connection.run.of_slice(self.slice);
-        let id = told.id(self.slice);
-        self.connection.send(subject, &id, pack(&Word { nonce: self.nonce.to_string(), told }, body)).await;
+        let id = event.id(self.slice);
+        self.connection.send(subject, &id, pack(&WorkerMessage { nonce: self.nonce.to_string(), event }, body)).await;
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -48,7 +48,7 @@ impl Outbox {
         while let Some(KeptSecond { second, record }) = seconds.recv().await {
             let of = parts(record.len() as u64);
             for (body, part) in record.chunks(PART_BYTES).zip(0..) {
-                self.send(Told::Second { second, part: Part { part, of } }, body).await;
+                self.send(WorkerEvent::Second { second, part: Part { part, of } }, body).await;
             }
         }
     }
@@ -65,7 +65,7 @@ impl Outbox {
         for part in 0..of {
             let mut body = Vec::with_capacity(PART_BYTES);
             (&mut file).take(PART_BYTES as u64).read_to_end(&mut body).map_err(failed)?;
-            self.send(Told::File { name: sent.name.clone(), part: Part { part, of } }, &body).await;
+            self.send(WorkerEvent::File { name: sent.name.clone(), part: Part { part, of } }, &body).await;
         }
         Ok(sent)
     }

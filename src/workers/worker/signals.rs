@@ -14,12 +14,12 @@ struct Signals {
 }
 
 /// Listens until it is dropped.
-pub(super) struct Asked {
+pub(super) struct StopSignals {
     signals: watch::Receiver<Signals>,
     task: AbortHandle,
 }
 
-impl Asked {
+impl StopSignals {
     /// Must be called within a runtime.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for StopSignals {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -1,7 +1,7 @@
 //! How things connect, lose their connection, and come back.
 
 use super::thing::{State, Thing, flapping};
-use super::{Happening, Link, Simulation};
+use super::{Link, Simulation, SimulationEvent};
 use crate::network::Leg;
 use crate::observer::{Observer, Reason, SessionEvent, Stage};
 use crate::settings::{Cohort, Fleet, OutageKind, Protocol};
@@ -128,19 +128,19 @@ impl<O: Observer> Simulation<O> {
         (thing.dialled, thing.secured) = (dialled, secured);
         if is_expired {
             self.tell(place, SessionEvent::Fault { fault: Fault::ExpiredCertificate, at: now });
-            self.agenda.add(secured, Happening::Fail { link, reason: Reason::Certificate });
+            self.agenda.add(secured, SimulationEvent::Fail { link, reason: Reason::Certificate });
             return;
         }
         if secured.since(now) > self.cohort(place).connect_timeout {
             let deadline = now + self.cohort(place).connect_timeout;
-            self.agenda.add(deadline, Happening::Fail { link, reason: Reason::Timeout(Stage::Tls) });
+            self.agenda.add(deadline, SimulationEvent::Fail { link, reason: Reason::Timeout(Stage::Tls) });
             return;
         }
         match self.cohort(place).protocol {
-            Protocol::Http => self.agenda.add(secured, Happening::Accepted { link, is_present: false }),
+            Protocol::Http => self.agenda.add(secured, SimulationEvent::Accepted { link, is_present: false }),
             Protocol::Mqtt { .. } => {
                 let whole = self.delays.draw(Leg::Mqtt);
-                self.agenda.add(secured + whole / 2, Happening::Connect { link, back: whole - whole / 2 });
+                self.agenda.add(secured + whole / 2, SimulationEvent::Connect { link, back: whole - whole / 2 });
             }
         }
     }
@@ -152,7 +152,7 @@ impl<O: Observer> Simulation<O> {
         }
         let answers_at = self.outages.answers_at(self.now);
         if answers_at > self.now {
-            return self.agenda.add(answers_at, Happening::Connect { link, back });
+            return self.agenda.add(answers_at, SimulationEvent::Connect { link, back });
         }
         let is_clean = self.cohort(link.thing).protocol.is_clean();
         let thing = &mut self.things[link.thing as usize];
@@ -160,11 +160,11 @@ impl<O: Observer> Simulation<O> {
             Some((connection, is_present)) => {
                 thing.connection = Some(Box::new(connection));
                 if let Some(lifetime) = self.service.lifetime(link.thing) {
-                    self.agenda.add(self.now + lifetime, Happening::Drop { link, reason: Reason::Closed });
+                    self.agenda.add(self.now + lifetime, SimulationEvent::Drop { link, reason: Reason::Closed });
                 }
-                self.agenda.add(self.now + back, Happening::Accepted { link, is_present });
+                self.agenda.add(self.now + back, SimulationEvent::Accepted { link, is_present });
             }
-            None => self.agenda.add(self.now + back, Happening::Fail { link, reason: Reason::OverQuota }),
+            None => self.agenda.add(self.now + back, SimulationEvent::Fail { link, reason: Reason::OverQuota }),
         }
     }
 
@@ -201,13 +201,13 @@ impl<O: Observer> Simulation<O> {
         let session = thing.sessions;
         thing.sessions += 1;
         if let Some(holds) = flapping(&self.cohort(link.thing).faults, seed, index, session) {
-            self.agenda.add(self.now + holds, Happening::Drop { link, reason: Reason::OnPurpose(Fault::Flapping) });
+            self.agenda.add(self.now + holds, SimulationEvent::Drop { link, reason: Reason::OnPurpose(Fault::Flapping) });
         }
     }
 
     pub(super) fn subscribe(&mut self, link: Link, filters: &'static [Subscription]) {
         let whole = self.delays.draw(Leg::Subscribe);
-        self.agenda.add(self.now + whole / 2, Happening::Subscribe { link, filters, back: whole - whole / 2 });
+        self.agenda.add(self.now + whole / 2, SimulationEvent::Subscribe { link, filters, back: whole - whole / 2 });
     }
 
     /// SUBSCRIBE has come.
@@ -217,10 +217,10 @@ impl<O: Observer> Simulation<O> {
         }
         let answers_at = self.outages.answers_at(self.now);
         if answers_at > self.now {
-            return self.agenda.add(answers_at, Happening::Subscribe { link, filters, back });
+            return self.agenda.add(answers_at, SimulationEvent::Subscribe { link, filters, back });
         }
         let granted = self.service.subscribe(link.thing, filters, self.now);
-        self.agenda.add(self.now + back, Happening::Suback { link, granted, of: filters.len() });
+        self.agenda.add(self.now + back, SimulationEvent::Suback { link, granted, of: filters.len() });
     }
 
     pub(super) fn suback(&mut self, link: Link, granted: usize, of: usize) {
@@ -357,7 +357,7 @@ impl<O: Observer> Simulation<O> {
         thing.state = State::Down;
         thing.intended = from + after.unwrap_or_else(|| thing.comeback.wait(&reconnect, seed, index));
         let at = thing.intended;
-        self.agenda.add(at, Happening::Attempt(place));
+        self.agenda.add(at, SimulationEvent::Attempt(place));
     }
 
     /// The cut of this number strikes its things.

@@ -1,6 +1,6 @@
 //! The jobs that are created: when each is due, and whether it is over.
 
-use super::{CreateJobError, Happening, Simulation};
+use super::{CreateJobError, Simulation, SimulationEvent};
 use crate::observer::Observer;
 use crate::settings::{Job, JobFile, JobStart};
 use iot_jobs::ledger::{LedgerEvent, LedgerRow};
@@ -72,7 +72,7 @@ impl<O: Observer> Simulation<O> {
     pub(super) fn plan_jobs(&mut self) {
         for number in 0..self.settings.jobs.len() {
             if let JobStart::At(at) = self.settings.jobs[number].start {
-                self.agenda.add(self.settings.origin.mono + at, Happening::Job(number));
+                self.agenda.add(self.settings.origin.mono + at, SimulationEvent::Job(number));
             }
         }
     }
@@ -81,7 +81,7 @@ impl<O: Observer> Simulation<O> {
     pub(super) fn all_connected(&mut self) {
         for number in 0..self.settings.jobs.len() {
             if let JobStart::Connected(after) = self.settings.jobs[number].start {
-                self.agenda.add(self.now + after, Happening::Job(number));
+                self.agenda.add(self.now + after, SimulationEvent::Job(number));
             }
         }
     }
@@ -91,7 +91,7 @@ impl<O: Observer> Simulation<O> {
     pub(super) fn create_job(&mut self, number: usize) -> Result<(), CreateJobError> {
         let answers_at = self.outages.answers_at(self.now);
         if answers_at > self.now {
-            self.agenda.add(answers_at, Happening::Job(number));
+            self.agenda.add(answers_at, SimulationEvent::Job(number));
             return Ok(());
         }
         let Job { create, targets, .. } = self.settings.jobs[number].clone();

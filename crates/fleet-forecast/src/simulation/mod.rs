@@ -54,7 +54,7 @@ pub struct CreateJobError {
 pub struct Simulation<O> {
     settings: Settings,
     now: Mono,
-    agenda: Agenda<Happening>,
+    agenda: Agenda<SimulationEvent>,
     /// Places, in the order of their first connects, latest first: the next one is the last.
     first: Vec<u32>,
     things: Vec<Thing>,
@@ -84,7 +84,7 @@ struct Link {
 }
 
 /// What happens at an instant.
-enum Happening {
+enum SimulationEvent {
     /// A thing is to connect.
     Attempt(u32),
     /// CONNECT reaches the endpoint; `back` is how long its answer is under way.
@@ -171,12 +171,12 @@ impl<O: Observer> Simulation<O> {
         first.sort_by_key(|place| std::cmp::Reverse((fleet.arrivals[*place as usize], *place)));
         let mut agenda = Agenda::new(AGENDA_BUCKET);
         for (number, cut) in settings.cuts.iter().enumerate() {
-            agenda.add(cut.at, Happening::Cut(number));
+            agenda.add(cut.at, SimulationEvent::Cut(number));
         }
         for (number, outage) in settings.outages.iter().enumerate() {
-            agenda.add(origin + outage.at, Happening::OutageBegins(number));
+            agenda.add(origin + outage.at, SimulationEvent::OutageBegins(number));
         }
-        agenda.add(origin + LOOK, Happening::Look);
+        agenda.add(origin + LOOK, SimulationEvent::Look);
         let mut simulation = Self {
             now: origin,
             agenda,
@@ -281,26 +281,26 @@ impl<O: Observer> Simulation<O> {
         self.origin() + self.settings.fleet.arrivals[place as usize]
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), CreateJobError> {
+    fn happen(&mut self, happening: SimulationEvent) -> Result<(), CreateJobError> {
         match happening {
-            Happening::Attempt(place) => self.attempt(place),
-            Happening::Connect { link, back } => self.reach_connect(link, back),
-            Happening::Accepted { link, is_present } => self.accepted(link, is_present),
-            Happening::Fail { link, reason } => self.fail_attempt(link, reason),
-            Happening::Subscribe { link, filters, back } => self.reach_subscribe(link, filters, back),
-            Happening::Suback { link, granted, of } => self.suback(link, granted, of),
-            Happening::Wake(place) => self.wake(place),
-            Happening::Request(in_flight) => self.reach_request(in_flight),
-            Happening::Serve(turn) => self.serve(turn.0, turn.1),
-            Happening::Reply(answered) => self.reach_reply(*answered),
-            Happening::Notification(notification) => self.reach_notification(notification.0, &notification.1),
-            Happening::File(file) => self.reach_file(*file),
-            Happening::Drop { link, reason } => self.drop_connection(link, reason),
-            Happening::Cut(number) => self.cut(number),
-            Happening::OutageBegins(number) => self.outage_begins(number),
-            Happening::OutageEnds(number) => self.outage_ends(number),
-            Happening::Job(number) => return self.create_job(number),
-            Happening::Look => self.look(),
+            SimulationEvent::Attempt(place) => self.attempt(place),
+            SimulationEvent::Connect { link, back } => self.reach_connect(link, back),
+            SimulationEvent::Accepted { link, is_present } => self.accepted(link, is_present),
+            SimulationEvent::Fail { link, reason } => self.fail_attempt(link, reason),
+            SimulationEvent::Subscribe { link, filters, back } => self.reach_subscribe(link, filters, back),
+            SimulationEvent::Suback { link, granted, of } => self.suback(link, granted, of),
+            SimulationEvent::Wake(place) => self.wake(place),
+            SimulationEvent::Request(in_flight) => self.reach_request(in_flight),
+            SimulationEvent::Serve(turn) => self.serve(turn.0, turn.1),
+            SimulationEvent::Reply(answered) => self.reach_reply(*answered),
+            SimulationEvent::Notification(notification) => self.reach_notification(notification.0, &notification.1),
+            SimulationEvent::File(file) => self.reach_file(*file),
+            SimulationEvent::Drop { link, reason } => self.drop_connection(link, reason),
+            SimulationEvent::Cut(number) => self.cut(number),
+            SimulationEvent::OutageBegins(number) => self.outage_begins(number),
+            SimulationEvent::OutageEnds(number) => self.outage_ends(number),
+            SimulationEvent::Job(number) => return self.create_job(number),
+            SimulationEvent::Look => self.look(),
         }
         Ok(())
     }
@@ -341,7 +341,7 @@ impl<O: Observer> Simulation<O> {
         if is_over {
             self.progress = Progress::Complete;
         } else {
-            self.agenda.add(self.now + LOOK, Happening::Look);
+            self.agenda.add(self.now + LOOK, SimulationEvent::Look);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Times in which the endpoint does not answer.
 
-use super::{Happening, Simulation, places};
+use super::{Simulation, SimulationEvent, places};
 use crate::observer::{Observer, Reason};
 use crate::settings::{OutageKind, Settings};
 use iot_jobs::instant::Mono;
@@ -32,7 +32,7 @@ impl<O: Observer> Simulation<O> {
         let outage = self.settings.outages[number];
         let until = self.now + outage.lasts;
         self.outages.present = Some((until, outage.kind));
-        self.agenda.add(until, Happening::OutageEnds(number));
+        self.agenda.add(until, SimulationEvent::OutageEnds(number));
         if outage.kind == OutageKind::Restart {
             for place in places(self.things.len()) {
                 if self.things[place as usize].is_joined() {

@@ -1,7 +1,7 @@
 //! Messages: requests and their answers, notifications, files, telemetry.
 
 use super::thing::State;
-use super::{Answered, File, Happening, InFlight, Link, Simulation};
+use super::{Answered, File, InFlight, Link, Simulation, SimulationEvent};
 use crate::network::Leg;
 use crate::observer::{Observer, Published, Reason, SessionEvent, Stage};
 use crate::service::Disposition;
@@ -53,7 +53,7 @@ impl<O: Observer> Simulation<O> {
         let now = self.now;
         if self.agenda.peek() == Some(now) {
             self.things[place as usize].armed = now;
-            self.agenda.add(now, Happening::Wake(place));
+            self.agenda.add(now, SimulationEvent::Wake(place));
         } else {
             self.drive(place);
         }
@@ -67,7 +67,7 @@ impl<O: Observer> Simulation<O> {
         }
         if let Some(at) = thing.wants_waking().map(|at| at.max(now)).filter(|at| *at < thing.armed) {
             thing.armed = at;
-            self.agenda.add(at, Happening::Wake(place));
+            self.agenda.add(at, SimulationEvent::Wake(place));
         }
     }
 
@@ -90,7 +90,7 @@ impl<O: Observer> Simulation<O> {
             Transmit::Fetch { job, .. } => self.fetch(place, &job),
             Transmit::Faulty(_, Fault::ForeignTopic) => {
                 let whole = self.delays.draw(Leg::Update);
-                self.agenda.add(self.now + whole, Happening::Drop { link: self.link(place), reason: Reason::Closed });
+                self.agenda.add(self.now + whole, SimulationEvent::Drop { link: self.link(place), reason: Reason::Closed });
             }
             Transmit::Faulty(mut request, fault) => {
                 let code = match fault {
@@ -123,7 +123,7 @@ impl<O: Observer> Simulation<O> {
         let whole = self.delays.draw(leg_of(request.body.kind()));
         let in_flight =
             InFlight { link: self.link(place), request, sent: self.now, back: whole - whole / 2, bytes: MESSAGE_BYTES, refusal };
-        self.agenda.add(self.now + whole / 2, Happening::Request(Box::new(in_flight)));
+        self.agenda.add(self.now + whole / 2, SimulationEvent::Request(Box::new(in_flight)));
     }
 
     /// A request has come. What belongs to a connection that is no more is lost with it.
@@ -134,7 +134,7 @@ impl<O: Observer> Simulation<O> {
         }
         let answers_at = self.outages.answers_at(self.now);
         if answers_at > self.now {
-            return self.agenda.add(answers_at, Happening::Request(in_flight));
+            return self.agenda.add(answers_at, SimulationEvent::Request(in_flight));
         }
         if self.cohort(link.thing).protocol == Protocol::Http {
             self.service.meter.billed().http += metered_units(in_flight.bytes);
@@ -145,7 +145,7 @@ impl<O: Observer> Simulation<O> {
         let Disposition::Handle { due, refusal } = self.service.admit(link.thing, &in_flight.request, self.now) else { return };
         let refusal = in_flight.refusal.take().or(refusal);
         if due > self.now {
-            self.agenda.add(due, Happening::Serve(Box::new((*in_flight, refusal))));
+            self.agenda.add(due, SimulationEvent::Serve(Box::new((*in_flight, refusal))));
         } else {
             self.serve(*in_flight, refusal);
         }
@@ -176,7 +176,7 @@ impl<O: Observer> Simulation<O> {
             at = self.in_order(link.thing, at + rest);
         }
         let acknowledged_after = self.delays.draw(Leg::Puback);
-        self.agenda.add(at, Happening::Reply(Box::new(Answered { link, kind, reply, sent, acknowledged_after })));
+        self.agenda.add(at, SimulationEvent::Reply(Box::new(Answered { link, kind, reply, sent, acknowledged_after })));
     }
 
     /// Messages to a thing do not overtake each other.
@@ -213,7 +213,7 @@ impl<O: Observer> Simulation<O> {
         let Some(rest) = self.service.meter.outbound(connection, bytes, self.now) else { return };
         let at = leaves + rest + self.delays.draw(Leg::Notification);
         let at = if leaves > self.now { at } else { self.in_order(place, at) };
-        self.agenda.add(at, Happening::Notification(Box::new((link, notification))));
+        self.agenda.add(at, SimulationEvent::Notification(Box::new((link, notification))));
     }
 
     pub(super) fn reach_notification(&mut self, link: Link, notification: &Notification) {
@@ -243,7 +243,7 @@ impl<O: Observer> Simulation<O> {
         let dialled = now + self.delays.draw(Leg::Tcp);
         let asked = self.delays.secured(dialled) + self.delays.draw(Leg::Describe);
         let file = File { link: self.link(place), started: now, bytes, fetched };
-        self.agenda.add(asked + lasts, Happening::File(Box::new(file)));
+        self.agenda.add(asked + lasts, SimulationEvent::File(Box::new(file)));
     }
 
     pub(super) fn reach_file(&mut self, file: File) {

@@ -3,7 +3,7 @@
 use super::filter::{self, Filter};
 use iot_jobs::NamespaceId;
 use iot_jobs::wire::topic::{Topic, TopicKind};
-use jobs_engine::engine::HeardNamespace;
+use jobs_engine::engine::NamespaceInterest;
 use rmqtt_codec::types::QoS;
 
 /// Topics of things: what the service has for them goes straight to the sessions that name them.
@@ -93,14 +93,14 @@ impl Subscriptions {
     }
 
     /// Namespaces whose notifications are heard: those that filters name, and every one where a wildcard stands in their place.
-    pub(crate) fn namespace_interest(&self, thing: &str) -> Vec<HeardNamespace> {
+    pub(crate) fn namespace_interest(&self, thing: &str) -> Vec<NamespaceInterest> {
         let filters = self.0.iter().map(|subscription| Filter::of_valid(&subscription.filter).topics);
-        let heard = |namespace, kind| HeardNamespace {
+        let heard = |namespace, kind| NamespaceInterest {
             namespace,
             notify: kind != TopicKind::NotifyNext,
             notify_next: kind != TopicKind::Notify,
         };
-        let mut named: Vec<HeardNamespace> = filters
+        let mut named: Vec<NamespaceInterest> = filters
             .filter_map(|filter| Topic::parse(filter).ok())
             .filter(|topic| {
                 matches!(topic.kind, TopicKind::Notify | TopicKind::NotifyNext) && (topic.thing == thing || topic.thing == "+")
@@ -109,7 +109,7 @@ impl Subscriptions {
             .collect();
         // No filter has this last level, so that only wildcards match it.
         if self.granted(&format!("{THINGS_PREFIX}{thing}/jobs/+")).is_some() {
-            named.push(HeardNamespace { namespace: None, notify: true, notify_next: true });
+            named.push(NamespaceInterest { namespace: None, notify: true, notify_next: true });
         }
         named
     }

@@ -8,14 +8,14 @@ mod https;
 mod linger;
 pub(super) mod mqtt;
 pub(super) mod mutual;
+pub(super) mod pending_clients;
 mod read_deadline;
-pub(super) mod strangers;
 mod websocket;
 
+use pending_clients::{PendingClients, Place, Watched};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use strangers::{Place, Strangers, Watched};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long accepting rests when the process has no descriptor left.
@@ -29,11 +29,11 @@ struct Accepted {
 }
 
 /// The next connection, whatever happens to the ones before, with a place for it; answers leave it at once (TCP_NODELAY).
-async fn accept(listener: &TcpListener, strangers: &Arc<Strangers>) -> Accepted {
+async fn accept(listener: &TcpListener, pending_clients: &Arc<PendingClients>) -> Accepted {
     loop {
         match listener.accept().await.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
             Ok((stream, peer)) => {
-                let place = strangers.admit(peer.ip()).await;
+                let place = pending_clients.admit(peer.ip()).await;
                 return Accepted { stream: place.watch(stream), place, peer };
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use super::http::CONNECTIONS_MAX;
 use super::https;
 use super::linger::linger;
 use super::mqtt::{self, MqttSettings};
-use super::strangers::{Strangers, Watched};
+use super::pending_clients::{PendingClients, Watched};
 use crate::identity::Presented;
 use crate::refusals::{self, Refusals};
 use crate::service::Service;
@@ -46,7 +46,7 @@ pub(crate) fn alpn_protocols() -> Vec<Vec<u8>> {
 /// A listening socket, and the places for those who are not known yet.
 pub(crate) struct GuardedListener {
     pub(crate) listener: TcpListener,
-    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) pending_clients: Arc<PendingClients>,
 }
 
 /// Accepts for ever. `by_default` is spoken where ALPN says nothing.
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
     let acceptor = TlsAcceptor::from(tls);
     let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.pending_clients).await;
         let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
         tokio::spawn(async move {
             let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };

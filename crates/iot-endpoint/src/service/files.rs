@@ -113,7 +113,7 @@ impl Service {
     }
 
     pub(crate) fn flush(&self) -> Result<(), FileError> {
-        self.outlet.flush()?;
+        self.effect_receiver.flush()?;
         if let Some(requests) = &self.files.requests {
             requests.flush()?;
         }
@@ -126,7 +126,7 @@ impl Service {
     /// Whoever tells of a change waits for this first: that all changes so far are in the ledger's file, and on disk where a state is
     /// kept. Says whether they are.
     pub(crate) async fn durable(&self) -> bool {
-        if let Err(error) = self.outlet.flush() {
+        if let Err(error) = self.effect_receiver.flush() {
             self.files.fail(&error);
             return false;
         }

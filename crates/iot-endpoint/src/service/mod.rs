@@ -1,9 +1,9 @@
 //! The engine and the registry as the listeners share them: one lock, and nothing is done under it that can be done after it.
 //!
-//! A call's ledger rows, notifications and events leave as values, in the order of commitment ([`outlet`]).
+//! A call's ledger rows, notifications and events leave as values, in the order of commitment ([`effects`]).
 
+mod effects;
 mod files;
-mod outlet;
 mod presence;
 mod rendering;
 mod timers;
@@ -17,6 +17,7 @@ use super::refusals::Refusals;
 use super::sessions::Sessions;
 use super::shape::{Shape, ShapeSettings};
 use super::supervision::Failures;
+use effects::{EffectReceiver, EffectSender};
 use files::OpenFiles;
 use host::clock;
 use iot_jobs::instant::Now;
@@ -24,14 +25,13 @@ use iot_jobs::wire::payload::Refusal;
 use iot_jobs::{ClientToken, ErrorCode, NamespaceId, Rejection, Reply, Request, ThingName};
 use jobs_engine::engine::{Engine, EngineConfig};
 use jobs_engine::registry::Registry;
-use outlet::{Inlet, Outlet};
 use rendering::Rendering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 pub(super) struct Service {
     core: Mutex<Core>,
-    outlet: Outlet,
+    effect_receiver: EffectReceiver,
     files: OpenFiles,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shape: Arc<Shape>,
@@ -48,7 +48,7 @@ pub(super) struct Service {
 struct Core {
     engine: Engine,
     registry: Registry,
-    inlet: Inlet,
+    effect_sender: EffectSender,
 }
 
 impl Service {
@@ -62,12 +62,12 @@ impl Service {
         if let Some(opened) = &state {
             files::restore(opened, &mut engine, &mut registry)?;
         }
-        let (inlet, outlet) = outlet::new(ledger);
+        let (effect_sender, effect_receiver) = effects::new(ledger);
         let sessions = Arc::new(Sessions::default());
         let failures = Failures::default();
         Ok(Self {
-            core: Mutex::new(Core { engine, registry, inlet }),
-            outlet,
+            core: Mutex::new(Core { engine, registry, effect_sender }),
+            effect_receiver,
             files: OpenFiles::new(requests, decisions, state, failures.clone())?,
             shape: Arc::new(Shape::new(shape, &sessions, &failures).map_err(FileError::Thread)?),
             rendering: Rendering::start(&failures).map_err(FileError::Thread)?,
@@ -112,9 +112,9 @@ impl Service {
             (new, old) => new.is_some() && old.is_none(),
         };
         // Handed over before anybody hears of it, so that whoever is about to tell of it waits for the right commit.
-        let Core { engine, registry, inlet, .. } = &mut *core;
+        let Core { engine, registry, effect_sender, .. } = &mut *core;
         self.files.write_records(engine, registry, now);
-        let has_effects = inlet.take_effects(engine, now);
+        let has_effects = effect_sender.take_effects(engine, now);
         drop(core);
         if has_effects {
             self.deliver();

@@ -15,7 +15,7 @@ use super::broker::subscriptions::{Subscriptions, WantedNotifications};
 use super::identity::{ClientId, Identity};
 use iot_jobs::ThingName;
 use iot_jobs::instant::Mono;
-use jobs_engine::engine::HeardNamespace;
+use jobs_engine::engine::NamespaceInterest;
 use jobs_engine::registry::CertificateId;
 use rmqtt_codec::types::QoS;
 use std::collections::{BTreeSet, HashMap};
@@ -128,7 +128,7 @@ struct Entry {
     /// What it wants to hear of the thing whose name is its id.
     own: WantedNotifications,
     /// And of which of its namespaces.
-    own_namespaces: Box<[HeardNamespace]>,
+    own_namespaces: Box<[NamespaceInterest]>,
 }
 
 enum Link {
@@ -249,7 +249,7 @@ impl Sessions {
     }
 
     /// The namespaces of which sessions want to hear for a thing that they name.
-    pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<HeardNamespace> {
+    pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<NamespaceInterest> {
         let inner = self.lock();
         let mut interest = inner.subscribers.namespace_interest(thing);
         interest.extend(inner.by_client.get(thing.as_str()).into_iter().flat_map(|entry| entry.own_namespaces.iter().cloned()));
@@ -257,7 +257,7 @@ impl Sessions {
     }
 
     /// What sessions want to hear of every thing.
-    pub(super) fn observed(&self) -> (WantedNotifications, Vec<HeardNamespace>) {
+    pub(super) fn observed(&self) -> (WantedNotifications, Vec<NamespaceInterest>) {
         self.lock().subscribers.observed()
     }
 

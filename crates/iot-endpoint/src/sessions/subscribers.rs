@@ -4,7 +4,7 @@ use crate::broker::message::Message;
 use crate::broker::subscriptions::{Subscriptions, WantedNotifications};
 use crate::identity::ClientId;
 use iot_jobs::ThingName;
-use jobs_engine::engine::HeardNamespace;
+use jobs_engine::engine::NamespaceInterest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Stands for any thing: no thing has this name, so that only filters with a wildcard in its place match.
@@ -75,13 +75,13 @@ impl Subscribers {
     }
 
     /// The namespaces of which those who named a thing of another name want to hear.
-    pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<HeardNamespace> {
+    pub(super) fn namespace_interest(&self, thing: &ThingName) -> Vec<NamespaceInterest> {
         let named = self.by_thing.get(thing).into_iter().flatten().filter_map(|client| self.routed.get(client));
         named.flat_map(|subscriptions| subscriptions.namespace_interest(thing.as_str())).collect()
     }
 
     /// What is to be heard of every thing.
-    pub(super) fn observed(&self) -> (WantedNotifications, Vec<HeardNamespace>) {
+    pub(super) fn observed(&self) -> (WantedNotifications, Vec<NamespaceInterest>) {
         let observers = || self.observers.iter().filter_map(|client| self.routed.get(client));
         let wanted = observers().map(|subscriptions| subscriptions.notification_interest(ANY_THING));
         let namespaces = observers().flat_map(|subscriptions| subscriptions.namespace_interest(ANY_THING));

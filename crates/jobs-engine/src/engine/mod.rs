@@ -83,7 +83,7 @@ enum Timer {
 
 /// A namespace whose notifications a thing's session listens to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeardNamespace {
+pub struct NamespaceInterest {
     /// `None`: every namespace, as with a wildcard.
     pub namespace: Option<NamespaceId>,
     /// What is pending.
@@ -149,15 +149,15 @@ impl Engine {
     }
 
     /// As [`Self::handle_subscription`], which comes first: what it is subscribed to of jobs with a namespace.
-    pub fn handle_namespaces(&mut self, thing: &ThingName, heard: Vec<HeardNamespace>) {
+    pub fn handle_namespaces(&mut self, thing: &ThingName, heard: Vec<NamespaceInterest>) {
         if let Some(key) = self.store.thing_keys.get(thing) {
             self.store.things[*key as usize].heard_namespaces = (!heard.is_empty()).then(|| heard.into());
         }
     }
 
     /// What those are subscribed to who hear of every thing, whether its own client is connected or not.
-    pub fn handle_observers(&mut self, notify: bool, notify_next: bool, namespaces: Vec<HeardNamespace>) {
-        self.store.observed = store::Heard { wanted: store::Wanted { notify, notify_next }, namespaces };
+    pub fn handle_observers(&mut self, notify: bool, notify_next: bool, namespaces: Vec<NamespaceInterest>) {
+        self.store.observed = store::WideInterest { wanted: store::Wanted { notify, notify_next }, namespaces };
     }
 
     /// Time has reached [`Self::poll_timeout`]; harmless at any other time.

@@ -1,6 +1,6 @@
 //! What the engine remembers: things, groups, jobs, executions, in maps and dense indices.
 
-use super::HeardNamespace;
+use super::NamespaceInterest;
 use super::pace::Pace;
 use iot_jobs::instant::{EpochSeconds, Mono, Now};
 use iot_jobs::{
@@ -43,7 +43,7 @@ pub(super) struct Store {
     /// Jobs that wait to be rolled out until another one is.
     pub waiting: BTreeSet<JobKey>,
     /// Somebody hears the notifications of every thing.
-    pub observed: Heard,
+    pub observed: WideInterest,
     /// Executions ever queued; the tie-breaker of their order (inferred).
     pub sequence: u64,
 }
@@ -100,7 +100,7 @@ pub(super) struct Thing {
     /// What is told of jobs without a namespace is heard.
     pub heard: Wanted,
     /// Likewise of those with one; few things hear of any.
-    pub heard_namespaces: Option<Box<[HeardNamespace]>>,
+    pub heard_namespaces: Option<Box<[NamespaceInterest]>>,
     /// Its session waits for its client.
     pub is_away: bool,
 }
@@ -120,13 +120,13 @@ impl Wanted {
 
 /// What those hear who hear of every thing.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct WideInterest {
     pub wanted: Wanted,
-    pub namespaces: Vec<HeardNamespace>,
+    pub namespaces: Vec<NamespaceInterest>,
 }
 
 /// What is wanted of a namespace by those who named namespaces.
-fn wanted_of<'a>(namespace: &NamespaceId, heard: impl IntoIterator<Item = &'a HeardNamespace>) -> Wanted {
+fn wanted_of<'a>(namespace: &NamespaceId, heard: impl IntoIterator<Item = &'a NamespaceInterest>) -> Wanted {
     let of_it = heard.into_iter().filter(|heard| heard.namespace.as_ref().is_none_or(|heard| heard == namespace));
     of_it.fold(Wanted::default(), |so_far, heard| so_far.or(Wanted { notify: heard.notify, notify_next: heard.notify_next }))
 }
@@ -267,7 +267,7 @@ impl Thing {
     }
 
     /// Which notifications of a namespace, or of none, are heard.
-    pub(super) fn wants(&self, namespace: Option<&NamespaceId>, observed: &Heard) -> Wanted {
+    pub(super) fn wants(&self, namespace: Option<&NamespaceId>, observed: &WideInterest) -> Wanted {
         match namespace {
             None => self.heard.or(observed.wanted),
             Some(namespace) => wanted_of(namespace, self.heard_namespaces.iter().flatten().chain(&observed.namespaces)),

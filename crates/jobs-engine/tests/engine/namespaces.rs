@@ -5,7 +5,7 @@ use iot_jobs::{
     Answer, Describe, ErrorCode, ExecutionStatus, JobFilter, JobRef, NamespaceId, Notification, Rejection, Request, RequestBody,
     StartNext, Update,
 };
-use jobs_engine::engine::{ExecutionFilter, HeardNamespace};
+use jobs_engine::engine::{ExecutionFilter, NamespaceInterest};
 
 fn gg() -> NamespaceId {
     NamespaceId::new("aws-gg-deployment").unwrap()
@@ -68,10 +68,10 @@ fn each_namespace_has_a_queue_of_its_own() {
 fn notifications_are_for_who_hears_of_the_namespace() {
     for (heard, told) in [
         (None, &[][..]),
-        (Some(HeardNamespace { namespace: Some(gg()), notify: true, notify_next: false }), &["list"]),
-        (Some(HeardNamespace { namespace: Some(gg()), notify: false, notify_next: true }), &["next"]),
-        (Some(HeardNamespace { namespace: None, notify: true, notify_next: true }), &["list", "next"]),
-        (Some(HeardNamespace { namespace: NamespaceId::new("other").ok(), notify: true, notify_next: true }), &[]),
+        (Some(NamespaceInterest { namespace: Some(gg()), notify: true, notify_next: false }), &["list"]),
+        (Some(NamespaceInterest { namespace: Some(gg()), notify: false, notify_next: true }), &["next"]),
+        (Some(NamespaceInterest { namespace: None, notify: true, notify_next: true }), &["list", "next"]),
+        (Some(NamespaceInterest { namespace: NamespaceId::new("other").ok(), notify: true, notify_next: true }), &[]),
     ] {
         let mut s = Service::with_thing();
         s.engine.handle_namespaces(&thing("t"), heard.into_iter().collect());

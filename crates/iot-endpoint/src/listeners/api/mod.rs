@@ -16,8 +16,8 @@ use super::data_plane;
 use super::http::{self, Body, Lost, Query, Refused, decode_percent, full, respond};
 use super::mqtt::MqttSettings;
 use super::mutual::{GuardedListener, TlsStream, handshake};
+use super::pending_clients::Place;
 use super::read_deadline::Progress;
-use super::strangers::Place;
 use super::websocket;
 use crate::service::Service;
 use ::http::request::Parts;
@@ -61,7 +61,7 @@ pub(crate) async fn serve(guarded: GuardedListener, tls: Arc<ServerConfig>, serv
     let bodies = Arc::new(Bodies::default());
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.strangers).await;
+        let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.pending_clients).await;
         let (acceptor, connection) = (acceptor.clone(), Arc::new(connection));
         let (service, settings, bodies) = (Arc::clone(&service), Arc::clone(&settings), Arc::clone(&bodies));
         tokio::spawn(async move {

@@ -23,13 +23,13 @@ enum Effect {
 }
 
 /// Where effects are handed over; the service's lock has it.
-pub(super) struct Inlet {
+pub(super) struct EffectSender {
     sender: Sender<Effect>,
     has_ledger: bool,
 }
 
 /// Where they leave.
-pub(super) struct Outlet {
+pub(super) struct EffectReceiver {
     inner: Mutex<Inner>,
     /// Beside the lock: others deliver while rows are being written.
     ledger: Option<LedgerWriter>,
@@ -41,18 +41,18 @@ struct Inner {
     events: u64,
 }
 
-pub(super) fn new(ledger: Option<LedgerWriter>) -> (Inlet, Outlet) {
+pub(super) fn new(ledger: Option<LedgerWriter>) -> (EffectSender, EffectReceiver) {
     let (sender, receiver) = mpsc::channel();
-    let inlet = Inlet { sender, has_ledger: ledger.is_some() };
-    (inlet, Outlet { inner: Mutex::new(Inner { receiver, events: 0 }), ledger })
+    let effect_sender = EffectSender { sender, has_ledger: ledger.is_some() };
+    (effect_sender, EffectReceiver { inner: Mutex::new(Inner { receiver, events: 0 }), ledger })
 }
 
-impl Inlet {
+impl EffectSender {
     /// Takes over what follows from a call of `now`. Says whether there is anything to deliver.
     pub(super) fn take_effects(&self, engine: &mut Engine, now: Now) -> bool {
         let mut has_effects = false;
         let mut hand_over = |effect| {
-            // The outlet lives as long as the service does.
+            // The effect_receiver lives as long as the service does.
             let _ = self.sender.send(effect);
             has_effects = true;
         };
@@ -75,7 +75,7 @@ impl Inlet {
     }
 }
 
-impl Outlet {
+impl EffectReceiver {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,11 +90,11 @@ impl Service {
     /// Delivers all effects that were handed over. Whoever has handed some over calls this, so that they are delivered when it
     /// returns, by itself or by whoever came before.
     pub(super) fn deliver(&self) {
-        let mut inner = self.outlet.lock();
+        let mut inner = self.effect_receiver.lock();
         while let Ok(effect) = inner.receiver.try_recv() {
             match effect {
                 Effect::Row(row) => {
-                    if let Some(Err(error)) = self.outlet.ledger.as_ref().map(|ledger| ledger.write(&row)) {
+                    if let Some(Err(error)) = self.effect_receiver.ledger.as_ref().map(|ledger| ledger.write(&row)) {
                         self.files.fail(&error);
                     }
                 }

@@ -35,7 +35,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const NOT_WAITING: u64 = u64::MAX;
 
 /// The places of one listener.
-pub(crate) struct Strangers {
+pub(crate) struct PendingClients {
     max: usize,
     places: Mutex<Places>,
     freed: Notify,
@@ -45,13 +45,13 @@ pub(crate) struct Strangers {
 struct Places {
     count: u64,
     /// In the order in which they came.
-    taken: BTreeMap<u64, Arc<Stranger>>,
+    taken: BTreeMap<u64, Arc<PendingClient>>,
     by_address: HashMap<IpAddr, usize>,
     turned_away: u64,
 }
 
 /// One of them.
-struct Stranger {
+struct PendingClient {
     address: IpAddr,
     has_spoken: AtomicBool,
     /// Since when it is its turn to say or to take something, in nanoseconds, or [`NOT_WAITING`].
@@ -63,14 +63,14 @@ struct Stranger {
 }
 
 /// What a socket calls when there is something to do.
-impl Wake for Stranger {
+impl Wake for PendingClient {
     fn wake(self: Arc<Self>) {
         self.end_pause();
         self.task.wake();
     }
 }
 
-impl Stranger {
+impl PendingClient {
     fn new(address: IpAddr) -> Arc<Self> {
         Arc::new(Self {
             address,
@@ -106,7 +106,7 @@ impl Stranger {
     }
 }
 
-impl Strangers {
+impl PendingClients {
     /// For a process that may have so many descriptors.
     pub(crate) fn new(descriptors: u64) -> Arc<Self> {
         let part = usize::try_from(descriptors / DESCRIPTORS_PART).unwrap_or(PLACES_MAX);
@@ -133,9 +133,9 @@ impl Strangers {
             let number = places.find_slow(address, self.max * SHARE_QUARTERS / 4, now)?;
             places.turn_away(number);
         }
-        let (number, stranger) = places.take(address);
+        let (number, pending_client) = places.take(address);
         drop(places);
-        Some(Place { strangers: Arc::clone(self), stranger, number })
+        Some(Place { pending_clients: Arc::clone(self), pending_client, number })
     }
 
     /// Those whose places were given to others.
@@ -145,84 +145,84 @@ impl Strangers {
 }
 
 impl Places {
-    fn take(&mut self, address: IpAddr) -> (u64, Arc<Stranger>) {
+    fn take(&mut self, address: IpAddr) -> (u64, Arc<PendingClient>) {
         self.count += 1;
-        let stranger = Stranger::new(address);
-        self.taken.insert(self.count, Arc::clone(&stranger));
+        let pending_client = PendingClient::new(address);
+        self.taken.insert(self.count, Arc::clone(&pending_client));
         *self.by_address.entry(address).or_default() += 1;
-        (self.count, stranger)
+        (self.count, pending_client)
     }
 
-    fn leave(&mut self, number: u64) -> Option<Arc<Stranger>> {
-        let stranger = self.taken.remove(&number)?;
-        if let Some(count) = self.by_address.get_mut(&stranger.address) {
+    fn leave(&mut self, number: u64) -> Option<Arc<PendingClient>> {
+        let pending_client = self.taken.remove(&number)?;
+        if let Some(count) = self.by_address.get_mut(&pending_client.address) {
             *count -= 1;
             if *count == 0 {
-                self.by_address.remove(&stranger.address);
+                self.by_address.remove(&pending_client.address);
             }
         }
-        Some(stranger)
+        Some(pending_client)
     }
 
     /// Who has kept the endpoint waiting for longest, and for too long when a client of `address` comes; those who never said a word first.
     fn find_slow(&self, address: IpAddr, share: usize, now: Mono) -> Option<u64> {
-        let limit = |stranger: &Stranger, has_spoken: bool| match self.by_address.get(&stranger.address) {
-            Some(count) if *count > share && stranger.address != address => SHARE_PAUSE_MAX,
+        let limit = |pending_client: &PendingClient, has_spoken: bool| match self.by_address.get(&pending_client.address) {
+            Some(count) if *count > share && pending_client.address != address => SHARE_PAUSE_MAX,
             _ if has_spoken => PAUSE_MAX,
             _ => SILENCE_MAX,
         };
-        let slow = self.taken.iter().filter_map(|(number, stranger)| {
-            let has_spoken = stranger.has_spoken.load(Ordering::Relaxed);
-            let pause = stranger.pause(now).filter(|pause| *pause >= limit(stranger, has_spoken))?;
+        let slow = self.taken.iter().filter_map(|(number, pending_client)| {
+            let has_spoken = pending_client.has_spoken.load(Ordering::Relaxed);
+            let pause = pending_client.pause(now).filter(|pause| *pause >= limit(pending_client, has_spoken))?;
             Some((has_spoken, std::cmp::Reverse(pause), *number))
         });
         slow.min().map(|(.., number)| number)
     }
 
     fn turn_away(&mut self, number: u64) {
-        let Some(stranger) = self.leave(number) else { return };
-        stranger.turn_away();
+        let Some(pending_client) = self.leave(number) else { return };
+        pending_client.turn_away();
         self.turned_away += 1;
         if self.turned_away == 1 {
             let places = self.taken.len() + 1;
-            tracing::warn!(address = %stranger.address, places, "all places for unknown clients are taken: the slowest lose theirs");
+            tracing::warn!(address = %pending_client.address, places, "all places for unknown clients are taken: the slowest lose theirs");
         }
     }
 }
 
 /// The place of a connection, until its client is known or has gone.
 pub(super) struct Place {
-    strangers: Arc<Strangers>,
-    stranger: Arc<Stranger>,
+    pending_clients: Arc<PendingClients>,
+    pending_client: Arc<PendingClient>,
     number: u64,
 }
 
 impl Place {
     pub(super) fn address(&self) -> IpAddr {
-        self.stranger.address
+        self.pending_client.address
     }
 
     /// The handshake is over: the client has said nothing yet of what it wants.
     pub(super) fn begin(&self) {
-        self.stranger.has_spoken.store(false, Ordering::Relaxed);
+        self.pending_client.has_spoken.store(false, Ordering::Relaxed);
     }
 
     /// The client is known: it does not need its place any more.
     pub(super) fn leave(&self) {
-        if !self.stranger.has_left.swap(true, Ordering::Relaxed) {
-            self.strangers.lock().leave(self.number);
-            self.strangers.freed.notify_one();
+        if !self.pending_client.has_left.swap(true, Ordering::Relaxed) {
+            self.pending_clients.lock().leave(self.number);
+            self.pending_clients.freed.notify_one();
         }
     }
 
     /// Whether the client is known.
     pub(super) fn is_known(&self) -> bool {
-        self.stranger.is_known()
+        self.pending_client.is_known()
     }
 
     /// A stream of its bytes, which fails when its place was given to another.
     pub(super) fn watch<S>(&self, stream: S) -> Watched<S> {
-        Watched { stream, stranger: Some(Arc::clone(&self.stranger)) }
+        Watched { stream, pending_client: Some(Arc::clone(&self.pending_client)) }
     }
 }
 
@@ -235,7 +235,7 @@ impl Drop for Place {
 /// A stream that tells how long its client keeps the endpoint waiting, as long as that is unknown.
 pub(super) struct Watched<S> {
     stream: S,
-    stranger: Option<Arc<Stranger>>,
+    pending_client: Option<Arc<PendingClient>>,
 }
 
 impl<S> Watched<S> {
@@ -252,16 +252,16 @@ impl<S: Unpin> Watched<S> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        self.stranger.take_if(|stranger| stranger.is_known());
-        let Some(stranger) = &self.stranger else { return poll(Pin::new(&mut self.stream), cx) };
-        stranger.task.register(cx.waker());
-        if stranger.is_turned_away.load(Ordering::Relaxed) {
+        self.pending_client.take_if(|pending_client| pending_client.is_known());
+        let Some(pending_client) = &self.pending_client else { return poll(Pin::new(&mut self.stream), cx) };
+        pending_client.task.register(cx.waker());
+        if pending_client.is_turned_away.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::Error::new(ErrorKind::ConnectionAborted, "its place was given to another client")));
         }
-        let waker = Waker::from(Arc::clone(stranger));
+        let waker = Waker::from(Arc::clone(pending_client));
         let polled = poll(Pin::new(&mut self.stream), &mut Context::from_waker(&waker));
         if polled.is_pending() {
-            stranger.begin_pause(clock::mono());
+            pending_client.begin_pause(clock::mono());
         }
         polled
     }
@@ -271,9 +271,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         let polled = me.poll(cx, |stream, cx| stream.poll_read(cx, buffer));
-        if let (Poll::Ready(_), Some(stranger)) = (&polled, &me.stranger) {
-            stranger.end_pause();
-            stranger.has_spoken.store(true, Ordering::Relaxed);
+        if let (Poll::Ready(_), Some(pending_client)) = (&polled, &me.pending_client) {
+            pending_client.end_pause();
+            pending_client.has_spoken.store(true, Ordering::Relaxed);
         }
         polled
     }

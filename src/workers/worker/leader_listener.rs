@@ -6,7 +6,7 @@ use crate::exit;
 use crate::run::StartAt;
 use crate::run::led::LedStart;
 use crate::workers::connection::Connection;
-use crate::workers::message::{Beat, ClockReading, Told, unpack};
+use crate::workers::message::{ClockReading, Heartbeat, WorkerEvent, unpack};
 use crate::workers::{TICK, clock as clocks};
 use futures_util::StreamExt as _;
 use host::clock;
@@ -23,7 +23,7 @@ const OFFSET_MAX: Duration = Duration::from_secs(2);
 const WAIT_MORE: Duration = Duration::from_secs(60);
 
 /// Where what was heard goes.
-pub(super) struct Wires {
+pub(super) struct Channels {
     /// Of the attempt at the run that this worker has joined: others are not listened to.
     pub nonce: String,
     pub start: oneshot::Sender<LedStart>,
@@ -33,7 +33,7 @@ pub(super) struct Wires {
 }
 
 /// Listens until it is dropped.
-pub(super) struct Ears {
+pub(super) struct LeaderListener {
     state: Arc<State>,
     stop: mpsc::UnboundedSender<()>,
     task: AbortHandle,
@@ -51,14 +51,14 @@ struct State {
 #[derive(Clone)]
 pub(super) struct ClockOffset(Arc<State>);
 
-impl Ears {
+impl LeaderListener {
     /// # Errors
     /// When the server does not take the subscription; for people.
-    pub(super) async fn open(connection: &Connection, wires: Wires, parent: Option<u32>) -> Result<Self, String> {
-        let beats = connection.client.subscribe(connection.run.leader()).await;
-        let beats = beats.map_err(|error| format!("listen to the leader: {error}"))?;
-        let (state, stop) = (Arc::new(State::default()), wires.stop.clone());
-        let task = tokio::spawn(listen(connection.clone(), beats, wires, parent, Arc::clone(&state))).abort_handle();
+    pub(super) async fn open(connection: &Connection, channels: Channels, parent: Option<u32>) -> Result<Self, String> {
+        let heartbeats = connection.client.subscribe(connection.run.leader()).await;
+        let heartbeats = heartbeats.map_err(|error| format!("listen to the leader: {error}"))?;
+        let (state, stop) = (Arc::new(State::default()), channels.stop.clone());
+        let task = tokio::spawn(listen(connection.clone(), heartbeats, channels, parent, Arc::clone(&state))).abort_handle();
         Ok(Self { state, stop, task })
     }
 
@@ -87,20 +87,26 @@ impl Ears {
     }
 }
 
-impl Drop for Ears {
+impl Drop for LeaderListener {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires: Wires, parent: Option<u32>, state: Arc<State>) {
-    let mut follower = Follower::new(wires.nonce, clock::mono());
+async fn listen(
+    connection: Connection,
+    mut heartbeats: async_nats::Subscriber,
+    channels: Channels,
+    parent: Option<u32>,
+    state: Arc<State>,
+) {
+    let mut follower = Follower::new(channels.nonce, clock::mono());
     let mut tick = tokio::time::interval(TICK);
-    let (mut start, mut connected, mut met) = (Some(wires.start), Some(wires.connected), Some(wires.met));
+    let (mut start, mut connected, mut met) = (Some(channels.start), Some(channels.connected), Some(channels.met));
     loop {
         let acts = tokio::select! {
-            Some(message) = beats.next() => match unpack::<Beat>(&message.payload) {
-                Ok((beat, _)) => follower.take(beat, clock::mono()),
+            Some(message) = heartbeats.next() => match unpack::<Heartbeat>(&message.payload) {
+                Ok((heartbeat, _)) => follower.take(heartbeat, clock::mono()),
                 Err(why) => {
                     tracing::warn!(%why, "a message on the leader's subject is not from a leader");
                     continue;
@@ -113,16 +119,16 @@ async fn listen(connection: Connection, mut beats: async_nats::Subscriber, wires
                 Act::Start(start_at, origin) => match start_at.parse::<StartAt>() {
                     Ok(at) => {
                         state.has_started.store(true, Ordering::Relaxed);
-                        let told = LedStart { at, clock_offset_us: state.offset_us.load(Ordering::Relaxed), origin };
+                        let led = LedStart { at, clock_offset_us: state.offset_us.load(Ordering::Relaxed), origin };
                         if let Some(start) = start.take() {
-                            let _ = start.send(told);
+                            let _ = start.send(led);
                         }
                     }
                     Err(why) => tracing::warn!(%why, "a start that cannot be used"),
                 },
                 Act::Connected => pass_on(&mut connected),
                 Act::Met => pass_on(&mut met),
-                Act::Stop => drop(wires.stop.send(())),
+                Act::Stop => drop(channels.stop.send(())),
                 Act::LeaderGone => state.is_gone.store(true, Ordering::Relaxed),
             }
         }
@@ -145,13 +151,13 @@ pub(super) async fn announce(outbox: Outbox, connection: Connection, offset: Clo
     let Ok(threads) = ready.await else { return };
     let reading = match clocks::read(&connection.client, connection.run.clock()).await {
         Ok(reading) => reading,
-        Err(why) => return outbox.say(Told::Failed { why }).await,
+        Err(why) => return outbox.say(WorkerEvent::Failed { why }).await,
     };
     if let Some(why) = too_far(reading) {
-        return outbox.say(Told::Failed { why }).await;
+        return outbox.say(WorkerEvent::Failed { why }).await;
     }
     offset.0.offset_us.store(reading.offset_us, Ordering::Relaxed);
-    outbox.say(Told::Ready { clock: reading, threads }).await;
+    outbox.say(WorkerEvent::Ready { clock: reading, threads }).await;
 }
 
 fn too_far(reading: ClockReading) -> Option<String> {

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 /// Whoever shows the run.
 #[derive(Clone, Copy)]
-pub(super) struct Faces<'a> {
+pub(super) struct Outputs<'a> {
     pub ui: &'a Ui,
     pub exposition: Option<&'a Exposition>,
 }
 
-impl Faces<'_> {
+impl Outputs<'_> {
     /// How the workers stand.
     pub(super) fn workers(&self, rows: &[WorkerRow]) {
         self.ui.workers(rows);

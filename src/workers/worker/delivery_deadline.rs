@@ -12,7 +12,7 @@ const PARTING: Duration = Duration::from_secs(10);
 
 /// How handing over stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(super) struct DeliveryState {
     /// Messages that the server has acknowledged.
     pub acknowledged: u64,
     pub is_up: bool,
@@ -23,7 +23,7 @@ pub(super) struct Standing {
 
 /// Waits for the last acknowledgement.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct DeliveryDeadline {
     /// How long the server may be away.
     away: Duration,
     acknowledged: u64,
@@ -34,15 +34,15 @@ pub(super) struct Patience {
     leaderless: Option<Mono>,
 }
 
-impl Patience {
+impl DeliveryDeadline {
     #[must_use]
     pub(super) fn new(away: Duration, now: Mono) -> Self {
         Self { away, acknowledged: 0, stuck: now, unreached: None, leaderless: None }
     }
 
     /// Why it is given up, once it is.
-    pub(super) fn poll(&mut self, standing: Standing, now: Mono) -> Option<String> {
-        let Standing { acknowledged, is_up, is_leaderless, stopped } = standing;
+    pub(super) fn poll(&mut self, state: DeliveryState, now: Mono) -> Option<String> {
+        let DeliveryState { acknowledged, is_up, is_leaderless, stopped } = state;
         if acknowledged != self.acknowledged || !is_up {
             (self.acknowledged, self.stuck) = (acknowledged, now);
         }
@@ -66,29 +66,29 @@ mod tests {
     use super::*;
 
     const AWAY: Duration = Duration::from_secs(600);
-    const GOING: Standing = Standing { acknowledged: 0, is_up: true, is_leaderless: false, stopped: None };
+    const GOING: DeliveryState = DeliveryState { acknowledged: 0, is_up: true, is_leaderless: false, stopped: None };
 
     fn at(s: u64) -> Mono {
         Mono(1_000_000_000_000 + s * 1_000_000_000)
     }
 
     /// When it is given up, looked at every second, and why.
-    fn given_up(standing: impl Fn(u64) -> Standing) -> Option<(u64, String)> {
-        let mut patience = Patience::new(AWAY, at(0));
-        (0..3_000).find_map(|s| Some((s, patience.poll(standing(s), at(s))?)))
+    fn given_up(state: impl Fn(u64) -> DeliveryState) -> Option<(u64, String)> {
+        let mut deadline = DeliveryDeadline::new(AWAY, at(0));
+        (0..3_000).find_map(|s| Some((s, deadline.poll(state(s), at(s))?)))
     }
 
     #[test]
     fn it_may_take_as_long_as_it_likes_where_it_gets_on() {
-        assert_eq!(given_up(|s| Standing { acknowledged: s / 100, ..GOING }), None);
-        let stops = |s: u64| Standing { acknowledged: s.min(500), ..GOING };
+        assert_eq!(given_up(|s| DeliveryState { acknowledged: s / 100, ..GOING }), None);
+        let stops = |s: u64| DeliveryState { acknowledged: s.min(500), ..GOING };
         assert_eq!(given_up(stops), Some((620, "nothing was acknowledged within 120 s".into())));
     }
 
     #[test]
     fn time_without_a_server_is_counted_apart() {
         let away_for =
-            |lasts: u64| move |s: u64| Standing { is_up: !(100..100 + lasts).contains(&s), acknowledged: s / 1_000, ..GOING };
+            |lasts: u64| move |s: u64| DeliveryState { is_up: !(100..100 + lasts).contains(&s), acknowledged: s / 1_000, ..GOING };
         assert_eq!(given_up(away_for(3_000)), Some((700, "the NATS server was not back within 600 s".into())));
         assert_eq!(given_up(away_for(500)).unwrap().0, 599 + 120, "since it is back");
     }
@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn whoever_wants_an_end_gets_one_after_a_grace() {
-        let acknowledged = |s| Standing { acknowledged: s, ..GOING };
-        let stopped = |s| Standing { stopped: (s >= 20).then(|| at(20)), ..acknowledged(s) };
+        let acknowledged = |s| DeliveryState { acknowledged: s, ..GOING };
+        let stopped = |s| DeliveryState { stopped: (s >= 20).then(|| at(20)), ..acknowledged(s) };
         assert_eq!(given_up(stopped).unwrap().0, 70);
-        assert_eq!(given_up(|s| Standing { is_up: s < 25, ..stopped(s) }).unwrap().0, 35);
-        assert_eq!(given_up(|s| Standing { is_leaderless: s >= 30, ..acknowledged(s) }).unwrap().0, 40);
+        assert_eq!(given_up(|s| DeliveryState { is_up: s < 25, ..stopped(s) }).unwrap().0, 35);
+        assert_eq!(given_up(|s| DeliveryState { is_leaderless: s >= 30, ..acknowledged(s) }).unwrap().0, 40);
     }
 }

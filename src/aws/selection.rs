@@ -5,7 +5,7 @@ use super::inventory::{FleetSpec, Inventory, KeySource};
 
 /// What somebody asked for; `None`: as it is, or else by default.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct Selection {
     pub things: Option<u64>,
     pub thing_name: Option<String>,
     pub keys: Option<KeySource>,
@@ -58,7 +58,7 @@ pub fn check_account(inventory: &Inventory, identity: &Identity) -> Result<(), S
 /// The template of names by default.
 pub const THING_NAME: &str = "sim-{index:06}";
 
-impl Wish {
+impl Selection {
     /// The fleet that is to be; `new_id` is for one that is not yet.
     ///
     /// # Errors
@@ -107,28 +107,28 @@ mod tests {
 
     const HERE: Place<'_> = Place { region: "eu-central-1", endpoint: "https://here" };
 
-    fn of(things: u64) -> Wish {
-        Wish { things: Some(things), ..Wish::default() }
+    fn of(things: u64) -> Selection {
+        Selection { things: Some(things), ..Selection::default() }
     }
 
     #[test]
     fn a_fleet_that_is_there_goes_on_and_may_grow() {
         let mut inventory = Inventory::default();
-        assert!(Wish::default().fleet(&inventory, HERE, String::new).unwrap_err().contains("--things"));
+        assert!(Selection::default().fleet(&inventory, HERE, String::new).unwrap_err().contains("--things"));
         let fleet = of(2).fleet(&inventory, HERE, || "one".into()).unwrap();
         assert_eq!((&*fleet.id, &*fleet.thing_name, fleet.things), ("one", THING_NAME, 2));
         inventory.apply(Record::Fleet(fleet.clone()));
         let change = |step| Record::Resource(Change { kind: Kind::Policy, name: "one".into(), step, certificate: None, at_ms: 1 });
         inventory.apply(change(Step::Begun));
-        assert_eq!(Wish::default().fleet(&inventory, HERE, String::new), Ok(fleet.clone()));
+        assert_eq!(Selection::default().fleet(&inventory, HERE, String::new), Ok(fleet.clone()));
         assert_eq!(of(5).fleet(&inventory, HERE, String::new).unwrap().things, 5);
-        for (wish, why) in [
+        for (selection, why) in [
             (of(1), "not shrink"),
-            (Wish { thing_name: Some("x-{index}".into()), ..Wish::default() }, "--thing-name"),
-            (Wish { keys: Some(KeySource::Aws), ..Wish::default() }, "--aws-keys"),
-            (Wish { policy: Some("{}".into()), ..Wish::default() }, "--policy"),
+            (Selection { thing_name: Some("x-{index}".into()), ..Selection::default() }, "--thing-name"),
+            (Selection { keys: Some(KeySource::Aws), ..Selection::default() }, "--aws-keys"),
+            (Selection { policy: Some("{}".into()), ..Selection::default() }, "--policy"),
         ] {
-            let error = wish.fleet(&inventory, HERE, String::new).unwrap_err();
+            let error = selection.fleet(&inventory, HERE, String::new).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
         for place in [Place { region: "us-east-1", ..HERE }, Place { endpoint: "https://there", ..HERE }] {
