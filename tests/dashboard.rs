@@ -14,8 +14,9 @@ use iot_jobs::{ErrorCode, ExecutionStatus, JobId, RequestKind, ThingName};
 use load_metrics::ExecutionStage::{Canceled, Failed, InProgress, Notified, Queued, Rejected, Removed, Succeeded, TimedOut};
 use load_metrics::Phase;
 use load_metrics::{
-    Breach, Cause, Check, Counts, ErrorKey, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metered, Metric, Operation,
-    OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StageCounts, TaggedTimes, Threshold, ThresholdRow,
+    Breach, Cause, Check, Counts, ErrorKey, ErrorKind, ErrorTally, EventRow, Excess, Histogram, Latency, Measure, Metered, Metric,
+    Operation, OperationRow, ProcessUsage, Resolution, RolloutRow, ScopeName, Snapshot, StageCounts, TaggedTimes, Threshold,
+    ThresholdRow,
 };
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -240,11 +241,17 @@ fn failing() -> App {
     for t_s in 1..=40 {
         let errors = BTreeMap::from([
             (
-                ErrorKey { operation: Operation::Connect, kind: "tcp", code: "connection_refused" },
+                ErrorKey { operation: Operation::Connect, kind: ErrorKind::Tcp, code: "connection_refused" },
                 tally(812 * t_s, t_s, "sim-000017: Connection refused (os error 111)"),
             ),
-            (ErrorKey { operation: Operation::Update, kind: "timeout", code: "no_answer" }, tally(3 * t_s, 30, "sim-000002")),
-            (ErrorKey { operation: Operation::Update, kind: "rejected", code: "VersionMismatch" }, tally(1, 4, "sim-000003")),
+            (
+                ErrorKey { operation: Operation::Update, kind: ErrorKind::Timeout, code: "no_answer" },
+                tally(3 * t_s, 30, "sim-000002"),
+            ),
+            (
+                ErrorKey { operation: Operation::Update, kind: ErrorKind::Rejected, code: "VersionMismatch" },
+                tally(1, 4, "sim-000003"),
+            ),
         ]);
         let counts = StageCounts::of(true, [(Queued, 400), (InProgress, 90), (Failed, 300), (TimedOut, 7), (Rejected, 3)]);
         app.second(Arc::new(Snapshot {

@@ -189,6 +189,7 @@ mod tests {
     use super::super::load::Written;
     use super::*;
     use crate::run::MeasuredOperation;
+    use load_metrics::ErrorKind;
     use load_metrics::{Counts, ErrorKey};
 
     fn load(path: &str, written: &Written<'_>) -> Load {
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn a_quota_that_is_used_up_is_named_with_its_number() {
         let mut throttled = measured(600, 0);
-        let key = |operation| ErrorKey { operation, kind: "rejected", code: "RequestThrottled" };
+        let key = |operation| ErrorKey { operation, kind: ErrorKind::Rejected, code: "RequestThrottled" };
         throttled.errors = [(key(Operation::Describe), 312), (key(Operation::Update), 4)].into();
         let fail = (report::Verdict::Fail, vec![threshold(false, None)]);
         let reason = |quotas| judged(&fail, &throttled, quotas).unwrap().1.reason.unwrap();

@@ -178,7 +178,9 @@ fn trouble() -> Vec<Family> {
             "Errors, as in errors.csv, without injected faults.",
             |snapshot| {
                 let errors = snapshot.errors.iter().filter(|(key, _)| key.fault().is_none());
-                errors.map(|(key, tally)| Row::new([key.operation.as_str(), key.kind, key.code], tally.count as f64)).collect()
+                errors
+                    .map(|(key, tally)| Row::new([key.operation.as_str(), key.kind.as_str(), key.code], tally.count as f64))
+                    .collect()
             },
         ),
         Family::counter(
@@ -259,6 +261,7 @@ mod tests {
     use crate::exposition::{Standing, render};
     use iot_jobs::instant::Mono;
     use iot_jobs::{JobId, ThingName};
+    use load_metrics::ErrorKind;
     use load_metrics::{
         Check as ThresholdCheck, Collector, CollectorSettings, FaultEvent, Metric as ThresholdMetric, Operation, Outcome,
         PlannedEvent, Recorder, Sample, Scope, SecondInput, ThingEvent, ThingEventKind, Threshold,
@@ -308,7 +311,7 @@ mod tests {
         }
         let strike = FaultEvent { thing: 0, fault: Fault::StaleVersion, execution: None };
         recorder.fault(operation, strike, at(110), || "t-0".into());
-        recorder.error(operation, "rejected", "VersionMismatch", at(110), || "example".into());
+        recorder.error(operation, ErrorKind::Rejected, "VersionMismatch", at(110), || "example".into());
         let usage = Some(ProcessUsage { cpu_share: 0.5, cpu_seconds: 7.0, rss_bytes: 1_000, descriptors: 9 });
         let snapshot = collector.finish(
             SecondInput {

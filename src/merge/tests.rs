@@ -12,8 +12,8 @@ use crate::workload::events;
 use iot_jobs::instant::Mono;
 use iot_jobs::{ExecutionStatus, JobId};
 use load_metrics::{
-    Collector, CollectorSettings, Interval, Operation, Outcome, Phase, ProcessUsage, Recorder, Sample, Scope, SecondInput,
-    ShardSecond, ThingEvent, ThingEventKind,
+    Collector, CollectorSettings, ErrorKind, Interval, Operation, Outcome, Phase, ProcessUsage, Recorder, Sample, Scope,
+    SecondInput, ShardSecond, ThingEvent, ThingEventKind,
 };
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ impl World {
                 finish(recorder, Operation::Update, outcome);
                 finish(recorder, Operation::Execution, Outcome::Ok);
                 if outcome == Outcome::Rejected {
-                    recorder.error(Operation::Update, "rejected", "VersionMismatch", at(4), || format!("t-{thing}"));
+                    recorder.error(Operation::Update, ErrorKind::Rejected, "VersionMismatch", at(4), || format!("t-{thing}"));
                 }
                 let status = if thing.is_multiple_of(7) { ExecutionStatus::Failed } else { ExecutionStatus::Succeeded };
                 tell(recorder, 5, ThingEventKind::Finished(status));

@@ -406,7 +406,7 @@ impl Totals {
                 .iter()
                 .map(|(key, tally)| ErrorTotals {
                     operation: key.operation.as_str().into(),
-                    kind: key.kind.into(),
+                    kind: key.kind.as_str().into(),
                     code: key.code.into(),
                     count: tally.count,
                     example: tally.example.clone(),

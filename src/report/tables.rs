@@ -246,7 +246,7 @@ pub(super) struct ErrorLine {
 pub(super) fn errors_columns() -> Vec<Column<ErrorLine>> {
     columns! { ErrorLine:
         "operation", "the operation that failed", |e| e.key.operation.as_str().into();
-        "kind", "where it failed: a stage of connecting, rejected, timeout, lost; unreadable: a message could not be parsed, or with code part only partly; denied: by a policy of the local endpoint, with the action as code; fault: on purpose", |e| e.key.kind.into();
+        "kind", "where it failed: a stage of connecting, rejected, timeout, lost; unreadable: a message could not be parsed, or with code part only partly; denied: by a policy of the local endpoint, with the action as code; fault: on purpose", |e| e.key.kind.as_str().into();
         "code", "an error code of the service, a name for the error of the network, or the name of a fault", |e| e.key.code.into();
         "count", "how often", |e| count(e.tally.count);
         "first_ms", "when it was first seen, from the origin", |e| ms(Some(e.tally.first.ms_since(e.origin)));

@@ -6,7 +6,7 @@ use iot_jobs::RequestKind;
 use iot_jobs::instant::Mono;
 use iot_jobs::wire::topic::{RequestTopic, Topic, TopicKind};
 use iot_policy::Action;
-use load_metrics::{DENIED_KIND, ErrorKey, ErrorTally, Interval, Operation};
+use load_metrics::{ErrorKey, ErrorKind, ErrorTally, Interval, Operation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -88,7 +88,7 @@ fn add(found: &mut BTreeMap<ErrorKey, ErrorTally>, key: ErrorKey, line: &Line<'_
 fn key(line: &Line<'_>) -> Option<ErrorKey> {
     let action = Action::iter().find(|action| action.as_str() == line.action)?;
     let name = line.resource.strip_prefix(action.kind())?;
-    Some(ErrorKey { operation: operation(action, name), kind: DENIED_KIND, code: action.as_str() })
+    Some(ErrorKey { operation: operation(action, name), kind: ErrorKind::Denied, code: action.as_str() })
 }
 
 /// Which operation of a thing it was that was denied.

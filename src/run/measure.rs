@@ -198,6 +198,7 @@ mod tests {
     use super::*;
     use iot_jobs::ThingName;
     use iot_jobs::instant::Mono;
+    use load_metrics::ErrorKind;
     use load_metrics::{Check, Collector, CollectorSettings, Outcome, Phase, Recorder, Sample, Scope, SecondInput};
     use std::sync::Arc;
     use std::time::Duration;
@@ -232,7 +233,7 @@ mod tests {
                 let intended = Mono(finished.0 - ms * 1_000_000);
                 shard.finish(&Sample { operation, scope, outcome, intended, sent: intended, finished });
             }
-            shard.error(Operation::Describe, "rejected", "RequestThrottled", at(second * 1_000), String::new);
+            shard.error(Operation::Describe, ErrorKind::Rejected, "RequestThrottled", at(second * 1_000), String::new);
             shard.advance(at(second * 1_000 + 1_000));
             snapshots.push(collector.second(SecondInput {
                 span_s: 1,

@@ -5,7 +5,7 @@ mod metering;
 use host::clock;
 use iot_jobs::RequestKind;
 use iot_jobs::instant::{EpochSeconds, Mono};
-use load_metrics::{ClockOffset, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
+use load_metrics::{ClockOffset, ErrorKind, FaultEvent, Operation, Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
 use metering::Meter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,7 +78,7 @@ impl Samples {
                     MessageKind::Notification => (Operation::NotifyNext, if is_used { "part" } else { "payload" }),
                     MessageKind::Unasked => (Operation::Subscribe, "unasked"),
                 };
-                recorder.error(operation, "unreadable", code, at, || format!("{}: {why}", thing.name));
+                recorder.error(operation, ErrorKind::Unreadable, code, at, || format!("{}: {why}", thing.name));
             }
             SessionEvent::Fault { fault, at } => {
                 let event = FaultEvent { thing: thing.position, fault, execution: None };
@@ -102,7 +102,7 @@ impl Samples {
                 self.finish(Operation::Download, scope, outcome, started, at);
                 if let Some(failure) = failure {
                     let example = || format!("{}: {failure}", thing.name);
-                    self.recorder.error(Operation::Download, "file", failure.code(), at, example);
+                    self.recorder.error(Operation::Download, ErrorKind::File, failure.code(), at, example);
                 }
             }
             SessionEvent::TelemetryLost { count } => recorder.lost_arrivals(Operation::Telemetry, scope, count),
@@ -114,7 +114,7 @@ impl Samples {
         self.finish(operation, scope(thing), failure.map_or(Outcome::Ok, failure_outcome), started, at);
         if let Some(failure) = failure {
             let example = || format!("{}: {}", thing.name, Explained { stage, failure });
-            self.recorder.error(operation, stage.as_str(), failure.code(), at, example);
+            self.recorder.error(operation, stage_kind(stage), failure.code(), at, example);
         }
     }
 
@@ -132,7 +132,7 @@ impl Samples {
         self.recorder.finish(sample);
         if is_late {
             let example = || format!("{}: {}", thing.name, Explained { stage: Stage::Tls, failure });
-            self.recorder.error(Operation::Connect, "refused", failure.code(), sample.finished, example);
+            self.recorder.error(Operation::Connect, ErrorKind::Refused, failure.code(), sample.finished, example);
         }
         if self.has_events {
             self.recorder.connect_failed(thing.position, sample.intended, sample.finished);
@@ -145,7 +145,7 @@ impl Samples {
             _ => None,
         };
         self.recorder.session_lost(thing.position, at, by);
-        self.recorder.error(Operation::Connect, "lost", failure.code(), at, || format!("{}: {failure}", thing.name));
+        self.recorder.error(Operation::Connect, ErrorKind::Lost, failure.code(), at, || format!("{}: {failure}", thing.name));
     }
 
     fn publish_ended(&mut self, thing: &ThingId, publish: Published, at: Mono, end: PublishEnd) {
@@ -155,11 +155,11 @@ impl Samples {
         let outcome = match end {
             PublishEnd::Acknowledged => Outcome::Ok,
             PublishEnd::Refused(code) => {
-                error("puback", code);
+                error(ErrorKind::Puback, code);
                 Outcome::Rejected
             }
             PublishEnd::TooLarge => {
-                error("publish", "packet_too_large");
+                error(ErrorKind::Publish, "packet_too_large");
                 Outcome::Error
             }
             PublishEnd::Timeout => Outcome::Timeout,
@@ -228,15 +228,15 @@ impl Samples {
         match outcome {
             AnswerOutcome::Accepted => Outcome::Ok,
             AnswerOutcome::Refused(code) => {
-                error("rejected", code.as_str());
+                error(ErrorKind::Rejected, code.as_str());
                 Outcome::Rejected
             }
             AnswerOutcome::NotTaken => {
-                error("rejected", "not_taken");
+                error(ErrorKind::Rejected, "not_taken");
                 Outcome::Rejected
             }
             AnswerOutcome::Timeout => {
-                error("timeout", "no_answer");
+                error(ErrorKind::Timeout, "no_answer");
                 Outcome::Timeout
             }
             // The session tells what could not be read.
@@ -299,6 +299,15 @@ fn stage_operation(stage: Stage) -> Operation {
         Stage::Tls => Operation::ConnectTls,
         Stage::Mqtt => Operation::ConnectMqtt,
         Stage::Subscribe => Operation::Subscribe,
+    }
+}
+
+fn stage_kind(stage: Stage) -> ErrorKind {
+    match stage {
+        Stage::Tcp => ErrorKind::Tcp,
+        Stage::Tls => ErrorKind::Tls,
+        Stage::Mqtt => ErrorKind::Connack,
+        Stage::Subscribe => ErrorKind::Suback,
     }
 }
 

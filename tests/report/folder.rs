@@ -12,8 +12,8 @@ use iot_jobs::ledger::{LedgerEvent, LedgerRow};
 use iot_jobs::{ExecutionStatus, JobId, ThingName};
 use load_metrics::Phase;
 use load_metrics::{
-    Collector, CollectorSettings, Interval, Metered, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput,
-    Snapshot, ThingEvent, ThingEventKind,
+    Collector, CollectorSettings, ErrorKind, Interval, Metered, Operation, Outcome, ProcessUsage, Recorder, Sample, Scope,
+    SecondInput, Snapshot, ThingEvent, ThingEventKind,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -110,7 +110,9 @@ impl Run {
                 self.operation(place, Operation::Update, begin + 600, 1, Some(Outcome::Error));
                 self.operation(place, Operation::Describe, begin + 700, 0, None);
                 let shard = &mut self.shards[place as usize % 2];
-                shard.error(Operation::Update, "rejected", "VersionMismatch", at(begin + 470), || "said \"no\",\nthen no".into());
+                shard.error(Operation::Update, ErrorKind::Rejected, "VersionMismatch", at(begin + 470), || {
+                    "said \"no\",\nthen no".into()
+                });
             }
             self.row(place, begin + 790, ExecutionStatus::Succeeded, LedgerEvent::Terminal);
             self.operation(place, Operation::Execution, begin + 100, 700, Some(Outcome::Ok));

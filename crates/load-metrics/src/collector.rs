@@ -1,9 +1,10 @@
 //! Merges the seconds of all shards, and the service ledger, into snapshots.
 
+use super::errors::{ErrorKey, ErrorTally};
 use super::executions::{ClosedExecution, ExecutionBook};
 use super::health::{Health, HealthSecond};
 use super::histogram::{Distribution, Latency, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Interval, Metered, OperationInterval, SessionChange};
+use super::interval::{Counts, Interval, Metered, OperationInterval, SessionChange};
 use super::recovery::{EventRow, PlannedEvent, Recoveries};
 use super::sample::{Measure, Operation, ThingEvent};
 use super::scope::ScopeId;
@@ -428,6 +429,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::{ExecutionStage, Outcome, Recorder, Sample, Scope, ThingEventKind};
     use iot_jobs::ledger::LedgerEvent;
     use iot_jobs::{ExecutionStatus, ThingName};
@@ -581,7 +583,7 @@ mod tests {
             shard.connected(2 * n, at(9), at(10));
             shard.connected(2 * n + 1, at(9), at(10));
             shard.message_in();
-            shard.error(Operation::Connect, "tls", "alert", at(100 * u64::from(2 - n)), || format!("from shard {n}"));
+            shard.error(Operation::Connect, ErrorKind::Tls, "alert", at(100 * u64::from(2 - n)), || format!("from shard {n}"));
             shard.advance(at(1_000));
         }
         let first = collector.second(input(0, shards.iter_mut().map(|shard| shard.poll_interval().unwrap()).collect()));
@@ -646,7 +648,7 @@ mod tests {
         let codes: Vec<&'static str> = (0..300).map(|n| &*Box::leak(format!("code-{n}").into_boxed_str())).collect();
         for part in codes.chunks(60) {
             let mut shard = Recorder::new(ORIGIN, 2, 1);
-            part.iter().for_each(|code| shard.error(Operation::Connect, "tcp", code, at(1), String::new));
+            part.iter().for_each(|code| shard.error(Operation::Connect, ErrorKind::Tcp, code, at(1), String::new));
             collector.second(input(0, shard.finish_run(at(2))));
         }
         let errors = &collector.second(input(1, Vec::new())).errors;

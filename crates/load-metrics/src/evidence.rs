@@ -130,6 +130,7 @@ fn parts(snapshot: &Snapshot, part: impl Fn(&OperationRow) -> (u64, u64)) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::{Collector, CollectorSettings, Outcome, ProcessUsage, Recorder, Sample, Scope, SecondInput};
     use iot_jobs::instant::Mono;
     use iot_jobs::{JobId, ThingName};
@@ -234,7 +235,7 @@ mod tests {
         ] {
             let told = told(|recorder| {
                 ask(recorder, operation, A, Outcome::Rejected);
-                recorder.error(operation, "rejected", code, at(2), String::new);
+                recorder.error(operation, ErrorKind::Rejected, code, at(2), String::new);
             });
             assert_eq!(told.is_empty(), is_answer, "{operation} {code}: {told:?}");
         }

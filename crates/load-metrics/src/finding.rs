@@ -1,9 +1,9 @@
 //! What a reader must know besides the numbers: conclusions in plain words, and what they mean for the verdict.
 
+use super::errors::ErrorKind;
 use super::evidence::{self, Part, Undone};
 use super::executions::{Anomaly, HEARD_MAX, HEARD_MAX_PER_THING, JOBS_HEARD_MAX};
 use super::health::{Breach, Cause, Excess, Storm};
-use super::interval::DENIED_KIND;
 use super::sample::Operation;
 use super::shards::{LastSeconds, ShardReasons, Shards};
 use super::snapshot::{ScopeName, Snapshot};
@@ -336,7 +336,7 @@ fn injected(snapshot: &Snapshot) -> Option<Finding> {
 /// What policies denied, where they denied anything.
 fn denied(snapshot: &Snapshot) -> Option<Finding> {
     let mut actions = BTreeMap::<&'static str, (u64, &str)>::new();
-    for (key, tally) in snapshot.errors.iter().filter(|(key, _)| key.kind == DENIED_KIND) {
+    for (key, tally) in snapshot.errors.iter().filter(|(key, _)| key.kind == ErrorKind::Denied) {
         actions.entry(key.code).or_insert((0, &tally.example)).0 += tally.count;
     }
     let mut actions: Vec<_> = actions.into_iter().collect();

@@ -1,13 +1,12 @@
 //! One second of one shard, as it is handed to the collector.
 
+use super::errors::{ErrorKey, ErrorTally};
 use super::histogram::Distribution;
-use super::interned::interned;
 use super::sample::{Operation, Outcome, ThingEvent};
 use super::scope::ScopeId;
 use iot_jobs::JobId;
 use iot_jobs::instant::Mono;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 use std::time::Duration;
 use thing_faults::Fault;
@@ -89,70 +88,6 @@ pub struct OperationInterval {
     pub service: Distribution,
     /// Empty where [`Operation::has_response`] is false.
     pub response: Distribution,
-}
-
-/// The kind of error that was made on purpose; its code is the fault's name.
-const FAULT_KIND: &str = "fault";
-
-/// The kind of what a policy of the endpoint denied; its code is the action, such as `iot:Subscribe`.
-pub const DENIED_KIND: &str = "denied";
-
-/// What an error is counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ErrorKey {
-    /// What went wrong.
-    pub operation: Operation,
-    /// Where: a stage of connecting, `rejected`, `timeout`, `lost`, `unreadable`, [`DENIED_KIND`], or `fault` for what was on purpose.
-    pub kind: &'static str,
-    /// How: an error code of the service, a word for what the network said, or the name of a fault.
-    pub code: &'static str,
-}
-
-impl<'de> Deserialize<'de> for ErrorKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Written {
-            operation: Operation,
-            kind: String,
-            code: String,
-        }
-        let Written { operation, kind, code } = Written::deserialize(deserializer)?;
-        let word = |word: &str| interned(word).map_err(D::Error::custom);
-        Ok(Self { operation, kind: word(&kind)?, code: word(&code)? })
-    }
-}
-
-impl ErrorKey {
-    /// A strike on purpose.
-    pub(super) fn of_fault(operation: Operation, fault: Fault) -> Self {
-        Self { operation, kind: FAULT_KIND, code: fault.key() }
-    }
-
-    /// The fault that struck, where it was on purpose.
-    #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
-        (self.kind == FAULT_KIND).then(|| Fault::of(self.code)).flatten()
-    }
-
-    /// What is counted together, once there are too many to tell apart.
-    pub(super) fn other(operation: Operation) -> Self {
-        Self { operation, kind: "other", code: "other" }
-    }
-}
-
-/// How often an error was seen, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorTally {
-    /// How often.
-    pub count: u64,
-    /// When it was first seen.
-    pub first: Mono,
-    /// When it was last seen.
-    pub last: Mono,
-    /// The first one in words.
-    pub example: String,
-    /// The same of the newest second that has any.
-    pub last_example: String,
 }
 
 /// What became of a thing's session, or of an attempt to have one.

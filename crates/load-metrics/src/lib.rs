@@ -11,6 +11,7 @@
 
 mod clock_offset;
 mod collector;
+mod errors;
 mod evidence;
 mod execution_stage;
 mod executions;
@@ -33,15 +34,14 @@ mod threshold;
 
 pub use clock_offset::ClockOffset;
 pub use collector::{Collector, CollectorSettings, SecondInput};
+pub use errors::{ErrorKey, ErrorKind, ErrorTally};
 pub use evidence::{Part, Undone};
 pub use execution_stage::{ExecutionStage, StageCounts, StageRole};
 pub use executions::{Anomalies, Anomaly, ClosedExecution, ExecutionBook, MILESTONES, RolloutRow};
 pub use finding::{Finding, findings};
 pub use health::{BUSY_MAX, Breach, Cause, Excess, LATENESS_MAX_MS, Storm, WINDOW as HEALTH_WINDOW_S};
 pub use histogram::{Distribution, Histogram, Latency, Resolution};
-pub use interval::{
-    Counts, DENIED_KIND, ErrorKey, ErrorTally, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind,
-};
+pub use interval::{Counts, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind};
 pub use joining::{Joined, Joiner};
 pub use phases::{Phase, PhaseSet};
 pub use recorder::Recorder;

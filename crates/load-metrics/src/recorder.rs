@@ -3,11 +3,10 @@
 //! Counts, histograms and events gather in a running interval, which is cut at whole seconds from the origin **by finish time**: a
 //! sample that finished at or after the border first closes the interval, however late the shard gets to tell.
 
+use super::errors::{ErrorKey, ErrorKind, ErrorTally};
 use super::health::START_SLACK;
 use super::histogram::{Distribution, Histogram, Resolution};
-use super::interval::{
-    Counts, ErrorKey, ErrorTally, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind,
-};
+use super::interval::{Counts, FaultEvent, Interval, Metered, OperationInterval, SessionChange, SessionChangeKind};
 use super::sample::{Operation, Outcome, Sample, Scope, ThingEvent};
 use super::scope::{ScopeId, Scopes};
 use iot_jobs::instant::Mono;
@@ -195,14 +194,7 @@ impl Recorder {
     }
 
     /// `example` is asked for once per kind and interval.
-    pub fn error(
-        &mut self,
-        operation: Operation,
-        kind: &'static str,
-        code: &'static str,
-        at: Mono,
-        example: impl FnOnce() -> String,
-    ) {
+    pub fn error(&mut self, operation: Operation, kind: ErrorKind, code: &'static str, at: Mono, example: impl FnOnce() -> String) {
         self.advance(at);
         let place = |errors: &[(ErrorKey, ErrorTally)], key| errors.iter().position(|(known, _)| *known == key);
         let mut key = ErrorKey { operation, kind, code };
@@ -411,7 +403,7 @@ mod tests {
         recorder.message_in();
         recorder.connected(0, at(11), at(12));
         recorder.departed(at(20), at(21));
-        recorder.error(Operation::Update, "rejected", "VersionMismatch", at(11), || "t".into());
+        recorder.error(Operation::Update, ErrorKind::Rejected, "VersionMismatch", at(11), || "t".into());
         recorder.advance(at(1_000));
         assert!(recorder.poll_interval().is_some());
         let next = end(&mut recorder, at(1_500));
@@ -436,7 +428,7 @@ mod tests {
         let mut asked = 0;
         for _round in 0..3 {
             for code in &codes {
-                recorder.error(Operation::Connect, "tls", code, at(1), || {
+                recorder.error(Operation::Connect, ErrorKind::Tls, code, at(1), || {
                     asked += 1;
                     (*code).to_owned()
                 });
@@ -448,7 +440,7 @@ mod tests {
         let (key, tally) = interval.errors.last().unwrap();
         assert_eq!((*key, tally.count), (ErrorKey::other(Operation::Connect), 3 * 36));
         assert_eq!(asked, ERROR_KINDS_MAX + 1);
-        recorder.error(Operation::Connect, "tls", codes[0], at(3), || "the next second's".into());
+        recorder.error(Operation::Connect, ErrorKind::Tls, codes[0], at(3), || "the next second's".into());
         assert_eq!(end(&mut recorder, at(4)).errors[0].1.example, "the next second's");
     }
 

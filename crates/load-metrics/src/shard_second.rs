@@ -2,8 +2,9 @@
 //! collector of all of them can take it in again.
 
 use super::collector::SecondInput;
+use super::errors::ErrorTally;
 use super::histogram::{COUNT_MAX, Distribution, Resolution};
-use super::interval::{Counts, ErrorTally, Interval, Metered, OperationInterval, SessionChangeKind};
+use super::interval::{Counts, Interval, Metered, OperationInterval, SessionChangeKind};
 use super::sample::Operation;
 use super::scope::ScopeId;
 use super::snapshot::ProcessUsage;
@@ -196,6 +197,7 @@ fn check_distribution(distribution: &Distribution, resolution: Resolution) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::{Outcome, Recorder, Sample, Scope, ThingEvent, ThingEventKind};
     use std::time::Duration;
 
@@ -212,7 +214,7 @@ mod tests {
         recorder.start(operation, scope);
         recorder.finish(&Sample { operation, scope, outcome, intended: at(10), sent: at(20), finished: at(30) });
         recorder.connected(3, at(5), at(9));
-        recorder.error(operation, "rejected", "VersionMismatch", at(40), || "t-3".into());
+        recorder.error(operation, ErrorKind::Rejected, "VersionMismatch", at(40), || "t-3".into());
         let (job, kind) = (JobId::new("j").unwrap(), ThingEventKind::Started);
         recorder.thing_event(ThingEvent { thing: 3, job: job.clone(), execution_number: 1, at: at(50), kind });
         ShardSecond {

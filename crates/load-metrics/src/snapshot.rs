@@ -1,10 +1,11 @@
 //! The merged view of one moment: everything that files, lines, a summary or a screen may show. Immutable.
 
+use super::errors::{ErrorKey, ErrorTally};
 use super::execution_stage::StageCounts;
 use super::executions::{Anomaly, ClosedExecution, RolloutRow};
 use super::health::{Breach, Storm};
 use super::histogram::{Distribution, Latency, Resolution};
-use super::interval::{Counts, ErrorKey, ErrorTally, Metered};
+use super::interval::{Counts, Metered};
 use super::recovery::EventRow;
 use super::sample::{Measure, Operation};
 use super::threshold::ThresholdRow;

@@ -87,9 +87,7 @@ pub(in crate::run) async fn serve(
 
     let client = control_client(&store, api)?;
     let objects = ObjectStore {
-        address: api,
-        server_name: server_name(),
-        tls: trust(&store)?,
+        server: server(&store, api)?,
         key: AccessKey::lasting(&store.credentials().access_key_id, &store.credentials().secret_access_key),
     };
     let control = register(things, groups, client, Register::Things, ui).await?;
@@ -168,6 +166,11 @@ fn trust(store: &Store) -> Result<Arc<ClientConfig>, TargetError> {
     Ok(Arc::new(tls::client_config(tls::roots([store.ca_cert()])?, None)?))
 }
 
+/// The endpoint's signed API, which is its object store, too.
+fn server(store: &Store, api: SocketAddr) -> Result<Server, TargetError> {
+    Ok(Server { addresses: vec![api], authority: api.to_string(), tls: Some((trust(store)?, server_name())) })
+}
+
 fn server_name() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("localhost is a host name")
 }
@@ -178,8 +181,7 @@ fn keyring(store: &Store) -> Arc<Keyring> {
 }
 
 fn control_client(store: &Store, api: SocketAddr) -> Result<Arc<ControlClient>, TargetError> {
-    let server = Server { addresses: vec![api], authority: api.to_string(), tls: Some((trust(store)?, server_name())) };
-    let endpoint = ControlEndpoint { server, region: control::REGION.into() };
+    let endpoint = ControlEndpoint { server: server(store, api)?, region: control::REGION.into() };
     Ok(Arc::new(ControlClient::new(endpoint, keyring(store))))
 }
 

@@ -23,7 +23,7 @@ struct Row<'a> {
 fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::text("operation", 12, 0, |row| row.key.operation.as_str().into()),
-        Column::text("kind", 9, 0, |row| row.key.kind.into()),
+        Column::text("kind", 9, 0, |row| row.key.kind.as_str().into()),
         Column::text("code", 18, 0, |row| row.key.code.into()),
         Column::number("count", 9, 0, |row| grouped(row.tally.count)),
         Column::number("per s", 6, 0, |row| short(row.rate)),
