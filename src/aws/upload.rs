@@ -1,26 +1,18 @@
 //! Puts objects into the object store of the local endpoint, through its public API: presigned URLs, as with S3.
 
+use super::server::Server;
 use aws_signing::presign::presign;
 use aws_signing::request;
 use aws_signing::sigv4::{AccessKey, SignError};
 use futures_util::stream;
-use host::beside;
 use http::Request;
 use http::header::{CONTENT_LENGTH, HOST};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use iot_jobs::wire::control::REGION;
 use iot_jobs::wire::placeholder::STORE_PATH;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 /// Of one upload, and what its bytes take at the slowest rate that is waited for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -43,9 +35,7 @@ pub enum UploadError {
 
 /// The object store's client.
 pub struct ObjectStore {
-    pub address: SocketAddr,
-    pub server_name: ServerName<'static>,
-    pub tls: Arc<ClientConfig>,
+    pub server: Server,
     pub key: AccessKey,
 }
 
@@ -91,25 +81,20 @@ impl ObjectStore {
     ) -> Result<(), UploadError> {
         let broken = |why: &dyn std::fmt::Display| UploadError::Broken { path: path.to_owned(), why: why.to_string() };
         let at = request::now();
-        let url = presign("PUT", &format!("https://{}{path}", self.address), &self.key, REGION, at, URL_LIFETIME)?;
-        let target = url.strip_prefix(&format!("https://{}", self.address)).unwrap_or(&url);
+        let origin = format!("https://{}", self.server.authority);
+        let url = presign("PUT", &format!("{origin}{path}"), &self.key, REGION, at, URL_LIFETIME)?;
+        let target = url.strip_prefix(&origin).unwrap_or(&url);
         let body = StreamBody::new(stream::iter(content.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)))));
-        let request = Request::put(target).header(HOST, self.address.to_string()).header(CONTENT_LENGTH, bytes);
+        let request = Request::put(target).header(HOST, &self.server.authority).header(CONTENT_LENGTH, bytes);
         let request = request.body(body).map_err(|error| broken(&error))?;
-        let tcp = TcpStream::connect(self.address).await.map_err(|error| broken(&error))?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(self.server_name.clone(), tcp).await;
-        let stream = TokioIo::new(stream.map_err(|error| broken(&error))?);
-        let (mut sender, connection) = http1::handshake(stream).await.map_err(|error| broken(&error))?;
-        let exchange = async {
-            let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-            let (head, body) = answer.into_parts();
-            let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
-            if head.status.is_success() {
-                return Ok(());
-            }
-            let body = String::from_utf8_lossy(&body).into_owned();
-            Err(UploadError::Refused { path: path.to_owned(), status: head.status.as_u16(), body })
-        };
-        beside(connection, exchange).await
+        let mut sender = self.server.connect().await.map_err(|error| broken(&error))?;
+        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
+        if head.status.is_success() {
+            return Ok(());
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Err(UploadError::Refused { path: path.to_owned(), status: head.status.as_u16(), body })
     }
 }

@@ -94,7 +94,7 @@ struct ShapeFlags {
     /// The policy of the certificates that are made for things; another account and region in its ARNs are read as this endpoint's
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
-    /// Delay from a change of policies to its effect on connected clients; AWS takes 6 to 8 minutes [default: at once]
+    /// Delay from a change of policies to its effect on connected clients; AWS takes 6 to 8 minutes [default: 0s]
     #[arg(long, value_name = "DURATION")]
     policy_delay: Option<String>,
     /// Give TLS tickets, so that clients that kept theirs resume their sessions
@@ -289,5 +289,40 @@ pub(super) fn serve_command(args: ServeArgs) -> u8 {
             complain(format_args!("failed to {error}"));
             exit::ERROR
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser};
+
+    #[derive(Parser)]
+    struct Shape {
+        #[command(flatten)]
+        flags: ShapeFlags,
+    }
+
+    fn config(arguments: &[String]) -> EndpointConfig {
+        let shape = Shape::parse_from(["serve".to_owned()].iter().chain(arguments));
+        let config = EndpointConfig::load("x", "", &shape.flags.overrides());
+        let config = config.unwrap_or_else(|problems| panic!("{arguments:?}: {problems}"));
+        // Without one the endpoint of a run takes the run's, and `serve` this.
+        EndpointConfig { seed: config.seed.or(Some(0)), ..config }
+    }
+
+    #[test]
+    fn defaults_that_the_help_names_are_those_of_the_configuration() {
+        // What has a default only where something else is given.
+        let base = ["--server=exp(20ms)".to_owned(), "--reject=0.5".to_owned()];
+        let mut named = 0;
+        for argument in Shape::command().get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let Some((_, default)) = help.split_once("[default: ") else { continue };
+            let flag = format!("--{}={}", argument.get_long().unwrap(), default.trim_end_matches(']'));
+            assert_eq!(config(&[&base[..], std::slice::from_ref(&flag)].concat()), config(&base), "{flag}");
+            named += 1;
+        }
+        assert!(named >= 8, "{named}");
     }
 }
