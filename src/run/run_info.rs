@@ -1,6 +1,6 @@
 //! What a dashboard must know of a run besides its seconds.
 
-use super::Setup;
+use super::setup::Setup;
 use crate::preflight::{self, HostFacts};
 use crate::roster::Roster;
 use crate::scenario::plan::{EndPlan, EndWhen, Plan};

@@ -1,7 +1,9 @@
 //! `run --repeat`: the same run several times, each with a fresh endpoint and a folder of its own.
 
+use super::error::RunError;
+use super::options::RunOptions;
 use super::ui::say;
-use super::{RunError, RunOptions, conducted, refused, run_once};
+use super::{conducted, refused, run_once};
 use crate::exit;
 use crate::report::{ReportError, ResultsWriter};
 use crate::results_folder;
