@@ -147,7 +147,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        match slices {
+            // `send` costs less than `writev`.
+            [bytes] => self.poll_write(cx, bytes),
+            slices => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -13,11 +13,28 @@ const THINGS_PREFIX: &str = "$aws/things/";
 pub(crate) struct Subscription {
     /// Valid, as the client wrote it.
     pub(crate) filter: Box<str>,
+    /// The filter is one topic, as all are by which a thing asks: most that do not match it differ in length already.
+    is_exact: bool,
     pub(crate) qos: QoS,
     /// MQTT 5: not what the client itself published.
     pub(crate) no_local: bool,
     /// MQTT 5: the RETAIN flag as the publisher set it.
     pub(crate) retain_as_published: bool,
+}
+
+impl Subscription {
+    /// `filter` must be valid.
+    pub(crate) fn new(filter: &str, qos: QoS) -> Self {
+        let is_exact = Filter::of_valid(filter).is_exact();
+        Self { filter: filter.into(), is_exact, qos, no_local: false, retain_as_published: false }
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        match self.is_exact {
+            true => *self.filter == *topic,
+            false => filter::matches(Filter::of_valid(&self.filter).topics, topic),
+        }
+    }
 }
 
 /// How a topic is heard.
@@ -69,15 +86,13 @@ impl Subscriptions {
 
     /// Those that match a topic, with their shares.
     pub(crate) fn matching<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = (&'a Subscription, Filter<'a>)> {
-        self.0
-            .iter()
-            .map(|subscription| (subscription, Filter::of_valid(&subscription.filter)))
-            .filter(|(_, filter)| filter::matches(filter.topics, topic))
+        let matching = self.0.iter().filter(move |subscription| subscription.matches(topic));
+        matching.map(|subscription| (subscription, Filter::of_valid(&subscription.filter)))
     }
 
     /// How a topic is heard: one copy, at the highest QoS of those that match.
     pub(crate) fn granted(&self, topic: &str) -> Option<Granted> {
-        self.matching(topic).map(|(subscription, _)| subscription).fold(None, |so_far: Option<Granted>, subscription| {
+        self.0.iter().filter(|subscription| subscription.matches(topic)).fold(None, |so_far: Option<Granted>, subscription| {
             let before = so_far.unwrap_or(Granted { qos: QoS::AtMostOnce, retain_as_published: false });
             Some(Granted {
                 qos: before.qos.max(subscription.qos),

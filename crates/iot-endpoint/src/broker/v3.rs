@@ -87,10 +87,9 @@ pub(crate) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
         Packet::Publish(publish) => Inbound::Publish(publish),
         Packet::PublishAck { packet_id } => Inbound::PublishAck(packet_id),
         Packet::Subscribe { packet_id, topic_filters } => {
-            let wanted = topic_filters.iter().map(|(filter, qos)| Wanted {
-                subscription: Subscription { filter: (**filter).into(), qos: *qos, no_local: false, retain_as_published: false },
-                retained: RetainHandling::Always,
-            });
+            let wanted = topic_filters
+                .iter()
+                .map(|(filter, qos)| Wanted { subscription: Subscription::new(filter, *qos), retained: RetainHandling::Always });
             Inbound::Subscribe(Subscribe { id: packet_id, has_identifier: false, wanted: wanted.collect() })
         }
         Packet::Unsubscribe { packet_id, topic_filters } => {

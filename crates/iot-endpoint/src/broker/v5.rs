@@ -126,18 +126,15 @@ pub(crate) fn decode(inbound: &mut BytesMut) -> Result<Inbound, Close> {
         Packet::Publish(publish) => Inbound::Publish(publish),
         Packet::PublishAck(ack) => Inbound::PublishAck(ack.packet_id),
         Packet::Subscribe(subscribe) => {
-            let wanted = subscribe.topic_filters.iter().map(|(filter, options)| Wanted {
-                subscription: Subscription {
-                    filter: (**filter).into(),
-                    qos: options.qos,
-                    no_local: options.no_local,
-                    retain_as_published: options.retain_as_published,
-                },
-                retained: match options.retain_handling {
+            let wanted = subscribe.topic_filters.iter().map(|(filter, options)| {
+                let mut subscription = Subscription::new(filter, options.qos);
+                (subscription.no_local, subscription.retain_as_published) = (options.no_local, options.retain_as_published);
+                let retained = match options.retain_handling {
                     rmqtt_codec::v5::RetainHandling::AtSubscribe => RetainHandling::Always,
                     rmqtt_codec::v5::RetainHandling::AtSubscribeNew => RetainHandling::IfNew,
                     rmqtt_codec::v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
-                },
+                };
+                Wanted { subscription, retained }
             });
             let wanted = wanted.collect();
             Inbound::Subscribe(Subscribe { id: subscribe.packet_id, has_identifier: subscribe.id.is_some(), wanted })

@@ -44,8 +44,8 @@ fn subscribed(service: &Service, name: &str, kind: &str) -> (ThingName, Epoch) {
     service.register(std::slice::from_ref(&thing));
     let begun = service.begin_session(&service.identify_signed(name).ok().unwrap(), &connect(), Duration::from_secs(60));
     let mut subscriptions = Subscriptions::default();
-    let filter = format!("$aws/things/{name}/jobs/{kind}").into();
-    subscriptions.set(Subscription { filter, qos: QoS::AtLeastOnce, no_local: false, retain_as_published: false }, 1);
+    let filter = format!("$aws/things/{name}/jobs/{kind}");
+    subscriptions.set(Subscription::new(&filter, QoS::AtLeastOnce), 1);
     service.set_subscriptions(&ClientId::new(name), begun.epoch, &subscriptions);
     (thing, begun.epoch)
 }

@@ -128,8 +128,7 @@ mod tests {
     fn subscribed(filters: &[&str]) -> Subscriptions {
         let mut subscriptions = Subscriptions::default();
         for filter in filters {
-            let filter = (*filter).into();
-            subscriptions.set(Subscription { filter, qos: QoS::AtLeastOnce, no_local: false, retain_as_published: false }, 50);
+            subscriptions.set(Subscription::new(filter, QoS::AtLeastOnce), 50);
         }
         subscriptions
     }

@@ -159,7 +159,7 @@ impl<'a> Rig<'a> {
 }
 
 fn wanted(filter: &str, qos: QoS) -> Wanted {
-    let subscription = Subscription { filter: filter.into(), qos, no_local: false, retain_as_published: false };
+    let subscription = Subscription::new(filter, qos);
     Wanted { subscription, retained: RetainHandling::Always }
 }
 
@@ -347,15 +347,9 @@ fn a_denied_client_is_answered_as_was_measured() {
     assert_eq!(of_v5.answer(retained(Some(8))), [(0x40, vec![0, 8, 0x87])]);
     assert_eq!(reason(of_v5.handle(publish("p/nope", None, None))), Some(Reason::NotAuthorized));
     let wanted = |filters: &[&str]| {
-        let wanted = filters.iter().map(|filter| Wanted {
-            subscription: Subscription {
-                filter: (*filter).into(),
-                qos: QoS::AtMostOnce,
-                no_local: false,
-                retain_as_published: false,
-            },
-            retained: RetainHandling::Always,
-        });
+        let wanted = filters
+            .iter()
+            .map(|filter| Wanted { subscription: Subscription::new(filter, QoS::AtMostOnce), retained: RetainHandling::Always });
         Inbound::Subscribe(Subscribe { id: id(9), has_identifier: false, wanted: wanted.collect() })
     };
     for denied in [wanted(&["p/ok", "p/nope"]), publish("p/nope", Some(7), None), publish("p/nope", None, None), retained(Some(8))]

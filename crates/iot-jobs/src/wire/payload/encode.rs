@@ -7,6 +7,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
+/// Most answers are shorter.
+const REPLY_BYTES: usize = 512;
+
 /// What the same answer is like, depending on what carries it (PROTOCOL 2 facts 2 and 11; PROTOCOL 10.1).
 #[derive(Clone, Copy)]
 pub(in crate::wire) enum Form<'a> {
@@ -154,7 +157,9 @@ impl Serialize for ReplyOut<'_> {
 /// The payload of an `accepted` or `rejected` answer over MQTT.
 #[must_use]
 pub fn encode_reply(reply: &Reply) -> Vec<u8> {
-    to_bytes(&ReplyOut(reply))
+    let mut bytes = Vec::with_capacity(REPLY_BYTES);
+    serde_json::to_writer(&mut bytes, &ReplyOut(reply)).expect("these shapes have string keys and finite numbers");
+    bytes
 }
 
 struct NotificationOut<'a>(&'a Notification);

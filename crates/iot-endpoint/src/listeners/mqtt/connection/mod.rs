@@ -18,7 +18,10 @@ use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
 use bytes::BytesMut;
 use host::clock;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, WeakSender};
@@ -201,11 +204,15 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut, servi
     if !service.durable().await {
         return Err(End::Timeout("answer of the disk"));
     }
-    let writing = async {
+    let mut writing = pin!(async {
         stream.write_all(out).await?;
         stream.flush().await
-    };
-    timeout(WRITE_TIMEOUT, writing).await.map_err(|_elapsed| End::Timeout("reading by the client"))??;
+    });
+    // Nearly always there is room at once, and no need for a timer.
+    match poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx))).await {
+        Poll::Ready(written) => written?,
+        Poll::Pending => timeout(WRITE_TIMEOUT, writing).await.map_err(|_elapsed| End::Timeout("reading by the client"))??,
+    }
     // Ten thousand idle connections keep no buffers.
     *out = BytesMut::new();
     Ok(())
@@ -378,7 +385,7 @@ struct Turn {
 
 /// Reads what there is; the buffer is grown only when bytes are about to arrive.
 async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> std::io::Result<usize> {
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         inbound.reserve(READ_BYTES);
         let polled = tokio_util::io::poll_read_buf(std::pin::Pin::new(&mut *stream), cx, inbound);
         if polled.is_pending() && inbound.is_empty() {
