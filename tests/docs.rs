@@ -95,3 +95,35 @@ fn names_in(folder: &str, is_wanted: impl Fn(&Path) -> bool) -> BTreeSet<String>
     let entries = fs::read_dir(page(folder)).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| is_wanted(path)).map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
+
+/// What a page names in backticks as a path of this repository.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 9] = ["benches", "crates", "deploy", "docs", "packaging", "scenarios", "scripts", "src", "tests"];
+    let marked =
+        text.split('`').skip(1).step_by(2).filter(|marked| !marked.contains(|c: char| c.is_whitespace() || "*<{,=".contains(c)));
+    let paths = marked.map(|marked| marked.split_once("::").map_or(marked, |(path, _test)| path));
+    paths.filter(|path| path.split_once('/').is_some_and(|(folder, _)| FOLDERS.contains(&folder)))
+}
+
+#[test]
+fn files_that_pages_name_are_there() {
+    let pages = fs::read_dir(page("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut named = 0;
+    let mut missing = Vec::new();
+    for page_path in pages.chain(["README.md", "CONTRIBUTING.md"].map(page)) {
+        let text = fs::read_to_string(&page_path).unwrap();
+        for path in paths(&text) {
+            named += 1;
+            missing.extend((!page(path).exists()).then(|| format!("{}: {path}", page_path.display())));
+        }
+    }
+    assert!(named > 100, "{named}");
+    assert!(missing.is_empty(), "not there: {missing:#?}");
+}
+
+#[test]
+fn a_path_is_told_from_other_code() {
+    let text = "`src/run/` and `tests/pki.rs::a_test`, not `fleetsim run`, `scripts/prove NAME`, `src/{a,b}` or `target/x`";
+    assert_eq!(paths(text).collect::<Vec<_>>(), ["src/run/", "tests/pki.rs"]);
+}

@@ -210,6 +210,11 @@ impl<'a> Session<'a> {
         self.meters.outbound(self.meter.as_deref_mut(), now)
     }
 
+    /// Whether anything of the connection is limited.
+    pub(crate) fn is_metered(&self) -> bool {
+        self.meter.is_some()
+    }
+
     /// How long the connection has to rest, after `bytes` in and out.
     pub(crate) fn rest(&mut self, bytes: usize, now: Mono) -> Duration {
         self.meter.as_deref_mut().map_or(Duration::ZERO, |meter| self.meters.rest(meter, bytes, now))

@@ -19,6 +19,7 @@ impl<C: Carrier> Connection<'_, C> {
     /// one write.
     pub(super) fn deliver_waiting(&mut self) -> Result<(), Close> {
         while self.out.len() < OUT_BYTES_PER_TURN
+            && !self.deliveries.is_empty()
             && let Ok(delivery) = self.deliveries.try_recv()
         {
             self.deliver(delivery)?;

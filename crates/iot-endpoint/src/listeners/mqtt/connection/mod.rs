@@ -18,12 +18,13 @@ use crate::service::Service;
 use crate::sessions::{Begun, CloseReason, Delivery, Epoch};
 use bytes::BytesMut;
 use host::clock;
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::timeout;
 
@@ -31,8 +32,10 @@ use tokio::time::timeout;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing before it is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A read buffer that is given back when it is empty.
-const READ_BYTES: usize = 512;
+/// What a CONNECT is read into, to begin with.
+const CONNECT_BYTES: usize = 512;
+/// Read at once: a TLS record.
+const READ_BYTES: usize = 16 * 1024;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
 /// unacknowledged than this, and never the 100 that it may have.
 const PACKETS_PER_TURN: usize = 64;
@@ -159,7 +162,7 @@ async fn read_connect(stream: &mut (impl AsyncRead + Unpin), inbound: &mut Bytes
             Some(connect) => return Ok(connect),
             None => {}
         }
-        inbound.reserve(READ_BYTES);
+        inbound.reserve(CONNECT_BYTES);
         match stream.read_buf(inbound).await {
             Ok(0) => return Err(NoConnect::End(End::Gone)),
             Ok(_) => {}
@@ -259,9 +262,11 @@ impl<C: Carrier> Connection<'_, C> {
                 return end;
             }
             self.handle_written();
-            let rest = self.session.rest(std::mem::take(&mut moved), clock::mono());
-            if !rest.is_zero() {
-                Box::pin(tokio::time::sleep(rest)).await;
+            if self.session.is_metered() {
+                let rest = self.session.rest(std::mem::take(&mut moved), clock::mono());
+                if !rest.is_zero() {
+                    Box::pin(tokio::time::sleep(rest)).await;
+                }
             }
             if let Some(close) = turn.close {
                 return close.into();
@@ -383,15 +388,20 @@ struct Turn {
     close: Option<Close>,
 }
 
-/// Reads what there is; the buffer is grown only when bytes are about to arrive.
+thread_local! {
+    /// Where bytes are read to, until it is known how many they are: ten thousand connections that wait for some have no buffers.
+    static ARRIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+}
+
+/// Reads what there is.
 async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> std::io::Result<usize> {
     poll_fn(|cx| {
-        inbound.reserve(READ_BYTES);
-        let polled = tokio_util::io::poll_read_buf(std::pin::Pin::new(&mut *stream), cx, inbound);
-        if polled.is_pending() && inbound.is_empty() {
-            *inbound = BytesMut::new();
-        }
-        polled
+        ARRIVED.with_borrow_mut(|room| {
+            let mut arrived = ReadBuf::new(room);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut arrived))?;
+            inbound.extend_from_slice(arrived.filled());
+            Poll::Ready(Ok(arrived.filled().len()))
+        })
     })
     .await
 }
