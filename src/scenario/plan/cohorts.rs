@@ -23,7 +23,7 @@ pub struct CohortPlan {
     pub workflow: Workflow,
     /// Whose jobs its things hear of and ask for; `None`: those without a namespace.
     pub namespace: Option<NamespaceId>,
-    /// A key of [`Plan::behaviors`].
+    /// A key of [`super::Plan::behaviors`].
     pub behavior: String,
     /// Files that documents name must be signed by who is known to sign them.
     pub verify_signature: bool,

@@ -145,7 +145,7 @@ fn into_summaries(list: Option<Vec<Object<SummaryIn<'_>>>>) -> Result<Vec<Execut
 /// Parses an answer found on an `accepted` or `rejected` topic of `kind`.
 ///
 /// # Errors
-/// When the payload is no JSON object of that shape; [`super::salvage`] has what a thing makes of it.
+/// When the payload is no JSON object of that shape; [`crate::wire::salvage`] has what a thing makes of it.
 pub fn parse_reply(kind: RequestKind, accepted: bool, payload: &[u8]) -> Result<Reply, PayloadError> {
     let mut fields: ReplyIn<'_> = json::object(payload)?;
     let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
