@@ -14,6 +14,12 @@ pub(crate) fn stamp() -> String {
     now().format(format_description!("[year][month][day]T[hour][minute][second]Z")).expect("a date of our time has this form")
 }
 
+/// `20260131T120000123Z`, to the millisecond: for names that runs must not share which begin in the same second.
+pub(crate) fn fine_stamp() -> String {
+    let form = format_description!("[year][month][day]T[hour][minute][second][subsecond digits:3]Z");
+    now().format(form).expect("a date of our time has this form")
+}
+
 pub(crate) fn rfc3339() -> String {
     now().format(&Rfc3339).expect("a date of our time has this form")
 }

@@ -1,7 +1,7 @@
 //! Ids of jobs in an account carry the run's: an account keeps an id until its job is deleted, and two runs may share it.
 
 use crate::scenario::plan::{Plan, TargetPlan};
-use crate::timestamp::stamp;
+use crate::timestamp::fine_stamp;
 use iot_jobs::{JobId, NameError};
 
 /// A job's id that has no room for the run's.
@@ -16,7 +16,7 @@ pub(crate) struct RunIdError {
 /// The run's id: when it starts, which all of its processes are told where there are several, as in RFC 3339.
 pub(crate) fn run_id(start_at: Option<&str>) -> String {
     let digits = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect();
-    start_at.map_or_else(stamp, digits)
+    start_at.map_or_else(fine_stamp, digits)
 }
 
 /// The plan with the ids that its jobs have in this run.
@@ -43,6 +43,15 @@ mod tests {
             if kind == "aws" { "tls = { cert = 'c', key = 'k' }" } else { "" }
         );
         crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn runs_of_one_second_have_ids_of_their_own() {
+        let first = run_id(None);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let second = run_id(None);
+        assert_ne!(first, second);
+        assert_eq!(sim_units::run_id::without_run_id(&format!("fw-1-{first}")), "fw-1");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::aws::selection::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
-use crate::timestamp::stamp;
+use crate::timestamp::fine_stamp;
 use crate::workload::groups::{GroupNames, TargetGroups};
 use iot_endpoint::quotas;
 use iot_jobs::wire::control::Account as AccountId;
@@ -85,7 +85,7 @@ async fn control(
     ui: &Ui,
 ) -> Result<ControlPlane, TargetError> {
     let fleet = made_fleet(plan, roster, account)?;
-    let suffix = format!("-{}", stamp());
+    let suffix = format!("-{}", fine_stamp());
     let whole = fleet.as_ref().and_then(|fleet| fleet.whole.as_ref());
     let groups = TargetGroups::of(plan, roster, GroupNames { suffix: &suffix, whole: whole.map(|(group, _)| group) })?;
     if let Some((_, account)) = whole {

@@ -32,7 +32,7 @@ use crate::run::{Outlets, ShardOptions, ShardStart, UiKind};
 use crate::scenario::plan::{Plan, TargetPlan};
 use crate::slice::Slice;
 use crate::stop::StopRequests;
-use crate::timestamp::stamp;
+use crate::timestamp::fine_stamp;
 use host::stdio::say;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -196,7 +196,7 @@ fn begin(options: &LeadOptions) -> Result<Begun, (u8, String)> {
 
 /// By which a run is called that nobody has named, and what its jobs' ids end with.
 fn default_run() -> (RunId, String) {
-    let jobs_id = stamp();
+    let jobs_id = fine_stamp();
     let run = format!("{jobs_id}-{}", std::process::id());
     (run.parse().expect("digits, letters and - are fit for an id"), jobs_id)
 }
