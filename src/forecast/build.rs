@@ -8,7 +8,7 @@ use crate::scenario::plan::{
 };
 use crate::workload::agents;
 use crate::workload::events;
-use crate::workload::groups::{GroupNames, TargetGroups};
+use crate::workload::groups::TargetGroups;
 use crate::workload::jobs::create_job;
 use crate::workload::starts::starts;
 use fleet_forecast::{
@@ -59,7 +59,7 @@ pub(super) fn settings(
     quotas: Quotas,
     enforcement: Enforcement,
 ) -> Result<Settings, ForecastError> {
-    let groups = TargetGroups::of(plan, roster, GroupNames::default()).map_err(|error| ForecastError::Groups(error.to_string()))?;
+    let groups = TargetGroups::of(plan, roster, None).map_err(|error| ForecastError::Groups(error.to_string()))?;
     let jobs = plan.rollouts.iter().enumerate().flat_map(|(n, rollout)| jobs_of(plan, n, rollout, &groups)).collect();
     Ok(Settings {
         seed: plan.seed,

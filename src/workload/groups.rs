@@ -19,15 +19,6 @@ pub(crate) enum GroupsError {
     TooMany { thing: ThingName, count: usize },
 }
 
-/// How the groups of a run are called.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct GroupNames<'a> {
-    /// Tells the groups of one run from those of another.
-    pub suffix: &'a str,
-    /// The group that has all things already.
-    pub whole: Option<&'a GroupName>,
-}
-
 struct TargetGroup {
     name: GroupName,
     is_given: bool,
@@ -42,9 +33,11 @@ pub(crate) struct TargetGroups {
 }
 
 impl TargetGroups {
+    /// Each is called by the first job that is for it, whose id has the run's where an account keeps both. `whole` has all things already.
+    ///
     /// # Errors
     /// When a thing would be in more groups than it can be in.
-    pub(crate) fn of(plan: &Plan, roster: &Roster, names: GroupNames<'_>) -> Result<Self, GroupsError> {
+    pub(crate) fn of(plan: &Plan, roster: &Roster, whole: Option<&GroupName>) -> Result<Self, GroupsError> {
         let mut groups: Vec<TargetGroup> = Vec::new();
         let mut of_rollout = Vec::with_capacity(plan.rollouts.len());
         let mut memberships = vec![0; roster.names().len()];
@@ -54,10 +47,10 @@ impl TargetGroups {
             of_rollout.push(known.unwrap_or(groups.len()));
             if known.is_none() {
                 positions.iter().for_each(|position| memberships[*position as usize] += 1);
-                let given = names.whole.filter(|_| positions.len() == roster.names().len());
+                let given = whole.filter(|_| positions.len() == roster.names().len());
                 let name = match given {
                     Some(group) => group.clone(),
-                    None => GroupName::new(&format!("targets-{}{}", rollout.jobs[0], names.suffix))?,
+                    None => GroupName::new(&format!("targets-{}", rollout.jobs[0]))?,
                 };
                 groups.push(TargetGroup { name, is_given: given.is_some(), positions });
             }
@@ -106,7 +99,7 @@ mod tests {
         let cohorts = "[[cohort]]\nname = 'a'\nshare = 0.5\n[[cohort]]\nname = 'b'\nshare = 0.5\n";
         let text = format!("name = 'x'\n[fleet]\nthings = {things}\n{cohorts}{rollouts}");
         let plan = crate::scenario::load("x", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
-        TargetGroups::of(&plan, &Roster::new(&plan).unwrap(), GroupNames::default())
+        TargetGroups::of(&plan, &Roster::new(&plan).unwrap(), None)
     }
 
     #[test]
@@ -130,9 +123,9 @@ mod tests {
             "name = 'x'\n[fleet]\nthings = 4\n[[rollout]]\njob = 'all'\n[[rollout]]\njob = 'half'\ntargets = { share = 0.5 }";
         let plan = crate::scenario::load("x", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let (roster, fleet) = (Roster::new(&plan).unwrap(), GroupName::new("fleet").unwrap());
-        let groups = TargetGroups::of(&plan, &roster, GroupNames { suffix: "-1", whole: Some(&fleet) }).unwrap();
-        assert_eq!([0, 1].map(|rollout| groups.of_rollout(rollout).0.as_str()), ["fleet", "targets-half-1"]);
-        assert_eq!(groups.made().map(GroupName::as_str).collect::<Vec<_>>(), ["targets-half-1"]);
+        let groups = TargetGroups::of(&plan, &roster, Some(&fleet)).unwrap();
+        assert_eq!([0, 1].map(|rollout| groups.of_rollout(rollout).0.as_str()), ["fleet", "targets-half"]);
+        assert_eq!(groups.made().map(GroupName::as_str).collect::<Vec<_>>(), ["targets-half"]);
         assert_eq!(groups.members(roster.names()).len(), 1);
     }
 

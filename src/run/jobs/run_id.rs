@@ -52,6 +52,8 @@ mod tests {
         let second = run_id(None);
         assert_ne!(first, second);
         assert_eq!(sim_units::run_id::without_run_id(&format!("fw-1-{first}")), "fw-1");
+        let has_room = |chars: usize| with_run_id(plan("aws", &"x".repeat(chars)), &first).is_ok();
+        assert_eq!([44, 45].map(has_room), [true, false]);
     }
 
     #[test]

@@ -16,8 +16,7 @@ use crate::aws::selection::Place;
 use crate::roster::Roster;
 use crate::scenario::plan::{AwsPlan, Plan, Transport};
 use crate::slice::Slice;
-use crate::timestamp::fine_stamp;
-use crate::workload::groups::{GroupNames, TargetGroups};
+use crate::workload::groups::TargetGroups;
 use iot_endpoint::quotas;
 use iot_jobs::wire::control::Account as AccountId;
 use iot_jobs::{GroupName, ThingName};
@@ -85,9 +84,8 @@ async fn control(
     ui: &Ui,
 ) -> Result<ControlPlane, TargetError> {
     let fleet = made_fleet(plan, roster, account)?;
-    let suffix = format!("-{}", fine_stamp());
     let whole = fleet.as_ref().and_then(|fleet| fleet.whole.as_ref());
-    let groups = TargetGroups::of(plan, roster, GroupNames { suffix: &suffix, whole: whole.map(|(group, _)| group) })?;
+    let groups = TargetGroups::of(plan, roster, whole.map(|(group, _)| group))?;
     if let Some((_, account)) = whole {
         client.know(account.clone());
     }

@@ -15,7 +15,7 @@ use crate::roster::Roster;
 use crate::scenario::plan::{EmulatorPlan, Plan, Transport};
 use crate::slice::Slice;
 use crate::user_folder::here_or_users;
-use crate::workload::groups::{GroupNames, TargetGroups};
+use crate::workload::groups::TargetGroups;
 use aws_signing::keyring::Keyring;
 use aws_signing::request::Signing;
 use aws_signing::sigv4::AccessKey;
@@ -63,7 +63,7 @@ pub(in crate::run) async fn serve(
     Folders { results: out, certs }: Folders<'_>,
     ui: &Ui,
 ) -> Result<Served, TargetError> {
-    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, GroupNames::default())?);
+    let (things, groups) = (roster.names(), TargetGroups::of(plan, roster, None)?);
     let dir = pki_folder(certs, &plan.name)?;
     ui.tell(&format!("certificates: {}", dir.display()));
     let shows = roster.shows_certificate(plan);
@@ -119,7 +119,7 @@ pub(super) async fn join(
     ui: &Ui,
 ) -> Result<Target, TargetError> {
     let store = Store::open(&shared.dir)?;
-    let groups = TargetGroups::of(plan, roster, GroupNames::default())?;
+    let groups = TargetGroups::of(plan, roster, None)?;
     let control = ControlPlane { creates: false, ..ControlPlane::new(control_client(&store, shared.api)?, groups, slice) };
     let target = reach(plan, emulator, roster, (slice, shared), (store, ui)).await?;
     Ok(Target { control: Some(control), ..target })
