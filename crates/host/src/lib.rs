@@ -8,8 +8,10 @@ pub mod clock;
 mod drive;
 pub mod environment;
 pub mod shell;
+mod slices;
 pub mod stdio;
 pub mod tls;
 pub mod websocket;
 
 pub use drive::beside;
+pub use slices::poll_write_slices;

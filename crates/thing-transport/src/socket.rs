@@ -1,7 +1,7 @@
 //! The socket of a session. The kernel tells it when bytes came in: how long they then lay there is the generator's own delay, and
 //! belongs to no answer.
 
-use host::clock;
+use host::{clock, poll_write_slices};
 use iot_jobs::instant::Mono;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -147,11 +147,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match slices {
-            // `send` costs less than `writev`.
-            [bytes] => self.poll_write(cx, bytes),
-            slices => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
-        }
+        poll_write_slices(Pin::new(&mut self.stream), cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -160,7 +160,7 @@ impl Thing {
                 }
                 (End::Failed(failure), Progress::Up(since)) => {
                     self.of(shard).emit(SessionEvent::Lost { at: now, failure: &failure });
-                    // NullObserver misses a connection before it is needed.
+                    // Nobody misses a connection before it is needed.
                     let is_missed = !matches!(failure, Failure::ClosedIdle { .. });
                     lost = Some(if is_missed { now } else { now + away.unwrap_or_default() });
                     comeback.lost(now.since(since));

@@ -2,7 +2,7 @@
 //! when all are taken, who keeps the endpoint waiting loses its place to who comes next. Whoever is known needs none.
 
 use futures_util::task::AtomicWaker;
-use host::clock;
+use host::{clock, poll_write_slices};
 use iot_jobs::instant::Mono;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind, IoSlice};
@@ -285,11 +285,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.get_mut().poll(cx, |stream, cx| match slices {
-            // For a socket `send` costs less than `writev`.
-            [bytes] => stream.poll_write(cx, bytes),
-            slices => stream.poll_write_vectored(cx, slices),
-        })
+        self.get_mut().poll(cx, |stream, cx| poll_write_slices(stream, cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -52,7 +52,7 @@ impl EffectSender {
     pub(super) fn take_effects(&self, engine: &mut Engine, now: Now) -> bool {
         let mut has_effects = false;
         let mut hand_over = |effect| {
-            // The effect_receiver lives as long as the service does.
+            // The receiver lives as long as the service does.
             let _ = self.sender.send(effect);
             has_effects = true;
         };

@@ -1,6 +1,6 @@
 //! What the service encodes: answers and notifications.
 
-use super::to_bytes;
+use super::{to_bytes, to_bytes_in};
 use crate::{Answer, ExecutionState, ExecutionStatus, ExecutionSummary, JobDocument, JobExecution, Notification, Reply};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -157,9 +157,7 @@ impl Serialize for ReplyOut<'_> {
 /// The payload of an `accepted` or `rejected` answer over MQTT.
 #[must_use]
 pub fn encode_reply(reply: &Reply) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(REPLY_BYTES);
-    serde_json::to_writer(&mut bytes, &ReplyOut(reply)).expect("these shapes have string keys and finite numbers");
-    bytes
+    to_bytes_in(REPLY_BYTES, &ReplyOut(reply))
 }
 
 struct NotificationOut<'a>(&'a Notification);

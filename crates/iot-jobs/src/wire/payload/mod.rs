@@ -16,6 +16,9 @@ pub use request::{encode_request, parse_request, with_status_detail};
 use crate::{ClientToken, NameError, Rejection};
 use serde::Serialize;
 
+/// Most requests and notifications are shorter.
+const REQUEST_BYTES: usize = 128;
+
 /// A request the service cannot take: what to answer, and to which token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -45,5 +48,12 @@ pub enum PayloadError {
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("these shapes have string keys and finite numbers")
+    to_bytes_in(REQUEST_BYTES, value)
+}
+
+/// The same, with room for so many bytes from the start.
+fn to_bytes_in(room: usize, value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(room);
+    serde_json::to_writer(&mut bytes, value).expect("these shapes have string keys and finite numbers");
+    bytes
 }
