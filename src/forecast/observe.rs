@@ -79,7 +79,7 @@ impl Observer for Recording {
         let id = self.id(thing);
         let failure;
         let told = match event {
-            // NullObserver wakes late in virtual time: who is blocked waits for others.
+            // Nobody wakes late in virtual time: who is blocked waits for others.
             SessionEvent::ConnectStarted { intended, is_blocked } => {
                 TransportEvent::ConnectStarted { intended, woke: intended, is_blocked }
             }

@@ -139,7 +139,7 @@ pub struct WorkerMessage {
 }
 
 impl WorkerMessage {
-    /// A word, and what is behind it.
+    /// A message, and what is behind it.
     ///
     /// # Errors
     /// When it cannot be read, or is none that a worker says.
@@ -165,7 +165,7 @@ pub enum WorkerEvent {
     Closing,
     /// What is behind it is a part of this file.
     File { name: String, part: Part },
-    /// All of it was event.
+    /// All of it was sent.
     Ended { verdict: Verdict, exit_code: u8, files: Vec<SentFile> },
 }
 

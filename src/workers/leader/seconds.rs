@@ -1,6 +1,6 @@
 //! What workers tell of their seconds, put together to the seconds of the run. Pure.
 //!
-//! A second is complete when every slice that is waited for has sent of it, or of one that is so much later that it will not. What comes
+//! A second is complete when every slice that is waited for has sent it, or one that is so much later that it will not. What comes
 //! later than that is missing in what the leader shows, and in its folder when the folders of the workers are merged.
 
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ mod tests {
         seconds.take(2, 1, 'd');
         seconds.take(0, 2, 'e');
         seconds.take(1, 2, 'f');
-        assert_eq!(seconds.poll(all), None, "two have sent of a later one, and may have been overtaken by it");
+        assert_eq!(seconds.poll(all), None, "two have sent a later one, and may have been overtaken by it");
         seconds.take(0, 1, 'g');
         seconds.take(1, 4, 'h');
         assert_eq!(seconds.poll(all), Some((1, vec![(0, 'g'), (2, 'd')])), "who tells of a much later one has lost this one");
