@@ -160,7 +160,8 @@ fn a_schedule_starts_and_ends_a_job() {
     let early = json!({"startTime": at(1)});
     let refused = call(&endpoint, "PUT", "/jobs/early", &body("t-0", json!({"schedulingConfig": early})));
     assert_eq!(refused.1.as_deref(), Some("InvalidRequestException"), "{}", refused.2);
-    let scheduling = json!({"startTime": at(4), "endTime": at(8), "endBehavior": "FORCE_CANCEL"});
+    // A start is in whole seconds, and at least 30 minutes, which are three seconds here, after the endpoint reads it.
+    let scheduling = json!({"startTime": at(6), "endTime": at(10), "endBehavior": "FORCE_CANCEL"});
     create(&endpoint, "fw", &body("t-0", json!({"schedulingConfig": scheduling})));
     assert_eq!((&job(&endpoint, "fw")["status"], executions(&endpoint, "t-0").len()), (&json!("SCHEDULED"), 0));
     wait_for(&endpoint, "fw", |job| job["status"] == "IN_PROGRESS");
