@@ -47,7 +47,7 @@ fn check_placeholders(create: &CreateJob) -> Result<(), ControlError> {
         .map_err(|error| ControlError::InvalidRequest(format!("document: {error}")))
 }
 
-/// What the engine knows of a document that is about to leave for a device.
+/// What the engine knows of a document that is about to leave for a device, and has to be filled.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     job: JobId,
@@ -62,9 +62,10 @@ impl Origin {
         Self { job: job.clone(), execution_number, at, lifetime: lifetime(engine.presigned_url(job)) }
     }
 
-    /// Of the document in an execution, if there is one. The document itself is not looked at: that would take time under the lock.
+    /// Of the document in an execution, if there is one with something to fill.
     pub(super) fn of_execution(engine: &Engine, execution: &JobExecution, now: Now) -> Option<Self> {
-        execution.job_document.is_some().then(|| Self::new(engine, &execution.job_id, execution.execution_number, now))
+        execution.job_document.as_ref().filter(|document| document.has_placeholders())?;
+        Some(Self::new(engine, &execution.job_id, execution.execution_number, now))
     }
 
     /// Likewise of the document in a reply.
@@ -73,7 +74,9 @@ impl Origin {
             (Answer::Started(Some(execution)) | Answer::Described(Some(execution)), _) => {
                 Self::of_execution(engine, execution, now)
             }
-            (Answer::Updated(UpdateAnswer { job_document: Some(_), .. }), RequestBody::Update(update)) => {
+            (Answer::Updated(UpdateAnswer { job_document: Some(document), .. }), RequestBody::Update(update))
+                if document.has_placeholders() =>
+            {
                 let found = engine.describe_execution(thing, &update.job_id, update.execution_number, now).ok()?;
                 Some(Self::new(engine, &update.job_id, found.execution_number, now))
             }
@@ -99,10 +102,6 @@ pub(super) fn of_reply(reply: &mut Reply) -> Option<&mut JobDocument> {
     }
 }
 
-pub(super) fn has_placeholders(document: &JobDocument) -> bool {
-    placeholder::is_in(document.as_json())
-}
-
 /// Puts URLs in the place of placeholders. A document that would be too large keeps them: no job is created with such a one, but it may have
 /// been read back, or have longer names than was foreseen.
 pub(super) fn fill(objects: &Objects, thing: &ThingName, document: &mut JobDocument, origin: &Origin) {
@@ -120,15 +119,14 @@ pub(super) fn fill(objects: &Objects, thing: &ThingName, document: &mut JobDocum
 /// # Errors
 /// `InvalidRequest` when the document would be too large for a message with URLs in the place of its placeholders (inferred).
 fn check_filled(objects: &Objects, create: &CreateJob) -> Result<(), ControlError> {
-    let document = create.document.as_json();
-    if !placeholder::is_in(document) {
+    if !create.document.has_placeholders() {
         return Ok(());
     }
     let thing = "x".repeat(limits::THING_NAME_CHARS_MAX);
     let execution = Execution { thing: &thing, job: create.job_id.as_str(), number: 1 };
     let lifetime = lifetime(create.config.presigned_url.as_ref());
     let urls = Cell::new(0);
-    let filled = placeholder::fill(document, execution, |purpose, object| {
+    let filled = placeholder::fill(create.document.as_json(), execution, |purpose, object| {
         urls.set(urls.get() + 1);
         objects.presign_for_length(purpose, object, lifetime)
     });

@@ -1,6 +1,7 @@
 //! A job execution: its status with the one table of legal moves, and the shapes in which it is told (PROTOCOL 5 and 9).
 
-use super::name::{JobDocument, JobId, StatusDetails, ThingName};
+use super::document::JobDocument;
+use super::name::{JobId, StatusDetails, ThingName};
 use crate::instant::EpochSeconds;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};

@@ -1,9 +1,10 @@
 //! A job as its creator states it: CreateJob's members and their limits (PROTOCOL 11.2, 9.6 and 3).
 
 use super::control::ControlError;
+use super::document::JobDocument;
 use super::execution::ExecutionStatus;
 use super::limits;
-use super::name::{GroupName, JobDocument, JobId, NamespaceId, ThingName};
+use super::name::{GroupName, JobId, NamespaceId, ThingName};
 use super::schedule::SchedulingConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

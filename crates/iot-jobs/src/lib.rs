@@ -8,6 +8,7 @@
 
 mod control;
 pub mod cron;
+mod document;
 mod error;
 mod execution;
 pub mod instant;
@@ -26,13 +27,14 @@ pub use control::{
     CancelExecution, CancelJob, ControlError, EventConfig, ExecutionChange, ExecutionDescription, JobChange, JobDescription,
     JobEvent, JobFilter, JobProcessDetails, JobStatus, UpdateJob,
 };
+pub use document::JobDocument;
 pub use error::{ErrorCode, Rejection};
 pub use execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
 pub use job::{
     AbortCriterion, CreateJob, ExponentialRate, FailureType, JobConfig, JobSettings, JobTarget, PresignedUrlConfig, RateIncrease,
     RetryCriterion, RolloutConfig, Spread, TargetSelection, TemplateUse,
 };
-pub use name::{ClientToken, GroupName, JobDocument, JobId, NameError, NamespaceId, StatusDetails, TemplateId, ThingName};
+pub use name::{ClientToken, GroupName, JobId, NameError, NamespaceId, StatusDetails, TemplateId, ThingName};
 pub use request::{
     Answer, Describe, JobRef, Notification, NotifiedJobs, PendingJobs, Reply, Request, RequestBody, RequestKind, StartNext,
     StepTimeout, Subscription, Update, UpdateAnswer,

@@ -2,7 +2,7 @@
 //! (PROTOCOL-CORE 2.2). Descriptions, patterns and examples of parameters are inferred.
 
 use super::control::ControlError;
-use super::name::JobDocument;
+use super::document::JobDocument;
 use std::collections::BTreeMap;
 
 /// What the names of AWS's templates begin with.

@@ -141,33 +141,16 @@ name!(
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientToken(pub Box<str>);
 
-/// A job document: the text of one JSON value, checked where it enters ([`crate::wire`]) and never taken apart by the service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobDocument(Arc<str>);
-
-impl JobDocument {
-    /// `json` must be the text of one JSON value; the caller has parsed it.
-    #[must_use]
-    pub fn from_valid_json(json: &str) -> Self {
-        Self(json.into())
-    }
-
-    /// The text of the JSON value, as it was given.
-    #[must_use]
-    pub fn as_json(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Ends every key and every value of [`StatusDetails`], which hold no control characters.
 const END: char = '\0';
 
 /// `statusDetails`: at most 10 pairs; keys 1 to 128 of `[a-zA-Z0-9:_-]`; values 1 to 1,024 characters without control characters.
 ///
-/// One shared text, since a fleet has millions of them: the pairs in key order, key before value, each with a NUL behind it.
+/// One shared text, since a fleet has millions of them: the pairs in key order, key before value, each with a NUL behind it. Most have no
+/// pair, and share nothing: an empty `Arc` would have one count for all threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
-pub struct StatusDetails(Arc<str>);
+pub struct StatusDetails(Option<Arc<str>>);
 
 impl StatusDetails {
     /// Of pairs with the same key the last one counts.
@@ -200,13 +183,13 @@ impl StatusDetails {
                 text.push(END);
             }
         }
-        Ok(Self(text.into()))
+        Ok(Self((!text.is_empty()).then(|| text.into())))
     }
 
     /// Whether there is no pair; the wire then omits `statusDetails`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The value of a key.
@@ -217,7 +200,7 @@ impl StatusDetails {
 
     /// Pairs in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut parts = self.0.split_terminator(END);
+        let mut parts = self.0.as_deref().unwrap_or_default().split_terminator(END);
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 }

@@ -1,8 +1,9 @@
 //! Requests of a thing, answers to it, and notifications (PROTOCOL 6 and 7).
 
+use super::document::JobDocument;
 use super::error::Rejection;
 use super::execution::{ExecutionState, ExecutionStatus, ExecutionSummary, JobExecution};
-use super::name::{ClientToken, JobDocument, JobId, StatusDetails};
+use super::name::{ClientToken, JobId, StatusDetails};
 use crate::instant::EpochSeconds;
 use strum::Display;
 

@@ -1,8 +1,9 @@
 //! Job templates: what a job is created from, of the account's own making or of AWS's (PROTOCOL-CORE 2.1 and 2.2).
 
 use super::control::ControlError;
+use super::document::JobDocument;
 use super::job::JobConfig;
-use super::name::{JobDocument, TemplateId};
+use super::name::TemplateId;
 use super::schedule::MaintenanceWindow;
 use serde::{Deserialize, Serialize};
 

@@ -112,9 +112,7 @@ impl Service {
 impl Service {
     /// Sends a notification, at once or, where its document has to be filled, from the thread that does such things.
     fn notify(&self, mut told: Notified, origin: Option<Origin>) {
-        let document = documents::of_notification(&mut told.notification);
-        let filling =
-            origin.zip(self.objects.get()).filter(|_| document.is_some_and(|document| documents::has_placeholders(document)));
+        let filling = origin.zip(self.objects.get());
         if filling.is_none() && !self.rendering.has(&told.thing) {
             self.shape.notify(&told.thing, Arc::new(message(&told)), &self.sessions);
             return;

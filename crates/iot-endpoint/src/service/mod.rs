@@ -142,13 +142,12 @@ impl Service {
                 return Outcome::Reply(refused(request.client_token.clone(), rejection));
             }
         };
-        let (mut reply, origin) = self.call(|engine, now| {
+        let (reply, origin) = self.call(|engine, now| {
             let reply = engine.handle_request_in(namespace.as_ref(), thing, request, now);
             let origin = Origin::of_reply(engine, thing, request, &reply, now);
             (reply, origin)
         });
-        let is_unfilled = documents::of_reply(&mut reply).is_some_and(|document| documents::has_placeholders(document));
-        match origin.zip(self.objects.get()).filter(|_| is_unfilled) {
+        match origin.zip(self.objects.get()) {
             None => Outcome::Reply(reply),
             Some((origin, objects)) => Outcome::Unfilled(Unfilled { reply, origin, objects: Arc::clone(objects) }),
         }

@@ -1,10 +1,9 @@
 //! Placeholders in job documents that stand for presigned URLs, and the URLs of objects (PROTOCOL 17.1).
 
+use crate::document::PLACEHOLDER_MARK as MARK;
 use crate::limits;
 use std::borrow::Cow;
 
-/// What every placeholder starts with.
-const MARK: &str = "${aws:iot:";
 /// First segment of the path of every object's URL, where the endpoint has objects.
 pub const STORE_PATH: &str = "objects";
 /// What stands for a URL to read from. `-v2` is an encoding that this endpoint has in both.
@@ -98,12 +97,6 @@ pub fn source(text: &str) -> Option<ObjectRef<'_>> {
     }
 }
 
-/// Whether [`fill`] may have something to do.
-#[must_use]
-pub fn is_in(document: &str) -> bool {
-    document.contains(MARK)
-}
-
 /// The execution whose document is filled.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution<'a> {
@@ -123,11 +116,10 @@ pub fn fill<'a>(
     execution: Execution<'_>,
     presign: impl Fn(Purpose, ObjectRef<'_>) -> Option<String>,
 ) -> Cow<'a, str> {
-    if !is_in(document) {
-        return Cow::Borrowed(document);
-    }
+    let Some(first) = document.find(MARK) else { return Cow::Borrowed(document) };
     let mut filled = String::with_capacity(document.len() + 512);
-    let mut rest = document;
+    filled.push_str(&document[..first]);
+    let mut rest = &document[first..];
     while let Some(at) = rest.find(MARK) {
         let (before, placeholder) = rest.split_at(at);
         filled.push_str(before);
