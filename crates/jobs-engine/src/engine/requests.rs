@@ -38,6 +38,15 @@ impl Engine {
     /// Starts the head of the pending list; one that is `IN_PROGRESS` already is handed out as it is (PROTOCOL 2 fact 14).
     fn start_next(&mut self, key: ThingKey, space: SpaceKey, start: &StartNext, now: Now) -> Option<Box<iot_jobs::JobExecution>> {
         let head = self.store.things[key as usize].head(space)?;
+        let is_queued = self.store.things[key as usize].executions[&head].status == ExecutionStatus::Queued;
+        if is_queued || start.step_timeout.is_some() {
+            self.start(key, head, start, now);
+        }
+        let job = &self.store.jobs[head.job as usize];
+        Some(self.store.things[key as usize].executions[&head].describe(job, head.number, true, now))
+    }
+
+    fn start(&mut self, key: ThingKey, head: ExecutionId, start: &StartNext, now: Now) {
         let in_progress_deadline = self.in_progress_deadline(head, now);
         let step_deadline = start.step_timeout.map(|timeout| self.step_deadline(timeout, now));
         self.change(key, head, now, |thing| {
@@ -57,8 +66,6 @@ impl Engine {
                 execution.step_deadline = deadline;
             }
         });
-        let job = &self.store.jobs[head.job as usize];
-        Some(self.store.things[key as usize].executions[&head].describe(job, head.number, true, now))
     }
 
     fn describe(

@@ -560,3 +560,17 @@ fn an_engine_that_is_read_back_goes_on_where_the_other_stopped() {
     assert_eq!(rows(&s, before.0), rows(&again, before.1));
     assert!(rows(&s, before.0).iter().any(|row| row.contains("TIMED_OUT")));
 }
+
+#[test]
+fn a_job_that_is_handed_out_again_is_not_written_down_again() {
+    let mut s = Service::engine_with(EngineConfig { keeps_records: true, ..EngineConfig::new(MINUTE) });
+    s.engine.create_thing(&thing("t"));
+    s.create("A", |_| {}).unwrap();
+    let mut start = |timeout| {
+        s.ask("t", RequestBody::StartNext(StartNext { status_details: None, step_timeout: timeout })).unwrap();
+        std::iter::from_fn(|| s.engine.poll_record(s.now)).count()
+    };
+    assert!(start(None) > 0);
+    assert_eq!(start(None), 0);
+    assert!(start(Some(StepTimeout::Minutes(1))) > 0, "its timer is another");
+}
