@@ -15,6 +15,7 @@ mod members;
 mod pace;
 mod record;
 mod requests;
+mod sorted_map;
 mod store;
 mod windows;
 

@@ -2,6 +2,7 @@
 
 use super::NamespaceInterest;
 use super::pace::Pace;
+use super::sorted_map::SortedMap;
 use iot_jobs::instant::{EpochSeconds, Mono, Now};
 use iot_jobs::{
     CreateJob, ExecutionDescription, ExecutionState, ExecutionStatus, ExecutionSummary, GroupName, JobDescription, JobExecution,
@@ -92,7 +93,7 @@ impl Store {
 
 pub(super) struct Thing {
     pub name: ThingName,
-    pub executions: BTreeMap<ExecutionId, Execution>,
+    pub executions: SortedMap<ExecutionId, Execution>,
     /// What is not terminal, in the order in which it is handed out. Sorted; most things have one, for which a set would take ten times the memory.
     pub pending: Vec<Place>,
     /// Those of them whose jobs have a schedule.
@@ -231,7 +232,7 @@ impl Thing {
     pub(super) fn new(name: ThingName) -> Self {
         Self {
             name,
-            executions: BTreeMap::new(),
+            executions: SortedMap::default(),
             pending: Vec::new(),
             scheduled: 0,
             heard: Wanted::default(),
