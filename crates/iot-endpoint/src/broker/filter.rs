@@ -66,7 +66,8 @@ fn is_valid_length(text: &str) -> bool {
     !text.is_empty() && text.len() <= limits::TOPIC_BYTES_MAX && slashes(text) <= limits::TOPIC_SLASHES_MAX
 }
 
-fn slashes(text: &str) -> usize {
+/// Levels of a topic or filter, less one.
+pub(crate) fn slashes(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'/').count()
 }
 
