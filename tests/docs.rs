@@ -127,3 +127,44 @@ fn a_path_is_told_from_other_code() {
     let text = "`src/run/` and `tests/pki.rs::a_test`, not `fleetsim run`, `scripts/prove NAME`, `src/{a,b}` or `target/x`";
     assert_eq!(paths(text).collect::<Vec<_>>(), ["src/run/", "tests/pki.rs"]);
 }
+
+/// Names of the code, in backticks, such as `FaultConfig` or `Mono::ms_since`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let marked = text.split('`').skip(1).step_by(2).filter(|marked| marked.chars().all(is_of_a_word_or_colon));
+    marked.flat_map(|marked| marked.split("::")).filter(|name| name.contains(|c: char| c.is_ascii_uppercase() || c == '_'))
+}
+
+fn is_of_a_word_or_colon(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+/// Words of all sources.
+fn words_of_sources() -> BTreeSet<String> {
+    let mut folders: Vec<PathBuf> = ["benches", "crates", "src", "tests"].map(page).to_vec();
+    let mut words = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && path.file_name() != Some("docs.rs".as_ref()) {
+                let source = fs::read_to_string(path).unwrap();
+                words.extend(source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned));
+            }
+        }
+    }
+    words
+}
+
+#[test]
+fn names_of_the_code_in_pages_for_contributors_are_still_its_names() {
+    let words = words_of_sources();
+    for name in ["CONTRIBUTING.md", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(page(name)).unwrap();
+        let missing: Vec<&str> = names(&text).filter(|name| !words.contains(*name)).collect();
+        assert!(missing.is_empty(), "{name} names what no source has any more: {missing:?}");
+    }
+    assert_eq!(
+        names("`Mono::ms_since` of `src/a.rs`, `reject = 1`, `tests` and `WIRE`").collect::<Vec<_>>(),
+        ["Mono", "ms_since", "WIRE"]
+    );
+}
