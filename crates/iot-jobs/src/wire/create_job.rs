@@ -93,8 +93,8 @@ impl DocumentSource {
             Self::Url(url) => (read_source(&url)?, Some(url)),
             Self::None => return Ok(None),
         };
-        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| invalid(format!("document is not JSON: {error}")))?;
-        Ok(Some((JobDocument::from_valid_json(&text), source)))
+        let document = JobDocument::parse(&text).map_err(|error| invalid(format!("document is not JSON: {error}")))?;
+        Ok(Some((document, source)))
     }
 }
 

@@ -1,13 +1,12 @@
 //! What the service encodes: answers and notifications.
 
-use super::{to_bytes, to_bytes_in};
+use super::to_bytes_in;
 use crate::{Answer, ExecutionState, ExecutionStatus, ExecutionSummary, JobDocument, JobExecution, Notification, Reply};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Most answers are shorter.
+/// Most answers and notifications are shorter, their document apart.
 const REPLY_BYTES: usize = 512;
 
 /// What the same answer is like, depending on what carries it (PROTOCOL 2 facts 2 and 11; PROTOCOL 10.1).
@@ -24,7 +23,7 @@ struct Document<'a>(&'a JobDocument, Form<'a>);
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.1 {
-            Form::Mqtt => raw(self.0).serialize(serializer),
+            Form::Mqtt => self.0.as_value().serialize(serializer),
             Form::Http { .. } => serializer.serialize_str(self.0.as_json()),
         }
     }
@@ -97,10 +96,6 @@ impl Serialize for State<'_> {
     }
 }
 
-fn raw(document: &JobDocument) -> &RawValue {
-    serde_json::from_str(document.as_json()).expect("a JobDocument holds valid JSON")
-}
-
 fn summaries(list: &[ExecutionSummary]) -> Vec<Summary<'_>> {
     list.iter().map(Summary).collect()
 }
@@ -154,10 +149,20 @@ impl Serialize for ReplyOut<'_> {
     }
 }
 
+/// Bytes that a message with this document hardly exceeds: to write it once is cheaper than to move it.
+fn room(document: Option<&JobDocument>) -> usize {
+    REPLY_BYTES + document.map_or(0, |document| document.as_json().len())
+}
+
 /// The payload of an `accepted` or `rejected` answer over MQTT.
 #[must_use]
 pub fn encode_reply(reply: &Reply) -> Vec<u8> {
-    to_bytes_in(REPLY_BYTES, &ReplyOut(reply))
+    let document = match &reply.result {
+        Ok(Answer::Started(Some(execution)) | Answer::Described(Some(execution))) => execution.job_document.as_ref(),
+        Ok(Answer::Updated(answer)) => answer.job_document.as_ref(),
+        Ok(Answer::Started(None) | Answer::Described(None) | Answer::Pending(_)) | Err(_) => None,
+    };
+    to_bytes_in(room(document), &ReplyOut(reply))
 }
 
 struct NotificationOut<'a>(&'a Notification);
@@ -190,5 +195,9 @@ impl Serialize for NotificationOut<'_> {
 /// The payload of `notify` or `notify-next`.
 #[must_use]
 pub fn encode_notification(notification: &Notification) -> Vec<u8> {
-    to_bytes(&NotificationOut(notification))
+    let document = match notification {
+        Notification::NextChanged { execution: Some(execution), .. } => execution.job_document.as_ref(),
+        Notification::NextChanged { execution: None, .. } | Notification::Changed { .. } => None,
+    };
+    to_bytes_in(room(document), &NotificationOut(notification))
 }

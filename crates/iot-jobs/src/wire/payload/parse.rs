@@ -180,12 +180,8 @@ pub(in crate::wire) enum Carried {
 impl Carried {
     pub(in crate::wire) fn document(self, raw: &RawValue) -> Result<JobDocument, PayloadError> {
         Ok(match self {
-            Self::AsJson => JobDocument::from_valid_json(raw.get()),
-            Self::AsText => {
-                let text: Cow<'_, str> = serde_json::from_str(raw.get())?;
-                serde_json::from_str::<&RawValue>(&text)?;
-                JobDocument::from_valid_json(&text)
-            }
+            Self::AsJson => raw.into(),
+            Self::AsText => JobDocument::parse(&serde_json::from_str::<Cow<'_, str>>(raw.get())?)?,
         })
     }
 }

@@ -72,8 +72,8 @@ impl<'de> Deserialize<'de> for NumberOrText {
 /// could be read, as AWS echoes it.
 pub fn parse_request(topic: RequestTopic<'_>, payload: &[u8]) -> Result<Request, Refusal> {
     let payload = if payload.is_empty() { b"{}" } else { payload };
-    let fields: RequestFields<'_> = json::object(payload).map_err(|error| refuse_unparsed(payload, &error))?;
-    let client_token = fields.client_token.as_deref().map(|token| ClientToken(token.into()));
+    let mut fields: RequestFields<'_> = json::object(payload).map_err(|error| refuse_unparsed(payload, &error))?;
+    let client_token = fields.client_token.take().map(|token| ClientToken(token.into()));
     match request_body(topic, fields) {
         Ok(body) => Ok(Request { client_token, body }),
         Err(message) => Err(Refusal { client_token, rejection: Rejection::new(ErrorCode::InvalidRequest, message) }),
