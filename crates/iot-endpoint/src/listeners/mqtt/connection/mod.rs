@@ -20,6 +20,7 @@ use bytes::BytesMut;
 use host::clock;
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -34,6 +35,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a CONNECT is read into, to begin with.
 const CONNECT_BYTES: usize = 512;
+/// What packets are kept in when some have come; most are smaller, and the decoder wants room for as much again.
+const INBOUND_BYTES: usize = 256;
+/// What answers are written to, to begin with: PUBACK and most answers.
+const OUT_BYTES: usize = 1_000;
 /// Read at once: a TLS record.
 const READ_BYTES: usize = 16 * 1024;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
@@ -60,6 +65,11 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Nothing can be said on it any more.
+    fn is_of_a_broken_connection(&self) -> bool {
+        matches!(self, Self::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
+    }
+
     /// What an MQTT 5 client is told before the connection closes (PROTOCOL 13.6).
     fn reason(&self) -> Option<Reason> {
         match self {
@@ -325,6 +335,9 @@ impl<C: Carrier> Connection<'_, C> {
             }
             let handled = match self.session.version().decode(&mut self.inbound) {
                 Ok(Some(packet)) => {
+                    if self.out.capacity() == 0 {
+                        self.out.reserve(OUT_BYTES);
+                    }
                     let now = clock::mono();
                     let effect = self.session.handle_packet(packet, now, &mut self.out);
                     self.note_denials();
@@ -366,6 +379,9 @@ impl<C: Carrier> Connection<'_, C> {
 
     /// Says why, where the protocol has a way to, and closes.
     async fn close(&mut self, end: &End) {
+        if end.is_of_a_broken_connection() {
+            return;
+        }
         if let Some(reason) = end.reason() {
             let words = words("DISCONNECT", reason, self.wants_reasons);
             self.session.version().encode_disconnect(reason, words.as_deref(), &mut self.out);
@@ -399,6 +415,9 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), inbound: &mut BytesMut) -> 
         ARRIVED.with_borrow_mut(|room| {
             let mut arrived = ReadBuf::new(room);
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut arrived))?;
+            if inbound.capacity() == 0 {
+                inbound.reserve(INBOUND_BYTES.max(arrived.filled().len()));
+            }
             inbound.extend_from_slice(arrived.filled());
             Poll::Ready(Ok(arrived.filled().len()))
         })
