@@ -181,8 +181,14 @@ pub(crate) enum Outbound<'a> {
     Pong,
 }
 
+/// What leaves together has room for so much from the start: a PUBACK with the answer behind it, nearly always.
+const OUT_BYTES: usize = 1_000;
+
 impl Version {
     pub(crate) fn encode(self, packet: &Outbound<'_>, out: &mut BytesMut) {
+        if out.capacity() == 0 {
+            out.reserve(OUT_BYTES);
+        }
         match self {
             Self::V3 => v3::encode(packet, out),
             Self::V5 => v5::encode(packet, out),

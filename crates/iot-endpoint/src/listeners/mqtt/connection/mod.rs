@@ -37,8 +37,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_BYTES: usize = 512;
 /// What packets are kept in when some have come; most are smaller, and the decoder wants room for as much again.
 const INBOUND_BYTES: usize = 256;
-/// What answers are written to, to begin with: PUBACK and most answers.
-const OUT_BYTES: usize = 1_000;
 /// Read at once: a TLS record.
 const READ_BYTES: usize = 16 * 1024;
 /// Packets handled before other connections get their turn. Their PUBACKs leave together, so no client can have more of its messages
@@ -335,9 +333,6 @@ impl<C: Carrier> Connection<'_, C> {
             }
             let handled = match self.session.version().decode(&mut self.inbound) {
                 Ok(Some(packet)) => {
-                    if self.out.capacity() == 0 {
-                        self.out.reserve(OUT_BYTES);
-                    }
                     let now = clock::mono();
                     let effect = self.session.handle_packet(packet, now, &mut self.out);
                     self.note_denials();
