@@ -1,8 +1,12 @@
 //! The book in docs/: what is in it, and that its page of error messages has those of the program.
 
+#[path = "common/files.rs"]
+mod files;
+
+use files::files_below;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -10,14 +14,6 @@ fn root() -> &'static Path {
 
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path)).unwrap()
-}
-
-fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { files_below(&path, extension) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .collect()
 }
 
 #[test]

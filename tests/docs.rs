@@ -1,5 +1,9 @@
 //! Pages that promise something are held to it.
 
+#[path = "common/files.rs"]
+mod files;
+
+use files::files_below;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,21 +142,14 @@ fn is_of_a_word_or_colon(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == ':'
 }
 
-/// Words of all sources.
+/// Words of all sources but this one.
 fn words_of_sources() -> BTreeSet<String> {
-    let mut folders: Vec<PathBuf> = ["benches", "crates", "src", "tests"].map(page).to_vec();
-    let mut words = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && path.file_name() != Some("docs.rs".as_ref()) {
-                let source = fs::read_to_string(path).unwrap();
-                words.extend(source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned));
-            }
-        }
-    }
-    words
+    let files = ["benches", "crates", "src", "tests"].into_iter().flat_map(|folder| files_below(&page(folder), "rs"));
+    let sources = files.filter(|path| !path.ends_with(file!())).map(|path| fs::read_to_string(path).unwrap());
+    sources.fold(BTreeSet::new(), |mut words, source| {
+        words.extend(source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned));
+        words
+    })
 }
 
 #[test]

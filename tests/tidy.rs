@@ -1,5 +1,9 @@
 //! Who may name whom: reads the source and says kindly when the structure drifts.
 
+#[path = "common/files.rs"]
+mod files;
+
+use files::files_below;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -268,14 +272,7 @@ fn crates() -> Vec<String> {
 }
 
 fn rust_files(path: &Path) -> Vec<PathBuf> {
-    if path.is_file() {
-        return vec![path.to_owned()];
-    }
-    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
-    entries
-        .flat_map(|entry| rust_files(&entry.unwrap().path()))
-        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-        .collect()
+    files_below(path, "rs")
 }
 
 /// Lines of code with their numbers: no comments, and nothing from the unit tests at the end of a file.
