@@ -3,6 +3,7 @@
 mod algorithms;
 mod ecdsa;
 mod handshake;
+mod key_exchange;
 mod pair;
 mod rsa_pss;
 mod signed;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| !AES_128.contains(&suite.suite()));
-    provider.kx_groups = vec![rustls::crypto::ring::kx_group::X25519, rustls::crypto::ring::kx_group::SECP256R1];
+    provider.kx_groups = vec![key_exchange::x25519(), rustls::crypto::ring::kx_group::SECP256R1];
     provider.signature_verification_algorithms = algorithms::supported();
     provider.key_provider = &algorithms::Keys;
     Arc::new(provider)
