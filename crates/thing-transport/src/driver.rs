@@ -3,8 +3,9 @@
 
 use crate::error::Failure;
 use crate::fetch::Fetcher;
-use crate::memory;
+use crate::memory::Span;
 use crate::observer::Observer;
+use crate::pacer::Needs;
 use crate::shard::{Member, Order, Scratch};
 use crate::wire::{Closed, End, Turn, Wire};
 use host::clock;
@@ -41,6 +42,7 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
     /// Until the connection ends. `on_event` sees every event of the agent before the observer does, and why the endpoint granted not
     /// everything; that the thing is up it sees once that is certain.
     pub(crate) async fn run(&mut self, mut on_event: impl FnMut(&Event, Option<&'static str>, Member<'_, O>)) -> End {
+        self.thing.shard.pacer.needs(self.thing.id.slot, self.needs());
         let end = std::future::poll_fn(|cx| self.poll(cx, &mut on_event)).await;
         self.fetcher.give_up(self.thing);
         end
@@ -51,9 +53,15 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
         self.wire
     }
 
+    /// What every turn touches.
+    fn needs(&self) -> Needs {
+        let id = self.thing.id;
+        [Span::of(self), Span::of(&*self.agent), self.wire.stream(), Span::of(id), Span::of(id.name.as_str())]
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&Event, Option<&'static str>, Member<'_, O>)) -> Poll<End> {
-        self.wire.prefetch();
-        memory::prefetch(&*self.agent);
+        // An answer wakes it as well, of which the pacer knows nothing.
+        self.needs().into_iter().for_each(Span::prefetch);
         let shard = self.thing.shard;
         let mut scratch = shard.scratch.borrow_mut();
         self.turn(cx, &mut scratch, on_event).unwrap_or_else(|failure| {

@@ -5,6 +5,7 @@
 //! `CLOCK_MONOTONIC` is set only when the shard goes to sleep. To wake up costs more than all else here, so that deadlines that are
 //! dense share a wake-up, and what comes from the network between them waits for it: the kernel has noted when it came.
 
+use crate::memory::Span;
 use host::clock;
 use iot_jobs::instant::Mono;
 use rustix::fd::OwnedFd;
@@ -22,7 +23,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 /// A shard that was just woken sleeps as long where somebody is due within that time: a deadline may be late by this, and so may an
 /// answer be read. What is alone is not held back.
-const BETWEEN_WAKE_UPS: Duration = Duration::from_micros(300);
+const BETWEEN_WAKE_UPS: Duration = Duration::from_micros(400);
 
 /// Deadlines this near are in order, the others lie apart: of 10,000 things that speak once a second, 670 are.
 const BUCKET: Duration = Duration::from_millis(67);
@@ -67,7 +68,12 @@ struct Schedule {
     armed: Mono,
     /// When the shard woke for the last time.
     woke: Mono,
+    /// Entries that come up together; kept for its room.
+    due: Vec<(Mono, usize)>,
 }
+
+/// Values that a task needs for its turn.
+pub(crate) type Needs = [Span; 5];
 
 struct Slot {
     deadline: Mono,
@@ -76,11 +82,18 @@ struct Slot {
     /// The one after it: an answer's deadline stays there while request after request comes and goes before it.
     queued_later: Mono,
     waker: Option<Waker>,
+    needs: Needs,
 }
 
 impl Slot {
     fn new() -> Self {
-        Self { deadline: Mono::FAR_FUTURE, queued: Mono::FAR_FUTURE, queued_later: Mono::FAR_FUTURE, waker: None }
+        Self {
+            deadline: Mono::FAR_FUTURE,
+            queued: Mono::FAR_FUTURE,
+            queued_later: Mono::FAR_FUTURE,
+            waker: None,
+            needs: [Span::EMPTY; 5],
+        }
     }
 
     /// Takes note of an entry that has come up; of one that it does not know it knows nothing.
@@ -116,6 +129,7 @@ impl Pacer {
                 slots: std::iter::repeat_with(Slot::new).take(slots).collect(),
                 armed: Mono::FAR_FUTURE,
                 woke: Mono(0),
+                due: Vec::new(),
             }),
         });
         PACER.set(Rc::downgrade(&pacer));
@@ -136,6 +150,11 @@ impl Pacer {
             entries.add(deadline, slot);
         }
         schedule.fire(now);
+    }
+
+    /// From now on the task of `slot` needs these for its turns.
+    pub(crate) fn needs(&self, slot: usize, needs: Needs) {
+        self.schedule.borrow_mut().slots[slot].needs = needs;
     }
 
     /// Completes at `at`, or as soon as `early` says so when the task is woken for another reason.
@@ -214,8 +233,11 @@ impl Pacer {
 impl Schedule {
     /// Wakes who is due. Says whether there was anyone.
     fn fire(&mut self, now: Mono) -> bool {
+        let mut due = std::mem::take(&mut self.due);
+        due.extend(std::iter::from_fn(|| self.entries.pop(now)));
+        self.prefetch(&due);
         let mut woke = false;
-        while let Some((at, slot)) = self.entries.pop(now) {
+        for (at, slot) in due.drain(..) {
             let state = &mut self.slots[slot];
             if !state.comes_up(at) {
                 continue;
@@ -230,7 +252,18 @@ impl Schedule {
                 self.entries.add(state.deadline, slot);
             }
         }
+        self.due = due;
         woke
+    }
+
+    /// What those who are due have not touched for long, asked for before it is needed, and of all at once.
+    fn prefetch(&self, due: &[(Mono, usize)]) {
+        let slots = || due.iter().map(|(_, slot)| &self.slots[*slot]);
+        slots().for_each(|slot| Span::of(slot).prefetch());
+        for slot in slots() {
+            slot.waker.iter().for_each(|waker| Span::at(waker.data()).prefetch());
+            slot.needs.iter().for_each(|need| need.prefetch());
+        }
     }
 
     /// When the next deadline is.
@@ -316,7 +349,8 @@ mod tests {
     #[test]
     fn deadlines_near_a_wake_up_share_the_next_and_a_lone_one_is_not_held_back() {
         let woke = Mono(1_000_000_000);
-        let mut schedule = Schedule { entries: Agenda::new(BUCKET), slots: vec![Slot::new()], armed: Mono::FAR_FUTURE, woke };
+        let mut schedule =
+            Schedule { entries: Agenda::new(BUCKET), slots: vec![Slot::new()], armed: Mono::FAR_FUTURE, woke, due: Vec::new() };
         assert_eq!((schedule.shared_wake_up(woke), schedule.next()), (None, Mono::FAR_FUTURE), "an answer alone");
         let (near, lone) = (woke + BETWEEN_WAKE_UPS / 5, woke + BETWEEN_WAKE_UPS * 5);
         schedule.entries.add(lone, 0);

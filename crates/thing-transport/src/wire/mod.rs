@@ -5,6 +5,7 @@ pub(crate) mod https;
 pub(crate) mod mqtt;
 
 use crate::error::Failure;
+use crate::memory::Span;
 use crate::observer::{MessageKind, Observer, SessionEvent};
 use crate::shard::{Member, Scratch};
 use iot_jobs::instant::Mono;
@@ -53,8 +54,10 @@ pub(crate) struct Turn<'t, 'c, O> {
 
 /// In each round: [`Self::read`], [`Self::handle_timeout`], messages while it [`Self::has_room`], [`Self::flush`].
 pub(crate) trait Wire<O: Observer> {
-    /// The thing was woken: what its rounds need is asked for at once.
-    fn prefetch(&self) {}
+    /// Where the state of its stream lies, if it knows that.
+    fn stream(&self) -> Span {
+        Span::EMPTY
+    }
 
     /// The run drains: nothing is to leave but what the agent says.
     fn handle_drain(&mut self) {}

@@ -10,7 +10,7 @@ use super::{End, Turn, Wire, understood};
 use crate::connect::{Connection, Stream};
 use crate::error::Failure;
 use crate::faults::{SessionFaults, corrupt};
-use crate::memory;
+use crate::memory::Span;
 use crate::mqtt::{Content, Incoming, MqttSession, MqttSettings, Packet, Published, SessionState};
 use crate::observer::{MessageKind, Observer, PublishEnd, SessionEvent};
 use crate::shard::{Member, Scratch};
@@ -209,9 +209,8 @@ impl<'a> MqttWire<'a> {
 }
 
 impl<O: Observer> Wire<O> for MqttWire<'_> {
-    fn prefetch(&self) {
-        memory::prefetch(&*self.stream);
-        memory::prefetch(self);
+    fn stream(&self) -> Span {
+        Span::of(&*self.stream)
     }
 
     fn handle_drain(&mut self) {
