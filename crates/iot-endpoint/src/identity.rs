@@ -69,9 +69,8 @@ pub(super) struct Presented {
 }
 
 impl Presented {
-    pub(super) fn new(certificate: &CertificateDer<'static>, source_ip: Option<IpAddr>, domain_name: Option<&str>) -> Self {
-        let (der, id) = (certificate.clone(), certificate_id(certificate));
-        Self { der, id, source_ip, domain_name: domain_name.map(Into::into) }
+    pub(super) fn new(der: CertificateDer<'static>, source_ip: Option<IpAddr>, domain_name: Option<&str>) -> Self {
+        Self { id: certificate_id(&der), der, source_ip, domain_name: domain_name.map(Into::into) }
     }
 
     pub(super) fn certificate(&self) -> &CertificateDer<'static> {
@@ -85,7 +84,7 @@ impl Presented {
     /// The client as its policies see it; without a client id on HTTPS.
     pub(super) fn asking<'a>(&'a self, client_id: Option<&'a str>) -> Asking<'a> {
         let (source_ip, domain_name) = (self.source_ip, self.domain_name.as_deref());
-        Asking { certificate: Some(&self.der), id: self.id, client_id, source_ip, domain_name }
+        Asking { der: Some(&self.der), id: self.id, client_id, source_ip, domain_name }
     }
 
     /// The thing that the certificate itself names: one that was made here for that thing does. With `auto_register` so does one that

@@ -3,7 +3,11 @@
 use crate::client::Client;
 use crate::request::Request;
 use crate::variable::Variable;
+use smallvec::SmallVec;
 use std::borrow::Cow;
+
+/// Pieces of most patterns.
+const PIECES: usize = 6;
 
 /// A text of a policy, taken apart once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +103,7 @@ impl Pattern {
         self.variables().find(|variable| variable.substitute(client, request).is_none())
     }
 
-    fn pieces<'a>(&'a self, client: &'a Client, request: &Request<'_>) -> Option<Vec<Piece<'a>>> {
+    fn pieces<'a>(&'a self, client: &'a Client, request: &Request<'_>) -> Option<SmallVec<[Piece<'a>; PIECES]>> {
         let piece = |part: &'a Part| {
             Some(match part {
                 Part::Text(text) => Piece::Text(Cow::Borrowed(text)),

@@ -119,16 +119,25 @@ impl Variable {
             What::Part(part, Which::Nth(n)) => {
                 client.certificate.as_deref()?.values(part).nth(*n).filter(|value| is_substitutable(value)).map(Cow::Borrowed)
             }
-            _ => self.values(client, request)?.into_iter().next(),
+            _ => self.value(client, request),
         }
     }
 
     /// All its values, as a condition's key; absent: it is not in the request.
     pub(crate) fn values<'a>(&self, client: &'a Client, request: &Request<'_>) -> Option<Vec<Cow<'a, str>>> {
+        match &self.what {
+            What::Part(part, which) => parts(client.certificate.as_deref()?, part, *which),
+            What::ConnectAttributes => connect_attributes(request),
+            _ => self.value(client, request).map(|value| vec![value]),
+        }
+    }
+
+    /// The value of one that has not several.
+    fn value<'a>(&self, client: &'a Client, request: &Request<'_>) -> Option<Cow<'a, str>> {
         fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
             text.map(Cow::Borrowed)
         }
-        let value = match &self.what {
+        match &self.what {
             What::ClientId => text(client.id.as_deref()),
             What::SourceIp => client.source_ip.map(|ip| ip.to_string().into()),
             What::DomainName => text(client.domain_name.as_deref()),
@@ -137,8 +146,6 @@ impl Variable {
             What::ThingTypeName => text(client.thing().and_then(|thing| thing.type_name.as_deref())),
             What::Attribute(name) => text(client.thing().and_then(|thing| thing.attribute(name))),
             What::IsAttached => text(client.is_attached()),
-            What::Part(part, which) => return parts(client.certificate.as_deref()?, part, *which),
-            What::ConnectAttributes => return connect_attributes(request),
             What::LastWillTopic => {
                 let topic = request.connect.and_then(|connect| connect.will_topic);
                 topic.map(|topic| [request.home.prefix(), "topic/", topic].concat().into())
@@ -148,9 +155,8 @@ impl Variable {
                 at.format(&Rfc3339).ok().map(Cow::Owned)
             }
             What::EpochTime => Some(request.epoch_s.to_string().into()),
-            What::Unknown => None,
-        };
-        value.map(|value| vec![value])
+            What::Part(..) | What::ConnectAttributes | What::Unknown => None,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 #[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
     /// Absent where it is not at hand: what it says has no value then.
-    pub(crate) certificate: Option<&'a CertificateDer<'a>>,
+    pub(crate) der: Option<&'a CertificateDer<'a>>,
     pub(crate) id: CertificateId,
     /// Absent on HTTPS.
     pub(crate) client_id: Option<&'a str>,
@@ -41,8 +41,9 @@ impl Authority {
         names.iter().filter_map(policy).collect()
     }
 
-    /// A client and its policies: those that are attached to the certificate that it shows, and to the groups of the thing that it then is,
-    /// as `change` leaves them; none, where the certificate has lost its standing.
+    /// A client, but for what its certificate says ([`Asking::certificate`]), and its policies: those that are attached to the certificate
+    /// that it shows, and to the groups of the thing that it then is, as `change` leaves them; none, where the certificate has lost its
+    /// standing.
     pub(crate) fn client(
         &self,
         registry: &Registry,
@@ -65,7 +66,7 @@ impl Authority {
         let client = Client {
             id: asking.client_id.map(Into::into),
             attachment,
-            certificate: asking.certificate.map(|der| certificate(asking.id, der, &policies)),
+            certificate: None,
             source_ip: asking.source_ip,
             domain_name: asking.domain_name.map(Into::into),
         };
@@ -100,14 +101,15 @@ fn thing(registry: &Registry, name: &ThingName, policies: &[Arc<Policy>]) -> Thi
     }
 }
 
-/// What a certificate says, as far as policies name it.
-fn certificate(id: CertificateId, der: &CertificateDer<'_>, policies: &[Arc<Policy>]) -> Arc<Certificate> {
-    let named: BTreeSet<&str> = policies.iter().flat_map(|policy| policy.document.certificate_parts()).collect();
-    let parts = match X509Certificate::from_der(der) {
-        Ok((_, parsed)) if !named.is_empty() => parts::parts(&parsed, |part| named.contains(part)),
-        _ => Vec::new(),
-    };
-    Arc::new(Certificate { id: id.0, parts })
+impl Asking<'_> {
+    /// What its certificate says, as far as policies name it. To be asked without the lock: a certificate takes a while to read.
+    pub(crate) fn certificate(&self, policies: &[Arc<Policy>]) -> Option<Arc<Certificate>> {
+        let der = self.der?;
+        let named: BTreeSet<&str> = policies.iter().flat_map(|policy| policy.document.certificate_parts()).collect();
+        let parsed = if named.is_empty() { None } else { X509Certificate::from_der(der).ok() };
+        let parts = parsed.map(|(_, parsed)| parts::parts(&parsed, |part| named.contains(part)));
+        Some(Arc::new(Certificate { id: self.id.0, parts: parts.unwrap_or_default() }))
+    }
 }
 
 impl Service {
@@ -128,7 +130,7 @@ impl Service {
 
     fn device(&self, asking: Asking<'_>) -> Device {
         let (client, policies) = self.read(|registry, engine| self.authority.client(registry, engine, asking, |_| ()));
-        Device { client, policies }
+        Device { client: Client { certificate: asking.certificate(&policies), ..client }, policies }
     }
 
     /// Lets a client feel what has changed since it was judged last; `presented` is what it has shown.

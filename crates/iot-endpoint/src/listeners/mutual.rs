@@ -83,7 +83,7 @@ pub(super) fn presented(stream: &TlsStream) -> Option<Presented> {
     let (socket, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(<[_]>::first)?;
     let source_ip = socket.get_ref().peer_addr().ok().map(|peer| peer.ip().to_canonical());
-    Some(Presented::new(&certificate.clone().into_owned(), source_ip, connection.server_name()))
+    Some(Presented::new(certificate.clone().into_owned(), source_ip, connection.server_name()))
 }
 
 fn protocol(stream: &TlsStream) -> Option<Protocol> {

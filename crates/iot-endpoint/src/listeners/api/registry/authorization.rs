@@ -47,6 +47,8 @@ fn test_authorization(call: &Call<'_>) -> Result<Answer, Refused> {
         .and_then(|id| text_of(call, id).ok())
         .and_then(|pem| DeviceCertificate::from_pem(&pem).ok())
         .map(|found| found.der);
+    let asking =
+        principal.map(|id| Asking { der: der.as_ref(), id, client_id: Some(client_id), source_ip: None, domain_name: None });
     let (client, policies) = call.service.read(|registry, engine| {
         for name in &added {
             registry.policy(name)?;
@@ -55,16 +57,16 @@ fn test_authorization(call: &Call<'_>) -> Result<Answer, Refused> {
             names.extend(added);
             names.retain(|name| !skipped.contains(name));
         };
-        let Some(id) = principal else {
+        let Some(asking) = asking else {
             let mut names = BTreeSet::new();
             change(&mut names);
             let client = Client { id: Some(client_id.into()), attachment: Attachment::Unattached, ..Client::default() };
             return Ok((client, authority.policies(registry, &names)));
         };
-        registry.certificate(id)?;
-        let asking = Asking { certificate: der.as_ref(), id, client_id: Some(client_id), source_ip: None, domain_name: None };
+        registry.certificate(asking.id)?;
         Ok::<_, Refused>(authority.client(registry, engine, asking, change))
     })?;
+    let client = Client { certificate: asking.and_then(|asking| asking.certificate(&policies)), ..client };
     let results = body.auth_infos.iter().map(|info| judge(info, &client, &policies)).collect::<Result<Vec<_>, _>>()?;
     Ok(encode(&json!({ "authResults": results })))
 }
