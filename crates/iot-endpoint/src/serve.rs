@@ -265,6 +265,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     let open = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
+        // Of its connections, which take after it: answers leave at once.
+        socket.set_nodelay(true)?;
         socket.bind(address)?;
         socket.listen(LISTEN_BACKLOG)
     };

@@ -28,10 +28,10 @@ struct Accepted {
     peer: SocketAddr,
 }
 
-/// The next connection, whatever happens to the ones before, with a place for it; answers leave it at once (TCP_NODELAY).
+/// The next connection, whatever happens to the ones before, with a place for it.
 async fn accept(listener: &TcpListener, pending_clients: &Arc<PendingClients>) -> Accepted {
     loop {
-        match listener.accept().await.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
+        match listener.accept().await {
             Ok((stream, peer)) => {
                 let place = pending_clients.admit(peer.ip()).await;
                 return Accepted { stream: place.watch(stream), place, peer };

@@ -5,7 +5,7 @@ use super::http::CONNECTIONS_MAX;
 use super::https;
 use super::linger::linger;
 use super::mqtt::{self, MqttSettings};
-use super::pending_clients::{PendingClients, Watched};
+use super::pending_clients::{PendingClients, Place, Watched};
 use crate::identity::Presented;
 use crate::refusals::{self, Refusals};
 use crate::service::Service;
@@ -61,21 +61,33 @@ pub(crate) async fn serve(
     let http_connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Accepted { stream, place, peer } = super::accept(&guarded.listener, &guarded.pending_clients).await;
-        let (acceptor, service, http_connections) = (acceptor.clone(), Arc::clone(&service), Arc::clone(&http_connections));
+        let (service, http_connections) = (Arc::clone(&service), Arc::clone(&http_connections));
+        // On the heap and out of the task, which is kept as large as the largest of what it does.
+        let known = Box::pin(known(acceptor.clone(), stream, peer, place, Arc::clone(&service)));
         tokio::spawn(async move {
-            let Some(stream) = handshake(&acceptor, stream, peer, &service.refusals).await else { return };
-            // Its certificate says who it is.
-            drop(place);
-            // In tasks of their own: each is as large as its protocol needs, and none has room for a handshake.
+            let Some(stream) = known.await else { return };
             match protocol(&stream).unwrap_or(by_default) {
-                Protocol::Mqtt => drop(tokio::spawn(mqtt::run(Box::new(stream), service, settings))),
+                Protocol::Mqtt => mqtt::run(stream, service, settings).await,
                 Protocol::Http => match http_connections.try_acquire_owned() {
-                    Ok(permit) => drop(tokio::spawn(https::run(Box::new(stream), service, settings.auto_register, permit))),
+                    Ok(permit) => Box::pin(https::run(stream, service, settings.auto_register, permit)).await,
                     Err(_) => tracing::warn!("more than {CONNECTIONS_MAX} HTTPS connections: one is closed"),
                 },
             }
         });
     }
+}
+
+/// A client whose certificate says who it is: it needs no place among those who are not known.
+async fn known(
+    acceptor: TlsAcceptor,
+    stream: Watched<TcpStream>,
+    peer: SocketAddr,
+    place: Place,
+    service: Arc<Service>,
+) -> Option<Box<TlsStream>> {
+    let stream = handshake(&acceptor, stream, peer, &service.refusals).await.map(Box::new);
+    drop(place);
+    stream
 }
 
 /// What a client has shown: the handshake does not end without a certificate.
