@@ -41,3 +41,17 @@ fn prefetch_line(at: *const u8) {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn prefetch_line(_at: *const u8) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_gone_may_be_asked_for() {
+        let gone = Span::of(&*Box::new([0_u8; 1 << 20]));
+        for span in [gone, Span::EMPTY, Span::at(std::ptr::null())] {
+            span.prefetch();
+        }
+        assert_eq!((gone.bytes, Span::of("name").bytes), (1 << 20, 4));
+    }
+}

@@ -92,7 +92,7 @@ impl Slot {
             queued: Mono::FAR_FUTURE,
             queued_later: Mono::FAR_FUTURE,
             waker: None,
-            needs: [Span::EMPTY; 5],
+            needs: [Span::EMPTY; _],
         }
     }
 
