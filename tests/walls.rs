@@ -188,6 +188,10 @@ fn what_carries_load_is_optimized_for_speed() {
     let known = Graph::of_this_workspace().dependencies;
     // An override forgets it, and would leave the names of all functions in what is linked: 7 MB.
     assert_eq!(packages["fleetsim"].get("strip"), manifest["profile"]["release"].get("strip"));
+    // And what inherits it, inherits the override.
+    let profiling = &manifest["profile"]["profiling"];
+    let own = profiling.get("package").and_then(|packages| packages.get("fleetsim")?.get("strip"));
+    assert_eq!(own, profiling.get("strip"), "perf would see no names");
     let gone: Vec<&&str> = for_speed.iter().filter(|name| !known.contains_key(**name)).collect();
     assert!(gone.is_empty(), "[profile.release.package] names what nothing is built with: {gone:?}");
 }
