@@ -60,7 +60,7 @@ impl<'a, O: Observer, W: Wire<O>> Driver<'a, O, W> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, on_event: &mut impl FnMut(&Event, Option<&'static str>, Member<'_, O>)) -> Poll<End> {
-        // An answer wakes it as well, of which the pacer knows nothing.
+        // An answer wakes it as well, of which the pacer knows nothing: 5 % of requests that come now and then.
         self.needs().into_iter().for_each(Span::prefetch);
         let shard = self.thing.shard;
         let mut scratch = shard.scratch.borrow_mut();
