@@ -23,5 +23,16 @@ pub mod telemetry;
 pub mod thing_template;
 pub mod workflow;
 
+use iot_jobs::instant::Mono;
+use std::time::Duration;
+
 pub use agent::{AgentSettings, JobsAgent};
 pub use event::{AnswerOutcome, Event, ExecutionKey, Fetched, SubscribeFailure, Transmit};
+
+/// What is planned may leave this much before its time, so that what is due at about the same moment shares a wake-up of its shard.
+pub const EARLY_MAX: Duration = Duration::from_micros(200);
+
+/// Whether what is planned for `at` leaves `now`, and from when on its response time counts: not from a moment at which it has already left.
+fn intended(at: Mono, now: Mono) -> Option<Mono> {
+    (at <= now + EARLY_MAX).then(|| at.min(now))
+}

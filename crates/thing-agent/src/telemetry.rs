@@ -101,7 +101,7 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// At QoS 1; otherwise at QoS 0.
     pub is_acknowledged: bool,
-    /// When the schedule wanted it.
+    /// When the schedule wanted it; when it left, if that was before.
     pub intended: Mono,
     /// How many after it are over too, and will not be made up for.
     pub lost: u64,
@@ -140,16 +140,17 @@ impl Telemetry {
         self.settings.topic.topic(name, self.thing)
     }
 
-    /// The message that is due, if one is.
+    /// The message that is due, if one is: also when its time is no more than [`EARLY_MAX`](crate::EARLY_MAX) away.
     pub fn poll_transmit(&mut self, name: &ThingName, now: Mono) -> Option<Message> {
-        let due = self.due.filter(|due| due.at <= now)?;
+        let due = self.due?;
+        let intended = crate::intended(due.at, now)?;
         let next = self.schedule.next(now);
         self.due = Some(next);
         Some(Message {
             topic: self.topic(name),
             payload: self.payload(due.number),
             is_acknowledged: self.settings.is_acknowledged,
-            intended: due.at,
+            intended,
             lost: next.lost,
         })
     }
@@ -237,13 +238,14 @@ mod tests {
     fn every_time_of_the_schedule_is_sent_or_lost() {
         let mut telemetry = telemetry(PayloadBytes::Constant(20));
         let first = telemetry.poll_timeout().unwrap();
-        assert!(telemetry.poll_transmit(&name(), first - Duration::from_nanos(1)).is_none());
+        assert!(telemetry.poll_transmit(&name(), first - crate::EARLY_MAX - Duration::from_nanos(1)).is_none());
         let message = telemetry.poll_transmit(&name(), first).unwrap();
         assert_eq!((&*message.topic, message.intended, message.lost), ("dt/t-7/7", first, 0));
         assert_eq!(message.payload, b"7 0 ................");
         // Away from 1.5 to 4.5 periods after the first: the second, third and fourth after it are lost.
         assert_eq!(telemetry.lose_until(first + EVERY / 2), 0);
-        assert!(telemetry.poll_transmit(&name(), first + EVERY).is_some());
+        let early = first + EVERY - crate::EARLY_MAX;
+        assert_eq!(telemetry.poll_transmit(&name(), early).unwrap().intended, early);
         assert_eq!(telemetry.lose_until(first + EVERY * 9 / 2), 3);
         assert_eq!(telemetry.poll_timeout(), Some(first + 5 * EVERY));
         // Standing still for 3 periods: the two that waited longest are late, the others lost.

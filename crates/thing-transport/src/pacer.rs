@@ -3,7 +3,8 @@
 //! tokio's timer has ticks of 1 ms, rounded up, which would add about 1.2 ms to every response time. Here the deadlines of a
 //! shard's things sit in one queue. While the shard is awake, what is due is woken whenever a thing goes to rest; a timerfd on
 //! `CLOCK_MONOTONIC` is set only when the shard goes to sleep. To wake up costs more than all else here, so that deadlines that are
-//! dense share a wake-up, and what comes from the network between them waits for it: the kernel has noted when it came.
+//! dense share a wake-up: one that is near ([`EARLY_MAX`]) is woken with those that are due, and what comes from the network between
+//! them waits for it: the kernel has noted when it came.
 
 use crate::memory::Span;
 use host::clock;
@@ -18,12 +19,13 @@ use std::num::NonZeroU64;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use thing_agent::EARLY_MAX;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 /// A shard that was just woken sleeps as long where somebody is due within that time: a deadline may be late by this, and so may an
 /// answer be read. What is alone is not held back.
-const BETWEEN_WAKE_UPS: Duration = Duration::from_micros(400);
+const BETWEEN_WAKE_UPS: Duration = Duration::from_micros(600);
 
 /// Deadlines this near are in order, the others lie apart: of 10,000 things that speak once a second, 670 are.
 const BUCKET: Duration = Duration::from_millis(67);
@@ -136,7 +138,7 @@ impl Pacer {
         Ok(pacer)
     }
 
-    /// Wakes the task of `cx` at `deadline`, in place of whatever `slot` waited for before; and, as it is about `now`, whoever is due.
+    /// Wakes the task of `cx` at `deadline`, or up to [`EARLY_MAX`] before, in place of whatever `slot` waited for before; and, as it is about `now`, whoever is due.
     pub fn wake_at(&self, slot: usize, deadline: Mono, now: Mono, cx: &Context<'_>) {
         let mut schedule = self.schedule.borrow_mut();
         let Schedule { entries, slots, .. } = &mut *schedule;
@@ -197,7 +199,7 @@ impl Pacer {
             let now = clock::mono();
             let mut schedule = self.schedule.borrow_mut();
             schedule.armed = Mono::FAR_FUTURE;
-            schedule.fire(now);
+            schedule.wake_up(now);
         }
     }
 
@@ -209,7 +211,7 @@ impl Pacer {
         if let Some(until) = schedule.shared_wake_up(now).filter(|_| !is_due) {
             // A signal that ends it early does no harm.
             let _ = clock_nanosleep_absolute(ClockId::Monotonic, &timespec(until));
-            is_due = schedule.fire(clock::mono());
+            is_due = schedule.wake_up(clock::mono());
         }
         let next = schedule.next();
         if !is_due && next != schedule.armed {
@@ -231,6 +233,11 @@ impl Pacer {
 }
 
 impl Schedule {
+    /// The shard has slept until `now`: wakes who is due, and who is so soon that it may have its turn now.
+    fn wake_up(&mut self, now: Mono) -> bool {
+        self.fire(now + EARLY_MAX)
+    }
+
     /// Wakes who is due. Says whether there was anyone.
     fn fire(&mut self, now: Mono) -> bool {
         let mut due = std::mem::take(&mut self.due);
@@ -292,6 +299,9 @@ fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
 
     fn on_shard(test: impl AsyncFnOnce(Rc<Pacer>)) {
         shard_runtime().unwrap().block_on(async {
@@ -359,6 +369,31 @@ mod tests {
         let at = woke + BETWEEN_WAKE_UPS;
         assert_eq!(schedule.shared_wake_up(woke), Some(at));
         assert_eq!(schedule.shared_wake_up(at), None, "a shard that was busy for as long does not sleep");
+    }
+
+    #[test]
+    fn who_is_due_soon_is_woken_with_who_is_due() {
+        on_shard(async |pacer| {
+            let wakes =
+                [Duration::ZERO, EARLY_MAX, EARLY_MAX + Duration::from_nanos(1)].map(|wait| (wait, Arc::new(Wakes::default())));
+            let now = clock::mono() + Duration::from_secs(3_600);
+            for (slot, (wait, count)) in wakes.iter().enumerate() {
+                let waker = Waker::from(Arc::clone(count));
+                pacer.wake_at(slot, now + *wait, clock::mono(), &Context::from_waker(&waker));
+            }
+            let mut schedule = pacer.schedule.borrow_mut();
+            assert!(schedule.wake_up(now));
+            assert_eq!(wakes.map(|(_, count)| count.0.load(Ordering::Relaxed)), [1, 1, 0]);
+        });
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl JobsAgent {
         self.settings.namespace.as_ref()
     }
 
-    /// What to send now, if anything. The caller hands it to the socket at `now`.
+    /// What to send now, if anything: a request also when its time is no more than [`EARLY_MAX`](crate::EARLY_MAX) away. The caller hands
+    /// it to the socket at `now`.
     pub fn poll_transmit(&mut self, now: Mono) -> Option<Transmit> {
         match self.session {
             Session::Up => {
@@ -134,9 +135,7 @@ impl JobsAgent {
                     return Some(fetch);
                 }
                 let Step::Planned { at, runnable, ask } = self.step else { return None };
-                if now < at {
-                    return None;
-                }
+                let intended = crate::intended(at, now)?;
                 let slip = match self.next_fault(ask, now) {
                     Ok(slip) => slip,
                     Err(instead) => return instead,
@@ -144,9 +143,9 @@ impl JobsAgent {
                 self.requests = self.requests.wrapping_add(1);
                 let request = self.request(ask)?;
                 let deadline = now + self.settings.answer_timeout;
-                self.step = Step::Asked(Asked { ask, number: self.requests, intended: at, sent: now, deadline });
-                let runnable = runnable.max(since);
-                self.events.push_back(Event::Sent { kind: ask.kind(), intended: at, runnable, sent: now });
+                self.step = Step::Asked(Asked { ask, number: self.requests, intended, sent: now, deadline });
+                let runnable = runnable.max(since).min(now);
+                self.events.push_back(Event::Sent { kind: ask.kind(), intended, runnable, sent: now });
                 Some(match slip {
                     Some(slip) => self.commit(&slip, request),
                     None => Transmit::Publish(request),

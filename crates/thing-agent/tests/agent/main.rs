@@ -11,8 +11,9 @@ use iot_jobs::instant::Mono;
 use iot_jobs::{
     Answer, ClientToken, ErrorCode, ExecutionState, ExecutionStatus, JobId, Rejection, RequestBody, RequestKind, StatusDetails,
 };
+use std::time::Duration;
 use thing_agent::behavior::OutcomeShares;
-use thing_agent::{AnswerOutcome, Event, SubscribeFailure, Transmit};
+use thing_agent::{AnswerOutcome, EARLY_MAX, Event, SubscribeFailure, Transmit};
 
 // ------------------------------------------------------------------------------------------------------------ bootstrap
 
@@ -22,6 +23,22 @@ fn it_asks_for_work_only_after_the_suback() {
     bench.subscribe();
     assert!(matches!(bench.request().body, RequestBody::StartNext(_)));
     assert!(bench.has(|e| matches!(e, Event::Subscribed { .. })));
+}
+
+#[test]
+fn a_request_may_leave_a_little_early_and_its_response_time_counts_from_then() {
+    let mut bench = Bench::working(SUCCEEDS, "job");
+    let (planned, _) = bench.agent.poll_timeout().unwrap();
+    bench.now = planned - EARLY_MAX - Duration::from_nanos(1);
+    assert_eq!(bench.transmit(), None);
+    bench.now = planned - EARLY_MAX;
+    bench.update();
+    let now = bench.now;
+    assert!(
+        bench.has(
+            |event| matches!(event, Event::Sent { intended, runnable, sent, .. } if [*intended, *runnable, *sent] == [now; 3])
+        )
+    );
 }
 
 #[test]
